@@ -1,0 +1,45 @@
+# Everything runs in a project-local environment, made from Python 3.11+ alone.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench load soak clean
+
+help:
+	@echo "make demo   two instances of the demo over an embedded server"
+	@echo "make test   all tests, with a real server from a wheel"
+	@echo "make lint   ruff and mypy"
+	@echo "make bench  the figures in benchmarks/README.md, measured again"
+	@echo "make load   locust against the demo for 20 s"
+	@echo "make soak   the long runs"
+
+$(STAMP): pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install --quiet --editable . --group dev
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/python -m demo_app.fleet
+
+test: $(STAMP)
+	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=95 -m "not soak"
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks
+
+load: $(STAMP)
+	$(BIN)/python -m demo_app.fleet --load 20
+
+soak: $(STAMP)
+	$(BIN)/python -m pytest -m soak --timeout=0 -s
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -1,0 +1,102 @@
+"""What is stored: the only shape that moves between tiers. Frozen: an entry is replaced, never edited.
+
+Times are readings of the node's own monotonic clock, in seconds. They mean nothing on another
+machine, so the codec writes durations and the reader rebuilds the times from the lifetime that the
+tier says is left. No two machines' clocks are ever compared.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ._types import Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Born:
+    """The log position that a fill had applied before it asked the origin.
+
+    Attributes:
+        gen: The generation of the log; positions compare only within one.
+        seq: The sequence number of the last record applied.
+        fence: The node's local fence: counts its own invalidations, and means nothing on another node
+            (an entry read from a shared tier has fence -1).
+    """
+
+    gen: str
+    seq: int
+    fence: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResponse:
+    """A complete final response, ready to be sent again.
+
+    Attributes:
+        status: The status code.
+        headers: End-to-end field lines in order, with duplicates.
+        body: The whole content.
+        etag: The entity tag, if any: the value of the `ETag` line.
+        last_modified: The value of the `Last-Modified` line, if any.
+    """
+
+    status: int
+    headers: Headers
+    body: bytes
+    etag: bytes | None = None
+    last_modified: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Variants:
+    """Says that a URL has several representations, and which request fields choose (RFC 9111 §4.1).
+
+    Attributes:
+        fields: Lower-case names of the `Vary` fields that the primary key does not cover.
+    """
+
+    fields: tuple[bytes, ...]
+
+
+Payload: TypeAlias = StoredResponse | Variants | bytes
+"""A response, a marker for a URL with variants, or a manager's serialized value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One stored thing, with what is needed to decide whether it may still be used.
+
+    Attributes:
+        key: The full key, compared on every read from a shared tier.
+        payload: What is stored.
+        born: Where in the invalidation log its fill began.
+        created: Clock value at which its age was 0 (RFC 9111 §4.2.3: now - created is current_age).
+        fresh_until: Clock value from which it is stale.
+        keep_until: Clock value from which it is of no use at all, not even stale or to validate.
+        filled_at: Clock value at which this node stored or promoted it.
+        stale_while_revalidate: Seconds after `fresh_until` in which it may be served while one
+            background fetch renews it (RFC 5861 §3).
+        stale_if_error: Seconds after `fresh_until` in which it may stand in for a failing origin
+            (RFC 5861 §4).
+        refresh_at: Clock value from which a hit starts an eager refresh; infinite if none is wanted.
+        always_validate: Never used without asking the origin first (`no-cache`).
+        path: The route path of the request, as the application sees it; "" for values.
+        route: The identity of the route that filled it, "" if none.
+        name: The name given by `key=`; "" if none. Values are named by their key.
+        tags: The tags that select it.
+    """
+
+    key: str
+    payload: Payload
+    born: Born
+    created: float
+    fresh_until: float
+    keep_until: float
+    filled_at: float
+    stale_while_revalidate: float = 0.0
+    stale_if_error: float = 0.0
+    refresh_at: float = float("inf")
+    always_validate: bool = False
+    path: str = ""
+    route: str = ""
+    name: str = ""
+    tags: tuple[str, ...] = ()

@@ -1,0 +1,101 @@
+"""The named lifetimes, and how a lifetime may be written."""
+
+import math
+from datetime import timedelta
+from typing import ClassVar, TypeAlias
+
+from .errors import ConfigError
+
+MAX_SECONDS: float = 2**31
+"""RFC 9111 §1.2.2: a cache may treat anything larger as 2^31 seconds."""
+
+
+class CacheStrategy:
+    """How long something stays fresh, by name.
+
+    Wherever a strategy is taken, a number of seconds or a `timedelta` is taken too.
+
+    Attributes:
+        name: The strategy's name, `"CUSTOM"` for those made by `custom()`.
+        seconds: The lifetime in seconds, more than 0 and at most 2^31.
+    """
+
+    __slots__ = ("name", "seconds")
+
+    REAL_TIME: ClassVar["CacheStrategy"]
+    SHORT_TERM: ClassVar["CacheStrategy"]
+    MEDIUM_TERM: ClassVar["CacheStrategy"]
+    LONG_TERM: ClassVar["CacheStrategy"]
+    DEFAULT: ClassVar["CacheStrategy"]
+
+    name: str
+    seconds: float
+
+    def __init__(self, name: str, seconds: float) -> None:
+        self.name = name
+        self.seconds = seconds
+
+    @classmethod
+    def custom(cls, lifetime: float | timedelta) -> "CacheStrategy":
+        """A lifetime of your own.
+
+        Args:
+            lifetime: Seconds, or a `timedelta`.
+
+        Raises:
+            ConfigError: If it is not a number, not more than 0, or more than 2^31 seconds.
+        """
+        return cls("CUSTOM", seconds_of(lifetime, option="lifetime"))
+
+    @property
+    def ttl(self) -> timedelta:
+        """The lifetime as a `timedelta`."""
+        return timedelta(seconds=self.seconds)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CacheStrategy) and self.seconds == other.seconds
+
+    def __hash__(self) -> int:
+        return hash(self.seconds)
+
+    def __repr__(self) -> str:
+        return f"CacheStrategy.{self.name}({self.seconds:g} s)"
+
+
+CacheStrategy.REAL_TIME = CacheStrategy("REAL_TIME", 10.0)
+CacheStrategy.SHORT_TERM = CacheStrategy("SHORT_TERM", 300.0)
+CacheStrategy.MEDIUM_TERM = CacheStrategy("MEDIUM_TERM", 3600.0)
+CacheStrategy.LONG_TERM = CacheStrategy("LONG_TERM", 10800.0)
+CacheStrategy.DEFAULT = CacheStrategy("DEFAULT", 300.0)
+
+Lifetime: TypeAlias = CacheStrategy | float | timedelta
+"""What is accepted wherever a lifetime is asked for; plain numbers are seconds."""
+
+
+def seconds_of(
+    value: object, *, option: str, where: str = "", zero: bool = False
+) -> float:
+    """The seconds of a strategy, a number or a `timedelta`.
+
+    Args:
+        value: What the user gave.
+        option: The option's name, for the error.
+        where: The route or rule, for the error.
+        zero: Whether 0 is allowed.
+
+    Raises:
+        ConfigError: If it is none of these, not finite, negative, zero (unless allowed) or above 2^31.
+    """
+    if isinstance(value, CacheStrategy):
+        return value.seconds
+    if isinstance(value, timedelta):
+        seconds = value.total_seconds()
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = float(value)
+    else:
+        raise ConfigError.of(option, value, "a CacheStrategy, a number of seconds or a timedelta", where=where)
+    low_enough = math.isfinite(seconds) and seconds <= MAX_SECONDS
+    if not low_enough or seconds < 0 or (seconds == 0 and not zero):
+        bound = "0 or more" if zero else "more than 0"
+        raise ConfigError.of(option, value, f"{bound} and at most 2**31 seconds", where=where)
+    return seconds
