@@ -6,7 +6,7 @@ tier says is left. No two machines' clocks are ever compared.
 """
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ._types import Headers
 
@@ -100,3 +100,48 @@ class Entry:
     route: str = ""
     name: str = ""
     tags: tuple[str, ...] = ()
+
+
+class Slot:
+    """An entry's place in a local tier, with what its readers note beside it.
+
+    Attributes:
+        entry: The entry.
+        size: Bytes accounted for it, an estimate of what the process holds because of it.
+        view: The log view at which the entry was last found valid (see `coherence.index`); while it
+            equals the index's own, a hit needs no other check.
+        replay: What the middleware prepared so that a hit has nothing to build; None until then.
+    """
+
+    __slots__ = ("entry", "replay", "size", "view")
+
+    entry: Entry
+    size: int
+    view: int
+    replay: Any
+
+    def __init__(self, entry: Entry, view: int = -1) -> None:
+        self.entry = entry
+        self.size = size_of(entry)
+        self.view = view
+        self.replay = None
+
+
+_OVERHEAD = 1200
+"""Bytes that the objects around an entry take: entry, slot, key, links, prepared messages."""
+
+_PER_HEADER = 160
+"""Bytes of a tuple and two bytes objects, beyond the text."""
+
+
+def size_of(entry: Entry) -> int:
+    """Bytes that an entry is accounted for in a local tier; an estimate, on the high side."""
+    size = _OVERHEAD + 2 * len(entry.key) + len(entry.path) + len(entry.name)
+    size += sum(64 + len(tag) for tag in entry.tags)
+    payload = entry.payload
+    if isinstance(payload, bytes):
+        return size + len(payload)
+    if isinstance(payload, Variants):
+        return size + sum(64 + len(field) for field in payload.fields)
+    size += sum(_PER_HEADER + len(name) + len(value) for name, value in payload.headers)
+    return size + len(payload.body)

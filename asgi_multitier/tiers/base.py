@@ -1,6 +1,6 @@
 """What a tier is. Users' own back ends implement one of the two protocols here.
 
-A *local tier* lives in this process, holds `Entry` objects and answers without awaiting: it is the
+A *local tier* lives in this process, holds `Slot` objects and answers without awaiting: it is the
 one that a hit reads. A *shared tier* lives elsewhere (a server, a file), holds bytes and awaits.
 Tiers know nothing of HTTP, of serialization or of invalidation: they keep what they are given for
 as long as they are told, at most.
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from ..entry import Entry
+from ..entry import Slot
 from ..errors import ConfigError
 
 
@@ -31,11 +31,11 @@ class LocalTier(Protocol):
 
     name: str
 
-    def get(self, key: str) -> Entry | None:
-        """The entry, or None. May return one that is stale: the reader decides."""
+    def get(self, key: str) -> Slot | None:
+        """The slot, or None. May return one whose entry is stale: the reader decides."""
 
-    def set(self, entry: Entry) -> bool:
-        """Keep the entry under `entry.key`, replacing any other. False if it does not fit."""
+    def set(self, slot: Slot) -> bool:
+        """Keep the slot under `slot.entry.key`, replacing any other. False if it does not fit."""
 
     def delete(self, key: str) -> bool:
         """Forget the key; True if it was there."""
