@@ -1,0 +1,217 @@
+"""The origin's `send`: keeps a copy of a response that may be stored, streams any other.
+
+A response is judged at `http.response.start`. What may not be stored goes to the client from its
+first message on, untouched. Of what may be stored, the start is held until the first body message
+tells whether that is all:
+
+- It is (the usual case): the entry is committed, and only then does the client hear anything, so
+  it can be given the content's own validator.
+- It is not: the client gets every message as it comes, a copy is kept within the limit, and the
+  entry is committed before the last message goes out. No stream waits for its end.
+"""
+
+from enum import Enum, auto
+from typing import Protocol
+
+from ._types import Headers, Message, Receive, Send
+from .policy.headers import normalised
+from .policy.reasons import Reason
+from .policy.storing import Store
+
+
+class Client:
+    """The client that caused a run: its channel, and whether it is still there."""
+
+    __slots__ = ("gone", "receive", "send")
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self.receive = receive
+        self.send = send
+        self.gone = False
+
+
+class Discard(Enum):
+    """A judgement beside `Store` and `Reason`: nobody is to see this response."""
+
+    DISCARD = auto()
+
+
+class Desk(Protocol):
+    """Who decides about a captured response. Called synchronously, in this order."""
+
+    def judge(self, status: int, headers: Headers) -> Store | Reason | Discard:
+        """May it be stored? Called at `http.response.start`."""
+
+    def pass_on(self, reason: Reason, status: int, headers: Headers) -> Headers:
+        """It will not be stored: release who waits. Returns the field lines for the client."""
+
+    def opening(self, store: Store, status: int, headers: Headers) -> Headers:
+        """It is sent on while it comes. Returns the field lines for the client."""
+
+    def commit(self, store: Store, status: int, body: bytes) -> None:
+        """It is complete: store it and release who waits."""
+
+    def closing(self) -> list[Message]:
+        """What the client gets that has not heard anything of the committed response yet."""
+
+
+class _State(Enum):
+    NEW = auto()
+    HELD = auto()
+    TEE = auto()
+    PASS = auto()
+    DONE = auto()
+    DISCARD = auto()
+
+
+class Capture:
+    """The `send` of one run of the origin.
+
+    Args:
+        desk: Who decides.
+        client: Whom the response is for; None for a background run.
+        limit: Bytes of body kept at most.
+    """
+
+    __slots__ = ("_body", "_client", "_desk", "_expected", "_limit", "_size", "_start", "_state", "_store")
+
+    def __init__(self, desk: Desk, client: Client | None, *, limit: int) -> None:
+        self._desk = desk
+        self._client = client
+        self._limit = limit
+        self._state = _State.NEW
+        self._start: Message = {}
+        self._store: Store | None = None
+        self._expected: int | None = None
+        self._body: list[bytes] = []
+        self._size = 0
+
+    @property
+    def started(self) -> bool:
+        """Whether the origin has begun to answer."""
+        return self._state is not _State.NEW
+
+    @property
+    def streaming(self) -> bool:
+        """Whether the run now serves its client alone."""
+        return self._state is _State.PASS
+
+    @property
+    def finished(self) -> bool:
+        """Whether the whole response was committed."""
+        return self._state is _State.DONE
+
+    async def send(self, message: Message) -> None:
+        """Take one message of the origin."""
+        kind = message["type"]
+        if kind == "http.response.start" and self._state is _State.NEW:
+            await self._begin(message)
+        elif kind == "http.response.body" and self._state in (_State.HELD, _State.TEE):
+            await self._take(message)
+        elif self._state not in (_State.DONE, _State.DISCARD):
+            await self._forward(message)
+
+    async def finish(self) -> None:
+        """The origin returned. What it left unfinished is not stored."""
+        if self._state is _State.HELD:
+            await self._release(Reason.INCOMPLETE)
+        elif self._state is _State.TEE:
+            self._desk.pass_on(Reason.INCOMPLETE, self._start["status"], ())
+            self._state = _State.PASS
+
+    async def _begin(self, message: Message) -> None:
+        headers = normalised(message.get("headers", ()))
+        status = message["status"]
+        self._start = message
+        verdict = self._desk.judge(status, headers)
+        if isinstance(verdict, Store):
+            length = [value for name, value in headers if name == b"content-length"]
+            if message.get("trailers"):
+                verdict = Reason.TRAILERS
+            elif length and not (length[0].isdigit() and int(length[0]) <= self._limit):
+                verdict = Reason.OVERSIZED
+            else:
+                self._expected = int(length[0]) if length else None
+                self._store = verdict
+                self._state = _State.HELD
+                return
+        if isinstance(verdict, Discard):
+            self._state = _State.DISCARD
+            return
+        await self._pass(verdict)
+
+    async def _take(self, message: Message) -> None:
+        chunk = bytes(message.get("body", b""))
+        more = message.get("more_body", False)
+        self._size += len(chunk)
+        if self._size > self._limit:
+            await self._release(Reason.OVERSIZED, message)
+            return
+        self._body.append(chunk)
+        if not more:
+            await self._complete(message)
+        elif self._state is _State.TEE:
+            await self._forward(message)
+        elif self._size != self._expected:
+            # More is to come: from here on the client gets everything as it comes.
+            self._state = _State.TEE
+            assert self._store is not None
+            headers = self._desk.opening(
+                self._store, self._start["status"], normalised(self._start.get("headers", ()))
+            )
+            await self._forward({**self._start, "headers": list(headers)})
+            await self._forward(message)
+
+    async def _complete(self, message: Message) -> None:
+        if self._expected is not None and self._size != self._expected and not self._bodiless():
+            await self._release(Reason.INCOMPLETE, message, kept=True)
+            return
+        assert self._store is not None
+        teed = self._state is _State.TEE
+        body = b"".join(self._body)
+        self._body.clear()
+        # The entry is there before the client can know that its answer is complete.
+        self._desk.commit(self._store, self._start["status"], body)
+        self._state = _State.DONE
+        if teed:
+            await self._forward(message)
+        else:
+            for reply in self._desk.closing():
+                await self._forward(reply)
+
+    def _bodiless(self) -> bool:
+        """204 and 304 have no content whatever their Content-Length says (RFC 9110 §8.6)."""
+        return self._start["status"] in (204, 304) and self._size == 0
+
+    async def _release(self, reason: Reason, message: Message | None = None, *, kept: bool = False) -> None:
+        """What was kept turns out not to be storable: give the client what it has not had."""
+        teed = self._state is _State.TEE
+        backlog, self._body = self._body[: -1 if kept else None], []
+        if teed:
+            self._desk.pass_on(reason, self._start["status"], ())
+            self._state = _State.PASS
+        else:
+            await self._pass(reason)
+            for chunk in backlog:
+                await self._forward({"type": "http.response.body", "body": chunk, "more_body": True})
+        if message is not None:
+            await self._forward(message)
+
+    async def _pass(self, reason: Reason) -> None:
+        headers = self._desk.pass_on(
+            reason, self._start["status"], normalised(self._start.get("headers", ()))
+        )
+        self._state = _State.PASS
+        await self._forward({**self._start, "headers": list(headers)})
+
+    async def _forward(self, message: Message) -> None:
+        client = self._client
+        if client is None or client.gone:
+            return
+        try:
+            await client.send(message)
+        except OSError:
+            # The connection is lost. Alone, the origin must hear of it; a fill goes on for the others.
+            client.gone = True
+            if self._state is _State.PASS:
+                raise

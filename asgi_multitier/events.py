@@ -1,0 +1,247 @@
+"""Every counter and every log line, by name.
+
+Log lines are written where a state changes, never per request; per request there are counters only.
+The words of `Outcome` are the words of the statistics, of `Cache-Status` and of the docs.
+
+Every request that meets the cache ends in exactly one outcome, so for each route and in total
+`hits + stale + coalesced + misses + passes == requests`.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+logger = logging.getLogger("asgi_multitier")
+
+
+class Tally:
+    """The outcomes of one route's requests, or of a manager's own calls.
+
+    Attributes:
+        hits: Answered by a fresh entry, by tier level; level 1 is counted apart in `local`.
+        local: Answered by the local tier.
+        stale: Answered by an entry past its lifetime.
+        coalesced: Answered by what another request's run of the origin brought.
+        misses: Answered by the origin's own run, stored or not.
+        passes: Never met the cache, by reason.
+    """
+
+    __slots__ = ("coalesced", "hits", "local", "misses", "passes", "stale")
+
+    def __init__(self) -> None:
+        self.local = 0
+        self.hits: Counter[int] = Counter()
+        self.stale = 0
+        self.coalesced = 0
+        self.misses = 0
+        self.passes: Counter[str] = Counter()
+
+    def reading(self) -> "RouteStats":
+        """A frozen copy."""
+        hits = {1: self.local, **self.hits} if self.local or self.hits else {}
+        return RouteStats(
+            hits=hits,
+            stale=self.stale,
+            coalesced=self.coalesced,
+            misses=self.misses,
+            passes=dict(self.passes),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RouteStats:
+    """Outcomes of the requests of one route.
+
+    Attributes:
+        hits: Answered by a fresh entry, by the level of the tier that had it.
+        stale: Answered by an entry past its lifetime.
+        coalesced: Answered by what another request's run of the origin brought.
+        misses: Answered by a run of the origin of their own.
+        passes: Passed by the cache, by reason.
+    """
+
+    hits: Mapping[int, int] = field(default_factory=dict)
+    stale: int = 0
+    coalesced: int = 0
+    misses: int = 0
+    passes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def total_hits(self) -> int:
+        """Fresh answers from any tier."""
+        return sum(self.hits.values())
+
+    @property
+    def requests(self) -> int:
+        """All requests: the sum of every outcome."""
+        return (
+            self.total_hits + self.stale + self.coalesced + self.misses + sum(self.passes.values())
+        )
+
+    @property
+    def hit_ratio(self) -> float:
+        """Share of requests that the origin did not have to run for, 0 to 1; passes are left out."""
+        served = self.total_hits + self.stale + self.coalesced
+        return served / (served + self.misses) if served + self.misses else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TierStats:
+    """One tier.
+
+    Attributes:
+        level: Its place; 1 is asked first.
+        name: Its back end's name.
+        hits: Requests that it answered.
+        promotions: Entries copied from it into the tiers above.
+        writes: Entries written to it.
+        failures: Failed operations, by kind (`"get"`, `"set"`, `"delete"` ...).
+        unreadable: Entries found in it that could not be used, by reason.
+        entries: Entries held; None where the back end cannot tell.
+        size: Bytes accounted for; None where the back end cannot tell.
+        evictions: Entries dropped, by cause; empty where the back end cannot tell.
+    """
+
+    level: int
+    name: str
+    hits: int
+    promotions: int
+    writes: int
+    failures: Mapping[str, int]
+    unreadable: Mapping[str, int]
+    entries: int | None
+    size: int | None
+    evictions: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStats:
+    """A reading of everything the cache counts.
+
+    Attributes:
+        routes: Outcomes by route; the manager's own calls stand under `"manager"`.
+        total: The sum over all routes.
+        tiers: One reading a tier, first tier first.
+        fills: Runs of the origin that ended in a stored entry.
+        refused: Runs of the origin that were not stored, by reason.
+        refreshes: Background runs (stale-while-revalidate, eager refresh).
+        failures: Failures by kind: `"origin"`, `"coalesce-timeout"`, `"route-mismatch"` ...
+        in_flight: Runs of the origin going on now.
+    """
+
+    routes: Mapping[str, RouteStats]
+    total: RouteStats
+    tiers: tuple[TierStats, ...]
+    fills: int
+    refused: Mapping[str, int]
+    refreshes: int
+    failures: Mapping[str, int]
+    in_flight: int
+
+    @property
+    def requests(self) -> int:
+        """All requests and calls."""
+        return self.total.requests
+
+    @property
+    def l1_hits(self) -> int:
+        """Answered by the first tier."""
+        return self.total.hits.get(1, 0)
+
+    @property
+    def l2_hits(self) -> int:
+        """Answered by the second tier."""
+        return self.total.hits.get(2, 0)
+
+    @property
+    def misses(self) -> int:
+        """Answered by a run of the origin of their own."""
+        return self.total.misses
+
+    @property
+    def promotions(self) -> int:
+        """Entries copied into upper tiers."""
+        return sum(tier.promotions for tier in self.tiers)
+
+    @property
+    def hit_ratio(self) -> float:
+        """See `RouteStats.hit_ratio`."""
+        return self.total.hit_ratio
+
+
+MANAGER = "manager"
+UNROUTED = "-"
+MAX_ROUTES = 2_000
+"""Routes counted apart; further ones are counted together under `"-"`."""
+
+
+class Events:
+    """The counters of one cache, and its voice in the process's log."""
+
+    def __init__(self) -> None:
+        self._tallies: dict[str, Tally] = {}
+        self.fills = 0
+        self.refreshes = 0
+        self.refused: Counter[str] = Counter()
+        self.failures: Counter[str] = Counter()
+
+    def tally(self, route: str) -> Tally:
+        """The counters of a route; kept by whoever needs them often."""
+        tally = self._tallies.get(route)
+        if tally is None:
+            if len(self._tallies) >= MAX_ROUTES:
+                route = UNROUTED
+            tally = self._tallies.setdefault(route, Tally())
+        return tally
+
+    def routes(self) -> dict[str, RouteStats]:
+        """A frozen reading by route."""
+        return {route: tally.reading() for route, tally in self._tallies.items()}
+
+    def total(self) -> RouteStats:
+        """The sum over all routes."""
+        hits: Counter[int] = Counter()
+        passes: Counter[str] = Counter()
+        stale = coalesced = misses = 0
+        for reading in self.routes().values():
+            hits.update(reading.hits)
+            passes.update(reading.passes)
+            stale += reading.stale
+            coalesced += reading.coalesced
+            misses += reading.misses
+        return RouteStats(dict(hits), stale, coalesced, misses, dict(passes))
+
+    # What follows is said once for each change of state.
+
+    def tier_suspended(self, name: str, error: Exception) -> None:
+        """A tier's circuit breaker opened."""
+        logger.warning("tier %s does not answer and is left out for now: %s", name, error)
+
+    def tier_resumed(self, name: str) -> None:
+        """A tier answers again."""
+        logger.warning("tier %s answers again", name)
+
+    def route_mismatch(self, predicted: str, chosen: object) -> None:
+        """The router chose another endpoint than the route table had foretold."""
+        self.failures["route-mismatch"] += 1
+        logger.warning(
+            "route table was out of date: foretold %s, the router chose %r; it is built anew",
+            predicted,
+            chosen,
+        )
+
+    def callback_failed(self, what: str, error: Exception) -> None:
+        """A callable of a rule raised."""
+        self.failures[what] += 1
+        logger.warning("%s raised %s: %s", what, type(error).__name__, error)
+
+    def refresh_failed(self, route: str, error: BaseException) -> None:
+        """A background run of the origin failed; the entry in place stays until it ends."""
+        self.failures["refresh"] += 1
+        logger.warning("background refresh of %s failed: %s: %s", route, type(error).__name__, error)
+
+    def broken(self, where: str) -> None:
+        """The cache itself broke; the application answers alone."""
+        self.failures["internal"] += 1
+        logger.exception("the cache broke in %s; the application answers alone", where)

@@ -1,0 +1,135 @@
+"""The primary key of a request: what separates one stored response from another (RFC 9111 §2).
+
+A key is built from parts, each with its length in front, so no choice of bytes in one part can look
+like two parts. Nothing is normalised that two applications could read differently: the path stays
+raw, percent-encoding stays as sent. What cannot be keyed with certainty bypasses the cache.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from urllib.parse import unquote, unquote_plus
+
+from .._types import Header
+
+_HOST_BYTES = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~[]:%")
+_DEFAULT_PORTS = {"http": b":80", "https": b":443"}
+
+RESPONSE_MARK = "\x00"
+"""First character of every response's key; a manager's key may not begin with it."""
+
+
+def host_of(raw: bytes | None, scheme: str) -> bytes | None:
+    """The host in lower case without the scheme's default port, or None if it is malformed."""
+    if not raw or not _HOST_BYTES.issuperset(raw):
+        return None
+    host = raw.lower()
+    name, colon, port = host.rpartition(b":")
+    if colon and not host.endswith(b"]"):
+        if not name or not port.isdigit() or len(port) > 5 or (b":" in name and name[:1] != b"["):
+            return None
+        if colon + port == _DEFAULT_PORTS.get(scheme):
+            return name
+    return host
+
+
+def target_is_plain(raw_path: bytes, query: bytes) -> bool:
+    """Whether the target is in origin form and free of bytes that parsers disagree about."""
+    if raw_path[:1] != b"/":
+        return False
+    return not any(byte <= 0x20 or byte >= 0x7F or byte == 0x23 for byte in raw_path + query)
+
+
+def sorted_query(query: bytes, allowed: frozenset[str] | None = None) -> bytes:
+    """The query's pairs sorted by name; the order of one name's values is kept.
+
+    Args:
+        query: The raw query string.
+        allowed: Names (decoded) to keep, or None for all.
+    """
+    return b"&".join(sorted(_pairs(query, allowed), key=_name_of)) if query else b""
+
+
+def narrowed_query(query: bytes, allowed: frozenset[str]) -> bytes:
+    """The query as the application may see it: allowed names only, in the order sent."""
+    return b"&".join(_pairs(query, allowed))
+
+
+def _pairs(query: bytes, allowed: frozenset[str] | None) -> list[bytes]:
+    pairs = query.split(b"&")
+    if allowed is None:
+        return pairs
+    return [p for p in pairs if unquote_plus(_name_of(p).decode("latin-1")) in allowed]
+
+
+def _name_of(pair: bytes) -> bytes:
+    return pair.partition(b"=")[0]
+
+
+def primary_key(
+    *,
+    scheme: str,
+    host: bytes,
+    root_path: str,
+    path: str,
+    raw_path: bytes,
+    query: bytes,
+    version: str = "",
+) -> str:
+    """The key of a GET (and so of a HEAD), before anything that a rule adds.
+
+    Args:
+        scheme: `http` or `https`.
+        host: A host as `host_of` returns it.
+        root_path: The path at which the application is mounted.
+        path: The decoded path that the application routes by.
+        raw_path: The path as sent.
+        query: A query as `sorted_query` returns it.
+        version: The application's release: another release's responses are not found.
+    """
+    parts = [scheme.encode(), host, root_path.encode(), raw_path, query, version.encode()]
+    # A layer outside may have rewritten the path and not the raw path: then both count.
+    if unquote(raw_path.decode("latin-1")) != path:
+        parts.append(path.encode("utf-8", "surrogatepass"))
+    return RESPONSE_MARK + joined(parts)
+
+
+def joined(parts: Iterable[bytes]) -> str:
+    """The parts with their lengths in front, as text."""
+    return b"".join(b"%d:%b" % (len(part), part) for part in parts).decode("latin-1")
+
+
+def extended(key: str, parts: Iterable[bytes]) -> str:
+    """A key with further parts: named fields, cookies, a partition, or the variant."""
+    return f"{key}\x00{joined(parts)}"
+
+
+def field_part(headers: Iterable[Header], name: bytes) -> bytes:
+    """One request field as a key part; a field that is absent differs from an empty one."""
+    lines = [value.strip() for field, value in headers if field.lower() == name]
+    return name + (b"=" + b", ".join(lines) if lines else b"")
+
+
+def forwarded_parts(lines: Iterable[Header]) -> list[bytes]:
+    """Key parts of the fields from which applications build absolute URLs.
+
+    `Forwarded` (RFC 7239) also names the client, which must not split the cache: of it only host
+    and proto count.
+    """
+    parts = []
+    for name, value in lines:
+        field = name.lower()
+        if field == b"forwarded":
+            pairs = [p.strip().lower() for element in value.split(b",") for p in element.split(b";")]
+            value = b";".join(p for p in pairs if not p.startswith((b"for=", b"by=")))
+        parts.append(field + b"=" + value)
+    return parts
+
+
+def storage_key(key: str) -> str:
+    """The name under which a shared tier holds a key: short, printable, of one length.
+
+    128 bits of BLAKE2b; the full key stands in the entry and is compared on every read.
+    """
+    kind = "r" if key.startswith(RESPONSE_MARK) else "v"
+    digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16)
+    return f"{kind}:{digest.hexdigest()}"
