@@ -1,0 +1,67 @@
+"""Why a response is not stored, why a stored one is not used, why the cache is passed by.
+
+The words are the API: they stand in the `detail` of `Cache-Status` (RFC 9211 §2.8) and name the
+counters, so each is a valid Structured Field token and none is ever renamed.
+"""
+
+from enum import StrEnum, unique
+
+
+@unique
+class Reason(StrEnum):
+    """One named reason. The comments say which side of the exchange it speaks of."""
+
+    # The request: the cache is not asked at all.
+    METHOD = "method"
+    UNSAFE_METHOD = "unsafe-method"
+    REQUEST_BODY = "request-body"
+    HOST = "host"
+    TARGET = "target"
+    OVERRIDE = "method-override"
+    UPGRADE = "upgrade"
+    PRECONDITION = "precondition"
+    RANGE = "range"
+    NO_RULE = "no-rule"
+    NO_CACHE_ANNOTATION = "no-cache-annotation"
+    AUTHORIZATION = "authorization"
+    CREDENTIALS = "credentials"
+    COOKIE = "cookie"
+    PARTITION = "partition"
+    WHEN = "when"
+
+    # The request's own directives, where a rule honours them (RFC 9111 §5.2.1).
+    REQUEST_NO_STORE = "request-no-store"
+    REQUEST_NO_CACHE = "request-no-cache"
+    REQUEST_MAX_AGE = "request-max-age"
+    REQUEST_MIN_FRESH = "request-min-fresh"
+    ONLY_IF_CACHED = "only-if-cached"
+
+    # The response: it is not stored.
+    STATUS = "status"
+    NOT_UNDERSTOOD = "not-understood"
+    NO_STORE = "no-store"
+    PRIVATE = "private"
+    NO_CACHE = "no-cache"
+    SET_COOKIE = "set-cookie"
+    VARY_STAR = "vary-star"
+    VARIANTS = "variants"
+    PARTIAL = "partial"
+    NO_FRESHNESS = "no-freshness"
+    CONTENT_LOCATION = "content-location"
+    BAD_HEADERS = "bad-headers"
+    HEADERS_OVERSIZED = "headers-oversized"
+    OVERSIZED = "oversized"
+    INCOMPLETE = "incomplete"
+    EVENT_STREAM = "event-stream"
+    TRAILERS = "trailers"
+
+    # The stored response: it is not used, or not as it is.
+    STALE = "stale"
+    INVALIDATED = "invalidated"
+    MISMATCH = "mismatch"
+
+    # The cache itself.
+    UNSTABLE = "unstable"
+    BROKEN = "broken"
+    UNTRUSTED = "untrusted"
+    OVERLOADED = "overloaded"

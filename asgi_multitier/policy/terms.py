@@ -1,0 +1,58 @@
+"""What a rule decides about storing, as plain values: the policy's side of a rule."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """The terms on which a response may be stored and used again.
+
+    With a `lifetime` the annotation decides how long a response is kept here; without one the
+    response's own header fields do (RFC 9111). What forbids storing holds in both cases.
+
+    Attributes:
+        lifetime: Seconds that a success is fresh, or None: the response decides.
+        negative: Seconds that a 404 or 410 is fresh under an annotation; None stores neither unless
+            the response itself says so.
+        public: The rule permits sharing an answer to a request that carried credentials.
+        set_cookie: Store responses with `Set-Cookie`, and give their cookies to everybody.
+        heuristics: Guess a lifetime from `Last-Modified` (RFC 9111 §4.2.2).
+        partial: Store 206 responses.
+        post: Let the answer to a POST be reused for GET (RFC 9110 §9.3.3).
+        honor_request_directives: Let clients steer the cache by `Cache-Control` (RFC 9111 §5.2.1).
+        stale_on_error: Seconds after its freshness in which a response may stand in for a failing
+            origin although it does not say so itself; True is `ON_ERROR` seconds, False none.
+        client_cache: Seconds that clients of an annotated route may keep an answer without asking;
+            None tells them to ask every time.
+        partitioned: The key holds what caches downstream do not see (cookies, a tenant): they are
+            told that the answer is `private`.
+        stale_while_revalidate: An annotation's window, in seconds (RFC 5861 §3).
+        stale_if_error: An annotation's window, in seconds (RFC 5861 §4).
+        targeted: Lower-case names of the targeted fields obeyed, the first valid one wins (RFC 9213).
+        validate: Keep stale responses that have validators, to revalidate them.
+        max_entry: Bytes of the largest body stored.
+        header_limit: Bytes of the largest header block stored.
+    """
+
+    lifetime: float | None = None
+    negative: float | None = None
+    public: bool = False
+    set_cookie: bool = False
+    heuristics: bool = False
+    partial: bool = False
+    post: bool = False
+    honor_request_directives: bool = False
+    stale_on_error: float | bool = False
+    client_cache: float | None = None
+    partitioned: bool = False
+    stale_while_revalidate: float | None = None
+    stale_if_error: float | None = None
+    targeted: tuple[bytes, ...] = (b"cdn-cache-control",)
+    validate: bool = True
+    max_entry: int = 1024 * 1024
+    header_limit: int = 16 * 1024
+
+    @property
+    def annotated(self) -> bool:
+        """Whether the annotation, and not the response, decides the lifetime."""
+        return self.lifetime is not None
