@@ -1,0 +1,77 @@
+"""`python -m demo_app`: one instance, in memory only unless a Redis is named."""
+
+import argparse
+import socket
+from collections.abc import Sequence
+
+import uvicorn
+from starlette.applications import Starlette
+
+from . import fastapi_app, starlette_app
+from .ports import address_of, listen
+from .site import Framework, Settings
+
+FRAMEWORKS = {"fastapi": fastapi_app.create_app, "starlette": starlette_app.create_app}
+DEFAULT_PORT = 8000
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve one instance until it is told to stop.
+
+    Args:
+        arguments: The command line; the process's own by default.
+    """
+    options = _parser().parse_args(arguments)
+    listening = _listening(options)
+    address = address_of(listening)
+    settings = Settings(
+        framework=options.framework,
+        name=options.name,
+        redis_url=options.redis_url,
+        database=options.database,
+        peers=options.peer or [address],
+    )
+    tiers = "memory only" if settings.redis_url is None else "memory and Redis"
+    print(f"{settings.name}  {address}  ({settings.framework}, {tiers})", flush=True)
+    serve(create_app(settings), listening)
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The application, in the framework that the settings name."""
+    framework: Framework = settings.framework
+    return FRAMEWORKS[framework](settings)
+
+
+def serve(app: Starlette, listening: socket.socket) -> None:
+    """Serve an application on a socket until SIGINT or SIGTERM."""
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listening(options: argparse.Namespace) -> socket.socket:
+    """The socket that the launcher passed on, or one of our own."""
+    if options.fd is not None:
+        return socket.socket(fileno=options.fd)
+    if options.port is not None:
+        return listen(options.port)
+    return listen(DEFAULT_PORT, or_any=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m demo_app", description=__doc__)
+    parser.add_argument(
+        "--port", type=int, help=f"port; {DEFAULT_PORT} or any that is free where not given"
+    )
+    parser.add_argument("--fd", type=int, help="listening socket inherited from a launcher")
+    parser.add_argument("--framework", choices=sorted(FRAMEWORKS), default="fastapi")
+    parser.add_argument("--name", default="A", help="what the page calls this instance")
+    parser.add_argument("--redis-url", help="the shared tier; memory only where not given")
+    parser.add_argument("--database", default=":memory:", help="the catalogue's SQLite file")
+    parser.add_argument(
+        "--peer", action="append", help="address of an instance, once for each, this one included"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    main()

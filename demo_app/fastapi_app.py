@@ -1,0 +1,119 @@
+"""The catalogue as a FastAPI application."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+
+from asgi_multitier import no_cache
+
+from . import caching, site
+from .catalogue import Draft, Page, Price, Product, Sales
+from .site import Instance, ListQuery, SearchQuery, Settings, SourceCalls
+from .source import SlowSource
+
+router = APIRouter()
+Source = Annotated[SlowSource, Depends(site.source_of)]
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application of one instance."""
+    app = FastAPI(title="Catalogue", **site.common(settings))
+    app.include_router(router)
+    site.furnish(app, settings)
+    return app
+
+
+@router.get("/products")
+@caching.PRODUCTS
+async def products(query: Annotated[ListQuery, Query()], source: Source) -> Page:
+    """One page of a category, or of all products."""
+    return await source.products(query.category, query.page)
+
+
+@router.get("/products/{product_id:int}")
+@caching.PRODUCT
+async def product(product_id: int, source: Source) -> Product:
+    """One product in full."""
+    return await source.product(product_id)
+
+
+@router.get("/products/{product_id:int}/price")
+@caching.PRICE
+async def price(product_id: int, source: Source) -> Price:
+    """What a product costs now."""
+    return await source.price(product_id)
+
+
+@router.get("/search")
+@caching.SEARCH
+async def search(query: Annotated[SearchQuery, Query()], source: Source) -> Page:
+    """One page of the products whose name contains `q`."""
+    return await source.search(query.q, query.sort, query.page)
+
+
+@router.get("/categories")
+@caching.CATEGORIES
+async def categories(source: Source) -> list[str]:
+    """The names of the categories."""
+    return await source.categories()
+
+
+@router.get("/reports/sales")
+@caching.SALES
+async def sales(source: Source) -> list[Sales]:
+    """What each category holds: slow."""
+    return await source.sales()
+
+
+@router.get("/trending")
+@caching.TRENDING
+async def trending(source: Source) -> list[Product]:
+    """The products edited most often; lags behind by up to 30 s, on purpose."""
+    return await source.trending()
+
+
+@router.post("/products", status_code=201)
+@caching.CREATE
+async def create(draft: Draft, source: Source) -> Product:
+    """Add a product."""
+    return await source.create(draft)
+
+
+@router.put("/products/{product_id:int}")
+@caching.EDIT
+async def update(product_id: int, draft: Draft, source: Source) -> Product:
+    """Replace what is written about a product."""
+    return await source.update(product_id, draft)
+
+
+@router.delete("/products/{product_id:int}")
+@caching.EDIT
+async def delete(product_id: int, source: Source) -> Product:
+    """Remove a product."""
+    return await source.delete(product_id)
+
+
+@router.post("/cache/clear", status_code=204)
+async def clear_cache(request: Request) -> Response:
+    """Drop everything in every tier of every instance."""
+    return await site.clear_cache(request)
+
+
+@router.get("/source/calls")
+@no_cache
+async def source_calls(request: Request) -> SourceCalls:
+    """How often this instance asked its source."""
+    return site.source_calls(request)
+
+
+@router.get("/instance")
+@no_cache
+async def instance(request: Request) -> Instance:
+    """What the page must know of this instance."""
+    return site.instance(request)
+
+
+@router.get("/", include_in_schema=False)
+async def page() -> Response:
+    """The page."""
+    return site.page()

@@ -1,0 +1,177 @@
+"""`python -m demo_app.fleet`: two instances, one FastAPI and one Starlette, over a shared server.
+
+They share a Valkey started for them and a catalogue in one file. Ctrl-C or SIGTERM stops all of it,
+instances first.
+"""
+
+import argparse
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from .catalogue import Catalogue
+from .ports import address_of, listen
+from .site import Framework
+from .valkey import Valkey
+
+ROOT = Path(__file__).parent.parent
+PORTS = (8001, 8002)
+FRAMEWORKS: tuple[Framework, Framework] = ("fastapi", "starlette")
+START_SECONDS = 20.0
+STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Instances that run.
+
+    Attributes:
+        addresses: Where they are, in order.
+        redis_url: The server that they share.
+        processes: What runs them, in the same order.
+    """
+
+    addresses: tuple[str, ...]
+    redis_url: str
+    processes: tuple[subprocess.Popen[bytes], ...]
+
+
+@contextlib.contextmanager
+def running_fleet(ports: Sequence[int] = PORTS) -> Iterator[Fleet]:
+    """Start the instances and their server, and stop them at the end of the block.
+
+    Args:
+        ports: The ports wanted, one for each instance; where one is taken, any that is free.
+
+    Raises:
+        RuntimeError: If the server or an instance does not start.
+    """
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="demo-"))
+        redis_url = stack.enter_context(Valkey()).url
+        sockets = [stack.enter_context(listen(port, or_any=True)) for port in ports]
+        addresses = tuple(map(address_of, sockets))
+        database = f"{folder}/catalogue.db"
+        Catalogue(database).close()  # Made before the instances meet there.
+        shared = ["--redis-url", redis_url, "--database", database]
+        shared += [part for address in addresses for part in ("--peer", address)]
+        processes = tuple(
+            stack.enter_context(_instance(number, listening, shared))
+            for number, listening in enumerate(sockets)
+        )
+        for listening in sockets:
+            # From here the port is the instance's alone: when it dies, callers are refused.
+            listening.close()
+        for address, process in zip(addresses, processes, strict=True):
+            _wait_until_ready(address, process)
+        yield Fleet(addresses, redis_url, processes)
+
+
+def load(fleet: Fleet, seconds: int) -> int:
+    """Run the locustfile against all instances and return its exit code."""
+    command = [sys.executable, "-m", "locust", "-f", str(ROOT / "locustfile.py"), "--headless"]
+    command += ["--users", "20", "--spawn-rate", "20", "--run-time", f"{seconds}s"]
+    command += ["--only-summary", "--loglevel", "WARNING", "--instances", ",".join(fleet.addresses)]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the fleet until it is told to stop, or for the time of a load test.
+
+    Args:
+        arguments: The command line; the process's own by default.
+
+    Returns:
+        The exit code: 0, the load test's, or 1 where an instance died.
+    """
+    options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with running_fleet(options.ports) as fleet:
+            for name, address, framework in zip("AB", fleet.addresses, FRAMEWORKS, strict=True):
+                print(f"{name}  {address}  ({framework}, memory and {fleet.redis_url})")
+            if options.load:
+                print(f"Load for {options.load} s ...", flush=True)
+                return load(fleet, options.load)
+            print("Open either in a browser. Ctrl-C stops both.", flush=True)
+            return _until_one_dies(fleet)
+    except KeyboardInterrupt:
+        print("Stopped.")
+        return 0
+
+
+@contextlib.contextmanager
+def _instance(
+    number: int, listening: socket.socket, shared: Sequence[str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run one instance on a socket that is bound already."""
+    fd = listening.fileno()
+    own = ["--fd", str(fd), "--name", "AB"[number], "--framework", FRAMEWORKS[number]]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "demo_app", *own, *shared],
+        cwd=ROOT,
+        pass_fds=[fd],
+        stdout=subprocess.DEVNULL,
+        # Ctrl-C in a terminal reaches the launcher alone, which stops things in order.
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_ready(address: str, process: subprocess.Popen[bytes]) -> None:
+    """Return when the instance answers. Its socket listens already, so one request can wait."""
+    try:
+        with urllib.request.urlopen(f"{address}/instance", timeout=START_SECONDS) as response:
+            response.read()
+    except OSError as error:
+        code = process.poll()
+        state = "does not answer" if code is None else f"ended with code {code}"
+        raise RuntimeError(f"the instance at {address} {state}") from error
+
+
+def _until_one_dies(fleet: Fleet) -> int:
+    """Wait for as long as every instance runs."""
+    while True:
+        for process in fleet.processes:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                print(f"An instance ended with code {process.wait(0.5)}; stopping.")
+                return 1
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m demo_app.fleet", description=__doc__)
+    parser.add_argument(
+        "--load", type=int, default=0, metavar="SECONDS", help="run a load test, then stop"
+    )
+    parser.add_argument(
+        "--ports",
+        type=lambda text: [int(port) for port in text.split(",")],
+        default=PORTS,
+        metavar="A,B",
+        help="ports of the two instances; any that is free where one is taken",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""What both applications have in common around their routes: settings, middleware, the page."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias, TypedDict
+
+from pydantic import BaseModel, Field
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from asgi_multitier import CacheManager, CacheMiddleware
+
+from . import caching
+from .catalogue import Catalogue, Sort, UnknownProductError
+from .source import Question, SlowSource
+
+Framework: TypeAlias = Literal["fastapi", "starlette"]
+
+PAGE = Path(__file__).parent / "page"
+
+NAMESPACE = "demo"
+"""Given by name, because two different applications are to share one cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How one instance runs.
+
+    Attributes:
+        framework: Which of the two applications it is.
+        name: What the page calls it.
+        redis_url: The shared tier; None for memory only.
+        database: The catalogue's file; in memory by default, and then of this instance alone.
+        peers: Addresses of all instances, this one included, in the page's order.
+    """
+
+    framework: Framework = "fastapi"
+    name: str = "A"
+    redis_url: str | None = None
+    database: str = ":memory:"
+    peers: Sequence[str] = ()
+
+
+class ListQuery(BaseModel):
+    """The parameters of the list."""
+
+    category: str | None = None
+    page: int = Field(default=1, ge=1, le=1000)
+
+
+class SearchQuery(BaseModel):
+    """The parameters of the search."""
+
+    q: str = Field(default="", max_length=80)
+    page: int = Field(default=1, ge=1, le=1000)
+    sort: Sort = "name"
+
+
+class SourceCalls(BaseModel):
+    """How often an instance asked its source."""
+
+    calls: dict[Question, int]
+    total: int
+
+
+class Instance(BaseModel):
+    """What the page must know of an instance to show it."""
+
+    name: str
+    framework: Framework
+    tiers: list[str]
+    peers: list[str]
+
+
+class OneHost:
+    """Lets all instances answer for one site, as they would behind a load balancer.
+
+    The host is part of what identifies a response, so instances that are visited under addresses of
+    their own would share nothing in the second tier.
+    """
+
+    def __init__(self, app: ASGIApp, host: bytes = b"catalogue.example") -> None:
+        self._app = app
+        self._line = (b"host", host)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on under the common name."""
+        if scope["type"] == "http":
+            others = [line for line in scope["headers"] if line[0] != b"host"]
+            scope = {**scope, "headers": [self._line, *others]}
+        await self._app(scope, receive, send)
+
+
+class Common(TypedDict):
+    """The arguments that both frameworks' constructors take alike."""
+
+    middleware: Sequence[Middleware]
+    lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]]
+
+
+def common(settings: Settings) -> Common:
+    """What both applications are built with."""
+    cache = CacheManager(redis_url=settings.redis_url, namespace=NAMESPACE)
+    return {
+        # Outermost first. CORS stands outside of the cache: what it says is for one origin, and is
+        # no part of what is stored for all.
+        "middleware": [
+            Middleware(
+                CORSMiddleware,
+                allow_origins=list(settings.peers),
+                allow_methods=["GET", "POST", "PUT", "DELETE"],
+                allow_headers=["content-type"],
+                expose_headers=["cache-status", "age", "etag"],
+            ),
+            Middleware(OneHost),
+            Middleware(CacheMiddleware, cache=cache, rules=caching.RULES),
+        ],
+        "lifespan": _close_source_at_end,
+    }
+
+
+def furnish(app: Starlette, settings: Settings) -> None:
+    """Give an application its settings, its source, the page's files and its own error."""
+    app.state.settings = settings
+    app.state.source = SlowSource(Catalogue(settings.database))
+    app.add_exception_handler(UnknownProductError, _unknown_product)
+    # A mount takes no annotation; `caching.RULES` has a rule for it.
+    app.mount("/static", StaticFiles(directory=PAGE), name="static")
+
+
+def page() -> Response:
+    """The page, which is not cached: it has no annotation and no rule."""
+    return FileResponse(PAGE / "index.html")
+
+
+def source_of(request: Request) -> SlowSource:
+    """The source of the application that the request came to."""
+    source: SlowSource = request.app.state.source
+    return source
+
+
+def source_calls(request: Request) -> SourceCalls:
+    """How often this instance asked its source since it started."""
+    calls = source_of(request).calls
+    return SourceCalls(calls=dict(calls), total=calls.total())
+
+
+def instance(request: Request) -> Instance:
+    """What the page must know of this instance."""
+    settings: Settings = request.app.state.settings
+    return Instance(
+        name=settings.name,
+        framework=settings.framework,
+        tiers=["l1"] if settings.redis_url is None else ["l1", "l2"],
+        peers=list(settings.peers),
+    )
+
+
+async def clear_cache(request: Request) -> Response:
+    """Drop everything in every tier of every instance: the manager, used by hand."""
+    await request.state.cache.clear()
+    return Response(status_code=204)
+
+
+async def _unknown_product(_: Request, error: Exception) -> JSONResponse:
+    return JSONResponse({"detail": str(error)}, status_code=404)
+
+
+@asynccontextmanager
+async def _close_source_at_end(app: Starlette) -> AsyncIterator[None]:
+    yield
+    app.state.source.close()

