@@ -1,4 +1,4 @@
-"""The selectors of the log. They stand two floors down, since annotations and rules use them too."""
+"""The selectors of the log; they stand lower down, since annotations and rules use them too."""
 
 from ..selectors import (
     MAX_GLOB_LENGTH,

@@ -1,0 +1,564 @@
+"""What a user may set: for responses (`Policy`, `Rule`) and for a process (`CacheConfig`).
+
+All of it is checked once, when it is made, and frozen from then on. Friendly forms (a strategy, a
+`timedelta`, header names as text) are turned into the one form that the rest of the package reads.
+"""
+
+import os
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, TypedDict, Unpack
+from urllib.parse import urlsplit
+
+from .environment import read_dotenv
+from .errors import ConfigError, InvalidationError
+from .options import (
+    read_boolean,
+    read_coalesce,
+    read_field_names,
+    read_function,
+    read_methods,
+    read_optional_names,
+    read_optional_seconds,
+    read_optional_share,
+    read_optional_zero,
+    read_seconds_or_boolean,
+    read_share,
+    read_template,
+    read_texts,
+    read_tokens,
+    refuse_unknown,
+)
+from .policy.terms import Terms
+from .selectors import check_glob, glob_matches
+from .strategy import CacheStrategy, Lifetime, seconds_of
+from .templates import Template, Texts, TextsFunction, fields_of
+
+Partition: TypeAlias = str | int | bytes | None
+"""What `vary_by` returns: whose copy this is, or None for "do not cache this request"."""
+
+VaryBy: TypeAlias = Callable[[Any], Partition | Awaitable[Partition]]
+When: TypeAlias = Callable[[Any], bool]
+TextsOption: TypeAlias = str | TextsFunction | Sequence[str | TextsFunction] | AbstractSet[str]
+Names: TypeAlias = str | Sequence[str] | AbstractSet[str]
+
+
+_NEGOTIATION = b"accept"
+"""How the fields of RFC 9110 §12.5 begin: what is wanted, not who wants it."""
+
+
+class PolicyOptions(TypedDict, total=False):
+    """What `cached`, `Rule` and `Policy` take beside the lifetime; `Policy` has the meanings."""
+
+    tags: TextsOption
+    query: Names | None
+    vary: Names
+    vary_by: VaryBy | None
+    cookies: Names
+    public: bool
+    key: str | Template | None
+    methods: Names
+    negative: Lifetime | None
+    client_cache: Lifetime | None
+    stale_while_revalidate: Lifetime | None
+    stale_if_error: Lifetime | None
+    eager_refresh: float | None
+    jitter: float
+    coalesce: bool | Literal["fleet"]
+    coalesce_timeout: Lifetime | None
+    soft_timeout: Lifetime | None
+    hard_timeout: Lifetime | None
+    when: When | None
+    heuristics: bool
+    store_set_cookie: bool
+    honor_request_directives: bool
+    stale_on_error: Lifetime | bool
+    targeted: Names
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Policy:
+    """What a rule decides for the responses of a route.
+
+    Attributes:
+        lifetime: Seconds that a response stays fresh; None if its own headers decide.
+        tags: Templates and functions of the request that name what the response is made of.
+        query: Query parameters that the response depends on; None for all of them.
+        vary: Request fields that it depends on, lower-case.
+        vary_by: Takes the request, returns whose copy it is, or None to bypass; may be async.
+        cookies: Cookies that it depends on.
+        public: Whether everybody may have the same copy although the request says who asks.
+        key: A name for the response, by which `invalidate` finds it; what identifies it is still
+            its URL and parameters.
+        methods: Of GET, HEAD and POST, those that are answered from the cache.
+        negative: Seconds that a 404 or 410 stays fresh; None if they are not stored.
+        client_cache: Seconds that clients are told; None if they are to ask each time.
+        stale_while_revalidate: Seconds past freshness in which a copy is served while one
+            background request renews it (RFC 5861 §3); None if only its own headers say so.
+        stale_if_error: Seconds past freshness in which a copy stands in for a failing origin
+            (RFC 5861 §4); None if only its own headers say so.
+        eager_refresh: The share of the lifetime, between 0 and 1, past which a hit starts a
+            background request; None for never.
+        jitter: The share of the lifetime, from 0 to below 1, that is taken off at random at most,
+            so that what was stored together does not expire together.
+        coalesce: Whether identical requests share one call: in the process (True), in all
+            processes (`"fleet"`), or not at all (False).
+        coalesce_timeout: Seconds that a request waits for another's call before it goes alone; None
+            for the cache's own setting.
+        soft_timeout: Seconds after which a stale copy, if there is one, is served instead.
+        hard_timeout: Seconds after which a call of the origin counts as failed.
+        when: Takes the request; False bypasses the cache.
+        heuristics: Whether a response without explicit freshness may be stored (RFC 9111 §4.2.2).
+        store_set_cookie: Whether a response with `Set-Cookie` may be stored.
+        honor_request_directives: Whether the request's own `Cache-Control` counts.
+        stale_on_error: Seconds past freshness in which a copy may stand in for a failing origin
+            although its headers do not say so; True for a usual time, False for none.
+        targeted: Names of the targeted fields that are read (RFC 9213), strongest first.
+    """
+
+    lifetime: float | None
+    tags: Texts = ()
+    query: tuple[str, ...] | None = None
+    vary: tuple[bytes, ...] = ()
+    vary_by: VaryBy | None = None
+    cookies: tuple[str, ...] = ()
+    public: bool = False
+    key: Template | None = None
+    methods: frozenset[str] = frozenset({"GET", "HEAD"})
+    negative: float | None = None
+    client_cache: float | None = None
+    stale_while_revalidate: float | None = None
+    stale_if_error: float | None = None
+    eager_refresh: float | None = None
+    jitter: float = 0.0
+    coalesce: bool | Literal["fleet"] = True
+    coalesce_timeout: float | None = None
+    soft_timeout: float | None = None
+    hard_timeout: float | None = None
+    when: When | None = None
+    heuristics: bool = False
+    store_set_cookie: bool = False
+    honor_request_directives: bool = False
+    stale_on_error: float | bool = False
+    targeted: tuple[bytes, ...] = (b"cdn-cache-control",)
+    terms: Terms = field(init=False, repr=False, compare=False)
+
+    def __init__(
+        self,
+        lifetime: Lifetime | None = CacheStrategy.DEFAULT,
+        *,
+        where: str = "Policy",
+        **options: Unpack[PolicyOptions],
+    ) -> None:
+        """Check the options and bring them into one form.
+
+        Args:
+            lifetime: A strategy, seconds or a `timedelta`; None if the response's headers decide.
+            where: The route or rule, for errors.
+            **options: See the attributes; names may be one text or several, times as `lifetime`.
+
+        Raises:
+            ConfigError: If an option is unknown, its value is not allowed, or two contradict.
+        """
+        refuse_unknown(options, PolicyOptions.__annotations__, where=where)
+        values: dict[str, Any] = {**_DEFAULTS, **options}
+        values = {name: _READERS[name](values[name], name, where) for name in values}
+        values["lifetime"] = read_optional_seconds(lifetime, "lifetime", where)
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+        self._check_together(where)
+        object.__setattr__(self, "terms", _terms_of(self))
+
+    @classmethod
+    def from_origin(cls, **options: Unpack[PolicyOptions]) -> "Policy":
+        """Let each response's own headers decide (RFC 9111).
+
+        Args:
+            **options: As for `Policy`. What an API cache leaves off and a CDN may want:
+                `heuristics`, `store_set_cookie`, `honor_request_directives`, `stale_on_error`.
+
+        Raises:
+            ConfigError: As for `Policy`.
+        """
+        return cls(None, where="Policy.from_origin", **options)
+
+    def but(self, where: str, **options: Unpack[PolicyOptions]) -> "Policy":
+        """This policy with some options changed."""
+        if not options:
+            return self
+        present: Any = {name: getattr(self, name) for name in _READERS}
+        return Policy(self.lifetime, where=where, **{**present, **options})
+
+    @property
+    def separates_users(self) -> bool:
+        """Whether the rule says how it is safe that a hit runs no authentication.
+
+        A field of content negotiation in `vary` says nothing about who asks, so it does not count.
+        """
+        who = any(not name.startswith(_NEGOTIATION) for name in self.vary)
+        return self.public or who or bool(self.cookies) or self.vary_by is not None
+
+    @property
+    def template_fields(self) -> set[str]:
+        """The parameters that its templates take."""
+        return fields_of(self.tags) | set(self.key.fields if self.key else ())
+
+    def _check_together(self, where: str) -> None:
+        """Refuse options that cannot both be meant."""
+        if self.public and self.vary_by is not None:
+            raise ConfigError.of(
+                "public", True, "False where vary_by= gives each user a copy", where=where
+            )
+        if self.heuristics and self.lifetime is not None:
+            raise ConfigError.of("heuristics", True, "False where a lifetime is given", where=where)
+        soft, hard = self.soft_timeout, self.hard_timeout
+        if soft is not None and hard is not None and soft > hard:
+            raise ConfigError.of(
+                "soft_timeout", soft, f"at most hard_timeout={hard:g}", where=where
+            )
+
+
+def _terms_of(policy: Policy) -> Terms:
+    """What the HTTP rules are asked with: the part of a policy that is about HTTP."""
+    return Terms(
+        lifetime=policy.lifetime,
+        negative=policy.negative,
+        public=policy.public,
+        set_cookie=policy.store_set_cookie,
+        heuristics=policy.heuristics,
+        post="POST" in policy.methods,
+        honor_request_directives=policy.honor_request_directives,
+        stale_on_error=policy.stale_on_error,
+        client_cache=policy.client_cache,
+        partitioned=bool(policy.cookies) or policy.vary_by is not None,
+        stale_while_revalidate=policy.stale_while_revalidate,
+        stale_if_error=policy.stale_if_error,
+        targeted=policy.targeted,
+    )
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Rule:
+    """A policy for every path that a glob matches: for what cannot be annotated.
+
+    Attributes:
+        glob: A pattern of `*` (any run of characters, `/` included) and `?`, matched against the
+            whole path as the application sees it.
+        policy: What holds there; None if these paths are never cached.
+    """
+
+    glob: str
+    policy: Policy | None
+
+    def __init__(
+        self,
+        glob: str,
+        strategy: Lifetime | Policy | None = CacheStrategy.DEFAULT,
+        **options: Unpack[PolicyOptions],
+    ) -> None:
+        """Check the glob and the policy.
+
+        Args:
+            glob: Begins with `/` or `*`; at most 256 characters and 8 stars.
+            strategy: A lifetime, a whole policy, or None for "never cache these".
+            **options: As for `cached`.
+
+        Raises:
+            ConfigError: If the glob or an option is not allowed.
+        """
+        where = f"Rule({glob!r})"
+        glob = str(glob)
+        if not glob.startswith(("/", "*")):
+            raise ConfigError.of("glob", glob, "a pattern that begins with '/' or '*'", where=where)
+        try:
+            check_glob(glob)
+        except InvalidationError as error:
+            raise ConfigError(f"{where}: {error}") from None
+        if strategy is None and options:
+            raise ConfigError.of(
+                "strategy", None, "a lifetime or a Policy where options are given", where=where
+            )
+        object.__setattr__(self, "glob", glob)
+        policy = None if strategy is None else policy_of(strategy, where=where, **options)
+        object.__setattr__(self, "policy", policy)
+
+    def matches(self, path: str) -> bool:
+        """Whether the rule is for this path."""
+        return glob_matches(self.glob, path)
+
+
+@dataclass(frozen=True, slots=True)
+class Invalidations:
+    """What a successful unsafe request of a route drops, beside its own URL.
+
+    Attributes:
+        tags: Templates and functions of tags.
+        paths: Templates and functions of paths, as the application sees them, every query string.
+        routes: Names or endpoints of routes: all that they filled.
+        patterns: Templates and functions of globs over paths and names.
+    """
+
+    tags: Texts = ()
+    paths: Texts = ()
+    routes: tuple[str | Callable[..., Any], ...] = ()
+    patterns: Texts = ()
+
+    @property
+    def template_fields(self) -> set[str]:
+        """The parameters that its templates take."""
+        return fields_of(self.tags) | fields_of(self.paths) | fields_of(self.patterns)
+
+    def __add__(self, other: "Invalidations") -> "Invalidations":
+        return Invalidations(
+            tags=self.tags + other.tags,
+            paths=self.paths + other.paths,
+            routes=self.routes + other.routes,
+            patterns=self.patterns + other.patterns,
+        )
+
+
+def policy_of(
+    strategy: Lifetime | Policy, *, where: str, **options: Unpack[PolicyOptions]
+) -> Policy:
+    """The policy that a lifetime or a policy makes together with the options beside it.
+
+    Raises:
+        ConfigError: As `Policy`.
+    """
+    if isinstance(strategy, Policy):
+        return strategy.but(where, **options)
+    seconds = seconds_of(strategy, option="strategy", where=where)
+    return Policy(seconds, where=where, **options)
+
+
+_READERS: dict[str, Callable[[Any, str, str], Any]] = {
+    "tags": read_texts,
+    "query": read_optional_names,
+    "vary": read_field_names,
+    "vary_by": read_function,
+    "cookies": read_tokens,
+    "public": read_boolean,
+    "key": read_template,
+    "methods": read_methods,
+    "negative": read_optional_seconds,
+    "client_cache": read_optional_zero,
+    "stale_while_revalidate": read_optional_zero,
+    "stale_if_error": read_optional_zero,
+    "eager_refresh": read_optional_share,
+    "jitter": read_share,
+    "coalesce": read_coalesce,
+    "coalesce_timeout": read_optional_seconds,
+    "soft_timeout": read_optional_seconds,
+    "hard_timeout": read_optional_seconds,
+    "when": read_function,
+    "heuristics": read_boolean,
+    "store_set_cookie": read_boolean,
+    "honor_request_directives": read_boolean,
+    "stale_on_error": read_seconds_or_boolean,
+    "targeted": read_field_names,
+}
+_DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(Policy) if f.name in _READERS}
+
+
+# The process's own settings.
+
+DEFAULT_REDIS_URL = "redis://127.0.0.1:6379"
+
+DEFAULT_CREDENTIAL_HEADERS = frozenset(
+    {
+        b"authorization",
+        b"proxy-authorization",
+        b"x-api-key",
+        b"api-key",
+        b"apikey",
+        b"x-auth-token",
+        b"x-access-token",
+        b"x-amz-security-token",
+        b"x-csrf-token",
+        b"x-session-token",
+        b"x-goog-iap-jwt-assertion",
+        b"cf-access-jwt-assertion",
+    }
+)
+"""Request fields that say who asks: a request with one of them is not answered from the cache
+unless the rule names it in `vary=`."""
+
+_PREFIX = "ASGI_MULTITIER_"
+_NO_REDIS = "none"
+_MIN_SECRET = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheConfig:
+    """What holds for a process: where Redis is, and every bound.
+
+    Attributes:
+        redis_url: Where Redis is; None for memory only.
+        namespace: What separates applications that share a Redis; None to derive it.
+        version: A release's name; goes into the keys, so that a deploy never gets an old shape.
+        secret: Keys the MAC over stored entries, at least 16 bytes; None for no MAC.
+        max_entry: Bytes of the largest body that is stored.
+        header_block: Bytes of the largest header block that is stored.
+        l1_bytes: Bytes that the memory tier accounts for at most.
+        l1_entries: Entries that it holds at most.
+        max_variants: Variants of one URL that are kept.
+        max_url: Bytes of the longest path and query that is cached.
+        max_flights: Calls under way at once that others may join.
+        max_waiters: Requests that may wait for one of them.
+        coalesce_timeout: Seconds that a request waits for another's call before it goes alone.
+        redis_timeout: Seconds that a request waits for Redis.
+        breaker_failures: Failures in a row after which Redis is left alone.
+        breaker_reset: Seconds until it is tried again.
+        hit_for_miss: Seconds for which requests do not queue for a response that was not storable.
+        credential_headers: Request fields that say who asks, lower-case.
+
+    Raises:
+        ConfigError: If a value is out of range.
+    """
+
+    redis_url: str | None = field(default=DEFAULT_REDIS_URL, repr=False)
+    namespace: str | None = None
+    version: str = ""
+    secret: bytes | None = field(default=None, repr=False)
+    max_entry: int = 1024 * 1024
+    header_block: int = 16 * 1024
+    l1_bytes: int = 64 * 1024 * 1024
+    l1_entries: int = 200_000
+    max_variants: int = 64
+    max_url: int = 8 * 1024
+    max_flights: int = 10_000
+    max_waiters: int = 1_000
+    coalesce_timeout: float = 5.0
+    redis_timeout: float = 0.25
+    breaker_failures: int = 3
+    breaker_reset: float = 1.0
+    hit_for_miss: float = 2.0
+    credential_headers: frozenset[bytes] = DEFAULT_CREDENTIAL_HEADERS
+
+    def __post_init__(self) -> None:
+        for option in _COUNTS:
+            _check_count(option, getattr(self, option))
+        for option in _TIMES:
+            seconds = seconds_of(getattr(self, option), option=option, where="CacheConfig")
+            object.__setattr__(self, option, seconds)
+        _check_url(self.redis_url)
+        _check_label("namespace", self.namespace)
+        _check_label("version", self.version or None)
+        _check_secret(self.secret)
+        names = read_field_names(self.credential_headers, "credential_headers", "CacheConfig")
+        object.__setattr__(self, "credential_headers", frozenset(names))
+
+    @classmethod
+    def resolve(
+        cls,
+        *,
+        environ: Mapping[str, str] | None = None,
+        dotenv: str | os.PathLike[str] | None = ".env",
+        **arguments: Any,
+    ) -> "CacheConfig":
+        """Gather the settings, strongest first: arguments, environment, `.env`, defaults.
+
+        Every attribute `x` can be set as `ASGI_MULTITIER_X`; `REDIS_URL` stands for
+        `ASGI_MULTITIER_REDIS_URL`, which is stronger within the same source. An empty value counts
+        as not set, the Redis URL `none` as memory only, and names are separated by commas.
+
+        Args:
+            environ: The environment; `os.environ` if None.
+            dotenv: A file of `NAME=value` lines, read where it exists; None for no file.
+            **arguments: Attributes by name; one that is given counts, even if it is None.
+
+        Raises:
+            ConfigError: If a value is wrong or a name unknown, with the closest one that is not.
+        """
+        refuse_unknown(arguments, (f.name for f in fields(cls)), where="CacheConfig")
+        found: dict[str, Any] = {}
+        for source, settings in (
+            (str(dotenv), read_dotenv(Path(dotenv)) if dotenv is not None else {}),
+            ("environment", os.environ if environ is None else environ),
+        ):
+            found |= _settings(settings, source)
+        return cls(**(found | arguments))
+
+
+_COUNTS = (
+    "max_entry",
+    "header_block",
+    "l1_bytes",
+    "l1_entries",
+    "max_variants",
+    "max_url",
+    "max_flights",
+    "max_waiters",
+    "breaker_failures",
+)
+_TIMES = ("coalesce_timeout", "redis_timeout", "breaker_reset", "hit_for_miss")
+
+
+def _check_count(option: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigError.of(option, value, "a whole number from 1", where="CacheConfig")
+
+
+def _check_url(url: object) -> None:
+    """The message leaves the value out: a URL may hold a password."""
+    if url is None:
+        return
+    scheme = urlsplit(url).scheme if isinstance(url, str) else ""
+    if scheme not in ("redis", "rediss", "unix"):
+        raise ConfigError(
+            f"CacheConfig: redis_url with scheme {scheme!r} is not allowed; "
+            "expected redis://, rediss://, unix:// or None"
+        )
+
+
+def _check_secret(secret: object) -> None:
+    """The message leaves the value out."""
+    if secret is not None and not (isinstance(secret, bytes) and len(secret) >= _MIN_SECRET):
+        raise ConfigError(
+            f"CacheConfig: secret is not allowed; expected at least {_MIN_SECRET} bytes"
+        )
+
+
+def _check_label(option: str, value: object) -> None:
+    """Labels become part of keys in Redis: printable, without what separates the parts."""
+    if value is not None and not (isinstance(value, str) and _LABEL.fullmatch(value)):
+        raise ConfigError.of(
+            option, value, "1 to 64 of letters, digits, '.', '_' and '-'", where="CacheConfig"
+        )
+
+
+_LABEL = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def _settings(source: Mapping[str, str], place: str) -> dict[str, Any]:
+    """The settings that a source of texts holds, in their types."""
+    known = {_PREFIX + f.name.upper(): f.name for f in fields(CacheConfig)}
+    ours = {name: value for name, value in source.items() if name.startswith(_PREFIX)}
+    refuse_unknown(ours, known, where=place)
+    found = {"redis_url": source["REDIS_URL"]} if "REDIS_URL" in source else {}
+    found |= {
+        known[name]: value for name, value in ours.items() if value or known[name] not in found
+    }
+    return {
+        option: _typed(option, value, place) for option, value in found.items() if value.strip()
+    }
+
+
+def _typed(option: str, text: str, place: str) -> Any:
+    """A setting's value from its text."""
+    text = text.strip()
+    if option == "redis_url":
+        return None if text.lower() == _NO_REDIS else text
+    if option == "secret":
+        return text.encode()
+    if option == "credential_headers":
+        return frozenset(name.strip().encode() for name in text.split(",") if name.strip())
+    if option not in _COUNTS and option not in _TIMES:
+        return text
+    try:
+        return int(text) if option in _COUNTS else float(text)
+    except ValueError:
+        raise ConfigError.of(option, text, "a number", where=place) from None

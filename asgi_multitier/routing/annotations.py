@@ -1,0 +1,218 @@
+"""`@cached`, `@invalidates`, `@no_cache`: marks on an endpoint, which stays what it was.
+
+The marks stand in one attribute of the function or class itself and are read when a request is
+resolved, so their order among a framework's decorators does not matter. `functools.wraps` carries
+the attribute on to a wrapper; the search goes the other way, through `__wrapped__` and `partial`.
+"""
+
+import functools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar, Unpack, overload
+
+from ..config import Invalidations, Policy, PolicyOptions, TextsOption, policy_of
+from ..errors import ConfigError
+from ..strategy import CacheStrategy, Lifetime
+from ..templates import texts_of
+
+_ATTRIBUTE = "__asgi_multitier__"
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+RouteName = str | Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What the decorators said about an endpoint.
+
+    Attributes:
+        policy: From `cached`.
+        invalidations: From `invalidates`.
+        never: From `no_cache`.
+    """
+
+    policy: Policy | None = None
+    invalidations: Invalidations | None = None
+    never: bool = False
+
+
+NO_MARKS = Marks()
+
+
+def cached(
+    strategy: Lifetime | Policy = CacheStrategy.DEFAULT, **options: Unpack[PolicyOptions]
+) -> Callable[[Endpoint], Endpoint]:
+    """Cache the responses of an endpoint.
+
+    Works on async and sync functions, methods, `functools.partial` objects and endpoint classes
+    (all methods, unless one is marked itself), above or below a framework's decorators.
+
+    Args:
+        strategy: A `CacheStrategy`, seconds, a `timedelta`, or a whole `Policy`.
+        **options: See `Policy`.
+
+    Returns:
+        A decorator that returns the endpoint itself.
+
+    Raises:
+        ConfigError: If an option is unknown or wrong, or the endpoint is marked already.
+    """
+    if callable(strategy):
+        raise ConfigError(f"@cached on {_name(strategy)}: write @cached() with parentheses")
+    # Checked without the endpoint's name first: the line of the decorator is what is wrong then.
+    policy = policy_of(strategy, where="@cached", **options)
+
+    def mark(endpoint: Endpoint) -> Endpoint:
+        return _mark(endpoint, "@cached", Marks(policy=policy))
+
+    return mark
+
+
+def invalidates(
+    *,
+    tags: TextsOption = (),
+    paths: TextsOption = (),
+    routes: RouteName | Iterable[RouteName] = (),
+    patterns: TextsOption = (),
+) -> Callable[[Endpoint], Endpoint]:
+    """Name what a successful unsafe request of an endpoint drops, beside its own URL.
+
+    Args:
+        tags: Templates of tags, or callables taking the request.
+        paths: The same for paths as the application sees them; every query string is dropped.
+        routes: Names or endpoints of routes: all responses that they filled.
+        patterns: The same for globs over paths and names.
+
+    Returns:
+        A decorator that returns the endpoint itself. Several of them add up.
+
+    Raises:
+        ConfigError: If nothing is named, or an option is wrong.
+    """
+    where = "@invalidates"
+    named = Invalidations(
+        tags=texts_of(tags, option="tags", where=where),
+        paths=texts_of(paths, option="paths", where=where),
+        routes=_routes(routes),
+        patterns=texts_of(patterns, option="patterns", where=where),
+    )
+    if named == Invalidations():
+        raise ConfigError(f"{where} names nothing; expected tags=, paths=, routes= or patterns=")
+
+    def mark(endpoint: Endpoint) -> Endpoint:
+        return _mark(endpoint, where, Marks(invalidations=named))
+
+    return mark
+
+
+@overload
+def no_cache(endpoint: Endpoint, /) -> Endpoint: ...
+@overload
+def no_cache() -> Callable[[Endpoint], Endpoint]: ...
+def no_cache(endpoint: Any = None, /) -> Any:
+    """Never cache an endpoint, whatever a rule or the default says. With or without parentheses.
+
+    Raises:
+        ConfigError: If it is marked with `cached`.
+    """
+
+    def mark(marked: Endpoint) -> Endpoint:
+        return _mark(marked, "@no_cache", Marks(never=True))
+
+    return mark if endpoint is None else mark(endpoint)
+
+
+def marks_of(endpoint: object, method: str = "GET") -> Marks:
+    """What the decorators said about an endpoint, for one method.
+
+    Args:
+        endpoint: What the route calls: a function, a class, a `partial`, an object.
+        method: The request's method. Of an endpoint class the marks on the method itself count
+            before those on the class.
+    """
+    if isinstance(endpoint, type):
+        handler = getattr(endpoint, method.lower(), None)
+        if handler is None and method == "HEAD":
+            handler = getattr(endpoint, "get", None)
+        if handler is not None and (found := _search(handler)) is not None:
+            return found
+    found = _search(endpoint)
+    if found is None and not isinstance(endpoint, type):
+        found = _search(getattr(type(endpoint), "__call__", None))  # noqa: B004 - its marks
+    return found or NO_MARKS
+
+
+def all_marks(endpoint: object) -> list[Marks]:
+    """Every mark that an endpoint has for some method, without repeats."""
+    methods = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+    found = [marks_of(endpoint, method) for method in methods]
+    return [
+        marks for at, marks in enumerate(found) if marks != NO_MARKS and marks not in found[:at]
+    ]
+
+
+def _search(endpoint: object) -> Marks | None:
+    """The marks on an object or on what it wraps."""
+    seen = 0
+    while endpoint is not None and seen < 100:
+        marks = getattr(endpoint, _ATTRIBUTE, None)
+        if isinstance(marks, Marks):
+            return marks
+        inner = endpoint.func if isinstance(endpoint, functools.partial) else None
+        endpoint = inner or getattr(endpoint, "__wrapped__", None)
+        seen += 1
+    return None
+
+
+def _mark(endpoint: Endpoint, decorator: str, new: Marks) -> Endpoint:
+    """Add marks to an endpoint and return it."""
+    name = _name(endpoint)
+    if isinstance(endpoint, staticmethod | classmethod) or not callable(endpoint):
+        raise ConfigError(f"{decorator} on {name}: expected an endpoint, a function or a class")
+    # A class inherits its parent's marks, and may replace them.
+    present = vars(endpoint).get(_ATTRIBUTE) if isinstance(endpoint, type) else _search(endpoint)
+    target: Any = getattr(endpoint, "__func__", endpoint)
+    marks = _join(present or NO_MARKS, new, where=f"{decorator} on {name}")
+    try:
+        setattr(target, _ATTRIBUTE, marks)
+    except (AttributeError, TypeError):
+        raise ConfigError(
+            f"{decorator} on {name}: it takes no attributes; mark the function or use a Rule"
+        ) from None
+    return endpoint
+
+
+def _join(old: Marks, new: Marks, *, where: str) -> Marks:
+    """Both together, or an error where they contradict."""
+    if old.policy is not None and new.policy is not None:
+        raise ConfigError(f"{where}: it is cached already; expected one @cached")
+    joined = Marks(
+        policy=new.policy or old.policy,
+        invalidations=_sum(old.invalidations, new.invalidations),
+        never=old.never or new.never,
+    )
+    if joined.policy is not None and joined.never:
+        raise ConfigError(f"{where}: @cached and @no_cache contradict; expected one of them")
+    if joined.policy is not None and joined.invalidations and "POST" in joined.policy.methods:
+        raise ConfigError(
+            f"{where}: a cached POST cannot invalidate; expected methods= without POST"
+        )
+    return joined
+
+
+def _sum(old: Invalidations | None, new: Invalidations | None) -> Invalidations | None:
+    return old + new if old and new else old or new
+
+
+def _routes(routes: RouteName | Iterable[RouteName]) -> tuple[RouteName, ...]:
+    given = [routes] if isinstance(routes, str) or callable(routes) else list(routes)
+    for route in given:
+        if not (isinstance(route, str) and route) and not callable(route):
+            raise ConfigError.of(
+                "routes", route, "a route's name or endpoint", where="@invalidates"
+            )
+    return tuple(given)
+
+
+def _name(endpoint: object) -> str:
+    return getattr(endpoint, "__qualname__", None) or repr(endpoint)

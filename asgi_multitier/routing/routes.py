@@ -1,0 +1,356 @@
+"""The application's routes as a tree, without importing the framework that made them.
+
+A tree and not a list, because a router commits: once a mount or a host matches, nothing after it is
+asked, even if the mounted application finds nothing. Whether a route takes a request is asked of
+the route itself (`matches`), with a scope made of what a plan is remembered by: method, path, root
+path and host.
+"""
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import UnionType
+from typing import Any, TypeAlias, Union, get_args, get_origin
+from uuid import UUID
+
+from .security import who_asks
+
+_FULL = 2
+_PARTIAL = 1
+_FRAMEWORKS = ("starlette", "fastapi")
+_MAX_DEPTH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A parameter that a template may name.
+
+    Attributes:
+        alias: Its name in the query string.
+        canonical: Brings a value's text into one form (`007` and `7` are one integer), or None.
+    """
+
+    alias: str
+    canonical: Callable[[str], str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A route: what answers.
+
+    Attributes:
+        matcher: The framework's own route.
+        endpoint: What the router reports to have chosen.
+        name: The route's name, with the names of its mounts before it.
+        template: The whole path as it was written, mounts included: the route's identity, after
+            `//` and the host where one is asked for.
+        methods: What it takes; None for everything.
+        path: The path template alone.
+        params: Path parameters, mounts' included.
+        fields: Parameters with a declaration, by the name that a template uses.
+        security: What in the route says who asks, such as `OAuth2PasswordBearer`; "" if nothing.
+        opaque: Whether it decides by code of its own which requests it takes.
+    """
+
+    matcher: Any
+    endpoint: Any
+    name: str
+    template: str
+    path: str
+    methods: frozenset[str] | None
+    params: tuple[str, ...]
+    fields: Mapping[str, Field]
+    security: str
+    opaque: bool
+
+    def takes(self, methods: frozenset[str]) -> bool:
+        """Whether it takes one of these methods."""
+        return self.methods is None or bool(self.methods & methods)
+
+    def __str__(self) -> str:
+        methods = ",".join(sorted(self.methods)) if self.methods else "*"
+        name = getattr(self.endpoint, "__qualname__", type(self.endpoint).__qualname__)
+        return f"route {methods} {self.template} ({name})"
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A mount, a host, or the application itself: what passes on.
+
+    Attributes:
+        matcher: The framework's own route; None for the application itself.
+        children: What it passes on to, in the router's order.
+        root_path: The root path that the application insists on; "" if it takes the scope's.
+    """
+
+    matcher: Any
+    children: tuple["Node", ...]
+    root_path: str = ""
+
+    def leaves(self) -> Iterator[Leaf]:
+        """All routes below, in the router's order."""
+        for child in self.children:
+            if isinstance(child, Leaf):
+                yield child
+            else:
+                yield from child.leaves()
+
+
+Node: TypeAlias = Leaf | Branch
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the tree says about a request.
+
+    Attributes:
+        leaf: The route; None if there is none.
+        full: Whether it takes the method too.
+        path_params: Converted path parameters.
+        certain: False if a route that decides by code of its own may take the request.
+    """
+
+    leaf: Leaf | None = None
+    full: bool = False
+    path_params: Mapping[str, Any] | None = None
+    certain: bool = True
+
+
+def routed(app: object) -> Any:
+    """The nearest application with routes, from an ASGI application and what it wraps; or None."""
+    for _ in range(_MAX_DEPTH):
+        if app is None or isinstance(getattr(app, "routes", None), list | tuple):
+            return app
+        app = getattr(app, "app", None) or getattr(app, "__wrapped__", None)
+    return None
+
+
+def build(app: Any) -> Branch:
+    """The tree of an application that has routes."""
+    return Branch(None, tuple(_nodes(app, _Place())), _root_path(app))
+
+
+def fingerprint(app: Any) -> tuple[int, ...]:
+    """Changes when a route is added or taken away, in the application or in one below it."""
+    marks: list[int] = []
+    _fingerprint(app, marks, 0)
+    return tuple(marks)
+
+
+def find(branch: Branch, scope: dict[str, Any]) -> Found:
+    """What the router will choose: the first full match, else the first partial one."""
+    if branch.root_path:
+        scope["root_path"] = branch.root_path
+    partial = Found()
+    for node in branch.children:
+        if isinstance(node, Leaf) and node.opaque:
+            if _may_take(node.matcher, scope):
+                return Found(certain=False)
+            continue
+        match, child = node.matcher.matches(scope)
+        if match.value == _FULL:
+            scope.update(child)
+            if isinstance(node, Branch):
+                return find(node, scope)
+            return Found(node, full=True, path_params=scope["path_params"])
+        if match.value == _PARTIAL and partial.leaf is None and isinstance(node, Leaf):
+            partial = Found(node, path_params=child.get("path_params", {}))
+    return partial
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where in the tree a list of routes stands."""
+
+    path: str = ""
+    name: str = ""
+    host: str = ""
+    params: tuple[str, ...] = ()
+    depth: int = 0
+
+    def below(self, route: Any) -> "_Place":
+        """The place that a mount or a host makes."""
+        name = getattr(route, "name", None)
+        host = getattr(route, "host", None)
+        return _Place(
+            path=self.path + (getattr(route, "path", None) or ""),
+            name=f"{self.name}{name}:" if name else self.name,
+            host=f"//{host}" if isinstance(host, str) else self.host,
+            params=self.params + tuple(p for p in _params(route) if p != "path"),
+            depth=self.depth + 1,
+        )
+
+
+def _nodes(app: Any, place: _Place) -> Iterator[Node]:
+    """The nodes of an application's own routes."""
+    for route in _flat(app.routes):
+        if _is_websocket(route):
+            continue
+        inner = _inner(route)
+        if inner is None:
+            yield _leaf(route, place)
+            continue
+        target = routed(inner)
+        if target is None or place.depth >= _MAX_DEPTH:
+            yield _passing_leaf(route, place)
+        else:
+            children = tuple(_nodes(target, place.below(route)))
+            yield Branch(route, children, _root_path(target))
+
+
+def _flat(routes: Any) -> Iterator[Any]:
+    """Routes with included routers taken apart, which FastAPI does itself since 0.137."""
+    fastapi = sys.modules.get("fastapi.routing")
+    contexts = getattr(fastapi, "iter_route_contexts", None)
+    yield from routes if contexts is None else contexts(list(routes))
+
+
+def _inner(route: Any) -> Any:
+    """The application that a mount or a host passes on to; None for what answers itself."""
+    original = getattr(route, "original_route", route)
+    if getattr(original, "endpoint", None) is not None:
+        return None
+    is_mount = hasattr(original, "routes") and hasattr(original, "app")
+    if not is_mount:
+        return None
+    effective = _effective(route)
+    return getattr(effective, "_base_app", None) or effective.app
+
+
+def _effective(route: Any) -> Any:
+    """A FastAPI route context's own route, with the prefixes of its routers; any other as it is."""
+    return getattr(route, "starlette_route", None) or getattr(route, "route", None) or route
+
+
+def _root_path(app: Any) -> str:
+    """FastAPI puts its own `root_path` into the scope, whatever the server said."""
+    own = getattr(app, "root_path", "")
+    return own if isinstance(own, str) else ""
+
+
+def _is_websocket(route: Any) -> bool:
+    original = getattr(route, "original_route", route)
+    return any("WebSocket" in cls.__name__ for cls in type(original).__mro__)
+
+
+def _leaf(route: Any, place: _Place) -> Leaf:
+    methods = getattr(route, "methods", None)
+    path = place.path + (getattr(route, "path", None) or "")
+    dependant = getattr(route, "dependant", None)
+    return Leaf(
+        matcher=route,
+        endpoint=getattr(route, "endpoint", None),
+        name=place.name + (getattr(route, "name", None) or ""),
+        template=place.host + path,
+        path=path,
+        methods=frozenset(methods) if methods else None,
+        params=place.params + _params(route),
+        fields=_fields(dependant),
+        security=who_asks(dependant),
+        opaque=_is_opaque(route),
+    )
+
+
+def _passing_leaf(route: Any, place: _Place) -> Leaf:
+    """A mount of something without routes, such as static files."""
+    below = place.below(route)
+    return Leaf(
+        matcher=route,
+        endpoint=_effective(route).app,
+        name=below.name.removesuffix(":"),
+        template=f"{below.host}{below.path}/{{path:path}}",
+        path=f"{below.path}/{{path:path}}",
+        methods=None,
+        params=(*below.params, "path"),
+        fields={},
+        security="",
+        opaque=_is_opaque(route),
+    )
+
+
+def _params(route: Any) -> tuple[str, ...]:
+    return tuple(getattr(route, "param_convertors", None) or ())
+
+
+def _is_opaque(route: Any) -> bool:
+    """Whether the route's class replaced `matches`: it may look at more than a plan knows."""
+    original = getattr(route, "original_route", route)
+    function = getattr(type(original), "matches", None)
+    module = getattr(function, "__module__", "") or ""
+    return module.partition(".")[0] not in _FRAMEWORKS
+
+
+def _may_take(route: Any, scope: dict[str, Any]) -> bool:
+    """Whether the path alone keeps a route with code of its own from taking the request."""
+    regex = getattr(route, "path_regex", None)
+    return regex is None or regex.match(_route_path(scope)) is not None
+
+
+def _route_path(scope: Mapping[str, Any]) -> str:
+    return route_path(scope["path"], scope.get("root_path", ""))
+
+
+def route_path(path: str, root_path: str) -> str:
+    """The path without the root path, as routers see it."""
+    if root_path and (path == root_path or path.startswith(root_path + "/")):
+        return path[len(root_path) :]
+    return path
+
+
+def _fingerprint(app: Any, marks: list[int], depth: int) -> None:
+    routes = getattr(app, "routes", ())
+    marks.extend((id(app), len(routes)))
+    for route in routes if depth < _MAX_DEPTH else ():
+        included = getattr(route, "original_router", None)
+        inner = included if included is not None else _inner(route)
+        if inner is not None and (target := routed(inner)) is not None:
+            _fingerprint(target, marks, depth + 1)
+
+
+def _fields(dependant: Any) -> dict[str, Field]:
+    """The path and query parameters that a FastAPI route declares, its dependencies' included."""
+    found: dict[str, Field] = {}
+    if dependant is None:
+        return found
+    for field in (*dependant.path_params, *dependant.query_params):
+        annotation = field.field_info.annotation
+        model = getattr(annotation, "model_fields", None)
+        if isinstance(model, Mapping):
+            for name, info in model.items():
+                found[name] = Field(info.alias or name, _canonical(info.annotation))
+        else:
+            found[field.name] = found[field.alias] = Field(field.alias, _canonical(annotation))
+    for inner in dependant.dependencies:
+        found = _fields(inner) | found
+    return found
+
+
+_SCALARS = frozenset({int, float, bool, UUID, str, type(None)})
+
+
+def _canonical(annotation: Any) -> Callable[[str], str] | None:
+    """How the framework reads a parameter of this type, as text to text; None if it stays as is."""
+    parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    if any(not inspect.isclass(part) or part not in _SCALARS for part in parts):
+        return None
+    return None if set(parts) <= {str, type(None)} else _reader(annotation)
+
+
+@lru_cache(maxsize=256)
+def _reader(annotation: Any) -> Callable[[str], str] | None:
+    pydantic = sys.modules.get("pydantic")
+    adapter: Any = getattr(pydantic, "TypeAdapter", None)
+    if adapter is None:
+        return None
+    validate = adapter(annotation).validate_python
+
+    def read(text: str) -> str:
+        try:
+            return str(validate(text))
+        except ValueError:
+            # The framework will refuse the request; what its tags would be does not matter.
+            return text
+
+    return read
