@@ -45,7 +45,7 @@ def values(headers: Headers, name: bytes) -> list[bytes]:
 
 
 def first(headers: Headers, name: bytes) -> bytes | None:
-    """The value of the first line of that name without outer white space; None if absent or empty."""
+    """The first line's value without outer white space; None if absent or empty."""
     for key, value in headers:
         if key == name:
             return value.strip(b" \t") or None
@@ -83,7 +83,7 @@ def split(value: bytes) -> tuple[list[bytes], list[bytes]]:
 
 
 def members(value: bytes) -> list[bytes]:
-    """The members of a comma-separated list that respects quoted strings, doubtful ones included."""
+    """The members of a list that respects quoted strings, doubtful ones included."""
     sound, doubtful = split(value)
     return sound + doubtful
 

@@ -28,7 +28,8 @@ class Terms:
             told that the answer is `private`.
         stale_while_revalidate: An annotation's window, in seconds (RFC 5861 §3).
         stale_if_error: An annotation's window, in seconds (RFC 5861 §4).
-        targeted: Lower-case names of the targeted fields obeyed, the first valid one wins (RFC 9213).
+        targeted: Lower-case names of the targeted fields obeyed (RFC 9213); the first valid one
+            counts.
         validate: Keep stale responses that have validators, to revalidate them.
         max_entry: Bytes of the largest body stored.
         header_limit: Bytes of the largest header block stored.

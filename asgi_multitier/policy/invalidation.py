@@ -1,0 +1,127 @@
+"""What a request that changed something makes invalid (RFC 9111 §4.4, RFC 9875)."""
+
+from typing import NamedTuple
+from urllib.parse import urljoin, urlsplit
+
+import http_sf
+
+from .._types import Headers
+from . import headers as fields
+
+SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
+"""RFC 9110 §9.2.1. Every method that is not known to be safe is unsafe."""
+
+GROUP_TAG = "group:"
+"""What stands before the name of a cache group to make it a tag."""
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class Target(NamedTuple):
+    """A URL in parts, as bytes on the wire: path and query stay percent-encoded.
+
+    Attributes:
+        scheme: `http` or `https`.
+        host: The host, with a port unless it is the scheme's own.
+        path: The raw path.
+        query: The raw query without its question mark.
+    """
+
+    scheme: str
+    host: bytes
+    path: bytes
+    query: bytes = b""
+
+
+def is_safe(method: str) -> bool:
+    """Whether a method asks for nothing to be changed; unknown methods do not."""
+    return method in SAFE_METHODS
+
+
+def invalidates(method: str, status: int) -> bool:
+    """Whether this exchange may have changed what is stored: unsafe, and answered 2xx or 3xx."""
+    return method not in SAFE_METHODS and 200 <= status < 400
+
+
+def resolved(reference: bytes, base: Target) -> Target | None:
+    """The same-origin URL that a `Location` or `Content-Location` names; None for any other.
+
+    Args:
+        reference: The field value: a URI reference (RFC 3986 §4.1).
+        base: The URL of the request.
+    """
+    text = reference.strip(b" \t").decode("latin-1")
+    origin = f"{base.scheme}://{base.host.decode('latin-1')}"
+    query = "?" + base.query.decode("latin-1") if base.query else ""
+    try:
+        url = urlsplit(urljoin(origin + base.path.decode("latin-1") + query, text))
+        own = urlsplit(origin)
+        same = _origin(url.scheme, url.hostname, url.port) == _origin(
+            own.scheme, own.hostname, own.port
+        )
+    except ValueError:  # a malformed authority is nobody's
+        return None
+    if not same:
+        return None
+    path = _without_dot_segments(url.path or "/")
+    return Target(base.scheme, base.host, path.encode("latin-1"), url.query.encode("latin-1"))
+
+
+def _origin(scheme: str, host: str | None, port: int | None) -> tuple[str, str | None, int | None]:
+    return scheme, host, port or _DEFAULT_PORTS.get(scheme)
+
+
+def _without_dot_segments(path: str) -> str:
+    """RFC 3986 §5.2.4, for an absolute path."""
+    if "/." not in path:
+        return path
+    kept: list[str] = []
+    segments = path.split("/")[1:]
+    for segment in segments:
+        if segment == "..":
+            del kept[-1:]
+        elif segment != ".":
+            kept.append(segment)
+    if segments[-1] in (".", ".."):
+        kept.append("")
+    return "/" + "/".join(kept)
+
+
+def invalidated_paths(target: Target, headers: Headers) -> tuple[bytes, ...]:
+    """The raw paths of this origin whose stored responses an invalidating exchange drops.
+
+    The request's own first, then those of `Location` and `Content-Location`, each once.
+
+    Args:
+        target: The request's URL.
+        headers: The response's field lines, normalised.
+    """
+    paths = [target.path]
+    for name, value in headers:
+        if name in (b"location", b"content-location"):
+            other = resolved(value, target)
+            if other is not None:
+                paths.append(other.path)
+    return tuple(dict.fromkeys(paths))
+
+
+def invalidated_groups(method: str, headers: Headers) -> tuple[str, ...]:
+    """The tags that `Cache-Group-Invalidation` drops; none for a safe method (RFC 9875 §3)."""
+    return () if is_safe(method) else group_tags(headers, b"cache-group-invalidation")
+
+
+def group_tags(headers: Headers, name: bytes) -> tuple[str, ...]:
+    """The cache groups that a field lists (RFC 9875 §2), as tags, each once.
+
+    A field that is no List is as if it were absent; a member that is no String is skipped.
+    """
+    value = fields.combined(headers, name)
+    if value is None:
+        return ()
+    try:
+        listed = http_sf.parse(value, tltype="list")
+    except http_sf.StructuredFieldError:
+        return ()
+    items = listed if isinstance(listed, list) else []
+    groups = [item[0] for item in items if isinstance(item, tuple)]
+    return tuple(dict.fromkeys(GROUP_TAG + group for group in groups if isinstance(group, str)))

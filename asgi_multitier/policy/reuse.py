@@ -1,0 +1,123 @@
+"""May a stored response answer this request now (RFC 9111 §4)?
+
+A hit that is fresh and whose request is not heard on its directives needs none of this: it compares
+`now` with `fresh_until`. Clock values here are readings of one clock, in seconds.
+"""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from .cache_control import CacheControl
+from .reasons import Reason
+from .statuses import ORIGIN_FAILURES
+
+
+class Use(StrEnum):
+    """What may be done with a stored response."""
+
+    FRESH = "fresh"
+    """Serve it."""
+
+    STALE = "stale"
+    """Serve it although it is stale: the client said that it would take it (`max-stale`)."""
+
+    STALE_WHILE_REVALIDATE = "stale-while-revalidate"
+    """Serve it, and renew it in the background."""
+
+    VALIDATE = "validate"
+    """Ask the origin first, with its validators if it has any."""
+
+    GONE = "gone"
+    """It is of no use: as if it were not stored."""
+
+
+class Decision(NamedTuple):
+    """What may be done, and why it is not simply served."""
+
+    use: Use
+    reason: Reason | None = None
+
+
+def assess(
+    *,
+    now: float,
+    created: float,
+    fresh_until: float,
+    keep_until: float,
+    always_validate: bool = False,
+    stale_while_revalidate: float = 0.0,
+    stale_allowed: bool = True,
+    immutable: bool = False,
+    request: CacheControl | None = None,
+) -> Decision:
+    """Decide how a stored response may be used.
+
+    Args:
+        now: The clock's reading.
+        created: At which its age was 0.
+        fresh_until: From which it is stale.
+        keep_until: From which it is of no use.
+        always_validate: It carries `no-cache`.
+        stale_while_revalidate: Seconds after `fresh_until` in which it may be served and renewed.
+        stale_allowed: It does not forbid being used when stale: see `freshness.forbids_stale`.
+        immutable: It does not change while it is fresh: a client's wish for a younger one is moot
+            (RFC 8246 §2).
+        request: The request's directives where the rule honours them, else None.
+
+    Returns:
+        The use; the reason is given for all but FRESH.
+    """
+    if now >= keep_until:
+        return Decision(Use.GONE, Reason.STALE)
+    if request is not None and (
+        objection := _objection(request, now, created, fresh_until, immutable)
+    ):
+        use = Use.GONE if objection is Reason.REQUEST_NO_STORE else Use.VALIDATE
+        return Decision(use, objection)
+    if always_validate:
+        return Decision(Use.VALIDATE, Reason.NO_CACHE)
+    if now < fresh_until:
+        return Decision(Use.FRESH)
+    if stale_allowed and now < fresh_until + stale_while_revalidate:
+        return Decision(Use.STALE_WHILE_REVALIDATE, Reason.STALE)
+    tolerated = request.max_stale if request is not None else None
+    if tolerated is not None and stale_allowed and now <= fresh_until + tolerated:
+        return Decision(Use.STALE, Reason.STALE)
+    return Decision(Use.VALIDATE, Reason.STALE)
+
+
+def _objection(
+    request: CacheControl, now: float, created: float, fresh_until: float, immutable: bool
+) -> Reason | None:
+    """Why the request does not take what would do for another (RFC 9111 §5.2.1)."""
+    if request.no_store:
+        return Reason.REQUEST_NO_STORE
+    if request.no_cache:
+        return Reason.REQUEST_NO_CACHE
+    fresh = now < fresh_until
+    if request.max_age is not None and not (immutable and fresh):
+        extra = request.max_stale or 0 if not fresh else 0
+        if now - created > request.max_age + extra or request.max_age == 0:
+            return Reason.REQUEST_MAX_AGE
+    if request.min_fresh is not None and fresh_until - now < request.min_fresh:
+        return Reason.REQUEST_MIN_FRESH
+    return None
+
+
+def usable_on_error(
+    *, now: float, fresh_until: float, keep_until: float, stale_if_error: float
+) -> bool:
+    """Whether a stored response may stand in for an origin that fails (RFC 5861 §4).
+
+    Args:
+        now: The clock's reading.
+        fresh_until: From which it is stale.
+        keep_until: From which it is of no use.
+        stale_if_error: Seconds after `fresh_until` in which it may; 0 where it forbids it.
+    """
+    return now < min(keep_until, fresh_until + stale_if_error)
+
+
+def is_origin_failure(status: int) -> bool:
+    """Whether a status of the origin counts as an error for which a stale response may stand in."""
+    return status in ORIGIN_FAILURES

@@ -1,0 +1,282 @@
+"""May this response be stored, and on what terms (RFC 9111 §3)?
+
+Nobody but its own client gets a response unless `judge` returned a `Store` for it.
+"""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from .._types import Headers
+from . import headers as fields
+from .cache_control import CacheControl, governing, of_request
+from .dates import parse_http_date
+from .freshness import (
+    age_value,
+    explicit_lifetime,
+    forbids_stale,
+    heuristic_lifetime,
+    initial_age,
+)
+from .invalidation import Target, group_tags, resolved
+from .ranges import content_range
+from .reasons import Reason
+from .statuses import ANNOTATED, HEURISTIC, NEGATIVE, UNDERSTOOD
+from .terms import Terms
+from .vary import selecting_fields
+
+ON_ERROR = 3600.0
+"""Seconds of `Terms.stale_on_error=True`."""
+
+KEEP_AT_LEAST = 3600.0
+KEEP_AT_MOST = 86400.0
+"""Seconds: between them, a stale response with validators is kept as long as it was fresh."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """A response may be stored, and so it is to be used. Times are seconds.
+
+    Attributes:
+        lifetime: For how long it is fresh, counted from when it was generated: its age counts
+            against it.
+        age: Its age when it was received (RFC 9111 §4.2.3, corrected_initial_age).
+        stale_while_revalidate: For how long after that it may be served while it is renewed.
+        stale_if_error: For how long after that it may stand in for a failing origin.
+        stale_allowed: It does not forbid being used when stale.
+        always_validate: It is never used without asking the origin (`no-cache`).
+        keep_for_validation: For how long it is of use for a validation, counted from the end of its
+            freshness or from receipt, whichever is later; 0 if it has no validator.
+        immutable: It does not change while it is fresh (RFC 8246).
+        vary: The request fields that chose it, lower-case, sorted.
+        headers: The field lines to store.
+        tags: Its cache groups as tags (RFC 9875).
+        etag: The value of its `ETag`, as it is.
+        last_modified: The value of its `Last-Modified`, as it is, if that is a date.
+    """
+
+    lifetime: float
+    age: float
+    stale_while_revalidate: float
+    stale_if_error: float
+    stale_allowed: bool
+    always_validate: bool
+    keep_for_validation: float
+    immutable: bool
+    vary: tuple[bytes, ...]
+    headers: Headers
+    tags: tuple[str, ...]
+    etag: bytes | None
+    last_modified: bytes | None
+
+
+def judge(
+    *,
+    method: str,
+    status: int,
+    headers: Headers,
+    request_headers: Headers,
+    terms: Terms,
+    now: float,
+    request_time: float,
+    target: Target | None = None,
+) -> Store | Reason:
+    """Decide about one response.
+
+    Args:
+        method: The request's method.
+        status: The response's status code.
+        headers: The response's field lines, normalised, as the application sent them.
+        request_headers: The request's field lines, lower-case names.
+        terms: The rule's terms.
+        now: Unix seconds at which the response's header arrived.
+        request_time: Unix seconds at which the request was sent.
+        target: The request's URL: without it no answer to a POST is stored in `from_origin` mode.
+
+    Returns:
+        How to store it, or the first reason not to.
+    """
+    if reason := fields.invalid_reason(headers, terms.header_limit):
+        return reason
+    directives, targeted = governing(headers, terms.targeted)
+    storable = fields.end_to_end(
+        headers, also=(*directives.no_cache_fields, *directives.private_fields)
+    )
+    reason = (
+        _unfit_exchange(method, status, headers, terms)
+        or _forbidden(directives, status, request_headers, terms)
+        or _unshareable(directives, storable, request_headers, terms)
+    )
+    if reason:
+        return reason
+    vary = selecting_fields(headers)
+    if vary is None:
+        return Reason.VARY_STAR
+    explicit = explicit_lifetime(headers, directives, targeted=targeted, now=now)
+    if method == "POST" and not terms.annotated:
+        if explicit is None:
+            return Reason.NO_FRESHNESS
+        if not _names_target(headers, target):
+            return Reason.CONTENT_LOCATION
+    etag, last_modified = stored_validators(headers, now)
+    validates = etag is not None or last_modified is not None
+    lifetime = _annotated_lifetime(status, terms)
+    if lifetime is not None:
+        age = float(age_value(headers))
+    else:
+        lifetime = explicit
+        if lifetime is None and not terms.annotated:
+            lifetime = _implied_lifetime(headers, directives, status, terms, now, validates)
+        if lifetime is None:
+            return Reason.STATUS if terms.annotated else Reason.NO_FRESHNESS
+        age = initial_age(headers, now=now, request_time=request_time)
+    stale_allowed = not forbids_stale(directives, annotated=terms.annotated)
+    while_revalidate, if_error = _stale_windows(directives, terms) if stale_allowed else (0.0, 0.0)
+    keep = min(max(lifetime, KEEP_AT_LEAST), KEEP_AT_MOST) if validates and terms.validate else 0.0
+    always_validate = directives.no_cache and not terms.annotated
+    if always_validate and not keep:
+        return Reason.NO_CACHE
+    if not keep and lifetime + max(while_revalidate, if_error) <= age:
+        return Reason.STALE
+    return Store(
+        lifetime=lifetime,
+        age=age,
+        stale_while_revalidate=while_revalidate,
+        stale_if_error=if_error,
+        stale_allowed=stale_allowed,
+        always_validate=always_validate,
+        keep_for_validation=keep,
+        immutable=directives.immutable,
+        vary=vary,
+        headers=storable,
+        tags=group_tags(headers, b"cache-groups"),
+        etag=etag,
+        last_modified=last_modified,
+    )
+
+
+def stored_validators(headers: Headers, now: float) -> tuple[bytes | None, bytes | None]:
+    """The `ETag` as it is, and the `Last-Modified` as it is if it is a date (RFC 9110 §8.8)."""
+    last_modified = fields.first(headers, b"last-modified")
+    if last_modified is not None and parse_http_date(last_modified, now) is None:
+        last_modified = None
+    return fields.first(headers, b"etag"), last_modified
+
+
+def _unfit_exchange(method: str, status: int, headers: Headers, terms: Terms) -> Reason | None:
+    """The method, the status or the kind of content keep it out whatever its directives say."""
+    if method != "GET" and not (method == "POST" and terms.post):
+        return Reason.METHOD
+    if status < 200 or status == 304:
+        return Reason.STATUS
+    if status == 206 and not (terms.partial and content_range(headers)):
+        return Reason.PARTIAL
+    if fields.is_event_stream(headers):
+        return Reason.EVENT_STREAM
+    if (fields.content_length(headers) or 0) > terms.max_entry:
+        return Reason.OVERSIZED
+    return None
+
+
+def _forbidden(
+    directives: CacheControl, status: int, request_headers: Headers, terms: Terms
+) -> Reason | None:
+    """The message says that it must not be stored here."""
+    if directives.must_understand and status not in UNDERSTOOD and status != 206:
+        return Reason.NOT_UNDERSTOOD
+    # Understood, must-understand overrides the no-store beside it (RFC 9111 §5.2.2.3).
+    if directives.no_store and not directives.must_understand:
+        return Reason.NO_STORE
+    if directives.private:
+        return Reason.PRIVATE
+    if terms.honor_request_directives and of_request(request_headers).no_store:
+        return Reason.REQUEST_NO_STORE
+    return None
+
+
+def _unshareable(
+    directives: CacheControl, storable: Headers, request_headers: Headers, terms: Terms
+) -> Reason | None:
+    """What was asked or answered is somebody's own.
+
+    `Set-Cookie` is looked for in what would be stored: `private="set-cookie"` keeps the cookie to
+    its client and lets everybody have the rest.
+    """
+    if not terms.set_cookie and any(name == b"set-cookie" for name, _ in storable):
+        return Reason.SET_COOKIE
+    if terms.public or not any(name == b"authorization" for name, _ in request_headers):
+        return None
+    # RFC 9111 §3.5
+    shared = directives.public or directives.must_revalidate or directives.s_maxage is not None
+    return None if shared and not terms.annotated else Reason.AUTHORIZATION
+
+
+def _annotated_lifetime(status: int, terms: Terms) -> float | None:
+    if not terms.annotated:
+        return None
+    if status in ANNOTATED or status == 206:
+        return terms.lifetime
+    return terms.negative if status in NEGATIVE else None
+
+
+def _implied_lifetime(
+    headers: Headers,
+    directives: CacheControl,
+    status: int,
+    terms: Terms,
+    now: float,
+    validates: bool,
+) -> float | None:
+    """The lifetime of a response that gives none: a guess if allowed, 0 for `no-cache`."""
+    if terms.heuristics:
+        guess = heuristic_lifetime(headers, directives, status=status, now=now)
+        if guess is not None:
+            return guess
+    if directives.no_cache and validates and (status in HEURISTIC or directives.public):
+        return 0.0
+    return None
+
+
+def _stale_windows(directives: CacheControl, terms: Terms) -> tuple[float, float]:
+    """Seconds of stale-while-revalidate and of stale-if-error."""
+    on_error = ON_ERROR if terms.stale_on_error is True else float(terms.stale_on_error)
+    while_revalidate, if_error = terms.stale_while_revalidate, terms.stale_if_error
+    if not terms.annotated:
+        if directives.stale_while_revalidate is not None:
+            while_revalidate = directives.stale_while_revalidate
+        if directives.stale_if_error is not None:
+            if_error = directives.stale_if_error
+    return float(while_revalidate or 0), max(float(if_error or 0), on_error)
+
+
+def _names_target(headers: Headers, target: Target | None) -> bool:
+    """Whether `Content-Location` says that this is a representation of the URL asked for."""
+    location = fields.first(headers, b"content-location")
+    return target is not None and location is not None and resolved(location, target) == target
+
+
+def etag_of(body: bytes) -> bytes:
+    """A strong entity tag made from the content."""
+    return b'"' + blake2b(body, digest_size=16).hexdigest().encode("ascii") + b'"'
+
+
+def client_headers(headers: Headers, etag: bytes | None, terms: Terms) -> Headers:
+    """The field lines, with what an annotated route's clients are told where they say nothing.
+
+    Without `Cache-Control` and `Expires` a client is told to ask every time, so that an
+    invalidation is felt at once, or to keep the answer for `client_cache` seconds.
+
+    Args:
+        headers: The field lines to store.
+        etag: An entity tag to add where there is none; None adds none.
+        terms: The rule's terms. Nothing is added in `from_origin` mode.
+    """
+    if not terms.annotated:
+        return headers
+    names = {name for name, _ in headers}
+    added: list[tuple[bytes, bytes]] = []
+    if b"cache-control" not in names and b"expires" not in names:
+        advice = b"no-cache" if terms.client_cache is None else b"max-age=%d" % terms.client_cache
+        added.append((b"cache-control", b"private, " + advice if terms.partitioned else advice))
+    if etag is not None and b"etag" not in names:
+        added.append((b"etag", etag))
+    return (*headers, *added)
