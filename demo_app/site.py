@@ -19,6 +19,7 @@ from asgi_multitier import CacheManager, CacheMiddleware
 
 from . import caching
 from .catalogue import Catalogue, Sort, UnknownProductError
+from .ports import HOST
 from .source import Question, SlowSource
 
 Framework: TypeAlias = Literal["fastapi", "starlette"]
@@ -114,7 +115,7 @@ def common(settings: Settings) -> Common:
         "middleware": [
             Middleware(
                 CORSMiddleware,
-                allow_origins=list(settings.peers),
+                allow_origins=[*settings.peers, *_by_name(settings.peers)],
                 allow_methods=["GET", "POST", "PUT", "DELETE"],
                 allow_headers=["content-type"],
                 expose_headers=["cache-status", "age", "etag"],
@@ -167,6 +168,11 @@ async def clear_cache(request: Request) -> Response:
     """Drop everything in every tier of every instance: the manager, used by hand."""
     await request.state.cache.clear()
     return Response(status_code=204)
+
+
+def _by_name(addresses: Sequence[str]) -> list[str]:
+    """The same addresses as a person may type them."""
+    return [address.replace(HOST, "localhost") for address in addresses]
 
 
 async def _unknown_product(_: Request, error: Exception) -> JSONResponse:

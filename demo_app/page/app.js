@@ -1,6 +1,7 @@
 // The page: sends requests to every instance and shows what the Cache-Status field says of each.
 
 const BURST = 50;
+const CONNECTIONS = 6; // As many as a browser opens to one server at a time.
 const LOG_LINES = 7;
 const PATIENCE_MS = 5000;
 const LABELS = { l1: "L1", l2: "L2", coalesced: "Coalesced", source: "Source", other: "Other" };
@@ -79,7 +80,12 @@ class Instance {
   note(answers) {
     for (const answer of answers) {
       this.tally[answer.from] = (this.tally[answer.from] ?? 0) + 1;
-      this.log.unshift(answer);
+      const [newest] = this.log;
+      if (newest?.from === answer.from && newest.path === answer.path) {
+        Object.assign(newest, { time: answer.time, count: newest.count + 1 });
+      } else {
+        this.log.unshift({ from: answer.from, path: answer.path, time: answer.time, count: 1 });
+      }
     }
     this.log.length = Math.min(this.log.length, LOG_LINES);
     const last = answers.at(-1);
@@ -117,8 +123,9 @@ class Instance {
     this.card.querySelector('[data-field="log"]').replaceChildren(...this.log.map((answer) => {
       const line = document.createElement("li");
       line.dataset.from = answer.from;
+      line.dataset.count = answer.count;
       const [from, path, bar, time] = ["b", "code", "i", "span"].map((t) => document.createElement(t));
-      from.textContent = LABELS[answer.from];
+      from.textContent = LABELS[answer.from] + (answer.count > 1 ? ` × ${answer.count}` : "");
       path.textContent = path.title = answer.path;
       bar.style.width = `${width(answer.time)}%`;
       time.textContent = milliseconds(answer.time);
@@ -158,9 +165,13 @@ async function burst(instance) {
   const path = `/search?q=${encodeURIComponent(`${fields().text} ${Date.now()}`)}`;
   const before = await instance.count();
   const started = performance.now();
-  const answers = await Promise.all(Array.from({ length: BURST }, () => instance.ask(path)));
+  const answers = [];
+  let left = BURST;
+  const connection = async () => {
+    while (left-- > 0) answers.push(await instance.ask(path));
+  };
+  await Promise.all(Array.from({ length: CONNECTIONS }, connection));
   const time = performance.now() - started;
-  answers.sort((one, other) => one.ended - other.ended);
   instance.note(answers);
   const calls = (await instance.count()) - before;
   const parts = Object.entries(LABELS)
