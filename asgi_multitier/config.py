@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypedDict, Unpack
 from urllib.parse import urlsplit
@@ -450,6 +450,10 @@ class CacheConfig:
         _check_secret(self.secret)
         names = read_field_names(self.credential_headers, "credential_headers", "CacheConfig")
         object.__setattr__(self, "credential_headers", frozenset(names))
+
+    def terms_of(self, policy: Policy) -> Terms:
+        """The terms of a policy, within this process's bounds."""
+        return replace(policy.terms, max_entry=self.max_entry, header_limit=self.header_block)
 
     @classmethod
     def resolve(

@@ -118,15 +118,21 @@ def fields_of(texts: Texts) -> set[str]:
     return {name for text in texts if isinstance(text, Template) for name in text.fields}
 
 
-def render_texts(texts: Texts, values: Mapping[str, str], request: object) -> list[str]:
-    """Every text, functions called with the request; empty ones left out.
+def render_texts(
+    texts: Texts, values: Mapping[str, str], request: object, *, glob: bool = False
+) -> list[str]:
+    """Every text, functions called with the request; empty ones and repeats left out.
 
-    An exception of such a function reaches the caller.
+    Args:
+        texts: Templates and functions.
+        values: The parameters by name.
+        request: What the functions are called with; their exceptions reach the caller.
+        glob: Whether the templates are patterns (`Template.render_glob`).
     """
     rendered: list[str] = []
     for text in texts:
         if isinstance(text, Template):
-            rendered.append(text.render(values))
+            rendered.append(text.render_glob(values) if glob else text.render(values))
         else:
             found = text(request)
             rendered.extend([found] if isinstance(found, str) else found)
@@ -139,4 +145,6 @@ def within_bounds(tags: list[str]) -> bool:
     Deliberate: beyond that the response is not stored. A tag cut or left out would be one that no
     invalidation finds.
     """
-    return len(tags) <= MAX_TAGS and all(len(tag.encode()) <= MAX_TAG_BYTES for tag in tags)
+    return len(tags) <= MAX_TAGS and all(
+        len(tag.encode(errors="replace")) <= MAX_TAG_BYTES for tag in tags
+    )

@@ -59,10 +59,10 @@ def cached(
     """
     if callable(strategy):
         raise ConfigError(f"@cached on {_name(strategy)}: write @cached() with parentheses")
-    # Checked without the endpoint's name first: the line of the decorator is what is wrong then.
-    policy = policy_of(strategy, where="@cached", **options)
 
     def mark(endpoint: Endpoint) -> Endpoint:
+        # Read here and not above, so that an error can name the endpoint.
+        policy = policy_of(strategy, where=f"@cached on {_name(endpoint)}", **options)
         return _mark(endpoint, "@cached", Marks(policy=policy))
 
     return mark
@@ -89,18 +89,18 @@ def invalidates(
     Raises:
         ConfigError: If nothing is named, or an option is wrong.
     """
-    where = "@invalidates"
-    named = Invalidations(
-        tags=texts_of(tags, option="tags", where=where),
-        paths=texts_of(paths, option="paths", where=where),
-        routes=_routes(routes),
-        patterns=texts_of(patterns, option="patterns", where=where),
-    )
-    if named == Invalidations():
-        raise ConfigError(f"{where} names nothing; expected tags=, paths=, routes= or patterns=")
 
     def mark(endpoint: Endpoint) -> Endpoint:
-        return _mark(endpoint, where, Marks(invalidations=named))
+        where = f"@invalidates on {_name(endpoint)}"
+        named = Invalidations(
+            tags=texts_of(tags, option="tags", where=where),
+            paths=texts_of(paths, option="paths", where=where),
+            routes=_routes(routes, where=where),
+            patterns=texts_of(patterns, option="patterns", where=where),
+        )
+        if named == Invalidations():
+            raise ConfigError(f"{where} names nothing; expected tags, paths, routes or patterns")
+        return _mark(endpoint, "@invalidates", Marks(invalidations=named))
 
     return mark
 
@@ -140,15 +140,6 @@ def marks_of(endpoint: object, method: str = "GET") -> Marks:
     if found is None and not isinstance(endpoint, type):
         found = _search(getattr(type(endpoint), "__call__", None))  # noqa: B004 - its marks
     return found or NO_MARKS
-
-
-def all_marks(endpoint: object) -> list[Marks]:
-    """Every mark that an endpoint has for some method, without repeats."""
-    methods = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-    found = [marks_of(endpoint, method) for method in methods]
-    return [
-        marks for at, marks in enumerate(found) if marks != NO_MARKS and marks not in found[:at]
-    ]
 
 
 def _search(endpoint: object) -> Marks | None:
@@ -204,13 +195,11 @@ def _sum(old: Invalidations | None, new: Invalidations | None) -> Invalidations 
     return old + new if old and new else old or new
 
 
-def _routes(routes: RouteName | Iterable[RouteName]) -> tuple[RouteName, ...]:
+def _routes(routes: RouteName | Iterable[RouteName], *, where: str) -> tuple[RouteName, ...]:
     given = [routes] if isinstance(routes, str) or callable(routes) else list(routes)
     for route in given:
         if not (isinstance(route, str) and route) and not callable(route):
-            raise ConfigError.of(
-                "routes", route, "a route's name or endpoint", where="@invalidates"
-            )
+            raise ConfigError.of("routes", route, "a route's name or endpoint", where=where)
     return tuple(given)
 
 

@@ -35,6 +35,10 @@ class Field:
     alias: str
     canonical: Callable[[str], str] | None = None
 
+    def read(self, text: str) -> str:
+        """The text in its one form."""
+        return text if self.canonical is None else self.canonical(text)
+
 
 @dataclass(frozen=True, slots=True)
 class Leaf:

@@ -1,0 +1,131 @@
+"""What is wrong with annotations and rules is said at start-up, with the route's name."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from ..config import Invalidations, Policy, Rule
+from ..errors import ConfigError
+from ..templates import Template, Texts
+from .annotations import NO_MARKS, Marks, marks_of
+from .globs import covers, may_meet
+from .routes import Leaf
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+_WAYS_OUT = (
+    "a hit runs no authentication; expected public=True if everybody may have the same answer, "
+    "vary= or cookies= naming what separates the users, "
+    "or vary_by= with a callable that returns the user or tenant"
+)
+
+
+def leaf_marks(leaf: Leaf) -> list[Marks]:
+    """What the decorators say about a route, for each of its methods, without repeats."""
+    methods = sorted(leaf.methods) if leaf.methods else _METHODS
+    found = dict.fromkeys(marks_of(leaf.endpoint, method) for method in methods)
+    return [marks for marks in found if marks != NO_MARKS]
+
+
+def check_leaf(leaf: Leaf) -> None:
+    """Validate a route's annotations.
+
+    Raises:
+        ConfigError: If a template names no parameter of it, its query allow-list leaves out what a
+            template takes, it checks who asks although the policy does not say how users are told
+            apart, or its class decides by itself which requests it takes.
+    """
+    for marks in leaf_marks(leaf):
+        if leaf.opaque and marks.policy is not None:
+            raise ConfigError(
+                f"{leaf}: @cached cannot work where {type(leaf.matcher).__name__}.matches decides "
+                "by itself which requests it takes; expected a route class without it"
+            )
+        if marks.policy is not None:
+            _check_policy(leaf, marks.policy)
+        if marks.invalidations is not None:
+            _check_invalidations(leaf, marks.invalidations)
+
+
+def check_rules(rules: Sequence[Rule], leaves: Iterable[Leaf]) -> None:
+    """Refuse a rule that would share what a route gives only to those it has checked.
+
+    Raises:
+        ConfigError: If there is one. An earlier rule that covers the whole route decides for it.
+    """
+    for leaf in leaves:
+        if not leaf.security or _decides_itself(leaf):
+            continue
+        for rule in rules:
+            policy = rule.policy
+            if policy is None or policy.separates_users or not leaf.takes(policy.methods):
+                unsafe = False
+            else:
+                unsafe = may_meet(rule.glob, leaf.path)
+            if unsafe:
+                raise ConfigError(
+                    f"Rule({rule.glob!r}): {leaf} depends on {leaf.security}, and " + _WAYS_OUT
+                )
+            if covers(rule.glob, leaf.path):
+                break
+
+
+def _decides_itself(leaf: Leaf) -> bool:
+    """Whether annotations decide for every reading method of the route."""
+    methods = [m for m in ("GET", "HEAD", "POST") if leaf.takes(frozenset({m}))]
+    found = [marks_of(leaf.endpoint, method) for method in methods]
+    return all(marks.never or marks.policy is not None for marks in found)
+
+
+def _check_policy(leaf: Leaf, policy: Policy) -> None:
+    known = set(leaf.params) | set(leaf.fields) | set(policy.query or ())
+    key: Texts = (policy.key,) if policy.key is not None else ()
+    for option, texts in (("tags", policy.tags), ("key", key)):
+        _check_texts(leaf, option, texts, known)
+        _check_allow_list(leaf, option, texts, policy)
+    if leaf.security and leaf.takes(policy.methods) and not policy.separates_users:
+        raise ConfigError(f"{leaf} is cached and depends on {leaf.security}: {_WAYS_OUT}")
+
+
+def _check_invalidations(leaf: Leaf, named: Invalidations) -> None:
+    known = set(leaf.params) | set(leaf.fields)
+    for option, texts in (
+        ("tags", named.tags),
+        ("paths", named.paths),
+        ("patterns", named.patterns),
+    ):
+        _check_texts(leaf, option, texts, known)
+
+
+def _check_texts(leaf: Leaf, option: str, texts: Texts, known: set[str]) -> None:
+    """Deliberate: a query parameter that neither endpoint nor `query=` declares is refused.
+
+    It might exist, but a misspelt one would render as nothing, and nothing would be invalidated.
+    """
+    for template, name in _places(texts):
+        if name not in known:
+            raise ConfigError.of(
+                option,
+                template.text,
+                f"places among {', '.join(sorted(known)) or 'none'}; a query parameter that the "
+                "endpoint does not declare must stand in query=, anything else needs a callable",
+                where=str(leaf),
+            )
+
+
+def _check_allow_list(leaf: Leaf, option: str, texts: Texts, policy: Policy) -> None:
+    for template, name in _places(texts):
+        if policy.query is None or name in leaf.params:
+            continue
+        alias = leaf.fields[name].alias if name in leaf.fields else name
+        if alias not in policy.query:
+            raise ConfigError.of(
+                option,
+                template.text,
+                f"query parameters among query={list(policy.query)}, which the key covers",
+                where=str(leaf),
+            )
+
+
+def _places(texts: Texts) -> Iterator[tuple[Template, str]]:
+    for text in texts:
+        if isinstance(text, Template):
+            yield from ((text, name) for name in text.fields)

@@ -1,0 +1,127 @@
+"""What a rule's glob and a route's path template have in common, decided before any request."""
+
+import re
+from collections.abc import Mapping
+from enum import Enum
+from typing import Literal, NamedTuple, TypeAlias
+
+from ..selectors import MAX_GLOB_LENGTH, MAX_GLOB_STARS, glob_matches
+
+_PLACE = re.compile(r"\{[A-Za-z_]\w*(?::(?P<convertor>\w+))?\}")
+_NAMED_PLACE = re.compile(r"\{(?P<name>[A-Za-z_]\w*)(?::\w+)?\}")
+
+_Kind: TypeAlias = Literal["char", "any", "segment"]
+
+
+class _Token(NamedTuple):
+    """One character or a run of them: of this character, of any, or of any but `/`."""
+
+    kind: _Kind
+    char: str = ""
+    repeats: bool = False
+
+
+def may_meet(glob: str, template: str) -> bool:
+    """Whether some path is matched by the glob and taken by the route.
+
+    Args:
+        glob: A pattern of `*` and `?`.
+        template: A path template such as `/products/{id:int}`; `{x:path}` stands for any path.
+    """
+    left, right = _of_glob(glob), _of_template(template)
+    seen: set[tuple[int, int]] = set()
+    open_pairs = [(0, 0)]
+    while open_pairs:
+        pair = open_pairs.pop()
+        if pair in seen:
+            continue
+        seen.add(pair)
+        i, j = pair
+        if i == len(left) and j == len(right):
+            return True
+        open_pairs.extend(_steps(left, right, i, j))
+    return False
+
+
+def covers(glob: str, template: str) -> bool:
+    """Whether the glob matches every path that the route takes; never True where it may not."""
+    pieces = _PLACE.split(template)
+    literals, convertors = pieces[::2], pieces[1::2]
+    # A run of a character that no pattern spells, at its shortest and longer than any pattern.
+    for length in (0, 1, 300):
+        fillings = [
+            "\0" * (length if convertor == "path" else max(length, 1)) for convertor in convertors
+        ]
+        path = "".join(a + b for a, b in zip(literals, [*fillings, ""], strict=True))
+        if not glob_matches(glob, path):
+            return False
+    return True
+
+
+def fill_path(template: str, params: Mapping[str, object]) -> str:
+    """The path that a route takes for these parameters; all of its places must be given."""
+    return _NAMED_PLACE.sub(lambda place: _text(params[place["name"]]), template)
+
+
+def fill_glob(template: str, params: Mapping[str, object]) -> str | None:
+    """A pattern of the paths that a route takes for these parameters, others free; None if too big.
+
+    A star or question mark that is meant as itself becomes `?`, which matches it too.
+    """
+    pieces: list[str] = []
+    end = 0
+    for place in _NAMED_PLACE.finditer(template):
+        pieces.append(_harmless(template[end : place.start()]))
+        name = place["name"]
+        pieces.append(_harmless(_text(params[name])) if name in params else "*")
+        end = place.end()
+    pattern = "".join([*pieces, _harmless(template[end:])])
+    fits = len(pattern) <= MAX_GLOB_LENGTH and pattern.count("*") <= MAX_GLOB_STARS
+    return pattern if fits else None
+
+
+def _harmless(text: str) -> str:
+    return text.replace("*", "?")
+
+
+def _text(value: object) -> str:
+    return str(value.value if isinstance(value, Enum) else value)
+
+
+def _steps(left: list[_Token], right: list[_Token], i: int, j: int) -> list[tuple[int, int]]:
+    """Where the two can go on from here: past a run, or over a character both accept."""
+    steps: list[tuple[int, int]] = []
+    a = left[i] if i < len(left) else None
+    b = right[j] if j < len(right) else None
+    if a is not None and a.repeats:
+        steps.append((i + 1, j))
+    if b is not None and b.repeats:
+        steps.append((i, j + 1))
+    if a is not None and b is not None and _share_a_character(a, b):
+        steps.append((i if a.repeats else i + 1, j if b.repeats else j + 1))
+    return steps
+
+
+def _share_a_character(a: _Token, b: _Token) -> bool:
+    if a.kind == "char" and b.kind == "char":
+        return a.char == b.char
+    literal = a if a.kind == "char" else b
+    other = b if literal is a else a
+    return not (literal.kind == "char" and literal.char == "/" and other.kind == "segment")
+
+
+def _of_glob(glob: str) -> list[_Token]:
+    return [_Token("any", repeats=c == "*") if c in "*?" else _Token("char", c) for c in glob]
+
+
+def _of_template(template: str) -> list[_Token]:
+    tokens: list[_Token] = []
+    end = 0
+    for place in _PLACE.finditer(template):
+        tokens += [_Token("char", c) for c in template[end : place.start()]]
+        if place["convertor"] == "path":
+            tokens.append(_Token("any", repeats=True))
+        else:
+            tokens += [_Token("segment"), _Token("segment", repeats=True)]
+        end = place.end()
+    return tokens + [_Token("char", c) for c in template[end:]]

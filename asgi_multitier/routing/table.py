@@ -1,0 +1,375 @@
+"""Which rule a request falls under, known before the application runs.
+
+An annotation beats a rule, the first rule that matches beats the default. What the router really
+chose can be compared afterwards; a difference means that the table is out of date.
+"""
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, TypeAlias
+from urllib.parse import parse_qsl
+
+from ..config import Invalidations, Policy, Rule
+from ..errors import ConfigError, InvalidationError
+from ..selectors import MAX_TEXT, Selector, check_glob
+from ..templates import render_texts, within_bounds
+from .annotations import NO_MARKS, Marks, marks_of
+from .checks import check_leaf, check_rules, leaf_marks
+from .globs import fill_glob, fill_path
+from .routes import Branch, Found, Leaf, build, find, fingerprint, route_path, routed
+
+RouteName: TypeAlias = str | Callable[..., Any]
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
+"""Methods that change nothing: RFC 9110 §9.2.1, and QUERY."""
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_EMPTY = Branch(None, ())
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What holds for requests of one method, path and host.
+
+    Attributes:
+        policy: How responses are cached; None if they are not.
+        invalidations: What a success drops beside its own URL; None if nothing is named.
+        endpoint: What the router is expected to choose; None if nothing is.
+        route: The route's identity: its whole path template; "" if there is none.
+        path_params: Converted path parameters.
+        texts: The same as texts in one form, as templates get them.
+        declared: Whether the endpoint itself says `no_cache`.
+        reason: Why it is so: `annotation`, `rule`, `default`, `no-cache`, `no-rule`, `method` (the
+            route does not take it, or its policy leaves it out), `security` (who asks is checked by
+            the route, and the rule does not say how users are told apart), `custom-match` (a route
+            decides by code of its own), `match-error`.
+    """
+
+    policy: Policy | None
+    invalidations: Invalidations | None
+    endpoint: Any
+    route: str
+    path_params: Mapping[str, Any]
+    texts: Mapping[str, str]
+    declared: bool
+    reason: str
+    leaf: Leaf | None = field(default=None, repr=False, compare=False)
+
+
+class RouteTable:
+    """The rules of an application's routes.
+
+    Not thread-safe; made and asked in the event loop's thread.
+
+    Attributes:
+        generation: Rises whenever what was resolved before may no longer hold.
+    """
+
+    __slots__ = ("_app", "_default", "_fingerprint", "_root", "_rules", "generation")
+
+    generation: int
+
+    def __init__(
+        self, app: object = None, *, rules: Sequence[Rule] = (), default: Policy | None = None
+    ) -> None:
+        """Find the application; its routes are read when they are first needed.
+
+        Args:
+            app: An ASGI application, or one that wraps it in `.app` again and again; one without
+                routes has rules and the default only.
+            rules: For what is not annotated; the first that matches counts.
+            default: For what no rule matches; None to cache none of it.
+        """
+        self._app = routed(app)
+        self._rules = tuple(rules)
+        self._default = default
+        self._root: Branch | None = None
+        self._fingerprint: tuple[int, ...] = ()
+        self.generation = 0
+
+    @property
+    def has_routes(self) -> bool:
+        """Whether an application with routes was found."""
+        return self._app is not None
+
+    @property
+    def routes(self) -> tuple[str, ...]:
+        """The identities of all routes, in the router's order, without repeats."""
+        return tuple(dict.fromkeys(leaf.template for leaf in self._tree().leaves()))
+
+    def clear(self) -> None:
+        """Forget the routes; they are read again when they are next needed."""
+        self._root = None
+        self.generation += 1
+
+    def refresh(self) -> bool:
+        """Clear if routes were added or taken away; returns whether they were."""
+        if self._root is None or fingerprint(self._app) == self._fingerprint:
+            return False
+        self.clear()
+        return True
+
+    def check(self) -> None:
+        """Validate every annotation and rule against the routes.
+
+        Raises:
+            ConfigError: For a template that names no parameter, a query allow-list that leaves out
+                what a template takes, and a cached route that checks who asks although its rule
+                does not say how users are told apart.
+        """
+        leaves = list(self._tree().leaves())
+        for leaf in leaves:
+            check_leaf(leaf)
+        check_rules(self._rules, leaves)
+        for leaf in leaves:
+            for marks in leaf_marks(leaf):
+                for name in marks.invalidations.routes if marks.invalidations else ():
+                    self._check_name(name, leaf)
+
+    def resolve(
+        self,
+        method: str,
+        path: str,
+        root_path: str = "",
+        *,
+        host: str | bytes = "",
+        path_params: Mapping[str, Any] = _NOTHING,
+    ) -> Resolved:
+        """What holds for a request.
+
+        Args:
+            method: In capitals, as in the scope.
+            path: The scope's `path`, root path included.
+            root_path: The scope's `root_path`.
+            host: The `Host` field's value.
+            path_params: Path parameters that an application around this one has set.
+
+        Returns:
+            The rule with the reason for it. Routes added since the last call are seen.
+        """
+        self.refresh()
+        scope = _scope(method, path, root_path, host, path_params)
+        try:
+            found = find(self._tree(), scope)
+        except Exception:  # noqa: BLE001 - a convertor or route of the application's own
+            return _nothing("match-error")
+        if not found.certain:
+            return _nothing("custom-match")
+        if found.leaf is not None and not found.full:
+            return _nothing("method", found)
+        # As the whole application sees it: mounts have added to the root path since.
+        return self._decide(method, route_path(path, self._tree().root_path or root_path), found)
+
+    def confirms(self, resolved: Resolved, endpoint: object) -> bool:
+        """Whether the router chose what was expected.
+
+        Args:
+            resolved: What was expected.
+            endpoint: `scope["endpoint"]` after the application ran; None if there is none, as where
+                a middleware answered, which proves nothing.
+        """
+        if endpoint is None or self._app is None:
+            return True
+        if resolved.reason in ("custom-match", "match-error"):
+            return True
+        return resolved.endpoint is endpoint or bool(resolved.endpoint == endpoint)
+
+    def values(self, resolved: Resolved, query: bytes) -> dict[str, str]:
+        """What templates are filled from: path parameters, and the last query parameter of a name.
+
+        Where a FastAPI route declares a number, a truth value or a UUID, the text is brought into
+        one form, so that `/products/007` and `/products/7` carry the same tag. A parameter that
+        was not sent is not there, and a template renders it as nothing.
+        """
+        sent = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+        values = dict(sent)
+        if resolved.leaf is not None:
+            for name, declared in resolved.leaf.fields.items():
+                if declared.alias in sent:
+                    values[name] = declared.read(sent[declared.alias])
+        return values | dict(resolved.texts)
+
+    def tags(
+        self, resolved: Resolved, values: Mapping[str, str], request: object
+    ) -> tuple[str, ...] | None:
+        """The tags of a response; None if they are beyond bounds: then it is not stored.
+
+        An exception of a callable in `tags=` reaches the caller.
+        """
+        if resolved.policy is None:
+            return ()
+        tags = render_texts(resolved.policy.tags, values, request)
+        return tuple(tags) if within_bounds(tags) else None
+
+    def dropped_by(
+        self, resolved: Resolved, values: Mapping[str, str], request: object
+    ) -> list[Selector]:
+        """What a success of this route drops, beside its own URL.
+
+        An exception of a callable in `tags=`, `paths=` or `patterns=` reaches the caller.
+
+        Raises:
+            InvalidationError: If a pattern is one that nothing can match.
+        """
+        named = resolved.invalidations
+        if named is None:
+            return []
+        selectors = [Selector("tag", tag) for tag in render_texts(named.tags, values, request)]
+        paths = render_texts(named.paths, values, request)
+        selectors += [Selector("path", path) for path in paths if len(path.encode()) <= MAX_TEXT]
+        for name in named.routes:
+            selectors += [Selector("route", leaf.template) for leaf in self._named(name)]
+        patterns = render_texts(named.patterns, values, request, glob=True)
+        selectors += [Selector("glob", check_glob(pattern)) for pattern in patterns]
+        return list(dict.fromkeys(selectors))
+
+    def route_paths(
+        self, name_or_endpoint: RouteName, params: Mapping[str, object] = _NOTHING
+    ) -> list[Selector]:
+        """What selects the responses of a route.
+
+        Args:
+            name_or_endpoint: The route's name (with its mounts' names: `api:product`), its path
+                template, or its endpoint.
+            params: Path parameters. With all of them a path is selected, with some a pattern of
+                paths, with none all that the route filled.
+
+        Returns:
+            One selector for each place at which the route stands.
+
+        Raises:
+            InvalidationError: If there is no such route, or it has no such parameter.
+        """
+        leaves = self._named(name_or_endpoint)
+        fitting = [leaf for leaf in leaves if params.keys() <= set(leaf.params)]
+        if not fitting:
+            known = sorted({param for leaf in leaves for param in leaf.params})
+            raise InvalidationError(
+                f"route {name_or_endpoint!r} has no such parameters: {', '.join(params)}; "
+                f"expected some of {', '.join(known) or 'none'}"
+            )
+        return list(dict.fromkeys(_selector(leaf, params) for leaf in fitting))
+
+    def __repr__(self) -> str:
+        known = "not read" if self._root is None else f"{len(self.routes)} routes"
+        return f"RouteTable({known}, {len(self._rules)} rules, generation {self.generation})"
+
+    def _tree(self) -> Branch:
+        if self._root is None:
+            self._root = _EMPTY if self._app is None else build(self._app)
+            self._fingerprint = fingerprint(self._app)
+        return self._root
+
+    def _decide(self, method: str, path: str, found: Found) -> Resolved:
+        """The rule: the endpoint's own, else the first that matches, else the default."""
+        leaf = found.leaf
+        marks = NO_MARKS if leaf is None else marks_of(leaf.endpoint, method)
+        policy, reason = self._policy(marks, path)
+        if policy is not None and method not in policy.methods:
+            policy, reason = None, "method"
+        elif policy is not None and _is_guarded(leaf) and not policy.separates_users:
+            policy, reason = None, "security"
+        params = found.path_params or _NOTHING
+        return Resolved(
+            policy=policy,
+            invalidations=None if method in SAFE_METHODS else marks.invalidations,
+            endpoint=leaf.endpoint if leaf else None,
+            route=leaf.template if leaf else "",
+            path_params=params,
+            texts={name: _text(leaf, name, value) for name, value in params.items()},
+            declared=marks.never,
+            reason=reason,
+            leaf=leaf,
+        )
+
+    def _policy(self, marks: Marks, path: str) -> tuple[Policy | None, str]:
+        if marks.never:
+            return None, "no-cache"
+        if marks.policy is not None:
+            return marks.policy, "annotation"
+        for rule in self._rules:
+            if rule.matches(path):
+                return rule.policy, "rule" if rule.policy else "no-cache"
+        return self._default, "default" if self._default else "no-rule"
+
+    def _check_name(self, name: RouteName, leaf: Leaf) -> None:
+        try:
+            self._named(name)
+        except InvalidationError as error:
+            raise ConfigError(f"{leaf}: routes= of @invalidates: {error}") from None
+
+    def _named(self, name: RouteName) -> list[Leaf]:
+        """The routes of this name, path template or endpoint."""
+        leaves = list(self._tree().leaves())
+        found = [leaf for leaf in leaves if _is_called(leaf, name)]
+        if not found:
+            names = sorted({leaf.name for leaf in leaves if leaf.name})
+            text = name if isinstance(name, str) else getattr(name, "__name__", repr(name))
+            close = difflib.get_close_matches(text, names, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"one of {', '.join(names) or 'none'}"
+            raise InvalidationError(f"there is no route {text!r}; {hint}")
+        return found
+
+
+def _scope(
+    method: str, path: str, root_path: str, host: str | bytes, path_params: Mapping[str, Any]
+) -> dict[str, Any]:
+    """As much of a scope as routes look at."""
+    value = host.encode("latin-1", "replace") if isinstance(host, str) else host
+    return {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "root_path": root_path,
+        "headers": [(b"host", value)] if value else [],
+        "path_params": dict(path_params),
+    }
+
+
+def _nothing(reason: str, found: Found | None = None) -> Resolved:
+    leaf = found.leaf if found else None
+    return Resolved(
+        policy=None,
+        invalidations=None,
+        endpoint=leaf.endpoint if leaf else None,
+        route="",
+        path_params=_NOTHING,
+        texts=_NOTHING,
+        declared=False,
+        reason=reason,
+        leaf=leaf,
+    )
+
+
+def _is_guarded(leaf: Leaf | None) -> bool:
+    return leaf is not None and bool(leaf.security)
+
+
+def _text(leaf: Leaf | None, name: str, value: Any) -> str:
+    """A path parameter's text, in its one form where the route declares its type."""
+    declared = leaf.fields.get(name) if leaf is not None else None
+    return declared.read(value) if declared and isinstance(value, str) else str(value)
+
+
+def _is_called(leaf: Leaf, name: RouteName) -> bool:
+    if isinstance(name, str):
+        return name in (leaf.name, leaf.template)
+    if isinstance(leaf.endpoint, type) and any(
+        getattr(leaf.endpoint, method, None) is name for method in ("get", "head", "post")
+    ):
+        return True
+    return leaf.endpoint is not None and _bare(leaf.endpoint) == _bare(name)
+
+
+def _bare(endpoint: Any) -> Any:
+    return inspect.unwrap(endpoint) if callable(endpoint) else endpoint
+
+
+def _selector(leaf: Leaf, params: Mapping[str, object]) -> Selector:
+    if params.keys() == set(leaf.params):
+        return Selector("path", fill_path(leaf.path, params))
+    pattern = fill_glob(leaf.path, params) if params else None
+    return Selector("route", leaf.template) if pattern is None else Selector("glob", pattern)
