@@ -73,7 +73,17 @@ class Capture:
         limit: Bytes of body kept at most.
     """
 
-    __slots__ = ("_body", "_client", "_desk", "_expected", "_limit", "_size", "_start", "_state", "_store")
+    __slots__ = (
+        "_body",
+        "_client",
+        "_desk",
+        "_expected",
+        "_limit",
+        "_size",
+        "_start",
+        "_state",
+        "_store",
+    )
 
     def __init__(self, desk: Desk, client: Client | None, *, limit: int) -> None:
         self._desk = desk
@@ -183,7 +193,9 @@ class Capture:
         """204 and 304 have no content whatever their Content-Length says (RFC 9110 §8.6)."""
         return self._start["status"] in (204, 304) and self._size == 0
 
-    async def _release(self, reason: Reason, message: Message | None = None, *, kept: bool = False) -> None:
+    async def _release(
+        self, reason: Reason, message: Message | None = None, *, kept: bool = False
+    ) -> None:
         """What was kept turns out not to be storable: give the client what it has not had."""
         teed = self._state is _State.TEE
         backlog, self._body = self._body[: -1 if kept else None], []
@@ -193,7 +205,9 @@ class Capture:
         else:
             await self._pass(reason)
             for chunk in backlog:
-                await self._forward({"type": "http.response.body", "body": chunk, "more_body": True})
+                await self._forward(
+                    {"type": "http.response.body", "body": chunk, "more_body": True}
+                )
         if message is not None:
             await self._forward(message)
 

@@ -79,6 +79,8 @@ class Entry:
             (RFC 5861 §4).
         refresh_at: Clock value from which a hit starts an eager refresh; infinite if none is wanted.
         always_validate: Never used without asking the origin first (`no-cache`).
+        stale_allowed: It does not forbid being used when stale.
+        immutable: It does not change while it is fresh (RFC 8246).
         path: The route path of the request, as the application sees it; "" for values.
         route: The identity of the route that filled it, "" if none.
         name: The name given by `key=`; "" if none. Values are named by their key.
@@ -96,6 +98,8 @@ class Entry:
     stale_if_error: float = 0.0
     refresh_at: float = float("inf")
     always_validate: bool = False
+    stale_allowed: bool = True
+    immutable: bool = False
     path: str = ""
     route: str = ""
     name: str = ""

@@ -239,7 +239,9 @@ class Events:
     def refresh_failed(self, route: str, error: BaseException) -> None:
         """A background run of the origin failed; the entry in place stays until it ends."""
         self.failures["refresh"] += 1
-        logger.warning("background refresh of %s failed: %s: %s", route, type(error).__name__, error)
+        logger.warning(
+            "background refresh of %s failed: %s: %s", route, type(error).__name__, error
+        )
 
     def broken(self, where: str) -> None:
         """The cache itself broke; the application answers alone."""

@@ -72,9 +72,7 @@ Lifetime: TypeAlias = CacheStrategy | float | timedelta
 """What is accepted wherever a lifetime is asked for; plain numbers are seconds."""
 
 
-def seconds_of(
-    value: object, *, option: str, where: str = "", zero: bool = False
-) -> float:
+def seconds_of(value: object, *, option: str, where: str = "", zero: bool = False) -> float:
     """The seconds of a strategy, a number or a `timedelta`.
 
     Args:
@@ -93,7 +91,9 @@ def seconds_of(
     elif isinstance(value, int | float) and not isinstance(value, bool):
         seconds = float(value)
     else:
-        raise ConfigError.of(option, value, "a CacheStrategy, a number of seconds or a timedelta", where=where)
+        raise ConfigError.of(
+            option, value, "a CacheStrategy, a number of seconds or a timedelta", where=where
+        )
     low_enough = math.isfinite(seconds) and seconds <= MAX_SECONDS
     if not low_enough or seconds < 0 or (seconds == 0 and not zero):
         bound = "0 or more" if zero else "more than 0"

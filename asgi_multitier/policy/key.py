@@ -119,7 +119,9 @@ def forwarded_parts(lines: Iterable[Header]) -> list[bytes]:
     for name, value in lines:
         field = name.lower()
         if field == b"forwarded":
-            pairs = [p.strip().lower() for element in value.split(b",") for p in element.split(b";")]
+            pairs = [
+                p.strip().lower() for element in value.split(b",") for p in element.split(b";")
+            ]
             value = b";".join(p for p in pairs if not p.startswith((b"for=", b"by=")))
         parts.append(field + b"=" + value)
     return parts

@@ -32,81 +32,58 @@ class Field(IntEnum):
     PRAGMA = 13
 
 
-CREDENTIAL_FIELDS: frozenset[str] = frozenset(
-    {
-        "proxy-authorization",
-        "x-api-key",
-        "api-key",
-        "apikey",
-        "x-auth-token",
-        "x-access-token",
-        "x-csrf-token",
-        "x-amz-security-token",
-        "x-goog-iap-jwt-assertion",
-        "x-session-token",
-        "x-user-token",
-        "x-token",
-        "x-jwt-assertion",
-        "x-forwarded-access-token",
-        "x-forwarded-user",
-        "x-remote-user",
-        "cf-access-jwt-assertion",
-    }
-)
-"""Fields that carry a credential by custom. A configurable set: see `CacheConfig.credentials`."""
-
 _OVERRIDES = (
-    "x-http-method-override",
-    "x-http-method",
-    "x-method-override",
-    "x-original-url",
-    "x-original-uri",
-    "x-original-host",
-    "x-original-method",
-    "x-rewrite-url",
-    "x-override-url",
-    "x-http-host-override",
-    "x-http-destinationurl",
-    "x-forwarded-path",
-    "x-forwarded-uri",
-    "x-forwarded-method",
-    "x-wap-profile",
+    b"x-http-method-override",
+    b"x-http-method",
+    b"x-method-override",
+    b"x-original-url",
+    b"x-original-uri",
+    b"x-original-host",
+    b"x-original-method",
+    b"x-rewrite-url",
+    b"x-override-url",
+    b"x-http-host-override",
+    b"x-http-destinationurl",
+    b"x-forwarded-path",
+    b"x-forwarded-uri",
+    b"x-forwarded-method",
+    b"x-wap-profile",
 )
 """Fields with which frameworks and proxies let a client replace the method or the target."""
 
 _FORWARDED = (
-    "forwarded",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-forwarded-protocol",
-    "x-forwarded-scheme",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-forwarded-server",
-    "x-forwarded-ssl",
-    "x-url-scheme",
-    "x-scheme",
-    "x-host",
-    "x-script-name",
-    "front-end-https",
+    b"forwarded",
+    b"x-forwarded-host",
+    b"x-forwarded-proto",
+    b"x-forwarded-protocol",
+    b"x-forwarded-scheme",
+    b"x-forwarded-port",
+    b"x-forwarded-prefix",
+    b"x-forwarded-server",
+    b"x-forwarded-ssl",
+    b"x-url-scheme",
+    b"x-scheme",
+    b"x-host",
+    b"x-script-name",
+    b"front-end-https",
 )
 """Fields from which applications build absolute URLs. They are part of the key: a reverse proxy
 sends the same ones on every request, a poisoner gets an entry of his own."""
 
-_CONDITIONS = ("if-none-match", "if-modified-since", "if-match", "if-unmodified-since")
+_CONDITIONS = (b"if-none-match", b"if-modified-since", b"if-match", b"if-unmodified-since")
 
-_KNOWN: dict[str, Field] = {
-    "host": Field.HOST,
-    "authorization": Field.AUTHORIZATION,
-    "cookie": Field.COOKIE,
-    "content-length": Field.BODY_LENGTH,
-    "transfer-encoding": Field.BODY_CODING,
-    "expect": Field.EXPECT,
-    "upgrade": Field.UPGRADE,
-    "range": Field.RANGE,
-    "if-range": Field.RANGE,
-    "cache-control": Field.CACHE_CONTROL,
-    "pragma": Field.PRAGMA,
+_KNOWN: dict[bytes, Field] = {
+    b"host": Field.HOST,
+    b"authorization": Field.AUTHORIZATION,
+    b"cookie": Field.COOKIE,
+    b"content-length": Field.BODY_LENGTH,
+    b"transfer-encoding": Field.BODY_CODING,
+    b"expect": Field.EXPECT,
+    b"upgrade": Field.UPGRADE,
+    b"range": Field.RANGE,
+    b"if-range": Field.RANGE,
+    b"cache-control": Field.CACHE_CONTROL,
+    b"pragma": Field.PRAGMA,
     **dict.fromkeys(_OVERRIDES, Field.OVERRIDE),
     **dict.fromkeys(_FORWARDED, Field.FORWARDED),
     **dict.fromkeys(_CONDITIONS, Field.CONDITION),
@@ -119,13 +96,16 @@ Found: TypeAlias = dict[Field, list[Header]]
 """The lines of interest other than Host, by what they do."""
 
 
-def watch(credentials: Iterable[str] = CREDENTIAL_FIELDS) -> Watch:
-    """The table for `scan`, in the spellings in which names arrive."""
-    known = {**_KNOWN, **{name.lower(): Field.CREDENTIALS for name in credentials}}
+def watch(credentials: Iterable[bytes]) -> Watch:
+    """The table for `scan`, in the spellings in which names arrive.
+
+    Args:
+        credentials: Lower-case names of the fields that say who asks.
+    """
     table: dict[bytes, Field] = {}
-    for name, field in known.items():
+    for name, field in {**dict.fromkeys(credentials, Field.CREDENTIALS), **_KNOWN}.items():
         for spelling in (name, name.title(), name.upper()):
-            table[spelling.encode("latin-1")] = field
+            table[spelling] = field
     return table
 
 

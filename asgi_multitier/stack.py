@@ -1,0 +1,461 @@
+"""The tiers as one: look-up from the first down, promotion up, writes to all.
+
+What the tiers hold is never believed by itself: the log's index decides, when an entry is read from
+the local tier, again when the reply of a shared tier lands, and before anything is stored. A shared
+tier that fails, hangs or holds bytes that nobody can read is a counted miss.
+
+Reads and writes of one tick of the event loop go to a shared tier in one round trip.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from ._types import Clock
+from .breaker import CircuitBreaker
+from .codec import Unreadable, decode, encode
+from .coherence.log import InvalidationLog
+from .entry import Entry, Slot
+from .errors import BackendError
+from .events import Events, TierStats
+from .policy.key import storage_key
+from .tiers.base import Held, LocalTier, SharedTier, TierConfig
+from .tiers.memory import MemoryTier
+
+T = TypeVar("T")
+
+MAX_PENDING_WRITES = 4_096
+"""Entries waiting to be written to shared tiers; beyond it they are not written, and counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An entry that a shared tier had.
+
+    Attributes:
+        slot: The entry, now in the local tier too if it was promoted.
+        level: The level of the tier that had it.
+    """
+
+    slot: Slot
+    level: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """How entries are written to shared tiers.
+
+    Attributes:
+        namespace, version: Bound into every entry; an entry of another is not read.
+        secret: Keys the MAC; None for no MAC.
+        max_entry: Bytes of the largest body that is read.
+        compress_over: Bytes of body above which it is compressed; None for never.
+    """
+
+    namespace: str = ""
+    version: str = ""
+    secret: bytes | None = None
+    max_entry: int = 1024 * 1024
+    compress_over: int | None = None
+
+
+class Placed:
+    """A shared tier in its place, with its breaker and its counters."""
+
+    __slots__ = (
+        "breaker",
+        "config",
+        "failures",
+        "hits",
+        "last_error",
+        "promotions",
+        "tier",
+        "unreadable",
+        "writes",
+    )
+
+    def __init__(self, tier: SharedTier, config: TierConfig, breaker: CircuitBreaker) -> None:
+        self.tier = tier
+        self.config = config
+        self.breaker = breaker
+        self.hits = 0
+        self.promotions = 0
+        self.writes = 0
+        self.failures: Counter[str] = Counter()
+        self.unreadable: Counter[str] = Counter()
+        self.last_error = ""
+
+    def __repr__(self) -> str:
+        return f"<L{self.config.level} {self.tier.name}, breaker {self.breaker.state}>"
+
+
+class TierStack:
+    """The local tier and the shared tiers, in order.
+
+    Args:
+        local: The tier that a hit reads.
+        shared: The others with their places, in ascending level.
+        log: The invalidation log; its index decides what is valid.
+        events: Where failures and states are counted and said.
+        form: How entries are written.
+        timeout: Seconds that an operation of a shared tier may take.
+        clock: Monotonic seconds, the clock of the entries.
+        wall: Unix seconds, for entries in tiers that cannot tell what is left.
+    """
+
+    def __init__(
+        self,
+        local: LocalTier,
+        shared: Sequence[Placed],
+        log: InvalidationLog,
+        events: Events,
+        *,
+        form: Format,
+        timeout: float = 0.25,
+        clock: Clock = time.monotonic,
+        wall: Clock = time.time,
+    ) -> None:
+        self.local = local
+        self.shared = tuple(shared)
+        self._log = log
+        self._index = log.index
+        self._events = events
+        self._form = form
+        self._timeout = timeout
+        self._clock = clock
+        self._wall = wall
+        self._reads: dict[str, asyncio.Future[Found | None]] = {}
+        self._wanted: list[str] = []
+        self._writes: dict[str, Entry] = {}
+        self._writing: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __repr__(self) -> str:
+        return f"<TierStack {self.local!r} over {list(self.shared)!r}>"
+
+    # Reading.
+
+    def peek(self, key: str) -> Slot | None:
+        """The local slot whose entry is valid by the log; it may be past its lifetime."""
+        slot = self.local.get(key)
+        if slot is None:
+            return None
+        index = self._index
+        if slot.view != index.view:
+            if not index.permits(slot.entry):
+                self.local.delete(key)
+                return None
+            if index.settled:
+                slot.view = index.view
+        if self._clock() >= slot.entry.keep_until:
+            self.local.delete(key)
+            return None
+        return slot
+
+    @property
+    def has_shared(self) -> bool:
+        """Whether there is a tier below the local one that may be asked now."""
+        now = self._clock()
+        return any(placed.breaker.allows(now) for placed in self.shared)
+
+    async def fetch(self, key: str) -> Found | None:
+        """Ask the shared tiers, first to last; what is found is promoted."""
+        reading = self._reads.get(key)
+        if reading is None:
+            loop = asyncio.get_running_loop()
+            reading = self._reads[key] = loop.create_future()
+            self._wanted.append(key)
+            if len(self._wanted) == 1:
+                loop.call_soon(self._start_reading)
+        # Shared by everybody who asks in this while: one who leaves must not take it along.
+        return await asyncio.shield(reading)
+
+    def _start_reading(self) -> None:
+        keys, self._wanted = self._wanted, []
+        self._spawn(self._read(keys), "asgi-multitier read")
+
+    async def _read(self, keys: list[str]) -> None:
+        found: dict[str, Found] = {}
+        try:
+            missing = keys
+            for placed in self.shared:
+                if not missing:
+                    break
+                found |= await self._read_from(placed, missing)
+                missing = [key for key in missing if key not in found]
+        finally:
+            for key in keys:
+                reading = self._reads.pop(key)
+                if not reading.done():
+                    reading.set_result(found.get(key))
+
+    async def _read_from(self, placed: Placed, keys: list[str]) -> dict[str, Found]:
+        names = [storage_key(key) for key in keys]
+        replies = await self._ask(placed, "get", lambda: placed.tier.get_many(names))
+        if replies is None:
+            return {}
+        found = {}
+        for key, held in zip(keys, replies, strict=True):
+            if held is not None and (slot := self._admit(placed, key, held)):
+                found[key] = Found(slot, placed.config.level)
+        return found
+
+    def _admit(self, placed: Placed, key: str, held: Held) -> Slot | None:
+        """The entry in a reply, if it can be read and is valid now that the reply is here."""
+        form = self._form
+        entry = decode(
+            held.value,
+            key=key,
+            now=self._clock(),
+            wall=self._wall(),
+            remaining=held.remaining,
+            secret=form.secret,
+            namespace=form.namespace,
+            version=form.version,
+            max_size=form.max_entry,
+        )
+        if isinstance(entry, Unreadable):
+            placed.unreadable[entry] += 1
+            return None
+        if not self._index.permits_shared(entry):
+            placed.unreadable["invalidated"] += 1
+            return None
+        slot = Slot(entry, self._index.view)
+        placed.hits += 1
+        config = placed.config
+        if config.promotion and placed.hits % config.promotion_frequency == 0:
+            self._promote(placed, slot)
+        return slot
+
+    def _promote(self, placed: Placed, slot: Slot) -> None:
+        """Copy into the tiers above, with the lifetime that remains, never longer."""
+        now = self._clock()
+        own = placed.config.ttl_scale
+        present = self.local.get(slot.entry.key)
+        if present is None or not _is_younger(present.entry, slot.entry):
+            self.local.set(Slot(rescaled(slot.entry, min(1.0, 1.0 / own), now), slot.view))
+        placed.promotions += 1
+        above = [p for p in self.shared if p.config.level < placed.config.level]
+        for upper in above:
+            factor = min(1.0, upper.config.ttl_scale / own) / upper.config.ttl_scale
+            entry = rescaled(slot.entry, factor, now)
+            self._spawn(self._write_to(upper, {entry.key: entry}), "asgi-multitier promotion")
+
+    # Writing.
+
+    def keep(self, entry: Entry) -> Slot | None:
+        """Store in the local tier if the log permits; None if it was invalidated meanwhile."""
+        if not self._index.permits(entry):
+            self._events.refused["invalidated"] += 1
+            return None
+        slot = Slot(entry, self._index.view if self._index.settled else -1)
+        self.local.set(slot)
+        return slot
+
+    def share(self, entry: Entry) -> None:
+        """Write to the shared tiers soon, together with what else this tick brings."""
+        if not self.shared:
+            return
+        if len(self._writes) >= MAX_PENDING_WRITES:
+            self._events.failures["write-dropped"] += 1
+            return
+        self._writes[entry.key] = entry
+        if self._writing is None or self._writing.done():
+            self._writing = self._spawn(self._write(), "asgi-multitier write")
+
+    async def _write(self) -> None:
+        while self._writes:
+            entries, self._writes = self._writes, {}
+            for placed in self.shared:
+                await self._write_to(placed, entries)
+
+    async def write(self, entries: Sequence[Entry]) -> tuple[int, str]:
+        """Write to the shared tiers now.
+
+        Returns:
+            How many tiers took them, and the last error of those that did not.
+        """
+        batch = {entry.key: entry for entry in entries}
+        taken, error = 0, ""
+        for placed in self.shared:
+            if await self._write_to(placed, batch):
+                taken += 1
+            else:
+                error = placed.last_error or "left out by its circuit breaker"
+        return taken, error
+
+    async def _write_to(self, placed: Placed, entries: dict[str, Entry]) -> bool:
+        # Untrusted, this node does not know whether what it would write is still true.
+        if not self._log.trusted:
+            placed.failures["untrusted"] += 1
+            return False
+        now = self._clock()
+        items: dict[str, tuple[bytes, float]] = {}
+        for key, entry in entries.items():
+            scaled = rescaled(entry, placed.config.ttl_scale, now)
+            if scaled.keep_until > now and self._index.permits(entry):
+                items[storage_key(key)] = (self._encode(scaled, now), scaled.keep_until - now)
+        if not items:
+            return True
+        done = await self._ask(placed, "set", lambda: _done(placed.tier.set_many(items)))
+        if done:
+            placed.writes += len(items)
+        return bool(done)
+
+    def _encode(self, entry: Entry, now: float) -> bytes:
+        form = self._form
+        return encode(
+            entry,
+            now=now,
+            wall=self._wall(),
+            secret=form.secret,
+            namespace=form.namespace,
+            version=form.version,
+            compress_over=form.compress_over,
+        )
+
+    def encoded(self, entry: Entry) -> bytes:
+        """The entry as it would be written, for the log to carry along."""
+        return self._encode(entry, self._clock())
+
+    def adopt(self, key: str, value: bytes, ttl: float) -> None:
+        """Take another node's encoded entry into the local tier, if it can be read."""
+        form = self._form
+        entry = decode(
+            value,
+            key=key,
+            now=self._clock(),
+            wall=self._wall(),
+            remaining=ttl,
+            secret=form.secret,
+            namespace=form.namespace,
+            version=form.version,
+            max_size=form.max_entry,
+        )
+        if isinstance(entry, Unreadable):
+            self._events.failures["update-unreadable"] += 1
+            return
+        self.keep(replace(entry, born=self._index.born()))
+
+    # Forgetting. Deletes free memory; that nothing invalid is served is the index's doing.
+
+    async def drop(self, keys: Iterable[str]) -> None:
+        """Delete keys from every tier."""
+        keys = list(keys)
+        for key in keys:
+            self.local.delete(key)
+        names = [storage_key(key) for key in keys]
+        for placed in self.shared:
+            await self._ask(placed, "delete", lambda placed=placed: placed.tier.delete(names))
+
+    # The border to back ends.
+
+    async def _ask(
+        self, placed: Placed, operation: str, call: Callable[[], Awaitable[T]]
+    ) -> T | None:
+        """One operation within the time limit; None if it failed or the tier is left out."""
+        breaker = placed.breaker
+        if not breaker.allows(self._clock()):
+            return None
+        was = breaker.state
+        try:
+            async with asyncio.timeout(self._timeout):
+                result = await call()
+        except (BackendError, TimeoutError) as error:
+            self._failed(placed, operation, error, was)
+            return None
+        except Exception as error:  # noqa: BLE001  # a user's back end that breaks its contract
+            self._failed(placed, operation, error, was)
+            return None
+        breaker.succeeded(self._clock())
+        if was != breaker.state:
+            self._events.tier_resumed(placed.tier.name)
+        return result
+
+    def _failed(self, placed: Placed, operation: str, error: Exception, was: str) -> None:
+        placed.failures[operation] += 1
+        placed.last_error = str(error) or type(error).__name__
+        placed.breaker.failed(self._clock())
+        if was == "closed" and placed.breaker.state == "open":
+            self._events.tier_suspended(placed.tier.name, error)
+
+    # Life.
+
+    def _spawn(self, run: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
+        task: asyncio.Task[None] = asyncio.create_task(run, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def settle(self) -> None:
+        """Wait until everything begun is read and written."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def close(self, timeout: float) -> None:
+        """Let writes finish for up to `timeout` seconds, cancel the rest, release the back ends."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=timeout)
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._writes.clear()
+        for placed in self.shared:
+            await placed.tier.close()
+
+    def statistics(self, local_hits: int) -> tuple[TierStats, ...]:
+        """One reading a tier.
+
+        Args:
+            local_hits: Requests that the local tier answered (counted where they are answered).
+        """
+        return (_local_stats(self.local, local_hits), *(_stats(placed) for placed in self.shared))
+
+
+async def _done(call: Awaitable[None]) -> bool:
+    await call
+    return True
+
+
+def _is_younger(entry: Entry, other: Entry) -> bool:
+    return entry.born.gen == other.born.gen and entry.born.seq > other.born.seq
+
+
+def rescaled(entry: Entry, factor: float, now: float) -> Entry:
+    """The entry with the rest of its life multiplied."""
+    if factor == 1.0:
+        return entry
+    return replace(
+        entry,
+        fresh_until=now + (entry.fresh_until - now) * factor,
+        keep_until=now + (entry.keep_until - now) * factor,
+        refresh_at=now + (entry.refresh_at - now) * factor,
+    )
+
+
+def _local_stats(tier: LocalTier, hits: int) -> TierStats:
+    size: int | None = None
+    evictions: dict[str, int] = {}
+    if isinstance(tier, MemoryTier):
+        reading = tier.statistics()
+        size, evictions = reading.bytes, {str(k): v for k, v in reading.evictions.items()}
+    return TierStats(1, tier.name, hits, 0, 0, {}, {}, len(tier), size, evictions)
+
+
+def _stats(placed: Placed) -> TierStats:
+    return TierStats(
+        level=placed.config.level,
+        name=placed.tier.name,
+        hits=placed.hits,
+        promotions=placed.promotions,
+        writes=placed.writes,
+        failures=dict(placed.failures),
+        unreadable=dict(placed.unreadable),
+        entries=None,
+        size=None,
+        evictions={},
+    )
