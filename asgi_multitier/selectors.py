@@ -4,6 +4,7 @@ A selector is a kind and a text. The reader of an entry asks whether any selecto
 birth selects it, so a selector also covers keys that nobody has seen yet.
 """
 
+from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
 from .errors import InvalidationError
@@ -52,16 +53,38 @@ def check_glob(pattern: str) -> str:
 
 def glob_matches(pattern: str, text: str) -> bool:
     """Whether the whole text matches, in time linear in the text for each star, without `re`."""
-    p = t = 0
-    star = resume = -1
-    while t < len(text):
-        if p < len(pattern) and pattern[p] == "*":
-            star, resume, p = p, t, p + 1
-        elif p < len(pattern) and (pattern[p] == "?" or pattern[p] == text[t]):
-            p, t = p + 1, t + 1
-        elif star >= 0:
-            resume += 1
-            p, t = star + 1, resume
-        else:
+    head, *middle = _pieces(pattern)
+    if not middle:
+        return len(text) == len(head) and _stands_at(head, text, 0)
+    tail = middle.pop()
+    at, end = len(head), len(text) - len(tail)
+    if end < at or not _stands_at(head, text, 0) or not _stands_at(tail, text, end):
+        return False
+    for piece in middle:
+        at = _find(piece, text, at, end)
+        if at < 0:
             return False
-    return all(c == "*" for c in pattern[p:])
+        at += len(piece)
+    return True
+
+
+@lru_cache(maxsize=1024)
+def _pieces(pattern: str) -> tuple[str, ...]:
+    """The parts between stars. Leftmost finds are enough: a star takes any run of characters."""
+    return tuple(pattern.split("*"))
+
+
+def _stands_at(piece: str, text: str, at: int) -> bool:
+    if "?" not in piece:
+        return text.startswith(piece, at)
+    here = text[at : at + len(piece)]
+    return len(here) == len(piece) and all(p in ("?", c) for p, c in zip(piece, here, strict=True))
+
+
+def _find(piece: str, text: str, start: int, end: int) -> int:
+    if "?" not in piece:
+        return text.find(piece, start, end)
+    for at in range(start, end - len(piece) + 1):
+        if _stands_at(piece, text, at):
+            return at
+    return -1

@@ -6,17 +6,21 @@ no lock and no delete. `Index` (the reader's knowledge) is pure; an implementati
 `InvalidationLog` moves records in and out of it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..entry import Born
+from ..selectors import Selector
 from .index import Index
-from .selectors import Selector
+
+MAX_RIDE = 64 * 1024
+"""Bytes of a value that travels in the log; a larger one is fetched from a shared tier."""
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """"Key K has a new value": travels in the log so that other nodes' L1 follow.
+    """ "Key K has a new value": travels in the log so that other nodes' L1 follow.
 
     Attributes:
         key: The full key of the entry.
@@ -38,12 +42,14 @@ class Operation:
         selectors: What it drops.
         updates: New values that ride along.
         fence: The local fence that it raised.
+        settle: Seconds for which fills that it selects are not kept, on any node.
     """
 
     id: str
     selectors: tuple[Selector, ...]
     updates: tuple[Update, ...] = ()
     fence: int = 0
+    settle: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +58,17 @@ class InvalidationStats:
 
     Attributes:
         sent: Operations that reached the log.
-        received: Records read from the log, this node's own included.
+        received: Records read from the log and applied, this node's own included.
         echoed: Of those, this node's own.
-        applied: Records applied, by selector kind (`"key"`, `"tag"` ... and `"update"`).
+        applied: What those records selected, by selector kind (`"key"`, `"tag"` ...), and how many
+            new values they brought (`"update"`).
         gaps: Times that history was found missing or replaced.
-        flushes: Times that everything local was dropped because of it.
+        flushes: Times that everything local was dropped, because of a gap or an unreadable record.
         processing_errors: Records that could not be read.
-        queued: Operations that wait to be sent again.
-        overflows: Times that the queue became one new generation.
-        lag_p50, lag_p99: Seconds from a record's writing to its application, 0 if none was seen.
+        queued: Selectors that wait to be sent again.
+        overflows: Times that too many selectors were pending and became "everything".
+        lag_p50, lag_p99: Seconds from the sending of an operation to its application here, over the
+            last 1,024; 0 if there was none.
         gen, seq: The position applied.
         trusted: False while the log has not been heard of for too long.
     """
@@ -82,13 +90,13 @@ class InvalidationStats:
 
 
 class LogListener(Protocol):
-    """What the owner of the local tiers does when the log moves. Called synchronously; never raises."""
+    """What the owner of the local tiers does when the log moves. Called at once; never raises."""
 
     def dropped(self, selectors: Sequence[Selector]) -> None:
         """Another node's selectors came into force: detach flights, free memory."""
 
-    def updated(self, updates: Sequence[Update]) -> None:
-        """Another node has new values. Touch local tiers only."""
+    def updated(self, updates: Sequence[Update], born: Born) -> None:
+        """Another node has new values, born at `born`. Touch local tiers only."""
 
     def flushed(self) -> None:
         """History was lost: everything local is invalid."""
@@ -101,16 +109,44 @@ class InvalidationLog(Protocol):
     """What this node knows; read synchronously on every hit."""
 
     async def start(self, listener: LogListener) -> None:
-        """Begin to follow. Returns once the position is known or the back end is known to be away."""
+        """Begin to follow. Returns once the position is known, or the back end to be away."""
 
     async def close(self) -> None:
         """Stop following; send what waits, or say in the log of the process what is lost."""
 
-    def begin(self, selectors: Sequence[Selector], updates: Sequence[Update] = ()) -> Operation:
-        """Put an invalidation into force on this node, at once and without awaiting."""
+    def begin(
+        self, selectors: Sequence[Selector], updates: Sequence[Update] = (), *, settle: float = 0.0
+    ) -> Operation:
+        """Put an invalidation into force on this node, at once and without awaiting.
 
-    async def commit(self, operation: Operation) -> bool:
-        """Make it known to every node. Never raises: on failure it is queued and False returned."""
+        Args:
+            selectors: What to drop.
+            updates: New values for keys; what was stored for these keys before is dropped.
+            settle: Seconds for which what is selected is neither kept nor used on any node, for
+                origins that read from a replica that may lag so long.
+
+        Raises:
+            InvalidationError: If a selector is one that nothing can match or that is refused.
+        """
+
+    async def commit(self, operation: Operation) -> Born | None:
+        """Make it known to every node. Never raises.
+
+        Returns:
+            The position of its record: what a value that came with it is born at. None if it could
+            not be sent; then it is queued, stays in force here, and is sent when that is possible.
+        """
+
+    async def reached(self, position: Born, timeout: float) -> bool:
+        """Wait until this node has applied the log up to a position.
+
+        Args:
+            position: As `commit` returned it, here or on another node.
+            timeout: Seconds to wait at most.
+
+        Returns:
+            False if the time ran out first, or the position is of another generation.
+        """
 
     @property
     def trusted(self) -> bool:
@@ -118,6 +154,3 @@ class InvalidationLog(Protocol):
 
     def stats(self) -> InvalidationStats:
         """A frozen reading of the counters."""
-
-
-Now = Callable[[], float]

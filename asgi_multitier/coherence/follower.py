@@ -1,0 +1,359 @@
+"""What a node does with the log: the protocol's decisions, without its I/O.
+
+An implementation reads records, asks the server for *facts* and sends operations; each time it asks
+the `Follower` what that means. Everything here is synchronous, so a model checker can drive it
+through any order of events, and the code it checks is the code that runs.
+
+The chain: record n of a generation names the operation of record n - 1. A record is applied only if
+it has our generation, the next number, and names the operation that we applied last. Otherwise
+history is missing (trimmed, evicted) or another one took its place (a promoted replica, a restart).
+Missing history moves the floor; a replaced one ends the generation, since numbers of the two
+histories must not be compared.
+"""
+
+import math
+import time
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Iterator, Sequence
+from enum import Enum
+from secrets import token_hex
+from typing import NamedTuple
+
+from .._types import Clock
+from ..entry import Born
+from ..errors import InvalidationError
+from ..selectors import MAX_TEXT, Selector, check_glob
+from .index import ALL, Index, canonical
+from .log import InvalidationStats, LogListener, Operation, Update
+from .records import Body, Record, bodies, riding
+
+MAX_PENDING = 10_000
+"""Selectors of this node that wait to be seen back; beyond it they become "everything"."""
+
+MALFORMED_PAUSE = 1.0
+"""Seconds between two flushes because of unreadable records."""
+
+_BATCH = 500
+_LAGS = 1024
+_SENT_REMEMBERED = 4096
+
+
+class Facts(NamedTuple):
+    """What the server says of its log, all at one moment.
+
+    Attributes:
+        gen: Its generation.
+        seq: Number of the last record written.
+        last: Id of the last operation.
+        first: Number of the oldest record kept, None if none is.
+        top: Number of the youngest record kept, None if none is.
+        at: Id of the operation at the number the asker had applied, None if not kept.
+    """
+
+    gen: str
+    seq: int
+    last: str
+    first: int | None
+    top: int | None
+    at: str | None
+
+
+class Verdict(Enum):
+    """How the server's log stands to what this node has applied."""
+
+    CURRENT = "current"
+    BEHIND = "behind"
+    LOST = "lost"
+    OTHER = "other generation"
+    REPLACED = "replaced"
+
+
+class Step(Enum):
+    """What became of a record."""
+
+    APPLIED = "applied"
+    DUPLICATE = "duplicate"
+    MISSING = "missing"
+    REPLACED = "replaced"
+
+
+class Follower:
+    """This node's part in the protocol.
+
+    Args:
+        index: What the node knows.
+        later: Calls a function after so many seconds, as an event loop's `call_later`.
+        clock: Monotonic seconds.
+
+    Attributes:
+        node: This node's random id; a forked process takes a new one.
+        last: Operation at the position applied, None where that is not known.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        *,
+        later: Callable[[float, Callable[[], None]], object],
+        clock: Clock = time.monotonic,
+        max_pending: int = MAX_PENDING,
+    ) -> None:
+        self.index = index
+        self.node = token_hex(8)
+        self.last: str | None = None
+        self.listener: LogListener | None = None
+        self._later = later
+        self._clock = clock
+        self._max_pending = max_pending
+        self._unsent: dict[Selector, float] = {}
+        self._sent_at: OrderedDict[str, float] = OrderedDict()
+        self._lags: deque[float] = deque(maxlen=_LAGS)
+        self._applied: Counter[str] = Counter()
+        self._sent = self._received = self._echoed = 0
+        self._gaps = self._flushes = self._errors = self._overflows = 0
+        self._flushed_at = -math.inf
+        self._flush_owed = False
+
+    # Sending.
+
+    def begin(
+        self, selectors: Sequence[Selector], updates: Sequence[Update], settle: float
+    ) -> Operation:
+        """See `InvalidationLog.begin`."""
+        updates = tuple(riding(update) for update in updates)
+        chosen = tuple(check(selector) for selector in selectors)
+        keys = tuple(Selector("key", update.key) for update in updates)
+        fence = self.index.begin(chosen + keys)
+        if settle > 0:
+            self._settle(chosen, settle)
+        if self.index.pending_count > self._max_pending or self.index.crowded:
+            return self._overflow(settle)
+        return Operation(token_hex(8), chosen, updates, fence, settle)
+
+    def _overflow(self, settle: float) -> Operation:
+        self._overflows += 1
+        self.index.collapse()
+        self._unsent.clear()
+        self._unsent[ALL] = settle
+        return Operation(token_hex(8), (ALL,), (), self.index.fence, settle)
+
+    def bodies(self, operation: Operation) -> Iterator[Body]:
+        """What to write for an operation."""
+        return bodies(
+            self.node, operation.fence, operation.settle, operation.selectors, operation.updates
+        )
+
+    def sending(self, op: str) -> None:
+        """The record of this id is on its way."""
+        self._sent_at[op] = self._clock()
+        if len(self._sent_at) > _SENT_REMEMBERED:
+            self._sent_at.popitem(last=False)
+
+    def sent(self, operation: Operation, gen: str) -> None:
+        """The operation is in the log, in that generation.
+
+        It stays pending until it is read there. Where the generation is not ours it may lie in a
+        history that is gone already, or in one that we do not know yet: it is sent again.
+        """
+        self._sent += 1
+        if gen != self.index.gen:
+            self.unsent(operation)
+            return
+        for selector in _touched(operation):
+            # What was begun after it is not covered by it.
+            if self.index.begun(selector) <= operation.fence:
+                self._unsent.pop(selector, None)
+
+    def unsent(self, operation: Operation) -> None:
+        """The operation may not be in the log: what of it is still pending is to be sent again."""
+        for selector in _touched(operation):
+            if self.index.is_pending(selector):
+                self._unsent[selector] = max(operation.settle, self._unsent.get(selector, 0.0))
+
+    @property
+    def queued(self) -> int:
+        """Selectors that wait to be sent again."""
+        return len(self._unsent)
+
+    def resend(self) -> Operation | None:
+        """The oldest of what waits, as one operation; None if nothing does.
+
+        It carries the fence of now, and so covers all that this node has begun on its selectors.
+        """
+        if not self._unsent:
+            return None
+        chosen = [selector for selector, _ in zip(self._unsent, range(_BATCH), strict=False)]
+        settle = max(self._unsent[selector] for selector in chosen)
+        return Operation(token_hex(8), tuple(chosen), (), self.index.fence, settle)
+
+    def take_new_identity(self) -> None:
+        """After a fork: what the parent had begun is this node's to send as well."""
+        self.node = token_hex(8)
+        self._requeue()
+
+    # Reading.
+
+    def read(self, record: Record) -> Step:
+        """Apply a record if it is the next one."""
+        index = self.index
+        if record.gen != index.gen:
+            return Step.REPLACED
+        if record.seq <= index.seq:
+            return Step.DUPLICATE
+        if record.seq > index.seq + 1:
+            return Step.MISSING
+        if self.last is not None and record.prev != self.last:
+            return Step.REPLACED
+        self.last = record.op
+        self._received += 1
+        if record.body is None:
+            self._apply_unreadable(record.seq)
+        else:
+            self._apply(record.seq, record.op, record.body)
+        return Step.APPLIED
+
+    def _apply(self, seq: int, op: str, body: Body) -> None:
+        keys = tuple(Selector("key", key) for key, _, _ in body.updates)
+        selectors = body.selectors + keys
+        for selector in body.selectors:
+            self._applied[selector.kind] += 1
+        if body.updates:
+            self._applied["update"] += len(body.updates)
+        if body.node == self.node:
+            self._echo(seq, op, selectors, body.fence)
+            return
+        self.index.apply(seq, selectors)
+        if body.settle > 0:
+            self._settle(body.selectors, body.settle)
+        if self.listener is None:
+            return
+        if selectors:
+            self.listener.dropped(selectors)
+        if body.updates:
+            updates = [Update(*update) for update in body.updates]
+            self.listener.updated(updates, Born(self.index.gen, seq))
+
+    def _echo(self, seq: int, op: str, selectors: Sequence[Selector], fence: int) -> None:
+        self._echoed += 1
+        self.index.apply(seq, selectors, own_fence=fence)
+        for selector in selectors:
+            if not self.index.is_pending(canonical(selector)):
+                self._unsent.pop(canonical(selector), None)
+        sent_at = self._sent_at.pop(op, None)
+        if sent_at is not None:
+            self._lags.append(self._clock() - sent_at)
+
+    def _apply_unreadable(self, seq: int) -> None:
+        """Nobody knows what it selects: everything. A flood of them costs one flush a second."""
+        self._errors += 1
+        self.index.apply(seq, ())
+        if self._flush_owed:
+            return
+        wait = self._flushed_at + MALFORMED_PAUSE - self._clock()
+        if wait <= 0:
+            self._flush_unreadable()
+        else:
+            self._flush_owed = True
+            self._later(wait, self._flush_unreadable)
+
+    def _flush_unreadable(self) -> None:
+        self._flush_owed = False
+        self._flushed_at = self._clock()
+        self.index.apply(self.index.seq, (ALL,))
+        self._flush()
+
+    def judge(self, facts: Facts) -> Verdict:
+        """How the server's log stands to what this node has applied."""
+        index = self.index
+        if facts.gen != index.gen:
+            return Verdict.OTHER
+        if facts.seq < index.seq or (facts.top is not None and facts.top > facts.seq):
+            return Verdict.REPLACED
+        if facts.seq == index.seq:
+            same = self.last is None or facts.last == self.last
+            return Verdict.CURRENT if same else Verdict.REPLACED
+        if self.last is not None and facts.at is not None and facts.at != self.last:
+            return Verdict.REPLACED
+        if facts.first is None or facts.first > index.seq + 1:
+            return Verdict.LOST
+        return Verdict.BEHIND
+
+    def adopt(self, facts: Facts, *, before: int | None = None) -> None:
+        """Go on from the beginning of what the log still holds, and drop everything local.
+
+        Args:
+            facts: As the server stated them.
+            before: Number of a record beyond a hole in the log: go on from just before it.
+        """
+        if self.index.gen:
+            self._gaps += 1
+        self._sent_at.clear()
+        if before is not None:
+            position = before - 1
+        elif facts.first is not None:
+            position = facts.first - 1
+        else:
+            position = facts.seq
+        self.last = facts.last if position == facts.seq else None
+        self.index.enter(facts.gen, position)
+        self._requeue()
+        self._flush()
+
+    def _requeue(self) -> None:
+        for selector in self.index.pending():
+            self._unsent.setdefault(selector, 0.0)
+
+    def _flush(self) -> None:
+        self._flushes += 1
+        if self.listener is not None:
+            self.listener.flushed()
+
+    def _settle(self, selectors: Sequence[Selector], seconds: float) -> None:
+        self.index.hold(selectors)
+        self._later(seconds, lambda: self.index.release(selectors))
+
+    def stats(self) -> InvalidationStats:
+        """A frozen reading of the counters."""
+        lags = sorted(self._lags)
+        return InvalidationStats(
+            sent=self._sent,
+            received=self._received,
+            echoed=self._echoed,
+            applied=dict(self._applied),
+            gaps=self._gaps,
+            flushes=self._flushes,
+            processing_errors=self._errors,
+            queued=self.queued,
+            overflows=self._overflows,
+            lag_p50=_share(lags, 0.50),
+            lag_p99=_share(lags, 0.99),
+            gen=self.index.gen,
+            seq=self.index.seq,
+            trusted=self.index.settled,
+        )
+
+
+def check(selector: Selector) -> Selector:
+    """The selector in canonical form.
+
+    Raises:
+        InvalidationError: If nothing can match it, or it is refused.
+    """
+    if selector.kind == "glob":
+        check_glob(selector.text)
+    elif len(selector.text.encode("utf-8", "surrogatepass")) > MAX_TEXT:
+        raise InvalidationError(
+            f"{selector.kind}={selector.text[:80]!r}... is not allowed; expected at most "
+            f"{MAX_TEXT} bytes"
+        )
+    return canonical(selector)
+
+
+def _touched(operation: Operation) -> Iterator[Selector]:
+    yield from operation.selectors
+    for update in operation.updates:
+        yield Selector("key", update.key)
+
+
+def _share(ordered: Sequence[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0

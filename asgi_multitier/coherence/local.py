@@ -1,0 +1,73 @@
+"""The log of one process: the same fences and the same index, nobody else to tell."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from secrets import token_hex
+
+from .._types import Clock
+from ..entry import Born
+from ..selectors import Selector
+from .follower import Follower
+from .index import Index
+from .log import InvalidationStats, LogListener, Operation, Update
+from .records import Record
+
+
+class LocalLog:
+    """An invalidation log without a server: what is begun is applied in the same moment.
+
+    Args:
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self.index = Index(clock=clock)
+        self.index.enter(token_hex(16), 0)
+        self._follower = Follower(self.index, later=_call_later, clock=clock)
+        self._follower.last = ""
+
+    def __repr__(self) -> str:
+        return f"<LocalLog {self.index!r}>"
+
+    async def start(self, listener: LogListener) -> None:
+        """Nothing to follow."""
+        self._follower.listener = listener
+
+    async def close(self) -> None:
+        """Nothing to stop."""
+
+    def begin(
+        self, selectors: Sequence[Selector], updates: Sequence[Update] = (), *, settle: float = 0.0
+    ) -> Operation:
+        """Put an invalidation into force, for good. See `InvalidationLog.begin`."""
+        follower = self._follower
+        operation = follower.begin(selectors, updates, settle)
+        for body in follower.bodies(operation):
+            prev = follower.last or ""
+            record = Record(self.index.seq + 1, self.index.gen, prev, operation.id, body)
+            follower.sending(operation.id)
+            follower.read(record)
+        follower.sent(operation, self.index.gen)
+        return operation
+
+    async def commit(self, operation: Operation) -> Born | None:  # noqa: ARG002 (protocol)
+        """The position now; the operation was applied when it was begun."""
+        return Born(self.index.gen, self.index.seq)
+
+    async def reached(self, position: Born, timeout: float) -> bool:  # noqa: ARG002 (protocol)
+        """Whether the position is one of this process."""
+        return position.gen == self.index.gen and position.seq <= self.index.seq
+
+    @property
+    def trusted(self) -> bool:
+        """Always: nobody else writes here."""
+        return True
+
+    def stats(self) -> InvalidationStats:
+        """A frozen reading of the counters."""
+        return self._follower.stats()
+
+
+def _call_later(delay: float, callback: Callable[[], None]) -> object:
+    return asyncio.get_running_loop().call_later(delay, callback)

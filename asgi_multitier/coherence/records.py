@@ -1,0 +1,145 @@
+"""Records of the log as bytes: MessagePack, and a MAC where a secret is set.
+
+The MAC covers what the writer knows: namespace, operation id and body. The position is given by the
+server. Whoever can write to the server can therefore replay a record, which drops what it dropped
+before and no more: an old value that rides along is judged by its birth like any other.
+"""
+
+import hmac
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import msgspec
+
+from ..errors import SerializationError
+from ..selectors import Selector
+from .log import MAX_RIDE, Update
+
+MAX_BODY = 1024 * 1024
+"""Bytes of a record's body; a longer one is not decoded."""
+
+_CHUNK_ITEMS = 1_000
+_CHUNK_BYTES = 256 * 1024
+_MAC_LENGTH = 16
+
+
+class Body(msgspec.Struct, array_like=True, frozen=True):
+    """What a node wrote.
+
+    Attributes:
+        version: The format's; a reader that does not know it takes the record for "everything".
+        node: The writer's random id.
+        fence: The writer's local fence: the record covers what it had begun on these selectors.
+        settle: Seconds for which fills that are selected are not kept.
+        selectors: What is dropped.
+        updates: Key, encoded entry (or None) and seconds left, of each new value.
+    """
+
+    version: Literal[1]
+    node: str
+    fence: int
+    settle: float
+    selectors: tuple[Selector, ...]
+    updates: tuple[tuple[str, bytes | None, float], ...] = ()
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One record as read.
+
+    Attributes:
+        seq: Its number.
+        gen: The generation it was written in.
+        prev: Id of the operation before it, "" if it begins a generation.
+        op: Id of its operation.
+        body: What it says; None if that could not be read.
+    """
+
+    seq: int
+    gen: str
+    prev: str
+    op: str
+    body: Body | None
+
+
+BEGINNING = Body(version=1, node="", fence=0, settle=0.0, selectors=())
+"""The record that opens a generation, written by the server's script: it drops nothing."""
+
+
+class RecordCodec:
+    """Turns bodies into bytes and back.
+
+    Args:
+        namespace: Bound by the MAC, so that records cannot be moved between applications.
+        secret: Key of the MAC; None for no MAC.
+    """
+
+    __slots__ = ("_context", "_decoder", "_encoder", "_secret")
+
+    def __init__(self, namespace: str, secret: bytes | None = None) -> None:
+        self._context = f"log:{len(namespace)}:{namespace}:".encode()
+        self._secret = secret
+        self._encoder = msgspec.msgpack.Encoder()
+        self._decoder = msgspec.msgpack.Decoder(Body)
+
+    def encode(self, op: str, body: Body) -> tuple[bytes, bytes]:
+        """The body's bytes and its MAC, which is empty without a secret."""
+        data = self._encoder.encode(body)
+        return data, self._mac(op, data)
+
+    def decode(self, op: str, data: bytes, mac: bytes) -> Body:
+        """The body.
+
+        Raises:
+            SerializationError: If it is too long, not authentic, or not a body of a known version.
+        """
+        if not data and op.startswith("gen:"):
+            return BEGINNING
+        if len(data) > MAX_BODY:
+            raise SerializationError(f"record of {len(data)} bytes is longer than {MAX_BODY}")
+        if self._secret is not None and not hmac.compare_digest(mac, self._mac(op, data)):
+            raise SerializationError("record is not authentic")
+        try:
+            return self._decoder.decode(data)
+        except msgspec.DecodeError as error:
+            raise SerializationError(f"record is unreadable: {error}") from None
+
+    def _mac(self, op: str, data: bytes) -> bytes:
+        if self._secret is None:
+            return b""
+        text = self._context + f"{len(op)}:{op}:".encode() + data
+        return hmac.digest(self._secret, text, "sha256")[:_MAC_LENGTH]
+
+
+def bodies(
+    node: str, fence: int, settle: float, selectors: Sequence[Selector], updates: Sequence[Update]
+) -> Iterator[Body]:
+    """The bodies that carry all of it, each of a bounded size; usually one."""
+    kept: list[Selector] = []
+    values: list[tuple[str, bytes | None, float]] = []
+    size = 0
+    items: list[Selector | Update] = [*selectors, *updates]
+    for item in items:
+        cost = _cost(item)
+        if len(kept) + len(values) >= _CHUNK_ITEMS or (size and size + cost > _CHUNK_BYTES):
+            yield Body(1, node, fence, settle, tuple(kept), tuple(values))
+            kept, values, size = [], [], 0
+        if isinstance(item, Selector):
+            kept.append(item)
+        else:
+            values.append((item.key, item.value, item.ttl))
+        size += cost
+    yield Body(1, node, fence, settle, tuple(kept), tuple(values))
+
+
+def _cost(item: Selector | Update) -> int:
+    """Bytes at most: UTF-8 takes up to four for a character."""
+    if isinstance(item, Selector):
+        return 4 * len(item.text)
+    return 4 * len(item.key) + len(item.value or b"")
+
+
+def riding(update: Update) -> Update:
+    """The update, without its value where that is too large to ride along."""
+    if update.value is None or len(update.value) <= MAX_RIDE:
+        return update
+    return Update(update.key, None, update.ttl)
