@@ -28,6 +28,8 @@ FRAMEWORKS: tuple[Framework, Framework] = ("fastapi", "starlette")
 START_SECONDS = 20.0
 STOP_SECONDS = 5.0
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
@@ -83,6 +85,15 @@ def load(fleet: Fleet, seconds: int) -> int:
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 
+def until_one_dies(fleet: Fleet) -> int:
+    """Wait for as long as every instance runs; returns 1."""
+    while True:
+        for process in fleet.processes:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                print(f"An instance ended with code {process.wait(0.5)}; stopping.")
+                return 1
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the fleet until it is told to stop, or for the time of a load test.
 
@@ -93,7 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, the load test's, or 1 where an instance died.
     """
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in _SIGNALS:
+        signal.signal(number, _interrupt)
     try:
         with running_fleet(options.ports) as fleet:
             for name, address, framework in zip("AB", fleet.addresses, FRAMEWORKS, strict=True):
@@ -102,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"Load for {options.load} s ...", flush=True)
                 return load(fleet, options.load)
             print("Open either in a browser. Ctrl-C stops both.", flush=True)
-            return _until_one_dies(fleet)
+            return until_one_dies(fleet)
     except KeyboardInterrupt:
         print("Stopped.")
         return 0
@@ -145,16 +157,10 @@ def _wait_until_ready(address: str, process: subprocess.Popen[bytes]) -> None:
         raise RuntimeError(f"the instance at {address} {state}") from error
 
 
-def _until_one_dies(fleet: Fleet) -> int:
-    """Wait for as long as every instance runs."""
-    while True:
-        for process in fleet.processes:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                print(f"An instance ended with code {process.wait(0.5)}; stopping.")
-                return 1
-
-
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    # The stopping itself is not to be interrupted, or something would be left running.
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

