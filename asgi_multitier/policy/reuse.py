@@ -69,14 +69,16 @@ def assess(
     """
     if now >= keep_until:
         return Decision(Use.GONE, Reason.STALE)
-    if request is not None and (
-        objection := _objection(request, now, created, fresh_until, immutable)
-    ):
-        use = Use.GONE if objection is Reason.REQUEST_NO_STORE else Use.VALIDATE
-        return Decision(use, objection)
+    fresh = now < fresh_until
+    if request is not None:
+        if request.no_store:
+            return Decision(Use.GONE, Reason.REQUEST_NO_STORE)
+        if objection := _objection(request, now, created, fresh_until, immutable):
+            # What is stale goes to the origin because of that, whatever the request says.
+            return Decision(Use.VALIDATE, objection if fresh else Reason.STALE)
     if always_validate:
         return Decision(Use.VALIDATE, Reason.NO_CACHE)
-    if now < fresh_until:
+    if fresh:
         return Decision(Use.FRESH)
     if stale_allowed and now < fresh_until + stale_while_revalidate:
         return Decision(Use.STALE_WHILE_REVALIDATE, Reason.STALE)
@@ -90,14 +92,12 @@ def _objection(
     request: CacheControl, now: float, created: float, fresh_until: float, immutable: bool
 ) -> Reason | None:
     """Why the request does not take what would do for another (RFC 9111 §5.2.1)."""
-    if request.no_store:
-        return Reason.REQUEST_NO_STORE
     if request.no_cache:
         return Reason.REQUEST_NO_CACHE
     fresh = now < fresh_until
     if request.max_age is not None and not (immutable and fresh):
-        extra = request.max_stale or 0 if not fresh else 0
-        if now - created > request.max_age + extra or request.max_age == 0:
+        tolerated = 0 if fresh else request.max_stale or 0
+        if request.max_age == 0 or now - created > request.max_age + tolerated:
             return Reason.REQUEST_MAX_AGE
     if request.min_fresh is not None and fresh_until - now < request.min_fresh:
         return Reason.REQUEST_MIN_FRESH

@@ -61,9 +61,10 @@ def _normal_value(name: bytes, value: bytes, normalise_language: bool) -> bytes:
 
 
 def _trimmed(value: bytes) -> bytes:
-    """The list without white space around its commas; its empty members stay, quotes are whole."""
+    """The list without white space around its commas; a broken one stays as it is."""
     if b'"' in value:
-        return b",".join(fields.members(value))
+        sound, doubtful = fields.split(value)
+        return value if doubtful else b",".join(sound)
     return b",".join(part.strip(b" \t") for part in value.split(b","))
 
 
