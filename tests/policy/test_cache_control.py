@@ -11,7 +11,6 @@ from asgi_multitier.policy.cache_control import (
     parse,
     parse_targeted,
 )
-
 from tests.policy.support import lines
 
 

@@ -4,7 +4,6 @@ import pytest
 
 from asgi_multitier.policy import headers as fields
 from asgi_multitier.policy.reasons import Reason
-
 from tests.policy.support import lines
 
 
