@@ -31,7 +31,7 @@ class TestPolicy:
         """Without options: five minutes, GET and HEAD, coalesced, nothing permitted."""
         policy = Policy()
 
-        assert 300.0 == policy.lifetime
+        assert policy.lifetime == 300.0
         assert {"GET", "HEAD"} == policy.methods
         assert policy.coalesce is True
         assert not policy.public
@@ -58,17 +58,17 @@ class TestPolicy:
             coalesce="fleet",
         )
 
-        assert 60.0 == policy.lifetime
+        assert policy.lifetime == 60.0
         assert (Template("product:{id}"),) == policy.tags
-        assert ("lang",) == policy.query
-        assert (b"accept-language", b"x-tenant") == policy.vary
-        assert ("a", "b") == policy.cookies
+        assert policy.query == ("lang",)
+        assert policy.vary == (b"accept-language", b"x-tenant")
+        assert policy.cookies == ("a", "b")
         assert Template("p:{id}") == policy.key
         assert {"POST"} == policy.methods
-        assert 10.0 == policy.negative
-        assert (0.0, 0.0) == (policy.client_cache, policy.stale_while_revalidate)
-        assert 60.0 == policy.stale_on_error
-        assert "fleet" == policy.coalesce
+        assert policy.negative == 10.0
+        assert (policy.client_cache, policy.stale_while_revalidate) == (0.0, 0.0)
+        assert policy.stale_on_error == 60.0
+        assert policy.coalesce == "fleet"
         assert {"id"} == policy.template_fields
 
     def test_terms_say_what_the_http_rules_need(self) -> None:
@@ -78,8 +78,8 @@ class TestPolicy:
         )
 
         assert policy.terms is policy.terms
-        assert 60.0 == policy.terms.lifetime
-        assert 5.0 == policy.terms.negative
+        assert policy.terms.lifetime == 60.0
+        assert policy.terms.negative == 5.0
         assert policy.terms.partitioned
         assert policy.terms.post
         assert policy.terms.set_cookie
@@ -92,7 +92,7 @@ class TestPolicy:
 
         assert policy.lifetime is None
         assert policy.terms.heuristics
-        assert (b"surrogate-control",) == policy.targeted
+        assert policy.targeted == (b"surrogate-control",)
         assert not Policy.from_origin().heuristics
 
     def test_a_policy_can_be_made_from_another(self) -> None:
@@ -233,7 +233,7 @@ def test_invalidations_add_up() -> None:
     )
 
     assert (Template("{a}"), Template("b")) == both.tags
-    assert ("r",) == both.routes
+    assert both.routes == ("r",)
     assert {"a", "p", "g"} == both.template_fields
 
 
@@ -242,25 +242,25 @@ class TestCacheConfig:
         """Every bound is set from the first day."""
         config = CacheConfig()
 
-        assert DEFAULT_REDIS_URL == config.redis_url
-        assert (1024 * 1024, 64 * 1024 * 1024) == (config.max_entry, config.l1_bytes)
-        assert 100_000 <= config.l1_entries
-        assert (16 * 1024, 64, 8 * 1024) == (
+        assert config.redis_url == DEFAULT_REDIS_URL
+        assert (config.max_entry, config.l1_bytes) == (1024 * 1024, 64 * 1024 * 1024)
+        assert config.l1_entries >= 100_000
+        assert (
             config.header_block,
             config.max_variants,
             config.max_url,
-        )
-        assert (10_000, 1_000, 5.0) == (
+        ) == (16 * 1024, 64, 8 * 1024)
+        assert (
             config.max_flights,
             config.max_waiters,
             config.coalesce_timeout,
-        )
-        assert (0.25, 3, 1.0) == (
+        ) == (10_000, 1_000, 5.0)
+        assert (
             config.redis_timeout,
             config.breaker_failures,
             config.breaker_reset,
-        )
-        assert DEFAULT_CREDENTIAL_HEADERS == config.credential_headers
+        ) == (0.25, 3, 1.0)
+        assert config.credential_headers == DEFAULT_CREDENTIAL_HEADERS
 
     def test_secrets_are_not_shown(self) -> None:
         """Neither a password in the URL nor the MAC's key is in the text of a configuration."""
@@ -273,7 +273,7 @@ class TestCacheConfig:
         """A policy's terms are asked within the bounds of this process."""
         terms = CacheConfig(max_entry=10, header_block=20).terms_of(Policy(60))
 
-        assert (60.0, 10, 20) == (terms.lifetime, terms.max_entry, terms.header_limit)
+        assert (terms.lifetime, terms.max_entry, terms.header_limit) == (60.0, 10, 20)
 
     @pytest.mark.parametrize(
         ("option", "value"),
@@ -322,12 +322,12 @@ class TestResolve:
 
         config = CacheConfig.resolve(environ=environ, dotenv=dotenv, max_entry=100)
 
-        assert (100, 20, 3, 1_000) == (
+        assert (
             config.max_entry,
             config.max_url,
             config.max_variants,
             config.max_waiters,
-        )
+        ) == (100, 20, 3, 1_000)
 
     @pytest.mark.parametrize(
         ("environ", "url"),
@@ -362,7 +362,7 @@ class TestResolve:
         """Without `environ=` the variables of the process are read."""
         monkeypatch.setenv("ASGI_MULTITIER_MAX_ENTRY", "7")
 
-        assert 7 == CacheConfig.resolve(dotenv=None).max_entry
+        assert CacheConfig.resolve(dotenv=None).max_entry == 7
 
     def test_texts_become_values(self) -> None:
         """Numbers, names, bytes and texts are read from the environment."""
@@ -377,10 +377,10 @@ class TestResolve:
             },
         )
 
-        assert 0.5 == config.redis_timeout
+        assert config.redis_timeout == 0.5
         assert {b"x-key", b"authorization"} == config.credential_headers
-        assert b"s" * 16 == config.secret
-        assert "shop" == config.namespace
+        assert config.secret == b"s" * 16
+        assert config.namespace == "shop"
 
     @pytest.mark.parametrize(
         ("environ", "words"),

@@ -35,8 +35,9 @@ def check_leaf(leaf: Leaf) -> None:
     """
     for marks in leaf_marks(leaf):
         if leaf.opaque and marks.policy is not None:
+            route = getattr(leaf.matcher, "original_route", leaf.matcher)
             raise ConfigError(
-                f"{leaf}: @cached cannot work where {type(leaf.matcher).__name__}.matches decides "
+                f"{leaf}: @cached cannot work where {type(route).__name__}.matches decides "
                 "by itself which requests it takes; expected a route class without it"
             )
         if marks.policy is not None:

@@ -46,6 +46,7 @@ class Leaf:
 
     Attributes:
         matcher: The framework's own route.
+        matches: Its method that says whether it takes a scope.
         endpoint: What the router reports to have chosen.
         name: The route's name, with the names of its mounts before it.
         template: The whole path as it was written, mounts included: the route's identity, after
@@ -59,6 +60,7 @@ class Leaf:
     """
 
     matcher: Any
+    matches: Callable[[dict[str, Any]], Any]
     endpoint: Any
     name: str
     template: str
@@ -80,26 +82,41 @@ class Leaf:
 
 
 @dataclass(frozen=True, slots=True)
-class Branch:
-    """A mount, a host, or the application itself: what passes on.
+class Tree:
+    """An application with routes.
 
     Attributes:
-        matcher: The framework's own route; None for the application itself.
-        children: What it passes on to, in the router's order.
-        root_path: The root path that the application insists on; "" if it takes the scope's.
+        children: Its routes, in the router's order.
+        root_path: The root path that it insists on; "" if it takes the scope's.
     """
 
-    matcher: Any
-    children: tuple["Node", ...]
+    children: tuple["Node", ...] = ()
     root_path: str = ""
 
     def leaves(self) -> Iterator[Leaf]:
-        """All routes below, in the router's order."""
+        """All routes that answer, in the router's order."""
         for child in self.children:
             if isinstance(child, Leaf):
                 yield child
             else:
-                yield from child.leaves()
+                yield from child.inner.leaves()
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A mount or a host: what passes on.
+
+    Attributes:
+        matcher: The framework's own route.
+        matches: Its method that says whether it takes a scope.
+        inner: The application that it passes on to.
+        opaque: Whether it decides by code of its own which requests it takes.
+    """
+
+    matcher: Any
+    matches: Callable[[dict[str, Any]], Any]
+    inner: Tree
+    opaque: bool = False
 
 
 Node: TypeAlias = Leaf | Branch
@@ -131,33 +148,38 @@ def routed(app: object) -> Any:
     return None
 
 
-def build(app: Any) -> Branch:
+def build(app: Any) -> Tree:
     """The tree of an application that has routes."""
-    return Branch(None, tuple(_nodes(app, _Place())), _root_path(app))
+    return _tree(app, _Place())
 
 
-def fingerprint(app: Any) -> tuple[int, ...]:
-    """Changes when a route is added or taken away, in the application or in one below it."""
-    marks: list[int] = []
-    _fingerprint(app, marks, 0)
-    return tuple(marks)
+def containers(app: Any) -> list[Any]:
+    """The application and everything below it that has a list of routes."""
+    found: list[Any] = []
+    _collect(app, found, 0)
+    return found
 
 
-def find(branch: Branch, scope: dict[str, Any]) -> Found:
+def fingerprint(apps: list[Any]) -> list[tuple[int, int]]:
+    """Changes when a route is added to one of them or taken away."""
+    return [(id(app.routes), len(app.routes)) for app in apps]
+
+
+def find(tree: Tree, scope: dict[str, Any]) -> Found:
     """What the router will choose: the first full match, else the first partial one."""
-    if branch.root_path:
-        scope["root_path"] = branch.root_path
+    if tree.root_path:
+        scope["root_path"] = tree.root_path
     partial = Found()
-    for node in branch.children:
-        if isinstance(node, Leaf) and node.opaque:
+    for node in tree.children:
+        if node.opaque:
             if _may_take(node.matcher, scope):
                 return Found(certain=False)
             continue
-        match, child = node.matcher.matches(scope)
+        match, child = node.matches(scope)
         if match.value == _FULL:
             scope.update(child)
             if isinstance(node, Branch):
-                return find(node, scope)
+                return find(node.inner, scope)
             return Found(node, full=True, path_params=scope["path_params"])
         if match.value == _PARTIAL and partial.leaf is None and isinstance(node, Leaf):
             partial = Found(node, path_params=child.get("path_params", {}))
@@ -187,6 +209,10 @@ class _Place:
         )
 
 
+def _tree(app: Any, place: _Place) -> Tree:
+    return Tree(tuple(_nodes(app, place)), _root_path(app))
+
+
 def _nodes(app: Any, place: _Place) -> Iterator[Node]:
     """The nodes of an application's own routes."""
     for route in _flat(app.routes):
@@ -200,8 +226,8 @@ def _nodes(app: Any, place: _Place) -> Iterator[Node]:
         if target is None or place.depth >= _MAX_DEPTH:
             yield _passing_leaf(route, place)
         else:
-            children = tuple(_nodes(target, place.below(route)))
-            yield Branch(route, children, _root_path(target))
+            inner_tree = _tree(target, place.below(route))
+            yield Branch(route, route.matches, inner_tree, _is_opaque(route))
 
 
 def _flat(routes: Any) -> Iterator[Any]:
@@ -216,16 +242,9 @@ def _inner(route: Any) -> Any:
     original = getattr(route, "original_route", route)
     if getattr(original, "endpoint", None) is not None:
         return None
-    is_mount = hasattr(original, "routes") and hasattr(original, "app")
-    if not is_mount:
+    if not (hasattr(original, "routes") and hasattr(original, "app")):
         return None
-    effective = _effective(route)
-    return getattr(effective, "_base_app", None) or effective.app
-
-
-def _effective(route: Any) -> Any:
-    """A FastAPI route context's own route, with the prefixes of its routers; any other as it is."""
-    return getattr(route, "starlette_route", None) or getattr(route, "route", None) or route
+    return getattr(route, "_base_app", None) or route.app
 
 
 def _root_path(app: Any) -> str:
@@ -245,6 +264,7 @@ def _leaf(route: Any, place: _Place) -> Leaf:
     dependant = getattr(route, "dependant", None)
     return Leaf(
         matcher=route,
+        matches=route.matches,
         endpoint=getattr(route, "endpoint", None),
         name=place.name + (getattr(route, "name", None) or ""),
         template=place.host + path,
@@ -262,7 +282,8 @@ def _passing_leaf(route: Any, place: _Place) -> Leaf:
     below = place.below(route)
     return Leaf(
         matcher=route,
-        endpoint=_effective(route).app,
+        matches=route.matches,
+        endpoint=route.app,
         name=below.name.removesuffix(":"),
         template=f"{below.host}{below.path}/{{path:path}}",
         path=f"{below.path}/{{path:path}}",
@@ -303,14 +324,13 @@ def route_path(path: str, root_path: str) -> str:
     return path
 
 
-def _fingerprint(app: Any, marks: list[int], depth: int) -> None:
-    routes = getattr(app, "routes", ())
-    marks.extend((id(app), len(routes)))
-    for route in routes if depth < _MAX_DEPTH else ():
+def _collect(app: Any, found: list[Any], depth: int) -> None:
+    found.append(app)
+    for route in app.routes if depth < _MAX_DEPTH else ():
         included = getattr(route, "original_router", None)
-        inner = included if included is not None else _inner(route)
-        if inner is not None and (target := routed(inner)) is not None:
-            _fingerprint(target, marks, depth + 1)
+        inner = routed(included if included is not None else _inner(route))
+        if inner is not None:
+            _collect(inner, found, depth + 1)
 
 
 def _fields(dependant: Any) -> dict[str, Field]:

@@ -19,7 +19,7 @@ from ..templates import render_texts, within_bounds
 from .annotations import NO_MARKS, Marks, marks_of
 from .checks import check_leaf, check_rules, leaf_marks
 from .globs import fill_glob, fill_path
-from .routes import Branch, Found, Leaf, build, find, fingerprint, route_path, routed
+from .routes import Found, Leaf, Tree, build, containers, find, fingerprint, route_path, routed
 
 RouteName: TypeAlias = str | Callable[..., Any]
 
@@ -27,7 +27,6 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
 """Methods that change nothing: RFC 9110 §9.2.1, and QUERY."""
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-_EMPTY = Branch(None, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ class RouteTable:
         generation: Rises whenever what was resolved before may no longer hold.
     """
 
-    __slots__ = ("_app", "_default", "_fingerprint", "_root", "_rules", "generation")
+    __slots__ = ("_app", "_apps", "_default", "_fingerprint", "_root", "_rules", "generation")
 
     generation: int
 
@@ -86,8 +85,9 @@ class RouteTable:
         self._app = routed(app)
         self._rules = tuple(rules)
         self._default = default
-        self._root: Branch | None = None
-        self._fingerprint: tuple[int, ...] = ()
+        self._root: Tree | None = None
+        self._apps: list[Any] = []
+        self._fingerprint: list[tuple[int, int]] = []
         self.generation = 0
 
     @property
@@ -107,7 +107,7 @@ class RouteTable:
 
     def refresh(self) -> bool:
         """Clear if routes were added or taken away; returns whether they were."""
-        if self._root is None or fingerprint(self._app) == self._fingerprint:
+        if self._root is None or fingerprint(self._apps) == self._fingerprint:
             return False
         self.clear()
         return True
@@ -257,10 +257,11 @@ class RouteTable:
         known = "not read" if self._root is None else f"{len(self.routes)} routes"
         return f"RouteTable({known}, {len(self._rules)} rules, generation {self.generation})"
 
-    def _tree(self) -> Branch:
+    def _tree(self) -> Tree:
         if self._root is None:
-            self._root = _EMPTY if self._app is None else build(self._app)
-            self._fingerprint = fingerprint(self._app)
+            self._root = Tree() if self._app is None else build(self._app)
+            self._apps = [] if self._app is None else containers(self._app)
+            self._fingerprint = fingerprint(self._apps)
         return self._root
 
     def _decide(self, method: str, path: str, found: Found) -> Resolved:

@@ -1,0 +1,211 @@
+"""A hit runs no authentication: what needs it is refused unless the rule says how it is safe."""
+
+import functools
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Annotated, Any
+
+import pytest
+from fastapi import APIRouter, Depends, FastAPI, Header, Security
+from fastapi.security import (
+    APIKeyCookie,
+    APIKeyHeader,
+    APIKeyQuery,
+    HTTPBasic,
+    HTTPBearer,
+    OAuth2PasswordBearer,
+    OpenIdConnect,
+)
+
+from asgi_multitier.config import Policy, Rule
+from asgi_multitier.errors import ConfigError
+from asgi_multitier.routing import RouteTable, cached, invalidates, no_cache
+from asgi_multitier.routing.security import who_asks
+
+bearer = HTTPBearer()
+
+
+def user(token: Annotated[Any, Depends(bearer)]) -> str:
+    return str(token)
+
+
+def admin(name: Annotated[str, Depends(user)]) -> str:
+    return name
+
+
+def token_header(x_token: Annotated[str, Header()]) -> None:
+    """A credential without a scheme."""
+
+
+def language(accept_language: Annotated[str, Header()] = "") -> str:
+    """A header that says nothing about who asks."""
+    return accept_language
+
+
+CACHED = cached(60)
+
+
+def only(mark: Callable[[Any], Any] = CACHED, **options: Any) -> FastAPI:
+    app = FastAPI()
+    app.add_api_route("/secret/{id}", mark(lambda: "x"), **options)
+    return app
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        HTTPBearer(),
+        HTTPBasic(),
+        APIKeyHeader(name="x"),
+        APIKeyCookie(name="x"),
+        APIKeyQuery(name="x"),
+        OAuth2PasswordBearer("/token", auto_error=False),
+        OpenIdConnect(openIdConnectUrl="/oid"),
+    ],
+    ids=lambda scheme: type(scheme).__name__,
+)
+def test_every_scheme_is_refused_with_the_ways_out(scheme: Any) -> None:
+    """The message names the route, the scheme and what makes it safe."""
+    app = only(dependencies=[Security(scheme)])
+
+    with pytest.raises(ConfigError) as caught:
+        RouteTable(app).check()
+
+    for word in ("GET /secret/{id}", type(scheme).__name__, "public=True", "cookies=", "vary_by="):
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "dependency",
+    [
+        pytest.param(user, id="one-below"),
+        pytest.param(admin, id="two-below"),
+        pytest.param(functools.partial(bearer), id="partial"),
+        pytest.param(bearer.__call__, id="bound-method"),
+        pytest.param(token_header, id="credential-header"),
+    ],
+)
+def test_the_whole_dependency_tree_counts(dependency: Any) -> None:
+    """However deep, and however it is wrapped."""
+    with pytest.raises(ConfigError, match="depends on"):
+        RouteTable(only(dependencies=[Depends(dependency)])).check()
+
+
+def test_dependencies_of_application_router_and_inclusion_count() -> None:
+    """A route has those of all that it stands in."""
+
+    def router(**options: Any) -> APIRouter:
+        made = APIRouter(prefix="/r", **options)
+        made.add_api_route("/x", cached(60)(lambda: "x"))
+        return made
+
+    guard = [Depends(bearer)]
+    whole = FastAPI(dependencies=guard)
+    whole.add_api_route("/x", cached(60)(lambda: "x"))
+    by_router, by_inclusion, nested = FastAPI(), FastAPI(), FastAPI()
+    by_router.include_router(router(dependencies=guard))
+    by_inclusion.include_router(router(), dependencies=guard)
+    outer = APIRouter(dependencies=guard)
+    outer.include_router(router())
+    nested.include_router(outer)
+
+    for app in (whole, by_router, by_inclusion, nested):
+        with pytest.raises(ConfigError, match="HTTPBearer"):
+            RouteTable(app).check()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"public": True}, id="public"),
+        pytest.param({"vary": "authorization"}, id="vary"),
+        pytest.param({"cookies": "session"}, id="cookies"),
+        pytest.param({"vary_by": lambda request: "u"}, id="vary-by"),
+    ],
+)
+def test_a_rule_that_says_how_it_is_safe_passes(options: dict[str, Any]) -> None:
+    """Each of the ways out."""
+    table = RouteTable(only(cached(60, **options), dependencies=[Depends(user)]))
+
+    table.check()
+
+    assert table.resolve("GET", "/secret/7").policy is not None
+
+
+def test_negotiating_content_is_no_way_out() -> None:
+    """Two users with one language are still two users."""
+    app = only(cached(60, vary="accept-language"), dependencies=[Depends(user)])
+
+    with pytest.raises(ConfigError):
+        RouteTable(app).check()
+
+
+def test_what_is_not_cached_or_not_guarded_passes() -> None:
+    """Mutations, marked and plain routes, and headers that do not say who asks."""
+    guard = [Depends(user)]
+    app = FastAPI()
+    app.add_api_route("/a", invalidates(tags="a")(lambda: "x"), methods=["PUT"], dependencies=guard)
+    app.add_api_route("/b", no_cache(lambda: "x"), dependencies=guard)
+    app.add_api_route("/c", lambda: "x", dependencies=guard)
+    app.add_api_route("/d", cached(60)(lambda: "x"), dependencies=[Depends(language)])
+
+    RouteTable(app).check()
+
+
+def test_unchecked_it_is_still_not_cached() -> None:
+    """A route that appeared after start-up is safe, too."""
+    guarded = only(dependencies=[Depends(user)])
+    table = RouteTable(guarded, default=Policy.from_origin())
+    plain = RouteTable(
+        only(lambda f: f, dependencies=[Depends(user)]), default=Policy.from_origin()
+    )
+
+    for resolved in (table.resolve("GET", "/secret/7"), plain.resolve("GET", "/secret/7")):
+        assert (resolved.policy, resolved.reason) == (None, "security")
+
+
+@pytest.mark.parametrize(
+    ("rules", "refused"),
+    [
+        pytest.param([Rule("/secret/*", 60)], "/secret/*", id="matches"),
+        pytest.param([Rule("*", 60)], "*", id="everything"),
+        pytest.param([Rule("/secret/7", 60)], "/secret/7", id="one-path"),
+        pytest.param([Rule("/secret/7", None), Rule("/*", 60)], "/*", id="partly-covered"),
+        pytest.param([Rule("/other/*", 60)], "", id="elsewhere"),
+        pytest.param([Rule("/secret/*", None), Rule("*", 60)], "", id="covered-by-never"),
+        pytest.param([Rule("/secret/*", 60, public=True), Rule("*", 60)], "", id="covered-safely"),
+        pytest.param([Rule("*", 60, vary_by=lambda request: "u")], "", id="vary-by"),
+        pytest.param([Rule("*", 60, methods="POST")], "", id="other-method"),
+    ],
+)
+def test_a_rule_over_a_guarded_route_is_refused(rules: list[Rule], refused: str) -> None:
+    """The message names the rule and the route; an earlier rule that covers the route decides."""
+    table = RouteTable(only(lambda f: f, dependencies=[Depends(user)]), rules=rules)
+
+    if not refused:
+        table.check()
+        return
+    with pytest.raises(ConfigError) as caught:
+        table.check()
+
+    assert str(caught.value).startswith(f"Rule({refused!r}): route GET /secret/{{id}}")
+    assert "HTTPBearer" in str(caught.value)
+
+
+@pytest.mark.parametrize("mark", [no_cache, cached(60, public=True)], ids=["never", "public"])
+def test_an_annotation_decides_before_a_rule(mark: Callable[[Any], Any]) -> None:
+    """What the endpoint says itself makes the rule harmless."""
+    RouteTable(only(mark, dependencies=[Depends(user)]), rules=[Rule("*", 60)]).check()
+
+
+def test_older_descriptions_of_dependencies_are_read() -> None:
+    """Earlier versions list security requirements apart."""
+    dependant = SimpleNamespace(
+        call=None,
+        header_params=[],
+        dependencies=[],
+        security_requirements=[SimpleNamespace(security_scheme=bearer)],
+    )
+
+    assert who_asks(dependant) == "HTTPBearer"
+    assert who_asks(None) == ""
