@@ -1,0 +1,289 @@
+"""The tier in this process: an LRU bounded by bytes and by entries.
+
+Invariants:
+
+1. The accounted bytes are never above `max_bytes`: room is made before a slot goes in.
+2. A refused or removed slot is counted once, by cause, so what was offered equals what is held plus
+   what was removed plus what was refused.
+3. `get` takes no lock, reads no clock (unless `max_idle` is set) and decides nothing: whether an
+   entry is still fresh is asked by the reader, who must look at its times anyway.
+
+Entries whose time is over leave in order of that time: a heap remembers when each is due, and every
+`set` removes at most `_SWEEP` of them, so no call pays for all. The heap may hold records of slots
+that have gone since; it is rebuilt when they outnumber the living.
+
+Not safe for several threads: it belongs to the event loop's thread, as all that reads it does.
+"""
+
+import heapq
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+from cachetools import Cache, LRUCache
+
+from .._types import Clock
+from ..entry import Entry, Slot
+from ..errors import ConfigError
+
+Cause: TypeAlias = Literal["size", "count", "expired", "idle", "replaced", "deleted", "cleared"]
+"""Why a slot left: room for bytes or for entries, its time, disuse, a newer one, or a caller."""
+
+_CAUSES: tuple[Cause, ...] = (
+    "size",
+    "count",
+    "expired",
+    "idle",
+    "replaced",
+    "deleted",
+    "cleared",
+)
+_SWEEP = 8
+"""Slots that one `set` removes because they are over; more than it adds, so the backlog shrinks."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryStatistics:
+    """A reading of a `MemoryTier`. Counts add up since the tier was made.
+
+    Attributes:
+        entries: Slots held.
+        bytes: Bytes accounted for them.
+        max_bytes: The bound of `bytes`.
+        max_entries: The bound of `entries`.
+        evictions: Slots that left, by cause; every cause is there.
+        refused: Slots that were larger than the whole tier.
+    """
+
+    entries: int
+    bytes: int
+    max_bytes: int
+    max_entries: int
+    evictions: Mapping[Cause, int]
+    refused: int
+
+
+class _Slots(LRUCache[str, Slot]):
+    """The LRU itself. An absent key reads as None, which spares the hit path a second look-up."""
+
+    def __missing__(self, key: str) -> None:  # type: ignore[override]  # deliberate, see above
+        return None
+
+    @staticmethod
+    def getsizeof(value: Slot) -> int:
+        return value.size
+
+    def peek(self, key: str) -> Slot | None:
+        """The slot, without counting as a use."""
+        return Cache.__getitem__(self, key)
+
+
+class MemoryTier:
+    """A `LocalTier` that keeps what was used last.
+
+    Args:
+        max_bytes: Bytes that all slots together may be accounted for. An estimate of the process's
+            memory, see `entry.size_of`.
+        max_entries: Slots that may be held.
+        max_idle: Seconds after which a slot that nobody asked for leaves; None for no such bound.
+            Costs a clock reading per `get`.
+        clock: The clock of the entries' times, in seconds.
+
+    Raises:
+        ConfigError: If a bound is not above 0.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_due",
+        "_evictions",
+        "_max_entries",
+        "_max_idle",
+        "_refused",
+        "_slots",
+        "_used",
+        "name",
+    )
+
+    def __init__(
+        self,
+        max_bytes: int = 64 * 1024 * 1024,
+        max_entries: int = 100_000,
+        *,
+        max_idle: float | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        _check_bound("max_bytes", max_bytes)
+        _check_bound("max_entries", max_entries)
+        if max_idle is not None and not 0 < max_idle < math.inf:
+            raise ConfigError.of(
+                "max_idle", max_idle, "seconds above 0, or None", where="MemoryTier"
+            )
+        self.name = "memory"
+        self._slots = _Slots(max_bytes)
+        self._max_entries = max_entries
+        self._max_idle = max_idle
+        self._clock = clock
+        self._due: list[tuple[float, str]] = []
+        self._used: OrderedDict[str, float] | None = None if max_idle is None else OrderedDict()
+        self._evictions: dict[Cause, int] = dict.fromkeys(_CAUSES, 0)
+        self._refused = 0
+
+    def get(self, key: str) -> Slot | None:
+        """The slot, now the most recently used, or None. It may be stale or over: ask its times."""
+        slot = self._slots[key]
+        if self._used is not None and slot is not None:
+            return self._unless_idle(key, slot)
+        return slot
+
+    def set(self, slot: Slot) -> bool:
+        """Keep the slot under its entry's key, replacing any other.
+
+        Returns:
+            False if it is larger than the whole tier. What the key held before is gone even then:
+            it has been superseded.
+        """
+        slots = self._slots
+        key = slot.entry.key
+        now = self._clock()
+        self._sweep(now, _SWEEP)
+        self._remove(key, "replaced")
+        if slot.size > slots.maxsize:
+            self._refused += 1
+            return False
+        while slots.currsize + slot.size > slots.maxsize:
+            self._remove_oldest("size")
+        while len(slots) >= self._max_entries:
+            self._remove_oldest("count")
+        slots[key] = slot
+        if self._used is not None:
+            self._used[key] = now
+        self._remember_due(slot)
+        return True
+
+    def delete(self, key: str) -> bool:
+        """Forget the key; True if it was there."""
+        return self._remove(key, "deleted")
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._evictions["cleared"] += len(self._slots)
+        self._slots.clear()
+        self._due.clear()
+        if self._used is not None:
+            self._used.clear()
+
+    def expire(self, now: float | None = None) -> int:
+        """Remove everything whose time is over at once. `set` does so in small steps anyway.
+
+        Args:
+            now: A reading of the tier's clock; None reads it.
+
+        Returns:
+            How many slots left, idle ones included.
+        """
+        return self._sweep(self._clock() if now is None else now, len(self._slots))
+
+    def select(self, predicate: Callable[[Entry], bool]) -> list[Slot]:
+        """The slots whose entry satisfies the predicate. Looks at all; does not count as a use."""
+        found = (self._slots.peek(key) for key in list(self._slots))
+        return [slot for slot in found if slot is not None and predicate(slot.entry)]
+
+    def discard_where(self, predicate: Callable[[Entry], bool]) -> int:
+        """Forget the entries that satisfy the predicate; returns how many. Looks at all of them."""
+        doomed = self.select(predicate)
+        for slot in doomed:
+            self._remove(slot.entry.key, "deleted")
+        return len(doomed)
+
+    def statistics(self) -> MemoryStatistics:
+        """A frozen reading of what is held and of what has left."""
+        return MemoryStatistics(
+            entries=len(self._slots),
+            bytes=int(self._slots.currsize),
+            max_bytes=int(self._slots.maxsize),
+            max_entries=self._max_entries,
+            evictions=MappingProxyType(dict(self._evictions)),
+            refused=self._refused,
+        )
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def __repr__(self) -> str:
+        return (
+            f"<MemoryTier {len(self._slots)} of {self._max_entries} entries, "
+            f"{int(self._slots.currsize)} of {int(self._slots.maxsize)} bytes>"
+        )
+
+    def _remove(self, key: str, cause: Cause) -> bool:
+        if self._slots.pop(key, None) is None:
+            return False
+        self._left(key, cause)
+        return True
+
+    def _remove_oldest(self, cause: Cause) -> None:
+        key, _ = self._slots.popitem()
+        self._left(key, cause)
+
+    def _left(self, key: str, cause: Cause) -> None:
+        self._evictions[cause] += 1
+        if self._used is not None:
+            del self._used[key]
+
+    def _unless_idle(self, key: str, slot: Slot) -> Slot | None:
+        assert self._used is not None  # noqa: S101  # narrows the type
+        now = self._clock()
+        if self._is_idle(self._used[key], now):
+            self._remove(key, "idle")
+            return None
+        self._used[key] = now
+        self._used.move_to_end(key)
+        return slot
+
+    def _is_idle(self, used: float, now: float) -> bool:
+        return self._max_idle is not None and now - used >= self._max_idle
+
+    def _sweep(self, now: float, limit: int) -> int:
+        expired = self._sweep_expired(now, limit)
+        return expired + self._sweep_idle(now, limit - expired)
+
+    def _sweep_expired(self, now: float, limit: int) -> int:
+        due = self._due
+        removed = 0
+        while removed < limit and due and due[0][0] <= now:
+            keep_until, key = heapq.heappop(due)
+            slot = self._slots.peek(key)
+            if slot is not None and slot.entry.keep_until == keep_until:
+                removed += self._remove(key, "expired")
+        return removed
+
+    def _sweep_idle(self, now: float, limit: int) -> int:
+        removed = 0
+        while self._used and removed < limit:
+            key, used = next(iter(self._used.items()))
+            if not self._is_idle(used, now):
+                break
+            removed += self._remove(key, "idle")
+        return removed
+
+    def _remember_due(self, slot: Slot) -> None:
+        if slot.entry.keep_until < math.inf:
+            heapq.heappush(self._due, (slot.entry.keep_until, slot.entry.key))
+        if len(self._due) > 2 * len(self._slots) + 64:
+            self._due = [(s.entry.keep_until, s.entry.key) for s in self.select(_has_an_end)]
+            heapq.heapify(self._due)
+
+
+def _has_an_end(entry: Entry) -> bool:
+    return entry.keep_until < math.inf
+
+
+def _check_bound(option: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        allowed = "a whole number from 1 (NullLocalTier keeps nothing)"
+        raise ConfigError.of(option, value, allowed, where="MemoryTier")

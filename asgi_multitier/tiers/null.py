@@ -1,0 +1,78 @@
+"""Tiers that keep nothing: to switch a tier off, and to measure what the rest costs.
+
+Two classes, because the protocols disagree about `get`: a local tier answers, a shared one awaits.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from ..entry import Slot
+from .base import Held
+
+
+class NullLocalTier:
+    """A `LocalTier` that keeps nothing and refuses every slot."""
+
+    __slots__ = ("name",)
+
+    def __init__(self) -> None:
+        self.name = "null"
+
+    def get(self, key: str) -> Slot | None:  # noqa: ARG002  # the protocol's signature, as below
+        """None."""
+        return None
+
+    def set(self, slot: Slot) -> bool:  # noqa: ARG002
+        """False: nothing fits."""
+        return False
+
+    def delete(self, key: str) -> bool:  # noqa: ARG002
+        """False: nothing was there."""
+        return False
+
+    def clear(self) -> None:
+        """Nothing to forget."""
+
+    def __len__(self) -> int:
+        return 0
+
+    def __repr__(self) -> str:
+        return "<NullLocalTier>"
+
+
+class NullTier:
+    """A `SharedTier` that keeps nothing and is always there."""
+
+    __slots__ = ("name",)
+
+    def __init__(self) -> None:
+        self.name = "null"
+
+    async def get(self, key: str) -> Held | None:  # noqa: ARG002
+        """None."""
+        return None
+
+    async def get_many(self, keys: Sequence[str]) -> list[Held | None]:
+        """None for each key."""
+        return [None] * len(keys)
+
+    async def set(self, key: str, value: bytes, ttl: float) -> None:
+        """Forgotten at once."""
+
+    async def set_many(self, items: Mapping[str, tuple[bytes, float]]) -> None:
+        """Forgotten at once."""
+
+    async def delete(self, keys: Iterable[str]) -> int:  # noqa: ARG002
+        """0: nothing was there."""
+        return 0
+
+    async def clear(self) -> None:
+        """Nothing to forget."""
+
+    async def ping(self) -> None:
+        """Always answers."""
+
+    async def close(self) -> None:
+        """Nothing to release."""
+
+    def __repr__(self) -> str:
+        return "<NullTier>"
