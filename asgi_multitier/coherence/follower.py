@@ -87,6 +87,7 @@ class Follower:
 
     Attributes:
         node: This node's random id; a forked process takes a new one.
+        epoch: How often this node has gone on from another position.
         last: Operation at the position applied, None where that is not known.
     """
 
@@ -100,6 +101,7 @@ class Follower:
     ) -> None:
         self.index = index
         self.node = token_hex(8)
+        self.epoch = 0
         self.last: str | None = None
         self.listener: LogListener | None = None
         self._later = later
@@ -149,15 +151,16 @@ class Follower:
         if len(self._sent_at) > _SENT_REMEMBERED:
             self._sent_at.popitem(last=False)
 
-    def sent(self, operation: Operation, gen: str) -> None:
-        """The operation is in the log, in that generation.
+    def sent(self, operation: Operation, epoch: int) -> None:
+        """The operation is in the log. It stays pending until it is read there.
 
-        It stays pending until it is read there. Where the generation is not ours it may lie in a
-        history that is gone already, or in one that we do not know yet: it is sent again.
+        Args:
+            operation: What was sent.
+            epoch: The node's own when the sending began. Where it has changed since, the record may
+                lie in what was given up, and the operation goes on waiting to be sent again.
         """
         self._sent += 1
-        if gen != self.index.gen:
-            self.unsent(operation)
+        if epoch != self.epoch:
             return
         for selector in _touched(operation):
             # What was begun after it is not covered by it.
@@ -296,6 +299,7 @@ class Follower:
             position = facts.seq
         self.last = facts.last if position == facts.seq else None
         self.index.enter(facts.gen, position)
+        self.epoch += 1
         self._requeue()
         self._flush()
 
@@ -312,7 +316,7 @@ class Follower:
         self.index.hold(selectors)
         self._later(seconds, lambda: self.index.release(selectors))
 
-    def stats(self) -> InvalidationStats:
+    def stats(self, *, audit_errors: int = 0) -> InvalidationStats:
         """A frozen reading of the counters."""
         lags = sorted(self._lags)
         return InvalidationStats(
@@ -330,6 +334,7 @@ class Follower:
             gen=self.index.gen,
             seq=self.index.seq,
             trusted=self.index.settled,
+            audit_errors=audit_errors,
         )
 
 

@@ -48,7 +48,7 @@ class LocalLog:
             record = Record(self.index.seq + 1, self.index.gen, prev, operation.id, body)
             follower.sending(operation.id)
             follower.read(record)
-        follower.sent(operation, self.index.gen)
+        follower.sent(operation, follower.epoch)
         return operation
 
     async def commit(self, operation: Operation) -> Born | None:  # noqa: ARG002 (protocol)

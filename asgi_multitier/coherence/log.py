@@ -71,6 +71,7 @@ class InvalidationStats:
             last 1,024; 0 if there was none.
         gen, seq: The position applied.
         trusted: False while the log has not been heard of for too long.
+        audit_errors: Entries of the audit stream that could not be written.
     """
 
     sent: int
@@ -87,6 +88,7 @@ class InvalidationStats:
     gen: str
     seq: int
     trusted: bool
+    audit_errors: int = 0
 
 
 class LogListener(Protocol):

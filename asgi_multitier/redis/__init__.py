@@ -1,1 +1,18 @@
-"""asgi-multitier."""
+"""Everything that speaks to Redis or Valkey. Nothing else in the package imports `redis`."""
+
+from .client import Link, connect
+from .lease import Claim, Leases
+from .log import RedisLog
+from .streams import RedisStreams, StreamEntry
+from .tier import RedisTier
+
+__all__ = [
+    "Claim",
+    "Leases",
+    "Link",
+    "RedisLog",
+    "RedisStreams",
+    "RedisTier",
+    "StreamEntry",
+    "connect",
+]

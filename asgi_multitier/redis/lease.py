@@ -1,0 +1,258 @@
+"""Leases: one of all workers runs the origin for a key, the others wait for it.
+
+A lease is a key with a token and a lifetime, renewed while its holder works. Giving it back writes
+the key to a stream that each node with somebody waiting follows on one connection, so waiters are
+woken at once and nobody polls. A holder that dies is found by its lease's end. Safety does not rest
+on leases: two holders cost one more run of the origin.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from secrets import token_hex
+from typing import Any
+
+from ..errors import BackendError
+from .client import Client, Link, Target, connect, send
+from .scripts import CLAIM, RELEASE, RENEW
+from .tier import check_namespace
+
+TTL = 3.0
+"""Seconds after which the lease of a holder that died is free."""
+
+_KEEP = 60_000
+_BLOCK = 1.0
+_GRACE = 0.5
+_PAUSE = 0.02
+_MAX_PAUSE = 0.5
+
+
+class Claim:
+    """One attempt at a lease.
+
+    Attributes:
+        key: What it is for.
+        won: Whether to run the origin: the lease is ours, or the server is not there to ask.
+        held: Whether the lease is really held; False where the server did not answer.
+    """
+
+    __slots__ = ("_leases", "_renewal", "_token", "_woken", "ends", "held", "key", "won")
+
+    def __init__(
+        self, leases: "Leases", key: str, token: str, woken: "asyncio.Future[None]"
+    ) -> None:
+        self.key = key
+        self.won = False
+        self.held = False
+        self.ends = 0.0
+        self._leases = leases
+        self._token = token
+        self._woken = woken
+        self._renewal: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Claim {self.key!r} {'won' if self.won else 'lost'}>"
+
+    async def released(self, timeout: float) -> bool:
+        """Wait, after losing, until the holder has given the lease back or its lifetime has ended.
+
+        Args:
+            timeout: Seconds to wait at most.
+
+        Returns:
+            False if the time ran out first. Otherwise look for the result, and claim again.
+        """
+        loop = asyncio.get_running_loop()
+        left = self.ends - loop.time()
+        done, _ = await asyncio.wait([self._woken], timeout=max(0.0, min(timeout, left)))
+        return bool(done) or left <= timeout
+
+    async def release(self) -> None:
+        """Give the lease back, or stop waiting for it. Never raises; may be called twice."""
+        await self._leases._release(self)
+
+
+class Leases:
+    """The leases of one namespace.
+
+    Args:
+        target: An address, a client of redis-py's asyncio kind, or a link.
+        namespace: Stands in the names of the keys.
+        ttl: Seconds after which the lease of a holder that died is free.
+
+    Raises:
+        ConfigError: If the target or the namespace is not one.
+    """
+
+    def __init__(
+        self,
+        target: "Target | Link | None" = None,
+        *,
+        namespace: str = "asgi-multitier",
+        ttl: float = TTL,
+    ) -> None:
+        self.link = connect(target)
+        self.ttl = ttl
+        self._owns_link = not isinstance(target, Link)
+        self._prefix = f"{{{check_namespace(namespace)}}}:lease:"
+        self._stream = f"{{{namespace}}}:leases"
+        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+        self._tail: asyncio.Task[None] | None = None
+        self._listening: asyncio.Event = asyncio.Event()
+        self._renewals: set[asyncio.Task[None]] = set()
+
+    def __repr__(self) -> str:
+        return f"<Leases {self._prefix} at {self.link.name}, {len(self._waiting)} keys waited for>"
+
+    async def claim(self, key: str) -> Claim:
+        """Try to take the lease of a key. Never raises; without the server every claim is won.
+
+        The caller calls `Claim.release` when it is done, whether it won or not.
+        """
+        # Listening comes before asking: a release between the two must not be missed.
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        claim = Claim(self, key, token_hex(8), woken)
+        self._waiting.setdefault(key, set()).add(woken)
+        try:
+            left = await self._ask(claim)
+            if left >= 0:
+                await self._listen()
+                left = await self._ask(claim)
+        except BackendError:
+            claim.won = True
+            self._forget(claim)
+            return claim
+        except BaseException:
+            self._forget(claim)
+            raise
+        if left < 0:
+            claim.won = claim.held = True
+            self._forget(claim)
+            self._keep(claim)
+        claim.ends = asyncio.get_running_loop().time() + max(0, left) / 1000
+        return claim
+
+    async def _ask(self, claim: Claim) -> int:
+        if claim._woken.done():
+            claim._woken = asyncio.get_running_loop().create_future()
+            self._waiting.setdefault(claim.key, set()).add(claim._woken)
+        args = (claim._token, int(self.ttl * 1000))
+        return int(await self.link.run(_script(CLAIM.run, [self._prefix + claim.key], *args)))
+
+    async def _release(self, claim: Claim) -> None:
+        self._forget(claim)
+        if claim._renewal is not None:
+            claim._renewal.cancel()
+            claim._renewal = None
+        if not claim.held:
+            return
+        claim.held = False
+        keys = [self._prefix + claim.key, self._stream]
+        try:
+            await self.link.run(_script(RELEASE.run, keys, claim._token, claim.key, _KEEP))
+        except BackendError:
+            # It ends by itself; whoever waits is late by its lifetime at most.
+            return
+
+    def _forget(self, claim: Claim) -> None:
+        waiting = self._waiting.get(claim.key)
+        if waiting is not None:
+            waiting.discard(claim._woken)
+            if not waiting:
+                del self._waiting[claim.key]
+
+    # The holder.
+
+    def _keep(self, claim: Claim) -> None:
+        task = asyncio.create_task(self._renew(claim), name="asgi-multitier lease")
+        claim._renewal = task
+        self._renewals.add(task)
+        task.add_done_callback(self._renewals.discard)
+
+    async def _renew(self, claim: Claim) -> None:
+        """Prolong the lease while its holder works, until it turns out to be another's."""
+        keys = [self._prefix + claim.key]
+        while True:
+            await asyncio.sleep(self.ttl / 3)
+            try:
+                work = _script(RENEW.run, keys, claim._token, int(self.ttl * 1000))
+                if not await self.link.run(work):
+                    claim.held = False
+                    return
+            except BackendError:
+                continue
+
+    # The waiters.
+
+    async def _listen(self) -> None:
+        """Have the tail run, and wait until it knows where the stream ends."""
+        if self._tail is None or self._tail.done():
+            self._listening = asyncio.Event()
+            self._tail = asyncio.create_task(self._follow(), name="asgi-multitier lease tail")
+        try:
+            async with asyncio.timeout(self.link.timeout):
+                await self._listening.wait()
+        except TimeoutError:
+            raise BackendError(f"{self.link.name}: no answer in time") from None
+
+    async def _follow(self) -> None:
+        """Wake those whose key is released. Ends when nobody has waited for a while."""
+        position = ""
+        pause = 0.0
+        while True:
+            try:
+                async with self.link.dedicated() as connection:
+                    if not position:
+                        position = await connection.run(self._end, timeout=self.link.timeout)
+                    self._listening.set()
+                    while True:
+                        work = self._after(position)
+                        reply = await connection.run(work, timeout=_BLOCK + _GRACE)
+                        pause = 0.0
+                        for number, fields in reply[0][1] if reply else ():
+                            position = number.decode()
+                            self._wake(fields[1].decode("utf-8", "replace"))
+                        if not self._waiting:
+                            return
+            except BackendError:
+                # What was released meanwhile may be lost with the server: let all look again.
+                for key in list(self._waiting):
+                    self._wake(key)
+                if not self._waiting:
+                    return
+                pause = min(max(2 * pause, _PAUSE), _MAX_PAUSE)
+                await asyncio.sleep(pause)
+
+    def _after(self, position: str) -> Callable[[Client], Awaitable[Any]]:
+        block = int(_BLOCK * 1000)
+        command = ("XREAD", "COUNT", 500, "BLOCK", block, "STREAMS", self._stream, position)
+        return lambda client: send(client, *command)
+
+    async def _end(self, client: Client) -> str:
+        reply = await send(client, "XREVRANGE", self._stream, "+", "-", "COUNT", 1)
+        return reply[0][0].decode() if reply else "0-0"
+
+    def _wake(self, key: str) -> None:
+        for woken in self._waiting.pop(key, ()):
+            if not woken.done():
+                woken.set_result(None)
+
+    async def close(self) -> None:
+        """Stop waiting; leases still held end by themselves. May be called twice."""
+        loop = asyncio.get_running_loop()
+        tasks = [task for task in (self._tail, *self._renewals) if task is not None]
+        tasks = [task for task in tasks if task.get_loop() is loop]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._tail = None
+        for key in list(self._waiting):
+            self._wake(key)
+        if self._owns_link:
+            await self.link.close()
+
+
+def _script(run: Any, keys: list[str], *args: Any) -> Callable[[Client], Awaitable[Any]]:
+    async def work(client: Client) -> Any:
+        return await run(client, keys, *args)
+
+    return work

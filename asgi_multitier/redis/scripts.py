@@ -1,0 +1,227 @@
+"""The scripts that run inside the server. Each states its keys, its arguments and its reply.
+
+All keys of one script lie in one slot (`READ` is for a single server). `allow-oom` lets the log go
+on where no memory is left for data: an invalidation must not fail because the cache is full.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Sequence
+from typing import Any
+
+from redis.exceptions import NoScriptError, ResponseError
+
+from .client import Client, send
+
+Value = str | bytes | int
+
+
+class Script:
+    """A script, by its digest: sent whole only where the server does not have it.
+
+    Args:
+        body: Lua.
+        flags: Flags of the first line. A server before Redis 7 does not know such a line: there the
+            body is sent without it.
+    """
+
+    __slots__ = ("_bare", "_bare_digest", "_digest", "_text")
+
+    def __init__(self, body: str, flags: str) -> None:
+        self._bare = body
+        self._text = (f"#!lua flags={flags}\n" if flags else "#!lua\n") + body
+        self._bare_digest = _digest(self._bare)
+        self._digest = _digest(self._text)
+
+    async def run(self, client: Client, keys: Sequence[str], *args: Value) -> Any:
+        """Run it; its reply."""
+        try:
+            return await _evaluate(client, "EVALSHA", self._digest, keys, args)
+        except NoScriptError:
+            pass
+        try:
+            return await _evaluate(client, "EVAL", self._text, keys, args)
+        except ResponseError as error:
+            if "compiling script" not in str(error).lower():
+                raise
+        try:
+            return await _evaluate(client, "EVALSHA", self._bare_digest, keys, args)
+        except NoScriptError:
+            return await _evaluate(client, "EVAL", self._bare, keys, args)
+
+
+def _digest(text: str) -> str:
+    # The protocol of EVALSHA fixes the algorithm; nothing rests on its strength.
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def _evaluate(
+    client: Client, command: str, script: str, keys: Sequence[str], args: Sequence[Value]
+) -> Awaitable[Any]:
+    return send(client, command, script, len(keys), *keys, *args)
+
+
+_BEGIN = """
+local function begin(gen, after, run, ttl)
+  local seq = string.format('%.0f', after + 1)
+  local op = 'gen:' .. gen
+  redis.call('DEL', KEYS[1], KEYS[2])
+  redis.call('HSET', KEYS[1], 'gen', gen, 'seq', seq, 'last', op, 'run', run)
+  redis.call('XADD', KEYS[2], seq .. '-0', 'g', gen, 'p', '', 'o', op, 'd', '', 'm', '')
+  redis.call('PEXPIRE', KEYS[1], ttl)
+  redis.call('PEXPIRE', KEYS[2], ttl)
+end
+local function run_id()
+  return string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') or ''
+end
+local function number(id)
+  return string.match(id, '^%d+')
+end
+"""
+
+ATTACH = Script(
+    _BEGIN
+    + """
+local ctl = redis.call('HMGET', KEYS[1], 'gen', 'seq', 'last', 'run')
+local run = run_id()
+local mine = tonumber(ARGV[1])
+local moved = ARGV[4] == '1' and ctl[4] and ctl[4] ~= run
+if not ctl[1] or ctl[1] == ARGV[3] or moved then
+  begin(ARGV[2], math.max(mine, tonumber(ctl[2] or 0)), run, ARGV[5])
+  ctl = redis.call('HMGET', KEYS[1], 'gen', 'seq', 'last')
+elseif ARGV[6] == '1' then
+  redis.call('PEXPIRE', KEYS[1], ARGV[5])
+  redis.call('PEXPIRE', KEYS[2], ARGV[5])
+end
+local first = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1]
+local top = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
+local at = redis.call('XRANGE', KEYS[2], ARGV[1] .. '-0', ARGV[1] .. '-0')[1]
+local op = false
+if at then
+  for i = 1, #at[2], 2 do
+    if at[2][i] == 'o' then op = at[2][i + 1] end
+  end
+end
+return {ctl[1], ctl[2], ctl[3], first and number(first[1]), top and number(top[1]), op}
+""",
+    "allow-oom",
+)
+"""What the log holds; begins a generation where there is none, or this one is condemned.
+
+KEYS: control hash, log. ARGV: number applied by the asker; random name for a generation that may be
+begun; generation condemned by the asker, "" if none; "1" to begin one when this is another server
+than the one it was begun on; lifetime of the keys in ms; "1" to renew it.
+A generation goes on counting after the highest number known, so that whoever waits for the next
+record is told at once. Reply: gen, seq, last operation, number of the oldest and of the youngest
+record, operation at the asker's number (the last three nil if there is none).
+"""
+
+APPEND = Script(
+    _BEGIN
+    + """
+local ctl = redis.call('HMGET', KEYS[1], 'gen', 'seq', 'last')
+if not ctl[1] then
+  begin(ARGV[4], tonumber(ARGV[7]), run_id(), ARGV[6])
+  ctl = redis.call('HMGET', KEYS[1], 'gen', 'seq', 'last')
+end
+local function add()
+  local seq = string.format('%.0f', tonumber(ctl[2]) + 1)
+  local done = redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[5], seq .. '-0', 'g', ctl[1],
+    'p', ctl[3], 'o', ARGV[1], 'd', ARGV[2], 'm', ARGV[3])
+  return seq, not (type(done) == 'table' and done.err)
+end
+local seq, done = add()
+if not done then
+  begin(ARGV[4], tonumber(ctl[2]) + 1, run_id(), ARGV[6])
+  ctl = redis.call('HMGET', KEYS[1], 'gen', 'seq', 'last')
+  seq = add()
+end
+redis.call('HSET', KEYS[1], 'seq', seq, 'last', ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[6])
+redis.call('PEXPIRE', KEYS[2], ARGV[6])
+return {ctl[1], seq}
+""",
+    "allow-oom",
+)
+"""Write one record.
+
+KEYS: control hash, log. ARGV: operation; body; MAC; random name for a generation that may be begun;
+about how many records to keep; lifetime of the keys in ms; number applied by the writer.
+A log whose records are numbered above its control hash is not one that these scripts wrote: it is
+begun anew. Reply: generation and number of the record.
+"""
+
+READ = Script(
+    """
+local found = {}
+for i, key in ipairs(KEYS) do
+  local value = redis.call('GET', key)
+  found[2 * i - 1] = value
+  found[2 * i] = value and redis.call('PTTL', key) or -2
+end
+return found
+""",
+    "no-writes,allow-oom",
+)
+"""Values with their lifetimes. KEYS: any, of one server. Reply, for each: value or nil, ms left.
+
+A single command for all reads of one tick: a third of the cost of as many commands in a pipeline.
+"""
+
+WRITE = Script(
+    """
+local held = redis.call('GETRANGE', KEYS[1], 0, 47)
+if #held == 48 and string.sub(held, 1, 32) == string.sub(ARGV[1], 1, 32)
+  and tonumber(string.sub(held, 33)) > tonumber(string.sub(ARGV[1], 33, 48)) then
+  return 0
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+""",
+    "",
+)
+"""Store a value unless a younger one of the same generation is there.
+
+KEYS: the entry. ARGV: value, beginning with its birth (see `tier`); lifetime in ms. Reply: 1 or 0.
+"""
+
+CLAIM = Script(
+    """
+if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
+  return -1
+end
+return redis.call('PTTL', KEYS[1])
+""",
+    "",
+)
+"""Take a lease. KEYS: lease. ARGV: token; lifetime in ms.
+
+Reply: -1 if it was free and is taken now, else the ms that its holder has left.
+"""
+
+RENEW = Script(
+    """
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+return 0
+""",
+    "allow-oom",
+)
+"""Prolong a lease. KEYS: lease. ARGV: token; lifetime in ms. Reply: 1, or 0 if it is another's."""
+
+RELEASE = Script(
+    """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+  return 0
+end
+redis.call('DEL', KEYS[1])
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', 1000, '*', 'k', ARGV[2])
+redis.call('PEXPIRE', KEYS[2], ARGV[3])
+return 1
+""",
+    "allow-oom",
+)
+"""Give a lease back and say so. KEYS: lease; stream of releases. ARGV: token; key; ms to keep it.
+
+Reply: 1, or 0 if the lease is another's by now.
+"""

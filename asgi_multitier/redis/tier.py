@@ -1,0 +1,253 @@
+"""Redis as a shared tier: bytes by key, with a lifetime.
+
+Before each value stand 48 bytes of ASCII that say where in the log it was born: the generation in
+32 hexadecimal digits and the number in 16 decimal ones. The server's script compares them, so that
+a write that lingered in a socket does not replace a younger value.
+
+Reads of one turn of the event loop are sent together, in one command to a single server and in one
+pipeline to a cluster.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+from ..entry import Born
+from ..errors import BackendError, ConfigError
+from ..tiers.base import Held
+from .client import Client, Link, Target, connect, send
+from .scripts import READ, WRITE
+
+BIRTH = 48
+"""Bytes before each value."""
+
+_UNBORN = b"0" * BIRTH
+_READ_AT_ONCE = 64
+_DELETE_AT_ONCE = 500
+_SCAN_AT_ONCE = 500
+
+
+class RedisTier:
+    """A tier in a Redis or Valkey server, or in a cluster of them.
+
+    Args:
+        target: An address (`redis://`, `rediss://`, `unix://`), a client of redis-py's asyncio kind
+            (`Redis`, `RedisCluster`, a Sentinel's master), or a link. Connections are always made
+            anew, with the settings found there and time-outs of 250 ms.
+        namespace: Stands before every key and separates applications.
+        name: The tier's name in statistics.
+
+    Raises:
+        ConfigError: If the target or the namespace is not one.
+    """
+
+    def __init__(
+        self,
+        target: "Target | Link | None" = None,
+        *,
+        namespace: str = "asgi-multitier",
+        name: str = "redis",
+    ) -> None:
+        self.name = name
+        self.namespace = check_namespace(namespace)
+        self.link = connect(target)
+        self._owns_link = not isinstance(target, Link)
+        self._prefix = f"{self.namespace}:e:"
+        self._waiting: list[tuple[str, asyncio.Future[Held | None]]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __repr__(self) -> str:
+        return f"<RedisTier {self.namespace} at {self.link.name}>"
+
+    # Reading.
+
+    async def get(self, key: str) -> Held | None:
+        """The bytes and the seconds left. Calls of one turn of the loop share a round trip."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Held | None] = loop.create_future()
+        if self._waiting and self._waiting[0][1].get_loop() is not loop:
+            return (await self._read([key]))[0]
+        if not self._waiting:
+            loop.call_soon(self._depart)
+        self._waiting.append((key, future))
+        return await future
+
+    def _depart(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for start in range(0, len(waiting), _READ_AT_ONCE):
+            batch = waiting[start : start + _READ_AT_ONCE]
+            task = asyncio.create_task(self._serve(batch), name="asgi-multitier redis read")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, batch: Sequence[tuple[str, "asyncio.Future[Held | None]"]]) -> None:
+        wanted = [(key, future) for key, future in batch if not future.done()]
+        if not wanted:
+            return
+        try:
+            found = await self._read([key for key, _ in wanted])
+        except BackendError as error:
+            for _, future in wanted:
+                if not future.done():
+                    future.set_exception(error.with_traceback(None))
+            return
+        except asyncio.CancelledError:
+            for _, future in wanted:
+                future.cancel()
+            raise
+        for (_, future), held in zip(wanted, found, strict=True):
+            if not future.done():
+                future.set_result(held)
+
+    async def get_many(self, keys: Sequence[str]) -> list[Held | None]:
+        """As `get`, for several keys in the order asked."""
+        found: list[Held | None] = []
+        for start in range(0, len(keys), _READ_AT_ONCE):
+            found += await self._read(keys[start : start + _READ_AT_ONCE])
+        return found
+
+    async def _read(self, keys: Sequence[str]) -> list[Held | None]:
+        names = [self._prefix + key for key in keys]
+        read = self._read_cluster if self.link.cluster else self._read_server
+
+        async def work(client: Client) -> list[Any]:
+            return await read(client, names)
+
+        replies = await self.link.run(work)
+        return [_held(replies[i], replies[i + 1]) for i in range(0, len(replies), 2)]
+
+    async def _read_server(self, client: Client, names: Sequence[str]) -> list[Any]:
+        return cast("list[Any]", await READ.run(client, names))
+
+    async def _read_cluster(self, client: Client, names: Sequence[str]) -> list[Any]:
+        pipeline = client.pipeline(transaction=False)
+        for name in names:
+            pipeline.get(name)
+            pipeline.pttl(name)
+        return await pipeline.execute()
+
+    # Writing.
+
+    async def set(self, key: str, value: bytes, ttl: float) -> None:
+        """Keep the bytes for `ttl` seconds, whatever is there."""
+        await self.set_many({key: (value, ttl)})
+
+    async def set_many(self, items: Mapping[str, tuple[bytes, float]]) -> None:
+        """As `set`, for several keys in one round trip."""
+
+        async def work(client: Client) -> None:
+            pipeline = client.pipeline(transaction=False)
+            for key, (value, ttl) in items.items():
+                pipeline.set(self._prefix + key, _UNBORN + value, px=_milliseconds(ttl))
+            await pipeline.execute()
+
+        if items:
+            await self.link.run(work)
+
+    async def set_born(self, key: str, value: bytes, ttl: float, born: Born) -> bool:
+        """As `set`, unless a value of the same generation is there that was born later.
+
+        Returns:
+            Whether it was stored. Correctness does not rest on it: readers judge what they find.
+        """
+        text = f"{born.gen:0>32.32}{born.seq:016d}".encode() + value
+
+        async def work(client: Client) -> object:
+            return await WRITE.run(client, [self._prefix + key], text, _milliseconds(ttl))
+
+        return await self.link.run(work) == 1
+
+    async def delete(self, keys: Iterable[str]) -> int:
+        """Forget the keys, in steps. Returns how many were there."""
+        names = [self._prefix + key for key in keys]
+        return await self._unlink(names)
+
+    async def _unlink(self, names: Sequence[str]) -> int:
+        count = 0
+        for start in range(0, len(names), _DELETE_AT_ONCE):
+            step = names[start : start + _DELETE_AT_ONCE]
+
+            async def work(client: Client, step: Sequence[str] = step) -> int:
+                pipeline = client.pipeline(transaction=False)
+                for name in step:
+                    pipeline.unlink(name)
+                return int(sum(await pipeline.execute()))
+
+            count += await self.link.run(work)
+        return count
+
+    async def clear(self) -> None:
+        """Forget everything of this namespace, in steps.
+
+        Housekeeping: it walks through all keys of the server, so a cache that is cleared by the log
+        need not call it. The pattern is made of the namespace, which holds no wildcard.
+        """
+        nodes = await self.link.run(_primaries)
+        for node in nodes:
+            cursor = 0
+            while True:
+                cursor, names = await self.link.run(_scan(node, cursor, self._prefix + "*"))
+                await self._unlink([name.decode() for name in names])
+                if cursor == 0:
+                    break
+
+    async def ping(self) -> None:
+        """Return if the server answers."""
+
+        await self.link.run(lambda client: send(client, "PING"))
+
+    async def close(self) -> None:
+        """End the reads under way and release the connections. May be called twice."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._owns_link:
+            await self.link.close()
+
+
+def check_namespace(namespace: str) -> str:
+    """The namespace, if it is one.
+
+    Raises:
+        ConfigError: If it is not 1 to 64 characters that mean nothing special in a pattern or key.
+    """
+    plain = all(c.isalnum() or c in "-_.:/@" for c in namespace)
+    if not plain or not namespace.isascii() or not 0 < len(namespace) <= 64:
+        allowed = "1 to 64 ASCII letters, digits or any of - _ . : / @"
+        raise ConfigError.of("namespace", namespace, allowed)
+    return namespace
+
+
+def _held(value: bytes | None, left: int) -> Held | None:
+    if value is None or len(value) < BIRTH or left <= 0:
+        return None
+    return Held(value[BIRTH:], left / 1000)
+
+
+def _milliseconds(ttl: float) -> int:
+    return max(1, int(ttl * 1000))
+
+
+async def _primaries(client: Client) -> Sequence[Any]:
+    """Where to look for keys: the cluster's primaries, or None for the one server."""
+    nodes = getattr(client, "get_primaries", None)
+    if nodes is None:
+        return [None]
+    await client.initialize()
+    return cast("Sequence[Any]", nodes())
+
+
+def _scan(node: Any, cursor: int, pattern: str) -> Any:
+    async def work(client: Client) -> tuple[int, list[bytes]]:
+        where = {"target_nodes": node} if node is not None else {}
+        reply = await send(
+            client, "SCAN", cursor, "MATCH", pattern, "COUNT", _SCAN_AT_ONCE, **where
+        )
+        if isinstance(reply, dict):
+            reply = next(iter(reply.values()))
+        found, names = reply
+        if isinstance(found, dict):
+            found = next(iter(found.values()))
+        return int(found), names
+
+    return work

