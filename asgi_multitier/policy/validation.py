@@ -110,12 +110,14 @@ def _is_listed(listed: bytes, etag: bytes | None) -> bool:
     tag = _ENTITY_TAG.fullmatch(etag)
     if tag is None:
         return etag in [member.strip(b" \t") for member in listed.split(b",")]
-    # Quotes cannot stand in a tag: every second piece is one, the others separate them. Splitting
-    # and searching in C keeps ten thousand tags under a millisecond.
-    pieces = listed.split(b'"')
-    if tag[1] not in pieces[1::2]:
+    if tag[1] not in listed:
         return False
-    return len(pieces) % 2 == 1 and all(map(_SEPARATOR.fullmatch, set(pieces[::2])))
+    # Quotes cannot stand in a tag: every second piece is one, the others separate them. Splitting
+    # and searching in C keeps ten thousand tags at about a millisecond.
+    pieces = listed.split(b'"')
+    if tag[1] not in pieces[1::2] or len(pieces) % 2 == 0:
+        return False
+    return all(map(_SEPARATOR.fullmatch, set(pieces[::2])))
 
 
 def not_modified_headers(headers: Headers) -> Headers:

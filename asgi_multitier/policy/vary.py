@@ -1,6 +1,7 @@
 """Which of several representations a request asks for (RFC 9111 §4.1)."""
 
 import re
+from functools import lru_cache
 
 from .._types import Headers
 from . import headers as fields
@@ -53,7 +54,8 @@ def secondary_key(
 
 def _normal_value(name: bytes, value: bytes, normalise_language: bool) -> bytes:
     if name == b"accept-encoding":
-        return _normal_codings(value)
+        # Browsers send a handful of values, on every hit; only short ones are worth remembering.
+        return _normal_codings(value) if len(value) > 256 else _remembered_codings(value)
     if name == b"accept-language":
         # Language tags are the same in any letter case (RFC 5646 §2.1.1).
         return _normal_languages(value.lower(), normalise_language)
@@ -80,6 +82,9 @@ def _normal_codings(value: bytes) -> bytes:
     return b",".join(
         b"%b;%d" % (coding, round(weight * 1000)) for coding, weight in sorted(codings)
     )
+
+
+_remembered_codings = lru_cache(maxsize=256)(_normal_codings)
 
 
 def _normal_languages(value: bytes, sort: bool) -> bytes:
