@@ -44,7 +44,7 @@ def origin(cache_status: str) -> str:
     parameters = {part.strip() for part in cache_status.split(";")[1:]}
     if "hit" in parameters:
         return "l2" if "detail=l2" in parameters else "l1"
-    if parameters & {"collapsed", "detail=coalesced"}:
+    if "collapsed" in parameters:
         return "coalesced"
     return "source" if any(part.startswith("fwd=") for part in parameters) else "other"
 

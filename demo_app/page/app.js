@@ -24,7 +24,7 @@ const plural = (n, thing) => `${n} ${thing}${n === 1 ? "" : "s"}`;
 function origin(field) {
   const [, ...parameters] = (field ?? "").split(";").map((part) => part.trim());
   if (parameters.includes("hit")) return parameters.includes("detail=l2") ? "l2" : "l1";
-  if (parameters.some((p) => p === "collapsed" || p === "detail=coalesced")) return "coalesced";
+  if (parameters.includes("collapsed")) return "coalesced";
   return parameters.some((p) => p.startsWith("fwd=")) ? "source" : "other";
 }
 
