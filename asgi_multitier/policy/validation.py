@@ -24,7 +24,8 @@ NOT_FORWARDED = frozenset((IF_NONE_MATCH, IF_MODIFIED_SINCE, b"if-range", b"rang
 
 _ORIGIN_ONLY = frozenset((b"if-match", b"if-unmodified-since"))
 _ENTITY_TAG = re.compile(rb'(?:W/)?"([^"]*)"')
-_SEPARATOR = re.compile(rb"[ \t,]*(?:W/)?")
+_BEFORE = re.compile(rb"[ \t,]*(?:W/)?")
+_AFTER = re.compile(rb"[ \t]*(?:,|\Z)")
 
 _NOT_IN_304 = frozenset(
     (
@@ -110,14 +111,26 @@ def _is_listed(listed: bytes, etag: bytes | None) -> bool:
     tag = _ENTITY_TAG.fullmatch(etag)
     if tag is None:
         return etag in [member.strip(b" \t") for member in listed.split(b",")]
-    if tag[1] not in listed:
-        return False
-    # Quotes cannot stand in a tag: every second piece is one, the others separate them. Splitting
-    # and searching in C keeps ten thousand tags at about a millisecond.
-    pieces = listed.split(b'"')
-    if tag[1] not in pieces[1::2] or len(pieces) % 2 == 0:
-        return False
-    return all(map(_SEPARATOR.fullmatch, set(pieces[::2])))
+    return _stands_in(listed, b'"%b"' % tag[1])
+
+
+def _stands_in(listed: bytes, quoted: bytes) -> bool:
+    """Whether a list of tags holds this one, strong or weak.
+
+    Quotes cannot stand in a tag, so they open and close in turn: a find is a tag if an even number
+    of them comes before it. Searching and counting in C keeps ten thousand tags within a
+    millisecond.
+    """
+    quotes = counted = 0
+    at = listed.find(quoted)
+    while at >= 0:
+        quotes += listed.count(b'"', counted, at)
+        counted = at
+        before = listed[listed.rfind(b'"', 0, at) + 1 : at]
+        if quotes % 2 == 0 and _BEFORE.fullmatch(before) and _AFTER.match(listed, at + len(quoted)):
+            return True
+        at = listed.find(quoted, at + 1)
+    return False
 
 
 def not_modified_headers(headers: Headers) -> Headers:
