@@ -100,6 +100,11 @@ class RouteTable:
         """The identities of all routes, in the router's order, without repeats."""
         return tuple(dict.fromkeys(leaf.template for leaf in self._tree().leaves()))
 
+    @property
+    def endpoints(self) -> tuple[object, ...]:
+        """The endpoints of all routes, in the router's order."""
+        return tuple(leaf.endpoint for leaf in self._tree().leaves() if leaf.endpoint)
+
     def clear(self) -> None:
         """Forget the routes; they are read again when they are next needed."""
         self._root = None

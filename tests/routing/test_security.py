@@ -145,6 +145,7 @@ def test_what_is_not_cached_or_not_guarded_passes() -> None:
     guard = [Depends(user)]
     app = FastAPI()
     app.add_api_route("/a", invalidates(tags="a")(lambda: "x"), methods=["PUT"], dependencies=guard)
+    app.add_api_route("/a", cached(60)(lambda: "x"), methods=["DELETE"], dependencies=guard)
     app.add_api_route("/b", no_cache(lambda: "x"), dependencies=guard)
     app.add_api_route("/c", lambda: "x", dependencies=guard)
     app.add_api_route("/d", cached(60)(lambda: "x"), dependencies=[Depends(language)])
@@ -196,6 +197,17 @@ def test_a_rule_over_a_guarded_route_is_refused(rules: list[Rule], refused: str)
 def test_an_annotation_decides_before_a_rule(mark: Callable[[Any], Any]) -> None:
     """What the endpoint says itself makes the rule harmless."""
     RouteTable(only(mark, dependencies=[Depends(user)]), rules=[Rule("*", 60)]).check()
+
+
+def test_a_wrapped_scheme_is_still_one() -> None:
+    """What a decorator made of it says what it wraps."""
+
+    def wrapper() -> None: ...
+
+    wrapper.__wrapped__ = bearer  # type: ignore[attr-defined]
+    dependant = SimpleNamespace(call=wrapper, header_params=[], dependencies=[])
+
+    assert who_asks(dependant) == "HTTPBearer"
 
 
 def test_older_descriptions_of_dependencies_are_read() -> None:

@@ -219,7 +219,44 @@ def test_the_rule_is_matched_against_the_path_that_the_application_sees() -> Non
 
     assert table.resolve("GET", "/root/inner/deep/7", "/root").reason == "rule"
     assert table.resolve("GET", "/inner/deep/7").reason == "rule"
+
     assert table.resolve("GET", "/p/7").reason == "no-rule"
+
+
+def test_the_rule_is_matched_without_the_root_path_that_an_application_insists_on() -> None:
+    """The application's own replaces the scope's there, too."""
+    app = fastapi_app()
+    app.root_path = "/own"
+    table = RouteTable(app, rules=[Rule("/products/*", 60)])
+
+    assert table.resolve("GET", "/own/products/7").reason == "rule"
+
+
+def test_websocket_routes_are_left_out() -> None:
+    """They answer no request."""
+    app = FastAPI()
+    app.add_api_websocket_route("/api-socket", endpoint("socket"))
+
+    assert "/ws" not in RouteTable(starlette_app()).routes
+    assert "/api-socket" not in RouteTable(app).routes
+
+
+def test_a_framework_that_takes_routers_apart_itself_is_read_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Earlier versions of FastAPI hold a flat list."""
+    monkeypatch.delattr("fastapi.routing.iter_route_contexts")
+    app = FastAPI()
+
+    @app.get("/p/{id}")
+    @cached(60, tags="{id}")
+    def product(id: int) -> None: ...  # noqa: A002
+
+    table = RouteTable(app)
+    table.check()
+
+    assert table.resolve("GET", "/p/07").texts == {"id": "7"}
+    assert lifetime(table, "/p/7") == 60.0
 
 
 @pytest.mark.parametrize(
@@ -314,6 +351,14 @@ class TestDecorators:
         assert put.invalidations is not None
         assert get.policy is not None
         assert get.invalidations is None
+
+    def test_a_safe_method_of_a_mutating_endpoint_drops_nothing(self) -> None:
+        """What an endpoint invalidates is invalidated by its unsafe methods."""
+        change = invalidates(tags="a")(endpoint("change"))
+        table = RouteTable(Starlette(routes=[Route("/x", change, methods=["GET", "PUT"])]))
+
+        assert table.resolve("GET", "/x").invalidations is None
+        assert table.resolve("PUT", "/x").invalidations is not None
 
     def test_a_method_that_the_policy_leaves_out_is_not_cached(self) -> None:
         """An annotation beats a rule there too."""
