@@ -1,1 +1,44 @@
-"""asgi-multitier."""
+"""ASGI middleware that caches whole HTTP responses in two tiers and keeps all instances true."""
+
+from .builder import CacheBuilder
+from .coherence.config import InvalidationConfig
+from .config import CacheConfig, Policy, Rule
+from .errors import (
+    BackendError,
+    CacheError,
+    ConfigError,
+    InvalidationError,
+    SerializationError,
+)
+from .manager import CacheManager
+from .middleware import CacheMiddleware
+from .redis import RedisTier
+from .routing import cached, invalidates, no_cache
+from .strategy import CacheStrategy
+from .tiers.base import TierConfig
+from .tiers.memory import MemoryTier
+from .tiers.null import NullLocalTier, NullTier
+
+__all__ = [
+    "BackendError",
+    "CacheBuilder",
+    "CacheConfig",
+    "CacheError",
+    "CacheManager",
+    "CacheMiddleware",
+    "CacheStrategy",
+    "ConfigError",
+    "InvalidationConfig",
+    "InvalidationError",
+    "MemoryTier",
+    "NullLocalTier",
+    "NullTier",
+    "Policy",
+    "RedisTier",
+    "Rule",
+    "SerializationError",
+    "TierConfig",
+    "cached",
+    "invalidates",
+    "no_cache",
+]

@@ -58,6 +58,10 @@ class CircuitBreaker:
         self._until = now + self._reset
         return True
 
+    def is_blocked(self, now: float) -> bool:
+        """Whether `allows` would say no; asking changes nothing."""
+        return self.state is not BreakerState.CLOSED and now < self._until
+
     def succeeded(self, now: float) -> None:
         """A call went well.
 

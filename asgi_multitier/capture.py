@@ -31,7 +31,7 @@ class Client:
 
 
 class Discard(Enum):
-    """A judgement beside `Store` and `Reason`: nobody is to see this response."""
+    """A judgement beside `Store` and `Reason`: another response takes this one's place."""
 
     DISCARD = auto()
 
@@ -45,14 +45,14 @@ class Desk(Protocol):
     def pass_on(self, reason: Reason, status: int, headers: Headers) -> Headers:
         """It will not be stored: release who waits. Returns the field lines for the client."""
 
-    def opening(self, store: Store, status: int, headers: Headers) -> Headers:
+    def opening(self, headers: Headers) -> Headers:
         """It is sent on while it comes. Returns the field lines for the client."""
 
-    def commit(self, store: Store, status: int, body: bytes) -> None:
+    def commit(self, store: Store, status: int, headers: Headers, body: bytes) -> None:
         """It is complete: store it and release who waits."""
 
     def closing(self) -> list[Message]:
-        """What the client gets that has not heard anything of the committed response yet."""
+        """What a client gets that has not heard anything yet, after a commit or a `Discard`."""
 
 
 class _State(Enum):
@@ -129,6 +129,10 @@ class Capture:
             self._desk.pass_on(Reason.INCOMPLETE, self._start["status"], ())
             self._state = _State.PASS
 
+    async def deliver(self, message: Message) -> None:
+        """Give the client a message in the origin's place: it failed before it said anything."""
+        await self._forward(message)
+
     async def _begin(self, message: Message) -> None:
         headers = normalised(message.get("headers", ()))
         status = message["status"]
@@ -147,6 +151,8 @@ class Capture:
                 return
         if isinstance(verdict, Discard):
             self._state = _State.DISCARD
+            for reply in self._desk.closing():
+                await self._forward(reply)
             return
         await self._pass(verdict)
 
@@ -165,10 +171,7 @@ class Capture:
         elif self._size != self._expected:
             # More is to come: from here on the client gets everything as it comes.
             self._state = _State.TEE
-            assert self._store is not None
-            headers = self._desk.opening(
-                self._store, self._start["status"], normalised(self._start.get("headers", ()))
-            )
+            headers = self._desk.opening(normalised(self._start.get("headers", ())))
             await self._forward({**self._start, "headers": list(headers)})
             await self._forward(message)
 
@@ -176,12 +179,13 @@ class Capture:
         if self._expected is not None and self._size != self._expected and not self._bodiless():
             await self._release(Reason.INCOMPLETE, message, kept=True)
             return
-        assert self._store is not None
+        assert self._store is not None  # noqa: S101  # held or teed: it was judged storable
         teed = self._state is _State.TEE
         body = b"".join(self._body)
         self._body.clear()
         # The entry is there before the client can know that its answer is complete.
-        self._desk.commit(self._store, self._start["status"], body)
+        headers = normalised(self._start.get("headers", ()))
+        self._desk.commit(self._store, self._start["status"], headers, body)
         self._state = _State.DONE
         if teed:
             await self._forward(message)
@@ -225,7 +229,7 @@ class Capture:
         try:
             await client.send(message)
         except OSError:
-            # The connection is lost. Alone, the origin must hear of it; a fill goes on for the others.
+            # The connection is lost. Alone, the origin must hear of it; a fill goes on for others.
             client.gone = True
             if self._state is _State.PASS:
                 raise

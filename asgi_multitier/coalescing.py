@@ -26,7 +26,11 @@ from .entry import Entry
 R = TypeVar("R")
 
 within: ContextVar[frozenset[str]] = ContextVar("asgi_multitier_within", default=frozenset())
-"""Keys of the flights that the running code is part of: joining one of them would wait for oneself."""
+"""Keys of the flights that the running code is part of: to join one is to wait for oneself."""
+
+
+class WaitExpired(Exception):  # noqa: N818  # an outcome, not a fault
+    """A member has waited for as long as it may; the flight goes on."""
 
 
 class Flight(Generic[R]):
@@ -77,7 +81,7 @@ class Flight(Generic[R]):
             timeout: Seconds to wait at most, or None.
 
         Raises:
-            TimeoutError: If the time is over; the flight goes on.
+            WaitExpired: If the time is over; the flight goes on.
             BaseException: What the run raised.
         """
         if not self.answered:
@@ -87,6 +91,8 @@ class Flight(Generic[R]):
             try:
                 async with asyncio.timeout(timeout):
                     await future
+            except TimeoutError:
+                raise WaitExpired from None
             finally:
                 self.waiting -= 1
         if self._error is not None:
@@ -157,7 +163,7 @@ class Flights(Generic[R]):
         return flight.waiting < self._max_waiters and flight.probe.key not in within.get()
 
     def open(self, probe: Entry) -> Flight[R] | None:
-        """A new flight in the table, or None where there are too many or it would nest in itself."""
+        """A new flight in the table; None if there are too many or it would nest in itself."""
         if len(self._flights) >= self._max_flights or probe.key in within.get():
             return None
         flight: Flight[R] = Flight(probe, self._index.view)
@@ -169,8 +175,14 @@ class Flights(Generic[R]):
         task = asyncio.create_task(self._fly(flight, run), name="asgi-multitier flight")
         flight.task = task
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        # The members have the exception; a task that nobody awaits must not complain of it.
+        if not task.cancelled():
+            task.exception()
 
     async def _fly(self, flight: Flight[R], run: Coroutine[Any, Any, None]) -> None:
         within.set(within.get() | {flight.probe.key})
@@ -187,6 +199,20 @@ class Flights(Generic[R]):
         """Take the flight out of the table: later requests do not join it."""
         if self._flights.get(flight.probe.key) is flight:
             del self._flights[flight.probe.key]
+
+    def flies(self, flight: Flight[R]) -> bool:
+        """Whether it is still the one that later requests would join."""
+        return self._flights.get(flight.probe.key) is flight
+
+    def supersede(self, key: str) -> None:
+        """What a run for this key will bring is out of date: later requests do not join it."""
+        self._flights.pop(key, None)
+
+    def forget(self) -> None:
+        """The event loop that everything here belonged to is gone."""
+        self._flights.clear()
+        self._tasks.clear()
+        self._solo.clear()
 
     def abandon(self, flight: Flight[R]) -> None:
         """A member left. If it was the last one, the run has `fill_timeout` seconds to finish."""

@@ -1,4 +1,4 @@
-"""What is stored: the only shape that moves between tiers. Frozen: an entry is replaced, never edited.
+"""What is stored: the only shape that moves between tiers. An entry is replaced, never edited.
 
 Times are readings of the node's own monotonic clock, in seconds. They mean nothing on another
 machine, so the codec writes durations and the reader rebuilds the times from the lifetime that the
@@ -18,8 +18,8 @@ class Born:
     Attributes:
         gen: The generation of the log; positions compare only within one.
         seq: The sequence number of the last record applied.
-        fence: The node's local fence: counts its own invalidations, and means nothing on another node
-            (an entry read from a shared tier has fence -1).
+        fence: The node's local fence: counts its own invalidations, and means nothing on another
+            node (an entry read from a shared tier has fence -1).
     """
 
     gen: str
@@ -77,7 +77,7 @@ class Entry:
             background fetch renews it (RFC 5861 §3).
         stale_if_error: Seconds after `fresh_until` in which it may stand in for a failing origin
             (RFC 5861 §4).
-        refresh_at: Clock value from which a hit starts an eager refresh; infinite if none is wanted.
+        refresh_at: Clock value from which a hit starts an eager refresh; infinite for none.
         always_validate: Never used without asking the origin first (`no-cache`).
         stale_allowed: It does not forbid being used when stale.
         immutable: It does not change while it is fresh (RFC 8246).

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 class CacheError(Exception):
     """Base of every exception that this package raises on its own account.
 
-    What an application or a compute function raises is never wrapped: it reaches the caller unchanged.
+    What an application or a compute function raises is never wrapped: it reaches the caller as
+    it is.
     """
 
 

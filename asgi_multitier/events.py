@@ -81,7 +81,7 @@ class RouteStats:
 
     @property
     def hit_ratio(self) -> float:
-        """Share of requests that the origin did not have to run for, 0 to 1; passes are left out."""
+        """Share of requests that needed no run of the origin, 0 to 1; passes are left out."""
         served = self.total_hits + self.stale + self.coalesced
         return served / (served + self.misses) if served + self.misses else 0.0
 
@@ -242,6 +242,15 @@ class Events:
         logger.warning(
             "background refresh of %s failed: %s: %s", route, type(error).__name__, error
         )
+
+    def stood_in(self, route: str, error: BaseException) -> None:
+        """A stale entry was served because the origin raised: nobody else will hear of it."""
+        logger.error("origin of %s failed; a stale response was served", route, exc_info=error)
+
+    def start_failed(self, error: BaseException) -> None:
+        """The log could not be followed at all."""
+        self.failures["start"] += 1
+        logger.error("the invalidation log could not be started", exc_info=error)
 
     def broken(self, where: str) -> None:
         """The cache itself broke; the application answers alone."""

@@ -9,16 +9,17 @@ Reads and writes of one tick of the event loop go to a shared tier in one round 
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 from ._types import Clock
-from .breaker import CircuitBreaker
+from .breaker import BreakerState, CircuitBreaker
 from .codec import Unreadable, decode, encode
 from .coherence.log import InvalidationLog
-from .entry import Entry, Slot
+from .entry import Born, Entry, Slot
 from .errors import BackendError
 from .events import Events, TierStats
 from .policy.key import storage_key
@@ -89,7 +90,7 @@ class Placed:
         self.last_error = ""
 
     def __repr__(self) -> str:
-        return f"<L{self.config.level} {self.tier.name}, breaker {self.breaker.state}>"
+        return f"<L{self.config.level} {self.tier.name}, breaker {self.breaker.state.value}>"
 
 
 class TierStack:
@@ -130,8 +131,8 @@ class TierStack:
         self._reads: dict[str, asyncio.Future[Found | None]] = {}
         self._wanted: list[str] = []
         self._writes: dict[str, Entry] = {}
-        self._writing: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._writing: asyncio.Task[Any] | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     def __repr__(self) -> str:
         return f"<TierStack {self.local!r} over {list(self.shared)!r}>"
@@ -159,7 +160,7 @@ class TierStack:
     def has_shared(self) -> bool:
         """Whether there is a tier below the local one that may be asked now."""
         now = self._clock()
-        return any(placed.breaker.allows(now) for placed in self.shared)
+        return any(not placed.breaker.is_blocked(now) for placed in self.shared)
 
     async def fetch(self, key: str) -> Found | None:
         """Ask the shared tiers, first to last; what is found is promoted."""
@@ -255,6 +256,22 @@ class TierStack:
         self.local.set(slot)
         return slot
 
+    def keep_variant(self, marker: Entry, key: str, max_variants: int) -> None:
+        """Note that a URL has this variant: its oldest leaves when there are too many."""
+        present = self.local.get(marker.key)
+        known: OrderedDict[str, None] = OrderedDict()
+        if present is not None and isinstance(present.replay, OrderedDict):
+            known = present.replay
+            until = max(marker.keep_until, present.entry.keep_until)
+            marker = replace(marker, keep_until=until, fresh_until=until)
+        known[key] = None
+        known.move_to_end(key)
+        if len(known) > max_variants:
+            self.local.delete(known.popitem(last=False)[0])
+        slot = self.keep(marker)
+        if slot is not None:
+            slot.replay = known
+
     def share(self, entry: Entry) -> None:
         """Write to the shared tiers soon, together with what else this tick brings."""
         if not self.shared:
@@ -321,7 +338,7 @@ class TierStack:
         """The entry as it would be written, for the log to carry along."""
         return self._encode(entry, self._clock())
 
-    def adopt(self, key: str, value: bytes, ttl: float) -> None:
+    def adopt(self, key: str, value: bytes, ttl: float, born: Born) -> None:
         """Take another node's encoded entry into the local tier, if it can be read."""
         form = self._form
         entry = decode(
@@ -338,7 +355,7 @@ class TierStack:
         if isinstance(entry, Unreadable):
             self._events.failures["update-unreadable"] += 1
             return
-        self.keep(replace(entry, born=self._index.born()))
+        self.keep(replace(entry, born=born))
 
     # Forgetting. Deletes free memory; that nothing invalid is served is the index's doing.
 
@@ -349,7 +366,8 @@ class TierStack:
             self.local.delete(key)
         names = [storage_key(key) for key in keys]
         for placed in self.shared:
-            await self._ask(placed, "delete", lambda placed=placed: placed.tier.delete(names))
+            delete = partial(placed.tier.delete, names)
+            await self._ask(placed, "delete", delete)
 
     # The border to back ends.
 
@@ -358,9 +376,9 @@ class TierStack:
     ) -> T | None:
         """One operation within the time limit; None if it failed or the tier is left out."""
         breaker = placed.breaker
+        was = breaker.state
         if not breaker.allows(self._clock()):
             return None
-        was = breaker.state
         try:
             async with asyncio.timeout(self._timeout):
                 result = await call()
@@ -371,21 +389,33 @@ class TierStack:
             self._failed(placed, operation, error, was)
             return None
         breaker.succeeded(self._clock())
-        if was != breaker.state:
+        if was is not BreakerState.CLOSED:
             self._events.tier_resumed(placed.tier.name)
         return result
 
-    def _failed(self, placed: Placed, operation: str, error: Exception, was: str) -> None:
+    def _failed(self, placed: Placed, operation: str, error: Exception, was: BreakerState) -> None:
         placed.failures[operation] += 1
         placed.last_error = str(error) or type(error).__name__
         placed.breaker.failed(self._clock())
-        if was == "closed" and placed.breaker.state == "open":
+        if was is BreakerState.CLOSED and placed.breaker.state is BreakerState.OPEN:
             self._events.tier_suspended(placed.tier.name, error)
+
+    async def ping(self, placed: Placed) -> bool:
+        """Whether a tier answers."""
+        return bool(await self._ask(placed, "ping", lambda: _done(placed.tier.ping())))
 
     # Life.
 
-    def _spawn(self, run: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
-        task: asyncio.Task[None] = asyncio.create_task(run, name=name)
+    def forget(self) -> None:
+        """The event loop that reads and writes belonged to is gone."""
+        self._reads.clear()
+        self._wanted.clear()
+        self._writes.clear()
+        self._writing = None
+        self._tasks.clear()
+
+    def _spawn(self, run: Coroutine[Any, Any, Any], name: str) -> "asyncio.Task[Any]":
+        task: asyncio.Task[Any] = asyncio.create_task(run, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

@@ -82,7 +82,8 @@ def seconds_of(value: object, *, option: str, where: str = "", zero: bool = Fals
         zero: Whether 0 is allowed.
 
     Raises:
-        ConfigError: If it is none of these, not finite, negative, zero (unless allowed) or above 2^31.
+        ConfigError: If it is none of these, not finite, negative, zero (unless allowed) or above
+            2^31.
     """
     if isinstance(value, CacheStrategy):
         return value.seconds

@@ -46,7 +46,9 @@ def sorted_query(query: bytes, allowed: frozenset[str] | None = None) -> bytes:
         query: The raw query string.
         allowed: Names (decoded) to keep, or None for all.
     """
-    return b"&".join(sorted(_pairs(query, allowed), key=_name_of)) if query else b""
+    pairs = _pairs(query, allowed)
+    pairs.sort(key=_name_of)
+    return b"&".join(pairs)
 
 
 def narrowed_query(query: bytes, allowed: frozenset[str]) -> bytes:

@@ -28,6 +28,9 @@ class Reason(StrEnum):
     COOKIE = "cookie"
     PARTITION = "partition"
     WHEN = "when"
+    SECURITY = "security"
+    TAGS = "tags"
+    EVENT_LOOP = "event-loop"
 
     # The request's own directives, where a rule honours them (RFC 9111 §5.2.1).
     REQUEST_NO_STORE = "request-no-store"
@@ -65,3 +68,4 @@ class Reason(StrEnum):
     BROKEN = "broken"
     UNTRUSTED = "untrusted"
     OVERLOADED = "overloaded"
+    COALESCE_TIMEOUT = "coalesce-timeout"

@@ -5,7 +5,7 @@ carries no field of interest. Names arrive in lower case from every ASGI server;
 spellings are in the table too, so that a sloppy caller cannot slip a credential past it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import TypeAlias
 
@@ -172,6 +172,13 @@ def credential_refusal(
     if Field.COOKIE in found and not cookies_keyed and b"cookie" not in keyed:
         return Reason.COOKIE
     return None
+
+
+def narrowed_cookies(lines: Sequence[Header], names: Collection[str]) -> bytes:
+    """The Cookie field with the cookies of these names only, in the order sent."""
+    wanted = {name.encode("latin-1") for name in names}
+    parts = [part.strip() for _, line in lines for part in line.split(b";")]
+    return b"; ".join(p for p in parts if p.partition(b"=")[0].strip() in wanted)
 
 
 def cookie_values(lines: Sequence[Header], name: str) -> list[bytes]:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
+from .._types import Scope
 from ..config import Invalidations, Policy, Rule
 from ..errors import ConfigError, InvalidationError
 from ..selectors import MAX_TEXT, Selector, check_glob
@@ -104,6 +105,25 @@ class RouteTable:
     def endpoints(self) -> tuple[object, ...]:
         """The endpoints of all routes, in the router's order."""
         return tuple(leaf.endpoint for leaf in self._tree().leaves() if leaf.endpoint)
+
+    def attach(self, scope: Scope) -> bool:
+        """Take the application that the scope names, where following `.app` led nowhere.
+
+        A middleware that is a plain function hides what it wraps. Inside a mount the scope may name
+        the application outside, whose paths are others, so there nothing is taken.
+
+        Args:
+            scope: A request's or the lifespan's scope.
+
+        Returns:
+            Whether an application with routes is known now.
+        """
+        root_path = scope.get("root_path", "")
+        if self._app is None and scope.get("app_root_path", root_path) == root_path:
+            self._app = routed(scope.get("app"))
+            if self._app is not None:
+                self.clear()
+        return self._app is not None
 
     def clear(self) -> None:
         """Forget the routes; they are read again when they are next needed."""

@@ -104,13 +104,13 @@ class TierConfig:
     promotion_frequency: int = 1
 
     def __post_init__(self) -> None:
-        if isinstance(self.level, bool) or not isinstance(self.level, int) or self.level < 1:
+        if type(self.level) is not int or self.level < 1:
             raise ConfigError.of("level", self.level, "a whole number from 1", where="TierConfig")
         scale = self.ttl_scale
-        if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 < scale < math.inf:
+        if type(scale) not in (int, float) or not 0 < scale < math.inf:
             raise ConfigError.of("ttl_scale", scale, "a finite number above 0", where="TierConfig")
         often = self.promotion_frequency
-        if isinstance(often, bool) or not isinstance(often, int) or often < 1:
+        if type(often) is not int or often < 1:
             raise ConfigError.of(
                 "promotion_frequency", often, "a whole number from 1", where="TierConfig"
             )

@@ -1,0 +1,381 @@
+"""The story of one request that meets the cache and is not a plain hit.
+
+Look in the tiers; use what is there if it may be used; else wait for the run of the origin that is
+under way, or start one. Whatever cannot be shared is asked for alone.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from ._types import ASGIApp, Message, Receive, Scope, Send
+from .capture import Client
+from .coalescing import Flight, WaitExpired
+from .engine import Engine
+from .entry import Entry, Slot, StoredResponse, Variants
+from .fill import Answer, Fill, Overtaken, Passed, Request, StaleStored, Stored
+from .plan import Plan
+from .policy import cache_status
+from .policy.cache_control import CacheControl, of_request
+from .policy.cache_status import Forward
+from .policy.reasons import Reason
+from .policy.request import Field
+from .policy.reuse import Use, assess
+from .replay import aged, answer
+
+MAX_LOOKS = 4
+"""Times that a request looks in the tiers: there may be a marker, or another's variant first."""
+
+
+class Exchange:
+    """One request and its answer.
+
+    Args:
+        engine: The cache.
+        app: The application.
+        request: The request.
+        receive, send: The client's channel.
+        on_chosen: See `Fill`.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        app: ASGIApp,
+        request: Request,
+        receive: Receive,
+        send: Send,
+        on_chosen: Callable[[Plan, Scope], bool],
+    ) -> None:
+        self._engine = engine
+        self._app = app
+        self._request = request
+        self._receive = receive
+        self._send = send
+        self._on_chosen = on_chosen
+        self._tally = request.plan.tally
+        self._policy = request.plan.policy
+        self._marker: Variants | None = None
+        self._forward = Forward.URI_MISS
+        self._labels: tuple[str, tuple[str, ...]] = ("", ())
+
+    async def run(self) -> None:
+        """Answer the request."""
+        key = self._request.primary
+        for _ in range(MAX_LOOKS):
+            slot, level = await self._look(key)
+            stale: Slot | None = None
+            if slot is not None:
+                payload = slot.entry.payload
+                if isinstance(payload, Variants):
+                    self._marker, self._forward = payload, Forward.VARY_MISS
+                    key = self._request.variant_key(payload.fields)
+                    continue
+                if await self._use(slot, level):
+                    return
+                stale = slot
+            if await self._ask_origin(key, stale):
+                return
+            key = self._request.primary
+        await self.alone(Reason.UNSTABLE)
+
+    # What is there.
+
+    async def _look(self, key: str) -> tuple[Slot | None, int]:
+        stack = self._engine.stack
+        slot = stack.peek(key)
+        if slot is not None or not stack.has_shared:
+            return slot, 1
+        found = await stack.fetch(key)
+        if found is not None:
+            return found.slot, found.level
+        # Somebody else's fill may have landed while this request waited for the reply.
+        return stack.peek(key), 1
+
+    async def _use(self, slot: Slot, level: int) -> bool:
+        """Serve the entry if it may be used; False if the origin is to be asked."""
+        entry, engine = slot.entry, self._engine
+        now = engine.clock()
+        decision = assess(
+            now=now,
+            created=entry.created,
+            fresh_until=entry.fresh_until,
+            keep_until=entry.keep_until,
+            always_validate=entry.always_validate,
+            stale_while_revalidate=entry.stale_while_revalidate,
+            stale_allowed=entry.stale_allowed,
+            immutable=entry.immutable,
+            request=self._directives(),
+        )
+        if decision.use is Use.FRESH:
+            if level == 1:
+                self._tally.local += 1
+            else:
+                self._tally.hits[level] += 1
+            if now >= entry.refresh_at:
+                self._refresh(slot)
+            await self._serve(slot, f"l{level}")
+            return True
+        if decision.use in (Use.STALE, Use.STALE_WHILE_REVALIDATE):
+            self._tally.stale += 1
+            if decision.use is Use.STALE_WHILE_REVALIDATE:
+                self._refresh(slot)
+            await self._serve(slot, decision.use)
+            return True
+        asked = decision.reason not in (Reason.STALE, Reason.NO_CACHE)
+        self._forward = Forward.REQUEST if asked else Forward.STALE
+        return False
+
+    def _directives(self) -> CacheControl | None:
+        """The request's own directives, where the rule honours them."""
+        if not self._policy.honor_request_directives:
+            return None
+        if not self._request.found.keys() & {Field.CACHE_CONTROL, Field.PRAGMA}:
+            return None
+        return of_request(self._request.headers)
+
+    async def _serve(self, slot: Slot, detail: str) -> None:
+        entry, engine = slot.entry, self._engine
+        now = engine.clock()
+        member = cache_status.hit(entry.fresh_until - now, detail)
+        await self._send_entry(entry, member, now)
+
+    async def _send_entry(self, entry: Entry, member: bytes, now: float) -> None:
+        response = entry.payload
+        assert isinstance(response, StoredResponse)  # noqa: S101  # markers were followed
+        age = now - entry.created
+        start, body = answer(
+            response,
+            aged(response.headers, age),
+            member,
+            method=self._request.method,
+            request_headers=self._request.headers,
+            received=self._engine.wall() - age,
+            now=self._engine.wall(),
+        )
+        await self._send(start)
+        await self._send(body)
+
+    # What the origin says.
+
+    async def _ask_origin(self, key: str, stale: Slot | None) -> bool:
+        """Get the answer from a run of the origin; False if it is worth looking again."""
+        directives = self._directives()
+        if directives is not None and directives.only_if_cached:
+            await self._gateway_timeout()
+            return True
+        reason = self._reason_alone() or self._label()
+        if reason is not None:
+            await self.alone(reason)
+            return True
+        flights = self._engine.flights
+        if not self._policy.coalesce or flights.is_solo(key):
+            await self._lead(Flight(self._probe(key), self._engine.index.view), stale)
+            return True
+        flight = flights.find(key)
+        if flight is not None:
+            if not flights.joinable(flight):
+                await self.alone(Reason.OVERLOADED)
+                return True
+            return await self._join(flight, stale)
+        flight = flights.open(self._probe(key))
+        if flight is None:
+            await self.alone(Reason.OVERLOADED)
+            return True
+        await self._lead(flight, stale)
+        return True
+
+    def _reason_alone(self) -> Reason | None:
+        """Why a request that nothing stored answers is better asked for as it is."""
+        if Field.RANGE in self._request.found:
+            return Reason.RANGE
+        if self._request.method == "HEAD" and not self._policy.terms.annotated:
+            return Reason.METHOD
+        return None
+
+    def _label(self) -> Reason | None:
+        """Find the response's name and tags; why it cannot be given them, or None."""
+        try:
+            labels = self._request.labels()
+        except Exception as error:  # noqa: BLE001  # a callable of the rule
+            self._engine.events.callback_failed("tags", error)
+            return Reason.BROKEN
+        if labels is None:
+            return Reason.TAGS
+        self._labels = labels
+        return None
+
+    def _probe(self, key: str) -> Entry:
+        """What is known of the entry to come."""
+        engine, request = self._engine, self._request
+        now = engine.clock()
+        return Entry(
+            key=key,
+            payload=b"",
+            born=engine.index.born(),
+            created=now,
+            fresh_until=now,
+            keep_until=now,
+            filled_at=now,
+            path=request.path,
+            route=request.plan.resolved.route,
+            name=self._labels[0],
+            tags=self._labels[1],
+        )
+
+    def _fill(self, flight: "Flight[Answer]", stale: Slot | None, client: Client | None) -> Fill:
+        return Fill(
+            self._engine,
+            self._app,
+            self._request,
+            flight,
+            forward=self._forward,
+            client=client,
+            stale=stale,
+            marker=self._marker,
+            on_chosen=self._on_chosen,
+        )
+
+    async def _lead(self, flight: "Flight[Answer]", stale: Slot | None) -> None:
+        """Run the origin for everybody, this request first."""
+        send = _bodiless(self._send) if self._request.method == "HEAD" else self._send
+        client = Client(self._receive, send)
+        fill = self._fill(flight, stale, client)
+        task = self._engine.flights.launch(flight, fill.run())
+        try:
+            if stale is not None and self._policy.soft_timeout is not None:
+                await asyncio.wait({task}, timeout=self._policy.soft_timeout)
+                if not task.done() and not fill.capture.started and self._stands_in(stale):
+                    client.gone = True
+                    self._tally.stale += 1
+                    self._engine.flights.abandon(flight)
+                    await self._serve(stale, "soft-timeout")
+                    return
+            self._tally.misses += 1
+            # The run goes on for the others if this client leaves.
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            client.gone = True
+            if fill.capture.streaming:
+                task.cancel()
+            else:
+                self._engine.flights.abandon(flight)
+            raise
+
+    def _stands_in(self, stale: Slot) -> bool:
+        entry, now = stale.entry, self._engine.clock()
+        return now < min(
+            entry.keep_until, entry.fresh_until + entry.stale_if_error
+        ) and self._engine.index.permits(entry)
+
+    async def _join(self, flight: "Flight[Answer]", stale: Slot | None) -> bool:
+        """Wait for the run that is under way; False if its answer is not this request's."""
+        timeout = self._policy.coalesce_timeout or self._engine.config.coalesce_timeout
+        try:
+            result = await flight.wait(timeout)
+        except WaitExpired:
+            self._engine.events.failures["coalesce-timeout"] += 1
+            await self.alone(Reason.COALESCE_TIMEOUT)
+            return True
+        except asyncio.CancelledError:
+            self._engine.flights.abandon(flight)
+            raise
+        except Exception:
+            self._tally.coalesced += 1
+            raise
+        if isinstance(result, Overtaken):
+            return False
+        if isinstance(result, Passed):
+            key = flight.probe.key
+            await self._lead(Flight(self._probe(key), self._engine.index.view), stale)
+            return True
+        entry = result.slot.entry
+        if not self._is_for_me(entry):
+            return False
+        if isinstance(result, StaleStored):
+            self._tally.stale += 1
+            await self._serve(result.slot, "stale-if-error")
+            return True
+        self._tally.coalesced += 1
+        now = self._engine.clock()
+        member = cache_status.forwarded(
+            self._forward, collapsed=True, stored=True, ttl=entry.fresh_until - now
+        )
+        await self._send_entry(entry, member, now)
+        return True
+
+    def _is_for_me(self, entry: Entry) -> bool:
+        """Whether the entry is the variant that this request chooses."""
+        primary, request = self._request.primary, self._request
+        if entry.key == primary:
+            return True
+        slot = self._engine.stack.peek(primary)
+        if slot is None or not isinstance(slot.entry.payload, Variants):
+            return False
+        return entry.key == request.variant_key(slot.entry.payload.fields)
+
+    def _refresh(self, slot: Slot) -> None:
+        """Renew an entry in the background, if nobody does so already."""
+        engine = self._engine
+        key = slot.entry.key
+        if engine.flights.find(key) is not None or self._label() is not None:
+            return
+        flight = engine.flights.open(self._probe(key))
+        if flight is not None:
+            engine.events.refreshes += 1
+            engine.flights.launch(flight, self._refresh_run(flight, slot))
+
+    async def _refresh_run(self, flight: "Flight[Answer]", slot: Slot) -> None:
+        """One background run; asks the shared tiers first, where another instance may have been."""
+        engine = self._engine
+        if engine.stack.has_shared:
+            found = await engine.stack.fetch(slot.entry.key)
+            if found is not None and found.slot.entry.refresh_at > engine.clock() < (
+                found.slot.entry.fresh_until
+            ):
+                flight.answer(Stored(found.slot))
+                return
+            flight.renew(engine.index)
+        try:
+            await self._fill(flight, slot, None).run()
+        except Exception as error:
+            engine.events.refresh_failed(self._request.plan.resolved.route, error)
+            raise
+
+    # Outside the cache.
+
+    async def alone(self, reason: Reason) -> None:
+        """Let the application answer this request by itself."""
+        self._tally.passes[reason] += 1
+        member = cache_status.forwarded(self._forward, detail=reason)
+        await self._app(self._request.scope, self._receive, noting(self._send, member))
+
+    async def _gateway_timeout(self) -> None:
+        """RFC 9111 §5.2.1.7: `only-if-cached`, and nothing stored that would do."""
+        self._tally.passes[Reason.ONLY_IF_CACHED] += 1
+        member = cache_status.forwarded(Forward.REQUEST, detail=Reason.ONLY_IF_CACHED)
+        headers = [(b"content-length", b"0"), (cache_status.NAME, member)]
+        await self._send({"type": "http.response.start", "status": 504, "headers": headers})
+        await self._send({"type": "http.response.body", "body": b""})
+
+
+def noting(send: Send, member: bytes) -> Send:
+    """A `send` that adds a `Cache-Status` member to the response, and nothing else."""
+
+    async def noted(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = [*message.get("headers", ()), (cache_status.NAME, member)]
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return noted
+
+
+def _bodiless(send: Send) -> Send:
+    """A `send` for the answer to a HEAD that was asked for as a GET."""
+
+    async def headed(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return headed

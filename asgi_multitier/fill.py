@@ -1,0 +1,499 @@
+"""One run of the origin on behalf of the cache: what the application is asked, what becomes of it.
+
+A fill knows one flight. It gives the application a request that holds only what the key covers,
+judges the answer, commits it before its last byte goes out, and releases everybody who waits.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ._types import ASGIApp, Headers, Message, Scope
+from .capture import Capture, Client, Discard
+from .coalescing import Flight
+from .engine import Engine
+from .entry import Entry, Slot, StoredResponse, Variants
+from .framework import request_of
+from .plan import Plan
+from .policy import cache_status
+from .policy.cache_status import Forward
+from .policy.headers import first, normalised, without
+from .policy.reasons import Reason
+from .policy.request import Field, Found, narrowed_cookies
+from .policy.reuse import is_origin_failure, usable_on_error
+from .policy.storing import Store, client_headers, etag_of, judge
+from .policy.validation import freshen, selects, unconditional, validators
+from .policy.vary import secondary_key
+from .replay import AGE, aged, answer
+from .routing import RouteTable, route_path
+
+VARIANT_MARK = "\x01"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The flight's answer: an entry for everybody whose key and variant it is."""
+
+    slot: Slot
+
+
+@dataclass(frozen=True, slots=True)
+class StaleStored:
+    """The flight's answer: the origin failed, and a stale entry may stand in."""
+
+    slot: Slot
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """The flight's answer: the response is the leader's own; everybody else asks for himself."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Overtaken:
+    """The flight's answer: it was invalidated while it flew; look again."""
+
+
+Answer = Stored | StaleStored | Passed | Overtaken
+
+
+class Request:
+    """A request that its rule lets meet the cache, ready to be asked or answered.
+
+    Attributes:
+        scope: The scope as it came.
+        headers: Its field lines.
+        found: What the scan found.
+        plan: What is known of its target.
+        primary: Its primary key, set once the partition is known.
+        path: The path as the application sees it.
+    """
+
+    __slots__ = ("_table", "_view", "found", "headers", "path", "plan", "primary", "scope")
+
+    def __init__(self, scope: Scope, found: Found, plan: Plan, table: RouteTable) -> None:
+        self.scope = scope
+        self.headers = normalised(scope["headers"])
+        self.found = found
+        self.plan = plan
+        self.primary = ""
+        self.path = route_path(scope["path"], scope.get("root_path", ""))
+        self._table = table
+        self._view: Any = None
+
+    @property
+    def method(self) -> str:
+        """GET or HEAD."""
+        method: str = self.scope["method"]
+        return method
+
+    @property
+    def view(self) -> Any:
+        """The request for the rule's callables."""
+        if self._view is None:
+            self._view = request_of(self.scope, self.plan.resolved.path_params)
+        return self._view
+
+    def labels(self) -> tuple[str, tuple[str, ...]] | None:
+        """The name and the tags of the response; None if the tags are beyond bounds.
+
+        An exception of a callable in `tags=` reaches the caller.
+        """
+        policy, resolved = self.plan.policy, self.plan.resolved
+        if policy.key is None and not policy.tags:
+            return "", ()
+        query = self.plan.query
+        if query is None:
+            query = self.scope.get("query_string", b"")
+        values = self._table.values(resolved, query)
+        tags = self._table.tags(resolved, values, self.view)
+        return None if tags is None else (policy.key.render(values) if policy.key else "", tags)
+
+    def variant_key(self, fields: tuple[bytes, ...]) -> str:
+        """The key of the representation that this request's fields choose."""
+        policy = self.plan.policy
+        chosen = secondary_key(fields, self.headers, normalise_language=policy.heuristics)
+        return f"{self.primary}{VARIANT_MARK}{chosen.decode('latin-1')}"
+
+
+class Inbox:
+    """The origin's `receive`: an empty body, then silence until there is something to say.
+
+    The client's own leaving is not said while others may want the answer. Once the run serves its
+    client alone, the client's channel speaks for itself.
+    """
+
+    __slots__ = ("_asked", "_client", "_state")
+
+    def __init__(self, client: Client | None) -> None:
+        self._client = client
+        self._asked = False
+        self._state = asyncio.Event()
+
+    def open(self) -> None:
+        """The run serves its client alone, or is over."""
+        self._state.set()
+
+    async def receive(self) -> Message:
+        """The next message for the application."""
+        if not self._asked:
+            self._asked = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        await self._state.wait()
+        if self._client is None or self._client.gone:
+            return {"type": "http.disconnect"}
+        message = await self._client.receive()
+        while message["type"] == "http.request":
+            message = await self._client.receive()
+        return message
+
+
+class Fill:
+    """The run of one flight.
+
+    Args:
+        engine: The cache.
+        app: The application.
+        request: Whose request opened the flight.
+        flight: The flight.
+        forward: Why the request goes forward.
+        client: Whom the response is for; None for a background refresh.
+        stale: An entry that may be validated or stand in.
+        marker: What is known of the URL's variants.
+        on_chosen: Takes the scope when the application has answered; whether the router chose
+            the endpoint whose rule this is.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        app: ASGIApp,
+        request: Request,
+        flight: "Flight[Answer]",
+        *,
+        forward: Forward,
+        client: Client | None,
+        stale: Slot | None,
+        marker: Variants | None,
+        on_chosen: Callable[[Plan, Scope], bool],
+    ) -> None:
+        self._engine = engine
+        self._app = app
+        self._request = request
+        self._flight = flight
+        self._forward = forward
+        self._client = client
+        self._stale = stale
+        self._marker = marker
+        self._on_chosen = on_chosen
+        self._policy = request.plan.policy
+        self._terms = self._policy.terms
+        self._deadline: asyncio.Timeout | None = None
+        self._validates = False
+        self._again = False
+        self._asked_at = 0.0
+        self._scope: Scope = {}
+        self._closing: list[Message] = []
+        self._lines: Headers = ()
+        self.capture = self._new_capture()
+        self._inbox = Inbox(client)
+
+    def _new_capture(self) -> Capture:
+        return Capture(self, self._client, limit=self._engine.config.max_entry)
+
+    # The run.
+
+    async def run(self) -> None:
+        """Ask the origin, and answer the flight whatever comes of it."""
+        stale = self._stale
+        fields: Headers = ()
+        if stale is not None and isinstance(stale.entry.payload, StoredResponse):
+            payload = stale.entry.payload
+            fields = validators(payload.etag, payload.last_modified)
+        await self._ask(fields)
+        if self._again:
+            self._again = False
+            self.capture = self._new_capture()
+            await self._ask(())
+
+    async def _ask(self, fields: Headers) -> None:
+        self._validates = bool(fields)
+        scope = self._scope_for_app(fields)
+        self._scope = scope
+        self._asked_at = self._engine.wall()
+        try:
+            async with asyncio.timeout(self._policy.hard_timeout) as self._deadline:
+                await self._app(scope, self._inbox.receive, self.capture.send)
+        except Exception as error:
+            if self.capture.started or not self._may_stand_in():
+                raise
+            self._engine.events.failures["origin"] += 1
+            self._engine.events.stood_in(self._request.plan.resolved.route, error)
+            self._stand_in()
+            for message in self._closing:
+                await self.capture.deliver(message)
+            return
+        finally:
+            self._inbox.open()
+        await self.capture.finish()
+        if not self._again:
+            self._flight.answer(Passed(Reason.INCOMPLETE))
+        if self._client is not None:
+            # What layers outside look for after a request stands in the scope that they know.
+            for name in ("endpoint", "route", "path_params", "router"):
+                if name in scope:
+                    self._request.scope[name] = scope[name]
+
+    def _scope_for_app(self, fields: Headers) -> Scope:
+        """The request as the application gets it: with what the key covers, and whole."""
+        request, policy = self._request, self._policy
+        scope = dict(request.scope)
+        headers = request.headers
+        if policy.terms.annotated or fields or self._client is None:
+            headers = unconditional(headers)
+            if policy.terms.annotated:
+                scope["method"] = "GET"
+        if policy.cookies and not (policy.public or policy.vary_by):
+            cookies = narrowed_cookies(request.found.get(Field.COOKIE, ()), policy.cookies)
+            headers = without(headers, {b"cookie"})
+            headers = (*headers, (b"cookie", cookies)) if cookies else headers
+        scope["headers"] = [*headers, *fields]
+        if request.plan.query is not None:
+            scope["query_string"] = request.plan.query
+        if extensions := scope.get("extensions"):
+            hidden = ("http.response.pathsend", "http.response.zerocopysend")
+            scope["extensions"] = {k: v for k, v in extensions.items() if k not in hidden}
+        return scope
+
+    # What the capture asks.
+
+    def judge(self, status: int, headers: Headers) -> Store | Reason | Discard:
+        """May this response be stored, or does a stored one take its place?"""
+        if self._deadline is not None:
+            self._deadline.reschedule(None)
+        if not self._on_chosen(self._request.plan, self._scope):
+            return Reason.MISMATCH
+        if status == 304 and self._validates:
+            return self._validated(headers)
+        if is_origin_failure(status) and self._may_stand_in():
+            self._engine.events.failures["origin"] += 1
+            self._stand_in()
+            return Discard.DISCARD
+        return self._judge(status, headers)
+
+    def _judge(self, status: int, headers: Headers) -> Store | Reason:
+        return judge(
+            method="GET",
+            status=status,
+            headers=headers,
+            request_headers=self._request.headers,
+            terms=self._terms,
+            now=self._engine.wall(),
+            request_time=self._asked_at,
+        )
+
+    def pass_on(self, reason: Reason, status: int, headers: Headers) -> Headers:
+        """The response is its client's alone."""
+        engine, flight = self._engine, self._flight
+        engine.events.refused[reason] += 1
+        engine.flights.land(flight)
+        if not is_origin_failure(status):
+            # A failing origin is not a reason to send it everybody at once from now on.
+            engine.flights.mark_solo(flight.probe.key, engine.config.hit_for_miss)
+        flight.answer(Passed(reason))
+        self._inbox.open()
+        return cache_status.appended(headers, cache_status.forwarded(self._forward, detail=reason))
+
+    def opening(self, headers: Headers) -> Headers:
+        """The response is sent on while it comes."""
+        return cache_status.appended(
+            client_headers(headers, None, self._terms), cache_status.forwarded(self._forward)
+        )
+
+    def commit(self, store: Store, status: int, headers: Headers, body: bytes) -> None:
+        """The response is complete."""
+        etag = etag_of(body) if self._terms.annotated and status == 200 else None
+        lines = client_headers(store.headers, etag, self._terms)
+        response = StoredResponse(
+            status=status,
+            headers=without(lines, {AGE}),
+            body=body,
+            etag=first(lines, b"etag"),
+            last_modified=store.last_modified,
+        )
+        slot = self._keep(response, store)
+        self._lines = client_headers(headers, etag, self._terms)
+        self._close(response, slot, fwd_status=None)
+
+    def closing(self) -> list[Message]:
+        """The leader's answer."""
+        messages, self._closing = self._closing, []
+        return messages
+
+    # What becomes of it.
+
+    def _keep(self, response: StoredResponse, store: Store) -> Slot | None:
+        """Store in the tiers and answer the flight; None if an invalidation overtook the run."""
+        engine, flight, request = self._engine, self._flight, self._request
+        engine.flights.land(flight)
+        try:
+            entry, marker = self._as_variant(self._entry(response, store), store.vary)
+            slot = engine.stack.keep(entry)
+        except Exception:  # noqa: BLE001  # the answer is good whatever becomes of the copy
+            engine.events.broken("storing a response")
+            flight.answer(Passed(Reason.BROKEN))
+            return None
+        if slot is None:
+            flight.answer(Overtaken())
+            return None
+        if marker is not None:
+            engine.stack.keep_variant(marker, entry.key, engine.config.max_variants)
+            engine.stack.share(marker)
+        engine.events.fills += 1
+        engine.flights.clear_solo(request.primary)
+        flight.answer(Stored(slot))
+        engine.stack.share(entry)
+        return slot
+
+    def _entry(self, response: StoredResponse, store: Store) -> Entry:
+        now = self._engine.clock()
+        policy, probe = self._policy, self._flight.probe
+        lifetime = store.lifetime
+        if policy.jitter:
+            lifetime *= 1 - policy.jitter * random.random()  # noqa: S311  # not a secret
+        created = now - store.age
+        fresh_until = created + lifetime
+        windows = max(store.stale_while_revalidate, store.stale_if_error)
+        keep_until = max(
+            fresh_until + windows,
+            max(fresh_until, now) + store.keep_for_validation if store.keep_for_validation else 0.0,
+        )
+        eager = policy.eager_refresh
+        return replace(
+            probe,
+            payload=response,
+            created=created,
+            fresh_until=fresh_until,
+            keep_until=keep_until,
+            filled_at=now,
+            stale_while_revalidate=store.stale_while_revalidate,
+            stale_if_error=store.stale_if_error,
+            refresh_at=now + (fresh_until - now) * eager if eager else float("inf"),
+            always_validate=store.always_validate,
+            stale_allowed=store.stale_allowed,
+            immutable=store.immutable,
+            tags=(*probe.tags, *store.tags),
+        )
+
+    def _as_variant(self, entry: Entry, vary: tuple[bytes, ...]) -> tuple[Entry, Entry | None]:
+        """The entry under the key of its variant, and the marker that leads to it."""
+        keyed = set(self._policy.vary)
+        known = self._marker.fields if self._marker is not None else ()
+        fields = tuple(sorted({*known, *(name for name in vary if name not in keyed)}))
+        if not fields:
+            return replace(entry, key=self._request.primary), None
+        marker = replace(
+            entry,
+            key=self._request.primary,
+            payload=Variants(fields),
+            fresh_until=entry.keep_until,
+            refresh_at=float("inf"),
+            tags=(),
+            name="",
+            # A marker says nothing that an invalidation could make false.
+        )
+        return replace(entry, key=self._request.variant_key(fields)), marker
+
+    def _close(self, response: StoredResponse, slot: Slot | None, fwd_status: int | None) -> None:
+        """Prepare what the leader gets."""
+        engine = self._engine
+        now = engine.clock()
+        if slot is None:
+            member = cache_status.forwarded(
+                self._forward, fwd_status=fwd_status, detail=Reason.INVALIDATED
+            )
+        else:
+            left = slot.entry.fresh_until - now
+            member = cache_status.forwarded(
+                self._forward, stored=True, fwd_status=fwd_status, ttl=left
+            )
+        self._closing = self._answer(response, self._lines, member, engine.wall())
+
+    def _answer(
+        self, response: StoredResponse, lines: Headers, member: bytes, received: float
+    ) -> list[Message]:
+        return list(
+            answer(
+                response,
+                lines,
+                member,
+                method=self._request.method,
+                request_headers=self._request.headers,
+                received=received,
+                now=self._engine.wall(),
+            )
+        )
+
+    def _validated(self, headers: Headers) -> Discard:
+        """The origin says that the stored response still holds (RFC 9111 §4.3.4)."""
+        assert self._stale is not None  # noqa: S101  # only a stale entry is validated
+        stored = self._stale.entry.payload
+        assert isinstance(stored, StoredResponse)  # noqa: S101
+        if not selects(stored.headers, headers):
+            self._again = True
+            return Discard.DISCARD
+        lines = freshen(
+            stored.headers,
+            headers,
+            set_cookie=self._terms.set_cookie,
+            targeted=self._terms.targeted,
+        )
+        store = self._judge(stored.status, lines)
+        response = replace(
+            stored,
+            headers=without(lines, {AGE}),
+            etag=first(lines, b"etag"),
+        )
+        slot = None
+        if isinstance(store, Store):
+            response = replace(response, last_modified=store.last_modified)
+            slot = self._keep(response, store)
+        else:
+            self._engine.flights.land(self._flight)
+            self._engine.events.refused[store] += 1
+            self._flight.answer(Passed(store))
+        self._lines = (
+            lines if slot is None else aged(lines, self._engine.clock() - slot.entry.created)
+        )
+        self._close(response, slot, fwd_status=304)
+        return Discard.DISCARD
+
+    def _may_stand_in(self) -> bool:
+        """Whether the stale entry may be served in place of a failure; never an invalidated one."""
+        stale = self._stale
+        return (
+            stale is not None
+            and usable_on_error(
+                now=self._engine.clock(),
+                fresh_until=stale.entry.fresh_until,
+                keep_until=stale.entry.keep_until,
+                stale_if_error=stale.entry.stale_if_error,
+            )
+            and self._engine.index.permits(stale.entry)
+        )
+
+    def _stand_in(self) -> None:
+        """Answer everybody with the stale entry."""
+        assert self._stale is not None  # noqa: S101  # see `_may_stand_in`
+        engine, entry = self._engine, self._stale.entry
+        stored = entry.payload
+        assert isinstance(stored, StoredResponse)  # noqa: S101
+        engine.flights.land(self._flight)
+        self._flight.answer(StaleStored(self._stale))
+        age = engine.clock() - entry.created
+        member = cache_status.hit(entry.fresh_until - engine.clock(), "stale-if-error")
+        self._closing = self._answer(stored, aged(stored.headers, age), member, engine.wall() - age)

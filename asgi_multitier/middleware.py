@@ -1,0 +1,389 @@
+"""CacheMiddleware: the whole story of a request, from the top.
+
+A plain hit ends in `__call__`: it finds the plan of its target, the slot of its key, and sends what
+was prepared. Everything else goes one door further: `_meet` for what a rule lets meet the cache,
+`_beside` for what passes by, `mutate` for what changes something.
+
+The middleware sees no Redis and no lock; it is a client of the manager.
+"""
+
+from asyncio import get_running_loop
+from collections.abc import Sequence
+from inspect import isawaitable
+from urllib.parse import unquote
+
+from ._types import ASGIApp, Headers, Message, Receive, Scope, Send
+from .config import Policy, Rule
+from .errors import ConfigError
+from .exchange import Exchange, noting
+from .fill import Request
+from .framework import answer_exception, request_of
+from .manager import CacheManager
+from .mutation import mutate
+from .plan import Memory, Plan, plan_for, raw_target, request_key
+from .policy import cache_status
+from .policy import key as keys
+from .policy.cache_status import Forward
+from .policy.headers import normalised
+from .policy.invalidation import Target, invalidated_groups, invalidated_paths, is_safe
+from .policy.reasons import Reason
+from .policy.request import Field, Found, credential_refusal, refusal, scan, watch
+from .policy.validation import is_for_origin
+from .replay import prepare
+from .routing import Resolved, RouteTable, route_path
+from .selectors import Selector
+
+_UNRULED = Policy()
+_REASONS = {
+    "no-cache": Reason.NO_CACHE_ANNOTATION,
+    "method": Reason.METHOD,
+    "security": Reason.SECURITY,
+}
+"""What the route table's words are called in `Cache-Status`; anything else is `no-rule`."""
+
+PLANS = 100_000
+PLAN_BYTES = 16 * 1024 * 1024
+
+
+class CacheMiddleware:
+    """Caches whole responses of any ASGI application.
+
+    Args:
+        app: The application.
+        cache: The manager; None makes one from the environment, with all defaults.
+        rules: What holds for routes that are not annotated; the first that matches counts.
+        default: What holds for everything else; None caches none of it.
+            `Policy.from_origin()` lets the responses' own headers decide.
+
+    Raises:
+        ConfigError: If an argument is of the wrong kind; at start-up, if an annotation or rule is
+            wrong or unsafe.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        cache: CacheManager | None = None,
+        *,
+        rules: Sequence[Rule] = (),
+        default: Policy | None = None,
+    ) -> None:
+        _check_arguments(cache, rules, default)
+        self.app = app
+        self.manager = cache if cache is not None else CacheManager()
+        self._table = RouteTable(app, rules=rules, default=default)
+        self._generation = self._table.generation
+        self._plans: Memory[Plan] = Memory(PLANS, PLAN_BYTES)
+        self._watched = watch(self.manager.config.credential_headers)
+        self._bound = False
+        self._complaint: ConfigError | None = None
+
+    def __repr__(self) -> str:
+        return f"<CacheMiddleware {self._table!r}, {len(self._plans)} plans, {self.manager!r}>"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One ASGI scope."""
+        if scope["type"] != "http":
+            await self._other(scope, receive, send)
+            return
+        method = scope["method"]
+        if method != "GET" and method != "HEAD":  # faster than a set
+            await self._unsafe(scope, receive, send)
+            return
+        host, found = scan(scope["headers"], self._watched)
+        target = (
+            host,
+            scope.get("raw_path"),
+            scope.get("query_string"),
+            scope["path"],
+            scope.get("root_path"),
+            scope.get("scheme"),
+        )
+        plan = self._plans.young.get(target)
+        if plan is None:
+            plan = self._plans.recall(target) or self._plan(scope, host, target)
+        if plan.reason is not None:
+            await self._beside(plan, plan.reason, scope, receive, send)
+            return
+        if method == "HEAD" and "HEAD" not in plan.policy.methods:
+            await self._beside(plan, Reason.METHOD, scope, receive, send)
+            return
+        if plan.whole and (found is None or plan.plain.issuperset(found)):
+            slot = self._get(plan.key)
+            if slot is not None and slot.view == self._index.view:
+                replay = slot.replay or prepare(slot)
+                now = self._clock()
+                if (
+                    replay is not None
+                    and now < replay.until
+                    and self.manager.loop is get_running_loop()
+                ):
+                    second = int(now - replay.created)
+                    if second != replay.second:
+                        replay.renew(second)
+                    plan.tally.local += 1
+                    await send(
+                        {
+                            "type": "http.response.start",
+                            "status": replay.status,
+                            "headers": replay.lines.copy(),
+                        }
+                    )
+                    body = replay.body if method == "GET" else b""
+                    await send({"type": "http.response.body", "body": body})
+                    return
+        await self._meet(plan, found or {}, scope, receive, send)
+
+    # What a rule lets meet the cache.
+
+    async def _meet(
+        self, plan: Plan, found: Found, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Everything but the plain hit."""
+        reason = self._refusal(plan, found, scope)
+        if reason is None and not _in_asyncio():
+            reason = Reason.EVENT_LOOP
+        if reason is not None:
+            await self._beside(plan, reason, scope, receive, send)
+            return
+        await self.manager.start()
+        request = Request(scope, found, plan, self._table)
+        policy = plan.policy
+        partition: object = None
+        try:
+            if policy.when is not None and not policy.when(request.view):
+                reason = Reason.WHEN
+            elif policy.vary_by is not None:
+                partition = policy.vary_by(request.view)
+                partition = await partition if isawaitable(partition) else partition
+                reason = Reason.PARTITION if partition is None else None
+        except Exception as error:  # noqa: BLE001  # answered as the framework would
+            await answer_exception(error, scope, receive, send)
+            return
+        if reason is not None:
+            await self._beside(plan, reason, scope, receive, send)
+            return
+        request.primary = request_key(plan, request.headers, found, partition)
+        self._give_state(scope)
+        await Exchange(self.manager.engine, self.app, request, receive, send, self._chosen).run()
+
+    def _refusal(self, plan: Plan, found: Found, scope: Scope) -> Reason | None:
+        """Why this request may not meet the cache although its target may."""
+        if not found:
+            return None
+        reason = refusal(found)
+        if reason is not None:
+            return reason
+        policy = plan.policy
+        keyed = frozenset(policy.vary)
+        if policy.lifetime is None:
+            # The responses say for themselves whether they may be shared (RFC 9111 §3.5).
+            keyed |= {b"authorization", b"cookie"}
+        reason = credential_refusal(
+            found,
+            public=policy.public,
+            keyed=keyed,
+            cookies_keyed=bool(policy.cookies),
+            partitioned=policy.vary_by is not None,
+        )
+        if (
+            reason is None
+            and Field.CONDITION in found
+            and is_for_origin(normalised(scope["headers"]))
+        ):
+            return Reason.PRECONDITION
+        return reason
+
+    # What passes by.
+
+    async def _beside(
+        self, plan: Plan, reason: Reason, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Let the application answer alone, and say why."""
+        plan.tally.passes[reason] += 1
+        self._give_state(scope)
+        member = cache_status.forwarded(Forward.BYPASS, detail=reason)
+        await self.app(scope, receive, noting(send, member))
+        self._chosen(plan, scope)
+
+    async def _unsafe(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A method that is not answered from the cache; most of them change something."""
+        self._bind(scope)
+        self._give_state(scope)
+        method = scope["method"]
+        if is_safe(method) or not _in_asyncio():
+            member = cache_status.forwarded(Forward.METHOD)
+            await self.app(scope, receive, noting(send, member))
+            return
+        await self.manager.start()
+        resolved = self._resolve(method, scope)
+
+        def dropped(scope: Scope, headers: Headers) -> Sequence[Selector]:
+            return self._dropped(resolved, scope, headers)
+
+        await mutate(
+            self.app,
+            scope,
+            receive,
+            send,
+            dropped=dropped,
+            invalidate=self.manager.invalidate_selectors,
+        )
+
+    def _dropped(self, resolved: Resolved, scope: Scope, headers: Headers) -> Sequence[Selector]:
+        """The request's own URL, what its response names, and what its route names."""
+        raw_path, query = raw_target(scope)
+        root_path = scope.get("root_path", "")
+        host, _ = scan(scope["headers"], self._watched)
+        scheme = scope.get("scheme", "http")
+        selectors = [Selector("path", route_path(scope["path"], root_path))]
+        target = Target(scheme, keys.host_of(host, scheme) or b"", raw_path, query)
+        for path in invalidated_paths(target, headers):
+            named = route_path(unquote(path.decode("latin-1")), root_path)
+            selectors.append(Selector("path", named))
+        groups = invalidated_groups(scope["method"], headers)
+        selectors += [Selector("tag", group) for group in groups]
+        try:
+            values = self._table.values(resolved, query)
+            view = request_of(scope, resolved.path_params)
+            selectors += self._table.dropped_by(resolved, values, view)
+        except Exception as error:  # noqa: BLE001  # nothing that had to be dropped may stay
+            self.manager.engine.events.callback_failed("invalidates", error)
+            return [Selector("all", "")]
+        return list(dict.fromkeys(selectors))
+
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Lifespan, websocket, and scopes that are yet to be invented."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+            return
+        if scope["type"] == "websocket":
+            self._give_state(scope)
+        await self.app(scope, receive, send)
+
+    # Start and stop.
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Start the manager when the application has started, close it when that has stopped."""
+        try:
+            self._bind(scope)
+        except ConfigError as error:
+            await receive()
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            raise
+        mine = False
+
+        async def watching(message: Message) -> None:
+            nonlocal mine
+            if message["type"] == "lifespan.startup.complete" and not self.manager.running:
+                mine = _in_asyncio()
+                if mine:
+                    await self.manager.start()
+            elif message["type"].startswith("lifespan.shutdown.") and mine:
+                mine = False
+                await self.manager.close()
+            await send(message)
+
+        state = scope.get("state")
+        if state is not None:
+            state["cache"] = self.manager
+        try:
+            await self.app(scope, receive, watching)
+        finally:
+            if mine:
+                await self.manager.close()
+
+    def _bind(self, scope: Scope) -> None:
+        """Once, when the application is known: name the cache after it, and check the rules.
+
+        Raises:
+            ConfigError: Each time, if an annotation or a rule is wrong.
+        """
+        if self._complaint is not None:
+            raise self._complaint
+        if self._bound:
+            return
+        try:
+            self._table.check()
+        except ConfigError as error:
+            self._complaint = error
+            raise
+        self.manager.name_after(scope.get("app", self.app), self._table)
+        engine = self.manager.engine
+        self._index = engine.index
+        self._get = engine.stack.local.get
+        self._clock = engine.clock
+        self._bound = True
+
+    # Routes.
+
+    def _plan(self, scope: Scope, host: bytes | None, target: tuple[object, ...]) -> Plan:
+        """Make and remember the plan of a target."""
+        self._bind(scope)
+        resolved = self._resolve("GET", scope)
+        reason = None
+        if resolved.policy is None:
+            reason = _REASONS.get(resolved.reason, Reason.NO_RULE)
+        plan = plan_for(
+            scope,
+            host,
+            resolved,
+            self.manager.engine.events.tally(resolved.route),
+            reason=reason,
+            policy=resolved.policy or _UNRULED,
+            version=self.manager.config.version,
+            max_url=self.manager.config.max_url,
+        )
+        raw_path, query = raw_target(scope)
+        self._plans.remember(target, plan, len(raw_path) + len(query) + len(scope["path"]))
+        return plan
+
+    def _resolve(self, method: str, scope: Scope) -> Resolved:
+        host, _ = scan(scope["headers"], self._watched)
+        resolved = self._table.resolve(
+            method,
+            scope["path"],
+            scope.get("root_path", ""),
+            host=host or b"",
+            path_params=scope.get("path_params", {}),
+        )
+        if self._table.generation != self._generation:
+            self._generation = self._table.generation
+            self._plans.clear()
+        return resolved
+
+    def _chosen(self, plan: Plan, scope: Scope) -> bool:
+        """Whether the router chose what was foretold; if not, everything foretold is forgotten."""
+        endpoint = scope.get("endpoint")
+        if self._table.confirms(plan.resolved, endpoint):
+            return True
+        self.manager.engine.events.route_mismatch(plan.resolved.route, endpoint)
+        self._table.clear()
+        self._generation = self._table.generation
+        self._plans.clear()
+        return False
+
+    def _give_state(self, scope: Scope) -> None:
+        """`request.state.cache` is the manager."""
+        scope.setdefault("state", {})["cache"] = self.manager
+
+
+def _in_asyncio() -> bool:
+    try:
+        get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _check_arguments(cache: object, rules: object, default: object) -> None:
+    where = "CacheMiddleware"
+    if cache is not None and not isinstance(cache, CacheManager):
+        raise ConfigError.of("cache", cache, "a CacheManager or None", where=where)
+    if isinstance(rules, str | bytes) or not isinstance(rules, Sequence):
+        raise ConfigError.of("rules", rules, "a list of Rule", where=where)
+    for rule in rules:
+        if not isinstance(rule, Rule):
+            raise ConfigError.of("rules", rule, "a list of Rule", where=where)
+    if default is not None and not isinstance(default, Policy):
+        raise ConfigError.of("default", default, "a Policy or None", where=where)

@@ -1,0 +1,59 @@
+"""Unsafe requests: what they drop, and when.
+
+An unsafe request that was answered 2xx or 3xx has changed something (RFC 9111 §4.4). What it drops
+is dropped before the client can know of the change, that is before `http.response.start` leaves,
+and a second time when the application returns: dependencies with `yield` commit after the response.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from ._types import ASGIApp, Headers, Message, Receive, Scope, Send
+from .policy import cache_status
+from .policy.cache_status import Forward
+from .policy.headers import normalised
+from .policy.invalidation import invalidates
+from .selectors import Selector
+
+Dropped = Callable[[Scope, Headers], Sequence[Selector]]
+"""What this exchange drops: takes the scope and the response's field lines."""
+
+Invalidate = Callable[[Sequence[Selector]], Awaitable[object]]
+
+
+async def mutate(
+    app: ASGIApp,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    *,
+    dropped: Dropped,
+    invalidate: Invalidate,
+) -> None:
+    """Run an unsafe request.
+
+    Args:
+        app: The application.
+        scope, receive, send: The request.
+        dropped: What it drops if it succeeds.
+        invalidate: Drops it on every instance; in force on this one before it first awaits.
+    """
+    selectors: Sequence[Selector] = ()
+    member = cache_status.forwarded(Forward.METHOD)
+
+    async def watching(message: Message) -> None:
+        nonlocal selectors
+        if message["type"] == "http.response.start":
+            headers = message.get("headers", ())
+            if invalidates(scope["method"], message["status"]):
+                selectors = dropped(scope, normalised(headers))
+                await invalidate(selectors)
+            message = {**message, "headers": [*headers, (cache_status.NAME, member)]}
+        await send(message)
+
+    try:
+        await app(scope, receive, watching)
+    finally:
+        if selectors:
+            # Also when the client has gone: what was committed is committed.
+            await asyncio.shield(asyncio.ensure_future(invalidate(selectors)))

@@ -1,0 +1,179 @@
+"""What is known of a request target before anything of the request itself is looked at.
+
+A plan is made once for each target and remembered, so a hit pays no routing, no sorting of the
+query and no building of a key. The memory is bounded: it has a young and an old half, and when the
+young one is full the old one is forgotten.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from ._types import Header, Scope
+from .config import Policy
+from .events import Tally
+from .policy import key as keys
+from .policy.reasons import Reason
+from .policy.request import Field, Found, cookie_values
+from .routing import Resolved
+
+V = TypeVar("V")
+
+_HARMLESS = frozenset({Field.CACHE_CONTROL, Field.PRAGMA})
+_PERSONAL = frozenset({Field.AUTHORIZATION, Field.CREDENTIALS, Field.COOKIE})
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What holds for every GET or HEAD of one target.
+
+    Attributes:
+        reason: Why no request of it meets the cache, or None.
+        resolved: The route and its rule.
+        policy: The rule's policy; meaningless with a reason.
+        key: The primary key before what the rule adds from the request; "" with a reason.
+        query: What the application is to see as the query string; None for the request's own.
+        tally: The route's counters.
+        whole: `key` is the whole key of a request in which the scan found only what is in `plain`.
+        plain: Fields that may stand in a request without making it special.
+    """
+
+    reason: Reason | None
+    resolved: Resolved
+    policy: Policy
+    key: str
+    query: bytes | None
+    tally: Tally
+    whole: bool
+    plain: frozenset[Field]
+
+
+def plan_for(
+    scope: Scope,
+    host: bytes | None,
+    resolved: Resolved,
+    tally: Tally,
+    *,
+    reason: Reason | None,
+    policy: Policy,
+    version: str,
+    max_url: int,
+) -> Plan:
+    """Make the plan of a target.
+
+    Args:
+        scope: A GET or HEAD request of it.
+        host: Its Host as sent; None unless there is exactly one.
+        resolved: The route and its rule.
+        tally: The route's counters.
+        reason: Why the rule keeps it from the cache, or None.
+        policy: The rule's policy, or any.
+        version: The application's release.
+        max_url: Bytes of path and query at most.
+    """
+    raw_path, query = raw_target(scope)
+    scheme = scope.get("scheme", "http")
+    name = keys.host_of(host, scheme)
+    if reason is None:
+        if name is None:
+            reason = Reason.HOST
+        elif len(raw_path) + len(query) > max_url or not keys.target_is_plain(raw_path, query):
+            reason = Reason.TARGET
+    if reason is not None or name is None:
+        return Plan(reason, resolved, policy, "", None, tally, False, frozenset())
+    allowed = None if policy.query is None else frozenset(policy.query)
+    key = keys.primary_key(
+        scheme=scheme,
+        host=name,
+        root_path=scope.get("root_path", ""),
+        path=scope["path"],
+        raw_path=raw_path,
+        query=keys.sorted_query(query, allowed),
+        version=version,
+    )
+    plain = _HARMLESS if not policy.honor_request_directives else frozenset()
+    if policy.public:
+        plain |= _PERSONAL
+    return Plan(
+        reason=None,
+        resolved=resolved,
+        policy=policy,
+        key=key,
+        query=None if allowed is None else keys.narrowed_query(query, allowed),
+        tally=tally,
+        whole=not (policy.vary or policy.cookies or policy.vary_by or policy.when),
+        plain=plain,
+    )
+
+
+def raw_target(scope: Scope) -> tuple[bytes, bytes]:
+    """The path and query as sent; a server that gives no raw path gives the decoded one."""
+    raw_path = scope.get("raw_path")
+    if raw_path is None:
+        raw_path = scope["path"].encode("utf-8", "surrogatepass")
+    # Some servers leave the query in the raw path.
+    return raw_path.partition(b"?")[0], scope.get("query_string", b"")
+
+
+def request_key(
+    plan: Plan, headers: Iterable[Header], found: Found | None, partition: object
+) -> str:
+    """The primary key of one request: the target's, and what the rule adds from the request."""
+    policy = plan.policy
+    headers = list(headers)
+    parts = [keys.field_part(headers, name) for name in policy.vary]
+    found = found or {}
+    for cookie in policy.cookies:
+        values = cookie_values(found.get(Field.COOKIE, ()), cookie)
+        parts.append(b"cookie:%d:%b" % (len(values), cookie.encode("latin-1")))
+        parts.extend(values)
+    if policy.vary_by is not None:
+        kind = type(partition).__name__.encode()
+        text = partition if isinstance(partition, bytes) else str(partition).encode()
+        parts.append(b"partition:" + kind + b":" + text)
+    parts += keys.forwarded_parts(found.get(Field.FORWARDED, ()))
+    if policy.lifetime is None and Field.AUTHORIZATION in found and not policy.public:
+        # RFC 9111 §3.5 lets some answers to these be stored; nobody else's are mixed with them.
+        parts.append(b"authorized")
+    return keys.extended(plan.key, parts) if parts else plan.key
+
+
+class Memory(Generic[V]):
+    """A bounded map that forgets its older half when it is full.
+
+    Args:
+        max_entries: Entries remembered at most, about.
+        max_bytes: Bytes of the keys' text remembered at most, about.
+    """
+
+    __slots__ = ("_bytes", "_max_bytes", "_max_entries", "_old", "young")
+
+    def __init__(self, max_entries: int, max_bytes: int) -> None:
+        self.young: dict[object, V] = {}
+        self._old: dict[object, V] = {}
+        self._bytes = 0
+        self._max_entries = max_entries // 2
+        self._max_bytes = max_bytes // 2
+
+    def __len__(self) -> int:
+        return len(self.young) + len(self._old)
+
+    def recall(self, key: object) -> V | None:
+        """What is remembered, if it is in the old half; then it is young again."""
+        value = self._old.pop(key, None)
+        if value is not None:
+            self.young[key] = value
+        return value
+
+    def remember(self, key: object, value: V, size: int) -> None:
+        """Remember a value whose key has so many bytes of text."""
+        if len(self.young) >= self._max_entries or self._bytes + size > self._max_bytes:
+            self._old, self.young, self._bytes = self.young, {}, 0
+        self.young[key] = value
+        self._bytes += size
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.young.clear()
+        self._old.clear()
+        self._bytes = 0
