@@ -473,6 +473,31 @@ class TestDiscovery:
         assert not RouteTable(loop).has_routes
         assert not RouteTable(Wrapper(None)).has_routes
 
+    def test_behind_a_function_the_scope_names_the_application(self) -> None:
+        """Once, and not inside a mount, where it may be the one outside."""
+
+        async def hiding(scope: Any, receive: Any, send: Any) -> None: ...
+
+        app = Starlette(routes=[Route("/x", cached(60)(endpoint("x")))])
+        table = RouteTable(hiding)
+        table.resolve("GET", "/x")
+
+        assert not table.attach({"type": "lifespan"})
+        assert not table.attach({"app": app, "root_path": "/m", "app_root_path": ""})
+        assert table.generation == 0
+        assert table.attach({"app": app, "root_path": ""})
+        assert table.generation == 1
+        assert lifetime(table, "/x") == 60.0
+        assert table.attach({"app": starlette_app()})
+        assert table.routes == ("/x",)
+
+    def test_endpoints_stand_in_the_order_of_the_router(self) -> None:
+        """What an application can be told apart by."""
+        first, second = endpoint("first"), endpoint("second")
+        app = Starlette(routes=[Route("/b", first), Mount("/m", routes=[Route("/a", second)])])
+
+        assert RouteTable(app).endpoints == (first, second)
+
     def test_mounting_each_other_ends(self) -> None:
         """A circle of mounts is read to a bounded depth."""
         app = Starlette(routes=[Route("/x", endpoint("x"))])
