@@ -191,7 +191,7 @@ class Fill:
         self._marker = marker
         self._on_chosen = on_chosen
         self._policy = request.plan.policy
-        self._terms = self._policy.terms
+        self._terms = request.plan.terms
         self._deadline: asyncio.Timeout | None = None
         self._validates = False
         self._again = False

@@ -304,6 +304,7 @@ class CacheMiddleware:
         if self._bound:
             return
         try:
+            self._table.attach(scope)
             self._table.check()
         except ConfigError as error:
             self._complaint = error
@@ -324,13 +325,15 @@ class CacheMiddleware:
         reason = None
         if resolved.policy is None:
             reason = _REASONS.get(resolved.reason, Reason.NO_RULE)
+        policy = resolved.policy or _UNRULED
         plan = plan_for(
             scope,
             host,
             resolved,
             self.manager.engine.events.tally(resolved.route),
             reason=reason,
-            policy=resolved.policy or _UNRULED,
+            policy=policy,
+            terms=self.manager.config.terms_of(policy),
             version=self.manager.config.version,
             max_url=self.manager.config.max_url,
         )

@@ -15,6 +15,7 @@ from .events import Tally
 from .policy import key as keys
 from .policy.reasons import Reason
 from .policy.request import Field, Found, cookie_values
+from .policy.terms import Terms
 from .routing import Resolved
 
 V = TypeVar("V")
@@ -31,6 +32,7 @@ class Plan:
         reason: Why no request of it meets the cache, or None.
         resolved: The route and its rule.
         policy: The rule's policy; meaningless with a reason.
+        terms: What the HTTP rules are asked with.
         key: The primary key before what the rule adds from the request; "" with a reason.
         query: What the application is to see as the query string; None for the request's own.
         tally: The route's counters.
@@ -41,6 +43,7 @@ class Plan:
     reason: Reason | None
     resolved: Resolved
     policy: Policy
+    terms: Terms
     key: str
     query: bytes | None
     tally: Tally
@@ -56,6 +59,7 @@ def plan_for(
     *,
     reason: Reason | None,
     policy: Policy,
+    terms: Terms,
     version: str,
     max_url: int,
 ) -> Plan:
@@ -68,6 +72,7 @@ def plan_for(
         tally: The route's counters.
         reason: Why the rule keeps it from the cache, or None.
         policy: The rule's policy, or any.
+        terms: The policy's terms within the cache's bounds.
         version: The application's release.
         max_url: Bytes of path and query at most.
     """
@@ -80,7 +85,7 @@ def plan_for(
         elif len(raw_path) + len(query) > max_url or not keys.target_is_plain(raw_path, query):
             reason = Reason.TARGET
     if reason is not None or name is None:
-        return Plan(reason, resolved, policy, "", None, tally, False, frozenset())
+        return Plan(reason, resolved, policy, terms, "", None, tally, False, frozenset())
     allowed = None if policy.query is None else frozenset(policy.query)
     key = keys.primary_key(
         scheme=scheme,
@@ -98,6 +103,7 @@ def plan_for(
         reason=None,
         resolved=resolved,
         policy=policy,
+        terms=terms,
         key=key,
         query=None if allowed is None else keys.narrowed_query(query, allowed),
         tally=tally,
