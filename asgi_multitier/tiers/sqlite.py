@@ -1,0 +1,359 @@
+"""A shared tier in a file: survives restarts, shared by all workers of one machine, no server.
+
+SQLite in WAL mode. A reader never waits for a writer, a write is atomic, and a process that is
+killed in the middle of one leaves the file as it was before it. `synchronous=NORMAL`: after a power
+cut the last writes may be gone, which a cache may lose, but the file is whole.
+
+SQLite's calls block, so each process has two threads of its own for them, one that reads and one
+that writes: a reader must not queue behind a writer that waits for another process. An operation is
+one hop into a thread and back, which is why this is not built on an async wrapper: those hop once
+for each statement.
+
+Threads and connections are made at first use and belong to one process: after a fork the child
+makes its own and leaves the parent's alone. They do not belong to an event loop.
+
+Bytes are counted by triggers, in the transaction that changes them, so all processes see one sum. A
+write that would exceed `max_bytes` removes what has expired, then what was written first.
+"""
+
+import asyncio
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final, NamedTuple, TypeVar
+
+from .._types import Clock
+from ..errors import BackendError, ConfigError
+from .base import Held
+
+T = TypeVar("T")
+
+OVERHEAD: Final = 128
+"""Bytes that a row is accounted for beside its key and value."""
+
+_VARIABLES = 500
+"""Keys in one statement."""
+_SWEEP = 64
+"""Expired rows that a write removes at most, beyond as many as it adds."""
+
+_SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS amt_entries_1 (
+        id INTEGER PRIMARY KEY,
+        namespace TEXT NOT NULL,
+        key TEXT NOT NULL,
+        expires REAL NOT NULL,
+        size INTEGER NOT NULL,
+        value BLOB NOT NULL,
+        UNIQUE (namespace, key)
+    )""",
+    "CREATE INDEX IF NOT EXISTS amt_entries_1_expires ON amt_entries_1 (expires)",
+    """CREATE TABLE IF NOT EXISTS amt_usage_1 (
+        namespace TEXT PRIMARY KEY,
+        bytes INTEGER NOT NULL
+    ) WITHOUT ROWID""",
+    """CREATE TRIGGER IF NOT EXISTS amt_entries_1_added AFTER INSERT ON amt_entries_1 BEGIN
+        INSERT INTO amt_usage_1 VALUES (new.namespace, new.size)
+            ON CONFLICT (namespace) DO UPDATE SET bytes = bytes + new.size;
+    END""",
+    """CREATE TRIGGER IF NOT EXISTS amt_entries_1_removed AFTER DELETE ON amt_entries_1 BEGIN
+        UPDATE amt_usage_1 SET bytes = bytes - old.size WHERE namespace = old.namespace;
+    END""",
+)
+"""Names carry the schema's version: another one may live beside it, as may others' tables."""
+
+_IS_MADE = "SELECT 1 FROM sqlite_master WHERE name='amt_entries_1_removed'"
+_SELECT = (
+    "SELECT key, value, expires FROM amt_entries_1 WHERE namespace=? AND expires>? AND key IN "
+)
+_REMOVE = "DELETE FROM amt_entries_1 WHERE namespace=? AND key=?"
+_INSERT = "INSERT INTO amt_entries_1 (namespace, key, expires, size, value) VALUES (?, ?, ?, ?, ?)"
+_EXPIRE = (
+    "DELETE FROM amt_entries_1 WHERE id IN"
+    " (SELECT id FROM amt_entries_1 WHERE expires<=? ORDER BY expires LIMIT ?)"
+)
+_OLDEST = "SELECT id, size FROM amt_entries_1 WHERE +namespace=? ORDER BY id"
+"""The `+` keeps SQLite from sorting all by way of the other index; a few rows are wanted."""
+_USAGE = "SELECT bytes FROM amt_usage_1 WHERE namespace=?"
+
+
+class SQLiteStatistics(NamedTuple):
+    """A reading of what the file holds for a namespace.
+
+    Attributes:
+        entries: Rows, expired ones that nobody has removed yet included.
+        bytes: Bytes accounted for them.
+        max_bytes: The bound of `bytes`.
+    """
+
+    entries: int
+    bytes: int
+    max_bytes: int
+
+
+class SQLiteTier:
+    """A `SharedTier` in an SQLite file.
+
+    Args:
+        path: The file; made if absent. On a local disk: SQLite's locks do not work over a network.
+        namespace: Separates applications that share the file. Each has its own `max_bytes`.
+        max_bytes: Bytes that keys and values may be accounted for, with `OVERHEAD` for each. The
+            file itself takes somewhat more: pages, the index, the log of recent writes.
+        timeout: Seconds that a write waits for other processes' writes before it fails.
+        clock: Unix seconds. All processes that share the file must mean the same by it.
+        name: The tier's name in statistics.
+
+    Raises:
+        ConfigError: If the path is not a file's, or a bound is not above 0.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        namespace: str = "default",
+        max_bytes: int = 256 * 1024 * 1024,
+        timeout: float = 0.25,
+        clock: Clock = time.time,
+        name: str = "sqlite",
+    ) -> None:
+        text = os.fspath(path)
+        if not text or text == ":memory:" or text.startswith("file:"):
+            raise ConfigError.of("path", text, "the path of a file", where="SQLiteTier")
+        if max_bytes < 1:
+            raise ConfigError.of("max_bytes", max_bytes, "a number from 1", where="SQLiteTier")
+        if not timeout > 0:
+            raise ConfigError.of("timeout", timeout, "seconds above 0", where="SQLiteTier")
+        self.name = name
+        self.namespace = namespace
+        self.path = Path(text).absolute()
+        self.max_bytes = max_bytes
+        self._clock = clock
+        self._reader = _Worker(self.path, timeout, "read")
+        self._writer = _Worker(self.path, timeout, "write")
+
+    def __repr__(self) -> str:
+        return f"<SQLiteTier {self.namespace} in {self.path}, at most {self.max_bytes} bytes>"
+
+    async def get(self, key: str) -> Held | None:
+        """The bytes and the seconds left, or None."""
+        return (await self.get_many([key]))[0]
+
+    async def get_many(self, keys: Sequence[str]) -> list[Held | None]:
+        """As `get`, for several keys in the order asked, in one visit of the thread."""
+        if not keys:
+            return []
+        found = await self._reader.run(lambda db: self._read(db, keys))
+        return [found.get(key) for key in keys]
+
+    async def set(self, key: str, value: bytes, ttl: float) -> None:
+        """Keep the bytes for `ttl` seconds, replacing any other."""
+        await self.set_many({key: (value, ttl)})
+
+    async def set_many(self, items: Mapping[str, tuple[bytes, float]]) -> None:
+        """As `set`, for several keys in one transaction: all or none.
+
+        What is larger than `max_bytes` is not kept, but what its key held before is gone.
+        """
+        if items:
+            fixed = dict(items)
+            await self._writer.run(lambda db: self._write(db, fixed))
+
+    async def delete(self, keys: Iterable[str]) -> int:
+        """Forget the keys; absent ones are no error. Returns how many were there."""
+        doomed = list(dict.fromkeys(keys))
+        if not doomed:
+            return 0
+        return await self._writer.run(lambda db: self._delete(db, doomed))
+
+    async def clear(self) -> None:
+        """Forget everything of this namespace."""
+        await self._writer.run(self._clear)
+
+    async def ping(self) -> None:
+        """Return if the file can be read; raise `BackendError` if not."""
+        await self._reader.run(lambda db: self._read(db, [""]))
+
+    async def statistics(self) -> SQLiteStatistics:
+        """A reading of what the file holds for this namespace, whoever wrote it."""
+        return await self._reader.run(self._statistics)
+
+    async def close(self) -> None:
+        """Release the file and the threads. May be called twice; a later use opens them again."""
+        await self._writer.close()
+        await self._reader.close()
+
+    # In a thread.
+
+    def _read(self, db: sqlite3.Connection, keys: Sequence[str]) -> dict[str, Held]:
+        now = self._clock()
+        found: dict[str, Held] = {}
+        for start in range(0, len(keys), _VARIABLES):
+            some = keys[start : start + _VARIABLES]
+            marks = ",".join("?" * len(some))
+            rows = db.execute(f"{_SELECT} ({marks})", (self.namespace, now, *some))
+            found.update({key: Held(value, expires - now) for key, value, expires in rows})
+        return found
+
+    def _write(self, db: sqlite3.Connection, items: Mapping[str, tuple[bytes, float]]) -> None:
+        now = self._clock()
+        rows = [
+            (self.namespace, key, now + ttl, OVERHEAD + len(key) + len(value), value)
+            for key, (value, ttl) in items.items()
+        ]
+        with _writing(db):
+            db.execute(_EXPIRE, (now, _SWEEP + len(rows)))
+            db.executemany(_REMOVE, [(self.namespace, key) for key in items])
+            for row in rows:
+                if row[3] <= self.max_bytes:
+                    self._make_room(db, row[3])
+                    db.execute(_INSERT, row)
+
+    def _make_room(self, db: sqlite3.Connection, size: int) -> None:
+        excess = self._usage(db) + size - self.max_bytes
+        doomed = []
+        if excess > 0:
+            for number, freed in db.execute(_OLDEST, (self.namespace,)):
+                doomed.append((number,))
+                excess -= freed
+                if excess <= 0:
+                    break
+        db.executemany("DELETE FROM amt_entries_1 WHERE id=?", doomed)
+
+    def _usage(self, db: sqlite3.Connection) -> int:
+        row = db.execute(_USAGE, (self.namespace,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def _delete(self, db: sqlite3.Connection, keys: Sequence[str]) -> int:
+        with _writing(db):
+            alive = len(self._read(db, keys))
+            db.executemany(_REMOVE, [(self.namespace, key) for key in keys])
+        return alive
+
+    def _clear(self, db: sqlite3.Connection) -> None:
+        with _writing(db):
+            db.execute("DELETE FROM amt_entries_1 WHERE namespace=?", (self.namespace,))
+
+    def _statistics(self, db: sqlite3.Connection) -> SQLiteStatistics:
+        count = "SELECT count(*) FROM amt_entries_1 WHERE namespace=?"
+        (entries,) = db.execute(count, (self.namespace,)).fetchone()
+        return SQLiteStatistics(entries, self._usage(db), self.max_bytes)
+
+
+# Threads and connections.
+
+
+class _Worker:
+    """A thread with a connection, made at first use and made anew after a fork or an end."""
+
+    __slots__ = ("_name", "_path", "_thread", "_timeout")
+
+    def __init__(self, path: Path, timeout: float, name: str) -> None:
+        self._path = path
+        self._timeout = timeout
+        self._name = name
+        self._thread: _Thread | None = None
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do the work there. The border at which SQLite's errors become ours."""
+        thread = self._thread
+        if thread is None or thread.pid != os.getpid():
+            thread = self._replace(thread)
+        try:
+            return await thread.run(work)
+        except (sqlite3.Error, OSError) as error:
+            raise BackendError(f"SQLite file {self._path}: {error}") from error
+
+    def _replace(self, old: "_Thread | None") -> "_Thread":
+        if old is not None:
+            # The parent's connection: to close it, or let it be collected, would meddle with locks
+            # that the parent holds.
+            _PARENTS.append(old)
+        self._thread = _Thread(self._path, self._timeout, f"asgi-multitier sqlite {self._name}")
+        return self._thread
+
+    async def close(self) -> None:
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        if thread.pid != os.getpid():
+            _PARENTS.append(thread)
+            return
+        await thread.close()
+
+
+class _Thread:
+    """One thread of this process, and the connection that only it touches."""
+
+    __slots__ = ("_db", "_executor", "_path", "_timeout", "pid")
+
+    def __init__(self, path: Path, timeout: float, name: str) -> None:
+        self.pid = os.getpid()
+        self._path = path
+        self._timeout = timeout
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._db: sqlite3.Connection | None = None
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        loop = asyncio.get_running_loop()
+        try:
+            done = loop.run_in_executor(self._executor, self._do, work)
+        except RuntimeError as error:
+            raise BackendError(f"SQLite file {self._path} was closed meanwhile") from error
+        return await done
+
+    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._db is None:
+            self._db = _open(self._path, self._timeout)
+        try:
+            return work(self._db)
+        except sqlite3.Error:
+            # Whatever it was, the next call starts from a new connection.
+            self._disconnect()
+            raise
+
+    def _disconnect(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    async def close(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._executor, self._disconnect)
+        finally:
+            self._executor.shutdown(wait=False)
+
+
+_PARENTS: list[_Thread] = []
+"""What a fork has copied into this process and must stay untouched."""
+
+
+def _open(path: Path, timeout: float) -> sqlite3.Connection:
+    with suppress(FileExistsError):
+        # Responses may be nobody else's business. Never opened when it exists: closing any
+        # descriptor of the file would drop the locks that this process holds on it.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    db = sqlite3.connect(path, timeout=timeout, isolation_level=None)
+    try:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=NORMAL")
+        if db.execute(_IS_MADE).fetchone() is None:
+            with _writing(db):
+                for statement in _SCHEMA:
+                    db.execute(statement)
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db
+
+
+@contextmanager
+def _writing(db: sqlite3.Connection) -> Iterator[None]:
+    """A transaction that writes: takes the lock at once, and is done or undone as a whole."""
+    with db:
+        db.execute("BEGIN IMMEDIATE")
+        yield
