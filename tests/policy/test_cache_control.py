@@ -25,6 +25,7 @@ from tests.policy.support import lines
         ((b"max-age=003600",), {"max_age": 3600}),
         ((b'max-age="3600"',), {"max_age": 3600}),
         ((rb'max-age="36\00"',), {"max_age": 3600}),
+        ((b"max-age=1000000000",), {"max_age": 1_000_000_000}),
         ((b"max-age=2147483648",), {"max_age": MAX_DELTA}),
         ((b"max-age=99999999999",), {"max_age": MAX_DELTA}),
         ((b"max-age=" + b"9" * 5000,), {"max_age": MAX_DELTA}),
