@@ -138,4 +138,6 @@ def _json(answer: BaseModel | Sequence[BaseModel], *, status: int = 200) -> JSON
 
 async def _unreadable(_: Request, error: Exception) -> Response:
     assert isinstance(error, ValidationError)
-    return JSONResponse({"detail": error.errors(include_url=False)}, status_code=422)
+    return JSONResponse(
+        {"detail": error.errors(include_url=False, include_input=False)}, status_code=422
+    )
