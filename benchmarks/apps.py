@@ -1,0 +1,115 @@
+"""The applications that are compared: same content, same server, different ways to it.
+
+Named by `benchmarks.apps:NAME` to uvicorn. `BENCH_REDIS_URL` says where the shared tier is.
+"""
+
+import asyncio
+import os
+from typing import Any
+
+from fastapi import FastAPI
+
+from asgi_multitier import (
+    CacheManager,
+    CacheMiddleware,
+    CacheStrategy,
+    NullLocalTier,
+    cached,
+    invalidates,
+)
+
+ITEM = {"id": 7, "name": "a product of the catalogue", "text": "x" * 950}
+BODY = b'{"id":7,"name":"a product of the catalogue","text":"' + b"x" * 950 + b'"}'
+HEADERS = [
+    (b"content-type", b"application/json"),
+    (b"content-length", str(len(BODY)).encode()),
+]
+STARTED = {"calls": 0}
+
+
+async def bare(scope: Any, receive: Any, send: Any) -> None:
+    """The least that an ASGI application can do: two messages."""
+    if scope["type"] != "http":
+        await _lifespan(receive, send)
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+    await send({"type": "http.response.body", "body": BODY})
+
+
+async def _lifespan(receive: Any, send: Any) -> None:
+    while True:
+        message = await receive()
+        await send({"type": message["type"] + ".complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+def _routes() -> FastAPI:
+    app = FastAPI()
+
+    @app.get("/items/{item_id}")
+    @cached(CacheStrategy.LONG_TERM, tags=["item:{item_id}"])
+    async def item(item_id: int) -> dict[str, Any]:
+        return ITEM
+
+    @app.get("/slow/{item_id}")
+    @cached(CacheStrategy.LONG_TERM)
+    async def slow(item_id: int) -> dict[str, Any]:
+        STARTED["calls"] += 1
+        await asyncio.sleep(0.5)
+        return ITEM
+
+    @app.get("/calls")
+    async def calls() -> dict[str, int]:
+        return STARTED
+
+    @app.get("/versions/{item_id}")
+    @cached(CacheStrategy.LONG_TERM, tags=["version:{item_id}"])
+    async def version(item_id: int) -> dict[str, int]:
+        return {"version": _read_version()}
+
+    @app.put("/versions/{item_id}")
+    @invalidates(tags=["version:{item_id}"])
+    async def bump(item_id: int) -> dict[str, int]:
+        return {"version": _write_version(_read_version() + 1)}
+
+    return app
+
+
+def _read_version() -> int:
+    with open(os.environ["BENCH_VERSION_FILE"]) as file:
+        return int(file.read() or 0)
+
+
+def _write_version(number: int) -> int:
+    with open(os.environ["BENCH_VERSION_FILE"], "w") as file:
+        file.write(str(number))
+    return number
+
+
+def uncached() -> FastAPI:
+    """The route as FastAPI serves it."""
+    return _routes()
+
+
+def l1() -> FastAPI:
+    """The same route behind the cache, answered from memory."""
+    app = _routes()
+    app.add_middleware(CacheMiddleware, cache=CacheManager(redis_url=None))
+    return app
+
+
+def l2() -> FastAPI:
+    """The same route, every request answered from the shared tier."""
+    app = _routes()
+    manager = CacheManager(NullLocalTier(), redis_url=os.environ["BENCH_REDIS_URL"])
+    app.add_middleware(CacheMiddleware, cache=manager)
+    return app
+
+
+def both() -> FastAPI:
+    """The same route behind both tiers, as in production."""
+    app = _routes()
+    manager = CacheManager(redis_url=os.environ["BENCH_REDIS_URL"], namespace="bench")
+    app.add_middleware(CacheMiddleware, cache=manager)
+    return app

@@ -1,0 +1,68 @@
+"""How soon an edit on one process is seen on another: 1,000 edits over a real server.
+
+The clock runs from the moment the edit's answer has arrived until the other process answers with
+the new version, asked without pause. Every answer is checked: a version never goes backwards.
+"""
+
+import contextlib
+import http.client
+import json
+import tempfile
+import time
+
+from demo_app.valkey import Valkey
+
+from .servers import serving
+
+EDITS = 1_000
+
+
+class _Talk:
+    """One keep-alive connection."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+
+    def ask(self, method: str) -> int:
+        self._connection.request(method, "/versions/1")
+        version: int = json.loads(self._connection.getresponse().read())["version"]
+        return version
+
+
+def main(edits: int = EDITS) -> list[str]:
+    """Measure and say it in lines."""
+    with contextlib.ExitStack() as stack:
+        redis = stack.enter_context(Valkey())
+        file = stack.enter_context(tempfile.NamedTemporaryFile("w+", suffix=".version"))
+        env = {"BENCH_REDIS_URL": redis.url, "BENCH_VERSION_FILE": file.name}
+        first, second = (
+            _Talk(stack.enter_context(serving("benchmarks.apps:both", env=env, core=None)))
+            for _ in range(2)
+        )
+        lags: list[float] = []
+        backwards = own = asked_at_once = seen = 0
+        for _ in range(edits):
+            second.ask("GET")
+            version = first.ask("PUT")
+            begun = time.perf_counter()
+            own += first.ask("GET") != version
+            answer = second.ask("GET")
+            asked_at_once += answer == version
+            while answer != version:
+                backwards += answer < seen
+                seen = answer
+                answer = second.ask("GET")
+            seen = answer
+            lags.append(time.perf_counter() - begun)
+    lags.sort()
+    figures = (
+        f"edit seen by the other process, {edits} edits: p50 {lags[edits // 2] * 1000:.2f} ms, "
+        f"p99 {lags[int(edits * 0.99)] * 1000:.2f} ms, max {lags[-1] * 1000:.2f} ms "
+        f"(at the first question: {asked_at_once}); stale on the own process: {own}; "
+        f"backwards: {backwards}"
+    )
+    return [figures]
+
+
+if __name__ == "__main__":
+    print("\n".join(main()))

@@ -1,0 +1,91 @@
+"""Uvicorn processes to measure, and a load generator.
+
+The generator is `wrk` where it is installed (`apt-get install wrk`, `brew install wrk`); without it
+a client of our own is used, slower, but the same for everything that is compared.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+CONNECTIONS = 64
+
+
+def free_port() -> int:
+    """A port that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@contextlib.contextmanager
+def serving(app: str, *, env: dict[str, str] | None = None, core: int | None = 0) -> Iterator[int]:
+    """One uvicorn process for an application, kept on one core; its port."""
+    port = free_port()
+    factory = [] if app.endswith(":bare") else ["--factory"]
+    command = [sys.executable, "-m", "uvicorn", app, *factory, "--port", str(port)]
+    command += [
+        "--loop",
+        "uvloop",
+        "--http",
+        "httptools",
+        "--no-access-log",
+        "--log-level",
+        "warning",
+    ]
+    process = subprocess.Popen(command, env={**os.environ, **(env or {})})
+    try:
+        if core is not None and hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > 1:
+            os.sched_setaffinity(process.pid, {core})
+        _wait_for(port)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
+            return
+        time.sleep(0.05)
+    raise RuntimeError(f"nothing listens on port {port}")
+
+
+def get(port: int, path: str, method: str = "GET") -> tuple[dict[str, str], Any]:
+    """One request: field values and the JSON content."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method)
+    with urllib.request.urlopen(request, timeout=30) as response:
+        fields = {name.lower(): value for name, value in response.headers.items()}
+        return fields, json.loads(response.read())
+
+
+def load(port: int, path: str, seconds: float) -> float:
+    """Requests per second at 64 connections, from another core."""
+    url = f"http://127.0.0.1:{port}{path}"
+    wrk = shutil.which("wrk")
+    if wrk is None:
+        command = [sys.executable, "-m", "benchmarks.client", url, str(seconds), str(CONNECTIONS)]
+    else:
+        command = [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", url]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > 1:
+        os.sched_setaffinity(process.pid, {1})
+    output, _ = process.communicate()
+    if "Non-2xx" in output:
+        raise RuntimeError(f"{url} answered errors:\n{output}")
+    found = re.search(r"Requests/sec:\s+([\d.]+)", output)
+    if found is None:
+        raise RuntimeError(f"no figure in the load generator's output:\n{output}")
+    return float(found[1])
