@@ -354,7 +354,7 @@ class Fill:
             engine.stack.keep_variant(marker, entry.key, engine.config.max_variants)
             engine.stack.share(marker)
         engine.events.fills += 1
-        engine.flights.clear_solo(request.primary)
+        engine.flights.clear_solo(flight.probe.key)
         flight.answer(Stored(slot))
         engine.stack.share(entry)
         return slot

@@ -138,6 +138,9 @@ def request_key(
         text = partition if isinstance(partition, bytes) else str(partition).encode()
         parts.append(b"partition:" + kind + b":" + text)
     parts += keys.forwarded_parts(found.get(Field.FORWARDED, ()))
+    if Field.ORIGIN in found:
+        # Frameworks add CORS fields to the answers to these only, and not all of them say `Vary`.
+        parts.append(b"cross-origin")
     if policy.lifetime is None and Field.AUTHORIZATION in found and not policy.public:
         # RFC 9111 §3.5 lets some answers to these be stored; nobody else's are mixed with them.
         parts.append(b"authorized")

@@ -30,6 +30,7 @@ class Field(IntEnum):
     CONDITION = 11
     CACHE_CONTROL = 12
     PRAGMA = 13
+    ORIGIN = 14
 
 
 _OVERRIDES = (
@@ -84,6 +85,7 @@ _KNOWN: dict[bytes, Field] = {
     b"if-range": Field.RANGE,
     b"cache-control": Field.CACHE_CONTROL,
     b"pragma": Field.PRAGMA,
+    b"origin": Field.ORIGIN,
     **dict.fromkeys(_OVERRIDES, Field.OVERRIDE),
     **dict.fromkeys(_FORWARDED, Field.FORWARDED),
     **dict.fromkeys(_CONDITIONS, Field.CONDITION),
