@@ -86,17 +86,17 @@ class Shopper(FastHttpUser):
         super().__init__(environment)
         self.versions = Versions()
 
-    @task(60)
+    @task(200)
     def hot_product(self) -> None:
         """A product that everybody reads."""
         self.product(random.choice(HOT_PRODUCTS))
 
-    @task(20)
+    @task(60)
     def hot_price(self) -> None:
         """Its price."""
         self.price(random.choice(HOT_PRODUCTS))
 
-    @task(15)
+    @task(20)
     def front_page(self) -> None:
         """What a front page shows."""
         self.page("/products", "/products")

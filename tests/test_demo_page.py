@@ -5,7 +5,8 @@ import shutil
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from playwright.async_api import Page, async_playwright
+import pytest_asyncio
+from playwright.async_api import Browser, Page, async_playwright
 
 from demo_app.fleet import Fleet, running_fleet
 
@@ -13,9 +14,12 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
-pytestmark = pytest.mark.skipif(
-    BROWSER is None, reason=f"no browser: none of {', '.join(NAMES)} is on the PATH"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        BROWSER is None, reason=f"no browser: none of {', '.join(NAMES)} is on the PATH"
+    ),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -31,18 +35,25 @@ def complaints() -> list[str]:
     return []
 
 
-@pytest.fixture
-async def page(fleet: Fleet, complaints: list[str]) -> AsyncIterator[Page]:
-    """The first instance's page, ready for a click; complaints fail the test."""
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """One browser for all tests; each has a window of its own."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
-        page = await browser.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda line: complaints.append(line.text))
-        await page.goto(fleet.addresses[0])
-        await idle(page)
-        yield page
+        yield browser
         await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(fleet: Fleet, browser: Browser, complaints: list[str]) -> AsyncIterator[Page]:
+    """The first instance's page, ready for a click; complaints fail the test."""
+    page = await browser.new_page()
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda line: complaints.append(line.text))
+    await page.goto(fleet.addresses[0])
+    await idle(page)
+    yield page
+    await page.close()
 
     assert complaints == []
 
