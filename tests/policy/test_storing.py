@@ -408,6 +408,24 @@ def test_answer_to_post_is_stored_if_it_names_the_target(headers, target, reason
     assert isinstance(verdict, Store) if reason is None else verdict is reason
 
 
+def test_answer_to_post_is_never_stored_on_a_guess():
+    """RFC 9110 §9.3.3 asks for explicit freshness."""
+    verdict = judged(
+        ("content-location", "/a?q=1"),
+        ("last-modified", -86400),
+        method="POST",
+        target=TARGET,
+        terms=Terms(post=True, heuristics=True),
+    )
+
+    assert verdict is Reason.NO_FRESHNESS
+
+
+def test_negative_is_an_annotation_s_own():
+    """Where the response decides, `negative` gives a 404 no lifetime."""
+    assert judged(status=404, terms=Terms(negative=10.0)) is Reason.NO_FRESHNESS
+
+
 def test_annotated_post_needs_no_content_location():
     """The annotation names the method: the key covers what distinguishes the requests."""
     assert stored(method="POST", terms=replace(ANNOTATED, post=True)).lifetime == 300.0
