@@ -1,0 +1,324 @@
+"""The tier in memory: its bounds, its order of leaving, and what it counts."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asgi_multitier.entry import Slot
+from asgi_multitier.errors import ConfigError
+from asgi_multitier.testing import FakeClock, value_entry
+from asgi_multitier.tiers.memory import MemoryTier
+
+NOW = 1_000.0
+
+
+def a_slot(key: str, size: int = 100, *, keep: float = 60.0) -> Slot:
+    """A slot that says it takes so many bytes, of use for so many seconds."""
+    slot = Slot(replace(value_entry(key), keep_until=NOW + keep))
+    slot.size = size
+    return slot
+
+
+def keys(tier: MemoryTier) -> set[str]:
+    return {slot.entry.key for slot in tier.select(lambda _: True)}
+
+
+def evictions(tier: MemoryTier) -> dict[str, int]:
+    """The causes that were counted."""
+    return {str(k): v for k, v in tier.statistics().evictions.items() if v}
+
+
+def test_least_recently_used_leaves_first() -> None:
+    """Reading is use: what was read stays longer than what was set after it."""
+    tier = MemoryTier(max_bytes=300, clock=FakeClock())
+    for key in "abc":
+        tier.set(a_slot(key))
+    tier.get("a")
+    tier.set(a_slot("d"))
+
+    assert keys(tier) == {"a", "c", "d"}
+    assert evictions(tier) == {"size": 1}
+
+
+def test_a_large_slot_makes_room_for_itself() -> None:
+    """As many leave as are needed, and no more."""
+    tier = MemoryTier(max_bytes=300, clock=FakeClock())
+    for key in "abc":
+        tier.set(a_slot(key))
+    tier.set(a_slot("d", 150))
+
+    assert keys(tier) == {"c", "d"}
+    assert tier.statistics().bytes == 250
+
+
+@pytest.mark.parametrize(
+    ("size", "kept"), [(299, True), (300, True), (301, False)], ids=["below", "exact", "above"]
+)
+def test_slot_larger_than_the_tier_is_refused(size: int, kept: bool) -> None:
+    """The bound is what one slot may take at most; nothing else leaves for one that cannot fit."""
+    tier = MemoryTier(max_bytes=300, clock=FakeClock())
+    tier.set(a_slot("other", 1))
+
+    assert tier.set(a_slot("a", size)) is kept
+    assert (tier.get("a") is not None) is kept
+    assert tier.statistics().refused == int(not kept)
+    assert (tier.get("other") is None) is (size == 300)
+
+
+def test_refused_slot_takes_its_predecessor_along() -> None:
+    """A newer value that does not fit must not leave the older one to be served."""
+    tier = MemoryTier(max_bytes=300, clock=FakeClock())
+    tier.set(a_slot("a"))
+
+    assert tier.set(a_slot("a", 301)) is False
+    assert tier.get("a") is None
+    assert tier.statistics().bytes == 0
+    assert evictions(tier) == {"replaced": 1}
+
+
+def test_number_of_entries_is_bounded() -> None:
+    """However small they are."""
+    tier = MemoryTier(max_entries=2, clock=FakeClock())
+    for key in "abc":
+        tier.set(a_slot(key))
+
+    assert keys(tier) == {"b", "c"}
+    assert evictions(tier) == {"count": 1}
+
+
+def test_replacing_needs_no_room_for_another_entry() -> None:
+    """A full tier replaces without evicting, and accounts for the new size only."""
+    tier = MemoryTier(max_bytes=300, max_entries=2, clock=FakeClock())
+    tier.set(a_slot("a", 150))
+    tier.set(a_slot("b", 150))
+    tier.set(a_slot("a", 100))
+
+    assert keys(tier) == {"a", "b"}
+    assert tier.statistics().bytes == 250
+    assert evictions(tier) == {"replaced": 1}
+
+
+def test_what_is_over_leaves_before_what_is_in_use() -> None:
+    """Dead entries make room first, whatever their place in the order of use."""
+    clock = FakeClock(NOW)
+    tier = MemoryTier(max_bytes=200, clock=clock)
+    tier.set(a_slot("living"))
+    tier.set(a_slot("dead", keep=5))
+    clock.advance(5)
+    tier.set(a_slot("new"))
+
+    assert keys(tier) == {"living", "new"}
+    assert evictions(tier) == {"expired": 1}
+
+
+def test_one_set_removes_a_few_dead_entries_only() -> None:
+    """No caller pays for all that has expired, and the backlog shrinks with every set."""
+    clock = FakeClock(NOW)
+    tier = MemoryTier(clock=clock)
+    for i in range(100):
+        tier.set(a_slot(f"dead-{i}", keep=1))
+    clock.advance(2)
+    tier.set(a_slot("a"))
+
+    assert len(tier) == 93
+    for i in range(13):
+        tier.set(a_slot(f"new-{i}"))
+    assert len(tier) == 14
+
+
+def test_expire_removes_all_that_is_over() -> None:
+    """At once, by the tier's clock or the reading given; the end itself is over."""
+    clock = FakeClock(NOW)
+    tier = MemoryTier(clock=clock)
+    for i in range(100):
+        tier.set(a_slot(f"dead-{i}", keep=1))
+    tier.set(a_slot("later", keep=10))
+    tier.set(a_slot("never", keep=math.inf))
+
+    assert tier.expire(NOW + 0.9) == 0
+    clock.advance(1)
+    assert tier.expire() == 100
+    assert keys(tier) == {"later", "never"}
+    assert tier.expire(NOW + 1e9) == 1
+    assert keys(tier) == {"never"}
+
+
+def test_replaced_entry_does_not_end_its_successor() -> None:
+    """The lifetime given last counts."""
+    clock = FakeClock(NOW)
+    tier = MemoryTier(clock=clock)
+    tier.set(a_slot("a", keep=1))
+    tier.set(a_slot("a", keep=60))
+    clock.advance(2)
+
+    assert tier.expire() == 0
+    assert tier.get("a") is not None
+
+
+def test_hot_key_does_not_grow_the_memory_of_ends() -> None:
+    """A key set again and again leaves a bounded number of records behind, and still ends."""
+    clock = FakeClock(NOW)
+    tier = MemoryTier(clock=clock)
+    for i in range(1_000):
+        tier.set(a_slot("hot", keep=60 + i))
+
+    assert len(tier._due) <= 70
+    clock.advance(60 + 999)
+    assert tier.expire() == 1
+
+
+def test_idle_entry_leaves() -> None:
+    """Not asked for during `max_idle`, it is gone, though its own time is not over."""
+    clock = FakeClock(NOW)
+    tier = MemoryTier(max_idle=10, clock=clock)
+    tier.set(a_slot("asked"))
+    tier.set(a_slot("idle"))
+    clock.advance(9)
+    assert tier.get("asked") is not None
+    clock.advance(1)
+
+    assert tier.get("idle") is None
+    assert tier.get("asked") is not None
+    assert evictions(tier) == {"idle": 1}
+
+
+def test_idle_entries_that_nobody_reads_are_swept() -> None:
+    """Setting others removes them, the longest idle first."""
+    clock = FakeClock(NOW)
+    tier = MemoryTier(max_idle=10, clock=clock)
+    tier.set(a_slot("a"))
+    clock.advance(5)
+    tier.set(a_slot("b"))
+    clock.advance(5)
+    tier.set(a_slot("c"))
+
+    assert keys(tier) == {"b", "c"}
+    clock.advance(10)
+    assert tier.expire() == 2
+    assert evictions(tier) == {"idle": 3}
+
+
+def test_idle_bound_forgets_what_left_otherwise() -> None:
+    """Deleting, clearing and replacing leave nothing behind that would leave a second time."""
+    clock = FakeClock(NOW)
+    tier = MemoryTier(max_idle=10, max_entries=2, clock=clock)
+    for key in "abca":
+        tier.set(a_slot(key))
+    tier.delete("a")
+    tier.clear()
+    clock.advance(20)
+
+    assert tier.expire() == 0
+    assert evictions(tier) == {"count": 2, "deleted": 1, "cleared": 1}
+
+
+def test_without_idle_bound_reading_asks_no_clock() -> None:
+    """The hit path reads the clock once, and that is the reader's own reading."""
+    calls = []
+    tier = MemoryTier(clock=lambda: calls.append(1) or NOW)  # type: ignore[func-returns-value]
+    tier.set(a_slot("a"))
+    calls.clear()
+
+    assert tier.get("a") is not None
+    assert calls == []
+
+
+def test_looking_through_is_not_use() -> None:
+    """`select` leaves the order as it was; `discard_where` forgets what it found."""
+    tier = MemoryTier(max_entries=3, clock=FakeClock())
+    for key in "abc":
+        tier.set(a_slot(key))
+
+    assert [slot.entry.key for slot in tier.select(lambda entry: entry.key == "a")] == ["a"]
+    tier.set(a_slot("d"))
+    assert keys(tier) == {"b", "c", "d"}
+    assert tier.discard_where(lambda entry: entry.key in "bc") == 2
+    assert keys(tier) == {"d"}
+    assert evictions(tier) == {"count": 1, "deleted": 2}
+
+
+def test_statistics_are_a_frozen_reading() -> None:
+    """Later changes do not show in it, and nobody can change it."""
+    tier = MemoryTier(max_bytes=300, max_entries=7, clock=FakeClock())
+    tier.set(a_slot("a"))
+    reading = tier.statistics()
+    tier.clear()
+
+    assert (reading.entries, reading.bytes) == (1, 100)
+    assert (reading.max_bytes, reading.max_entries) == (300, 7)
+    assert reading.evictions["cleared"] == 0
+    with pytest.raises(TypeError):
+        reading.evictions["cleared"] = 1  # type: ignore[index]
+
+
+def test_repr_shows_what_is_held() -> None:
+    """A person sees how full it is."""
+    tier = MemoryTier(max_bytes=300, max_entries=7, clock=FakeClock())
+    tier.set(a_slot("a"))
+
+    assert repr(tier) == "<MemoryTier 1 of 7 entries, 100 of 300 bytes>"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_bytes": 0},
+        {"max_bytes": 1.5},
+        {"max_bytes": True},
+        {"max_entries": 0},
+        {"max_entries": -1},
+        {"max_idle": 0},
+        {"max_idle": math.inf},
+        {"max_idle": math.nan},
+    ],
+    ids=str,
+)
+def test_bounds_out_of_range_are_refused(options: dict[str, float]) -> None:
+    """The error names the option and what is allowed."""
+    with pytest.raises(ConfigError, match=f"MemoryTier: {next(iter(options))}="):
+        MemoryTier(**options)  # type: ignore[arg-type]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["set", "set", "set", "get", "delete", "clear", "expire", "wait"]),
+            st.sampled_from("abcdefgh"),
+            st.integers(1, 350),
+        ),
+        max_size=60,
+    ),
+    st.sampled_from([None, 7.0]),
+)
+def test_bounds_and_counts_hold_whatever_is_done(
+    steps: list[tuple[str, str, int]], max_idle: float | None
+) -> None:
+    """Never above its bounds; what was offered is held, has left by one cause, or was refused."""
+    clock = FakeClock(NOW)
+    tier = MemoryTier(max_bytes=300, max_entries=4, max_idle=max_idle, clock=clock)
+    offered = 0
+    for step, key, number in steps:
+        if step == "set":
+            slot = Slot(replace(value_entry(key), keep_until=clock.now + number % 11))
+            slot.size = number
+            offered += 1
+            assert tier.set(slot) is (number <= 300)
+        elif step == "wait":
+            clock.advance(number % 5)
+        elif step == "get":
+            tier.get(key)
+        elif step == "delete":
+            tier.delete(key)
+        elif step == "clear":
+            tier.clear()
+        else:
+            tier.expire()
+        reading = tier.statistics()
+        held = tier.select(lambda _: True)
+        assert reading.bytes == sum(slot.size for slot in held) <= 300
+        assert reading.entries == len(held) <= 4
+        assert offered == reading.entries + sum(reading.evictions.values()) + reading.refused
