@@ -80,11 +80,12 @@ class Instance(BaseModel):
     peers: list[str]
 
 
-class OneHost:
+class OneSite:
     """Lets all instances answer for one site, as they would behind a load balancer.
 
     The host is part of what identifies a response, so instances that are visited under addresses of
-    their own would share nothing in the second tier.
+    their own would share nothing in the second tier. Answers to other origins' pages are kept apart
+    too, in case the application speaks to each its own way; here only CORS does, outside.
     """
 
     def __init__(self, app: ASGIApp, host: bytes = b"catalogue.example") -> None:
@@ -94,7 +95,7 @@ class OneHost:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on under the common name."""
         if scope["type"] == "http":
-            others = [line for line in scope["headers"] if line[0] != b"host"]
+            others = [line for line in scope["headers"] if line[0] not in (b"host", b"origin")]
             scope = {**scope, "headers": [self._line, *others]}
         await self._app(scope, receive, send)
 
@@ -120,7 +121,7 @@ def common(settings: Settings) -> Common:
                 allow_headers=["content-type"],
                 expose_headers=["cache-status", "age", "etag"],
             ),
-            Middleware(OneHost),
+            Middleware(OneSite),
             Middleware(CacheMiddleware, cache=cache, rules=caching.RULES),
         ],
         "lifespan": _close_source_at_end,

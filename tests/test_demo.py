@@ -310,11 +310,12 @@ class TestApplications:
     async def test_instances_answer_for_one_site(
         self, site: tuple[httpx.AsyncClient, SlowSource]
     ) -> None:
-        """What is stored under one instance's address is found under another's."""
+        """What is stored under one address is found under another, and from another's page."""
         client, _ = site
         await client.get(f"{PEERS[0]}/products/7")
+        other = await client.get(f"{PEERS[1]}/products/7", headers={"origin": PEERS[0]})
 
-        assert is_hit(await client.get(f"{PEERS[1]}/products/7"))
+        assert is_hit(other)
 
     async def test_cache_is_cleared_by_hand(
         self, site: tuple[httpx.AsyncClient, SlowSource]
