@@ -5,6 +5,7 @@ machine, so the codec writes durations and the reader rebuilds the times from th
 tier says is left. No two machines' clocks are ever compared.
 """
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -115,20 +116,23 @@ class Slot:
         view: The log view at which the entry was last found valid (see `coherence.index`); while it
             equals the index's own, a hit needs no other check.
         replay: What the middleware prepared so that a hit has nothing to build; None until then.
+        variants: Of a marker, the keys of the variants stored here, the oldest first.
     """
 
-    __slots__ = ("entry", "replay", "size", "view")
+    __slots__ = ("entry", "replay", "size", "variants", "view")
 
     entry: Entry
     size: int
     view: int
     replay: Any
+    variants: OrderedDict[str, None] | None
 
     def __init__(self, entry: Entry, view: int = -1) -> None:
         self.entry = entry
         self.size = size_of(entry)
         self.view = view
         self.replay = None
+        self.variants = None
 
 
 _OVERHEAD = 1200

@@ -260,8 +260,8 @@ class TierStack:
         """Note that a URL has this variant: its oldest leaves when there are too many."""
         present = self.local.get(marker.key)
         known: OrderedDict[str, None] = OrderedDict()
-        if present is not None and isinstance(present.replay, OrderedDict):
-            known = present.replay
+        if present is not None and present.variants is not None:
+            known = present.variants
             until = max(marker.keep_until, present.entry.keep_until)
             marker = replace(marker, keep_until=until, fresh_until=until)
         known[key] = None
@@ -270,7 +270,7 @@ class TierStack:
             self.local.delete(known.popitem(last=False)[0])
         slot = self.keep(marker)
         if slot is not None:
-            slot.replay = known
+            slot.variants = known
 
     def share(self, entry: Entry) -> None:
         """Write to the shared tiers soon, together with what else this tick brings."""
