@@ -99,6 +99,7 @@ def test_response_headers_decide_freshness(headers, after, hit):
         ((FRESH,), {"method": "HEAD"}, Reason.METHOD),
         ((FRESH,), {"method": "POST"}, Reason.METHOD),
         ((FRESH,), {"method": "QUERY"}, Reason.METHOD),
+        ((FRESH,), {"method": "PUT", "terms": Terms(post=True)}, Reason.METHOD),
         ((FRESH,), {"status": 103}, Reason.STATUS),
         ((FRESH,), {"status": 304}, Reason.STATUS),
         ((FRESH,), {"status": 206}, Reason.PARTIAL),
@@ -143,6 +144,8 @@ def test_no_cache_is_stored_and_always_validated():
     assert (fresh.always_validate, fresh.lifetime) == (True, 10000.0)
     assert not bare.stale_allowed
     assert judged(("cache-control", "no-cache"), ETAG, status=201) is Reason.NO_FRESHNESS
+    assert stored(("cache-control", "no-cache, public"), ETAG, status=201).lifetime == 0.0
+    assert stored(("cache-control", "no-cache"), ETAG, terms=HEURISTICS).lifetime == 0.0
 
 
 @pytest.mark.parametrize(
@@ -212,12 +215,11 @@ def test_answer_to_authorization_needs_permission(directives, terms, storable):
 def test_request_no_store_counts_only_where_it_is_honoured():
     """RFC 9111 §5.2.1.5, an option."""
     request = lines(("cache-control", "no-store"))
+    honouring = Terms(honor_request_directives=True)
 
     assert hit_after(3, judged(FRESH, request_headers=request))
-    assert (
-        judged(FRESH, request_headers=request, terms=Terms(honor_request_directives=True))
-        is Reason.REQUEST_NO_STORE
-    )
+    assert judged(FRESH, request_headers=request, terms=honouring) is Reason.REQUEST_NO_STORE
+    assert hit_after(3, judged(FRESH, terms=honouring))
 
 
 @pytest.mark.parametrize(
@@ -250,11 +252,12 @@ def test_heuristics_guess_where_nothing_is_said(headers, status, after, hit):
         (410, replace(ANNOTATED, negative=10.0), 10.0),
         (400, replace(ANNOTATED, negative=10.0), Reason.STATUS),
         (206, ANNOTATED, Reason.PARTIAL),
+        (405, replace(ANNOTATED, heuristics=True), Reason.STATUS),
     ],
 )
 def test_annotation_applies_to_few_statuses(status, terms, lifetime):
     """Its lifetime is for successes and lasting redirections, `negative` for absence."""
-    verdict = judged(status=status, terms=terms)
+    verdict = judged(("last-modified", -86400), status=status, terms=terms)
 
     assert (verdict.lifetime if isinstance(verdict, Store) else verdict) == lifetime
 
