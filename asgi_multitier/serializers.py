@@ -50,7 +50,7 @@ class Serializer(Protocol):
 
 
 class JsonSerializer:
-    """JSON, written and read by orjson; typed reading by msgspec."""
+    """JSON, written and read by orjson; msgspec makes the types."""
 
     name: ClassVar[str] = "json"
 
@@ -90,7 +90,7 @@ class JsonSerializer:
         Raises:
             SerializationError: If it is not JSON that this class wrote, or does not fit the type.
         """
-        return _loads_as(data, b"j", type_, _json_decoder)
+        return _loads_as(data, b"j", type_, _as_json)
 
 
 class MsgPackSerializer:
@@ -134,7 +134,7 @@ class MsgPackSerializer:
         Raises:
             SerializationError: If it is not MessagePack that this class wrote, or does not fit.
         """
-        return _loads_as(data, b"m", type_, _msgpack_decoder)
+        return _loads_as(data, b"m", type_, _as_msgpack)
 
 
 # What both share.
@@ -194,27 +194,30 @@ def _object(type_: type[Any], plain: Any) -> Any:
     raise TypeError(f"objects of class {type_.__name__} are not known")
 
 
-class _Decoder(Protocol):
-    def decode(self, data: memoryview, /) -> Any: ...
+def _convert(value: Any, type_: Any) -> Any:
+    """The type's instance from plain objects. Text is never taken for bytes in base64: JSON that
+    this module wrote holds none, so it would be garbage."""
+    return msgspec.convert(value, type_, builtin_types=(bytes,), str_keys=True, dec_hook=_object)
 
 
-def _make_json_decoder(type_: Any) -> _Decoder:
-    return msgspec.json.Decoder(type_, dec_hook=_object)
-
-
-def _make_msgpack_decoder(type_: Any) -> _Decoder:
-    return msgspec.msgpack.Decoder(type_, dec_hook=_object)
+def _as_json(content: memoryview, type_: Any) -> Any:
+    return _convert(orjson.loads(content), type_)
 
 
 # Making a decoder costs more than a small value's reading. Bounded: types may be made at run time.
-_json_decoder = lru_cache(maxsize=512)(_make_json_decoder)
-_msgpack_decoder = lru_cache(maxsize=512)(_make_msgpack_decoder)
+@lru_cache(maxsize=512)
+def _msgpack_decoder(type_: Any) -> msgspec.msgpack.Decoder[Any]:
+    return msgspec.msgpack.Decoder(type_, dec_hook=_object)
 
 
-def _loads_as(data: bytes, tag: bytes, type_: type[T], decoder: Callable[[Any], _Decoder]) -> T:
+def _as_msgpack(content: memoryview, type_: Any) -> Any:
+    return _msgpack_decoder(type_).decode(content)
+
+
+def _loads_as(data: bytes, tag: bytes, type_: type[T], read: Callable[[memoryview, Any], Any]) -> T:
     try:
-        if data[:1] == RAW:
-            return msgspec.convert(data[1:], type_, dec_hook=_object, builtin_types=(bytes,))
-        return cast("T", decoder(type_).decode(_content(data, tag)))
+        is_raw = data[:1] == RAW
+        value = _convert(data[1:], type_) if is_raw else read(_content(data, tag), type_)
     except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
         raise SerializationError(f"stored value does not fit {type_!r}: {error}") from error
+    return cast("T", value)
