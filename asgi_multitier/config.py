@@ -76,6 +76,8 @@ class PolicyOptions(TypedDict, total=False):
     store_set_cookie: bool
     honor_request_directives: bool
     stale_on_error: Lifetime | bool
+    partial: bool
+    normalise_language: bool
     targeted: Names
 
 
@@ -116,6 +118,10 @@ class Policy:
         honor_request_directives: Whether the request's own `Cache-Control` counts.
         stale_on_error: Seconds past freshness in which a copy may stand in for a failing origin
             although its headers do not say so; True for a usual time, False for none.
+        partial: Whether a part of a response (206) may be stored, to answer ranges within it and to
+            be completed (RFC 9111 §3.3, §3.4).
+        normalise_language: Whether requests that list the same languages in another order, without
+            weights, get the same variant where responses vary on `Accept-Language`.
         targeted: Names of the targeted fields that are read (RFC 9213), strongest first.
     """
 
@@ -143,6 +149,8 @@ class Policy:
     store_set_cookie: bool = False
     honor_request_directives: bool = False
     stale_on_error: float | bool = False
+    partial: bool = False
+    normalise_language: bool = False
     targeted: tuple[bytes, ...] = (b"cdn-cache-control",)
     terms: Terms = field(init=False, repr=False, compare=False)
 
@@ -178,7 +186,9 @@ class Policy:
 
         Args:
             **options: As for `Policy`. What an API cache leaves off and a CDN may want:
-                `heuristics`, `store_set_cookie`, `honor_request_directives`, `stale_on_error`.
+                `heuristics`, `store_set_cookie`, `honor_request_directives`, `stale_on_error`,
+                `partial`, `normalise_language`, and `methods` with POST: its answers are then kept
+                for GET where they say that they may be (RFC 9110 §9.3.3).
 
         Raises:
             ConfigError: As for `Policy`.
@@ -214,6 +224,8 @@ class Policy:
             )
         if self.heuristics and self.lifetime is not None:
             raise ConfigError.of("heuristics", True, "False where a lifetime is given", where=where)
+        if self.partial and self.lifetime is not None:
+            raise ConfigError.of("partial", True, "False where a lifetime is given", where=where)
         soft, hard = self.soft_timeout, self.hard_timeout
         if soft is not None and hard is not None and soft > hard:
             raise ConfigError.of(
@@ -229,6 +241,7 @@ def _terms_of(policy: Policy) -> Terms:
         public=policy.public,
         set_cookie=policy.store_set_cookie,
         heuristics=policy.heuristics,
+        partial=policy.partial,
         post="POST" in policy.methods,
         honor_request_directives=policy.honor_request_directives,
         stale_on_error=policy.stale_on_error,
@@ -358,6 +371,8 @@ _READERS: dict[str, Callable[[Any, str, str], Any]] = {
     "store_set_cookie": read_boolean,
     "honor_request_directives": read_boolean,
     "stale_on_error": read_seconds_or_boolean,
+    "partial": read_boolean,
+    "normalise_language": read_boolean,
     "targeted": read_field_names,
 }
 _DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(Policy) if f.name in _READERS}

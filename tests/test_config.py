@@ -164,6 +164,7 @@ class TestPolicy:
                 60, {"public": True, "vary_by": tenant}, ["public=True", "vary_by"], id="public-by"
             ),
             pytest.param(60, {"heuristics": True}, ["heuristics=True"], id="heuristics-lifetime"),
+            pytest.param(60, {"partial": True}, ["partial=True"], id="partial-lifetime"),
             pytest.param(
                 60,
                 {"soft_timeout": 2, "hard_timeout": 1},
