@@ -9,6 +9,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 
 from demo_app.fleet import Fleet, running_fleet
+from tests.test_demo import shared
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
@@ -76,11 +77,13 @@ async def shown(page: Page, instance: str, field: str) -> str:
     return await page.inner_text(f"[data-instance={instance}] [data-field={field}]")
 
 
-async def test_page_shows_where_answers_come_from(page: Page) -> None:
+async def test_page_shows_where_answers_come_from(page: Page, fleet: Fleet) -> None:
     """Source on the first instance, the second tier on the other, then each one's memory."""
-    await press(page, "Clear every cache")
-    seen = []
-    for instance in ("A", "B", "A", "B"):
+    await page.get_by_label("Product number").fill("11")
+    with shared(fleet):
+        await press(page, "Send", "A")
+    seen = [await shown(page, "A", "from")]
+    for instance in ("B", "A", "B"):
         await press(page, "Send", instance)
         seen.append(await shown(page, instance, "from"))
 
@@ -100,6 +103,16 @@ async def test_burst_makes_one_source_call(page: Page) -> None:
     assert "made 1 source call " in story
     assert before + 1 == int(await shown(page, "A", "calls"))
     assert await shown(page, "A", "answers") == "50"
+
+
+async def test_cleared_cache_answers_from_the_source(page: Page) -> None:
+    """After the button every instance is empty, whichever tier it had its answers from."""
+    await press(page, "Send to every instance")
+    story = await press(page, "Clear every cache")
+    await press(page, "Send", "B")
+
+    assert story.startswith("Every tier of every instance is empty")
+    assert await shown(page, "B", "from") == "Source"
 
 
 async def test_edit_reaches_the_other_instance(page: Page) -> None:
