@@ -8,13 +8,16 @@ tells whether that is all:
   it can be given the content's own validator.
 - It is not: the client gets every message as it comes, a copy is kept within the limit, and the
   entry is committed before the last message goes out. No stream waits for its end.
+
+A message of a kind that is not known here makes the response its client's alone: what is sent again
+must be all that was sent.
 """
 
 from enum import Enum, auto
 from typing import Protocol
 
 from ._types import Headers, Message, Receive, Send
-from .policy.headers import normalised
+from .policy.headers import content_length, is_complete, normalised
 from .policy.reasons import Reason
 from .policy.storing import Store
 
@@ -28,6 +31,10 @@ class Client:
         self.receive = receive
         self.send = send
         self.gone = False
+
+
+class Unheard(OSError):  # noqa: N818  # an outcome, not a fault
+    """Nobody is left to hear the rest of this response, and it is not stored: it may end here."""
 
 
 class Discard(Enum):
@@ -77,7 +84,7 @@ class Capture:
         "_body",
         "_client",
         "_desk",
-        "_expected",
+        "_length",
         "_limit",
         "_size",
         "_start",
@@ -92,7 +99,7 @@ class Capture:
         self._state = _State.NEW
         self._start: Message = {}
         self._store: Store | None = None
-        self._expected: int | None = None
+        self._length: int | None = None
         self._body: list[bytes] = []
         self._size = 0
 
@@ -116,10 +123,15 @@ class Capture:
         kind = message["type"]
         if kind == "http.response.start" and self._state is _State.NEW:
             await self._begin(message)
-        elif kind == "http.response.body" and self._state in (_State.HELD, _State.TEE):
-            await self._take(message)
+        elif self._state in (_State.HELD, _State.TEE):
+            if kind == "http.response.body":
+                await self._take(message)
+            else:
+                await self._release(Reason.NOT_UNDERSTOOD, message)
         elif self._state not in (_State.DONE, _State.DISCARD):
             await self._forward(message)
+        if self.streaming and self._unheard and message.get("more_body"):
+            raise Unheard("nobody is left to hear the rest of this response")
 
     async def finish(self) -> None:
         """The origin returned. What it left unfinished is not stored."""
@@ -139,13 +151,12 @@ class Capture:
         self._start = message
         verdict = self._desk.judge(status, headers)
         if isinstance(verdict, Store):
-            length = [value for name, value in headers if name == b"content-length"]
+            self._length = content_length(headers)
             if message.get("trailers"):
                 verdict = Reason.TRAILERS
-            elif length and not (length[0].isdigit() and int(length[0]) <= self._limit):
+            elif self._length is not None and self._length > self._limit:
                 verdict = Reason.OVERSIZED
             else:
-                self._expected = int(length[0]) if length else None
                 self._store = verdict
                 self._state = _State.HELD
                 return
@@ -168,7 +179,7 @@ class Capture:
             await self._complete(message)
         elif self._state is _State.TEE:
             await self._forward(message)
-        elif self._size != self._expected:
+        elif self._size != self._length:
             # More is to come: from here on the client gets everything as it comes.
             self._state = _State.TEE
             headers = self._desk.opening(normalised(self._start.get("headers", ())))
@@ -176,7 +187,8 @@ class Capture:
             await self._forward(message)
 
     async def _complete(self, message: Message) -> None:
-        if self._expected is not None and self._size != self._expected and not self._bodiless():
+        headers = normalised(self._start.get("headers", ()))
+        if not is_complete(headers, self._size) and not self._bodiless():
             await self._release(Reason.INCOMPLETE, message, kept=True)
             return
         assert self._store is not None  # noqa: S101  # held or teed: it was judged storable
@@ -184,7 +196,6 @@ class Capture:
         body = b"".join(self._body)
         self._body.clear()
         # The entry is there before the client can know that its answer is complete.
-        headers = normalised(self._start.get("headers", ()))
         self._desk.commit(self._store, self._start["status"], headers, body)
         self._state = _State.DONE
         if teed:
@@ -221,6 +232,10 @@ class Capture:
         )
         self._state = _State.PASS
         await self._forward({**self._start, "headers": list(headers)})
+
+    @property
+    def _unheard(self) -> bool:
+        return self._client is None or self._client.gone
 
     async def _forward(self, message: Message) -> None:
         client = self._client

@@ -7,8 +7,9 @@ member waits on a future of its own. Invariants:
 - A flight is judged as an entry is: by its `born`. A request that arrives after an invalidation
   that selects the flight does not join it, and opens another; the old one goes on for its members.
 - An answer is given once: a result, or the exception of the run, to every member as if each had
-  called.
+  called. That the run was cancelled is nobody's exception: its members are told so in another way.
 - A run that nobody waits for any more may finish (its result is worth storing), within a limit.
+- A run that lets its members wait for too long is joined by nobody else.
 """
 
 import asyncio
@@ -17,11 +18,13 @@ from collections import OrderedDict
 from collections.abc import Coroutine
 from contextvars import ContextVar
 from dataclasses import replace
+from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from ._types import Clock
 from .coherence.index import Index
 from .entry import Entry
+from .errors import CacheError
 
 R = TypeVar("R")
 
@@ -33,6 +36,10 @@ class WaitExpired(Exception):  # noqa: N818  # an outcome, not a fault
     """A member has waited for as long as it may; the flight goes on."""
 
 
+class RunCancelled(CacheError):  # noqa: N818  # an outcome, not a fault
+    """The run was cancelled: the cache was closed, or the origin cancelled itself."""
+
+
 class Flight(Generic[R]):
     """One run of the origin, and those who wait for it.
 
@@ -41,19 +48,38 @@ class Flight(Generic[R]):
         view: The log view at which the flight was last found valid.
         task: The run, once `launch` was called.
         waiting: Members now waiting.
+        led: Whether there is somebody who gets the run's own messages.
     """
 
-    __slots__ = ("_error", "_futures", "_result", "answered", "probe", "task", "view", "waiting")
+    __slots__ = (
+        "_error",
+        "_futures",
+        "_result",
+        "_traceback",
+        "answered",
+        "led",
+        "probe",
+        "task",
+        "view",
+        "waiting",
+    )
 
     def __init__(self, probe: Entry, view: int) -> None:
         self.probe = probe
         self.view = view
         self.task: asyncio.Task[None] | None = None
         self.waiting = 0
+        self.led = False
         self.answered = False
         self._futures: list[asyncio.Future[None]] = []
         self._result: R | None = None
         self._error: BaseException | None = None
+        self._traceback: TracebackType | None = None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody still waits for what the run brings."""
+        return self.led or self.waiting > 0
 
     def answer(self, result: R) -> None:
         """Give all members the result. The first answer counts; a later one is ignored."""
@@ -65,6 +91,7 @@ class Flight(Generic[R]):
         """Give all members the exception."""
         if not self.answered:
             self._error = error
+            self._traceback = error.__traceback__
             self._wake()
 
     def _wake(self) -> None:
@@ -82,6 +109,7 @@ class Flight(Generic[R]):
 
         Raises:
             WaitExpired: If the time is over; the flight goes on.
+            RunCancelled: If the run was cancelled before it had an answer.
             BaseException: What the run raised.
         """
         if not self.answered:
@@ -96,8 +124,9 @@ class Flight(Generic[R]):
             finally:
                 self.waiting -= 1
         if self._error is not None:
-            # Each member raises it afresh: tracebacks of many members must not pile up on it.
-            raise self._error.with_traceback(None)
+            # Each member raises it afresh, as it left the origin: the tracebacks of many members
+            # must not pile up on it.
+            raise self._error.with_traceback(self._traceback)
         return self._result  # type: ignore[return-value]  # answered without error: a result
 
     def renew(self, index: Index) -> None:
@@ -188,6 +217,11 @@ class Flights(Generic[R]):
         within.set(within.get() | {flight.probe.key})
         try:
             await run
+        except asyncio.CancelledError:
+            self.land(flight)
+            # Deliberate: to a member, a CancelledError would say that he himself was cancelled.
+            flight.fail(RunCancelled(f"the run for {flight.probe.key!r} was cancelled"))
+            raise
         except BaseException as error:
             self.land(flight)
             flight.fail(error)
@@ -215,15 +249,15 @@ class Flights(Generic[R]):
         self._solo.clear()
 
     def abandon(self, flight: Flight[R]) -> None:
-        """A member left. If it was the last one, the run has `fill_timeout` seconds to finish."""
+        """A member left. If it was the last one, the run has `fill_timeout` seconds to answer."""
         task = flight.task
-        if task is None or task.done() or flight.waiting:
+        if task is None or task.done() or flight.answered or flight.wanted:
             return
         timer = asyncio.get_running_loop().call_later(self._fill_timeout, self._give_up, flight)
         task.add_done_callback(lambda _: timer.cancel())
 
     def _give_up(self, flight: Flight[R]) -> None:
-        if flight.task is not None and not flight.waiting:
+        if flight.task is not None and not flight.answered and not flight.wanted:
             flight.task.cancel()
 
     def mark_solo(self, key: str, seconds: float) -> None:

@@ -252,7 +252,7 @@ class Events:
         self.failures["start"] += 1
         logger.error("the invalidation log could not be started", exc_info=error)
 
-    def broken(self, where: str) -> None:
+    def broken(self, where: str, error: BaseException) -> None:
         """The cache itself broke; the application answers alone."""
         self.failures["internal"] += 1
-        logger.exception("the cache broke in %s; the application answers alone", where)
+        logger.error("the cache broke in %s; the application answers alone", where, exc_info=error)

@@ -8,8 +8,8 @@ import asyncio
 from collections.abc import Callable
 
 from ._types import ASGIApp, Message, Receive, Scope, Send
-from .capture import Client
-from .coalescing import Flight, WaitExpired
+from .capture import Client, Unheard
+from .coalescing import Flight, RunCancelled, WaitExpired
 from .engine import Engine
 from .entry import Entry, Slot, StoredResponse, Variants
 from .fill import Answer, Fill, Overtaken, Passed, Request, StaleStored, Stored
@@ -240,6 +240,7 @@ class Exchange:
         send = _bodiless(self._send) if self._request.method == "HEAD" else self._send
         client = Client(self._receive, send)
         fill = self._fill(flight, stale, client)
+        flight.led = True
         task = self._engine.flights.launch(flight, fill.run())
         try:
             if stale is not None and self._policy.soft_timeout is not None:
@@ -247,7 +248,7 @@ class Exchange:
                 if not task.done() and not fill.capture.started and self._stands_in(stale):
                     client.gone = True
                     self._tally.stale += 1
-                    self._engine.flights.abandon(flight)
+                    self._leave(flight)
                     await self._serve(stale, "soft-timeout")
                     return
             self._tally.misses += 1
@@ -257,9 +258,16 @@ class Exchange:
             client.gone = True
             if fill.capture.streaming:
                 task.cancel()
+                # What the application does about it is done before its caller goes on.
+                await asyncio.wait({task})
             else:
-                self._engine.flights.abandon(flight)
+                self._leave(flight)
             raise
+
+    def _leave(self, flight: "Flight[Answer]") -> None:
+        """This request no longer waits for the run that it leads."""
+        flight.led = False
+        self._engine.flights.abandon(flight)
 
     def _stands_in(self, stale: Slot) -> bool:
         entry, now = stale.entry, self._engine.clock()
@@ -273,8 +281,15 @@ class Exchange:
         try:
             result = await flight.wait(timeout)
         except WaitExpired:
+            flights = self._engine.flights
+            # Whoever comes later starts a run of his own instead of waiting for this one.
+            flights.land(flight)
+            flights.abandon(flight)
             self._engine.events.failures["coalesce-timeout"] += 1
             await self.alone(Reason.COALESCE_TIMEOUT)
+            return True
+        except RunCancelled:
+            await self._lead(self._flight_of_my_own(flight), stale)
             return True
         except asyncio.CancelledError:
             self._engine.flights.abandon(flight)
@@ -285,8 +300,7 @@ class Exchange:
         if isinstance(result, Overtaken):
             return False
         if isinstance(result, Passed):
-            key = flight.probe.key
-            await self._lead(Flight(self._probe(key), self._engine.index.view), stale)
+            await self._lead(self._flight_of_my_own(flight), stale)
             return True
         entry = result.slot.entry
         if not self._is_for_me(entry):
@@ -302,6 +316,10 @@ class Exchange:
         )
         await self._send_entry(entry, member, now)
         return True
+
+    def _flight_of_my_own(self, flight: "Flight[Answer]") -> "Flight[Answer]":
+        """A flight for the same key that nobody joins."""
+        return Flight(self._probe(flight.probe.key), self._engine.index.view)
 
     def _is_for_me(self, entry: Entry) -> bool:
         """Whether the entry is the variant that this request chooses."""
@@ -323,6 +341,7 @@ class Exchange:
         if flight is not None:
             engine.events.refreshes += 1
             engine.flights.launch(flight, self._refresh_run(flight, slot))
+            engine.flights.abandon(flight)
 
     async def _refresh_run(self, flight: "Flight[Answer]", slot: Slot) -> None:
         """One background run; asks the shared tiers first, where another instance may have been."""
@@ -337,6 +356,8 @@ class Exchange:
             flight.renew(engine.index)
         try:
             await self._fill(flight, slot, None).run()
+        except Unheard:
+            return
         except Exception as error:
             engine.events.refresh_failed(self._request.plan.resolved.route, error)
             raise

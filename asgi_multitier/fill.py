@@ -123,14 +123,19 @@ class Request:
 class Inbox:
     """The origin's `receive`: an empty body, then silence until there is something to say.
 
-    The client's own leaving is not said while others may want the answer. Once the run serves its
-    client alone, the client's channel speaks for itself.
+    The client's own leaving is not said while others may want the answer, only once the run serves
+    its client alone.
+
+    Args:
+        client: Whom the response is for; None for a background refresh.
+        on_left: Called when the client has left, if the application asks.
     """
 
-    __slots__ = ("_asked", "_client", "_state")
+    __slots__ = ("_asked", "_client", "_on_left", "_state")
 
-    def __init__(self, client: Client | None) -> None:
+    def __init__(self, client: Client | None, on_left: Callable[[], None]) -> None:
         self._client = client
+        self._on_left = on_left
         self._asked = False
         self._state = asyncio.Event()
 
@@ -143,13 +148,16 @@ class Inbox:
         if not self._asked:
             self._asked = True
             return {"type": "http.request", "body": b"", "more_body": False}
+        client = self._client
+        while client is not None and not client.gone:
+            message = await client.receive()
+            if message["type"] == "http.disconnect":
+                client.gone = True
+                self._on_left()
+            elif message["type"] != "http.request":
+                return message
         await self._state.wait()
-        if self._client is None or self._client.gone:
-            return {"type": "http.disconnect"}
-        message = await self._client.receive()
-        while message["type"] == "http.request":
-            message = await self._client.receive()
-        return message
+        return {"type": "http.disconnect"}
 
 
 class Fill:
@@ -199,11 +207,16 @@ class Fill:
         self._scope: Scope = {}
         self._closing: list[Message] = []
         self._lines: Headers = ()
-        self.capture = self._new_capture()
-        self._inbox = Inbox(client)
+        self._begin()
 
-    def _new_capture(self) -> Capture:
-        return Capture(self, self._client, limit=self._engine.config.max_entry)
+    def _begin(self) -> None:
+        """The application's channel, new for each time that it is asked."""
+        self.capture = Capture(self, self._client, limit=self._engine.config.max_entry)
+        self._inbox = Inbox(self._client, self._client_left)
+
+    def _client_left(self) -> None:
+        self._flight.led = False
+        self._engine.flights.abandon(self._flight)
 
     # The run.
 
@@ -217,7 +230,7 @@ class Fill:
         await self._ask(fields)
         if self._again:
             self._again = False
-            self.capture = self._new_capture()
+            self._begin()
             await self._ask(())
 
     async def _ask(self, fields: Headers) -> None:
@@ -286,15 +299,19 @@ class Fill:
         return self._judge(status, headers)
 
     def _judge(self, status: int, headers: Headers) -> Store | Reason:
-        return judge(
-            method="GET",
-            status=status,
-            headers=headers,
-            request_headers=self._request.headers,
-            terms=self._terms,
-            now=self._engine.wall(),
-            request_time=self._asked_at,
-        )
+        try:
+            return judge(
+                method="GET",
+                status=status,
+                headers=headers,
+                request_headers=self._request.headers,
+                terms=self._terms,
+                now=self._engine.wall(),
+                request_time=self._asked_at,
+            )
+        except Exception as error:  # noqa: BLE001  # the answer is good, if its client's alone
+            self._engine.events.broken("judging a response", error)
+            return Reason.BROKEN
 
     def pass_on(self, reason: Reason, status: int, headers: Headers) -> Headers:
         """The response is its client's alone."""
@@ -338,13 +355,13 @@ class Fill:
 
     def _keep(self, response: StoredResponse, store: Store) -> Slot | None:
         """Store in the tiers and answer the flight; None if an invalidation overtook the run."""
-        engine, flight, request = self._engine, self._flight, self._request
+        engine, flight = self._engine, self._flight
         engine.flights.land(flight)
         try:
             entry, marker = self._as_variant(self._entry(response, store), store.vary)
             slot = engine.stack.keep(entry)
-        except Exception:  # noqa: BLE001  # the answer is good whatever becomes of the copy
-            engine.events.broken("storing a response")
+        except Exception as error:  # noqa: BLE001  # the answer is good whatever becomes of the copy
+            engine.events.broken("storing a response", error)
             flight.answer(Passed(Reason.BROKEN))
             return None
         if slot is None:

@@ -195,7 +195,14 @@ class TierStack:
 
     async def _read_from(self, placed: Placed, keys: list[str]) -> dict[str, Found]:
         names = [storage_key(key) for key in keys]
-        replies = await self._ask(placed, "get", lambda: placed.tier.get_many(names))
+
+        async def get_all() -> list[Held | None]:
+            held = await placed.tier.get_many(names)
+            if len(held) != len(names):
+                raise BackendError(f"{len(held)} replies to {len(names)} keys")
+            return held
+
+        replies = await self._ask(placed, "get", get_all)
         if replies is None:
             return {}
         found = {}
@@ -417,8 +424,13 @@ class TierStack:
     def _spawn(self, run: Coroutine[Any, Any, Any], name: str) -> "asyncio.Task[Any]":
         task: asyncio.Task[Any] = asyncio.create_task(run, name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._events.broken("reading or writing shared tiers", error)
 
     async def settle(self) -> None:
         """Wait until everything begun is read and written."""
