@@ -6,7 +6,7 @@ record of the log. The manager sees no scope and no header.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from inspect import isawaitable
 from types import TracebackType
@@ -672,10 +672,15 @@ class CacheManager:
             self._spawn(stack.drop(keys), "asgi-multitier drop")
         return committed is not None
 
-    def _spawn(self, run: Any, name: str) -> None:
+    def begin_invalidation(self, selectors: Sequence[Selector]) -> "asyncio.Task[bool]":
+        """As `invalidate_selectors`, in a task of its own, which `close` waits for."""
+        return self._spawn(self.invalidate_selectors(selectors), "asgi-multitier invalidation")
+
+    def _spawn(self, run: Coroutine[Any, Any, T], name: str) -> "asyncio.Task[T]":
         task = asyncio.create_task(run, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     # What it knows of itself.
 

@@ -7,7 +7,7 @@ was prepared. Everything else goes one door further: `_meet` for what a rule let
 The middleware sees no Redis and no lock; it is a client of the manager.
 """
 
-from asyncio import get_running_loop
+from asyncio.events import _get_running_loop as loop_here
 from collections.abc import Sequence
 from inspect import isawaitable
 from urllib.parse import unquote
@@ -20,7 +20,7 @@ from .fill import Request
 from .framework import answer_exception, request_of
 from .manager import CacheManager
 from .mutation import mutate
-from .plan import Memory, Plan, plan_for, raw_target, request_key
+from .plan import Memory, Plan, PlanKey, plan_for, raw_target, request_key, size_of_target
 from .policy import cache_status
 from .policy import key as keys
 from .policy.cache_status import Forward
@@ -31,7 +31,7 @@ from .policy.request import Field, Found, credential_refusal, refusal, scan, wat
 from .policy.validation import is_for_origin
 from .replay import prepare
 from .routing import Resolved, RouteTable, route_path
-from .selectors import Selector
+from .selectors import Selector, is_short
 
 _UNRULED = Policy()
 _REASONS = {
@@ -73,9 +73,10 @@ class CacheMiddleware:
         self.manager = cache if cache is not None else CacheManager()
         self._table = RouteTable(app, rules=rules, default=default)
         self._generation = self._table.generation
-        self._plans: Memory[Plan] = Memory(PLANS, PLAN_BYTES)
+        self._plans: Memory[PlanKey, Plan] = Memory(PLANS, PLAN_BYTES, size_of_target)
         self._watched = watch(self.manager.config.credential_headers)
         self._bound = False
+        self._started = False
         self._complaint: ConfigError | None = None
 
     def __repr__(self) -> str:
@@ -113,11 +114,7 @@ class CacheMiddleware:
             if slot is not None and slot.view == self._index.view:
                 replay = slot.replay or prepare(slot)
                 now = self._clock()
-                if (
-                    replay is not None
-                    and now < replay.until
-                    and self.manager.loop is get_running_loop()
-                ):
+                if replay is not None and now < replay.until and self.manager.loop is loop_here():
                     second = int(now - replay.created)
                     if second != replay.second:
                         replay.renew(second)
@@ -141,30 +138,34 @@ class CacheMiddleware:
     ) -> None:
         """Everything but the plain hit."""
         reason = self._refusal(plan, found, scope)
-        if reason is None and not _in_asyncio():
+        if reason is None and loop_here() is None:
             reason = Reason.EVENT_LOOP
         if reason is not None:
             await self._beside(plan, reason, scope, receive, send)
             return
-        await self.manager.start()
+        await self._start()
+        self._give_state(scope)
         request = Request(scope, found, plan, self._table)
         policy = plan.policy
         partition: object = None
+        asked = Reason.WHEN
         try:
             if policy.when is not None and not policy.when(request.view):
                 reason = Reason.WHEN
             elif policy.vary_by is not None:
+                asked = Reason.PARTITION
                 partition = policy.vary_by(request.view)
                 partition = await partition if isawaitable(partition) else partition
                 reason = Reason.PARTITION if partition is None else None
         except Exception as error:  # noqa: BLE001  # answered as the framework would
-            await answer_exception(error, scope, receive, send)
+            plan.tally.passes[asked] += 1
+            member = cache_status.forwarded(Forward.BYPASS, detail=asked)
+            await answer_exception(error, scope, receive, noting(send, member))
             return
         if reason is not None:
             await self._beside(plan, reason, scope, receive, send)
             return
         request.primary = request_key(plan, request.headers, found, partition)
-        self._give_state(scope)
         await Exchange(self.manager.engine, self.app, request, receive, send, self._chosen).run()
 
     def _refusal(self, plan: Plan, found: Found, scope: Scope) -> Reason | None:
@@ -211,11 +212,11 @@ class CacheMiddleware:
         self._bind(scope)
         self._give_state(scope)
         method = scope["method"]
-        if is_safe(method) or not _in_asyncio():
+        if is_safe(method) or loop_here() is None:
             member = cache_status.forwarded(Forward.METHOD)
             await self.app(scope, receive, noting(send, member))
             return
-        await self.manager.start()
+        await self._start()
         resolved = self._resolve(method, scope)
 
         def dropped(scope: Scope, headers: Headers) -> Sequence[Selector]:
@@ -227,7 +228,7 @@ class CacheMiddleware:
             receive,
             send,
             dropped=dropped,
-            invalidate=self.manager.invalidate_selectors,
+            invalidate=self.manager.begin_invalidation,
         )
 
     def _dropped(self, resolved: Resolved, scope: Scope, headers: Headers) -> Sequence[Selector]:
@@ -250,7 +251,8 @@ class CacheMiddleware:
         except Exception as error:  # noqa: BLE001  # nothing that had to be dropped may stay
             self.manager.engine.events.callback_failed("invalidates", error)
             return [Selector("all", "")]
-        return list(dict.fromkeys(selectors))
+        # A text that is too long to be sent selects nothing: what is stored has no such name.
+        return [selector for selector in dict.fromkeys(selectors) if is_short(selector.text)]
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Lifespan, websocket, and scopes that are yet to be invented."""
@@ -271,17 +273,12 @@ class CacheMiddleware:
             await receive()
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             raise
-        mine = False
 
         async def watching(message: Message) -> None:
-            nonlocal mine
-            if message["type"] == "lifespan.startup.complete" and not self.manager.running:
-                mine = _in_asyncio()
-                if mine:
-                    await self.manager.start()
-            elif message["type"].startswith("lifespan.shutdown.") and mine:
-                mine = False
-                await self.manager.close()
+            if message["type"] == "lifespan.startup.complete" and loop_here() is not None:
+                await self._start()
+            elif message["type"].startswith("lifespan.shutdown."):
+                await self._close()
             await send(message)
 
         state = scope.get("state")
@@ -290,8 +287,18 @@ class CacheMiddleware:
         try:
             await self.app(scope, receive, watching)
         finally:
-            if mine:
-                await self.manager.close()
+            await self._close()
+
+    async def _start(self) -> None:
+        """Start the manager, unless somebody else has; whoever starts it closes it."""
+        if self.manager.loop is not loop_here():
+            self._started = True
+        await self.manager.start()
+
+    async def _close(self) -> None:
+        if self._started:
+            self._started = False
+            await self.manager.close()
 
     def _bind(self, scope: Scope) -> None:
         """Once, when the application is known: name the cache after it, and check the rules.
@@ -318,7 +325,7 @@ class CacheMiddleware:
 
     # Routes.
 
-    def _plan(self, scope: Scope, host: bytes | None, target: tuple[object, ...]) -> Plan:
+    def _plan(self, scope: Scope, host: bytes | None, target: PlanKey) -> Plan:
         """Make and remember the plan of a target."""
         self._bind(scope)
         resolved = self._resolve("GET", scope)
@@ -337,8 +344,7 @@ class CacheMiddleware:
             version=self.manager.config.version,
             max_url=self.manager.config.max_url,
         )
-        raw_path, query = raw_target(scope)
-        self._plans.remember(target, plan, len(raw_path) + len(query) + len(scope["path"]))
+        self._plans.remember(target, plan)
         return plan
 
     def _resolve(self, method: str, scope: Scope) -> Resolved:
@@ -369,14 +375,6 @@ class CacheMiddleware:
     def _give_state(self, scope: Scope) -> None:
         """`request.state.cache` is the manager."""
         scope.setdefault("state", {})["cache"] = self.manager
-
-
-def _in_asyncio() -> bool:
-    try:
-        get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _check_arguments(cache: object, rules: object, default: object) -> None:

@@ -6,7 +6,8 @@ and a second time when the application returns: dependencies with `yield` commit
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from ._types import ASGIApp, Headers, Message, Receive, Scope, Send
 from .policy import cache_status
@@ -18,7 +19,8 @@ from .selectors import Selector
 Dropped = Callable[[Scope, Headers], Sequence[Selector]]
 """What this exchange drops: takes the scope and the response's field lines."""
 
-Invalidate = Callable[[Sequence[Selector]], Awaitable[object]]
+Invalidate = Callable[[Sequence[Selector]], "asyncio.Future[Any]"]
+"""Drops it on every instance; goes on if whoever waits for it is cancelled."""
 
 
 async def mutate(
@@ -36,7 +38,7 @@ async def mutate(
         app: The application.
         scope, receive, send: The request.
         dropped: What it drops if it succeeds.
-        invalidate: Drops it on every instance; in force on this one before it first awaits.
+        invalidate: Drops it.
     """
     selectors: Sequence[Selector] = ()
     member = cache_status.forwarded(Forward.METHOD)
@@ -47,7 +49,7 @@ async def mutate(
             headers = message.get("headers", ())
             if invalidates(scope["method"], message["status"]):
                 selectors = dropped(scope, normalised(headers))
-                await invalidate(selectors)
+                await asyncio.shield(invalidate(selectors))
             message = {**message, "headers": [*headers, (cache_status.NAME, member)]}
         await send(message)
 
@@ -56,4 +58,4 @@ async def mutate(
     finally:
         if selectors:
             # Also when the client has gone: what was committed is committed.
-            await asyncio.shield(asyncio.ensure_future(invalidate(selectors)))
+            await asyncio.shield(invalidate(selectors))

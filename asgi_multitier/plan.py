@@ -5,9 +5,9 @@ query and no building of a key. The memory is bounded: it has a young and an old
 young one is full the old one is forgotten.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from ._types import Header, Scope
 from .config import Policy
@@ -17,8 +17,13 @@ from .policy.reasons import Reason
 from .policy.request import Field, Found, cookie_values
 from .policy.terms import Terms
 from .routing import Resolved
+from .selectors import is_short
 
+K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+
+PlanKey: TypeAlias = tuple[object, ...]
+"""What a plan is remembered by: texts of the request, and None where one is absent."""
 
 _HARMLESS = frozenset({Field.CACHE_CONTROL, Field.PRAGMA})
 _PERSONAL = frozenset({Field.AUTHORIZATION, Field.CREDENTIALS, Field.COOKIE})
@@ -82,7 +87,11 @@ def plan_for(
     if reason is None:
         if name is None:
             reason = Reason.HOST
-        elif len(raw_path) + len(query) > max_url or not keys.target_is_plain(raw_path, query):
+        elif (
+            len(raw_path) + len(query) > max_url
+            or not keys.target_is_plain(raw_path, query)
+            or not is_short(scope["path"])
+        ):
             reason = Reason.TARGET
     if reason is not None or name is None:
         return Plan(reason, resolved, policy, terms, "", None, tally, False, frozenset())
@@ -147,35 +156,43 @@ def request_key(
     return keys.extended(plan.key, parts) if parts else plan.key
 
 
-class Memory(Generic[V]):
+def size_of_target(target: PlanKey) -> int:
+    """Bytes of the texts of a target."""
+    return sum(len(text) for text in target if isinstance(text, str | bytes))
+
+
+class Memory(Generic[K, V]):
     """A bounded map that forgets its older half when it is full.
 
     Args:
-        max_entries: Entries remembered at most, about.
-        max_bytes: Bytes of the keys' text remembered at most, about.
+        max_entries: Entries remembered at most.
+        max_bytes: Bytes remembered at most, one entry's more.
+        size_of: Bytes that a key counts for.
     """
 
-    __slots__ = ("_bytes", "_max_bytes", "_max_entries", "_old", "young")
+    __slots__ = ("_bytes", "_max_bytes", "_max_entries", "_old", "_size_of", "young")
 
-    def __init__(self, max_entries: int, max_bytes: int) -> None:
-        self.young: dict[object, V] = {}
-        self._old: dict[object, V] = {}
+    def __init__(self, max_entries: int, max_bytes: int, size_of: Callable[[K], int]) -> None:
+        self.young: dict[K, V] = {}
+        self._old: dict[K, V] = {}
         self._bytes = 0
         self._max_entries = max_entries // 2
         self._max_bytes = max_bytes // 2
+        self._size_of = size_of
 
     def __len__(self) -> int:
         return len(self.young) + len(self._old)
 
-    def recall(self, key: object) -> V | None:
+    def recall(self, key: K) -> V | None:
         """What is remembered, if it is in the old half; then it is young again."""
         value = self._old.pop(key, None)
         if value is not None:
-            self.young[key] = value
+            self.remember(key, value)
         return value
 
-    def remember(self, key: object, value: V, size: int) -> None:
-        """Remember a value whose key has so many bytes of text."""
+    def remember(self, key: K, value: V) -> None:
+        """Remember a value."""
+        size = self._size_of(key)
         if len(self.young) >= self._max_entries or self._bytes + size > self._max_bytes:
             self._old, self.young, self._bytes = self.young, {}, 0
         self.young[key] = value

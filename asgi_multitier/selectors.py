@@ -35,6 +35,11 @@ class Selector(NamedTuple):
     text: str
 
 
+def is_short(text: str) -> bool:
+    """Whether a selector may have this text."""
+    return len(text.encode("utf-8", "surrogatepass")) <= MAX_TEXT
+
+
 def check_glob(pattern: str) -> str:
     """Return the pattern if it is one that the linear matcher takes.
 
