@@ -47,6 +47,8 @@ def sorted_query(query: bytes, allowed: frozenset[str] | None = None) -> bytes:
         allowed: Names (decoded) to keep, or None for all.
     """
     pairs = _pairs(query, allowed)
+    # By the name as the application reads it: `a` and `%61` are one name, whose values have an
+    # order.
     pairs.sort(key=_name_of)
     return b"&".join(pairs)
 
@@ -60,11 +62,12 @@ def _pairs(query: bytes, allowed: frozenset[str] | None) -> list[bytes]:
     pairs = query.split(b"&")
     if allowed is None:
         return pairs
-    return [p for p in pairs if unquote_plus(_name_of(p).decode("latin-1")) in allowed]
+    return [pair for pair in pairs if _name_of(pair) in allowed]
 
 
-def _name_of(pair: bytes) -> bytes:
-    return pair.partition(b"=")[0]
+def _name_of(pair: bytes) -> str:
+    """The decoded name of a parameter."""
+    return unquote_plus(pair.partition(b"=")[0].decode("latin-1"))
 
 
 def primary_key(

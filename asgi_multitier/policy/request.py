@@ -180,7 +180,8 @@ def narrowed_cookies(lines: Sequence[Header], names: Collection[str]) -> bytes:
     """The Cookie field with the cookies of these names only, in the order sent."""
     wanted = {name.encode("latin-1") for name in names}
     parts = [part.strip() for _, line in lines for part in line.split(b";")]
-    return b"; ".join(p for p in parts if p.partition(b"=")[0].strip() in wanted)
+    # A part without an equals sign has no name, although an application may read it as one.
+    return b"; ".join(p for p in parts if b"=" in p and p.partition(b"=")[0].strip() in wanted)
 
 
 def cookie_values(lines: Sequence[Header], name: str) -> list[bytes]:
