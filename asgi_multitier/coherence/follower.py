@@ -125,25 +125,23 @@ class Follower:
         updates = tuple(riding(update) for update in updates)
         chosen = tuple(check(selector) for selector in selectors)
         keys = tuple(Selector("key", update.key) for update in updates)
-        fence = self.index.begin(chosen + keys)
+        self.index.begin(chosen + keys)
         if settle > 0:
             self._settle(chosen, settle)
         if self.index.pending_count > self._max_pending or self.index.crowded:
             return self._overflow(settle)
-        return Operation(token_hex(8), chosen, updates, fence, settle)
+        return Operation(token_hex(8), self.index.born(), chosen, updates, settle)
 
     def _overflow(self, settle: float) -> Operation:
         self._overflows += 1
         self.index.collapse()
         self._unsent.clear()
         self._unsent[ALL] = settle
-        return Operation(token_hex(8), (ALL,), (), self.index.fence, settle)
+        return Operation(token_hex(8), self.index.born(), (ALL,), (), settle)
 
     def bodies(self, operation: Operation) -> Iterator[Body]:
         """What to write for an operation."""
-        return bodies(
-            self.node, operation.fence, operation.settle, operation.selectors, operation.updates
-        )
+        return bodies(self.node, operation)
 
     def sending(self, op: str) -> None:
         """The record of this id is on its way."""
@@ -187,7 +185,7 @@ class Follower:
             return None
         chosen = [selector for selector, _ in zip(self._unsent, range(_BATCH), strict=False)]
         settle = max(self._unsent[selector] for selector in chosen)
-        return Operation(token_hex(8), tuple(chosen), (), self.index.fence, settle)
+        return Operation(token_hex(8), self.index.born(), tuple(chosen), (), settle)
 
     def take_new_identity(self) -> None:
         """After a fork: what the parent had begun is this node's to send as well."""
@@ -216,7 +214,7 @@ class Follower:
         return Step.APPLIED
 
     def _apply(self, seq: int, op: str, body: Body) -> None:
-        keys = tuple(Selector("key", key) for key, _, _ in body.updates)
+        keys = tuple(Selector("key", update[0]) for update in body.updates)
         selectors = body.selectors + keys
         for selector in body.selectors:
             self._applied[selector.kind] += 1
@@ -225,6 +223,7 @@ class Follower:
         if body.node == self.node:
             self._echo(seq, op, selectors, body.fence)
             return
+        updates = list(self._still_valid(body))
         self.index.apply(seq, selectors)
         if body.settle > 0:
             self._settle(body.selectors, body.settle)
@@ -232,9 +231,18 @@ class Follower:
             return
         if selectors:
             self.listener.dropped(selectors)
-        if body.updates:
-            updates = [Update(*update) for update in body.updates]
+        if updates:
             self.listener.updated(updates, Born(self.index.gen, seq))
+
+    def _still_valid(self, body: Body) -> Iterator[Update]:
+        """New values that nothing selected between their beginning and their record.
+
+        A record that lingered may bring a value older than an invalidation that overtook it.
+        """
+        born = Born(body.gen, body.seq)
+        for update in body.updates:
+            if self.index.permits_fill(born, update[0], "", "", "", update[3]):
+                yield Update(*update)
 
     def _echo(self, seq: int, op: str, selectors: Sequence[Selector], fence: int) -> None:
         self._echoed += 1

@@ -112,6 +112,7 @@ class Index:
         "_fence_floor",
         "_globs",
         "_heads",
+        "_literals",
         "_marks",
         "_max_globs",
         "_max_selectors",
@@ -142,6 +143,7 @@ class Index:
         self._fence_floor = 0
         self._marks: OrderedDict[tuple[str, str], Mark] = OrderedDict()
         self._globs: OrderedDict[str, Mark] = OrderedDict()
+        self._literals: tuple[str, ...] | None = None
         self._pending: dict[Selector, None] = {}
         self._heads = 0
         self._max_selectors = max_selectors
@@ -231,13 +233,18 @@ class Index:
         return False
 
     def _globs_refuse(self, born: Born, key: str, name: str, path: str) -> bool:
-        texts = (path, name) if path else (key, name)
+        if self._literals is None:
+            self._literals = tuple({mark.literal for mark in self._globs.values()})
+        # One call for all beginnings: most texts begin like none of the globs.
+        texts = [text for text in ((path, name) if path else (key, name)) if text]
+        if not any(text.startswith(self._literals) for text in texts):
+            return False
         for pattern, mark in self._globs.items():
             # The numbers first: an entry younger than the glob need not be matched with it.
             if mark.refuses(born):
                 literal = mark.literal
                 for text in texts:
-                    if text and text.startswith(literal) and glob_matches(pattern, text):
+                    if text.startswith(literal) and glob_matches(pattern, text):
                         return True
         return False
 
@@ -336,6 +343,7 @@ class Index:
         """
         _keep_live(self._marks)
         _keep_live(self._globs)
+        self._literals = None
         self._heads = 0
         self.gen = gen
         self.seq = seq
@@ -387,6 +395,7 @@ class Index:
         if len(globs) >= self._max_globs:
             self._shorten_oldest_glob()
         mark = globs[pattern] = Mark(_literal(pattern))
+        self._literals = None
         return mark
 
     def _forget_oldest(self) -> None:

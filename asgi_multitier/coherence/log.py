@@ -26,11 +26,13 @@ class Update:
         key: The full key of the entry.
         value: The encoded entry, or None where it was too large and is to be fetched from L2.
         ttl: Seconds that the encoded entry has left to be kept when it was sent.
+        tags: The entry's tags: what selects it must be known before the value is decoded.
     """
 
     key: str
     value: bytes | None
     ttl: float
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +41,22 @@ class Operation:
 
     Attributes:
         id: Random, unique; sending the same operation twice is harmless.
+        born: Where it was begun: what new values that ride along are judged by.
         selectors: What it drops.
         updates: New values that ride along.
-        fence: The local fence that it raised.
         settle: Seconds for which fills that it selects are not kept, on any node.
     """
 
     id: str
+    born: Born
     selectors: tuple[Selector, ...]
     updates: tuple[Update, ...] = ()
-    fence: int = 0
     settle: float = 0.0
+
+    @property
+    def fence(self) -> int:
+        """The local fence that it raised."""
+        return self.born.fence
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +105,7 @@ class LogListener(Protocol):
         """Another node's selectors came into force: detach flights, free memory."""
 
     def updated(self, updates: Sequence[Update], born: Born) -> None:
-        """Another node has new values, born at `born`. Touch local tiers only."""
+        """Another node has new values, valid and born at `born`. Touch local tiers only."""
 
     def flushed(self) -> None:
         """History was lost: everything local is invalid."""
@@ -135,8 +142,10 @@ class InvalidationLog(Protocol):
         """Make it known to every node. Never raises.
 
         Returns:
-            The position of its record: what a value that came with it is born at. None if it could
-            not be sent; then it is queued, stays in force here, and is sent when that is possible.
+            The position of its record. None if it could not be sent; then it is queued, stays in
+            force here, and is sent when that is possible. A value that rode along may be written to
+            a shared tier as born at this position once it is `reached` and the value, as born at
+            `operation.born`, is still permitted: something may have come between.
         """
 
     async def reached(self, position: Born, timeout: float) -> bool:

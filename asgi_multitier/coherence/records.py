@@ -2,18 +2,19 @@
 
 The MAC covers what the writer knows: namespace, operation id and body. The position is given by the
 server. Whoever can write to the server can therefore replay a record, which drops what it dropped
-before and no more: an old value that rides along is judged by its birth like any other.
+before and no more: a value that rides along counts only if nothing has selected its key since the
+position at which it was begun.
 """
 
 import hmac
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
 
 from ..errors import SerializationError
 from ..selectors import Selector
-from .log import MAX_RIDE, Update
+from .log import MAX_RIDE, Operation, Update
 
 MAX_BODY = 1024 * 1024
 """Bytes of a record's body; a longer one is not decoded."""
@@ -29,18 +30,21 @@ class Body(msgspec.Struct, array_like=True, frozen=True):
     Attributes:
         version: The format's; a reader that does not know it takes the record for "everything".
         node: The writer's random id.
-        fence: The writer's local fence: the record covers what it had begun on these selectors.
+        gen, seq, fence: Where it was begun. The record covers what its writer had begun on these
+            selectors up to the fence; its values are younger than record `seq`.
         settle: Seconds for which fills that are selected are not kept.
         selectors: What is dropped.
-        updates: Key, encoded entry (or None) and seconds left, of each new value.
+        updates: Key, encoded entry (or None), seconds left and tags of each new value.
     """
 
     version: Literal[1]
     node: str
+    gen: str
+    seq: int
     fence: int
     settle: float
     selectors: tuple[Selector, ...]
-    updates: tuple[tuple[str, bytes | None, float], ...] = ()
+    updates: tuple[tuple[str, bytes | None, float, tuple[str, ...]], ...] = ()
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -61,7 +65,7 @@ class Record(msgspec.Struct, frozen=True):
     body: Body | None
 
 
-BEGINNING = Body(version=1, node="", fence=0, settle=0.0, selectors=())
+BEGINNING = Body(1, "", "", 0, 0, 0.0, ())
 """The record that opens a generation, written by the server's script: it drops nothing."""
 
 
@@ -100,7 +104,7 @@ class RecordCodec:
             raise SerializationError("record is not authentic")
         try:
             return self._decoder.decode(data)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise SerializationError(f"record is unreadable: {error}") from None
 
     def _mac(self, op: str, data: bytes) -> bytes:
@@ -110,36 +114,39 @@ class RecordCodec:
         return hmac.digest(self._secret, text, "sha256")[:_MAC_LENGTH]
 
 
-def bodies(
-    node: str, fence: int, settle: float, selectors: Sequence[Selector], updates: Sequence[Update]
-) -> Iterator[Body]:
-    """The bodies that carry all of it, each of a bounded size; usually one."""
+def bodies(node: str, operation: Operation) -> Iterator[Body]:
+    """The bodies that carry all of an operation, each of a bounded size; usually one."""
     kept: list[Selector] = []
-    values: list[tuple[str, bytes | None, float]] = []
+    values: list[tuple[str, bytes | None, float, tuple[str, ...]]] = []
     size = 0
-    items: list[Selector | Update] = [*selectors, *updates]
+
+    def body() -> Body:
+        gen, seq, fence = operation.born.gen, operation.born.seq, operation.fence
+        return Body(1, node, gen, seq, fence, operation.settle, tuple(kept), tuple(values))
+
+    items: list[Selector | Update] = [*operation.selectors, *operation.updates]
     for item in items:
         cost = _cost(item)
         if len(kept) + len(values) >= _CHUNK_ITEMS or (size and size + cost > _CHUNK_BYTES):
-            yield Body(1, node, fence, settle, tuple(kept), tuple(values))
+            yield body()
             kept, values, size = [], [], 0
         if isinstance(item, Selector):
             kept.append(item)
         else:
-            values.append((item.key, item.value, item.ttl))
+            values.append((item.key, item.value, item.ttl, item.tags))
         size += cost
-    yield Body(1, node, fence, settle, tuple(kept), tuple(values))
+    yield body()
 
 
 def _cost(item: Selector | Update) -> int:
     """Bytes at most: UTF-8 takes up to four for a character."""
     if isinstance(item, Selector):
         return 4 * len(item.text)
-    return 4 * len(item.key) + len(item.value or b"")
+    return 4 * (len(item.key) + sum(map(len, item.tags))) + len(item.value or b"")
 
 
 def riding(update: Update) -> Update:
     """The update, without its value where that is too large to ride along."""
     if update.value is None or len(update.value) <= MAX_RIDE:
         return update
-    return Update(update.key, None, update.ttl)
+    return Update(update.key, None, update.ttl, update.tags)

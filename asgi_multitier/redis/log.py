@@ -62,6 +62,8 @@ class RedisLog:
         on_failover: What a change of the server behind the log means. `"flush"`: records may have
             been lost with the old one, so everything cached counts as invalid. `"trust"`: only what
             the numbers and the chain show.
+        optional: Whether there may be no server at all. Until one was seen, this node then believes
+            what it holds: it is alone.
         clock: Monotonic seconds; the clock of the entries.
 
     Raises:
@@ -76,6 +78,7 @@ class RedisLog:
         config: InvalidationConfig | None = None,
         secret: bytes | None = None,
         on_failover: Literal["flush", "trust"] = "flush",
+        optional: bool = False,
         clock: Clock = time.monotonic,
     ) -> None:
         if on_failover not in ("flush", "trust"):
@@ -88,6 +91,7 @@ class RedisLog:
         self._owns_link = not isinstance(target, Link)
         self._clock = clock
         self._on_failover = on_failover
+        self._optional = optional
         self._log_key = f"{{{namespace}}}:{self.config.channel}"
         self._keys = (f"{self._log_key}:ctl", self._log_key)
         self._audit_key = f"{{{namespace}}}:{self.config.audit_stream}"
@@ -399,6 +403,8 @@ class RedisLog:
         if self._connected:
             self._connected = False
             logger.warning("the invalidation log does not answer, trying again: %s", error)
+        if self._optional and not self.index.gen:
+            self.index.trust()
         self._tried.set()
 
     # Waiting for a position.

@@ -1,0 +1,342 @@
+"""What the index permits: one row a rule, then its bounds."""
+
+import time
+
+import pytest
+
+from asgi_multitier.coherence.index import ALL, MAX_DEPTH, Index, canonical
+from asgi_multitier.entry import Born, Entry
+from asgi_multitier.selectors import Selector
+
+GEN = "g"
+
+
+def make(**settings: object) -> Index:
+    index = Index(clock=lambda: 0.0, **settings)  # type: ignore[arg-type]
+    index.enter(GEN, 0)
+    return index
+
+
+def entry(born: Born, **fields: object) -> Entry:
+    given: dict[str, object] = {
+        "key": "K",
+        "path": "/a/b/c",
+        "route": "R",
+        "name": "N",
+        "tags": ("t1", "t2"),
+        **fields,
+    }
+    return Entry(
+        payload=b"",
+        born=born,
+        created=0.0,
+        fresh_until=1.0,
+        keep_until=1.0,
+        filled_at=0.0,
+        **given,  # type: ignore[arg-type]
+    )
+
+
+def value(born: Born, key: str = "user:1:name") -> Entry:
+    return entry(born, key=key, path="", route="", name="", tags=())
+
+
+SELECTED = [
+    pytest.param(Selector("key", "K"), True, id="key: the full key"),
+    pytest.param(Selector("key", "N"), True, id="key: the name"),
+    pytest.param(Selector("key", "k"), False, id="key: another"),
+    pytest.param(Selector("tag", "t2"), True, id="tag: one of several"),
+    pytest.param(Selector("tag", "t3"), False, id="tag: another"),
+    pytest.param(Selector("route", "R"), True, id="route: the same"),
+    pytest.param(Selector("route", "/a/b/c"), False, id="route: not a path"),
+    pytest.param(Selector("path", "/a/b/c"), True, id="path: the same"),
+    pytest.param(Selector("path", "/a/b"), False, id="path: not what is above"),
+    pytest.param(Selector("prefix", "/a/b/c"), True, id="prefix: itself"),
+    pytest.param(Selector("prefix", "/a/b/c/"), True, id="prefix: last slash does not matter"),
+    pytest.param(Selector("prefix", "/a"), True, id="prefix: what is below"),
+    pytest.param(Selector("prefix", "/"), True, id="prefix: the root"),
+    pytest.param(Selector("prefix", "/a/b/cc"), False, id="prefix: not a longer name"),
+    pytest.param(Selector("prefix", "/a/b/"[:-2]), False, id="prefix: whole segments only"),
+    pytest.param(Selector("glob", "/a/*"), True, id="glob: the path"),
+    pytest.param(Selector("glob", "*/c"), True, id="glob: star crosses slashes"),
+    pytest.param(Selector("glob", "/a/?/c"), True, id="glob: one character"),
+    pytest.param(Selector("glob", "?"), True, id="glob: the name"),
+    pytest.param(Selector("glob", "/b*"), False, id="glob: another"),
+    pytest.param(Selector("all", ""), True, id="all"),
+]
+
+
+@pytest.mark.parametrize(("selector", "selected"), SELECTED)
+def test_a_record_invalidates_what_it_selects_and_was_born_before(
+    selector: Selector, selected: bool
+) -> None:
+    """Born at 0, before record 1; born at 1, after it; as own fill and from a shared tier."""
+    if selector.text == "/a/":
+        selector = Selector("prefix", "/a/b/x")
+    index = make()
+    index.apply(1, [selector])
+
+    for fence in (-1, 0):
+        assert index.permits(entry(Born(GEN, 0, fence))) is not selected
+        assert index.permits(entry(Born(GEN, 1, fence)))
+
+
+@pytest.mark.parametrize(("selector", "selected"), SELECTED)
+def test_an_own_invalidation_holds_at_once(selector: Selector, selected: bool) -> None:
+    """Before the log knows: fills begun before are out, fills begun after are in, others' wait."""
+    if selector.text == "/a/":
+        selector = Selector("prefix", "/a/b/x")
+    index = make()
+    before = index.born()
+    index.begin([selector])
+    after = index.born()
+
+    assert index.permits(entry(before)) is not selected
+    assert index.permits(entry(after))
+    assert index.permits(entry(Born(GEN, 0))) is not selected
+    assert index.permits(entry(Born(GEN, 99))) is not selected, "a tombstone: nobody can tell"
+
+
+def test_an_own_fill_begun_after_stays_valid_when_the_record_comes_back() -> None:
+    """No needless second miss: the fence decides for own fills, the number for others'."""
+    index = make()
+    fence = index.begin([Selector("tag", "t1")])
+    own = index.born()
+    index.apply(1, [Selector("tag", "t1")], own_fence=fence)
+
+    assert index.permits(entry(own))
+    assert not index.permits(entry(Born(GEN, 0)))
+    assert index.permits(entry(Born(GEN, 1)))
+    assert index.pending_count == 0
+
+
+def test_a_later_own_invalidation_stays_pending_when_an_earlier_one_comes_back() -> None:
+    """The record acknowledges what was begun up to its fence and no more."""
+    index = make()
+    first = index.begin([Selector("tag", "t1")])
+    index.begin([Selector("tag", "t1")])
+    index.apply(1, [Selector("tag", "t1")], own_fence=first)
+
+    assert list(index.pending()) == [Selector("tag", "t1")]
+    assert not index.permits(entry(Born(GEN, 1)))
+
+
+def test_a_value_is_selected_by_its_key_and_globs_over_it() -> None:
+    """Values have no path: globs look at the key."""
+    index = make()
+    index.apply(1, [Selector("glob", "user:*:name")])
+
+    assert not index.permits(value(Born(GEN, 0)))
+    assert index.permits(value(Born(GEN, 0), key="user:1:mail"))
+
+
+def test_positions_of_two_generations_are_not_compared() -> None:
+    """However high its number, an entry of another generation is invalid."""
+    index = make()
+
+    assert not index.permits(entry(Born("other", 10**9)))
+
+
+def test_entering_a_position_forgets_all_before_it() -> None:
+    """What was born before is invalid, what is born there is valid, own pending marks stay."""
+    index = make()
+    index.apply(1, [Selector("tag", "t1")])
+    index.begin([Selector("tag", "t2"), Selector("glob", "zz*")])
+    index.enter(GEN, 10)
+
+    assert not index.permits(entry(Born(GEN, 9), tags=()))
+    assert index.permits(entry(Born(GEN, 10), tags=("t1",)))
+    assert not index.permits(entry(Born(GEN, 10), tags=("t2",)))
+    assert set(index.pending()) == {Selector("tag", "t2"), Selector("glob", "zz*")}
+
+
+def test_the_view_rises_with_everything_that_invalidates() -> None:
+    """Begin, apply, enter, hold, release and distrust raise it; asking and trusting do not."""
+    index = make()
+    views = [index.view]
+    for change in (
+        lambda: index.begin([ALL]),
+        lambda: index.apply(1, [ALL]),
+        lambda: index.enter(GEN, 5),
+        lambda: index.hold([ALL]),
+        lambda: index.release([ALL]),
+        index.distrust,
+    ):
+        change()
+        views.append(index.view)
+
+    assert views == sorted(set(views))
+
+    index.distrust()
+    index.trust()
+    index.permits(entry(index.born()))
+
+    assert index.view == views[-1]
+
+
+def test_untrusted_entries_are_used_for_five_seconds_and_not_noted() -> None:
+    """While untrusted the age since filling decides as well, and nothing is promoted."""
+    now = [0.0]
+    index = Index(clock=lambda: now[0])
+    index.enter(GEN, 0)
+    index.distrust()
+    kept = entry(index.born())
+    now[0] = 5.0
+
+    assert not index.settled
+    assert index.permits(kept)
+    assert not index.permits_shared(kept)
+
+    now[0] = 5.001
+
+    assert not index.permits(kept)
+
+    index.trust()
+
+    assert index.settled
+    assert index.permits(kept)
+    assert index.permits_shared(kept)
+
+
+def test_a_hold_refuses_whatever_was_born_until_it_ends() -> None:
+    """Settling: nothing selected is used; what was begun during it stays refused."""
+    index = make()
+    during = index.born()
+    index.hold([Selector("path", "/a/b/c")])
+
+    assert not index.permits(entry(Born(GEN, 99)))
+    assert not index.permits(entry(index.born()))
+
+    index.enter(GEN, 0)
+
+    assert not index.permits(entry(index.born())), "a hold survives a new position"
+
+    index.release([Selector("path", "/a/b/c"), Selector("tag", "unknown")])
+
+    assert not index.permits(entry(during))
+    assert index.permits(entry(index.born()))
+    assert index.permits(entry(Born(GEN, 99)))
+
+
+def test_a_forgotten_selector_raises_the_floor() -> None:
+    """Beyond its cap the index forgets the oldest, and what was born before that is invalid."""
+    index = make(max_selectors=3)
+    for seq in range(1, 5):
+        index.apply(seq, [Selector("tag", f"x{seq}")])
+
+    assert len(index) == 3
+    assert index.floor == 1
+    assert not index.permits(entry(Born(GEN, 0)))
+    assert index.permits(entry(Born(GEN, 1)))
+
+
+def test_a_forgotten_hold_still_refuses_own_fills_begun_during_it() -> None:
+    """Forgetting raises the floor of fences as well."""
+    index = make(max_selectors=1)
+    index.hold([Selector("tag", "t1")])
+    index.seq = 5
+    during = index.born()
+    index.release([Selector("tag", "t1")])
+    index.apply(6, [Selector("tag", "other")])
+
+    assert not index.permits(entry(during))
+
+
+def test_pending_selectors_are_never_forgotten() -> None:
+    """The oldest goes that may go; where none may, the table grows."""
+    index = make(max_selectors=2)
+    index.begin([Selector("tag", "p1"), Selector("tag", "p2")])
+    index.apply(1, [Selector("tag", "x")])
+    index.apply(2, [Selector("tag", "y")])
+
+    assert index.pending_count == 2
+    assert len(index) == 3
+    assert index.floor == 1
+    assert not index.permits(entry(Born(GEN, 5), tags=("p1",)))
+
+
+def test_a_glob_too_many_becomes_its_beginning() -> None:
+    """The oldest glob is shortened to its last `/` or `:`: it selects more, and never less."""
+    index = make(max_globs=2)
+    for seq, pattern in enumerate(("/a/b*c", "user:1:*e", "*x", "*y"), 1):
+        index.apply(seq, [Selector("glob", pattern)])
+
+    assert index.floor == 0
+    assert not index.permits(entry(Born(GEN, 0), path="/a/zzz"))
+    assert index.permits(entry(Born(GEN, 1), path="/a/zzz"))
+    assert not index.permits(value(Born(GEN, 1), key="user:1:mail"))
+    assert index.permits(value(Born(GEN, 1), key="user:2:mail"))
+
+
+def test_a_glob_too_many_without_beginning_raises_the_floor() -> None:
+    """`*x` could select anything: what was born before it is invalid."""
+    index = make(max_globs=1)
+    index.apply(1, [Selector("glob", "*x")])
+    index.apply(2, [Selector("glob", "*y")])
+
+    assert index.floor == 1
+
+
+def test_pending_globs_over_the_cap_make_the_index_crowded() -> None:
+    """They cannot be shortened, and would slow every look-up."""
+    index = make(max_globs=1)
+    index.begin([Selector("glob", "*x")])
+    assert not index.crowded
+
+    index.begin([Selector("glob", "*y")])
+
+    assert index.crowded
+
+
+def test_collapsing_replaces_all_pending_by_everything() -> None:
+    """Nothing born before is used, and one selector waits for the log."""
+    index = make()
+    index.begin([Selector("tag", "t1"), Selector("tag", "t9")])
+    index.collapse()
+
+    assert list(index.pending()) == [ALL]
+    assert not index.permits(entry(Born(GEN, 99)))
+    assert index.permits(entry(index.born()))
+
+
+def test_a_deep_prefix_is_shortened_and_still_selects() -> None:
+    """Depth is bounded by selecting more."""
+    deep = "/x" * (MAX_DEPTH + 20)
+    index = make()
+    index.apply(1, [Selector("prefix", deep)])
+
+    assert not index.permits(entry(Born(GEN, 0), path=deep + "/y"))
+    assert canonical(Selector("prefix", deep)).text.count("/") == MAX_DEPTH
+    assert index.permits(entry(Born(GEN, 0), path="/x" * (MAX_DEPTH - 2)))
+
+
+def test_look_ups_stay_cheap_with_a_hundred_thousand_tags() -> None:
+    """A look-up that finds nothing takes at most 50 us with every table full."""
+    index = make()
+    for seq in range(1, 100_001):
+        index.apply(seq, [Selector("tag", f"tag-{seq}")])
+    for seq in range(256):
+        index.apply(100_001 + seq, [Selector("glob", f"/other/{seq}/*")])
+    asked = entry(Born(GEN, 300), tags=tuple(f"none-{i}" for i in range(8)))
+    times = []
+    for _ in range(2_000):
+        start = time.perf_counter()
+        assert index.permits(asked)
+        times.append(time.perf_counter() - start)
+    times.sort()
+
+    assert len(index) == 100_256
+    # The median, since other processes of the machine make the tail; the bar is that of p99.
+    assert times[len(times) // 2] <= 50e-6
+
+
+def test_it_tells_its_state() -> None:
+    """The repr says what matters."""
+    index = make()
+    index.begin([ALL])
+    index.distrust()
+
+    assert repr(index) == "<Index g:0 floor 0, 1 selectors, 1 pending, untrusted>"
+    assert index.is_pending(ALL)
+    assert index.begun(ALL) == 1
+    assert index.begun(Selector("tag", "x")) == 0

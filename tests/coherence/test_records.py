@@ -1,0 +1,97 @@
+"""Records as bytes."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asgi_multitier.coherence.records import BEGINNING, MAX_BODY, Body, RecordCodec
+from asgi_multitier.errors import SerializationError
+from asgi_multitier.selectors import Selector
+
+BODY = Body(
+    1, "node", "gen", 7, 3, 0.5, (Selector("tag", "t"),), (("k", b"\x00\xff", 2.5, ("t",)),)
+)
+SECRET = b"s" * 32
+
+
+@pytest.mark.parametrize("secret", [None, SECRET], ids=["plain", "MAC"])
+def test_a_body_survives_the_way_through_bytes(secret: bytes | None) -> None:
+    """What was written is read, selectors as selectors."""
+    codec = RecordCodec("ns", secret)
+    data, mac = codec.encode("op", BODY)
+    read = codec.decode("op", data, mac)
+
+    assert read == BODY
+    assert isinstance(read.selectors[0], Selector)
+    assert bool(mac) is (secret is not None)
+
+
+@pytest.mark.parametrize(
+    ("op", "flip", "namespace", "secret"),
+    [
+        pytest.param("other", False, "ns", SECRET, id="another operation's"),
+        pytest.param("op", True, "ns", SECRET, id="changed"),
+        pytest.param("op", False, "nt", SECRET, id="another namespace's"),
+        pytest.param("op", False, "ns", b"x" * 32, id="another secret's"),
+    ],
+)
+def test_a_record_that_is_not_authentic_is_refused(
+    op: str, flip: bool, namespace: str, secret: bytes
+) -> None:
+    """The MAC binds operation, body and namespace."""
+    data, mac = RecordCodec("ns", SECRET).encode("op", BODY)
+    if flip:
+        data = data[:-1] + bytes([data[-1] ^ 1])
+
+    with pytest.raises(SerializationError, match="authentic"):
+        RecordCodec(namespace, secret).decode(op, data, mac)
+
+
+def test_a_record_without_mac_is_refused_where_one_is_asked_for() -> None:
+    """No downgrade: the reader's configuration decides."""
+    data, _ = RecordCodec("ns").encode("op", BODY)
+
+    with pytest.raises(SerializationError):
+        RecordCodec("ns", SECRET).decode("op", data, b"")
+
+
+PLAIN = msgspec.msgpack.decode(RecordCodec("ns").encode("op", BODY)[0])
+
+
+def altered(position: int, value: object) -> bytes:
+    return msgspec.msgpack.encode([*PLAIN[:position], value, *PLAIN[position + 1 :]])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"\xc1", id="not MessagePack"),
+        pytest.param(altered(0, 2), id="another version"),
+        pytest.param(altered(6, [["moon", "x"]]), id="unknown selector"),
+        pytest.param(altered(4, "3"), id="number as text"),
+        pytest.param(altered(6, "tags"), id="no list"),
+        pytest.param(msgspec.msgpack.encode(PLAIN[:5]), id="fields missing"),
+        pytest.param(altered(1, "\u00e9").replace(b"\xc3\xa9", b"\xff\xff"), id="bad UTF-8"),
+        pytest.param(b"x" * (MAX_BODY + 1), id="too long"),
+    ],
+)
+def test_what_is_no_record_is_refused(data: bytes) -> None:
+    """A SerializationError, nothing else."""
+    with pytest.raises(SerializationError):
+        RecordCodec("ns").decode("op", data, b"")
+
+
+def test_the_record_that_opens_a_generation_drops_nothing() -> None:
+    """The server's script writes it, without a body and without a MAC."""
+    assert RecordCodec("ns", SECRET).decode("gen:abc", b"", b"") is BEGINNING
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_raise_anything_else(data: bytes) -> None:
+    """Reading is safe for any input."""
+    try:
+        RecordCodec("ns").decode("op", data, b"")
+    except SerializationError:
+        return

@@ -1,0 +1,95 @@
+"""The circuit breaker."""
+
+import pytest
+
+from asgi_multitier.breaker import BreakerState, CircuitBreaker
+from asgi_multitier.errors import ConfigError
+
+
+def opened(at: float = 0.0) -> CircuitBreaker:
+    breaker = CircuitBreaker(failures=3, reset=1.0)
+    for _ in range(3):
+        breaker.failed(at)
+    return breaker
+
+
+def test_it_stays_closed_below_the_limit() -> None:
+    """Two failures in a row of three allowed change nothing."""
+    breaker = CircuitBreaker(failures=3)
+    breaker.failed(0.0)
+    breaker.failed(0.0)
+
+    assert breaker.allows(0.0)
+    assert breaker.state is BreakerState.CLOSED
+
+
+def test_a_success_begins_the_count_anew() -> None:
+    """Only failures in a row count."""
+    breaker = CircuitBreaker(failures=2)
+    breaker.failed(0.0)
+    breaker.succeeded(0.0)
+    breaker.failed(0.0)
+
+    assert breaker.allows(0.0)
+
+
+def test_it_opens_at_the_limit_and_allows_nothing() -> None:
+    """At the third failure in a row calls stop."""
+    breaker = opened()
+
+    assert breaker.state is BreakerState.OPEN
+    assert not breaker.allows(0.999)
+
+
+def test_one_probe_goes_through_after_the_pause() -> None:
+    """Half-open lets one call through and keeps the others out."""
+    breaker = opened()
+
+    assert breaker.allows(1.0)
+    assert breaker.state is BreakerState.HALF_OPEN
+    assert not breaker.allows(1.0)
+
+
+def test_a_probe_that_fails_opens_it_at_once() -> None:
+    """After a failed probe the whole pause begins again."""
+    breaker = opened()
+    breaker.allows(1.0)
+    breaker.failed(1.1)
+
+    assert breaker.state is BreakerState.OPEN
+    assert not breaker.allows(2.0)
+    assert breaker.allows(2.1)
+
+
+def test_a_probe_that_succeeds_closes_it() -> None:
+    """After a good probe all calls go through."""
+    breaker = opened()
+    breaker.allows(1.0)
+    breaker.succeeded(1.1)
+
+    assert breaker.allows(1.1)
+    assert breaker.allows(1.1)
+    assert breaker.state is BreakerState.CLOSED
+
+
+def test_a_probe_that_never_reports_does_not_keep_it_open_for_ever() -> None:
+    """A cancelled probe makes way for another after the pause."""
+    breaker = opened()
+    breaker.allows(1.0)
+
+    assert breaker.allows(2.0)
+
+
+def test_it_tells_its_state() -> None:
+    """The repr says what matters."""
+    assert repr(opened()) == "<CircuitBreaker open, 3 failures in a row>"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"failures": 0}, {"failures": True}, {"failures": 1.5}, {"reset": 0}, {"reset": "1"}],
+)
+def test_wrong_settings_are_refused(settings: dict[str, object]) -> None:
+    """A setting out of range is a ConfigError."""
+    with pytest.raises(ConfigError):
+        CircuitBreaker(**settings)  # type: ignore[arg-type]
