@@ -339,7 +339,7 @@ def _open(path: Path, timeout: float) -> sqlite3.Connection:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     db = sqlite3.connect(path, timeout=timeout, isolation_level=None)
     try:
-        db.execute("PRAGMA journal_mode=WAL")
+        _use_wal(db, time.monotonic() + timeout)
         db.execute("PRAGMA synchronous=NORMAL")
         if db.execute(_IS_MADE).fetchone() is None:
             with _writing(db):
@@ -349,6 +349,20 @@ def _open(path: Path, timeout: float) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _use_wal(db: sqlite3.Connection, deadline: float) -> None:
+    """Turn WAL on. Where several processes are the first at once, SQLite says that the file is
+    locked without waiting, whatever its time-out: here it is waited for."""
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
+        else:
+            return
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """The package's own tiers keep the contracts that users' tiers are held to."""
 
 import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from asgi_multitier.redis.client import Link
 from asgi_multitier.redis.tier import RedisTier
 from asgi_multitier.testing import FakeClock, LocalTierContract, SharedTierContract
 from asgi_multitier.tiers.base import LocalTier, SharedTier
@@ -51,13 +53,13 @@ class TestSQLiteTier(SharedTierContract):
         self.clock = FakeClock()
 
     async def make(self) -> SharedTier:
-        return SQLiteTier(self.path, clock=self.clock, timeout=5)
+        return SQLiteTier(self.path, clock=self.clock, timeout=10)
 
     async def make_again(self) -> SharedTier:
         return await self.make()
 
     async def make_neighbour(self) -> SharedTier:
-        return SQLiteTier(self.path, namespace="other", clock=self.clock, timeout=5)
+        return SQLiteTier(self.path, namespace="other", clock=self.clock, timeout=10)
 
     async def make_broken(self) -> SharedTier:
         self.path.write_bytes(b"this is no database" * 1_000)
@@ -69,18 +71,21 @@ class TestSQLiteTier(SharedTierContract):
 
 class TestRedisTier(SharedTierContract):
     @pytest.fixture(autouse=True)
-    def server(self, valkey: ValkeyServer) -> None:
-        self.url = valkey.url
+    async def server(self, valkey: ValkeyServer) -> AsyncIterator[None]:
+        # A time-out that a busy machine does not reach.
+        self.link = Link(valkey.url, timeout=10)
         self.namespace = f"t-{uuid4().hex}"
+        yield
+        await self.link.close()
 
     async def make(self) -> SharedTier:
-        return RedisTier(self.url, namespace=self.namespace)
+        return RedisTier(self.link, namespace=self.namespace)
 
     async def make_again(self) -> SharedTier:
         return await self.make()
 
     async def make_neighbour(self) -> SharedTier:
-        return RedisTier(self.url, namespace=self.namespace + "-other")
+        return RedisTier(self.link, namespace=self.namespace + "-other")
 
     async def make_broken(self) -> SharedTier:
         return RedisTier(f"redis://127.0.0.1:{free_port()}/0")
@@ -97,13 +102,13 @@ class TestMemcachedTier(SharedTierContract):
         self.namespace = f"t-{uuid4().hex}"
 
     async def make(self) -> SharedTier:
-        return MemcachedTier(self.url, namespace=self.namespace, timeout=5)
+        return MemcachedTier(self.url, namespace=self.namespace, timeout=10)
 
     async def make_again(self) -> SharedTier:
         return await self.make()
 
     async def make_neighbour(self) -> SharedTier:
-        return MemcachedTier(self.url, namespace="other" + self.namespace[2:], timeout=5)
+        return MemcachedTier(self.url, namespace="other" + self.namespace[2:], timeout=10)
 
     async def make_broken(self) -> SharedTier:
         return MemcachedTier(f"memcached://127.0.0.1:{free_port()}")
