@@ -15,7 +15,7 @@ MAX_LINES = 100
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FORBIDDEN = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_LEGACY_HOP_BY_HOP = frozenset(
+_HOP_BY_HOP = frozenset(
     (b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade")
 )
 _COMMA_OR_QUOTED = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)*+)("?+)|,', re.DOTALL)
@@ -125,7 +125,7 @@ def end_to_end(headers: Headers, also: Collection[bytes] = ()) -> Headers:
         also: Lower-case names to leave out besides: those that `no-cache="..."` and `private="..."`
             list.
     """
-    unwanted = {*also, *connection_options(headers), *_LEGACY_HOP_BY_HOP}
+    unwanted = {*also, *connection_options(headers), *_HOP_BY_HOP}
     return tuple(
         line for line in headers if line[0] not in unwanted and not line[0].startswith(b"proxy-")
     )

@@ -14,11 +14,6 @@ from .dates import parse_http_date
 IF_NONE_MATCH = b"if-none-match"
 IF_MODIFIED_SINCE = b"if-modified-since"
 
-PRECONDITIONS = frozenset(
-    (IF_NONE_MATCH, IF_MODIFIED_SINCE, b"if-match", b"if-unmodified-since", b"if-range")
-)
-"""The fields of RFC 9110 §13.1."""
-
 NOT_FORWARDED = frozenset((IF_NONE_MATCH, IF_MODIFIED_SINCE, b"if-range", b"range"))
 """What a request is sent on without when its answer is to be stored whole, for everybody."""
 

@@ -43,6 +43,7 @@ def answered(*pairs: tuple[str, str | int], **changes: Any) -> bool:
         (b'"a,b"', '"x", "a,b"', True),
         (b'","', '"a","b"', False),
         (b'", "', '"a", "b"', False),
+        (b'","', '"",", "', False),
         (b'"a"', '"x,"a""', False),
         (b'"a"', '"a"b', False),
         (b'"a"', '"a" b', False),
