@@ -238,7 +238,8 @@ def _terms_of(policy: Policy) -> Terms:
     return Terms(
         lifetime=policy.lifetime,
         negative=policy.negative,
-        public=policy.public,
+        # Who asks is in the key: then the answer is as good for the same one's next request.
+        public=policy.public or policy.vary_by is not None or b"authorization" in policy.vary,
         set_cookie=policy.store_set_cookie,
         heuristics=policy.heuristics,
         partial=policy.partial,

@@ -8,7 +8,7 @@ from hashlib import blake2b
 
 from .._types import Headers
 from . import headers as fields
-from .cache_control import CacheControl, governing, of_request
+from .cache_control import CacheControl, governing, of_request, parse
 from .dates import parse_http_date
 from .freshness import (
     age_value,
@@ -104,6 +104,12 @@ def judge(
     reason = (
         _unfit_exchange(method, status, headers, terms)
         or _forbidden(directives, status, request_headers, terms)
+        # Under an annotation the stricter word counts, whichever field says it.
+        or (
+            targeted
+            and terms.annotated
+            and _forbidden_beside(headers, status, request_headers, terms)
+        )
         or _unshareable(directives, storable, request_headers, terms)
     )
     if reason:
@@ -191,6 +197,14 @@ def _forbidden(
     if terms.honor_request_directives and of_request(request_headers).no_store:
         return Reason.REQUEST_NO_STORE
     return None
+
+
+def _forbidden_beside(
+    headers: Headers, status: int, request_headers: Headers, terms: Terms
+) -> Reason | None:
+    """What `Cache-Control` forbids where a targeted field takes its place."""
+    directives = parse(fields.values(headers, b"cache-control"))
+    return _forbidden(directives, status, request_headers, terms)
 
 
 def _unshareable(

@@ -508,3 +508,21 @@ def test_clients_of_an_annotated_route_are_told_what_the_application_left_out(
 def test_no_tag_is_added_where_none_is_given():
     """A response that is no 200 may go without."""
     assert client_headers((), None, ANNOTATED) == lines(("cache-control", "no-cache"))
+
+
+@pytest.mark.parametrize("forbidding", [b"no-store", b"private"])
+def test_an_annotated_route_heeds_the_stricter_of_two_fields(forbidding: bytes) -> None:
+    """Under an annotation `Cache-Control` forbids although a targeted field permits (RFC 9213)."""
+    headers = ((b"cdn-cache-control", b"max-age=60"), (b"cache-control", forbidding))
+
+    verdict = judge(
+        method="GET",
+        status=200,
+        headers=headers,
+        request_headers=(),
+        terms=Terms(lifetime=60.0),
+        now=0.0,
+        request_time=0.0,
+    )
+
+    assert verdict == forbidding.decode()
