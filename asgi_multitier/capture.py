@@ -61,6 +61,9 @@ class Desk(Protocol):
     def closing(self) -> list[Message]:
         """What a client gets that has not heard anything yet, after a commit or a `Discard`."""
 
+    def spoilt(self) -> None:
+        """A response that was held back is not complete: nobody has heard of it."""
+
 
 class _State(Enum):
     NEW = auto()
@@ -78,6 +81,10 @@ class Capture:
         desk: Who decides.
         client: Whom the response is for; None for a background run.
         limit: Bytes of body kept at most.
+
+    Attributes:
+        holds_back: Nothing goes to the client before the response is complete: it is only half of
+            an answer. Set while it is judged.
     """
 
     __slots__ = (
@@ -90,6 +97,7 @@ class Capture:
         "_start",
         "_state",
         "_store",
+        "holds_back",
     )
 
     def __init__(self, desk: Desk, client: Client | None, *, limit: int) -> None:
@@ -102,6 +110,7 @@ class Capture:
         self._length: int | None = None
         self._body: list[bytes] = []
         self._size = 0
+        self.holds_back = False
 
     @property
     def started(self) -> bool:
@@ -165,7 +174,10 @@ class Capture:
             for reply in self._desk.closing():
                 await self._forward(reply)
             return
-        await self._pass(verdict)
+        if self.holds_back:
+            await self._release(verdict)
+        else:
+            await self._pass(verdict)
 
     async def _take(self, message: Message) -> None:
         chunk = bytes(message.get("body", b""))
@@ -179,7 +191,7 @@ class Capture:
             await self._complete(message)
         elif self._state is _State.TEE:
             await self._forward(message)
-        elif self._size != self._length:
+        elif self._size != self._length and not self.holds_back:
             # More is to come: from here on the client gets everything as it comes.
             self._state = _State.TEE
             headers = self._desk.opening(normalised(self._start.get("headers", ())))
@@ -212,6 +224,11 @@ class Capture:
         self, reason: Reason, message: Message | None = None, *, kept: bool = False
     ) -> None:
         """What was kept turns out not to be storable: give the client what it has not had."""
+        if self.holds_back:
+            self._state = _State.DISCARD
+            self._body.clear()
+            self._desk.spoilt()
+            return
         teed = self._state is _State.TEE
         backlog, self._body = self._body[: -1 if kept else None], []
         if teed:

@@ -17,10 +17,11 @@ from .plan import Plan
 from .policy import cache_status
 from .policy.cache_control import CacheControl, of_request
 from .policy.cache_status import Forward
+from .policy.headers import normalised
 from .policy.reasons import Reason
 from .policy.request import Field
 from .policy.reuse import Use, assess
-from .replay import aged, answer
+from .replay import PARTIAL, aged, answer, part_for
 
 MAX_LOOKS = 4
 """Times that a request looks in the tiers: there may be a marker, or another's variant first."""
@@ -54,6 +55,7 @@ class Exchange:
         self._on_chosen = on_chosen
         self._tally = request.plan.tally
         self._policy = request.plan.policy
+        self._part: StoredResponse | None = None
         self._marker: Variants | None = None
         self._forward = Forward.URI_MISS
         self._labels: tuple[str, tuple[str, ...]] = ("", ())
@@ -70,9 +72,13 @@ class Exchange:
                     self._marker, self._forward = payload, Forward.VARY_MISS
                     key = self._request.variant_key(payload.fields)
                     continue
-                if await self._use(slot, level):
+                assert isinstance(payload, StoredResponse)  # noqa: S101  # values have other keys
+                if payload.status == PARTIAL and not self._within(payload):
+                    self._part, self._forward = payload, Forward.PARTIAL
+                elif await self._use(slot, level):
                     return
-                stale = slot
+                else:
+                    stale = slot
             if await self._ask_origin(key, stale):
                 return
             key = self._request.primary
@@ -90,6 +96,10 @@ class Exchange:
             return found.slot, found.level
         # Somebody else's fill may have landed while this request waited for the reply.
         return stack.peek(key), 1
+
+    def _within(self, part: StoredResponse) -> bool:
+        """Whether a stored part holds all that the request asks for."""
+        return part_for(part, self._request.method, self._request.headers) is not None
 
     async def _use(self, slot: Slot, level: int) -> bool:
         """Serve the entry if it may be used; False if the origin is to be asked."""
@@ -167,8 +177,12 @@ class Exchange:
         if reason is not None:
             await self.alone(reason)
             return True
+        if self._request.method == "HEAD" and not self._policy.terms.annotated:
+            await self._head(key, stale)
+            return True
         flights = self._engine.flights
-        if not self._policy.coalesce or flights.is_solo(key):
+        ranged = Field.RANGE in self._request.found
+        if ranged or not self._policy.coalesce or flights.is_solo(key):
             await self._lead(Flight(self._probe(key), self._engine.index.view), stale)
             return True
         flight = flights.find(key)
@@ -186,10 +200,8 @@ class Exchange:
 
     def _reason_alone(self) -> Reason | None:
         """Why a request that nothing stored answers is better asked for as it is."""
-        if Field.RANGE in self._request.found:
+        if Field.RANGE in self._request.found and not self._policy.partial:
             return Reason.RANGE
-        if self._request.method == "HEAD" and not self._policy.terms.annotated:
-            return Reason.METHOD
         return None
 
     def _label(self) -> Reason | None:
@@ -231,6 +243,7 @@ class Exchange:
             forward=self._forward,
             client=client,
             stale=stale,
+            part=self._part if client is not None else None,
             marker=self._marker,
             on_chosen=self._on_chosen,
         )
@@ -364,11 +377,22 @@ class Exchange:
 
     # Outside the cache.
 
-    async def alone(self, reason: Reason) -> None:
-        """Let the application answer this request by itself."""
+    async def alone(self, reason: Reason, send: Send | None = None) -> None:
+        """Let the application answer this request by itself, through another `send` if given."""
         self._tally.passes[reason] += 1
         member = cache_status.forwarded(self._forward, detail=reason)
-        await self._app(self._request.scope, self._receive, noting(self._send, member))
+        await self._app(self._request.scope, self._receive, noting(send or self._send, member))
+
+    async def _head(self, key: str, stale: Slot | None) -> None:
+        """Let the application answer a HEAD, and hear what it says of the stored GET."""
+        fill = self._fill(Flight(self._probe(key), self._engine.index.view), stale, None)
+
+        async def hearing(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                fill.learn(message["status"], normalised(message.get("headers", ())))
+            await self._send(message)
+
+        await self.alone(Reason.METHOD, hearing)
 
     async def _gateway_timeout(self) -> None:
         """RFC 9111 §5.2.1.7: `only-if-cached`, and nothing stored that would do."""

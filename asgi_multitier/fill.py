@@ -8,6 +8,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 from typing import Any
 
 from ._types import ASGIApp, Headers, Message, Scope
@@ -20,16 +21,31 @@ from .plan import Plan
 from .policy import cache_status
 from .policy.cache_status import Forward
 from .policy.headers import first, normalised, without
+from .policy.ranges import Part, combine, rest_of
 from .policy.reasons import Reason
 from .policy.request import Field, Found, narrowed_cookies
-from .policy.reuse import is_origin_failure, usable_on_error
+from .policy.reuse import displaces, is_origin_failure, usable_on_error
 from .policy.storing import Store, client_headers, etag_of, judge
-from .policy.validation import freshen, selects, unconditional, validators
+from .policy.terms import Terms
+from .policy.validation import freshen, head_updates, selects, unconditional, validators
 from .policy.vary import secondary_key
-from .replay import AGE, aged, answer
+from .replay import AGE, PARTIAL, aged, answer
 from .routing import RouteTable, route_path
 
 VARIANT_MARK = "\x01"
+
+KEEP_FOR_HEAD = 60.0
+"""Seconds past freshness that a response without validators is kept: an answer to HEAD may renew it
+(RFC 9111 §4.3.5)."""
+
+
+class _Asks(Enum):
+    """What a run asks the origin for beside the request itself."""
+
+    NOTHING = auto()
+    VALIDATION = auto()
+    REST = auto()
+    """Of a stored part (RFC 9111 §3.4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +132,7 @@ class Request:
     def variant_key(self, fields: tuple[bytes, ...]) -> str:
         """The key of the representation that this request's fields choose."""
         policy = self.plan.policy
-        chosen = secondary_key(fields, self.headers, normalise_language=policy.heuristics)
+        chosen = secondary_key(fields, self.headers, normalise_language=policy.normalise_language)
         return f"{self.primary}{VARIANT_MARK}{chosen.decode('latin-1')}"
 
 
@@ -171,6 +187,7 @@ class Fill:
         forward: Why the request goes forward.
         client: Whom the response is for; None for a background refresh.
         stale: An entry that may be validated or stand in.
+        part: A stored part that does not answer the request by itself.
         marker: What is known of the URL's variants.
         on_chosen: Takes the scope when the application has answered; whether the router chose
             the endpoint whose rule this is.
@@ -186,6 +203,7 @@ class Fill:
         forward: Forward,
         client: Client | None,
         stale: Slot | None,
+        part: StoredResponse | None,
         marker: Variants | None,
         on_chosen: Callable[[Plan, Scope], bool],
     ) -> None:
@@ -196,14 +214,15 @@ class Fill:
         self._forward = forward
         self._client = client
         self._stale = stale
+        self._part = part
         self._marker = marker
         self._on_chosen = on_chosen
         self._policy = request.plan.policy
         self._terms = request.plan.terms
         self._deadline: asyncio.Timeout | None = None
-        self._validates = False
+        self._asks = _Asks.NOTHING
         self._again = False
-        self._asked_at = 0.0
+        self._asked_at = engine.wall()
         self._scope: Scope = {}
         self._closing: list[Message] = []
         self._lines: Headers = ()
@@ -222,19 +241,28 @@ class Fill:
 
     async def run(self) -> None:
         """Ask the origin, and answer the flight whatever comes of it."""
-        stale = self._stale
-        fields: Headers = ()
-        if stale is not None and isinstance(stale.entry.payload, StoredResponse):
-            payload = stale.entry.payload
-            fields = validators(payload.etag, payload.last_modified)
+        fields = self._question()
         await self._ask(fields)
         if self._again:
             self._again = False
+            self._asks = _Asks.NOTHING
             self._begin()
             await self._ask(())
 
+    def _question(self) -> Headers:
+        """The field lines with which the origin is asked for less than the whole, if it can be."""
+        fields: Headers = ()
+        if self._part is not None and Field.RANGE not in self._request.found:
+            fields = rest_of(self._part.headers)
+            self._asks = _Asks.REST
+        elif self._stale is not None and isinstance(self._stale.entry.payload, StoredResponse):
+            fields = _conditions(self._stale.entry.payload, self._terms)
+            self._asks = _Asks.VALIDATION
+        if not fields:
+            self._asks = _Asks.NOTHING
+        return fields
+
     async def _ask(self, fields: Headers) -> None:
-        self._validates = bool(fields)
         scope = self._scope_for_app(fields)
         self._scope = scope
         self._asked_at = self._engine.wall()
@@ -290,8 +318,13 @@ class Fill:
             self._deadline.reschedule(None)
         if not self._on_chosen(self._request.plan, self._scope):
             return Reason.MISMATCH
-        if status == 304 and self._validates:
+        if status == 304 and self._asks is _Asks.VALIDATION:
             return self._validated(headers)
+        if self._asks is _Asks.REST:
+            if status == 416:
+                self._again = True
+                return Discard.DISCARD
+            self.capture.holds_back = status == PARTIAL
         if is_origin_failure(status) and self._may_stand_in():
             self._engine.events.failures["origin"] += 1
             self._stand_in()
@@ -318,9 +351,12 @@ class Fill:
         engine, flight = self._engine, self._flight
         engine.events.refused[reason] += 1
         engine.flights.land(flight)
-        if not is_origin_failure(status):
-            # A failing origin is not a reason to send it everybody at once from now on.
+        if not is_origin_failure(status) and status not in (206, 304):
+            # A failing origin is not a reason to send it everybody at once from now on, nor is an
+            # answer to a condition of this one request.
             engine.flights.mark_solo(flight.probe.key, engine.config.hit_for_miss)
+        if self._stale is not None and displaces(status) and reason is not Reason.INCOMPLETE:
+            engine.stack.forget_soon(self._stale.entry.key)
         flight.answer(Passed(reason))
         self._inbox.open()
         return cache_status.appended(headers, cache_status.forwarded(self._forward, detail=reason))
@@ -342,9 +378,35 @@ class Fill:
             etag=first(lines, b"etag"),
             last_modified=store.last_modified,
         )
-        slot = self._keep(response, store)
         self._lines = client_headers(headers, etag, self._terms)
-        self._close(response, slot, fwd_status=None)
+        if status == PARTIAL and self._part is not None:
+            self._commit_part(response, store)
+        else:
+            self._close(response, self._keep(response, store), fwd_status=None)
+
+    def _commit_part(self, newer: StoredResponse, store: Store) -> None:
+        """Join a part with the one that is stored, where they belong together."""
+        assert self._part is not None  # noqa: S101  # see `commit`
+        stored = self._part
+        joined = combine(Part(stored.headers, stored.body), Part(newer.headers, newer.body))
+        if joined is not None and len(joined.body) > self._engine.config.max_entry:
+            joined = None
+        whole = newer
+        if joined is not None:
+            headers = without(joined.headers, {AGE})
+            whole = replace(newer, status=joined.status, headers=headers, body=joined.body)
+        if self._asks is not _Asks.REST:
+            self._close(newer, self._keep(whole, store), fwd_status=None)
+        elif whole.status == 200:
+            slot = self._keep(whole, store)
+            self._lines = whole.headers
+            self._close(whole, slot, fwd_status=PARTIAL)
+        else:
+            self._again = True
+
+    def spoilt(self) -> None:
+        """The rest of a stored part did not come whole: ask for all of it."""
+        self._again = True
 
     def closing(self) -> list[Message]:
         """The leader's answer."""
@@ -388,6 +450,7 @@ class Fill:
         keep_until = max(
             fresh_until + windows,
             max(fresh_until, now) + store.keep_for_validation if store.keep_for_validation else 0.0,
+            0.0 if self._terms.annotated else fresh_until + KEEP_FOR_HEAD,
         )
         eager = policy.eager_refresh
         return replace(
@@ -463,31 +526,50 @@ class Fill:
         if not selects(stored.headers, headers):
             self._again = True
             return Discard.DISCARD
+        terms = self._terms
         lines = freshen(
-            stored.headers,
-            headers,
-            set_cookie=self._terms.set_cookie,
-            targeted=self._terms.targeted,
+            stored.headers, headers, set_cookie=terms.set_cookie, targeted=terms.targeted
         )
-        store = self._judge(stored.status, lines)
-        response = replace(
-            stored,
-            headers=without(lines, {AGE}),
-            etag=first(lines, b"etag"),
-        )
-        slot = None
-        if isinstance(store, Store):
-            response = replace(response, last_modified=store.last_modified)
-            slot = self._keep(response, store)
-        else:
-            self._engine.flights.land(self._flight)
-            self._engine.events.refused[store] += 1
-            self._flight.answer(Passed(store))
+        response, slot = self._freshened(stored, lines)
         self._lines = (
             lines if slot is None else aged(lines, self._engine.clock() - slot.entry.created)
         )
         self._close(response, slot, fwd_status=304)
         return Discard.DISCARD
+
+    def _freshened(
+        self, stored: StoredResponse, lines: Headers
+    ) -> tuple[StoredResponse, Slot | None]:
+        """The stored response with newer field lines; its slot, if it may be kept with those."""
+        store = self._judge(stored.status, lines)
+        response = replace(stored, headers=without(lines, {AGE}), etag=first(lines, b"etag"))
+        if isinstance(store, Store):
+            response = replace(response, last_modified=store.last_modified)
+            return response, self._keep(response, store)
+        self._engine.flights.land(self._flight)
+        self._engine.events.refused[store] += 1
+        self._flight.answer(Passed(store))
+        return response, None
+
+    def learn(self, status: int, headers: Headers) -> None:
+        """The origin has answered a HEAD: it may speak of what is stored (RFC 9111 §4.3.5)."""
+        stale = self._stale
+        if stale is None or status != 200 or not self._on_chosen(self._request.plan, self._scope):
+            return
+        stored = stale.entry.payload
+        assert isinstance(stored, StoredResponse)  # noqa: S101  # markers were followed
+        lines = head_updates(
+            _with_length(stored),
+            headers,
+            stored_status=stored.status,
+            head_status=status,
+            set_cookie=self._terms.set_cookie,
+            targeted=self._terms.targeted,
+        )
+        if lines is None:
+            self._engine.stack.forget_soon(stale.entry.key)
+        else:
+            self._freshened(stored, lines)
 
     def _may_stand_in(self) -> bool:
         """Whether the stale entry may be served in place of a failure; never an invalidated one."""
@@ -514,3 +596,18 @@ class Fill:
         age = engine.clock() - entry.created
         member = cache_status.hit(entry.fresh_until - engine.clock(), "stale-if-error")
         self._closing = self._answer(stored, aged(stored.headers, age), member, engine.wall() - age)
+
+
+def _conditions(stored: StoredResponse, terms: Terms) -> Headers:
+    """The conditions for a validation; a tag of our own making means nothing to the origin."""
+    etag = stored.etag
+    if terms.annotated and etag == etag_of(stored.body):
+        etag = None
+    return validators(etag, stored.last_modified)
+
+
+def _with_length(stored: StoredResponse) -> Headers:
+    """The stored field lines, which tell the length of the content one way or the other."""
+    if first(stored.headers, b"content-length") is not None:
+        return stored.headers
+    return (*stored.headers, (b"content-length", b"%d" % len(stored.body)))

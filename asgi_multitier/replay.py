@@ -10,14 +10,23 @@ from typing import TypeAlias
 from ._types import Headers, Message
 from .entry import Entry, Slot, StoredResponse
 from .policy import cache_status
-from .policy.headers import first, values
-from .policy.ranges import Span, Unsatisfiable, partial_headers, select, unsatisfiable_headers
-from .policy.validation import not_modified, not_modified_headers
+from .policy.headers import end_to_end, first, values
+from .policy.ranges import (
+    Span,
+    Unsatisfiable,
+    content_range,
+    partial_headers,
+    select,
+    select_from_part,
+    unsatisfiable_headers,
+)
+from .policy.validation import is_conditional, not_modified, not_modified_headers
 
 Reply: TypeAlias = tuple[Message, Message]
 """The start and the body of a response."""
 
 AGE = b"age"
+PARTIAL = 206
 
 
 class Replay:
@@ -36,9 +45,8 @@ class Replay:
     __slots__ = ("_headers", "_lifetime", "body", "created", "lines", "second", "status", "until")
 
     def __init__(self, entry: Entry, response: StoredResponse) -> None:
-        self.until = (
-            -math.inf if entry.always_validate else min(entry.fresh_until, entry.refresh_at)
-        )
+        never = entry.always_validate or response.status == PARTIAL
+        self.until = -math.inf if never else min(entry.fresh_until, entry.refresh_at)
         self.created = entry.created
         self.second = -1
         self.status = response.status
@@ -71,6 +79,21 @@ def aged(headers: Headers, age: float) -> Headers:
     return (*(line for line in headers if line[0] != AGE), (AGE, b"%d" % max(age, 0)))
 
 
+def part_for(response: StoredResponse, method: str, request_headers: Headers) -> Span | None:
+    """What a stored part holds of the range that a request asks for; None if it does not do.
+
+    A request with a condition beside its range is the origin's to answer.
+    """
+    wanted = values(request_headers, b"range")
+    part = content_range(response.headers)
+    if part is None or method != "GET" or len(wanted) != 1:
+        return None
+    if is_conditional(request_headers) or values(request_headers, b"if-range"):
+        return None
+    span = select_from_part(wanted[0], part)
+    return span if isinstance(span, Span) else None
+
+
 def answer(
     response: StoredResponse,
     lines: Headers,
@@ -101,7 +124,8 @@ def answer(
         date=received,
         now=now,
     ):
-        status, body, lines = 304, b"", not_modified_headers(lines)
+        # What belongs to the connection of the origin's own message says nothing of this one.
+        status, body, lines = 304, b"", not_modified_headers(end_to_end(lines))
     elif status == 200 and method == "GET" and (wanted := values(request_headers, b"range")):
         span = select(
             wanted[0] if len(wanted) == 1 else b"",
@@ -113,10 +137,15 @@ def answer(
             now=now,
         )
         if isinstance(span, Span):
-            status, lines = 206, partial_headers(lines, span, len(body))
+            status, lines = PARTIAL, partial_headers(end_to_end(lines), span, len(body))
             body = body[span.first : span.last + 1]
         elif isinstance(span, Unsatisfiable):
             status, lines, body = 416, unsatisfiable_headers(len(body)), b""
+    elif status == PARTIAL and (span := part_for(response, method, request_headers)):
+        part = content_range(response.headers)
+        assert part is not None  # noqa: S101  # `part_for` has read it
+        lines = partial_headers(end_to_end(lines), span, part.size)
+        body = body[span.first - part.first : span.last - part.first + 1]
     lines = cache_status.appended(lines, member)
     start: Message = {"type": "http.response.start", "status": status, "headers": list(lines)}
     return start, {"type": "http.response.body", "body": b"" if method == "HEAD" else body}

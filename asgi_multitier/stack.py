@@ -376,6 +376,13 @@ class TierStack:
             delete = partial(placed.tier.delete, names)
             await self._ask(placed, "delete", delete)
 
+    def forget_soon(self, key: str) -> None:
+        """Delete a key here now, and from the shared tiers with the next turn."""
+        self.local.delete(key)
+        self._writes.pop(key, None)
+        if self.shared:
+            self._spawn(self.drop([key]), "asgi-multitier drop")
+
     # The border to back ends.
 
     async def _ask(

@@ -208,6 +208,24 @@ def missing(part: ContentRange) -> bytes | None:
     return b"bytes=0-%d" % (part.first - 1) if part.size == part.last + 1 else None
 
 
+def rest_of(headers: Headers) -> Headers:
+    """The request fields that ask for the rest of a stored part; none if it is not one range.
+
+    With a strong validator the origin sends the whole where the representation has changed.
+
+    Args:
+        headers: The field lines of the stored 206.
+    """
+    part = content_range(headers)
+    wanted = None if part is None else missing(part)
+    if wanted is None:
+        return ()
+    tag = fields.first(headers, b"etag")
+    if tag is None or not _STRONG.fullmatch(tag):
+        return ((b"range", wanted),)
+    return (b"range", wanted), (b"if-range", tag)
+
+
 class Part(NamedTuple):
     """A stored or received 206: its field lines and content."""
 

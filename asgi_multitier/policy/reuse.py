@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from .cache_control import CacheControl
 from .reasons import Reason
-from .statuses import ORIGIN_FAILURES
+from .statuses import NEGATIVE, ORIGIN_FAILURES
 
 
 class Use(StrEnum):
@@ -121,3 +121,12 @@ def usable_on_error(
 def is_origin_failure(status: int) -> bool:
     """Whether a status of the origin counts as an error for which a stale response may stand in."""
     return status in ORIGIN_FAILURES
+
+
+def displaces(status: int) -> bool:
+    """Whether an answer that cannot be stored ends what is stored for its request all the same.
+
+    A stored response is kept while the origin fails or refuses this one client (RFC 9111 §4.3.3
+    leaves that to the cache). A new one, or the news that there is none, takes its place.
+    """
+    return status in NEGATIVE or (200 <= status < 400 and status not in (206, 304))
