@@ -1,0 +1,73 @@
+"""README keeps its word: its example is run, and does what is said of it."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def blocks() -> list[str]:
+    """The Python code of README, in order."""
+    return re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+
+
+@pytest.fixture
+async def shop(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A client of the application that README shows."""
+    monkeypatch.setenv("REDIS_URL", "none")
+    names: dict[str, Any] = {"__name__": "shop"}
+    exec(compile(blocks()[0], str(README), "exec"), names)
+    transport = httpx.ASGITransport(names["app"])
+    async with httpx.AsyncClient(transport=transport, base_url="http://shop.test") as client:
+        yield client
+        await _close(names["app"])
+
+
+async def _close(app: Any) -> None:
+    from asgi_multitier import CacheMiddleware
+
+    layer = app.middleware_stack
+    while not isinstance(layer, CacheMiddleware):
+        layer = layer.app
+    await layer.manager.close()
+
+
+async def test_example_hits_after_a_miss(shop: httpx.AsyncClient) -> None:
+    """The second request is answered from memory, and both say so."""
+    first = await shop.get("/products/1")
+    second = await shop.get("/products/1")
+
+    assert (200, {"id": 1, "stock": 5}) == (first.status_code, first.json())
+    assert "fwd=uri-miss; stored" in first.headers["cache-status"]
+    assert first.content == second.content
+    assert re.fullmatch(r"asgi-multitier; hit; ttl=\d+; detail=l1", second.headers["cache-status"])
+
+
+async def test_example_drops_what_it_names(shop: httpx.AsyncClient) -> None:
+    """After the PUT the new amount is served at once."""
+    await shop.get("/products/1")
+
+    await shop.put("/products/1", params={"amount": 4})
+
+    assert {"id": 1, "stock": 4} == (await shop.get("/products/1")).json()
+
+
+def test_example_is_as_short_as_it_claims_to_be_readable() -> None:
+    """The application itself, without imports and blank lines, is about 15 lines."""
+    code = [line for line in blocks()[0].splitlines() if line.strip()]
+    own = [line for line in code if not line.startswith(("import", "from"))]
+
+    assert len(own) <= 15
+
+
+def test_readme_names_the_two_commands() -> None:
+    """`make demo` and `make test` stand in README and in the Makefile."""
+    makefile = (README.parent / "Makefile").read_text()
+
+    for target in ("demo", "test"):
+        assert f"make {target}" in README.read_text()
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
