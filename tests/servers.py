@@ -58,11 +58,12 @@ class ValkeyServer:
             "dir": self.directory,
             "unixsocket": self.socket,
             "loglevel": "warning",
+            "repl-diskless-sync-delay": 0,
             **{name.replace("_", "-"): value for name, value in self.options.items()},
         }
         command = [str(get_binary_path())]
         for name, value in settings.items():
-            command += [f"--{name}", *(str(value).split(" ") if value else [""])]
+            command += [f"--{name}", *str(value).split(" ")]
         self.process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL
         )

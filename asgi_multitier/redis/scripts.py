@@ -1,7 +1,8 @@
 """The scripts that run inside the server. Each states its keys, its arguments and its reply.
 
-All keys of one script lie in one slot (`READ` is for a single server). `allow-oom` lets the log go
-on where no memory is left for data: an invalidation must not fail because the cache is full.
+All keys of one script lie in one slot (only `READ` and `WRITE` take any keys of a single server).
+`allow-oom` lets the log go on where no memory is left for data: an invalidation must not fail
+because the cache is full.
 """
 
 import hashlib
@@ -169,19 +170,26 @@ A single command for all reads of one tick: a third of the cost of as many comma
 
 WRITE = Script(
     """
-local held = redis.call('GETRANGE', KEYS[1], 0, 47)
-if #held == 48 and string.sub(held, 1, 32) == string.sub(ARGV[1], 1, 32)
-  and tonumber(string.sub(held, 33)) > tonumber(string.sub(ARGV[1], 33, 48)) then
-  return 0
+local done = {}
+for i, key in ipairs(KEYS) do
+  local value, ttl = ARGV[2 * i - 1], ARGV[2 * i]
+  local held = redis.call('GETRANGE', key, 0, 47)
+  if #held == 48 and string.sub(held, 1, 32) == string.sub(value, 1, 32)
+    and tonumber(string.sub(held, 33)) > tonumber(string.sub(value, 33, 48)) then
+    done[i] = 0
+  else
+    redis.call('SET', key, value, 'PX', ttl)
+    done[i] = 1
+  end
 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 1
+return done
 """,
     "",
 )
-"""Store a value unless a younger one of the same generation is there.
+"""Store values, each unless a younger one of the same generation is there.
 
-KEYS: the entry. ARGV: value, beginning with its birth (see `tier`); lifetime in ms. Reply: 1 or 0.
+KEYS: entries of one server. ARGV, for each: value, beginning with its birth (see `tier`); lifetime
+in ms. Reply, for each: 1 or 0.
 """
 
 CLAIM = Script(

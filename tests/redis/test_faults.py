@@ -1,0 +1,474 @@
+"""The log under faults of the server and of the network; each row of the bounds has its test."""
+
+import asyncio
+import time
+
+import pytest
+
+from asgi_multitier.coherence.follower import MAX_PENDING
+from asgi_multitier.coherence.index import ALL
+from asgi_multitier.entry import Born
+from asgi_multitier.redis import RedisLog, RedisTier
+from asgi_multitier.redis import log as log_module
+from asgi_multitier.selectors import Selector
+from tests.redis.support import TAG, Recorder, followed, invalidate, permits, until
+from tests.servers import FaultProxy, ValkeyServer, free_port
+
+
+async def test_the_server_may_be_absent_at_the_start(namespace: str) -> None:
+    """Starting does not fail; once the server is there, the node attaches within 2 s."""
+    port = free_port()
+    log = RedisLog(f"redis://127.0.0.1:{port}", namespace=namespace)
+    await log.start(Recorder())
+    operation = log.begin([TAG])
+
+    assert not log.trusted
+    assert await log.commit(operation) is None
+    assert log.stats().queued == 1
+
+    with ValkeyServer(port):
+        await until(lambda: log.trusted, 2.0)
+        await until(lambda: not log.stats().queued and not log.index.pending_count, 2.0)
+        await log.close()
+
+
+@pytest.mark.parametrize("fault", ["reset", "half_close"])
+async def test_a_cut_connection_is_noticed_and_replayed_within_a_second(
+    own_valkey: ValkeyServer, proxy: FaultProxy, namespace: str, fault: str
+) -> None:
+    """What was sent while the tail was cut is known within 1 s of the cut."""
+    async with followed(own_valkey.url, namespace) as issuer, followed(proxy.url, namespace) as log:
+        before = Born(log.index.gen, log.index.seq)
+        getattr(proxy, fault)()
+        await invalidate(issuer)
+        await until(lambda: not permits(log, before), 1.0)
+
+        assert log.stats().gaps == 0
+
+
+async def test_a_silent_tail_is_not_trusted_and_comes_back(
+    own_valkey: ValkeyServer, proxy: FaultProxy, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A black hole raises nothing: the deadline is ours. Shortened to a tenth."""
+    for name, seconds in (("TRUST", 0.3), ("_BLOCK", 0.1), ("_GRACE", 0.05)):
+        monkeypatch.setattr(log_module, name, seconds)
+    async with followed(own_valkey.url, namespace) as issuer, followed(proxy.url, namespace) as log:
+        before = Born(log.index.gen, log.index.seq)
+        view = log.index.view
+        proxy.stall()
+        await until(lambda: not log.trusted, 1.0)
+
+        assert log.index.view > view
+        assert not log.index.settled
+
+        await invalidate(issuer)
+        proxy.flow()
+        await until(lambda: log.trusted, 2.0)
+
+        assert not permits(log, before)
+        assert log.stats().gaps == 0
+
+
+async def test_trust_ends_three_seconds_after_the_last_word(
+    own_valkey: ValkeyServer, namespace: str
+) -> None:
+    """SIGSTOP: the flag falls after 3 s, no commit waits longer than 250 ms, and it heals."""
+    async with followed(own_valkey.url, namespace) as log:
+        own_valkey.freeze()
+        start = time.monotonic()
+        waits = []
+        while log.trusted:
+            began = time.monotonic()
+            assert await invalidate(log) is None
+            waits.append(time.monotonic() - began)
+            await asyncio.sleep(0.05)
+            assert time.monotonic() - start < 4.5
+        taken = time.monotonic() - start
+        own_valkey.thaw()
+        await until(lambda: log.trusted, 2.0)
+        await until(lambda: not log.index.pending_count, 2.0)
+
+        assert 1.4 <= taken <= 3.5
+        assert max(waits) <= 0.4
+        # Three failures, then the circuit breaker spares the callers the wait.
+        assert sum(wait > 0.1 for wait in waits) <= 6
+
+
+async def test_a_restarted_empty_server_begins_a_generation(
+    own_valkey: ValkeyServer, namespace: str
+) -> None:
+    """Within 1.5 s; nothing of the old generation is valid, and both nodes agree on the new."""
+    async with (
+        followed(own_valkey.url, namespace) as one,
+        followed(own_valkey.url, namespace) as two,
+    ):
+        await invalidate(one)
+        old = one.index.gen
+        before = Born(old, one.index.seq + 100)
+        own_valkey.restart()
+        await until(lambda: one.index.gen != old and two.index.gen != old, 1.5)
+        await until(lambda: one.trusted and two.trusted, 1.0)
+
+        assert one.index.gen == two.index.gen
+        assert not permits(one, before)
+        assert one.heard.flushes == 2, "once at the start, once now"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("gone", ["everything", "control", "log"])
+async def test_what_is_evicted_or_flushed_is_noticed(
+    own_valkey: ValkeyServer, namespace: str, gone: str
+) -> None:
+    """FLUSHALL, or one of the keys: found out within 1.5 s, and no record is missed."""
+    async with (
+        followed(own_valkey.url, namespace) as one,
+        followed(own_valkey.url, namespace) as two,
+    ):
+        await invalidate(one)
+        control, stream = one._keys
+        old = Born(two.index.gen, two.index.seq)
+        if gone == "everything":
+            own_valkey.command("FLUSHALL")
+        else:
+            own_valkey.command("DEL", control if gone == "control" else stream)
+        await invalidate(one)
+        await until(lambda: not permits(two, old), 1.5)
+        await until(lambda: one.index.gen == two.index.gen and not one.index.pending_count, 1.5)
+
+
+async def test_a_log_trimmed_past_a_node_is_a_gap(
+    own_valkey: ValkeyServer, proxy: FaultProxy, namespace: str
+) -> None:
+    """The node finds out at its first reading and drops everything exactly once."""
+    async with followed(own_valkey.url, namespace) as issuer, followed(proxy.url, namespace) as log:
+        before = Born(log.index.gen, log.index.seq)
+        proxy.refuse()
+        proxy.reset()
+        for number in range(50):
+            await invalidate(issuer, f"x{number}")
+        own_valkey.command("XTRIM", log._log_key, "MAXLEN", "=", 3)
+        proxy.refuse(False)
+        await until(lambda: log.index.seq == issuer.index.seq, 1.5)
+
+        assert log.stats().gaps == 1
+        assert log.heard.flushes == 2  # type: ignore[attr-defined]
+        assert not permits(log, before)
+        assert log.index.gen == before.gen, "the history is the same one"
+        assert permits(log, Born(before.gen, log.index.floor))
+
+
+async def test_a_hole_in_the_log_is_a_gap(own_valkey: ValkeyServer, namespace: str) -> None:
+    """A record deleted from the middle: what it said is not known."""
+    async with followed(own_valkey.url, namespace) as issuer:
+        before = Born(issuer.index.gen, issuer.index.seq)
+        positions = [await invalidate(issuer, f"x{n}") for n in range(5)]
+        hole = positions[2]
+        assert hole is not None
+        own_valkey.command("XDEL", issuer._log_key, f"{hole.seq}-0")
+        async with followed(own_valkey.url, namespace) as log:
+            await until(lambda: log.trusted, 1.0)
+
+            assert log.index.floor >= hole.seq
+            assert not permits(log, before)
+
+
+REPLACE = """
+redis.call('DEL', KEYS[2])
+local gen = redis.call('HGET', KEYS[1], 'gen')
+local last = ''
+for seq = tonumber(ARGV[1]), tonumber(ARGV[2]) do
+  local op = 'other' .. seq
+  redis.call('XADD', KEYS[2], seq .. '-0', 'g', gen, 'p', last, 'o', op, 'd', ARGV[3], 'm', '')
+  last = op
+end
+redis.call('HSET', KEYS[1], 'seq', ARGV[2], 'last', last)
+"""
+"""Another history of the same generation, as a promoted replica that lacked records writes it."""
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        pytest.param(-3, -1, id="behind us"),
+        pytest.param(-3, 0, id="as far as we are"),
+        pytest.param(-3, 4, id="overtook us"),
+        pytest.param(1, 4, id="goes on where we are"),
+    ],
+)
+async def test_another_history_is_found_out_and_ends_the_generation(
+    own_valkey: ValkeyServer, namespace: str, first: int, last: int
+) -> None:
+    """However far it has come: a new generation, begun once for all nodes, within 1.5 s."""
+    async with (
+        followed(own_valkey.url, namespace) as one,
+        followed(own_valkey.url, namespace) as two,
+    ):
+        for _ in range(10):
+            position = await invalidate(one)
+        assert position is not None
+        assert await one.reached(position, 1.0)
+        assert await two.reached(position, 1.0)
+        operation = two.begin([Selector("tag", "mine")])
+        (body,) = two._follower.bodies(operation)
+        data, _ = two._codec.encode("x", body)
+        two.index.acknowledge([Selector("tag", "mine")], two.index.fence)
+        old, seq = one.index.gen, one.index.seq
+        own_valkey.command("EVAL", REPLACE, 2, *one._keys, seq + first, seq + last, data)
+        await until(lambda: one.index.gen != old and two.index.gen != old, 1.5)
+        await until(lambda: one.trusted and two.trusted, 1.0)
+
+        assert one.index.gen == two.index.gen
+        assert not permits(one, Born(old, seq + 100), tag="anything")
+        assert one.stats().gaps == two.stats().gaps == 1
+
+
+async def test_a_promoted_replica_begins_a_generation_and_hears_again_what_it_lost(
+    own_valkey: ValkeyServer, namespace: str
+) -> None:
+    """Records that the replica never had are sent again by whoever issued them, or all is void."""
+    with ValkeyServer(replicaof=f"127.0.0.1 {own_valkey.port}") as replica:
+        await until(lambda: b"link_status:up" in replica.command("INFO", "replication"), 5.0)
+        async with (
+            FaultProxy(own_valkey.port) as door,
+            followed(door.url, namespace) as one,
+            followed(door.url, namespace) as two,
+        ):
+            position = await invalidate(one, "kept")
+            assert position is not None
+            assert own_valkey.command("WAIT", 1, 2000) == 1
+            replica.command("REPLICAOF", "NO", "ONE")
+            before = Born(one.index.gen, one.index.seq)
+            lost = await invalidate(one, "lost")
+            assert lost is not None
+            assert await two.reached(lost, 1.0)
+            old = one.index.gen
+            own_valkey.stop()
+            door.target = replica.port
+            door.reset()
+            await until(lambda: one.index.gen != old and two.index.gen != old, 1.5)
+
+            assert one.index.gen == two.index.gen
+            assert not permits(two, before, tag="lost")
+            assert not permits(two, lost, tag="lost")
+            assert one.stats().gaps == two.stats().gaps == 1
+
+
+async def test_trusting_a_failover_keeps_the_generation_where_nothing_was_lost(
+    own_valkey: ValkeyServer, namespace: str
+) -> None:
+    """`on_failover="trust"`: the numbers and the chain decide alone."""
+    with ValkeyServer(replicaof=f"127.0.0.1 {own_valkey.port}") as replica:
+        await until(lambda: b"link_status:up" in replica.command("INFO", "replication"), 5.0)
+        async with (
+            FaultProxy(own_valkey.port) as door,
+            followed(door.url, namespace, on_failover="trust") as log,
+        ):
+            position = await invalidate(log)
+            assert position is not None
+            assert await log.reached(position, 1.0)
+            assert own_valkey.command("WAIT", 1, 2000) == 1
+            replica.command("REPLICAOF", "NO", "ONE")
+            own_valkey.stop()
+            door.target = replica.port
+            door.reset()
+            after = None
+            while after is None:
+                after = await invalidate(log)
+            assert await log.reached(after, 2.0)
+
+            assert after.gen == position.gen
+            assert log.stats().gaps == 0
+
+
+async def test_invalidations_succeed_where_no_memory_is_left(
+    own_valkey: ValkeyServer, namespace: str
+) -> None:
+    """Fills fail, quietly for the client; the log goes on."""
+    tier = RedisTier(own_valkey.url, namespace=namespace)
+    async with (
+        followed(own_valkey.url, namespace) as one,
+        followed(own_valkey.url, namespace) as two,
+    ):
+        own_valkey.command("CONFIG", "SET", "maxmemory", "1")
+        with pytest.raises(Exception, match="OOM"):
+            await tier.set_born("k", b"v", 10.0, one.index.born())
+        for _ in range(20):
+            position = await invalidate(one)
+            assert position is not None
+        assert await two.reached(position, 1.0)
+    await tier.close()
+
+
+async def test_scripts_survive_a_flush_of_the_servers_scripts(
+    own_valkey: ValkeyServer, namespace: str
+) -> None:
+    """They are sent whole again."""
+    async with followed(own_valkey.url, namespace) as log:
+        own_valkey.command("SCRIPT", "FLUSH")
+
+        assert await invalidate(log) is not None
+
+
+async def test_too_many_while_the_server_is_away_become_one_record(
+    own_valkey: ValkeyServer, namespace: str
+) -> None:
+    """20,000 selectors: memory stays at its cap, and after the return all is dropped once."""
+    port = own_valkey.port
+    async with (
+        followed(own_valkey.url, namespace) as log,
+        followed(own_valkey.url, namespace) as two,
+    ):
+        own_valkey.freeze()
+        for start in range(0, 20_000, 1_000):
+            operation = log.begin([Selector("tag", f"x{start + n}") for n in range(1_000)])
+            log._follower.unsent(operation)
+
+            assert log.index.pending_count <= MAX_PENDING
+            assert log.stats().queued <= MAX_PENDING
+        old = Born(two.index.gen, two.index.seq)
+        own_valkey.thaw()
+        log._wake.set()
+        await until(lambda: not log.index.pending_count, 3.0)
+        await until(lambda: not permits(two, old, tag="anything"), 1.0)
+
+        assert log.stats().overflows == 1
+        assert own_valkey.port == port
+        assert ALL in two.heard.dropped_selectors  # type: ignore[attr-defined]
+
+
+HOSTILE = [
+    pytest.param({}, id="no fields that we know"),
+    pytest.param({"d": b"\xc1"}, id="not a body"),
+    pytest.param({"d": b"x" * (2 * 1024 * 1024)}, id="2 MiB"),
+    pytest.param({"o": b"\xff\xfe", "d": b"\xff"}, id="bad UTF-8"),
+]
+
+
+@pytest.mark.parametrize("fields", HOSTILE)
+async def test_a_malformed_record_in_the_chain_counts_as_everything(
+    own_valkey: ValkeyServer, namespace: str, fields: dict[str, bytes]
+) -> None:
+    """The tail survives, drops all at once and follows what comes after it."""
+    async with followed(own_valkey.url, namespace) as log:
+        position = await invalidate(log)
+        assert position is not None
+        assert await log.reached(position, 1.0)
+        gen, seq, last = own_valkey.command("HMGET", log._keys[0], "gen", "seq", "last")
+        number = int(seq) + 1
+        given = {"g": gen, "p": last, "o": b"bad", "z": b"", **fields}
+        flat = [word for pair in given.items() for word in pair]
+        own_valkey.command("XADD", log._log_key, f"{number}-0", *flat)
+        own_valkey.command("HSET", log._keys[0], "seq", number, "last", given["o"])
+        before = Born(gen.decode(), int(seq))
+        await until(lambda: not permits(log, before, tag="anything"), 1.5)
+        after = await invalidate(log)
+
+        assert after is not None
+        assert await log.reached(after, 1.5)
+
+
+@pytest.mark.parametrize("number", ["999999999-0", "999999999-5"])
+async def test_a_record_put_beside_the_chain_ends_the_generation(
+    own_valkey: ValkeyServer, namespace: str, number: str
+) -> None:
+    """A forged number does not make the node deaf, nor the script fail."""
+    async with followed(own_valkey.url, namespace) as log:
+        await invalidate(log)
+        old = log.index.gen
+        own_valkey.command("XADD", log._log_key, number, "d", "junk")
+        await until(lambda: log.index.gen != old, 1.5)
+        position = await invalidate(log)
+
+        assert position is not None
+        assert await log.reached(position, 2.0)
+
+
+async def test_a_write_above_the_numbers_begins_a_generation(
+    own_valkey: ValkeyServer, namespace: str
+) -> None:
+    """The writing script meets a log that it did not write, and begins anew."""
+    async with followed(own_valkey.url, namespace) as log:
+        old = log.index.gen
+    own_valkey.command("XADD", log._log_key, "999999999-0", "d", "junk")
+    writer = RedisLog(own_valkey.url, namespace=namespace)
+    position = await writer.commit(writer.begin([TAG]))
+    await writer.close()
+
+    assert position is not None
+    assert position.gen != old
+
+
+async def test_a_missing_permission_is_named(
+    own_valkey: ValkeyServer, namespace: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Start-up says which command the user may not run, and never the password."""
+    own_valkey.command("ACL", "SETUSER", "app", "on", ">hush-secret", "~*", "+@all", "-xread")
+    url = f"redis://app:hush-secret@127.0.0.1:{own_valkey.port}"
+    async with followed(url, namespace) as log:
+        await until(lambda: "xread" in caplog.text, 2.0)
+
+        assert "permission" in caplog.text
+        assert "hush-secret" not in caplog.text
+        assert "hush-secret" not in repr(log)
+
+
+async def test_the_documented_permissions_are_enough(
+    own_valkey: ValkeyServer, namespace: str
+) -> None:
+    """A user with just these commands and keys can do everything that the package does."""
+    commands = (
+        "+evalsha +eval +hmget +hset +xadd +xrange +xrevrange +xread +del +pexpire +info "
+        "+get +set +pttl +getrange +unlink +ping +scan"
+    )
+    own_valkey.command(
+        "ACL", "SETUSER", "app", "on", ">pw", f"~{{{namespace}}}:*", f"~{namespace}:*",
+        *commands.split(),
+    )  # fmt: skip
+    url = f"redis://app:pw@127.0.0.1:{own_valkey.port}"
+    tier = RedisTier(url, namespace=namespace)
+    async with followed(url, namespace) as log:
+        assert await invalidate(log) is not None
+        assert await tier.set_born("k", b"v", 9.0, log.index.born())
+        assert await tier.get("k") is not None
+        await tier.delete(["k"])
+        await tier.clear()
+        await tier.ping()
+    await tier.close()
+
+
+async def test_a_unix_socket_and_a_clients_own_settings_work(
+    own_valkey: ValkeyServer, namespace: str
+) -> None:
+    """The recipe is taken from the address or the client; connections are ours."""
+    import redis.asyncio
+
+    client = redis.asyncio.Redis(port=own_valkey.port, decode_responses=True, socket_timeout=99)
+    async with (
+        followed(own_valkey.unix_url, namespace) as one,
+        followed(client, namespace) as two,
+    ):
+        position = await invalidate(one)
+
+        assert position is not None
+        assert await two.reached(position, 1.0)
+    await client.aclose()
+
+
+async def test_killed_connections_cost_no_violation_and_no_task(
+    own_valkey: ValkeyServer, namespace: str
+) -> None:
+    """All connections killed again and again while invalidating: every record arrives."""
+    async with (
+        followed(own_valkey.url, namespace) as one,
+        followed(own_valkey.url, namespace) as two,
+    ):
+        tasks = len(asyncio.all_tasks())
+        for number in range(150):
+            if number % 25 == 0:
+                own_valkey.command("CLIENT", "KILL", "TYPE", "normal")
+            before = Born(two.index.gen, two.index.seq)
+            await invalidate(one)
+            await until(lambda b=before: not permits(two, b), 1.5)  # type: ignore[misc]
+        await until(lambda: not one.index.pending_count, 2.0)
+
+        assert len(asyncio.all_tasks()) == tasks
+        assert two.stats().gaps == 0

@@ -1,0 +1,315 @@
+"""The log on a real server, all well."""
+
+import asyncio
+import os
+import time
+from typing import Any
+
+import pytest
+
+from asgi_multitier.coherence.config import InvalidationConfig
+from asgi_multitier.coherence.log import Update
+from asgi_multitier.entry import Born
+from asgi_multitier.errors import ConfigError
+from asgi_multitier.redis import RedisLog
+from asgi_multitier.selectors import Selector
+from tests.redis.support import TAG, followed, invalidate, permits, until
+from tests.servers import ValkeyServer
+
+
+async def test_an_invalidation_reaches_every_node(valkey: ValkeyServer, namespace: str) -> None:
+    """What was born before it is invalid on both, what is born after it valid."""
+    async with followed(valkey.url, namespace) as one, followed(valkey.url, namespace) as two:
+        before = Born(two.index.gen, two.index.seq)
+        position = await invalidate(one)
+
+        assert position is not None
+        assert await two.reached(position, 1.0)
+        assert not permits(two, before)
+        assert permits(two, position)
+        assert two.heard.dropped_selectors == [TAG]  # type: ignore[attr-defined]
+        assert one.heard.dropped_selectors == []  # type: ignore[attr-defined]
+        assert await one.reached(position, 1.0)
+        assert one.index.pending_count == 0
+
+
+async def test_counts_add_up(valkey: ValkeyServer, namespace: str) -> None:
+    """Sent, received and echoed of both nodes fit together."""
+    async with followed(valkey.url, namespace) as one, followed(valkey.url, namespace) as two:
+        last = None
+        for number in range(10):
+            last = await invalidate(one if number % 2 else two, "a", "b")
+        assert last is not None
+        assert await one.reached(last, 1.0)
+        assert await two.reached(last, 1.0)
+        first, second = one.stats(), two.stats()
+
+        assert (first.sent, second.sent) == (5, 5)
+        assert (first.echoed, second.echoed) == (5, 5)
+        # The first record of a generation selects nothing and is received as well.
+        assert first.received == second.received == 11
+        assert first.applied == second.applied == {"tag": 20}
+        assert first.queued == first.gaps == first.overflows == 0
+        assert first.trusted
+        assert 0 < first.lag_p50 <= first.lag_p99
+
+
+async def test_a_second_node_learns_what_the_log_holds(
+    valkey: ValkeyServer, namespace: str
+) -> None:
+    """Entries of a shared tier that are older than a record it never saw are invalid."""
+    async with followed(valkey.url, namespace) as one:
+        before = Born(one.index.gen, one.index.seq)
+        await invalidate(one)
+        async with followed(valkey.url, namespace) as two:
+            assert two.trusted
+            assert not permits(two, before)
+            assert permits(two, before, tag="other")
+
+
+async def test_new_values_ride_along(valkey: ValkeyServer, namespace: str) -> None:
+    """The other node gets the value, born at the record, and the old entry is out."""
+    async with followed(valkey.url, namespace) as one, followed(valkey.url, namespace) as two:
+        position = await one.commit(one.begin((), [Update("k", b"v", 5.0, ("t",))]))
+        assert position is not None
+        assert await two.reached(position, 1.0)
+
+        assert two.heard.updates == [  # type: ignore[attr-defined]
+            (Update("k", b"v", 5.0, ("t",)), position)
+        ]
+        assert one.heard.updates == []  # type: ignore[attr-defined]
+
+
+async def test_a_position_not_reached_is_not_waited_for_longer_than_asked(
+    valkey: ValkeyServer, namespace: str
+) -> None:
+    """Fifty milliseconds are fifty milliseconds, and nothing is left behind."""
+    async with followed(valkey.url, namespace) as log:
+        ahead = Born(log.index.gen, log.index.seq + 100)
+        start = time.monotonic()
+
+        assert not await log.reached(ahead, 0.05)
+        assert time.monotonic() - start < 0.5
+        assert log._waiting == []
+
+
+async def test_committing_is_quick(valkey: ValkeyServer, namespace: str) -> None:
+    """A call takes a millisecond at the median even on a busy machine; see the benchmarks."""
+    async with followed(valkey.url, namespace) as log:
+        times = []
+        for _ in range(300):
+            start = time.perf_counter()
+            await invalidate(log)
+            times.append(time.perf_counter() - start)
+
+        assert sorted(times)[150] <= 0.002
+
+
+async def test_another_node_follows_within_ten_milliseconds(
+    valkey: ValkeyServer, namespace: str
+) -> None:
+    """The median from the call to the other node's knowledge."""
+    async with followed(valkey.url, namespace) as one, followed(valkey.url, namespace) as two:
+        times = []
+        for _ in range(200):
+            start = time.perf_counter()
+            position = await invalidate(one)
+            assert position is not None
+            assert await two.reached(position, 1.0)
+            times.append(time.perf_counter() - start)
+
+        assert sorted(times)[100] <= 0.010
+
+
+async def test_a_burst_is_applied_without_blocking_the_loop(
+    own_valkey: ValkeyServer, namespace: str
+) -> None:
+    """50,000 records within 10 s, the loop delayed by at most 50 ms at p99."""
+    async with followed(own_valkey.url, namespace) as one:
+        start_seq = one.index.seq
+        await _write_burst(one, 50_000, own_valkey)
+    delays: list[float] = []
+    meter = asyncio.create_task(_measure(delays))
+    log = RedisLog(own_valkey.url, namespace=namespace)
+    start = time.monotonic()
+    await log.start(_Deaf())
+    await until(lambda: log.index.seq >= start_seq + 50_000, 10.0)
+    taken = time.monotonic() - start
+    meter.cancel()
+    await asyncio.gather(meter, return_exceptions=True)
+    await log.close()
+    delays.sort()
+
+    assert taken <= 10.0
+    assert delays[int(len(delays) * 0.99)] <= 0.050
+
+
+class _Deaf:
+    def dropped(self, selectors: Any) -> None: ...
+    def updated(self, updates: Any, born: Born) -> None: ...
+    def flushed(self) -> None: ...
+
+
+async def _write_burst(log: RedisLog, count: int, server: ValkeyServer) -> None:
+    """Write records as fast as the server takes them: one script that calls for all of them."""
+    operation = log.begin([Selector("tag", "burst")])
+    (body,) = log._follower.bodies(operation)
+    data, _ = log._codec.encode("x", body)
+    text = """
+    local seq = tonumber(redis.call('HGET', KEYS[1], 'seq'))
+    local gen = redis.call('HGET', KEYS[1], 'gen')
+    local last = redis.call('HGET', KEYS[1], 'last')
+    for i = 1, tonumber(ARGV[2]) do
+      seq = seq + 1
+      local op = 'burst' .. i
+      redis.call('XADD', KEYS[2], seq .. '-0', 'g', gen, 'p', last, 'o', op, 'd', ARGV[1], 'm', '')
+      last = op
+    end
+    redis.call('HSET', KEYS[1], 'seq', seq, 'last', last)
+    """
+    await asyncio.to_thread(server.command, "EVAL", text, 2, *log._keys, data, count)
+
+
+async def _measure(delays: list[float]) -> None:
+    while True:
+        start = time.perf_counter()
+        await asyncio.sleep(0.001)
+        delays.append(time.perf_counter() - start - 0.001)
+
+
+async def test_the_audit_stream_tells_what_was_dropped(
+    valkey: ValkeyServer, namespace: str
+) -> None:
+    """One readable entry an operation, in a stream of its own."""
+    config = InvalidationConfig(enable_audit_stream=True, audit_stream="audit")
+    async with followed(valkey.url, namespace, config=config) as log:
+        await log.commit(log.begin([Selector("key", "k")]))
+        await log.commit(log.begin([Selector("glob", "a*")]))
+        await log.commit(log.begin([TAG]))
+        await log.commit(log.begin([TAG, Selector("path", "/x")]))
+        await log.commit(log.begin((), [Update("u", b"v", 1.0)]))
+        await asyncio.gather(*log._tasks)
+        entries = valkey.command("XRANGE", f"{{{namespace}}}:audit", "-", "+")
+        told = [
+            {key.decode(): value.decode() for key, value in zip(f[::2], f[1::2], strict=True)}
+            for _, f in entries
+        ]
+        kinds = {fields["type"]: fields for fields in told}
+
+        assert kinds["remove"]["key"] == "k"
+        assert kinds["remove_pattern"]["pattern"] == "a*"
+        assert kinds["remove_tag"]["key"] == "t"
+        assert kinds["remove_bulk"]["count"] == "2"
+        assert kinds["update"]["key"] == "u"
+        assert all(float(fields["timestamp"]) > 0 and fields["node"] for fields in told)
+
+
+async def test_a_failing_audit_stream_is_counted_and_hinders_nothing(
+    valkey: ValkeyServer, namespace: str
+) -> None:
+    """The invalidation is known everywhere all the same."""
+    config = InvalidationConfig(enable_audit_stream=True, audit_stream="audit")
+    valkey.command("SET", f"{{{namespace}}}:audit", "not a stream")
+    async with followed(valkey.url, namespace, config=config) as log:
+        assert await invalidate(log) is not None
+        await asyncio.gather(*log._tasks)
+
+        assert log.stats().audit_errors == 1
+
+
+async def test_a_record_without_the_secret_counts_as_everything(
+    valkey: ValkeyServer, namespace: str
+) -> None:
+    """A forged or foreign record drops all and brings nothing in."""
+    secret = b"s" * 32
+    async with (
+        followed(valkey.url, namespace, secret=secret) as log,
+        followed(valkey.url, namespace) as forger,
+    ):
+        before = Born(log.index.gen, log.index.seq)
+        position = await forger.commit(forger.begin((), [Update("k", b"evil", 9.0)]))
+        assert position is not None
+        assert await log.reached(position, 1.0)
+
+        assert log.heard.updates == []  # type: ignore[attr-defined]
+        assert not permits(log, before, tag="anything")
+        assert log.stats().processing_errors == 1
+
+
+async def test_closing_sends_what_waits_and_leaves_no_task(
+    valkey: ValkeyServer, namespace: str
+) -> None:
+    """An invalidation begun and queued is not lost with the process's orderly end."""
+    tasks = asyncio.all_tasks()
+    async with followed(valkey.url, namespace) as other:
+        async with followed(valkey.url, namespace) as log:
+            seq = other.index.seq
+            log._follower.unsent(log.begin([TAG]))
+        await until(lambda: other.index.seq > seq, 1.0)
+
+        assert other.heard.dropped_selectors == [TAG]  # type: ignore[attr-defined]
+        assert not log.trusted
+    assert asyncio.all_tasks() == tasks
+
+
+async def test_an_operation_whose_caller_left_is_sent_all_the_same(
+    valkey: ValkeyServer, namespace: str
+) -> None:
+    """A cancelled commit goes through the queue."""
+    async with followed(valkey.url, namespace) as one, followed(valkey.url, namespace) as two:
+        task = asyncio.create_task(one.commit(one.begin([TAG])))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await until(lambda: two.heard.dropped_selectors, 1.0)  # type: ignore[attr-defined]
+        await until(lambda: not one.index.pending_count, 1.0)
+
+        assert one._follower.queued == 0
+
+
+async def test_a_forked_process_is_another_node(
+    valkey: ValkeyServer, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The changed pid is noticed where an invalidation begins."""
+    async with followed(valkey.url, namespace) as log:
+        name = log._follower.node
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        operation = log.begin([TAG])
+        monkeypatch.undo()
+        log._pid = os.getpid()
+
+        assert log._follower.node != name
+        assert await log.commit(operation) is not None
+
+
+def test_a_second_event_loop_can_use_the_same_log(valkey: ValkeyServer, namespace: str) -> None:
+    """Each run has its own connections; the position goes on."""
+    log = RedisLog(valkey.url, namespace=namespace)
+
+    async def once() -> int:
+        await log.start(_Deaf())
+        assert await invalidate(log) is not None
+        await log.close()
+        return log.index.seq
+
+    assert asyncio.run(once()) <= asyncio.run(once())
+
+
+def test_settings_are_checked(valkey: ValkeyServer) -> None:
+    """A wrong word is a ConfigError that names the choices."""
+    with pytest.raises(ConfigError, match="flush"):
+        RedisLog(valkey.url, on_failover="pray")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="namespace"):
+        RedisLog(valkey.url, namespace="{x}")
+
+
+async def test_the_keys_share_a_slot_and_have_a_lifetime(
+    valkey: ValkeyServer, namespace: str
+) -> None:
+    """Control hash and log go together, and vanish when nobody uses them any more."""
+    async with followed(valkey.url, namespace) as log:
+        await invalidate(log)
+
+        for key in log._keys:
+            assert key.startswith(f"{{{namespace}}}:")
+            assert 0 < valkey.command("PTTL", key) <= 7 * 24 * 3600 * 1000

@@ -1,0 +1,251 @@
+"""The tier on a real server."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from asgi_multitier.entry import Born
+from asgi_multitier.errors import BackendError, ConfigError
+from asgi_multitier.redis import Link, RedisTier
+from asgi_multitier.tiers.base import SharedTier
+from tests.redis.support import until
+from tests.servers import FaultProxy, ValkeyServer
+
+GEN = "a" * 32
+
+
+@pytest.fixture
+async def tier(valkey: ValkeyServer, namespace: str) -> Any:
+    made = RedisTier(valkey.url, namespace=namespace)
+    yield made
+    await made.close()
+
+
+async def test_what_was_set_is_found_with_the_time_it_has_left(tier: RedisTier) -> None:
+    """Bytes as they were, and never more seconds than were given."""
+    await tier.set("k", b"\x00v", 10.0)
+    held = await tier.get("k")
+
+    assert held is not None
+    assert held.value == b"\x00v"
+    assert held.remaining is not None
+    assert 9.0 < held.remaining <= 10.0
+    assert await tier.get("absent") is None
+    assert isinstance(tier, SharedTier)
+
+
+async def test_many_are_read_and_written_at_once(tier: RedisTier) -> None:
+    """In the order asked, however many."""
+    await tier.set_many({f"k{n}": (str(n).encode(), 10.0) for n in range(300)})
+    found = await tier.get_many([f"k{n}" for n in range(301)])
+
+    assert [held.value for held in found if held] == [str(n).encode() for n in range(300)]
+    assert found[300] is None
+    assert await tier.get_many([]) == []
+    await tier.set_many({})
+
+
+async def test_a_younger_value_is_not_replaced_by_an_older_one(tier: RedisTier) -> None:
+    """Within a generation the younger birth stays; another generation always replaces."""
+    assert await tier.set_born("k", b"two", 10.0, Born(GEN, 2))
+    assert not await tier.set_born("k", b"one", 10.0, Born(GEN, 1))
+    assert await _value(tier) == b"two"
+    assert await tier.set_born("k", b"again", 10.0, Born(GEN, 2))
+    assert await tier.set_born("k", b"ten", 10.0, Born(GEN, 10))
+    assert await tier.set_born("k", b"other", 10.0, Born("b" * 32, 1))
+    assert await _value(tier) == b"other"
+    await tier.set("k", b"plain", 10.0)
+    assert await tier.set_born("k", b"first", 10.0, Born(GEN, 0))
+    assert await _value(tier) == b"first"
+
+
+async def test_many_born_values_are_written_at_once(tier: RedisTier) -> None:
+    """Each is judged by itself."""
+    await tier.set_born("b", b"young", 10.0, Born(GEN, 9))
+    await tier.set_many_born({"a": (b"1", 10.0, Born(GEN, 3)), "b": (b"old", 10.0, Born(GEN, 3))})
+    found = await tier.get_many(["a", "b"])
+
+    assert [held and held.value for held in found] == [b"1", b"young"]
+    await tier.set_many_born({})
+
+
+async def _value(tier: RedisTier) -> bytes | None:
+    held = await tier.get("k")
+    return held and held.value
+
+
+async def test_reads_of_one_turn_share_a_round_trip(
+    own_valkey: ValkeyServer, namespace: str
+) -> None:
+    """Fifty reads at the same time are one command."""
+    tier = RedisTier(own_valkey.url, namespace=namespace)
+    await tier.set("k", b"v", 10.0)
+    await tier.get("k")
+    before = _calls(own_valkey)
+    found = await asyncio.gather(*(tier.get("k") for _ in range(50)))
+    await tier.close()
+
+    assert [held.value for held in found if held] == [b"v"] * 50
+    assert _calls(own_valkey) - before == 1
+
+
+def _calls(server: ValkeyServer) -> int:
+    text = server.command("INFO", "commandstats").decode()
+    line = next(line for line in text.splitlines() if line.startswith("cmdstat_evalsha:"))
+    return int(line.split("calls=")[1].split(",")[0])
+
+
+async def test_one_reader_that_leaves_harms_no_other(tier: RedisTier) -> None:
+    """A cancelled read is left out; the others of its turn are answered."""
+    await tier.set("k", b"v", 10.0)
+    leaving = asyncio.create_task(tier.get("k"))
+    staying = asyncio.create_task(tier.get("k"))
+    alone = asyncio.create_task(tier.get("k"))
+    await asyncio.sleep(0)
+    leaving.cancel()
+
+    assert await staying is not None
+    assert await alone is not None
+    assert leaving.cancelled() or await _is_cancelled(leaving)
+
+
+async def _is_cancelled(task: "asyncio.Task[Any]") -> bool:
+    await asyncio.gather(task, return_exceptions=True)
+    return task.cancelled()
+
+
+async def test_a_turn_whose_readers_all_left_asks_nothing(tier: RedisTier) -> None:
+    """No command is sent for nobody."""
+    task = asyncio.create_task(tier.get("k"))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await asyncio.gather(*tier._tasks)
+
+    assert not tier._tasks
+
+
+async def test_deleting_and_clearing_forget(tier: RedisTier, namespace: str) -> None:
+    """Only what was named, and only this namespace."""
+    other = RedisTier(tier.link, namespace=namespace + "x")
+    await tier.set_many({f"k{n}": (b"v", 10.0) for n in range(600)})
+    await other.set("k1", b"v", 10.0)
+
+    assert await tier.delete(["k1", "k2", "absent"]) == 2
+    assert await tier.get("k1") is None
+
+    await tier.clear()
+
+    assert not any(await tier.get_many([f"k{n}" for n in range(600)]))
+    assert await other.get("k1") is not None
+
+
+async def test_every_key_has_a_lifetime_and_spreads(
+    tier: RedisTier, valkey: ValkeyServer, namespace: str
+) -> None:
+    """Data keys have no common slot, and vanish by themselves."""
+    await tier.set("k", b"v", 10.0)
+    key = f"{namespace}:e:k"
+
+    assert 0 < valkey.command("PTTL", key) <= 10_000
+    assert "{" not in key
+
+
+async def test_bytes_of_somebody_else_are_a_miss(
+    tier: RedisTier, valkey: ValkeyServer, namespace: str
+) -> None:
+    """What is shorter than a birth cannot be an entry; what never ends is not ours."""
+    valkey.command("SET", f"{namespace}:e:short", "x", "PX", 10_000)
+    valkey.command("SET", f"{namespace}:e:endless", "x" * 100)
+
+    assert await tier.get("short") is None
+    assert await tier.get("endless") is None
+
+
+async def test_a_server_that_is_not_there_is_a_backend_error_at_once(namespace: str) -> None:
+    """Refused: no retries, no waiting; nothing else is raised."""
+    tier = RedisTier("redis://user:hush@127.0.0.1:1", namespace=namespace)
+    for work in (
+        tier.get("k"),
+        tier.get_many(["k"]),
+        tier.set("k", b"v", 1.0),
+        tier.set_born("k", b"v", 1.0, Born(GEN, 1)),
+        tier.delete(["k"]),
+        tier.clear(),
+        tier.ping(),
+    ):
+        with pytest.raises(BackendError) as caught:
+            await asyncio.wait_for(work, 1.0)
+        assert "hush" not in str(caught.value)
+    await tier.close()
+    await tier.close()
+
+
+async def test_a_silent_server_costs_a_quarter_of_a_second(
+    own_valkey: ValkeyServer, proxy: FaultProxy, namespace: str
+) -> None:
+    """The time-out holds for the wait for a turn and for the answer together."""
+    tier = RedisTier(proxy.url, namespace=namespace)
+    await tier.set("k", b"v", 10.0)
+    proxy.stall()
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    results = await asyncio.gather(*(tier.get("k") for _ in range(100)), return_exceptions=True)
+    taken = loop.time() - start
+    proxy.flow()
+
+    assert all(isinstance(result, BackendError) for result in results)
+    assert taken <= 0.5
+    assert await tier.get("k") is not None
+    await tier.close()
+
+
+async def test_a_late_write_does_not_replace_what_came_after_it(
+    own_valkey: ValkeyServer, proxy: FaultProxy, namespace: str
+) -> None:
+    """A write that timed out lingers in the network and lands after a younger one."""
+    slow = RedisTier(proxy.url, namespace=namespace)
+    quick = RedisTier(own_valkey.url, namespace=namespace)
+    await slow.set_born("k", b"zero", 10.0, Born(GEN, 0))
+    proxy.stall()
+    with pytest.raises(BackendError):
+        await slow.set_born("k", b"old", 10.0, Born(GEN, 1))
+    await quick.set_born("k", b"new", 10.0, Born(GEN, 2))
+    proxy.flow()
+    await slow.set_born("fence", b"", 10.0, Born(GEN, 3))
+
+    assert await _value(quick) == b"new"
+    await slow.close()
+    await quick.close()
+
+
+async def test_readers_waiting_at_the_close_are_let_go(
+    own_valkey: ValkeyServer, proxy: FaultProxy, namespace: str
+) -> None:
+    """Nobody waits for a tier that is gone."""
+    tier = RedisTier(proxy.url, namespace=namespace)
+    await tier.set("k", b"v", 10.0)
+    proxy.stall()
+    waiting = asyncio.create_task(tier.get("k"))
+    await until(lambda: tier._tasks, 1.0)
+    await tier.close()
+    await asyncio.wait([waiting], timeout=1.0)
+
+    assert waiting.done()
+    assert waiting.cancelled() or isinstance(waiting.exception(), BackendError)
+
+
+@pytest.mark.parametrize("namespace_given", ["", "a b", "a*b", "{a}", "\u00e9", "x" * 65])
+def test_a_namespace_that_means_something_in_a_pattern_is_refused(namespace_given: str) -> None:
+    """Names are plain, so that patterns made of them select nothing else."""
+    with pytest.raises(ConfigError, match="namespace"):
+        RedisTier("redis://localhost", namespace=namespace_given)
+
+
+def test_it_tells_where_it_is(namespace: str) -> None:
+    """Without credentials."""
+    link = Link("redis://u:p@localhost:7/3")
+    tier = RedisTier(link, namespace=namespace)
+
+    assert repr(tier) == f"<RedisTier {namespace} at redis://localhost:7/3>"
