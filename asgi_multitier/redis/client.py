@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 import redis.asyncio as aredis
 from redis.asyncio.cluster import ClusterNode, RedisCluster
-from redis.asyncio.connection import ConnectionPool
+from redis.asyncio.connection import ConnectionPool, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
@@ -292,7 +292,16 @@ def _recipe_of_pool(pool: ConnectionPool) -> tuple[str, Recipe]:
 
 
 def _recipe_of_cluster(cluster: RedisCluster) -> tuple[str, Recipe]:
-    given = _kept(cluster.connection_kwargs)
+    settings = cluster.connection_kwargs
+    # A cluster's nodes get more settings than its client takes: only who, and how it is encrypted.
+    given = {
+        name: value
+        for name, value in settings.items()
+        if name in ("username", "password", "credential_provider", "client_name")
+        or name.startswith("ssl_")
+    }
+    if issubclass(settings.get("connection_class", object), SSLConnection):
+        given["ssl"] = True
     nodes = [(node.host, node.port) for node in cluster.nodes_manager.startup_nodes.values()]
 
     def build(connections: int, timeout: float | None) -> Client:
@@ -300,8 +309,6 @@ def _recipe_of_cluster(cluster: RedisCluster) -> tuple[str, Recipe]:
         start = [ClusterNode(host, port) for host, port in nodes]
         made = RedisCluster(
             startup_nodes=start,
-            read_from_replicas=False,
-            cluster_error_retry_attempts=0,
             **{**given, **ours},
         )
         return _plain(cast("Client", made))

@@ -33,6 +33,10 @@ class Script:
         self._bare_digest = _digest(self._bare)
         self._digest = _digest(self._text)
 
+    def command(self, keys: Sequence[str], *args: Value) -> tuple[Value, ...]:
+        """The command that runs it where the server has it, for a pipeline."""
+        return ("EVALSHA", self._digest, len(keys), *keys, *args)
+
     async def run(self, client: Client, keys: Sequence[str], *args: Value) -> Any:
         """Run it; its reply."""
         try:

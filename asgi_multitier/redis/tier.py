@@ -12,6 +12,8 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
+from redis.exceptions import NoScriptError
+
 from ..entry import Born
 from ..errors import BackendError, ConfigError
 from ..tiers.base import Held
@@ -120,11 +122,8 @@ class RedisTier:
         return cast("list[Any]", await READ.run(client, names))
 
     async def _read_cluster(self, client: Client, names: Sequence[str]) -> list[Any]:
-        pipeline = client.pipeline(transaction=False)
-        for name in names:
-            pipeline.get(name)
-            pipeline.pttl(name)
-        return await pipeline.execute()
+        commands = ((word, name) for name in names for word in ("GET", "PTTL"))
+        return await _pipelined(client, commands)
 
     # Writing.
 
@@ -136,10 +135,13 @@ class RedisTier:
         """As `set`, for several keys in one round trip."""
 
         async def work(client: Client) -> None:
-            pipeline = client.pipeline(transaction=False)
-            for key, (value, ttl) in items.items():
-                pipeline.set(self._prefix + key, _UNBORN + value, px=_milliseconds(ttl))
-            await pipeline.execute()
+            await _pipelined(
+                client,
+                (
+                    ("SET", self._prefix + key, _UNBORN + value, "PX", _milliseconds(ttl))
+                    for key, (value, ttl) in items.items()
+                ),
+            )
 
         if items:
             await self.link.run(work)
@@ -164,13 +166,21 @@ class RedisTier:
             if not self.link.cluster:
                 flat = [part for pair in args for part in pair]
                 return cast("list[int]", await WRITE.run(client, names, *flat))
-            each = zip(names, args, strict=True)
-            done = await asyncio.gather(*(WRITE.run(client, [n], *pair) for n, pair in each))
-            return [stored for (stored,) in done]
+            return [stored for (stored,) in await self._write_cluster(client, names, args)]
 
         if not names:
             return []
         return [stored == 1 for stored in await self.link.run(work)]
+
+    async def _write_cluster(
+        self, client: Client, names: Sequence[str], args: Sequence[tuple[bytes, int]]
+    ) -> list[list[int]]:
+        """One script a key, since each key lies in its own slot."""
+        each = list(zip(names, args, strict=True))
+        try:
+            return await _pipelined(client, (WRITE.command([name], *arg) for name, arg in each))
+        except NoScriptError:
+            return [await WRITE.run(client, [name], *arg) for name, arg in each]
 
     async def delete(self, keys: Iterable[str]) -> int:
         """Forget the keys, in steps. Returns how many were there."""
@@ -183,10 +193,9 @@ class RedisTier:
             step = names[start : start + _DELETE_AT_ONCE]
 
             async def work(client: Client, step: Sequence[str] = step) -> int:
-                pipeline = client.pipeline(transaction=False)
-                for name in step:
-                    pipeline.unlink(name)
-                return int(sum(await pipeline.execute()))
+                if not self.link.cluster:
+                    return int(await send(client, "UNLINK", *step))
+                return int(sum(await _pipelined(client, [("UNLINK", name) for name in step])))
 
             count += await self.link.run(work)
         return count
@@ -231,6 +240,14 @@ def check_namespace(namespace: str) -> str:
         allowed = "1 to 64 ASCII letters, digits or any of - _ . : / @"
         raise ConfigError.of("namespace", namespace, allowed)
     return namespace
+
+
+async def _pipelined(client: Client, commands: Iterable[tuple[Any, ...]]) -> list[Any]:
+    """Several commands in one round trip a server; the first error among the replies is raised."""
+    pipeline = client.pipeline(transaction=False)
+    for command in commands:
+        send(pipeline, *command)
+    return await pipeline.execute()
 
 
 def _held(value: bytes | None, left: int) -> Held | None:
