@@ -308,6 +308,13 @@ def test_anothers_entry_is_refused(
     assert read(written(secret=secret), secret=secret, **options) is reason
 
 
+def test_oversized_body_is_refused_before_anything_is_parsed() -> None:
+    """Nobody computes over bytes that will not be used."""
+    data = patched(written(), 38, 0xC1)
+
+    assert read(data, max_size=len(RESPONSE.body) - 1) is Unreadable.OVERSIZED
+
+
 def test_body_of_just_the_allowed_size_is_read() -> None:
     """The bound itself is allowed."""
     assert isinstance(read(written(), max_size=len(RESPONSE.body)), Entry)

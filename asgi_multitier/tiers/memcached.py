@@ -98,7 +98,7 @@ class MemcachedTier:
         return {
             names[name]: Held(item.value[_STAMP:], None)
             for name, item in items.items()
-            if self._stamp is not None and item.value[:_STAMP] == self._stamp
+            if item.value[:_STAMP] == self._stamp
         }
 
     async def set(self, key: str, value: bytes, ttl: float) -> None:

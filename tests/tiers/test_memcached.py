@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -104,6 +105,21 @@ def test_another_event_loop_gets_its_own_connections(memcached: MemcachedServer)
 
     asyncio.run(set_and_close())
     assert asyncio.run(get_and_close()) == b"x"
+
+
+def test_connections_belong_to_one_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another loop never gets a client that waits in the first one."""
+    library = SimpleNamespace(Client=lambda *_, **__: object())
+    monkeypatch.setattr(module, "_library", lambda: library)
+    tier = MemcachedTier()
+
+    async def clients() -> list[object]:
+        return [tier._connected(), tier._connected()]
+
+    first, again = asyncio.run(clients())
+    second, _ = asyncio.run(clients())
+    assert first is again
+    assert first is not second
 
 
 async def test_server_that_says_nothing_is_left_in_time() -> None:

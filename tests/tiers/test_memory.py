@@ -201,6 +201,20 @@ def test_idle_entries_that_nobody_reads_are_swept() -> None:
     assert evictions(tier) == {"idle": 3}
 
 
+def test_use_puts_off_the_sweep_of_one_not_of_others() -> None:
+    """One that is asked for does not keep those alive that came after it."""
+    clock = FakeClock(NOW)
+    tier = MemoryTier(max_idle=10, clock=clock)
+    tier.set(a_slot("asked"))
+    tier.set(a_slot("idle"))
+    clock.advance(5)
+    tier.get("asked")
+    clock.advance(5)
+    tier.set(a_slot("new"))
+
+    assert keys(tier) == {"asked", "new"}
+
+
 def test_idle_bound_forgets_what_left_otherwise() -> None:
     """Deleting, clearing and replacing leave nothing behind that would leave a second time."""
     clock = FakeClock(NOW)
