@@ -157,7 +157,17 @@ async def test_a_request_without_one_sound_host_passes_by(hosts: list[str]) -> N
 
 @pytest.mark.parametrize(
     "target",
-    ["*", "http://evil.example/x", "x", "/x#frag", "/x\x01", "/x y", "/\xe9", "/x?\xff", "/" + "a" * 9000],
+    [
+        "*",
+        "http://evil.example/x",
+        "x",
+        "/x#frag",
+        "/x\x01",
+        "/x y",
+        "/\xe9",
+        "/x?\xff",
+        "/" + "a" * 9000,
+    ],
     ids=lambda target: repr(target[:24]),
 )
 async def test_targets_that_parsers_disagree_about_pass_by(target: str) -> None:
@@ -273,7 +283,8 @@ async def test_response_vary_separates_and_is_found_again() -> None:
 
     async with caching(Origin(page)) as cache:
         cases: list[Lines] = [
-            [("accept-language", a), ("x-b", b)] for a, b in itertools.product("de fr".split(), "12")
+            [("accept-language", a), ("x-b", b)]
+            for a, b in itertools.product("de fr".split(), "12")
         ]
         for case in cases:
             await cache.get("/x", case)
