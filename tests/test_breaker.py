@@ -80,6 +80,16 @@ def test_a_probe_that_never_reports_does_not_keep_it_open_for_ever() -> None:
     assert breaker.allows(2.0)
 
 
+def test_asking_whether_it_is_blocked_changes_nothing() -> None:
+    """Open until the pause is over; then one may ask, and is no probe by that."""
+    breaker = opened()
+
+    assert breaker.is_blocked(0.5)
+    assert not breaker.is_blocked(1.0)
+    assert breaker.state is BreakerState.OPEN
+    assert not CircuitBreaker().is_blocked(0.0)
+
+
 def test_it_tells_its_state() -> None:
     """The repr says what matters."""
     assert repr(opened()) == "<CircuitBreaker open, 3 failures in a row>"

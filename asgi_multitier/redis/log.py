@@ -280,6 +280,9 @@ class RedisLog:
                         await self._step(connection)
             except BackendError as error:
                 self._lost(error)
+            except Exception:
+                # A tail that ended would leave the node untrusted for good.
+                logger.exception("%s: the tail broke and begins again", self)
             await asyncio.sleep(self._pause)
             self._pause = min(max(2 * self._pause, _PAUSE), _MAX_PAUSE)
 

@@ -106,7 +106,9 @@ if at then
     if at[2][i] == 'o' then op = at[2][i + 1] end
   end
 end
-return {ctl[1], ctl[2], ctl[3], first and number(first[1]), top and number(top[1]), op}
+first = first and number(first[1]) or false
+top = top and number(top[1]) or false
+return {ctl[1], ctl[2], ctl[3], first, top, op}
 """,
     "allow-oom",
 )
