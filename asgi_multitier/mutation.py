@@ -41,6 +41,7 @@ async def mutate(
         invalidate: Drops it.
     """
     selectors: Sequence[Selector] = ()
+    asked = dict(scope)  # a mount changes the root path of the one that the application gets
     member = cache_status.forwarded(Forward.METHOD)
 
     async def watching(message: Message) -> None:
@@ -48,7 +49,7 @@ async def mutate(
         if message["type"] == "http.response.start":
             headers = message.get("headers", ())
             if invalidates(scope["method"], message["status"]):
-                selectors = dropped(scope, normalised(headers))
+                selectors = dropped(asked, normalised(headers))
                 await asyncio.shield(invalidate(selectors))
             message = {**message, "headers": [*headers, (cache_status.NAME, member)]}
         await send(message)

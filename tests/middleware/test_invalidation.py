@@ -1,0 +1,453 @@
+"""What a change drops, when, and that nothing read before it is served after it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from fastapi import Depends, FastAPI
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
+
+from asgi_multitier import CacheStrategy, Rule, cached, invalidates
+from asgi_multitier._types import Receive, Scope, Send
+from tests.support import Origin, Visit, caching, respond, settled
+
+
+async def changed(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers everything with 200."""
+    await respond(send)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "PURGE", "UNHEARD"])
+@pytest.mark.parametrize(
+    ("status", "drops"),
+    [(200, True), (201, True), (204, True), (303, True), (304, True)]
+    + [(status, False) for status in (400, 401, 403, 404, 409, 422, 500, 503)],
+)
+async def test_a_successful_change_drops_its_own_url(
+    method: str, status: int, drops: bool
+) -> None:
+    """2xx and 3xx drop every query string and variant of the path; 4xx and 5xx drop nothing."""
+
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "GET":
+            await respond(send, b"%d" % origin.calls, (b"vary", b"accept-language"))
+        else:
+            await respond(send, b"", status=status)
+
+    origin = Origin(page)
+    async with caching(origin) as cache:
+        stored = [
+            ("/x", []),
+            ("/x?a=1", []),
+            ("/x?a=1", [("accept-language", "de")]),
+        ]
+        for target, lines in [*stored, ("/y", [])]:
+            await cache.get(target, lines)
+        await cache.client.request(method, "/x?whatever=1")
+        for target, lines in stored:
+            assert (await cache.get(target, lines)).hit is not drops
+        assert (await cache.get("/y")).hit
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "TRACE"])
+async def test_safe_methods_drop_nothing(method: str) -> None:
+    """They pass by, and what is stored stays."""
+    async with caching(Origin()) as cache:
+        await cache.get("/x")
+        reply = await cache.client.request(method, "/x")
+
+        assert reply.cache == "fwd=method"
+        assert (await cache.get("/x")).hit
+
+
+async def test_one_miss_after_a_change_and_then_hits_again() -> None:
+    """The second dropping, when the application returns, costs no second miss."""
+    origin = Origin()
+    async with caching(origin) as cache:
+        await cache.get("/x")
+        put = await cache.client.request("PUT", "/x")
+        replies = [await cache.get("/x") for _ in range(3)]
+
+        assert put.cache == "fwd=method"
+        assert [reply.hit for reply in replies] == [False, True, True]
+        assert {reply.body for reply in replies} == {b"3"}
+
+
+async def test_dropped_before_the_client_can_know() -> None:
+    """When `http.response.start` of the change arrives, a GET is already answered anew."""
+    seen = []
+
+    class Asking(Visit):
+        async def send(self, message: object) -> None:
+            seen.append((await cache.get("/x")).body)
+
+    origin = Origin()
+    async with caching(origin) as cache:
+        await cache.get("/x")
+        await cache.client.request("PUT", "/x", visit=Asking())
+
+        assert seen[0] == b"3"
+        assert (await cache.get("/x")).body >= b"4"
+
+
+class Shop:
+    """A value, an endpoint that reads it, and endpoints that change it in all usual ways."""
+
+    def __init__(self) -> None:
+        self.value = 0
+        self.reads = 0
+
+    def app(self) -> FastAPI:
+        """The application."""
+        app = FastAPI()
+
+        @app.get("/products/{id}")
+        @cached(CacheStrategy.SHORT_TERM, tags=["product:{id}", "products"])
+        async def product(id: int, lang: str = "en") -> int:
+            self.reads += 1
+            return self.value
+
+        @app.get("/products")
+        @cached(CacheStrategy.SHORT_TERM, tags=["products"], key="all-products")
+        async def products() -> int:
+            return self.value
+
+        @app.get("/reports/{year}")
+        @cached(CacheStrategy.LONG_TERM)
+        async def report(year: int) -> int:
+            return self.value
+
+        async def session() -> AsyncIterator[None]:
+            """Commits after the response was sent, as FastAPI's own documentation has it."""
+            yield
+            self.value += 1
+
+        def sync_session() -> Iterator[None]:
+            yield
+            self.value += 1
+
+        @app.put("/products/{id}", dependencies=[Depends(session)])
+        @invalidates(tags=["product:{id}"])
+        async def commit_late(id: int) -> str:
+            return "ok"
+
+        @app.post("/products/{id}", dependencies=[Depends(sync_session)])
+        @invalidates(tags=["product:{id}"])
+        def commit_late_in_a_thread(id: int) -> str:
+            return "ok"
+
+        @app.delete("/products/{id}")
+        @invalidates(tags=["products"], routes=[report], patterns=["/reports/*"])
+        async def delete(id: int) -> str:
+            self.value += 1
+            return "ok"
+
+        @app.patch("/products/{id}")
+        @invalidates(paths=["/products", "/products/{id}"])
+        async def in_background(id: int) -> Response:
+            async def work() -> None:
+                await asyncio.sleep(0)
+                self.value += 1
+
+            return PlainTextResponse("ok", background=BackgroundTask(work))
+
+        return app
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST", "PATCH"])
+async def test_a_commit_after_the_response_is_never_hidden_by_an_older_read(method: str) -> None:
+    """GETs all the time while the change runs: once it has returned, nobody gets the old value."""
+    shop = Shop()
+    async with caching(shop.app(), ()) as cache:
+        for number in range(100):
+            reading = True
+
+            async def hammer() -> None:
+                while reading:  # noqa: B023
+                    await cache.get("/products/1")
+                    await asyncio.sleep(0)
+
+            readers = [asyncio.create_task(hammer()) for _ in range(3)]
+            await settled(3)
+            await cache.client.request(method, "/products/1")
+            after = await cache.get("/products/1")
+            reading = False
+            await asyncio.gather(*readers)
+
+            assert shop.value == number + 1
+            assert after.body == b"%d" % shop.value
+            assert (await cache.get("/products/1")).body == b"%d" % shop.value
+
+
+async def test_a_read_between_response_and_commit_is_dropped_by_the_second_time() -> None:
+    """The fill began after the first dropping and read the old value: the second one selects it."""
+    committed = asyncio.Event()
+    values = [0]
+
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "PUT":
+            await respond(send)
+            await committed.wait()
+            values[0] += 1
+        else:
+            await respond(send, b"%d" % values[0])
+
+    async with caching(page) as cache:
+        visit = Visit()
+        change = asyncio.create_task(cache.client.request("PUT", "/x", visit=visit))
+        await visit.heard.wait()
+        before = await cache.get("/x")
+        assert before.stored
+        assert (await cache.get("/x")).hit
+        committed.set()
+        await change
+        after = await cache.get("/x")
+
+        assert (before.body, after.body) == (b"0", b"1")
+
+
+@pytest.mark.parametrize("ends", ["raises", "cancelled"])
+@pytest.mark.parametrize("when", ["after-start", "before-start"])
+async def test_a_change_that_does_not_return_well_is_dropped_too(ends: str, when: str) -> None:
+    """Raised or cancelled after the start, what was committed is committed; before, nothing is."""
+    waiting, value = asyncio.Event(), [0]
+
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "GET":
+            await respond(send, b"%d" % value[0])
+            return
+        if when == "after-start":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        value[0] += 1
+        waiting.set()
+        if ends == "raises":
+            raise ValueError("after the commit")
+        await asyncio.Event().wait()
+
+    async with caching(page) as cache:
+        await cache.get("/x")
+        change = asyncio.create_task(cache.client.request("PUT", "/x"))
+        await waiting.wait()
+        if when == "after-start":
+            await cache.get("/x")
+        change.cancel() if ends == "cancelled" else None
+        with pytest.raises((ValueError, asyncio.CancelledError)):
+            await change
+        await settled()
+
+        assert (await cache.get("/x")).body == (b"1" if when == "after-start" else b"0")
+
+
+async def test_a_change_cancelled_while_it_is_being_announced_is_announced() -> None:
+    """The dropping goes on without the request that began it."""
+    reached, free = asyncio.Event(), asyncio.Event()
+    async with caching(changed) as cache:
+        await cache.get("/x")
+        log = cache.manager.engine.log
+        commit = log.commit
+
+        async def slow(operation: object) -> object:
+            reached.set()
+            await free.wait()
+            return await commit(operation)  # type: ignore[arg-type]
+
+        log.commit = slow  # type: ignore[method-assign,assignment]
+        change = asyncio.create_task(cache.client.request("PUT", "/x"))
+        await reached.wait()
+        change.cancel()
+        await settled()
+        assert not (await cache.get("/x")).hit
+        free.set()
+        with pytest.raises(asyncio.CancelledError):
+            await change
+
+
+async def test_a_change_is_not_answered_before_it_is_announced() -> None:
+    """`http.response.start` waits for the log."""
+    reached, free = asyncio.Event(), asyncio.Event()
+    async with caching(changed) as cache:
+        await cache.get("/x")
+        log = cache.manager.engine.log
+        commit = log.commit
+
+        async def slow(operation: object) -> object:
+            reached.set()
+            await free.wait()
+            return await commit(operation)  # type: ignore[arg-type]
+
+        log.commit = slow  # type: ignore[method-assign,assignment]
+        visit = Visit()
+        change = asyncio.create_task(cache.client.request("PUT", "/x", visit=visit))
+        await reached.wait()
+        await settled()
+        assert visit.reply.messages == []
+        free.set()
+        await change
+        assert visit.reply.complete
+
+
+async def test_annotations_drop_tags_paths_routes_and_patterns() -> None:
+    """What `@invalidates` names goes, with templates filled; the rest stays."""
+    shop = Shop()
+    async with caching(shop.app(), ()) as cache:
+        targets = ["/products/1", "/products/1?lang=de", "/products/2", "/products", "/reports/1"]
+
+        async def hits() -> list[bool]:
+            return [(await cache.get(target)).hit for target in targets]
+
+        await hits()
+        assert await hits() == [True] * 5
+        await cache.client.request("PUT", "/products/1")
+        assert await hits() == [False, False, True, True, True]
+        await cache.client.request("PATCH", "/products/1")
+        assert await hits() == [False, False, True, False, True]
+        await cache.client.request("DELETE", "/products/9")
+        assert await hits() == [False] * 5
+
+
+async def test_manual_invalidation_reaches_responses() -> None:
+    """By tag, path, prefix, pattern, route, name, and all."""
+    shop = Shop()
+    async with caching(shop.app(), ()) as cache:
+        manager = cache.manager
+        targets = ["/products/1", "/products/2", "/products", "/reports/1"]
+
+        async def missed() -> list[str]:
+            return [target for target in targets if not (await cache.get(target)).hit]
+
+        await missed()
+        assert await missed() == []
+        for invalidation, dropped in [
+            (manager.invalidate_tags("product:1"), targets[:1]),
+            (manager.invalidate_path("/products/1"), targets[:1]),
+            (manager.invalidate_path("/products", below=True), targets[:3]),
+            (manager.invalidate_pattern("/*/1"), [targets[0], targets[3]]),
+            (manager.invalidate_route("report"), targets[3:]),
+            (manager.invalidate_route("product", id=2), targets[1:2]),
+            (manager.invalidate("all-products"), targets[2:3]),
+            (manager.clear(), targets),
+        ]:
+            assert await invalidation is True
+            assert await missed() == dropped
+            assert await missed() == []
+
+
+async def test_a_change_inside_a_mount_drops_the_mounted_path() -> None:
+    """Paths are those that the whole application sees, mounts included."""
+    calls = [0]
+
+    async def item(request: Request) -> Response:
+        calls[0] += 1
+        return PlainTextResponse(str(calls[0]))
+
+    inner = Starlette(routes=[Route("/items", item, methods=["GET", "POST"])])
+    outer = Starlette(routes=[Mount("/api", inner), Route("/items", item)])
+    async with caching(outer) as cache:
+        await cache.get("/api/items")
+        await cache.get("/items")
+        await cache.client.request("POST", "/api/items")
+
+        assert not (await cache.get("/api/items")).hit
+        assert (await cache.get("/items")).hit
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "drops"),
+    [
+        (b"location", b"/y", True),
+        (b"content-location", b"http://example.org/y?q", True),
+        (b"location", b"http://evil.example/y", False),
+        (b"location", b"http://[", False),
+        (b"location", b"\xff\xfe", False),
+        (b"cache-group-invalidation", b'"group"', True),
+        (b"cache-group-invalidation", b"((((", False),
+    ],
+)
+async def test_what_the_response_names_goes_too(name: bytes, value: bytes, drops: bool) -> None:
+    """`Location` and `Content-Location` of this origin, and cache groups; nobody else's."""
+
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "GET":
+            await respond(send, b"x", (b"cache-groups", b'"group"'))
+        else:
+            await respond(send, b"", (name, value), status=201)
+
+    async with caching(page) as cache:
+        await cache.get("/y")
+        reply = await cache.client.request("POST", "/x")
+
+        assert reply.status == 201
+        assert (await cache.get("/y")).hit is not drops
+
+
+async def test_a_percent_encoded_path_is_dropped_in_every_spelling() -> None:
+    """Both spellings name the path that the application sees."""
+    async with caching(Origin()) as cache:
+        for target in ("/caf%C3%A9", "/caf%c3%a9", "/%63af%C3%A9"):
+            await cache.get(target)
+        await cache.client.request("PUT", "/caf%C3%A9")
+
+        assert not (await cache.get("/caf%c3%a9")).hit
+        assert not (await cache.get("/%63af%C3%A9")).hit
+
+
+@pytest.mark.parametrize("target", ["/" + "a" * 20_000, "/\x00", "/%FF", "*", ""], ids=len)
+async def test_an_odd_target_does_not_break_a_change(target: str) -> None:
+    """The application's answer arrives whatever its URL looks like."""
+    async with caching(changed) as cache:
+        reply = await cache.client.request("POST", target)
+
+        assert reply.status == 200
+
+
+async def test_a_tag_too_long_to_be_stored_does_not_break_a_change() -> None:
+    """Nothing can carry it, so nothing is dropped for it."""
+    app = FastAPI()
+
+    @app.post("/x")
+    @invalidates(tags=["tag:{q}", "short"])
+    async def change(q: str) -> str:
+        return "ok"
+
+    async with caching(app) as cache:
+        await cache.get("/y")
+        reply = await cache.client.request("POST", "/x?q=" + "a" * 20_000)
+
+        assert reply.status == 200
+        assert (await cache.get("/y")).stored is False
+
+
+async def test_names_that_cannot_be_found_out_drop_everything() -> None:
+    """A callable of `@invalidates` raises: the change is answered, and nothing stale can stay."""
+    app = FastAPI()
+
+    def raising(request: Request) -> list[str]:
+        raise ValueError("boom")
+
+    @app.post("/x")
+    @invalidates(tags=[raising])
+    async def change() -> str:
+        return "ok"
+
+    @app.get("/y")
+    async def page() -> str:
+        return "y"
+
+    async with caching(app) as cache:
+        await cache.get("/y")
+        reply = await cache.client.request("POST", "/x")
+
+        assert reply.status == 200
+        assert cache.manager.stats().failures == {"invalidates": 1}
+        assert not (await cache.get("/y")).hit
+
+
+async def test_a_path_too_long_to_be_dropped_is_not_stored() -> None:
+    """Whatever `max_url` allows: what no invalidation can name must not stay."""
+    async with caching(Origin(), [Rule("*", 300)], max_url=100_000) as cache:
+        assert (await cache.get("/" + "a" * 20_000)).detail == "target"
+        assert (await cache.get("/a?" + "a" * 20_000)).stored
