@@ -39,7 +39,7 @@ def place(tiers: Iterable[tuple[Tier, TierConfig]], config: CacheConfig) -> list
 
 def assemble(
     config: CacheConfig,
-    local: LocalTier,
+    local: tuple[LocalTier, TierConfig],
     shared: Sequence[Placed],
     log: InvalidationLog,
     *,
@@ -50,8 +50,9 @@ def assemble(
 ) -> Engine:
     """The engine of one cache."""
     events = Events()
+    tier, where = local
     stack = TierStack(
-        local,
+        tier,
         shared,
         log,
         events,
@@ -62,6 +63,7 @@ def assemble(
             max_entry=config.max_entry,
             compress_over=compress_over,
         ),
+        local_scale=where.ttl_scale,
         timeout=config.redis_timeout,
         clock=clock,
         wall=wall,

@@ -10,7 +10,7 @@ Reads and writes of one tick of the event loop go to a shared tier in one round 
 import asyncio
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -102,6 +102,7 @@ class TierStack:
         log: The invalidation log; its index decides what is valid.
         events: Where failures and states are counted and said.
         form: How entries are written.
+        local_scale: Lifetimes in the local tier are multiplied by it.
         timeout: Seconds that an operation of a shared tier may take.
         clock: Monotonic seconds, the clock of the entries.
         wall: Unix seconds, for entries in tiers that cannot tell what is left.
@@ -115,6 +116,7 @@ class TierStack:
         events: Events,
         *,
         form: Format,
+        local_scale: float = 1.0,
         timeout: float = 0.25,
         clock: Clock = time.monotonic,
         wall: Clock = time.time,
@@ -125,6 +127,7 @@ class TierStack:
         self._index = log.index
         self._events = events
         self._form = form
+        self._local_scale = local_scale
         self._timeout = timeout
         self._clock = clock
         self._wall = wall
@@ -244,7 +247,8 @@ class TierStack:
         own = placed.config.ttl_scale
         present = self.local.get(slot.entry.key)
         if present is None or not _is_younger(present.entry, slot.entry):
-            self.local.set(Slot(rescaled(slot.entry, min(1.0, 1.0 / own), now), slot.view))
+            factor = min(1.0, self._local_scale / own)
+            self.local.set(Slot(rescaled(slot.entry, factor, now), slot.view))
         placed.promotions += 1
         above = [p for p in self.shared if p.config.level < placed.config.level]
         for upper in above:
@@ -259,6 +263,8 @@ class TierStack:
         if not self._index.permits(entry):
             self._events.refused["invalidated"] += 1
             return None
+        if self._local_scale != 1.0:
+            entry = rescaled(entry, self._local_scale, self._clock())
         slot = Slot(entry, self._index.view if self._index.settled else -1)
         self.local.set(slot)
         return slot
@@ -456,13 +462,14 @@ class TierStack:
         for placed in self.shared:
             await placed.tier.close()
 
-    def statistics(self, local_hits: int) -> tuple[TierStats, ...]:
+    def statistics(self, hits: Mapping[int, int]) -> tuple[TierStats, ...]:
         """One reading a tier.
 
         Args:
-            local_hits: Requests that the local tier answered (counted where they are answered).
+            hits: Requests that each level answered (counted where they are answered).
         """
-        return (_local_stats(self.local, local_hits), *(_stats(placed) for placed in self.shared))
+        shared = (_stats(placed, hits.get(placed.config.level, 0)) for placed in self.shared)
+        return (_local_stats(self.local, hits.get(1, 0)), *shared)
 
 
 async def _done(call: Awaitable[None]) -> bool:
@@ -495,11 +502,11 @@ def _local_stats(tier: LocalTier, hits: int) -> TierStats:
     return TierStats(1, tier.name, hits, 0, 0, {}, {}, len(tier), size, evictions)
 
 
-def _stats(placed: Placed) -> TierStats:
+def _stats(placed: Placed, hits: int) -> TierStats:
     return TierStats(
         level=placed.config.level,
         name=placed.tier.name,
-        hits=placed.hits,
+        hits=hits,
         promotions=placed.promotions,
         writes=placed.writes,
         failures=dict(placed.failures),

@@ -4,33 +4,25 @@ SQLite in WAL mode. A reader never waits for a writer, a write is atomic, and a 
 killed in the middle of one leaves the file as it was before it. `synchronous=NORMAL`: after a power
 cut the last writes may be gone, which a cache may lose, but the file is whole.
 
-SQLite's calls block, so each process has two threads of its own for them, one that reads and one
-that writes: a reader must not queue behind a writer that waits for another process. An operation is
-one hop into a thread and back, which is why this is not built on an async wrapper: those hop once
-for each statement.
-
-Threads and connections are made at first use and belong to one process: after a fork the child
-makes its own and leaves the parent's alone. They do not belong to an event loop.
+SQLite's calls block, so each process has two threads for them (`sqlite_worker`), one that reads and
+one that writes: a reader must not queue behind a writer that waits for another process. An
+operation is one hop into a thread and back, which is why this is not built on an async wrapper:
+those hop once for each statement.
 
 Bytes are counted by triggers, in the transaction that changes them, so all processes see one sum. A
 write that would exceed `max_bytes` removes what has expired, then what was written first.
 """
 
-import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from .._types import Clock
-from ..errors import BackendError, ConfigError
+from ..errors import ConfigError
+from ..sqlite_worker import SQLiteWorker, check_path, writing
 from .base import Held
-
-T = TypeVar("T")
 
 OVERHEAD: Final = 128
 """Bytes that a row is accounted for beside its key and value."""
@@ -120,20 +112,17 @@ class SQLiteTier:
         clock: Clock = time.time,
         name: str = "sqlite",
     ) -> None:
-        text = os.fspath(path)
-        if not text or text == ":memory:" or text.startswith("file:"):
-            raise ConfigError.of("path", text, "the path of a file", where="SQLiteTier")
+        self.path = check_path(path, where="SQLiteTier")
         if max_bytes < 1:
             raise ConfigError.of("max_bytes", max_bytes, "a number from 1", where="SQLiteTier")
         if not timeout > 0:
             raise ConfigError.of("timeout", timeout, "seconds above 0", where="SQLiteTier")
         self.name = name
         self.namespace = namespace
-        self.path = Path(text).absolute()
         self.max_bytes = max_bytes
         self._clock = clock
-        self._reader = _Worker(self.path, timeout, "read")
-        self._writer = _Worker(self.path, timeout, "write")
+        self._reader = SQLiteWorker(self.path, timeout, "read", prepare=_prepare)
+        self._writer = SQLiteWorker(self.path, timeout, "write", prepare=_prepare)
 
     def __repr__(self) -> str:
         return f"<SQLiteTier {self.namespace} in {self.path}, at most {self.max_bytes} bytes>"
@@ -204,7 +193,7 @@ class SQLiteTier:
             (self.namespace, key, now + ttl, OVERHEAD + len(key) + len(value), value)
             for key, (value, ttl) in items.items()
         ]
-        with _writing(db):
+        with writing(db):
             db.execute(_EXPIRE, (now, _SWEEP + len(rows)))
             db.executemany(_REMOVE, [(self.namespace, key) for key in items])
             for row in rows:
@@ -228,13 +217,13 @@ class SQLiteTier:
         return int(row[0]) if row else 0
 
     def _delete(self, db: sqlite3.Connection, keys: Sequence[str]) -> int:
-        with _writing(db):
+        with writing(db):
             alive = len(self._read(db, keys))
             db.executemany(_REMOVE, [(self.namespace, key) for key in keys])
         return alive
 
     def _clear(self, db: sqlite3.Connection) -> None:
-        with _writing(db):
+        with writing(db):
             db.execute("DELETE FROM amt_entries_1 WHERE namespace=?", (self.namespace,))
 
     def _statistics(self, db: sqlite3.Connection) -> SQLiteStatistics:
@@ -243,131 +232,10 @@ class SQLiteTier:
         return SQLiteStatistics(entries, self._usage(db), self.max_bytes)
 
 
-# Threads and connections.
-
-
-class _Worker:
-    """A thread with a connection, made at first use and made anew after a fork or an end."""
-
-    __slots__ = ("_name", "_path", "_thread", "_timeout")
-
-    def __init__(self, path: Path, timeout: float, name: str) -> None:
-        self._path = path
-        self._timeout = timeout
-        self._name = name
-        self._thread: _Thread | None = None
-
-    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do the work there. The border at which SQLite's errors become ours."""
-        thread = self._thread
-        if thread is None or thread.pid != os.getpid():
-            thread = self._replace(thread)
-        try:
-            return await thread.run(work)
-        except (sqlite3.Error, OSError) as error:
-            raise BackendError(f"SQLite file {self._path}: {error}") from error
-
-    def _replace(self, old: "_Thread | None") -> "_Thread":
-        if old is not None:
-            # The parent's connection: to close it, or let it be collected, would meddle with locks
-            # that the parent holds.
-            _PARENTS.append(old)
-        self._thread = _Thread(self._path, self._timeout, f"asgi-multitier sqlite {self._name}")
-        return self._thread
-
-    async def close(self) -> None:
-        thread, self._thread = self._thread, None
-        if thread is None:
-            return
-        if thread.pid != os.getpid():
-            _PARENTS.append(thread)
-            return
-        await thread.close()
-
-
-class _Thread:
-    """One thread of this process, and the connection that only it touches."""
-
-    __slots__ = ("_db", "_executor", "_path", "_timeout", "pid")
-
-    def __init__(self, path: Path, timeout: float, name: str) -> None:
-        self.pid = os.getpid()
-        self._path = path
-        self._timeout = timeout
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
-        self._db: sqlite3.Connection | None = None
-
-    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        loop = asyncio.get_running_loop()
-        try:
-            done = loop.run_in_executor(self._executor, self._do, work)
-        except RuntimeError as error:
-            raise BackendError(f"SQLite file {self._path} was closed meanwhile") from error
-        return await done
-
-    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        if self._db is None:
-            self._db = _open(self._path, self._timeout)
-        try:
-            return work(self._db)
-        except sqlite3.Error:
-            # Whatever it was, the next call starts from a new connection.
-            self._disconnect()
-            raise
-
-    def _disconnect(self) -> None:
-        if self._db is not None:
-            self._db.close()
-            self._db = None
-
-    async def close(self) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            await loop.run_in_executor(self._executor, self._disconnect)
-        finally:
-            self._executor.shutdown(wait=False)
-
-
-_PARENTS: list[_Thread] = []
-"""What a fork has copied into this process and must stay untouched."""
-
-
-def _open(path: Path, timeout: float) -> sqlite3.Connection:
-    with suppress(FileExistsError):
-        # Responses may be nobody else's business. Never opened when it exists: closing any
-        # descriptor of the file would drop the locks that this process holds on it.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    db = sqlite3.connect(path, timeout=timeout, isolation_level=None)
-    try:
-        _use_wal(db, time.monotonic() + timeout)
-        db.execute("PRAGMA synchronous=NORMAL")
-        if db.execute(_IS_MADE).fetchone() is None:
-            with _writing(db):
-                for statement in _SCHEMA:
-                    db.execute(statement)
-    except sqlite3.Error:
-        db.close()
-        raise
-    return db
-
-
-def _use_wal(db: sqlite3.Connection, deadline: float) -> None:
-    """Turn WAL on. Where several processes are the first at once, SQLite says that the file is
-    locked without waiting, whatever its time-out: here it is waited for."""
-    while True:
-        try:
-            db.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.005)
-        else:
-            return
-
-
-@contextmanager
-def _writing(db: sqlite3.Connection) -> Iterator[None]:
-    """A transaction that writes: takes the lock at once, and is done or undone as a whole."""
-    with db:
-        db.execute("BEGIN IMMEDIATE")
-        yield
+def _prepare(db: sqlite3.Connection) -> None:
+    """What a new connection begins with."""
+    db.execute("PRAGMA synchronous=NORMAL")
+    if db.execute(_IS_MADE).fetchone() is None:
+        with writing(db):
+            for statement in _SCHEMA:
+                db.execute(statement)

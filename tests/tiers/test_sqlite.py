@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from asgi_multitier import sqlite_worker
 from asgi_multitier.errors import BackendError, ConfigError
 from asgi_multitier.testing import FakeClock
-from asgi_multitier.tiers import sqlite
 from asgi_multitier.tiers.base import Held
 from asgi_multitier.tiers.sqlite import OVERHEAD, SQLiteTier
 
@@ -240,6 +240,21 @@ async def test_failed_batch_leaves_nothing_behind(path: Path) -> None:
     await tier.close()
 
 
+async def test_tables_that_vanish_are_made_again(path: Path) -> None:
+    """After any error the next call starts from a new connection, as after a restart."""
+    tier = SQLiteTier(path, timeout=5)
+    await tier.set("a", b"x", MINUTE)
+    db = sqlite3.connect(path)
+    db.execute("DROP TABLE amt_entries_1")
+    db.close()
+    with pytest.raises(BackendError, match="no such table"):
+        await tier.set("a", b"y", MINUTE)
+    await tier.set("a", b"z", MINUTE)
+
+    assert value_of(await tier.get("a")) == b"z"
+    await tier.close()
+
+
 # Loops, threads and processes.
 
 
@@ -315,7 +330,7 @@ def test_forked_child_leaves_the_parents_connection_alone(path: Path, close: boo
         seen = await tier.get("a")
         await tier.set("b", b"child", MINUTE)
         await tier.close()
-        return value_of(seen) == b"parent" and len(sqlite._PARENTS) == 2
+        return value_of(seen) == b"parent" and len(sqlite_worker.PARENTS) == 2
 
     assert exit_code(forked(child)) == 0
     assert value_of(asyncio.run(tier.get("b"))) == b"child"

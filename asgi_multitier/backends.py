@@ -1,0 +1,175 @@
+"""What a manager stands on: which tiers, which log, which streams, and what they share.
+
+Nothing is opened here; everything is made at its first use, over one link to Redis.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ._types import Clock
+from .assembly import Tier
+from .coherence.config import InvalidationConfig
+from .coherence.local import LocalLog
+from .coherence.log import InvalidationLog
+from .config import DEFAULT_REDIS_URL, CacheConfig
+from .errors import ConfigError
+from .redis import Leases, Link, RedisLog, RedisStreams, RedisTier, connect
+from .sqlite_log import SQLiteLog
+from .streams import Streams
+from .tiers.base import LocalTier, SharedTier, TierConfig
+from .tiers.memory import MemoryTier
+from .tiers.sqlite import SQLiteTier
+
+_WHERE = "CacheManager"
+
+
+class Backends:
+    """The back ends of one manager.
+
+    Args:
+        config: The bounds, and where Redis is.
+        tiers: Every tier with its place, as the user gave them; some may be missing.
+        log: A log of the user's own.
+        redis: A client of redis-py's asyncio kind, instead of `config.redis_url`.
+        sqlite: A file for L2 and the log, instead of Redis.
+        streams: Streams of the user's own.
+        invalidation: Settings of the log.
+        clock: Monotonic seconds.
+
+    Raises:
+        ConfigError: If a back end cannot stand where it was put.
+    """
+
+    def __init__(
+        self,
+        config: CacheConfig,
+        *,
+        tiers: Iterable[tuple[Tier, TierConfig]],
+        log: InvalidationLog | None,
+        redis: Any,
+        sqlite: str | os.PathLike[str] | None,
+        streams: Streams | None,
+        invalidation: InvalidationConfig,
+        clock: Clock,
+    ) -> None:
+        self._config = config
+        self._tiers = sorted(tiers, key=lambda pair: pair[1].level)
+        self._given_log = log
+        self._redis = redis
+        self._sqlite = sqlite
+        self._streams = streams
+        self._invalidation = invalidation
+        self._clock = clock
+        self._link: Link | None = None
+        self._leases: Leases | None = None
+        _check_places(self._tiers)
+        if invalidation.enable_audit_stream and log is None and not self.has_redis:
+            allowed = "False without Redis, where there are no streams"
+            raise ConfigError.of("enable_audit_stream", True, allowed, where=_WHERE)
+        if streams is not None and not isinstance(streams, Streams):
+            raise ConfigError.of("streams", streams, "an object with all of Streams", where=_WHERE)
+
+    @property
+    def has_redis(self) -> bool:
+        """Whether there is a Redis to speak of, reachable or not."""
+        if self._sqlite is not None:
+            return False
+        return self._redis is not None or self._config.redis_url is not None
+
+    def link(self) -> Link:
+        """The one way to Redis."""
+        if self._link is None:
+            target = self._redis if self._redis is not None else self._config.redis_url
+            self._link = connect(target, timeout=self._config.redis_timeout)
+        return self._link
+
+    def local(self) -> tuple[LocalTier, TierConfig]:
+        """The tier in this process, and its place."""
+        for tier, place in self._tiers:
+            if isinstance(tier, LocalTier) and place.level == 1:
+                return tier, place
+        config = self._config
+        made = MemoryTier(config.l1_bytes, config.l1_entries, clock=self._clock)
+        return made, TierConfig.l1()
+
+    def shared(self, namespace: str) -> Sequence[tuple[Tier, TierConfig]]:
+        """The tiers below it; where none was given, the one that there is a server or file for."""
+        given = [pair for pair in self._tiers if pair[1].level > 1]
+        if given:
+            return given
+        if self._sqlite is not None:
+            return [(SQLiteTier(self._sqlite, namespace=namespace), TierConfig.l2())]
+        if self.has_redis:
+            return [(RedisTier(self.link(), namespace=namespace), TierConfig.l2())]
+        return []
+
+    def log(self, namespace: str) -> InvalidationLog:
+        """The invalidation log."""
+        if self._given_log is not None:
+            return self._given_log
+        if self._sqlite is not None:
+            return SQLiteLog(
+                self._sqlite,
+                namespace=namespace,
+                maxlen=self._invalidation.maxlen,
+                secret=self._config.secret,
+                clock=self._clock,
+            )
+        if not self.has_redis:
+            return LocalLog(self._clock)
+        return RedisLog(
+            self.link(),
+            namespace=namespace,
+            config=self._invalidation,
+            secret=self._config.secret,
+            # Deliberate: an address that nobody gave may well have no server behind it. Until one
+            # was seen there, this process is alone and needs to distrust nobody.
+            optional=self._redis is None and self._config.redis_url is DEFAULT_REDIS_URL,
+            clock=self._clock,
+        )
+
+    def leases(self, namespace: str) -> Leases | None:
+        """Leases across instances; None without Redis."""
+        if self._leases is None and self.has_redis:
+            self._leases = Leases(self.link(), namespace=namespace)
+        return self._leases
+
+    def streams(self, namespace: str) -> Streams:
+        """The user's streams, or those on Redis.
+
+        Raises:
+            ConfigError: If there is no Redis.
+        """
+        if self._streams is None:
+            if not self.has_redis:
+                raise ConfigError.of(
+                    "streams", None, "Streams of your own, or a Redis address", where=_WHERE
+                )
+            self._streams = RedisStreams(self.link(), namespace=namespace)
+        return self._streams
+
+    async def close(self) -> None:
+        """Release what is not a tier's or the log's. May be called twice."""
+        if self._leases is not None:
+            await self._leases.close()
+        if self._streams is not None:
+            await self._streams.close()
+        if self._link is not None:
+            await self._link.close()
+
+
+def _check_places(tiers: Sequence[tuple[Tier, TierConfig]]) -> None:
+    """Level 1 is in this process, and nothing else is."""
+    levels = [place.level for _, place in tiers]
+    if len(set(levels)) != len(levels):
+        raise ConfigError.of("tiers", levels, "levels that are all different", where=_WHERE)
+    for tier, place in tiers:
+        # A shared tier that can tell its length has a local tier's methods as well.
+        shared = isinstance(tier, SharedTier)
+        if place.level == 1 and (shared or not isinstance(tier, LocalTier)):
+            allowed = "a LocalTier such as MemoryTier at level 1"
+            raise ConfigError.of("tier", tier, allowed, where=_WHERE)
+        if place.level > 1 and not shared:
+            allowed = f"a SharedTier such as RedisTier at level {place.level}"
+            raise ConfigError.of("tier", tier, allowed, where=_WHERE)

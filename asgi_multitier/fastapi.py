@@ -1,0 +1,25 @@
+"""For FastAPI: `cache: CacheDep` in a handler's signature is the application's cache manager."""
+
+from typing import Annotated
+
+from fastapi import Depends
+from fastapi.requests import HTTPConnection
+
+from .errors import ConfigError
+from .manager import CacheManager
+
+
+def cache_of(connection: HTTPConnection) -> CacheManager:
+    """The manager of the `CacheMiddleware` around the application.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    cache = getattr(connection.state, "cache", None)
+    if not isinstance(cache, CacheManager):
+        raise ConfigError("CacheDep: no CacheMiddleware is around this application")
+    return cache
+
+
+CacheDep = Annotated[CacheManager, Depends(cache_of)]
+"""Declare a parameter of this type to get the manager."""

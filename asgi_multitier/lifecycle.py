@@ -1,0 +1,252 @@
+"""How a cache is made, started and closed, and what it does when the log says something."""
+
+import asyncio
+import os
+import time
+from collections.abc import Coroutine, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from . import codec
+from ._types import Clock
+from .assembly import Tier, assemble, name_of, place
+from .backends import Backends
+from .coherence.config import InvalidationConfig
+from .coherence.log import InvalidationLog, Update
+from .config import CacheConfig
+from .engine import Engine
+from .entry import Born
+from .errors import ConfigError
+from .selectors import Selector
+from .serializers import JsonSerializer, Serializer
+from .streams import Streams
+from .tiers.base import LocalTier, TierConfig
+from .values import Values
+
+if TYPE_CHECKING:
+    from .routing import RouteTable
+
+T = TypeVar("T")
+
+_START_PATIENCE = 0.25
+"""Seconds that a request which starts the cache waits for the log; it goes on by itself."""
+
+_CLOSE_PATIENCE = 5.0
+"""Seconds that `close` gives to runs and writes going on."""
+
+
+class Lifecycle:
+    """The parts of a cache, and their life. `CacheManager` says what the arguments mean.
+
+    Raises:
+        ConfigError: If a setting is wrong, or two contradict.
+    """
+
+    def __init__(
+        self,
+        l1: LocalTier | None = None,
+        l2: Tier | None = None,
+        *,
+        tiers: Sequence[tuple[Tier, TierConfig]] | None = None,
+        log: InvalidationLog | None = None,
+        redis: Any = None,
+        sqlite: str | os.PathLike[str] | None = None,
+        streams: Streams | None = None,
+        serializer: Serializer | None = None,
+        invalidation: InvalidationConfig | None = None,
+        compress_over: int | None = None,
+        config: CacheConfig | None = None,
+        clock: Clock = time.monotonic,
+        wall: Clock = time.time,
+        **settings: Any,
+    ) -> None:
+        _refuse_both("config", config, ", ".join(sorted(settings)), settings or None)
+        _refuse_both("redis", redis, "redis_url", settings.get("redis_url"))
+        _refuse_both("sqlite", sqlite, "redis", redis)
+        _refuse_both("sqlite", sqlite, "redis_url", settings.get("redis_url"))
+        for name, tier in (("l1", l1), ("l2", l2)):
+            _refuse_both("tiers", tiers, name, tier)
+        if tiers is not None and not tiers:
+            allowed = "at least one (tier, TierConfig)"
+            raise ConfigError.of("tiers", tiers, allowed, where="CacheManager")
+        _check_compression(compress_over)
+        self.config = config if config is not None else CacheConfig.resolve(**settings)
+        self.serializer: Serializer = serializer if serializer is not None else JsonSerializer()
+        self.invalidation = invalidation if invalidation is not None else InvalidationConfig()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        pairs = list(tiers or ())
+        pairs += [(l1, TierConfig.l1())] if l1 is not None else []
+        pairs += [(l2, TierConfig.l2())] if l2 is not None else []
+        self._backends = Backends(
+            self.config,
+            tiers=pairs,
+            log=log,
+            redis=redis,
+            sqlite=sqlite,
+            streams=streams,
+            invalidation=self.invalidation,
+            clock=clock,
+        )
+        self._compress_over = compress_over
+        self._clock, self._wall = clock, wall
+        self._namespace = self.config.namespace
+        self._table: RouteTable | None = None
+        self._engine: Engine | None = None
+        self._made_values: Values | None = None
+        self._starting: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def __repr__(self) -> str:
+        state = "running" if self.running else "not running"
+        parts = "not put together yet" if self._engine is None else repr(self._engine.stack)
+        return f"<CacheManager {self._namespace or '(unnamed)'}, {state}, {parts}>"
+
+    # Making.
+
+    @property
+    def namespace(self) -> str:
+        """What separates this application from others on the same Redis."""
+        if self._namespace is None:
+            self._namespace = name_of(None)
+        return self._namespace
+
+    def name_after(self, app: object, table: "RouteTable") -> None:
+        """Take the application's name, unless there is one already, and its routes."""
+        self._table = table
+        if self._namespace is None and self._engine is None:
+            self._namespace = name_of(app, table.endpoints)
+
+    @property
+    def engine(self) -> Engine:
+        """The parts, put together at the first use."""
+        if self._engine is None:
+            backends, namespace = self._backends, self.namespace
+            self._engine = assemble(
+                self.config,
+                backends.local(),
+                place(backends.shared(namespace), self.config),
+                backends.log(namespace),
+                namespace=namespace,
+                clock=self._clock,
+                wall=self._wall,
+                compress_over=self._compress_over,
+            )
+        return self._engine
+
+    @property
+    def values(self) -> Values:
+        """The value side, made at the first use."""
+        if self._made_values is None:
+            leases = self._backends.leases(self.namespace)
+            self._made_values = Values(self.engine, self.serializer, leases)
+        return self._made_values
+
+    # Life.
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and not closed."""
+        return self.loop is not None
+
+    async def start(self) -> None:
+        """Begin to follow the log. Costs next to nothing when it runs already.
+
+        Returns within a quarter of a second even if the log's server hangs. Another event loop or
+        a forked process starts anew.
+        """
+        loop = asyncio.get_running_loop()
+        if self.loop is loop and self._starting is None:
+            return
+        if self.loop is not loop:
+            if self.loop is not None:
+                # What belonged to the other loop ended with it.
+                self.engine.flights.forget()
+                self.engine.stack.forget()
+                self._tasks.clear()
+            self.loop = loop
+            self._starting = asyncio.create_task(
+                self.engine.log.start(self), name="asgi-multitier start"
+            )
+            self._starting.add_done_callback(self._started)
+        if self._starting is not None:
+            await asyncio.wait({self._starting}, timeout=_START_PATIENCE)
+
+    def _started(self, task: "asyncio.Task[None]") -> None:
+        if self._starting is task:
+            self._starting = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.engine.events.start_failed(error)
+
+    async def close(self) -> None:
+        """Finish what is going on, for up to 5 s, and release everything. May be called twice."""
+        if self.loop is None:
+            return
+        loop, engine = asyncio.get_running_loop(), self.engine
+        deadline = loop.time() + _CLOSE_PATIENCE
+        if self._starting is not None:
+            self._starting.cancel()
+            self._starting = None
+        await engine.flights.close(_CLOSE_PATIENCE)
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=max(0.0, deadline - loop.time()))
+        # Before the log: nothing is written where the log is not followed any more.
+        await engine.stack.close(max(0.0, deadline - loop.time()))
+        await engine.log.close()
+        await self._backends.close()
+        self.loop = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    # What the log says (`LogListener`).
+
+    def dropped(self, selectors: Sequence[Selector]) -> None:
+        """Another node's selectors came into force: free what they name exactly."""
+        for selector in selectors:
+            if selector.kind == "key":
+                self.engine.stack.local.delete(selector.text)
+
+    def updated(self, updates: Sequence[Update], born: Born) -> None:
+        """Another node has new values."""
+        for update in updates:
+            if update.value is not None:
+                self.engine.stack.adopt(update.key, update.value, update.ttl, born)
+
+    def flushed(self) -> None:
+        """History was lost: everything local is invalid."""
+        self.engine.stack.local.clear()
+
+    # Tasks.
+
+    def spawn(self, run: Coroutine[Any, Any, T], name: str) -> "asyncio.Task[T]":
+        """A task that `close` waits for."""
+        task = asyncio.create_task(run, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _refuse_both(name: str, value: object, other: str, another: object) -> None:
+    if value is not None and another is not None:
+        raise ConfigError(f"CacheManager: {name}= and {other}= cannot both be given")
+
+
+def _check_compression(over: object) -> None:
+    if over is None:
+        return
+    if type(over) is not int or over < 0:
+        allowed = "a number of bytes from 0, or None"
+        raise ConfigError.of("compress_over", over, allowed, where="CacheManager")
+    if codec.zstandard is None:
+        raise ConfigError(
+            "CacheManager: compress_over needs zstandard; install asgi-multitier[compression]"
+        )
