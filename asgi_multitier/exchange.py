@@ -12,7 +12,7 @@ from .capture import Client, Unheard
 from .coalescing import Flight, RunCancelled, WaitExpired
 from .engine import Engine
 from .entry import Entry, Slot, StoredResponse, Variants
-from .fill import Answer, Fill, Overtaken, Passed, Request, StaleStored, Stored
+from .fill import Answer, Fill, Overtaken, Passed, Request, StaleStored, Stored, probe_of
 from .plan import Plan
 from .policy import cache_status
 from .policy.cache_control import CacheControl, of_request
@@ -218,21 +218,7 @@ class Exchange:
 
     def _probe(self, key: str) -> Entry:
         """What is known of the entry to come."""
-        engine, request = self._engine, self._request
-        now = engine.clock()
-        return Entry(
-            key=key,
-            payload=b"",
-            born=engine.index.born(),
-            created=now,
-            fresh_until=now,
-            keep_until=now,
-            filled_at=now,
-            path=request.path,
-            route=request.plan.resolved.route,
-            name=self._labels[0],
-            tags=self._labels[1],
-        )
+        return probe_of(self._engine, self._request, key, *self._labels)
 
     def _fill(self, flight: "Flight[Answer]", stale: Slot | None, client: Client | None) -> Fill:
         return Fill(

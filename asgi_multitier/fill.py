@@ -420,7 +420,8 @@ class Fill:
         engine, flight = self._engine, self._flight
         engine.flights.land(flight)
         try:
-            entry, marker = self._as_variant(self._entry(response, store), store.vary)
+            whole = entry_of(flight.probe, response, store, self._request.plan, engine.clock())
+            entry, marker = self._as_variant(whole, store.vary)
             slot = engine.stack.keep(entry)
         except Exception as error:  # noqa: BLE001  # the answer is good whatever becomes of the copy
             engine.events.broken("storing a response", error)
@@ -437,37 +438,6 @@ class Fill:
         flight.answer(Stored(slot))
         engine.stack.share(entry)
         return slot
-
-    def _entry(self, response: StoredResponse, store: Store) -> Entry:
-        now = self._engine.clock()
-        policy, probe = self._policy, self._flight.probe
-        lifetime = store.lifetime
-        if policy.jitter:
-            lifetime *= 1 - policy.jitter * random.random()  # noqa: S311  # not a secret
-        created = now - store.age
-        fresh_until = created + lifetime
-        windows = max(store.stale_while_revalidate, store.stale_if_error)
-        keep_until = max(
-            fresh_until + windows,
-            max(fresh_until, now) + store.keep_for_validation if store.keep_for_validation else 0.0,
-            0.0 if self._terms.annotated else fresh_until + KEEP_FOR_HEAD,
-        )
-        eager = policy.eager_refresh
-        return replace(
-            probe,
-            payload=response,
-            created=created,
-            fresh_until=fresh_until,
-            keep_until=keep_until,
-            filled_at=now,
-            stale_while_revalidate=store.stale_while_revalidate,
-            stale_if_error=store.stale_if_error,
-            refresh_at=now + (fresh_until - now) * eager if eager else float("inf"),
-            always_validate=store.always_validate,
-            stale_allowed=store.stale_allowed,
-            immutable=store.immutable,
-            tags=(*probe.tags, *store.tags),
-        )
 
     def _as_variant(self, entry: Entry, vary: tuple[bytes, ...]) -> tuple[Entry, Entry | None]:
         """The entry under the key of its variant, and the marker that leads to it."""
@@ -611,3 +581,53 @@ def _with_length(stored: StoredResponse) -> Headers:
     if first(stored.headers, b"content-length") is not None:
         return stored.headers
     return (*stored.headers, (b"content-length", b"%d" % len(stored.body)))
+
+
+def probe_of(engine: Engine, request: Request, key: str, name: str, tags: tuple[str, ...]) -> Entry:
+    """What is known of an entry before the origin is asked."""
+    now = engine.clock()
+    return Entry(
+        key=key,
+        payload=b"",
+        born=engine.index.born(),
+        created=now,
+        fresh_until=now,
+        keep_until=now,
+        filled_at=now,
+        path=request.path,
+        route=request.plan.resolved.route,
+        name=name,
+        tags=tags,
+    )
+
+
+def entry_of(probe: Entry, response: StoredResponse, store: Store, plan: Plan, now: float) -> Entry:
+    """The entry that a probe becomes with the response that came, at a reading of the clock."""
+    policy = plan.policy
+    lifetime = store.lifetime
+    if policy.jitter:
+        lifetime *= 1 - policy.jitter * random.random()  # noqa: S311  # not a secret
+    created = now - store.age
+    fresh_until = created + lifetime
+    windows = max(store.stale_while_revalidate, store.stale_if_error)
+    keep_until = max(
+        fresh_until + windows,
+        max(fresh_until, now) + store.keep_for_validation if store.keep_for_validation else 0.0,
+        0.0 if plan.terms.annotated else fresh_until + KEEP_FOR_HEAD,
+    )
+    eager = policy.eager_refresh
+    return replace(
+        probe,
+        payload=response,
+        created=created,
+        fresh_until=fresh_until,
+        keep_until=keep_until,
+        filled_at=now,
+        stale_while_revalidate=store.stale_while_revalidate,
+        stale_if_error=store.stale_if_error,
+        refresh_at=now + (fresh_until - now) * eager if eager else float("inf"),
+        always_validate=store.always_validate,
+        stale_allowed=store.stale_allowed,
+        immutable=store.immutable,
+        tags=(*probe.tags, *store.tags),
+    )

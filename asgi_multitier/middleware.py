@@ -9,10 +9,12 @@ The middleware sees no Redis and no lock; it is a client of the manager.
 
 from asyncio.events import _get_running_loop as loop_here
 from collections.abc import Sequence
+from functools import partial
 from inspect import isawaitable
 from urllib.parse import unquote
 
 from ._types import ASGIApp, Headers, Message, Receive, Scope, Send
+from .capture import Client
 from .config import Policy, Rule
 from .errors import ConfigError
 from .exchange import Exchange, noting
@@ -29,6 +31,7 @@ from .policy.invalidation import Target, invalidated_groups, invalidated_paths, 
 from .policy.reasons import Reason
 from .policy.request import Field, Found, credential_refusal, refusal, scan, watch
 from .policy.validation import is_for_origin
+from .posted import Posted
 from .replay import prepare
 from .routing import Resolved, RouteTable, route_path
 from .selectors import Selector, is_short
@@ -222,14 +225,48 @@ class CacheMiddleware:
         def dropped(scope: Scope, headers: Headers) -> Sequence[Selector]:
             return self._dropped(resolved, scope, headers)
 
+        posted = self._posted(resolved, scope, receive, send)
+        begin = None if posted is None else posted.begin
         await mutate(
             self.app,
             scope,
             receive,
-            send,
+            send if posted is None else posted.capture.send,
             dropped=dropped,
-            invalidate=self.manager.begin_invalidation,
+            invalidate=partial(self.manager.begin_invalidation, begin=begin),
         )
+        if posted is not None:
+            await posted.capture.finish()
+
+    def _posted(
+        self, resolved: Resolved, scope: Scope, receive: Receive, send: Send
+    ) -> Posted | None:
+        """Who keeps the answer to a POST for those who ask by GET, where the rule wants that.
+
+        Only where the responses' own headers decide; an annotation says nothing of other methods.
+        """
+        policy = resolved.policy
+        if policy is None or policy.lifetime is not None or policy.vary_by or policy.when:
+            return None
+        host, found = scan(scope["headers"], self._watched)
+        raw_path, query = raw_target(scope)
+        plan = self._plan(scope, host, None)
+        of_body = (Field.BODY_LENGTH, Field.BODY_CODING, Field.EXPECT)
+        found = {field: lines for field, lines in (found or {}).items() if field not in of_body}
+        if plan.reason is not None or self._refusal(plan, found, scope) is not None:
+            return None
+        request = Request(scope, found, plan, self._table)
+        try:
+            labels = request.labels()
+        except Exception as error:  # noqa: BLE001  # a callable of the rule
+            self.manager.engine.events.callback_failed("tags", error)
+            return None
+        if labels is None:
+            return None
+        request.primary = request_key(plan, request.headers, found, None)
+        scheme = scope.get("scheme", "http")
+        target = Target(scheme, keys.host_of(host, scheme) or b"", raw_path, query)
+        return Posted(self.manager.engine, request, target, Client(receive, send), *labels)
 
     def _dropped(self, resolved: Resolved, scope: Scope, headers: Headers) -> Sequence[Selector]:
         """The request's own URL, what its response names, and what its route names."""
@@ -325,8 +362,8 @@ class CacheMiddleware:
 
     # Routes.
 
-    def _plan(self, scope: Scope, host: bytes | None, target: PlanKey) -> Plan:
-        """Make and remember the plan of a target."""
+    def _plan(self, scope: Scope, host: bytes | None, target: PlanKey | None) -> Plan:
+        """Make the plan of a target, and remember it under `target` if that is given."""
         self._bind(scope)
         resolved = self._resolve("GET", scope)
         reason = None
@@ -344,7 +381,8 @@ class CacheMiddleware:
             version=self.manager.config.version,
             max_url=self.manager.config.max_url,
         )
-        self._plans.remember(target, plan)
+        if target is not None:
+            self._plans.remember(target, plan)
         return plan
 
     def _resolve(self, method: str, scope: Scope) -> Resolved:

@@ -1,0 +1,122 @@
+"""The answer to a POST that says what a GET of the same URL would bring (RFC 9110 §9.3.3).
+
+A POST invalidates its own URL twice: before its response leaves and when the application returns.
+Its own answer is not what it invalidates, so it is born again each time, in the same moment, as
+long as it was valid up to then. It stays in this process: another one could not tell on which side
+of the invalidation it was born.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ._types import Headers, Message
+from .capture import Capture, Client
+from .coherence.log import Operation
+from .engine import Engine
+from .entry import StoredResponse
+from .fill import Request, entry_of, probe_of
+from .policy.headers import without
+from .policy.invalidation import Target
+from .policy.reasons import Reason
+from .policy.storing import Store, judge
+from .replay import AGE
+from .selectors import Selector
+
+
+class Posted:
+    """One POST whose answer may be kept: the desk of its capture.
+
+    Args:
+        engine: The cache.
+        request: The request, with the primary key that a GET of its URL has.
+        target: Its URL.
+        client: Whom the response is for.
+        name, tags: What the response is called.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        request: Request,
+        target: Target,
+        client: Client,
+        name: str,
+        tags: tuple[str, ...],
+    ) -> None:
+        self.capture = Capture(self, client, limit=engine.config.max_entry)
+        self._engine = engine
+        self._request = request
+        self._target = target
+        self._asked_at = engine.wall()
+        self._entry = probe_of(engine, request, request.primary, name, tags)
+        self._kept = False
+        self._valid = True
+        self._closing: list[Message] = []
+
+    def begin(self, selectors: Sequence[Selector]) -> Operation:
+        """Put the request's invalidation into force, and let its own answer outlive it."""
+        engine, entry = self._engine, self._entry
+        self._valid = self._valid and engine.index.permits(entry)
+        slot = engine.stack.local.get(entry.key)
+        operation = engine.log.begin(selectors)
+        self._entry = replace(entry, born=engine.index.born())
+        if self._kept and self._valid and slot is not None and slot.entry is entry:
+            engine.stack.keep(self._entry)
+        return operation
+
+    # What the capture asks.
+
+    def judge(self, status: int, headers: Headers) -> Store | Reason:
+        """May the answer be kept for those who ask by GET?"""
+        if not self._valid or not self._engine.index.permits(self._entry):
+            return Reason.INVALIDATED
+        verdict = judge(
+            method="POST",
+            status=status,
+            headers=headers,
+            request_headers=self._request.headers,
+            terms=self._request.plan.terms,
+            now=self._engine.wall(),
+            request_time=self._asked_at,
+            target=self._target,
+        )
+        if isinstance(verdict, Store) and verdict.vary:
+            # What selects a representation for GET may stand in no POST.
+            return Reason.VARIANTS
+        return verdict
+
+    def pass_on(self, reason: Reason, status: int, headers: Headers) -> Headers:  # noqa: ARG002
+        """The answer is its client's alone, as usual."""
+        self._engine.events.refused[reason] += 1
+        return headers
+
+    def opening(self, headers: Headers) -> Headers:
+        """It is sent on while it comes, as it is."""
+        return headers
+
+    def commit(self, store: Store, status: int, headers: Headers, body: bytes) -> None:
+        """It is complete."""
+        response = StoredResponse(
+            status=status,
+            headers=without(store.headers, {AGE}),
+            body=body,
+            etag=store.etag,
+            last_modified=store.last_modified,
+        )
+        plan = self._request.plan
+        self._entry = entry_of(self._entry, response, store, plan, self._engine.clock())
+        self._kept = self._engine.stack.keep(self._entry) is not None
+        self._engine.events.fills += self._kept
+        start: Message = {
+            "type": "http.response.start",
+            "status": status,
+            "headers": list(headers),
+        }
+        self._closing = [start, {"type": "http.response.body", "body": body}]
+
+    def closing(self) -> list[Message]:
+        """The answer, unchanged."""
+        return self._closing
+
+    def spoilt(self) -> None:
+        """Never: nothing is held back."""
