@@ -68,6 +68,11 @@ _KNOWN_FLAGS = _HAS_MAC | _HAS_ZSTD | _KIND
 _LEVEL = 3
 """Of zstd: what its makers call the default. 4 x on JSON, a tenth of the time of gzip."""
 
+_NO_ZSTD = (
+    "compress_over is set but zstandard is not installed; "
+    "install asgi-multitier[compression] or leave compress_over=None"
+)
+
 _HEAD = Struct(">4sBB16sQII")
 _NO_GENERATION = bytes(16)
 _GENERATION = re.compile("[0-9a-f]{32}")
@@ -154,6 +159,20 @@ _READ = {
 }
 _write = msgspec.msgpack.Encoder().encode
 _new_mac = partial(blake2b, digest_size=_MAC_SIZE, person=b"asgi-multitier")
+
+
+def check_compression(compress_over: object) -> None:
+    """Whether `encode` will take this setting: to be asked at start-up, not at the first response.
+
+    Raises:
+        ConfigError: If it is no size in bytes or None, or zstandard is not installed.
+    """
+    if compress_over is None:
+        return
+    if isinstance(compress_over, bool) or not isinstance(compress_over, int) or compress_over < 0:
+        raise ConfigError.of("compress_over", compress_over, "a number of bytes, or None")
+    if zstandard is None:
+        raise ConfigError(_NO_ZSTD)
 
 
 def encode(
@@ -328,10 +347,7 @@ def _head(entry: Entry, flags: int, metadata_size: int, body_size: int) -> bytes
 
 def _compressed(body: bytes) -> bytes:
     if zstandard is None:
-        raise ConfigError(
-            "compress_over is set but zstandard is not installed; "
-            "install asgi-multitier[compression] or leave compress_over=None"
-        )
+        raise ConfigError(_NO_ZSTD)
     # Made anew each time, deliberate: one cannot be used by two threads, and it costs 2 us.
     return bytes(zstandard.ZstdCompressor(level=_LEVEL).compress(body))
 

@@ -14,7 +14,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from asgi_multitier import codec
-from asgi_multitier.codec import BORN_GEN, BORN_SEQ, MAX_METADATA, Unreadable, decode, encode
+from asgi_multitier.codec import (
+    BORN_GEN,
+    BORN_SEQ,
+    MAX_METADATA,
+    Unreadable,
+    check_compression,
+    decode,
+    encode,
+)
 from asgi_multitier.entry import Born, Entry, StoredResponse, Variants
 from asgi_multitier.errors import ConfigError, SerializationError
 
@@ -438,8 +446,18 @@ def test_without_zstandard_compressed_entries_are_misses(monkeypatch: pytest.Mon
     monkeypatch.setattr(codec, "zstandard", None)
 
     assert read(data) is Unreadable.COMPRESSION
-    with pytest.raises(ConfigError, match=r"asgi-multitier\[compression\]"):
-        written(compress_over=0)
+    for write in (lambda: written(compress_over=0), lambda: check_compression(0)):
+        with pytest.raises(ConfigError, match=r"asgi-multitier\[compression\]"):
+            write()
+    check_compression(None)
+
+
+@pytest.mark.parametrize("setting", [-1, 1.5, True, "1"], ids=repr)
+def test_setting_of_compression_is_checked(setting: object) -> None:
+    """Zero and sizes in bytes are taken; the error names the option."""
+    check_compression(0)
+    with pytest.raises(ConfigError, match="compress_over="):
+        check_compression(setting)
 
 
 # What cannot be written.
