@@ -44,9 +44,6 @@ _REASONS = {
 }
 """What the route table's words are called in `Cache-Status`; anything else is `no-rule`."""
 
-PLANS = 100_000
-PLAN_BYTES = 16 * 1024 * 1024
-
 
 class CacheMiddleware:
     """Caches whole responses of any ASGI application.
@@ -76,8 +73,13 @@ class CacheMiddleware:
         self.manager = cache if cache is not None else CacheManager()
         self._table = RouteTable(app, rules=rules, default=default)
         self._generation = self._table.generation
-        self._plans: Memory[PlanKey, Plan] = Memory(PLANS, PLAN_BYTES, size_of_target)
-        self._watched = watch(self.manager.config.credential_headers)
+        # Targets that the first tier has no room for need no plan kept: half its bytes hold about
+        # as many plans as it holds entries.
+        config = self.manager.config
+        self._plans: Memory[PlanKey, Plan] = Memory(
+            2 * config.l1_entries, config.l1_bytes // 2, size_of_target
+        )
+        self._watched = watch(config.credential_headers)
         self._bound = False
         self._started = False
         self._complaint: ConfigError | None = None

@@ -156,9 +156,14 @@ def request_key(
     return keys.extended(plan.key, parts) if parts else plan.key
 
 
+_PLAN_BYTES = 1300
+"""Bytes that a plan takes beside the texts of its target: its route's resolution, its key, its place
+in the memory."""
+
+
 def size_of_target(target: PlanKey) -> int:
-    """Bytes of the texts of a target."""
-    return sum(len(text) for text in target if isinstance(text, str | bytes))
+    """Bytes that the plan of a target is accounted for; an estimate, on the high side."""
+    return _PLAN_BYTES + 2 * sum(len(text) for text in target if isinstance(text, str | bytes))
 
 
 class Memory(Generic[K, V]):
