@@ -429,7 +429,7 @@ def _entry(
     windows = m.stale_while_revalidate + m.stale_if_error
     if not _are_finite(m.age, m.fresh_for, m.keep_for, left, m.refresh_in or 0.0, windows):
         return Unreadable.CORRUPT
-    if left <= 0:
+    if now + left <= now:  # a rest too small to be added counts as none
         return Unreadable.EXPIRED
     elapsed = m.keep_for - left
     e: Any = _Draft()

@@ -187,10 +187,17 @@ def test_stamp_counts_where_the_tier_cannot_tell(wall: float, elapsed: float) ->
     [
         {"remaining": 0.0},
         {"remaining": -1.0},
+        {"remaining": 1e-300},
         {"remaining": None, "wall": WALL + 160},
         {"remaining": None, "wall": WALL - 160},
     ],
-    ids=["nothing-left", "less-than-nothing", "stamp-too-old", "stamp-too-new"],
+    ids=[
+        "nothing-left",
+        "less-than-nothing",
+        "as-good-as-nothing",
+        "stamp-too-old",
+        "stamp-too-new",
+    ],
 )
 def test_what_is_over_is_not_read(options: dict[str, Any]) -> None:
     """Nothing left is a miss."""
