@@ -24,6 +24,7 @@ from tests.support import (
     caching,
     respond,
     settled,
+    until,
 )
 
 
@@ -137,7 +138,7 @@ async def test_a_waiters_leaving_does_not_end_the_leaders_run() -> None:
 async def test_a_run_that_nobody_waits_for_ends_in_time(
     leaves: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """When everybody left, the run has `fill_timeout`; then it is cancelled, and nothing is left."""
+    """When everybody left, the run has `fill_timeout`, then it is cancelled; nothing is left."""
     ended = asyncio.Event()
 
     async def hangs(scope: Scope, receive: Receive, send: Send) -> None:
@@ -614,9 +615,7 @@ async def test_a_refresh_that_hangs_is_given_up() -> None:
         cache.clock.advance(11)
         origin.gate.clear()
         await cache.get("/x")
-        async with asyncio.timeout(5):
-            while cache.manager.engine.flights.running:
-                await asyncio.sleep(0.005)
+        await until(lambda: cache.manager.engine.flights.running == 0)
         origin.gate.set()
 
         assert len(cache.manager.engine.flights) == 0

@@ -27,9 +27,7 @@ async def changed(scope: Scope, receive: Receive, send: Send) -> None:
     [(200, True), (201, True), (204, True), (303, True), (304, True)]
     + [(status, False) for status in (400, 401, 403, 404, 409, 422, 500, 503)],
 )
-async def test_a_successful_change_drops_its_own_url(
-    method: str, status: int, drops: bool
-) -> None:
+async def test_a_successful_change_drops_its_own_url(method: str, status: int, drops: bool) -> None:
     """2xx and 3xx drop every query string and variant of the path; 4xx and 5xx drop nothing."""
 
     async def page(scope: Scope, receive: Receive, send: Send) -> None:
@@ -105,9 +103,9 @@ class Shop:
         """The application."""
         app = FastAPI()
 
-        @app.get("/products/{id}")
-        @cached(CacheStrategy.SHORT_TERM, tags=["product:{id}", "products"])
-        async def product(id: int, lang: str = "en") -> int:
+        @app.get("/products/{number}")
+        @cached(CacheStrategy.SHORT_TERM, tags=["product:{number}", "products"])
+        async def product(number: int, lang: str = "en") -> int:
             self.reads += 1
             return self.value
 
@@ -130,25 +128,25 @@ class Shop:
             yield
             self.value += 1
 
-        @app.put("/products/{id}", dependencies=[Depends(session)])
-        @invalidates(tags=["product:{id}"])
-        async def commit_late(id: int) -> str:
+        @app.put("/products/{number}", dependencies=[Depends(session)])
+        @invalidates(tags=["product:{number}"])
+        async def commit_late(number: int) -> str:
             return "ok"
 
-        @app.post("/products/{id}", dependencies=[Depends(sync_session)])
-        @invalidates(tags=["product:{id}"])
-        def commit_late_in_a_thread(id: int) -> str:
+        @app.post("/products/{number}", dependencies=[Depends(sync_session)])
+        @invalidates(tags=["product:{number}"])
+        def commit_late_in_a_thread(number: int) -> str:
             return "ok"
 
-        @app.delete("/products/{id}")
+        @app.delete("/products/{number}")
         @invalidates(tags=["products"], routes=[report], patterns=["/reports/*"])
-        async def delete(id: int) -> str:
+        async def delete(number: int) -> str:
             self.value += 1
             return "ok"
 
-        @app.patch("/products/{id}")
-        @invalidates(paths=["/products", "/products/{id}"])
-        async def in_background(id: int) -> Response:
+        @app.patch("/products/{number}")
+        @invalidates(paths=["/products", "/products/{number}"])
+        async def in_background(number: int) -> Response:
             async def work() -> None:
                 await asyncio.sleep(0)
                 self.value += 1
@@ -327,7 +325,7 @@ async def test_manual_invalidation_reaches_responses() -> None:
             (manager.invalidate_path("/products", below=True), targets[:3]),
             (manager.invalidate_pattern("/*/1"), [targets[0], targets[3]]),
             (manager.invalidate_route("report"), targets[3:]),
-            (manager.invalidate_route("product", id=2), targets[1:2]),
+            (manager.invalidate_route("product", number=2), targets[1:2]),
             (manager.invalidate("all-products"), targets[2:3]),
             (manager.clear(), targets),
         ]:

@@ -38,7 +38,7 @@ class Stream:
 
 
 async def test_an_event_stream_flows_from_its_first_byte() -> None:
-    """Its start and each event reach the client at once; other clients have streams of their own."""
+    """Its start and each event reach the client at once; others have streams of their own."""
     streams: list[Stream] = []
 
     async def page(scope: Scope, receive: Receive, send: Send) -> None:
