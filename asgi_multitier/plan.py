@@ -157,7 +157,7 @@ def request_key(
 
 
 _PLAN_BYTES = 1300
-"""Bytes that a plan takes beside the texts of its target: its route's resolution, its key, its place
+"""Bytes that a plan takes beside the texts of its target: the resolved route, the key, its place
 in the memory."""
 
 
