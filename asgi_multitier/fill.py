@@ -516,8 +516,10 @@ class Fill:
         if isinstance(store, Store):
             response = replace(response, last_modified=store.last_modified)
             return response, self._keep(response, store)
-        self._engine.flights.land(self._flight)
-        self._engine.events.refused[store] += 1
+        engine = self._engine
+        engine.flights.land(self._flight)
+        engine.events.refused[store] += 1
+        engine.stack.forget_soon(self._flight.probe.key)
         self._flight.answer(Passed(store))
         return response, None
 

@@ -228,7 +228,10 @@ class World:
             "raw_path": step.path.encode(),
             "query_string": step.query.encode(),
             "root_path": "",
-            "headers": [(b"host", b"origin.example"), *self.lines(step.ask)],
+            "headers": [
+                (b"host", b"origin.example"),
+                *((name.lower(), value) for name, value in self.lines(step.ask)),
+            ],
             "client": ("192.0.2.1", 50000),
             "server": ("origin.example", 80),
         }

@@ -1,0 +1,403 @@
+"""Conditions from clients and to the origin (RFC 9110 §13, RFC 9111 §4.3)."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from tests.http.support import (
+    FULL,
+    HIT,
+    ORIGIN,
+    PLAIN,
+    VALIDATED,
+    Line,
+    Lines,
+    Step,
+    case,
+    get,
+    play,
+    put,
+)
+
+MAX_AGE = ("Cache-Control", "max-age=5000")
+SHORT = ("Cache-Control", "max-age=2")
+DATE = ("Date", 0)
+MODIFIED = ("Last-Modified", -3000)
+ETAG = ("ETag", '"abcdef"')
+
+
+def tag(value: str) -> Line:
+    return ("ETag", value)
+
+
+def unless(value: str) -> Lines:
+    return (("If-None-Match", value),)
+
+
+def since(value: int | str) -> Lines:
+    return (("If-Modified-Since", value),)
+
+
+TO_CLIENTS = [
+    case("later-date", put(MAX_AGE, MODIFIED), get(HIT, ask=since(-1000), answer=304)),
+    case("same-date", put(MAX_AGE, MODIFIED), get(HIT, ask=since(-3000), answer=304)),
+    case("earlier-date", put(MAX_AGE, MODIFIED), get(HIT, ask=since(-5000), answer=200)),
+    case(
+        "rfc850-date",
+        put(MAX_AGE, ("Last-Modified", "Tue, 01 Dec 2026 12:00:00 GMT")),
+        get(HIT, ask=since("Wednesday, 02-Dec-26 12:00:00 GMT"), answer=304),
+    ),
+    case("no-date", put(MAX_AGE, MODIFIED), get(HIT, ask=since("yesterday"), answer=200)),
+    case("date-without-last-modified", put(MAX_AGE, DATE), get(HIT, ask=since(3000), answer=304)),
+    case(
+        "tag",
+        put(MAX_AGE, ETAG),
+        get(HIT, ask=unless('"abcdef"'), answer=304, has=(ETAG, MAX_AGE), content=b""),
+    ),
+    case("other-tag", put(MAX_AGE, ETAG), get(HIT, ask=unless('"abcde"'), answer=200)),
+    case("star", put(MAX_AGE, ETAG), get(HIT, ask=unless("*"), answer=304)),
+    case(
+        "tag-before-date-no-match",
+        put(MAX_AGE, ETAG, MODIFIED),
+        get(HIT, ask=(*unless('"nothing"'), *since(-1)), answer=200),
+    ),
+    case(
+        "tag-before-date-match",
+        put(MAX_AGE, ETAG, MODIFIED),
+        get(HIT, ask=(*unless('"abcdef"'), *since(-5000)), answer=304),
+    ),
+    case("unquoted", put(MAX_AGE, tag("abcdef")), get(HIT, ask=unless("abcdef"), answer=304)),
+    case(
+        "quoted-against-unquoted",
+        put(MAX_AGE, tag("abcdef")),
+        get(HIT, ask=unless('"abcdef"'), answer=200),
+    ),
+    case(
+        "unquoted-against-quoted",
+        put(MAX_AGE, ETAG),
+        get(HIT, ask=unless("abcdef"), answer=200),
+    ),
+    case(
+        "weak-both",
+        put(MAX_AGE, tag('W/"abcdef"')),
+        get(HIT, ask=unless('W/"abcdef"'), answer=304, has=(tag('W/"abcdef"'),)),
+    ),
+    case("weak-asked", put(MAX_AGE, ETAG), get(HIT, ask=unless('W/"abcdef"'), answer=304)),
+    case(
+        "weak-stored", put(MAX_AGE, tag('W/"abcdef"')), get(HIT, ask=unless('"abcdef"'), answer=304)
+    ),
+    case(
+        "weak-with-backslash",
+        put(MAX_AGE, tag('W\\"abcdef"')),
+        get(HIT, ask=unless('W\\"abcdef"'), answer=304),
+    ),
+    case(
+        "weak-without-slash",
+        put(MAX_AGE, tag('W"abcdef"')),
+        get(HIT, ask=unless('W"abcdef"'), answer=304),
+    ),
+    case("list-first", put(MAX_AGE, ETAG), get(HIT, ask=unless('"abcdef", "1"'), answer=304)),
+    case("list-middle", put(MAX_AGE, ETAG), get(HIT, ask=unless('"1", "abcdef", "2"'), answer=304)),
+    case("list-last", put(MAX_AGE, ETAG), get(HIT, ask=unless('"1", "abcdef"'), answer=304)),
+    case(
+        "list-on-two-lines",
+        put(MAX_AGE, ETAG),
+        get(HIT, ask=(*unless('"1"'), *unless('"abcdef"')), answer=304),
+    ),
+    case("list-without", put(MAX_AGE, ETAG), get(HIT, ask=unless('"1", "2"'), answer=200)),
+    case(
+        "head",
+        put(MAX_AGE, ETAG),
+        get(HIT, method="HEAD", ask=unless('"abcdef"'), answer=304),
+    ),
+    case(
+        "after-a-validation",
+        put(SHORT, ETAG, then=3),
+        get(VALIDATED, MAX_AGE, status=304, ask=unless('"abcdef"'), answer=304),
+        get(HIT, ask=unless('"abcdef"'), answer=304),
+        get(HIT, answer=200, content=b"content 1"),
+    ),
+    case(
+        "on-the-first-answer",
+        put(MAX_AGE, ETAG, ask=unless('"abcdef"'), answer=304),
+        get(HIT, answer=200),
+    ),
+    case(
+        "other-preconditions-are-the-origins",
+        put(MAX_AGE, ETAG),
+        get(ORIGIN, ask=(("If-Match", '"other"'),), status=412, answer=412),
+        get(ORIGIN, ask=(("If-Unmodified-Since", -5000),), status=412, answer=412),
+        get(HIT),
+    ),
+]
+
+TO_THE_ORIGIN = [
+    case(
+        "tag",
+        put(SHORT, ETAG, then=3),
+        get(VALIDATED, status=304, sent=unless('"abcdef"'), answer=200, content=b"content 1"),
+    ),
+    case(
+        "weak-tag-unchanged",
+        put(SHORT, tag('W/"abcdef"'), then=3),
+        get(VALIDATED, status=304, sent=unless('W/"abcdef"')),
+    ),
+    case(
+        "unquoted-tag-unchanged",
+        put(SHORT, tag("abcdef"), then=3),
+        get(VALIDATED, status=304, sent=unless("abcdef")),
+    ),
+    case(
+        "date",
+        put(SHORT, ("Last-Modified", "Tue, 01 Dec 2026 12:00:00 GMT"), then=3),
+        get(VALIDATED, status=304, sent=since("Tue, 01 Dec 2026 12:00:00 GMT")),
+    ),
+    case(
+        "both",
+        put(SHORT, ETAG, ("Last-Modified", "Tue, 01 Dec 2026 12:00:00 GMT"), then=3),
+        get(
+            VALIDATED,
+            status=304,
+            sent=(*unless('"abcdef"'), *since("Tue, 01 Dec 2026 12:00:00 GMT")),
+        ),
+    ),
+    case("no-validator", put(SHORT, then=3), get(ORIGIN, unsent=("If-None-Match",))),
+    case(
+        "in-place-of-the-clients",
+        put(SHORT, ETAG, then=3),
+        get(VALIDATED, status=304, ask=unless('"mine"'), sent=unless('"abcdef"'), answer=200),
+    ),
+    case(
+        "the-clients-where-nothing-is-stored",
+        put(ask=unless("abcdef"), sent=unless("abcdef")),
+        get(ORIGIN, ask=unless('"abcdef"'), sent=unless('"abcdef"'), status=304, answer=304),
+    ),
+    case(
+        "a-refusal-of-the-clients-is-not-stored",
+        put(MAX_AGE, status=304, ask=unless('"x"'), answer=304),
+        get(ORIGIN, answer=200),
+    ),
+    case(
+        "with-the-selecting-fields",
+        put(SHORT, ETAG, ("Vary", "Foo"), ask=(("Foo", "1"),), then=3),
+        get(VALIDATED, status=304, ask=(("Foo", "1"),), sent=(("Foo", "1"),)),
+        get(ORIGIN, ask=(("Foo", "2"),), unsent=("If-None-Match",)),
+    ),
+    case(
+        "the-new-answer-counts",
+        put(SHORT, ETAG, then=3),
+        get(ORIGIN, MAX_AGE, tag('"new"'), sent=unless('"abcdef"'), content=b"content 2"),
+        get(HIT, content=b"content 2", has=(tag('"new"'),)),
+    ),
+    case(
+        "a-304-for-another-representation",
+        put(SHORT, ETAG, then=3),
+        get(ORIGIN, tag('"other"'), status=304),
+    ),
+]
+
+
+def update(name: str, old: str, new: str, expect: bool | tuple[bool, bool] = True) -> list[object]:
+    """Rows: a 304 with a field, whether this answer and the next hit have its value."""
+    both = expect if isinstance(expect, tuple) else (expect, expect)
+    rows = []
+    for profile, updated in zip((PLAIN, FULL), both, strict=True):
+        value = new if updated else old
+        steps = (
+            put(SHORT, ETAG, (name, old), then=3),
+            get(VALIDATED, MAX_AGE, (name, new), status=304, has=((name, value),)),
+            get(HIT, has=((name, value),)),
+        )
+        rows.append(pytest.param(steps, profile, id=f"{name}-{profile}"))
+    return rows
+
+
+UPDATES = [
+    *update("Test-Header", "A", "B"),
+    *update("X-Test-Header", "A", "B"),
+    *update("X-Content-Foo", "A", "B"),
+    *update("Content-Foo", "A", "B"),
+    *update("Content-Type", "text/plain", "text/plain;charset=utf-8"),
+    *update("Content-Location", "/foo", "/bar"),
+    *update("Content-Security-Policy", "default-src 'self'", "default-src 'none'"),
+    *update("Clear-Site-Data", "cookies", "cache"),
+    *update("Expires", "Fri, 01 Jan 2038 01:01:01 GMT", "Mon, 01 Jan 2035 11:11:11 GMT"),
+    *update("Public-Key-Pins", "a", "b"),
+    *update("Set-Cookie2", "a=b", "a=c"),
+    *update("X-Frame-Options", "deny", "sameorigin"),
+    *update("X-XSS-Protection", "1", "0"),
+    *update("Content-Length", "9", "36", False),
+    *update("Content-Encoding", "identity", "gzip", False),
+]
+
+FRESHENING = [
+    case(
+        "keeps-what-the-304-leaves-out",
+        put(SHORT, ETAG, ("Test-Header", "A"), ("Link", "<a>"), ("Link", "<b>"), then=3),
+        get(VALIDATED, status=304, has=(("Test-Header", "A"), ("Link", "<a>"), ("Link", "<b>"))),
+    ),
+    case(
+        "etag",
+        put(SHORT, ETAG, MODIFIED, then=3),
+        get(VALIDATED, MAX_AGE, tag('"new"'), ("Last-Modified", -3003), status=304),
+        get(HIT, has=(tag('"new"'),), lacks=("Set-Cookie",)),
+    ),
+    case(
+        "restarts-freshness",
+        put(SHORT, ETAG, ("Age", "1"), then=3),
+        get(VALIDATED, ("Cache-Control", "max-age=10"), status=304, then=9),
+        get(HIT, has=(("Age", "9"),), then=1),
+        get(VALIDATED, status=304),
+    ),
+    case(
+        "with-the-stored-lifetime",
+        put(SHORT, ETAG, DATE, then=3),
+        get(VALIDATED, DATE, status=304, then=1),
+        get(HIT, has=(("Date", -1),), then=2),
+        get(VALIDATED, status=304),
+    ),
+    case(
+        "no-store-in-a-304-ends-it",
+        put(SHORT, ETAG, then=3),
+        get(VALIDATED, ("Cache-Control", "no-store"), status=304, content=b"content 1"),
+        get(ORIGIN, unsent=("If-None-Match",), content=b"content 3"),
+    ),
+    case(
+        "connection-fields-stay-out",
+        put(SHORT, ETAG, then=3),
+        get(VALIDATED, MAX_AGE, ("Connection", "Hop"), ("Hop", "1"), status=304, lacks=("Hop",)),
+        get(HIT, lacks=("Hop",)),
+    ),
+]
+
+COOKIE = ("Set-Cookie", "a=c")
+
+SET_COOKIE = [
+    case(
+        "304-does-not-store-one",
+        put(SHORT, ETAG, then=3),
+        get(VALIDATED, MAX_AGE, COOKIE, status=304),
+        get(HIT, lacks=("Set-Cookie",)),
+    )
+]
+
+HEAD = [
+    case(
+        "stale-is-forwarded-as-head",
+        put(SHORT, then=3),
+        get(ORIGIN, method="HEAD", sent_method="HEAD"),
+    ),
+    case("absent-is-forwarded-as-head", get(ORIGIN, method="HEAD", sent_method="HEAD")),
+    case(
+        "fresh-is-answered",
+        put(MAX_AGE, ETAG),
+        get(HIT, method="HEAD", has=(ETAG,), content=b""),
+    ),
+    case(
+        "gets-what-the-origin-says",
+        put(SHORT, ("Template-A", "1"), then=3),
+        get(ORIGIN, method="HEAD", lacks=("Template-A",)),
+    ),
+    case(
+        "refreshes-the-stored-get",
+        put(SHORT, then=3),
+        get(ORIGIN, MAX_AGE, method="HEAD"),
+        get(HIT, content=b"content 1"),
+    ),
+    case(
+        "updates-its-fields",
+        put(SHORT, ETAG, ("Template-A", "1"), then=3),
+        get(ORIGIN, MAX_AGE, ("Template-A", "2"), method="HEAD"),
+        get(HIT, content=b"content 1", has=(("Template-A", "2"), ETAG)),
+    ),
+    case(
+        "not-from-a-410",
+        put(SHORT, ("Template-A", "1"), then=3),
+        get(ORIGIN, MAX_AGE, ("Template-A", "2"), method="HEAD", status=410),
+        get(ORIGIN),
+    ),
+    case(
+        "another-tag-ends-it",
+        put(MAX_AGE, ETAG, ask=(), then=1),
+        get((HIT, ORIGIN), tag('"new"'), method="HEAD", ask=(("Cache-Control", "no-cache"),)),
+        get((HIT, ORIGIN)),
+    ),
+    case(
+        "another-length-ends-it",
+        put(SHORT, ETAG, then=3),
+        get(ORIGIN, MAX_AGE, ETAG, ("Content-Length", "400"), method="HEAD"),
+        get(ORIGIN, unsent=("If-None-Match",)),
+    ),
+    case(
+        "the-same-length-does-not",
+        put(SHORT, ETAG, then=3),
+        get(ORIGIN, MAX_AGE, ("Content-Length", "9"), method="HEAD"),
+        get(HIT, content=b"content 1"),
+    ),
+    case(
+        "head-alone-stores-nothing",
+        get(ORIGIN, MAX_AGE, method="HEAD"),
+        get(ORIGIN),
+    ),
+    case(
+        "of-a-variant",
+        put(SHORT, ("Vary", "Foo"), ask=(("Foo", "1"),), then=3),
+        get(ORIGIN, MAX_AGE, ("Vary", "Foo"), ask=(("Foo", "1"),), method="HEAD"),
+        get(HIT, ask=(("Foo", "1"),), content=b"content 1"),
+        get(ORIGIN, ask=(("Foo", "2"),)),
+    ),
+]
+
+
+@pytest.mark.parametrize("profile", [PLAIN, FULL])
+@pytest.mark.parametrize("steps", TO_CLIENTS)
+async def test_conditions_of_clients_are_answered(steps: Sequence[Step], profile: str) -> None:
+    """A stored response answers 304 by weak comparison (RFC 9111 §4.3.2)."""
+    await play(steps, profile)
+
+
+@pytest.mark.parametrize("profile", [PLAIN, FULL])
+@pytest.mark.parametrize("steps", TO_THE_ORIGIN)
+async def test_a_stale_response_is_validated(steps: Sequence[Step], profile: str) -> None:
+    """With its own validators, as they are (RFC 9111 §4.3.1)."""
+    await play(steps, profile)
+
+
+@pytest.mark.parametrize(("steps", "profile"), UPDATES)
+async def test_a_304_updates_a_field(steps: Sequence[Step], profile: str) -> None:
+    """In this answer and in what is stored; never what describes the bytes (RFC 9111 §3.2)."""
+    await play(steps, profile)
+
+
+@pytest.mark.parametrize("profile", [PLAIN, FULL])
+@pytest.mark.parametrize("steps", FRESHENING)
+async def test_a_304_freshens_what_is_stored(steps: Sequence[Step], profile: str) -> None:
+    """Its fields over the stored ones, and a new life (RFC 9111 §4.3.4)."""
+    await play(steps, profile)
+
+
+@pytest.mark.parametrize("steps", SET_COOKIE)
+async def test_a_304_brings_no_cookie_by_default(steps: Sequence[Step]) -> None:
+    """What is not stored from a 200 is not stored from a 304."""
+    await play(steps, PLAIN)
+
+
+async def test_a_304_brings_a_cookie_where_they_are_stored() -> None:
+    """With the option, the field is like any other."""
+    await play(
+        [
+            put(SHORT, ETAG, ("Set-Cookie", "a=b"), then=3),
+            get(
+                VALIDATED, MAX_AGE, ("Set-Cookie", "a=c"), status=304, has=(("Set-Cookie", "a=c"),)
+            ),
+            get(HIT, has=(("Set-Cookie", "a=c"),)),
+        ],
+        FULL,
+    )
+
+
+@pytest.mark.parametrize("profile", [PLAIN, FULL])
+@pytest.mark.parametrize("steps", HEAD)
+async def test_head(steps: Sequence[Step], profile: str) -> None:
+    """Answered from a fresh GET; else forwarded, and its answer heard (RFC 9111 §4.3.5)."""
+    await play(steps, profile)
