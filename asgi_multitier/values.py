@@ -283,10 +283,10 @@ class Values:
         born = self._index.born()
         entries = [self._entry(key, data, policy, tags, born) for key, data in payloads.items()]
         kept = [self._keep(entry) for entry in entries]
-        if self._stack.shared:
-            taken, error = await self._stack.write(entries)
-            if not taken and not all(kept):
-                raise BackendError(f"no tier took {entries[0].key!r}: {error}")
+        taken, error = await self._stack.write(entries)
+        if not taken and not all(kept):
+            reason = error or "there is no room in memory, and no shared tier"
+            raise BackendError(f"no tier took {entries[kept.index(False)].key!r}: {reason}")
 
     def _bytes(self, value: Any) -> bytes:
         return self._serializer.dumps(value)
@@ -320,9 +320,15 @@ class Values:
         await stack.write([replace(entry, born=place) for entry in valid])
 
     def _keep(self, entry: Entry) -> bool:
-        """Store here; a run that is under way for the key does not overwrite it."""
+        """Store here; a run that is under way for the key does not overwrite it.
+
+        Returns:
+            False if the local tier has no place for it. What was invalidated meanwhile counts as
+            stored, and dropped since.
+        """
         self._flights.supersede(entry.key)
-        return self._stack.keep(entry) is not None
+        slot = self._stack.keep(entry)
+        return slot is None or self._stack.local.get(entry.key) is slot
 
     def _entry(
         self, key: str, payload: bytes, policy: Policy, tags: tuple[str, ...], born: Born

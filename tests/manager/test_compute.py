@@ -1,0 +1,614 @@
+"""Computing values: who runs the function, who waits, what is stored and what stands in."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from asgi_multitier import CacheError, CacheManager
+from asgi_multitier.coalescing import RunCancelled
+from asgi_multitier.errors import SerializationError
+from asgi_multitier.testing import FakeClock
+from tests.manager.support import Function, SeenTier, idle, in_memory, over, settled
+
+SHORT = 0.01
+"""Seconds of a time-out that a test waits for: the function it is about never ends by itself."""
+
+
+async def gathered(
+    cache: CacheManager, function: Function, count: int, **options: Any
+) -> list[Any]:
+    """The answers that so many callers get, who all wait before the function goes on."""
+    calls = [
+        asyncio.create_task(cache.get_or_compute("k", function, **options)) for _ in range(count)
+    ]
+    await function.started.wait()
+    await idle()
+    function.gate.set()
+    return await asyncio.gather(*calls)
+
+
+# Who runs it.
+
+
+async def test_value_is_computed_once_and_stored() -> None:
+    """The second call is a hit."""
+    async with in_memory() as cache:
+        function = Function({"a": 1})
+
+        assert await cache.get_or_compute("k", function) == {"a": 1}
+        assert await cache.get_or_compute("k", function) == {"a": 1}
+        assert await cache.get("k") == {"a": 1}
+        assert function.runs == 1
+        assert cache.stats().fills == 1
+
+
+async def test_sync_functions_compute_too() -> None:
+    """Whatever returns a value, or something to await."""
+    async with in_memory() as cache:
+        assert await cache.get_or_compute("a", lambda: 1) == 1
+        assert await cache.get_or_compute("b", lambda: Function(2)()) == 2
+
+
+@pytest.mark.parametrize("value", [None, "", 0, [], b""], ids=repr)
+async def test_empty_results_are_results(value: Any) -> None:
+    """Negative caching: that there is nothing is worth remembering."""
+    async with in_memory() as cache:
+        function = Function(value)
+        for _ in range(3):
+            assert await cache.get_or_compute("k", function) == value
+
+        assert function.runs == 1
+
+
+async def test_a_hundred_callers_share_one_run() -> None:
+    """All get the value; one missed, the others were coalesced."""
+    async with in_memory() as cache:
+        function = Function([1]).close()
+        answers = await gathered(cache, function, 100)
+
+        assert answers == [[1]] * 100
+        assert function.runs == 1
+        total = cache.stats().total
+        assert (total.misses, total.coalesced, total.requests) == (1, 99, 100)
+
+
+async def test_leader_gets_his_own_object_and_others_copies() -> None:
+    """Nobody shares what somebody may change."""
+    async with in_memory() as cache:
+        function = Function([1]).close()
+        answers = await gathered(cache, function, 3)
+
+        assert answers[0] is function.value
+        assert len({id(answer) for answer in answers}) == 3
+
+
+async def test_leaving_harms_nobody_else() -> None:
+    """Neither the caller who began nor one who waits takes the run along."""
+    async with in_memory() as cache:
+        function = Function("value").close()
+        calls = [asyncio.create_task(cache.get_or_compute("k", function)) for _ in range(3)]
+        await function.started.wait()
+        await idle()
+        calls[0].cancel()
+        calls[1].cancel()
+        await idle()
+        function.gate.set()
+
+        assert await calls[2] == "value"
+        assert function.runs == 1
+        assert all(call.cancelled() for call in calls[:2])
+
+
+async def test_run_that_everybody_left_is_stored_all_the_same() -> None:
+    """It has begun: what it brings is worth keeping."""
+    async with in_memory() as cache:
+        function = Function("value").close()
+        call = asyncio.create_task(cache.get_or_compute("k", function))
+        await function.started.wait()
+        call.cancel()
+        await idle()
+        function.gate.set()
+        await settled(cache)
+
+        assert await cache.get("k") == "value"
+        assert len(cache.engine.flights) == 0
+
+
+async def test_exceptions_are_the_functions_own() -> None:
+    """The very object reaches everybody, nothing is stored, and the next call runs it anew."""
+    async with in_memory() as cache:
+        function = Function("value").close()
+        function.error = LookupError("no such row")
+        calls = [asyncio.create_task(cache.get_or_compute("k", function)) for _ in range(3)]
+        await function.started.wait()
+        await idle()
+        function.gate.set()
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+
+        assert answers == [function.error] * 3
+        assert await cache.get("k") is None
+        function.error = None
+        assert await cache.get_or_compute("k", function) == "value"
+        assert function.runs == 2
+        total = cache.stats().total
+        assert (total.misses, total.coalesced) == (3, 2)
+
+
+async def test_value_that_cannot_be_bytes_is_an_error_for_everybody() -> None:
+    """Callers who wait could not get it, so the one who began does not either."""
+    async with in_memory() as cache:
+        with pytest.raises(SerializationError, match="object"):
+            await cache.get_or_compute("k", Function(object()))
+
+
+async def test_function_that_asks_for_itself_is_told_so() -> None:
+    """It would wait for itself for ever; through another key as well."""
+    async with in_memory() as cache:
+
+        async def direct() -> Any:
+            return await cache.get_or_compute("a", direct)
+
+        async def through_another() -> Any:
+            return await cache.get_or_compute("c", lambda: cache.get_or_compute("b", Function()))
+
+        with pytest.raises(CacheError, match="'a' asks for 'a'"):
+            await cache.get_or_compute("a", direct)
+        with pytest.raises(CacheError, match="'b' asks for 'b'"):
+            await cache.get_or_compute("b", through_another)
+
+
+async def test_function_may_ask_for_other_keys() -> None:
+    """Values made of values."""
+    async with in_memory() as cache:
+
+        async def outer() -> Any:
+            return [await cache.get_or_compute("inner", Function(1)), await cache.get("outer")]
+
+        assert await cache.get_or_compute("outer", outer) == [1, None]
+
+
+async def test_two_functions_that_wait_for_each_other_end() -> None:
+    """A waits for B's run and B for A's: after `coalesce_timeout` each goes alone."""
+    async with in_memory(coalesce_timeout=SHORT) as cache:
+        both = asyncio.Barrier(2)
+
+        async def run(mine: str, other: str) -> str:
+            await both.wait()
+            return mine + await cache.get_or_compute(other, lambda: other)
+
+        answers = await asyncio.gather(
+            cache.get_or_compute("a", lambda: run("a", "b")),
+            cache.get_or_compute("b", lambda: run("b", "a")),
+        )
+
+        assert answers == ["ab", "ba"]
+
+
+async def test_plain_get_never_waits_for_a_run() -> None:
+    """It answers what there is now: nothing."""
+    async with in_memory() as cache:
+        function = Function().close()
+        call = asyncio.create_task(cache.get_or_compute("k", function))
+        await function.started.wait()
+
+        assert await cache.get("k") is None
+        function.gate.set()
+        await call
+
+
+async def test_without_coalescing_everybody_runs_it() -> None:
+    """And each stores what he got."""
+    async with in_memory() as cache:
+        function = Function().close()
+        await gathered(cache, function, 3, coalesce=False)
+
+        assert function.runs == 3
+        assert cache.stats().misses == 3
+        assert await cache.get("k") == "value"
+
+
+async def test_coalesce_timeout_sends_a_waiter_alone() -> None:
+    """He computes for himself and stores nothing; the run that he left goes on."""
+    async with in_memory() as cache:
+        slow, own = Function("slow").close(), Function("own")
+        first = asyncio.create_task(cache.get_or_compute("k", slow))
+        await slow.started.wait()
+
+        assert await cache.get_or_compute("k", own, coalesce_timeout=SHORT) == "own"
+        assert await cache.get("k") is None
+        slow.gate.set()
+        assert await first == "slow"
+        assert await cache.get("k") == "slow"
+        stats = cache.stats()
+        assert stats.total.passes == {"coalesce-timeout": 1}
+        assert stats.failures == {"coalesce-timeout": 1}
+
+
+async def test_who_goes_alone_cannot_ask_for_himself_either() -> None:
+    """The guard stands there too, and is gone afterwards."""
+    async with in_memory() as cache:
+        slow = Function("slow").close()
+        first = asyncio.create_task(cache.get_or_compute("k", slow))
+        await slow.started.wait()
+
+        async def own() -> Any:
+            return await cache.get_or_compute("k", Function())
+
+        with pytest.raises(CacheError, match="asks for"):
+            await cache.get_or_compute("k", own, coalesce_timeout=SHORT)
+        slow.gate.set()
+        assert await cache.get_or_compute("k", Function()) == "slow"
+        await first
+
+
+@pytest.mark.parametrize(
+    "bounds", [{"max_flights": 1}, {"max_waiters": 1}], ids=["flights", "waiters"]
+)
+async def test_beyond_the_bounds_callers_go_alone(bounds: dict[str, int]) -> None:
+    """One flight, or one waiter on it: the next computes for himself."""
+    async with in_memory(**bounds) as cache:
+        slow, own = Function("slow").close(), Function("own")
+        first = asyncio.create_task(cache.get_or_compute("k", slow))
+        await slow.started.wait()
+        key = "k" if "max_waiters" in bounds else "other"
+
+        assert await cache.get_or_compute(key, own) == "own"
+        assert cache.stats().total.passes == {"overloaded": 1}
+        assert await cache.get("other") is None
+        slow.gate.set()
+        await first
+
+
+# What is stored.
+
+
+async def test_run_begun_before_an_invalidation_is_not_stored() -> None:
+    """Its caller gets what it brings; the next one asks again, at once."""
+    async with in_memory() as cache:
+        old, new = Function("old").close(), Function("new")
+        call = asyncio.create_task(cache.get_or_compute("k", old, tags=["t"]))
+        await old.started.wait()
+        await cache.invalidate_tags("t")
+
+        assert await cache.get_or_compute("k", new) == "new"
+        old.gate.set()
+        assert await call == "old"
+        assert await cache.get("k") == "new"
+
+
+async def test_set_during_a_run_wins() -> None:
+    """What was set is younger than what the run has read."""
+    clock = FakeClock()
+    below = SeenTier(clock)
+    async with over(clock, below) as cache:
+        old = Function("old").close()
+        call = asyncio.create_task(cache.get_or_compute("k", old))
+        await old.started.wait()
+        await cache.set("k", "new")
+        old.gate.set()
+
+        assert await call == "old"
+        await settled(cache)
+        assert await cache.get("k") == "new"
+        cache.engine.stack.local.clear()
+        assert await cache.get("k") == "new"
+
+
+async def test_value_below_spares_the_run() -> None:
+    """Another instance has computed it."""
+    clock = FakeClock()
+    below = SeenTier(clock)
+    function = Function()
+    async with over(clock, below) as one, over(clock, below) as two:
+        # The same generation of the log, as instances on one server have it.
+        two.engine.index.enter(one.engine.index.gen, 0)
+        await one.get_or_compute("k", function)
+        await settled(one)
+
+        assert await two.get_or_compute("k", function) == "value"
+        assert function.runs == 1
+        assert two.stats().l2_hits == 1
+
+
+# Stale values.
+
+
+async def test_stale_while_revalidate_answers_and_renews() -> None:
+    """Past its lifetime a value is served, and renewed once in the background; not for ever."""
+    clock = FakeClock()
+    async with in_memory(clock) as cache:
+        function = Function(1)
+        options: dict[str, Any] = {"strategy": 10, "stale_while_revalidate": 5}
+        await cache.get_or_compute("k", function, **options)
+        clock.advance(12)
+        function.value = 2
+        function.close()
+        function.started.clear()
+
+        assert await cache.get_or_compute("k", function, **options) == 1
+        assert await cache.get_or_compute("k", function, **options) == 1
+        await function.started.wait()
+        function.gate.set()
+        await settled(cache)
+        assert await cache.get_or_compute("k", function, **options) == 2
+        assert function.runs == 2
+        clock.advance(15)
+        function.value = 3
+        assert await cache.get_or_compute("k", function, **options) == 3
+        stats = cache.stats()
+        assert (stats.total.stale, stats.refreshes, stats.misses) == (2, 1, 2)
+
+
+async def test_stale_if_error_stands_in_for_a_failure() -> None:
+    """For as long as it says, and for everybody who waits."""
+    clock = FakeClock()
+    async with in_memory(clock) as cache:
+        function = Function(1)
+        options: dict[str, Any] = {"strategy": 10, "stale_if_error": 60}
+        await cache.get_or_compute("k", function, **options)
+        clock.advance(69)
+        function.error = OSError("down")
+        function.close()
+        function.started.clear()
+
+        assert await gathered(cache, function, 3, **options) == [1, 1, 1]
+        clock.advance(1)
+        with pytest.raises(OSError, match="down"):
+            await cache.get_or_compute("k", function, **options)
+        stats = cache.stats()
+        assert (stats.total.stale, stats.misses, stats.failures) == (3, 2, {"origin": 1})
+
+
+async def test_nothing_stands_in_after_an_invalidation() -> None:
+    """Not even when it comes while the function runs."""
+    clock = FakeClock()
+    async with in_memory(clock) as cache:
+        function = Function(1)
+        options: dict[str, Any] = {"strategy": 10, "stale_if_error": 60}
+        await cache.get_or_compute("k", function, **options)
+        clock.advance(11)
+        function.error = OSError("down")
+        function.close()
+        function.started.clear()
+        call = asyncio.create_task(cache.get_or_compute("k", function, **options))
+        await function.started.wait()
+        await cache.invalidate("k")
+        function.gate.set()
+
+        with pytest.raises(OSError, match="down"):
+            await call
+
+
+async def test_stale_if_error_alone_does_not_spare_the_run() -> None:
+    """A function that works is asked first."""
+    clock = FakeClock()
+    async with in_memory(clock) as cache:
+        function = Function(1)
+        await cache.get_or_compute("k", function, 10, stale_if_error=60)
+        clock.advance(11)
+        function.value = 2
+
+        assert await cache.get_or_compute("k", function, 10) == 2
+
+
+async def test_soft_timeout_serves_the_stale_value_and_completes_in_the_background() -> None:
+    """The caller has waited long enough; the run goes on and is stored."""
+    clock = FakeClock()
+    async with in_memory(clock) as cache:
+        function = Function(1)
+        options: dict[str, Any] = {"strategy": 10, "stale_if_error": 60, "soft_timeout": SHORT}
+        await cache.get_or_compute("k", function, **options)
+        clock.advance(11)
+        function.value = 2
+        function.close()
+
+        assert await cache.get_or_compute("k", function, **options) == 1
+        function.gate.set()
+        await settled(cache)
+        assert await cache.get("k") == 2
+        assert cache.stats().total.stale == 1
+
+
+async def test_soft_timeout_without_a_stale_value_waits() -> None:
+    """There is nothing else to answer with, so the function's answer is waited for."""
+    async with in_memory() as cache:
+        function = Function(1).close()
+        call = asyncio.create_task(
+            cache.get_or_compute("k", function, soft_timeout=SHORT, hard_timeout=60)
+        )
+        await function.started.wait()
+        await asyncio.sleep(2 * SHORT)
+        function.gate.set()
+
+        assert await call == 1
+
+
+async def test_soft_timeout_of_a_value_too_old_to_stand_in_goes_on_waiting() -> None:
+    """Kept for `stale_while_revalidate` only, it does not stand in; `hard_timeout` still counts."""
+    clock = FakeClock()
+    async with in_memory(clock) as cache:
+        await cache.set("k", 1, 10, stale_while_revalidate=1, stale_if_error=2)
+        slot = cache.engine.stack.local.get("k")
+        assert slot is not None
+        clock.advance(11.5)
+        function = Function(2).close()
+        call = asyncio.create_task(
+            cache.get_or_compute("k", function, soft_timeout=SHORT, hard_timeout=2 * SHORT)
+        )
+        await function.started.wait()
+        clock.advance(1)
+
+        with pytest.raises(TimeoutError, match="hard_timeout"):
+            await call
+        function.gate.set()
+        await settled(cache)
+
+
+async def test_hard_timeout_ends_the_wait_but_not_the_run() -> None:
+    """The caller gets an error that names the option; what the run brings is stored."""
+    async with in_memory() as cache:
+        function = Function(1).close()
+        with pytest.raises(TimeoutError, match=r"'k' takes longer than hard_timeout=0\.01 s"):
+            await cache.get_or_compute("k", function, hard_timeout=SHORT)
+        function.gate.set()
+        await settled(cache)
+
+        stats = cache.stats()
+        assert (stats.misses, stats.failures) == (1, {"hard-timeout": 1})
+        assert await cache.get("k") == 1
+
+
+async def test_hard_timeout_lets_the_stale_value_stand_in() -> None:
+    """It counts as a failure of the function."""
+    clock = FakeClock()
+    async with in_memory(clock) as cache:
+        await cache.set("k", 1, 10, stale_if_error=60)
+        clock.advance(11)
+        function = Function(2).close()
+
+        assert await cache.get_or_compute("k", function, hard_timeout=SHORT) == 1
+        assert cache.stats().failures == {"hard-timeout": 1, "origin": 1}
+        function.gate.set()
+        await settled(cache)
+
+
+async def test_hard_timeout_counts_for_who_waits_and_for_who_goes_alone() -> None:
+    """Whatever the caller waits for, he waits no longer."""
+    async with in_memory() as cache:
+        slow, own = Function("slow").close(), Function("own").close()
+        first = asyncio.create_task(cache.get_or_compute("k", slow))
+        await slow.started.wait()
+        with pytest.raises(TimeoutError, match="hard_timeout"):
+            await cache.get_or_compute("k", own, hard_timeout=SHORT)
+        with pytest.raises(TimeoutError):
+            await cache.get_or_compute("k", own, hard_timeout=2 * SHORT, coalesce_timeout=SHORT)
+        slow.gate.set()
+        await first
+
+        total = cache.stats().total
+        assert (total.misses, total.coalesced, total.passes) == (1, 1, {"coalesce-timeout": 1})
+
+
+async def test_a_run_nobody_waits_for_ends_within_its_time() -> None:
+    """`fill_timeout` after the last caller left it is cancelled; the next one begins anew."""
+    async with in_memory() as cache:
+        cache.engine.flights._fill_timeout = SHORT
+        function = Function().close()
+        with pytest.raises(TimeoutError):
+            await cache.get_or_compute("k", function, hard_timeout=SHORT)
+        await settled(cache)
+        function.gate.set()
+
+        assert await cache.get_or_compute("k", function) == "value"
+        assert function.runs == 2
+
+
+# Renewing early.
+
+
+async def test_eager_refresh_renews_before_the_end() -> None:
+    """Past its share of the lifetime a hit starts one run in the background."""
+    clock = FakeClock()
+    async with in_memory(clock) as cache:
+        function = Function(1)
+        options: dict[str, Any] = {"strategy": 10, "eager_refresh": 0.5}
+        await cache.get_or_compute("k", function, **options)
+        clock.advance(4.9)
+        await cache.get_or_compute("k", function, **options)
+        await settled(cache)
+        assert function.runs == 1
+        clock.advance(0.2)
+        function.value = 2
+
+        assert await cache.get_or_compute("k", function, **options) == 1
+        assert await cache.get_or_compute("k", function, **options) == 1
+        await settled(cache)
+        assert await cache.get("k") == 2
+        assert function.runs == 2
+        assert cache.stats().refreshes == 1
+        clock.advance(9)
+        assert await cache.get("k") == 2
+
+
+async def test_eager_refresh_asks_the_shared_tier_first() -> None:
+    """Another instance has renewed it already: nothing is computed here."""
+    clock = FakeClock()
+    below = SeenTier(clock)
+    async with over(clock, below) as cache:
+        function = Function("old")
+        options: dict[str, Any] = {"strategy": 10, "eager_refresh": 0.5}
+        await cache.get_or_compute("k", function, **options)
+        await settled(cache)
+        old = cache.engine.stack.local.get("k")
+        assert old is not None
+        clock.advance(6)
+        await cache.set("k", "new", 10, eager_refresh=0.5)
+        cache.engine.stack.local.set(old)
+
+        assert await cache.get_or_compute("k", function, **options) == "old"
+        await settled(cache)
+        assert function.runs == 1
+        assert await cache.get("k") == "new"
+
+
+async def test_failed_refresh_leaves_the_value_and_is_counted() -> None:
+    """Nobody waits for it, so nobody gets the exception."""
+    clock = FakeClock()
+    below = SeenTier(clock)
+    async with over(clock, below) as cache:
+        function = Function(1)
+        options: dict[str, Any] = {"strategy": 10, "eager_refresh": 0.5}
+        await cache.get_or_compute("k", function, **options)
+        clock.advance(6)
+        function.error = OSError("down")
+
+        assert await cache.get_or_compute("k", function, **options) == 1
+        await settled(cache)
+        assert await cache.get("k") == 1
+        assert cache.stats().failures == {"refresh": 1}
+
+
+async def test_refresh_is_not_begun_beyond_the_bound_of_flights() -> None:
+    """What is in the background waits for a better time."""
+    clock = FakeClock()
+    async with in_memory(clock, max_flights=1) as cache:
+        await cache.set("k", 1, 10, eager_refresh=0.5)
+        slow, function = Function().close(), Function(2)
+        call = asyncio.create_task(cache.get_or_compute("other", slow))
+        await slow.started.wait()
+        clock.advance(6)
+
+        assert await cache.get_or_compute("k", function) == 1
+        assert function.runs == 0
+        slow.gate.set()
+        await call
+
+
+# The end.
+
+
+async def test_close_waits_for_runs_and_writes() -> None:
+    """What was begun is stored below before the tiers are released."""
+    clock = FakeClock()
+    below = SeenTier(clock)
+    function = Function("value").close()
+    async with over(clock, below) as cache:
+        call = asyncio.create_task(cache.get_or_compute("k", function))
+        await function.started.wait()
+        asyncio.get_running_loop().call_soon(function.gate.set)
+    assert await call == "value"
+    assert below.ttl("k") == 300
+    assert below.calls["close"] == 1
+
+
+async def test_close_cancels_what_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits is told; his own task is not cancelled."""
+    monkeypatch.setattr("asgi_multitier.lifecycle._CLOSE_PATIENCE", SHORT)
+    function = Function().close()
+    async with in_memory() as cache:
+        call = asyncio.create_task(cache.get_or_compute("k", function))
+        await function.started.wait()
+    with pytest.raises(RunCancelled):
+        await call
+    assert not call.cancelled()
