@@ -345,6 +345,15 @@ async def until(condition: Callable[[], bool], seconds: float = 5.0, step: float
             await asyncio.sleep(step)
 
 
+async def until_told(
+    client: Client, target: str, body: bytes, seconds: float = 5.0, step: float = 0.002
+) -> None:
+    """Ask until the answer is this body; fail if it takes too long."""
+    async with asyncio.timeout(seconds):
+        while (await client.get(target)).body != body:  # noqa: ASYNC110  # as `until`
+            await asyncio.sleep(step)
+
+
 def plain(headers: Headers) -> list[tuple[bytes, bytes]]:
     """The field lines without what the cache adds."""
     return [line for line in headers if line[0] not in (b"age", b"cache-status")]

@@ -1,0 +1,79 @@
+"""Real uvicorn processes that serve `tests.middleware.served`."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from tests.servers import free_port
+
+
+class Worker:
+    """One server process on a port of its own.
+
+    Args:
+        traces: The directory that the application notes its runs in.
+        redis_url: Where Redis is.
+        namespace: The cache's namespace.
+        app: The application's name in its module.
+        options: Further words for the command line.
+    """
+
+    def __init__(
+        self, traces: Path, redis_url: str, namespace: str, app: str = "app", *options: str
+    ) -> None:
+        self.port = free_port()
+        environment = {
+            **os.environ,
+            "TRACES": str(traces),
+            "REDIS_URL": redis_url,
+            "ASGI_MULTITIER_NAMESPACE": namespace,
+            "PYTHONWARNINGS": "error::RuntimeWarning",
+        }
+        command = [sys.executable, "-m", "uvicorn", f"tests.middleware.served:{app}"]
+        command += ["--port", str(self.port), "--log-level", "warning", *options]
+        self.process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=20)
+
+    def wait(self) -> "Worker":
+        """Wait until it answers."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                self.client.get("/stats")
+            except httpx.TransportError:
+                time.sleep(0.02)
+            else:
+                return self
+        raise RuntimeError(self.stop())
+
+    def stop(self, how: int = signal.SIGTERM, seconds: float = 20) -> str:
+        """End it, and return what it said."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        try:
+            said, _ = self.process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+        self.client.close()
+        return said
+
+
+@contextmanager
+def workers(number: int, traces: Path, redis_url: str, namespace: str) -> Iterator[list[Worker]]:
+    """So many servers over one Redis."""
+    made = [Worker(traces, redis_url, namespace) for _ in range(number)]
+    try:
+        yield [worker.wait() for worker in made]
+    finally:
+        for worker in made:
+            worker.stop(signal.SIGKILL)
