@@ -89,7 +89,7 @@ def test_a_users_client_is_a_recipe() -> None:
 
 async def test_work_beyond_the_connections_waits_its_turn(valkey: ValkeyServer) -> None:
     """A hundred pieces of work over two connections: none raises, none opens a third."""
-    link = Link(valkey.url, connections=2)
+    link = Link(valkey.url, connections=2, timeout=5.0)
     replies = await asyncio.gather(*(link.run(ping) for _ in range(100)))
     pool = link._lane().client.connection_pool
 

@@ -3,14 +3,15 @@
 import asyncio
 import time
 
-from asgi_multitier.redis import Leases
+from asgi_multitier.redis import Leases, Link
 from tests.redis.support import until
 from tests.servers import FaultProxy, ValkeyServer
 
 
 async def test_one_of_many_wins(valkey: ValkeyServer, namespace: str) -> None:
     """Twenty claims on two nodes: one holder."""
-    one, two = Leases(valkey.url, namespace=namespace), Leases(valkey.url, namespace=namespace)
+    patient = [Link(valkey.url, timeout=5.0) for _ in range(2)]
+    one, two = (Leases(link, namespace=namespace) for link in patient)
     claims = await asyncio.gather(*(node.claim("k") for node in (one, two) * 10))
 
     assert sum(claim.won for claim in claims) == sum(claim.held for claim in claims) == 1
@@ -18,6 +19,8 @@ async def test_one_of_many_wins(valkey: ValkeyServer, namespace: str) -> None:
         await claim.release()
     await one.close()
     await two.close()
+    for link in patient:
+        await link.close()
 
 
 async def test_waiters_are_woken_at_once(valkey: ValkeyServer, namespace: str) -> None:
