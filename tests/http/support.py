@@ -54,7 +54,8 @@ class Step:
         fields: Field lines of the origin's response.
         status: Its status.
         body: Its content; None for one that differs each time.
-        drops: The origin raises instead of answering.
+        parts: The content in several messages, instead of `body`.
+        drops: The origin raises instead of answering; after its first part where it has several.
         method, path, query, ask: The request and its field lines.
         expect: Where the answer is to come from.
         answer: The status that the client is to get; None if it does not matter.
@@ -71,6 +72,7 @@ class Step:
     fields: Lines = ()
     status: int = 200
     body: bytes | None = None
+    parts: tuple[bytes, ...] = ()
     drops: bool = False
     method: str = "GET"
     path: str = "/thing"
@@ -198,14 +200,19 @@ class World:
         step = self.script
         asked = Asked(scope["method"], list(scope["headers"]), message.get("body", b""))
         self.seen.append(asked)
-        if step.drops:
+        if step.drops and not step.parts:
             raise Dropped
         body = b"content %d" % len(self.seen) if step.body is None else step.body
         fields = self.lines(step.fields)
         fields.append((b"x-run", b"%d" % len(self.seen)))
         await send({"type": "http.response.start", "status": step.status, "headers": fields})
         bodiless = step.status in (204, 304) or scope["method"] == "HEAD"
-        await send({"type": "http.response.body", "body": b"" if bodiless else body})
+        *parts, last = step.parts or (b"" if bodiless else body,)
+        for part in parts:
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        if step.drops:
+            raise Dropped
+        await send({"type": "http.response.body", "body": last})
 
     async def ask(self, step: Step, body: bytes = b"") -> Answered:
         """Send the step's request."""
