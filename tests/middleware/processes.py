@@ -41,7 +41,10 @@ class Worker:
         self.process = subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=20)
+        # One host for all, as behind a load balancer: the host is part of every key.
+        self.client = httpx.Client(
+            base_url=f"http://127.0.0.1:{self.port}", headers={"host": "example.org"}, timeout=20
+        )
 
     def wait(self) -> "Worker":
         """Wait until it answers."""
