@@ -83,7 +83,8 @@ async def serving(http: str, profile: str) -> AsyncIterator[tuple[World, Wire]]:
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
-    with socket.socket() as listening:
+    # With its protocol named, the event loop sends small segments without waiting for their like.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))
         await server.startup(sockets=[listening])
         reader, writer = await asyncio.open_connection(*listening.getsockname())
