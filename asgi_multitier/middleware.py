@@ -11,6 +11,7 @@ from asyncio.events import _get_running_loop as loop_here
 from collections.abc import Sequence
 from functools import partial
 from inspect import isawaitable
+from operator import itemgetter
 from urllib.parse import unquote
 
 from ._types import ASGIApp, Headers, Message, Receive, Scope, Send
@@ -43,6 +44,11 @@ _REASONS = {
     "security": Reason.SECURITY,
 }
 """What the route table's words are called in `Cache-Status`; anything else is `no-rule`."""
+
+
+_TARGET = ("raw_path", "query_string", "path", "root_path", "scheme")
+_target = itemgetter(*_TARGET)
+"""Everything in a scope that names its target, beside the Host; some of it is optional."""
 
 
 class CacheMiddleware:
@@ -97,14 +103,10 @@ class CacheMiddleware:
             await self._unsafe(scope, receive, send)
             return
         host, found = scan(scope["headers"], self._watched)
-        target = (
-            host,
-            scope.get("raw_path"),
-            scope.get("query_string"),
-            scope["path"],
-            scope.get("root_path"),
-            scope.get("scheme"),
-        )
+        try:
+            target = (host, _target(scope))
+        except KeyError:
+            target = (host, tuple(map(scope.get, _TARGET)))
         plan = self._plans.young.get(target)
         if plan is None:
             plan = self._plans.recall(target) or self._plan(scope, host, target)

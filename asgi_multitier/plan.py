@@ -22,7 +22,7 @@ from .selectors import is_short
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-PlanKey: TypeAlias = tuple[object, ...]
+PlanKey: TypeAlias = tuple[bytes | None, tuple[object, ...]]
 """What a plan is remembered by: texts of the request, and None where one is absent."""
 
 _HARMLESS = frozenset({Field.CACHE_CONTROL, Field.PRAGMA})
@@ -163,7 +163,9 @@ in the memory."""
 
 def size_of_target(target: PlanKey) -> int:
     """Bytes that the plan of a target is accounted for; an estimate, on the high side."""
-    return _PLAN_BYTES + 2 * sum(len(text) for text in target if isinstance(text, str | bytes))
+    host, rest = target
+    texts = (text for text in (host, *rest) if isinstance(text, str | bytes))
+    return _PLAN_BYTES + 2 * sum(map(len, texts))
 
 
 class Memory(Generic[K, V]):

@@ -5,9 +5,10 @@ with conditions or a range, a HEAD, a response that was just filled.
 """
 
 import math
+from functools import lru_cache
 from typing import TypeAlias
 
-from ._types import Headers, Message
+from ._types import Header, Headers, Message
 from .entry import Entry, Slot, StoredResponse
 from .policy import cache_status
 from .policy.headers import end_to_end, first, values
@@ -27,6 +28,20 @@ Reply: TypeAlias = tuple[Message, Message]
 
 AGE = b"age"
 PARTIAL = 206
+
+
+_REMEMBERED = 1 << 15
+"""Lines of each kind that are remembered: ages and lifetimes up to nine hours."""
+
+
+@lru_cache(_REMEMBERED)
+def _age_line(second: int) -> Header:
+    return AGE, b"%d" % max(second, 0)
+
+
+@lru_cache(_REMEMBERED)
+def _hit_line(ttl: int) -> Header:
+    return cache_status.NAME, cache_status.hit(ttl, "l1")
 
 
 class Replay:
@@ -51,19 +66,14 @@ class Replay:
         self.second = -1
         self.status = response.status
         self.body = response.body
-        self.lines: list[tuple[bytes, bytes]] = []
+        self.lines: list[Header] = []
         self._headers = response.headers
         self._lifetime = int(entry.fresh_until - entry.created)
 
     def renew(self, second: int) -> None:
         """Build the field lines for this age in seconds."""
         self.second = second
-        member = cache_status.hit(self._lifetime - second, "l1")
-        self.lines = [
-            *self._headers,
-            (AGE, b"%d" % max(second, 0)),
-            (cache_status.NAME, member),
-        ]
+        self.lines = [*self._headers, _age_line(second), _hit_line(self._lifetime - second)]
 
 
 def prepare(slot: Slot) -> Replay | None:
