@@ -55,7 +55,8 @@ class Step:
         status: Its status.
         body: Its content; None for one that differs each time.
         parts: The content in several messages, instead of `body`.
-        drops: The origin raises instead of answering; after its first part where it has several.
+        drops: The origin raises instead of answering; before its last part where it has several.
+        again: What it says if it is asked a second time.
         method, path, query, ask: The request and its field lines.
         expect: Where the answer is to come from.
         answer: The status that the client is to get; None if it does not matter.
@@ -74,6 +75,7 @@ class Step:
     body: bytes | None = None
     parts: tuple[bytes, ...] = ()
     drops: bool = False
+    again: "Step | None" = None
     method: str = "GET"
     path: str = "/thing"
     query: str = ""
@@ -198,6 +200,7 @@ class World:
             return
         message = await receive()
         step = self.script
+        self.script = step.again or step
         asked = Asked(scope["method"], list(scope["headers"]), message.get("body", b""))
         self.seen.append(asked)
         if step.drops and not step.parts:

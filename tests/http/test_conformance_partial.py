@@ -187,6 +187,54 @@ COMPLETED = [
         part("0-4/10", b"01234"),
         get(ORIGIN, status=404, answer=404),
     ),
+    *(
+        case(
+            f"{name}-is-asked-for-whole",
+            part("0-4/10", b"01234"),
+            get(
+                ORIGIN,
+                *fields,
+                **{"status": 206, "body": b"56789", **more},
+                again=put(MAX_AGE, body=TEN),
+                answer=200,
+                content=TEN,
+                lacks=("Content-Range",),
+            ),
+            get(HIT, content=TEN),
+        )
+        for name, fields, more in (
+            ("another-tag", (MAX_AGE, ("ETag", '"new"'), content_range("5-9/10")), {}),
+            ("another-size", (MAX_AGE, ETAG, content_range("5-9/11")), {}),
+            ("too-little", (MAX_AGE, ETAG, content_range("5-7/10")), {"body": b"567"}),
+            ("not-storable", (ETAG, content_range("5-9/10"), ("Cache-Control", "no-store")), {}),
+            ("no-range", (MAX_AGE, ETAG), {}),
+            ("unsatisfiable", (content_range("*/10"),), {"status": 416}),
+            (
+                "cut-short",
+                (MAX_AGE, ETAG, content_range("5-9/10"), ("Content-Length", "5")),
+                {"body": b"56"},
+            ),
+            (
+                "too-large",
+                (MAX_AGE, ETAG, content_range("5-9/10"), ("Content-Length", "5000000")),
+                {},
+            ),
+        )
+    ),
+    case(
+        "in-several-messages",
+        part("0-4/10", b"01234"),
+        get(
+            ORIGIN,
+            MAX_AGE,
+            ETAG,
+            content_range("5-9/10"),
+            status=206,
+            parts=(b"56", b"78", b"9"),
+            answer=200,
+            content=TEN,
+        ),
+    ),
     case(
         "grows-by-ranges",
         part("0-4/10", b"01234"),

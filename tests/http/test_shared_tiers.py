@@ -1,0 +1,196 @@
+"""What is learned from the origin later on reaches the tiers below too."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import pytest
+
+from asgi_multitier.selectors import Selector
+from asgi_multitier.tiers.base import Held
+from tests.http.support import FULL, PLAIN, PROFILES, Answered, Lines, Step, World
+
+MAX_AGE = ("Cache-Control", "max-age=3600")
+SHORT = ("Cache-Control", "max-age=2")
+ETAG = ("ETag", '"abc"')
+RANGE: Lines = (("Range", "bytes=0-4"),)
+
+
+class DictTier:
+    """A shared tier in a dict, which keeps everything until it is told to forget."""
+
+    name = "dict"
+
+    def __init__(self) -> None:
+        self.held: dict[str, bytes] = {}
+
+    async def get(self, key: str) -> Held | None:
+        value = self.held.get(key)
+        return None if value is None else Held(value, None)
+
+    async def get_many(self, keys: Sequence[str]) -> list[Held | None]:
+        return [await self.get(key) for key in keys]
+
+    async def set(self, key: str, value: bytes, ttl: float) -> None:
+        self.held[key] = value
+
+    async def set_many(self, items: Mapping[str, tuple[bytes, float]]) -> None:
+        for key, (value, ttl) in items.items():
+            await self.set(key, value, ttl)
+
+    async def delete(self, keys: Iterable[str]) -> int:
+        return sum(self.held.pop(key, None) is not None for key in keys)
+
+    async def clear(self) -> None:
+        self.held.clear()
+
+    async def ping(self) -> None:
+        return
+
+    async def close(self) -> None:
+        return
+
+
+@pytest.fixture
+def tier() -> DictTier:
+    """The tier below."""
+    return DictTier()
+
+
+def over(tier: DictTier, profile: str = PLAIN) -> World:
+    """A world whose cache has a second tier."""
+    return World(PROFILES[profile], settings={"l2": tier})
+
+
+async def elsewhere(world: World, step: Step) -> Answered:
+    """Ask when the first tier has nothing, as on an instance that has just started."""
+    await world.settle()
+    world.manager.engine.stack.local.clear()
+    return await world.ask(step)
+
+
+async def test_a_freshened_response_is_shared(tier: DictTier) -> None:
+    """After a 304 others find the new fields and the new life."""
+    world = over(tier)
+    await world.ask(Step(fields=(SHORT, ETAG, ("A", "1"))))
+    world.now = 3.0
+    await world.ask(Step(status=304, fields=(MAX_AGE, ("A", "2"))))
+
+    got = await elsewhere(world, Step())
+
+    assert "hit; ttl=3600; detail=l2" in got.cache_status
+    assert (got.values("a"), got.body) == (["2"], b"content 1")
+    await world.close()
+
+
+async def test_a_stale_response_is_validated_from_below(tier: DictTier) -> None:
+    """An instance that has just started asks with the validators that others stored."""
+    world = over(tier)
+    await world.ask(Step(fields=(SHORT, ETAG)))
+    world.now = 3.0
+
+    got = await elsewhere(world, Step(status=304, fields=(MAX_AGE,)))
+
+    assert world.seen[-1].values("if-none-match") == ['"abc"']
+    assert (got.status, got.body) == (200, b"content 1")
+    await world.close()
+
+
+async def test_what_a_head_has_renewed_is_shared(tier: DictTier) -> None:
+    """Others find the stored GET with a new life."""
+    world = over(tier)
+    await world.ask(Step(fields=(SHORT,)))
+    world.now = 3.0
+    await world.ask(Step(method="HEAD", fields=(MAX_AGE,)))
+
+    got = await elsewhere(world, Step())
+
+    assert "hit" in got.cache_status
+    await world.close()
+
+
+async def test_what_a_head_has_ended_is_gone_everywhere(tier: DictTier) -> None:
+    """Another length: the stored GET is out of date in every tier."""
+    world = over(tier)
+    await world.ask(Step(fields=(SHORT, ETAG)))
+    world.now = 3.0
+    await world.ask(Step(method="HEAD", fields=(MAX_AGE, ("Content-Length", "400"))))
+    await world.settle()
+
+    assert not tier.held
+    await world.close()
+
+
+async def test_what_an_unstorable_answer_displaces_is_gone_everywhere(tier: DictTier) -> None:
+    """Nobody revalidates, or serves while stale, what the origin no longer wants stored."""
+    world = over(tier)
+    await world.ask(Step(fields=(SHORT, ETAG)))
+    await world.settle()
+    assert tier.held
+    world.now = 3.0
+    await world.ask(Step(fields=(("Cache-Control", "no-store"),)))
+    await world.settle()
+
+    assert not tier.held
+    await world.close()
+
+
+async def test_variants_are_found_below(tier: DictTier) -> None:
+    """Marker and variant both come from the tier below."""
+    world = over(tier)
+    for value in ("1", "2"):
+        await world.ask(Step(fields=(MAX_AGE, ("Vary", "Foo")), ask=(("Foo", value),)))
+
+    got = await elsewhere(world, Step(ask=(("Foo", "1"),)))
+
+    assert "hit" in got.cache_status
+    assert got.body == b"content 1"
+    await world.close()
+
+
+async def test_a_part_is_found_below(tier: DictTier) -> None:
+    """It answers ranges within it, and nothing else."""
+    world = over(tier, FULL)
+    part = (MAX_AGE, ETAG, ("Content-Range", "bytes 0-4/10"))
+    await world.ask(Step(fields=part, status=206, body=b"01234", ask=RANGE))
+
+    got = await elsewhere(world, Step(ask=(("Range", "bytes=1-2"),)))
+    whole = await elsewhere(world, Step(fields=(MAX_AGE,)))
+
+    assert (got.status, got.body) == (206, b"12")
+    assert (whole.status, whole.body) == (200, b"content 2")
+    await world.close()
+
+
+async def test_the_answer_to_a_post_stays_in_its_process(tier: DictTier) -> None:
+    """Another instance could not tell on which side of the invalidation it was born."""
+    world = over(tier, FULL)
+    located = (MAX_AGE, ("Content-Location", "/thing"))
+    await world.ask(Step(method="POST", fields=located))
+    await world.settle()
+
+    assert not tier.held
+    assert "hit" in (await world.ask(Step())).cache_status
+    await world.close()
+
+
+@pytest.mark.parametrize("early", [True, False])
+async def test_a_change_during_a_post_ends_its_answer(tier: DictTier, early: bool) -> None:
+    """What somebody else invalidates while a POST runs is not what its answer says."""
+    world = over(tier, FULL)
+    inner = world.middleware.app
+
+    async def meanwhile(scope, receive, send):  # type: ignore[no-untyped-def]
+        if scope["method"] == "GET":
+            await inner(scope, receive, send)
+        elif early:
+            await world.manager.invalidate_selectors([Selector("path", "/thing")])
+            await inner(scope, receive, send)
+        else:
+            await inner(scope, receive, send)
+            await world.manager.invalidate_selectors([Selector("path", "/thing")])
+
+    world.middleware.app = meanwhile
+    located = (MAX_AGE, ("Content-Location", "/thing"))
+    await world.ask(Step(method="POST", fields=located))
+
+    assert "fwd=uri-miss" in (await world.ask(Step())).cache_status
+    await world.close()
