@@ -1,5 +1,6 @@
 """CacheBuilder: a manager put together step by step."""
 
+import os
 from typing import Any, Self
 
 from .assembly import Tier
@@ -7,6 +8,7 @@ from .coherence.config import InvalidationConfig
 from .errors import ConfigError
 from .manager import CacheManager
 from .serializers import Serializer
+from .streams import Streams
 from .tiers.base import TierConfig
 
 
@@ -55,7 +57,11 @@ class CacheBuilder:
         named = "redis_url" if target is None or isinstance(target, str) else "redis"
         return self._once(named, target)
 
-    def with_streams(self, streams: Any) -> Self:
+    def with_sqlite(self, path: str | os.PathLike[str]) -> Self:
+        """A file in place of Redis: the second tier and the log for all workers of one machine."""
+        return self._once("sqlite", path)
+
+    def with_streams(self, streams: Streams) -> Self:
         """Streams of your own, in place of those on the manager's Redis."""
         return self._once("streams", streams)
 

@@ -39,7 +39,7 @@ class Tally:
 
     def reading(self) -> "RouteStats":
         """A frozen copy."""
-        hits = {1: self.local, **self.hits} if self.local or self.hits else {}
+        hits = {1: self.local, **self.hits} if self.local else dict(self.hits)
         return RouteStats(
             hits=hits,
             stale=self.stale,
