@@ -127,7 +127,7 @@ class Link:
         lane = self._lane()
         try:
             async with asyncio.timeout(timeout or self.timeout), lane.turns:
-                return await work(lane.client)
+                return await _heeding_cancellation(work(lane.client))
         except ReadOnlyError as error:
             # A replica answered: the next connections are to look for the master again.
             await self._disconnect(lane)
@@ -189,7 +189,7 @@ class Dedicated:
         """
         try:
             async with asyncio.timeout(timeout):
-                return await work(self._client)
+                return await _heeding_cancellation(work(self._client))
         except (RedisError, OSError, TimeoutError) as error:
             raise self._link._failed(error) from error
 
@@ -341,6 +341,20 @@ def send(client: Client, *command: Any, **options: Any) -> Awaitable[Any]:
     """One command; its reply is what the server said. Stream replies are lists."""
     execute = cast("Callable[..., Awaitable[Any]]", client.execute_command)
     return execute(*command, **options)
+
+
+async def _heeding_cancellation(work: Awaitable[T]) -> T:
+    """Await the work, and be cancelled after it where the work lost a cancellation.
+
+    redis-py sends with `asyncio.wait_for`, which before Python 3.12 swallows a cancellation that
+    arrives in the same turn as the end of what it waits for. A loop around it would go on for ever.
+    """
+    task = asyncio.current_task()
+    requests = task.cancelling() if task is not None else 0
+    result = await work
+    if task is not None and task.cancelling() > requests:
+        raise asyncio.CancelledError
+    return result
 
 
 async def _close(client: Client) -> None:

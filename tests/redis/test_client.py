@@ -248,3 +248,34 @@ async def test_a_sentinels_master_is_followed(own_valkey: ValkeyServer, namespac
         assert await invalidate(log) is not None
     await client.aclose()
     gc.collect()
+
+
+async def test_a_cancellation_that_the_work_swallows_is_heeded_after_it(
+    valkey: ValkeyServer,
+) -> None:
+    """The library loses one now and then; whoever runs in a loop ends all the same."""
+    link = Link(valkey.url, timeout=10.0)
+    begun = asyncio.Event()
+
+    async def swallow(_: aredis.Redis) -> str:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return "done"
+        return "never"
+
+    for run in (link.run(swallow), _dedicated(link, swallow)):
+        begun.clear()
+        task = asyncio.create_task(run)
+        await begun.wait()
+        task.cancel()
+
+        assert await asyncio.gather(task, return_exceptions=True) != ["done"]
+        assert task.cancelled()
+    await link.close()
+
+
+async def _dedicated(link: Link, work: Any) -> Any:
+    async with link.dedicated() as connection:
+        return await connection.run(work, timeout=10.0)
