@@ -1,0 +1,162 @@
+"""What is found in a request's field lines, and what it keeps from the cache."""
+
+import pytest
+
+from asgi_multitier.config import DEFAULT_CREDENTIAL_HEADERS
+from asgi_multitier.policy.reasons import Reason
+from asgi_multitier.policy.request import (
+    Field,
+    cookie_values,
+    credential_refusal,
+    narrowed_cookies,
+    refusal,
+    scan,
+    watch,
+)
+from tests.policy.support import lines
+
+WATCHED = watch(DEFAULT_CREDENTIAL_HEADERS)
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("authorization", Field.AUTHORIZATION),
+        ("proxy-authorization", Field.CREDENTIALS),
+        ("x-api-key", Field.CREDENTIALS),
+        ("cookie", Field.COOKIE),
+        ("content-length", Field.BODY_LENGTH),
+        ("transfer-encoding", Field.BODY_CODING),
+        ("expect", Field.EXPECT),
+        ("upgrade", Field.UPGRADE),
+        ("x-http-method-override", Field.OVERRIDE),
+        ("x-original-url", Field.OVERRIDE),
+        ("forwarded", Field.FORWARDED),
+        ("x-forwarded-host", Field.FORWARDED),
+        ("range", Field.RANGE),
+        ("if-range", Field.RANGE),
+        ("if-none-match", Field.CONDITION),
+        ("if-match", Field.CONDITION),
+        ("cache-control", Field.CACHE_CONTROL),
+        ("pragma", Field.PRAGMA),
+    ],
+)
+def test_each_field_of_interest_is_found_in_all_usual_spellings(name: str, field: Field) -> None:
+    """Lower case as ASGI has it, and as sloppy callers write it."""
+    for spelling in (name, name.title(), name.upper()):
+        line = (spelling.encode(), b"v")
+        host, found = scan([(b"x-other", b"1"), line], WATCHED)
+
+        assert host is None
+        assert found == {field: [line]}
+
+
+def test_nothing_is_built_for_a_request_without_such_fields() -> None:
+    """The hit path's usual case."""
+    assert scan(lines(("host", "h"), ("accept", "*/*"), ("user-agent", "x")), WATCHED) == (
+        b"h",
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("hosts", "host"),
+    [([], None), (["a"], b"a"), ([""], b""), (["a", "a"], None), (["a", "b", "c"], None)],
+)
+def test_only_a_single_host_is_one(hosts: list[str], host: bytes | None) -> None:
+    """RFC 9112 §3.2: a request with several is not to be trusted."""
+    assert scan(lines(*[("host", value) for value in hosts]), WATCHED)[0] == host
+
+
+def test_all_lines_of_a_field_are_found_in_order() -> None:
+    """Also those of different names with one meaning."""
+    given = lines(("x-api-key", "1"), ("accept", "x"), ("api-key", "2"), ("x-api-key", "3"))
+
+    assert scan(given, WATCHED)[1] == {Field.CREDENTIALS: [given[0], given[2], given[3]]}
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ([("x-method-override", "PUT")], Reason.OVERRIDE),
+        ([("x-rewrite-url", "/admin")], Reason.OVERRIDE),
+        ([("upgrade", "h2c")], Reason.UPGRADE),
+        ([("transfer-encoding", "identity")], Reason.REQUEST_BODY),
+        ([("expect", "")], Reason.REQUEST_BODY),
+        ([("content-length", "1")], Reason.REQUEST_BODY),
+        ([("content-length", "00")], Reason.REQUEST_BODY),
+        ([("content-length", "+0")], Reason.REQUEST_BODY),
+        ([("content-length", "")], Reason.REQUEST_BODY),
+        ([("content-length", "0"), ("content-length", "1")], Reason.REQUEST_BODY),
+        ([("content-length", " 0 ")], None),
+        ([("cookie", "a=b"), ("range", "bytes=0-"), ("authorization", "x")], None),
+    ],
+    ids=str,
+)
+def test_what_no_rule_lets_in(given: list[tuple[str, str]], reason: Reason | None) -> None:
+    """Overrides, upgrades and requests with content."""
+    _, found = scan(lines(*given), WATCHED)
+    assert found is not None
+
+    assert refusal(found) == reason
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "reason"),
+    [
+        ([("authorization", "x")], {}, Reason.AUTHORIZATION),
+        ([("x-api-key", "x")], {}, Reason.CREDENTIALS),
+        ([("cookie", "x")], {}, Reason.COOKIE),
+        ([("cookie", "x"), ("authorization", "x")], {}, Reason.AUTHORIZATION),
+        ([("range", "x")], {}, None),
+        ([("authorization", "x"), ("cookie", "x"), ("api-key", "x")], {"public": True}, None),
+        ([("authorization", "x"), ("cookie", "x")], {"partitioned": True}, None),
+        ([("authorization", "x")], {"keyed": frozenset({b"authorization"})}, None),
+        ([("x-api-key", "x")], {"keyed": frozenset({b"x-api-key"})}, None),
+        (
+            [("x-api-key", "x"), ("api-key", "x")],
+            {"keyed": frozenset({b"x-api-key"})},
+            Reason.CREDENTIALS,
+        ),
+        ([("cookie", "x")], {"keyed": frozenset({b"cookie"})}, None),
+        ([("cookie", "x")], {"cookies_keyed": True}, None),
+        ([("cookie", "x"), ("authorization", "x")], {"cookies_keyed": True}, Reason.AUTHORIZATION),
+        ([("cookie", "x")], {"keyed": frozenset({b"authorization"})}, Reason.COOKIE),
+    ],
+    ids=str,
+)
+def test_credentials_keep_out_unless_the_rule_separates_users(
+    given: list[tuple[str, str]], options: dict[str, object], reason: Reason | None
+) -> None:
+    """By everything that is not keyed on, one by one."""
+    _, found = scan(lines(*given), WATCHED)
+    assert found is not None
+    allowed = {"public": False, "keyed": frozenset(), "cookies_keyed": False, "partitioned": False}
+
+    assert credential_refusal(found, **{**allowed, **options}) == reason  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("sent", "narrowed", "values"),
+    [
+        (["a=1; b=2"], b"a=1", [b"1"]),
+        (["b=2"], b"", []),
+        (["a=1; a=2", "a=3"], b"a=1; a=2; a=3", [b"1", b"2", b"3"]),
+        ([" a = 1 ;b=2"], b"a = 1", [b"1"]),
+        (["a"], b"", []),
+        (["a="], b"a=", [b""]),
+        (["a=x=y"], b"a=x=y", [b"x=y"]),
+        (["A=1; aa=2; xa=3"], b"", []),
+        (['a="x;b=1"'], b'a="x', [b'"x']),
+        ([""], b"", []),
+        ([";;;"], b"", []),
+    ],
+)
+def test_the_application_sees_the_cookies_that_the_key_covers(
+    sent: list[str], narrowed: bytes, values: list[bytes]
+) -> None:
+    """Both read the field the same way, so nothing unkeyed gets in."""
+    given = lines(*[("cookie", line) for line in sent])
+
+    assert narrowed_cookies(given, ["a"]) == narrowed
+    assert cookie_values(given, "a") == values
