@@ -125,6 +125,7 @@ class CacheStats:
         tiers: One reading a tier, first tier first.
         fills: Runs of the origin that ended in a stored entry.
         refused: Runs of the origin that were not stored, by reason.
+        unused: Stored responses that could not be used for a request, by reason.
         refreshes: Background runs (stale-while-revalidate, eager refresh).
         failures: Failures by kind: `"origin"`, `"coalesce-timeout"`, `"route-mismatch"` ...
         in_flight: Runs of the origin going on now.
@@ -135,6 +136,7 @@ class CacheStats:
     tiers: tuple[TierStats, ...]
     fills: int
     refused: Mapping[str, int]
+    unused: Mapping[str, int]
     refreshes: int
     failures: Mapping[str, int]
     in_flight: int
@@ -184,6 +186,7 @@ class Events:
         self.fills = 0
         self.refreshes = 0
         self.refused: Counter[str] = Counter()
+        self.unused: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
 
     def tally(self, route: str) -> Tally:
