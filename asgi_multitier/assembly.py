@@ -15,6 +15,7 @@ from .config import CacheConfig
 from .engine import Engine
 from .errors import ConfigError
 from .events import Events
+from .fleet import Leases
 from .stack import Format, Placed, TierStack
 from .tiers.base import LocalTier, SharedTier, TierConfig
 
@@ -42,6 +43,7 @@ def assemble(
     local: tuple[LocalTier, TierConfig],
     shared: Sequence[Placed],
     log: InvalidationLog,
+    leases: Leases | None,
     *,
     namespace: str,
     clock: Clock,
@@ -81,6 +83,7 @@ def assemble(
         log=log,
         index=log.index,
         events=events,
+        leases=leases,
         clock=clock,
         wall=wall,
     )

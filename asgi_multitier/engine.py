@@ -9,6 +9,7 @@ from .coherence.index import Index
 from .coherence.log import InvalidationLog
 from .config import CacheConfig
 from .events import Events
+from .fleet import Leases
 from .stack import TierStack
 
 
@@ -23,6 +24,7 @@ class Engine:
         log: The invalidation log.
         index: What this node knows of it.
         events: Counters and log lines.
+        leases: Who gives leases, for one run in all processes; None where there is no server.
         clock: Monotonic seconds.
         wall: Unix seconds.
     """
@@ -33,5 +35,6 @@ class Engine:
     log: InvalidationLog
     index: Index
     events: Events
+    leases: Leases | None
     clock: Clock
     wall: Clock

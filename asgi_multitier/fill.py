@@ -16,11 +16,13 @@ from .capture import Capture, Client, Discard
 from .coalescing import Flight
 from .engine import Engine
 from .entry import Entry, Slot, StoredResponse, Variants
+from .fleet import Claim, run_in_fleet
 from .framework import request_of
 from .plan import Plan
 from .policy import cache_status
 from .policy.cache_status import Forward
 from .policy.headers import first, normalised, without
+from .policy.key import storage_key
 from .policy.ranges import Part, combine, rest_of
 from .policy.reasons import Reason
 from .policy.request import Field, Found, narrowed_cookies
@@ -185,6 +187,7 @@ class Fill:
         request: Whose request opened the flight.
         flight: The flight.
         forward: Why the request goes forward.
+        detail: What says more about that, for `Cache-Status`.
         client: Whom the response is for; None for a background refresh.
         stale: An entry that may be validated or stand in.
         part: A stored part that does not answer the request by itself.
@@ -201,6 +204,7 @@ class Fill:
         flight: "Flight[Answer]",
         *,
         forward: Forward,
+        detail: Reason | None,
         client: Client | None,
         stale: Slot | None,
         part: StoredResponse | None,
@@ -212,6 +216,7 @@ class Fill:
         self._request = request
         self._flight = flight
         self._forward = forward
+        self._detail = detail
         self._client = client
         self._stale = stale
         self._part = part
@@ -226,6 +231,8 @@ class Fill:
         self._scope: Scope = {}
         self._closing: list[Message] = []
         self._lines: Headers = ()
+        self._claim: Claim | None = None
+        self._telling: asyncio.Task[None] | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -240,6 +247,72 @@ class Fill:
     # The run.
 
     async def run(self) -> None:
+        """Answer the flight: by the origin, unless another process is asking it already."""
+        engine = self._engine
+        leases = engine.leases if self._policy.coalesce == "fleet" else None
+        if leases is None or not engine.stack.has_shared or not engine.flights.flies(self._flight):
+            await self._run_here()
+            return
+        patience = self._policy.coalesce_timeout or engine.config.coalesce_timeout
+        name = storage_key(self._flight.probe.key)
+        slot = await run_in_fleet(leases, name, patience, self._look_elsewhere, self._run_holding)
+        if slot is not None:
+            await self._serve_elsewhere(slot)
+
+    async def _look_elsewhere(self) -> Slot | None:
+        """What another process has stored by now, if it answers this request."""
+        engine, request = self._engine, self._request
+        found = await engine.stack.fetch(self._flight.probe.key)
+        if found is not None and isinstance(marker := found.slot.entry.payload, Variants):
+            self._marker = marker
+            found = await engine.stack.fetch(request.variant_key(marker.fields))
+        if found is None or not isinstance(found.slot.entry.payload, StoredResponse):
+            return None
+        entry = found.slot.entry
+        fresh = engine.clock() < entry.fresh_until and not entry.always_validate
+        return found.slot if fresh else None
+
+    async def _run_holding(self, claim: Claim) -> None:
+        """Run the origin while the others wait for what it brings."""
+        self._flight.renew(self._engine.index)
+        self._claim = claim if claim.held else None
+        await self._run_here()
+        if self._telling is not None:
+            await self._telling
+
+    async def _serve_elsewhere(self, slot: Slot) -> None:
+        """Answer everybody here with what another process's run has brought."""
+        engine, entry = self._engine, slot.entry
+        engine.flights.land(self._flight)
+        self._flight.answer(Stored(slot))
+        response = entry.payload
+        assert isinstance(response, StoredResponse)  # noqa: S101  # see `_look_elsewhere`
+        now = engine.clock()
+        member = cache_status.forwarded(
+            self._forward, collapsed=True, stored=True, ttl=entry.fresh_until - now
+        )
+        age = now - entry.created
+        lines = aged(response.headers, age)
+        for message in self._answer(response, lines, member, engine.wall() - age):
+            await self.capture.deliver(message)
+
+    def _tell_fleet(self, entries: list[Entry]) -> None:
+        """Write what this run brought where the others look, and let them look."""
+        if self._claim is None:
+            for entry in entries:
+                self._engine.stack.share(entry)
+            return
+        self._telling = self._engine.stack.spawn(
+            self._write_and_release(self._claim, entries), "asgi-multitier lease"
+        )
+        self._claim = None
+
+    async def _write_and_release(self, claim: Claim, entries: list[Entry]) -> None:
+        if entries:
+            await self._engine.stack.write(entries)
+        await claim.release()
+
+    async def _run_here(self) -> None:
         """Ask the origin, and answer the flight whatever comes of it."""
         fields = self._question()
         await self._ask(fields)
@@ -358,13 +431,15 @@ class Fill:
         if self._stale is not None and displaces(status) and reason is not Reason.INCOMPLETE:
             engine.stack.forget_soon(self._stale.entry.key)
         flight.answer(Passed(reason))
+        self._tell_fleet([])
         self._inbox.open()
         return cache_status.appended(headers, cache_status.forwarded(self._forward, detail=reason))
 
     def opening(self, headers: Headers) -> Headers:
         """The response is sent on while it comes."""
         return cache_status.appended(
-            client_headers(headers, None, self._terms), cache_status.forwarded(self._forward)
+            client_headers(headers, None, self._terms),
+            cache_status.forwarded(self._forward, detail=self._detail),
         )
 
     def commit(self, store: Store, status: int, headers: Headers, body: bytes) -> None:
@@ -432,11 +507,10 @@ class Fill:
             return None
         if marker is not None:
             engine.stack.keep_variant(marker, entry.key, engine.config.max_variants)
-            engine.stack.share(marker)
         engine.events.fills += 1
         engine.flights.clear_solo(flight.probe.key)
         flight.answer(Stored(slot))
-        engine.stack.share(entry)
+        self._tell_fleet([entry] if marker is None else [marker, entry])
         return slot
 
     def _as_variant(self, entry: Entry, vary: tuple[bytes, ...]) -> tuple[Entry, Entry | None]:
@@ -469,7 +543,7 @@ class Fill:
         else:
             left = slot.entry.fresh_until - now
             member = cache_status.forwarded(
-                self._forward, stored=True, fwd_status=fwd_status, ttl=left
+                self._forward, stored=True, fwd_status=fwd_status, ttl=left, detail=self._detail
             )
         self._closing = self._answer(response, self._lines, member, engine.wall())
 

@@ -126,6 +126,7 @@ class Lifecycle:
                 backends.local(),
                 place(backends.shared(namespace), self.config),
                 backends.log(namespace),
+                backends.leases(namespace),
                 namespace=namespace,
                 clock=self._clock,
                 wall=self._wall,
@@ -137,8 +138,7 @@ class Lifecycle:
     def values(self) -> Values:
         """The value side, made at the first use."""
         if self._made_values is None:
-            leases = self._backends.leases(self.namespace)
-            self._made_values = Values(self.engine, self.serializer, leases)
+            self._made_values = Values(self.engine, self.serializer)
         return self._made_values
 
     # Life.

@@ -179,7 +179,7 @@ class TierStack:
 
     def _start_reading(self) -> None:
         keys, self._wanted = self._wanted, []
-        self._spawn(self._read(keys), "asgi-multitier read")
+        self.spawn(self._read(keys), "asgi-multitier read")
 
     async def _read(self, keys: list[str]) -> None:
         found: dict[str, Found] = {}
@@ -254,7 +254,7 @@ class TierStack:
         for upper in above:
             factor = min(1.0, upper.config.ttl_scale / own) / upper.config.ttl_scale
             entry = rescaled(slot.entry, factor, now)
-            self._spawn(self._write_to(upper, {entry.key: entry}), "asgi-multitier promotion")
+            self.spawn(self._write_to(upper, {entry.key: entry}), "asgi-multitier promotion")
 
     # Writing.
 
@@ -294,7 +294,7 @@ class TierStack:
             return
         self._writes[entry.key] = entry
         if self._writing is None or self._writing.done():
-            self._writing = self._spawn(self._write(), "asgi-multitier write")
+            self._writing = self.spawn(self._write(), "asgi-multitier write")
 
     async def _write(self) -> None:
         while self._writes:
@@ -387,7 +387,7 @@ class TierStack:
         self.local.delete(key)
         self._writes.pop(key, None)
         if self.shared:
-            self._spawn(self.drop([key]), "asgi-multitier drop")
+            self.spawn(self.drop([key]), "asgi-multitier drop")
 
     # The border to back ends.
 
@@ -434,7 +434,8 @@ class TierStack:
         self._writing = None
         self._tasks.clear()
 
-    def _spawn(self, run: Coroutine[Any, Any, Any], name: str) -> "asyncio.Task[Any]":
+    def spawn(self, run: Coroutine[Any, Any, Any], name: str) -> "asyncio.Task[Any]":
+        """Run something of these tiers' in a task, which `settle` and `close` wait for."""
         task: asyncio.Task[Any] = asyncio.create_task(run, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)

@@ -24,11 +24,11 @@ from .engine import Engine
 from .entry import Born, Entry, Slot
 from .errors import BackendError, CacheError, ConfigError, SerializationError
 from .events import MANAGER
+from .fleet import Claim, Leases, run_in_fleet
 from .options import refuse_unknown
 from .policy.key import RESPONSE_MARK, storage_key
 from .policy.reasons import Reason
 from .policy.reuse import usable_on_error
-from .redis import Leases
 from .serializers import Serializer
 from .strategy import Lifetime, seconds_of
 from .templates import MAX_TAG_BYTES, MAX_TAGS
@@ -192,10 +192,9 @@ class Values:
     Args:
         engine: The parts.
         serializer: How values become bytes.
-        leases: One of all instances computes (`coalesce="fleet"`); None where there is no server.
     """
 
-    def __init__(self, engine: Engine, serializer: Serializer, leases: Leases | None) -> None:
+    def __init__(self, engine: Engine, serializer: Serializer) -> None:
         self._engine = engine
         self._stack = engine.stack
         self._flights = engine.flights
@@ -203,7 +202,6 @@ class Values:
         self._clock = engine.clock
         self._tally = engine.events.tally(MANAGER)
         self._serializer = serializer
-        self._leases = leases
 
     def __repr__(self) -> str:
         return f"<Values as {self._serializer.name} in {self._stack!r}>"
@@ -518,34 +516,33 @@ class Values:
     # The run.
 
     async def _run(self, ask: Ask, flight: "Flight[_Result]") -> None:
-        if ask.policy.coalesce == "fleet" and self._leases is not None and self._stack.has_shared:
-            await self._run_in_fleet(ask, flight, self._leases)
+        if (
+            ask.policy.coalesce == "fleet"
+            and self._engine.leases is not None
+            and self._stack.has_shared
+        ):
+            await self._run_in_fleet(ask, flight, self._engine.leases)
         else:
             await self._compute(ask, flight)
 
     async def _run_in_fleet(self, ask: Ask, flight: "Flight[_Result]", leases: Leases) -> None:
         """One of all instances computes; the others find what it brings in a shared tier."""
-        loop = asyncio.get_running_loop()
+
+        async def run(claim: Claim) -> None:
+            flight.renew(self._index)
+            stored = await self._compute(ask, flight, shares=not claim.held)
+            if claim.held and stored is not None:
+                # Whoever waits for the lease looks there next.
+                await self._stack.write([stored])
+
+        async def look() -> _Result | None:
+            return await self._found_elsewhere(ask)
+
         patience = ask.policy.coalesce_timeout or self._engine.config.coalesce_timeout
-        deadline = loop.time() + patience
-        while True:
-            claim = await leases.claim(storage_key(ask.key))
-            try:
-                # Also after winning: whoever held the lease before may just have finished.
-                if (found := await self._found_elsewhere(ask)) is not None:
-                    self._flights.land(flight)
-                    flight.answer(found)
-                    return
-                if claim.won or loop.time() >= deadline:
-                    flight.renew(self._index)
-                    stored = await self._compute(ask, flight, shares=not claim.held)
-                    if claim.held and stored is not None:
-                        # Whoever waits for the lease looks there next.
-                        await self._stack.write([stored])
-                    return
-                await claim.released(deadline - loop.time())
-            finally:
-                await claim.release()
+        found = await run_in_fleet(leases, storage_key(ask.key), patience, look, run)
+        if found is not None:
+            self._flights.land(flight)
+            flight.answer(found)
 
     async def _found_elsewhere(self, ask: Ask) -> _Result | None:
         """What another instance has stored by now, if it does for this caller."""
@@ -599,8 +596,8 @@ class Values:
     async def _refresh_run(self, ask: Ask, flight: "Flight[_Result]") -> None:
         """One background run, of one instance where there are leases; asks shared tiers first."""
         try:
-            if self._leases is not None and self._stack.has_shared:
-                await self._run_in_fleet(ask, flight, self._leases)
+            if self._engine.leases is not None and self._stack.has_shared:
+                await self._run_in_fleet(ask, flight, self._engine.leases)
                 return
             if self._stack.has_shared:
                 if (found := await self._found_elsewhere(ask)) is not None:
