@@ -58,6 +58,7 @@ class Exchange:
         self._part: StoredResponse | None = None
         self._marker: Variants | None = None
         self._forward = Forward.URI_MISS
+        self._detail: Reason | None = None
         self._labels: tuple[str, tuple[str, ...]] = ("", ())
 
     async def run(self) -> None:
@@ -75,6 +76,7 @@ class Exchange:
                 assert isinstance(payload, StoredResponse)  # noqa: S101  # values have other keys
                 if payload.status == PARTIAL and not self._within(payload):
                     self._part, self._forward = payload, Forward.PARTIAL
+                    self._engine.events.unused[Reason.PARTIAL] += 1
                 elif await self._use(slot, level):
                     return
                 else:
@@ -131,8 +133,12 @@ class Exchange:
                 self._refresh(slot)
             await self._serve(slot, decision.use)
             return True
-        asked = decision.reason not in (Reason.STALE, Reason.NO_CACHE)
+        reason = decision.reason
+        assert reason is not None  # noqa: S101  # there is one for all but the fresh
+        engine.events.unused[reason] += 1
+        asked = reason not in (Reason.STALE, Reason.NO_CACHE)
         self._forward = Forward.REQUEST if asked else Forward.STALE
+        self._detail = None if reason is Reason.STALE else reason
         return False
 
     def _directives(self) -> CacheControl | None:
@@ -227,6 +233,7 @@ class Exchange:
             self._request,
             flight,
             forward=self._forward,
+            detail=self._detail,
             client=client,
             stale=stale,
             part=self._part if client is not None else None,

@@ -385,6 +385,7 @@ class CacheManager(Lifecycle):
             tiers=self.engine.stack.statistics(total.hits),
             fills=events.fills,
             refused=dict(events.refused),
+            unused=dict(events.unused),
             refreshes=events.refreshes,
             failures=dict(events.failures),
             in_flight=self.engine.flights.running,

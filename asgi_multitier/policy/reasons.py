@@ -13,7 +13,6 @@ class Reason(StrEnum):
 
     # The request: the cache is not asked at all.
     METHOD = "method"
-    UNSAFE_METHOD = "unsafe-method"
     REQUEST_BODY = "request-body"
     HOST = "host"
     TARGET = "target"
@@ -66,6 +65,5 @@ class Reason(StrEnum):
     # The cache itself.
     UNSTABLE = "unstable"
     BROKEN = "broken"
-    UNTRUSTED = "untrusted"
     OVERLOADED = "overloaded"
     COALESCE_TIMEOUT = "coalesce-timeout"

@@ -230,3 +230,37 @@ async def test_upstream_members_come_first() -> None:
         "asgi-multitier; hit; ttl=3600; detail=l1",
     ]
     await world.close()
+
+
+@pytest.mark.parametrize(
+    ("directives", "detail"),
+    [
+        ("no-cache", "request-no-cache"),
+        ("max-age=1", "request-max-age"),
+        ("min-fresh=9999", "request-min-fresh"),
+    ],
+)
+async def test_what_a_request_objects_to_is_told_and_counted(directives: str, detail: str) -> None:
+    """The reason not to use what is stored stands in the field and in the statistics."""
+    world = World(PROFILES[FULL])
+    await world.ask(Step(fields=(MAX_AGE,)))
+    world.now = 3.0
+
+    got = await world.ask(Step(fields=(MAX_AGE,), ask=(("Cache-Control", directives),)))
+
+    assert got.cache_status == f"asgi-multitier; fwd=request; stored; ttl=3600; detail={detail}"
+    assert world.manager.stats().unused == {detail: 1}
+    await world.close()
+
+
+async def test_what_is_always_validated_says_so() -> None:
+    """A response with `no-cache` is found, and asked about."""
+    world = World(PROFILES[PLAIN])
+    await world.ask(Step(fields=(("Cache-Control", "no-cache"), ETAG)))
+
+    got = await world.ask(Step(status=304))
+
+    assert got.cache_status.startswith("asgi-multitier; fwd=stale; fwd-status=304; stored")
+    assert got.cache_status.endswith("; detail=no-cache")
+    assert world.manager.stats().unused == {"no-cache": 1}
+    await world.close()
