@@ -270,7 +270,8 @@ class Fill:
             return None
         entry = found.slot.entry
         fresh = engine.clock() < entry.fresh_until and not entry.always_validate
-        return found.slot if fresh else None
+        whole = found.slot.entry.payload.status != PARTIAL
+        return found.slot if fresh and whole else None
 
     async def _run_holding(self, claim: Claim) -> None:
         """Run the origin while the others wait for what it brings."""
