@@ -245,7 +245,7 @@ class TierStack:
         """Copy into the tiers above, with the lifetime that remains, never longer."""
         now = self._clock()
         own = placed.config.ttl_scale
-        present = self.local.get(slot.entry.key)
+        present = self.peek(slot.entry.key)
         if present is None or not _is_younger(present.entry, slot.entry):
             factor = min(1.0, self._local_scale / own)
             self.local.set(Slot(rescaled(slot.entry, factor, now), slot.view))
@@ -479,7 +479,9 @@ async def _done(call: Awaitable[None]) -> bool:
 
 
 def _is_younger(entry: Entry, other: Entry) -> bool:
-    return entry.born.gen == other.born.gen and entry.born.seq > other.born.seq
+    if entry.born.gen != other.born.gen:
+        return False
+    return (entry.born.seq, entry.created) > (other.born.seq, other.created)
 
 
 def rescaled(entry: Entry, factor: float, now: float) -> Entry:
