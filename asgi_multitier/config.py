@@ -313,12 +313,15 @@ class Invalidations:
         paths: Templates and functions of paths, as the application sees them, every query string.
         routes: Names or endpoints of routes: all that they filled.
         patterns: Templates and functions of globs over paths and names.
+        settle: Seconds for which what is dropped is not stored anew, for origins that read from a
+            replica that may lag so long.
     """
 
     tags: Texts = ()
     paths: Texts = ()
     routes: tuple[str | Callable[..., Any], ...] = ()
     patterns: Texts = ()
+    settle: float = 0.0
 
     @property
     def template_fields(self) -> set[str]:
@@ -331,6 +334,7 @@ class Invalidations:
             paths=self.paths + other.paths,
             routes=self.routes + other.routes,
             patterns=self.patterns + other.patterns,
+            settle=max(self.settle, other.settle),
         )
 
 

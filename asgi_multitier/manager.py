@@ -7,16 +7,18 @@ invalidation is a record of the log. The manager sees no scope and no header.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, ParamSpec, TypeAlias, TypeVar, Unpack
 
 from .coherence.log import InvalidationStats, Operation
+from .entry import Born
 from .errors import InvalidationError
 from .events import CacheStats, TierStats
 from .functions import CachedFunction
 from .health import Health, examine
 from .lifecycle import Lifecycle
 from .selectors import Selector, check_glob
-from .strategy import CacheStrategy, Lifetime
+from .strategy import CacheStrategy, Lifetime, seconds_of
 from .streams import Streams
 from .sync import SyncCache
 from .values import (
@@ -265,8 +267,13 @@ class CacheManager(Lifecycle):
 
     # Invalidation.
 
-    async def invalidate(self, *keys: str) -> bool:
+    async def invalidate(self, *keys: str, settle: Lifetime = 0) -> bool:
         """Drop values by key, and responses by the name that `key=` gave them, everywhere.
+
+        Args:
+            *keys: Keys and names.
+            settle: Seconds for which what is dropped is not stored anew on any instance, for
+                origins that read from a replica that may lag so long.
 
         Returns:
             True if every instance will hear of it; False if the log's server does not answer now.
@@ -275,17 +282,19 @@ class CacheManager(Lifecycle):
         Raises:
             ConfigError: If a key is not allowed.
         """
-        return await self.invalidate_selectors([Selector("key", checked_key(key)) for key in keys])
+        selectors = [Selector("key", checked_key(key)) for key in keys]
+        return await self.invalidate_selectors(selectors, settle=settle)
 
-    async def invalidate_many(self, keys: Iterable[str]) -> bool:
+    async def invalidate_many(self, keys: Iterable[str], *, settle: Lifetime = 0) -> bool:
         """Drop several keys in one operation. See `invalidate`."""
-        return await self.invalidate(*keys)
+        return await self.invalidate(*keys, settle=settle)
 
-    async def invalidate_tags(self, *tags: str) -> bool:
+    async def invalidate_tags(self, *tags: str, settle: Lifetime = 0) -> bool:
         """Drop everything that carries one of the tags, everywhere. See `invalidate`."""
-        return await self.invalidate_selectors([Selector("tag", tag) for tag in checked_tags(tags)])
+        selectors = [Selector("tag", tag) for tag in checked_tags(tags)]
+        return await self.invalidate_selectors(selectors, settle=settle)
 
-    async def invalidate_pattern(self, pattern: str) -> bool:
+    async def invalidate_pattern(self, pattern: str, *, settle: Lifetime = 0) -> bool:
         """Drop values whose key, and responses whose path or name, matches, everywhere.
 
         Args:
@@ -294,9 +303,12 @@ class CacheManager(Lifecycle):
         Raises:
             InvalidationError: If it is longer than 256 characters or has more than 8 stars.
         """
-        return await self.invalidate_selectors([Selector("glob", check_glob(pattern))])
+        selectors = [Selector("glob", check_glob(pattern))]
+        return await self.invalidate_selectors(selectors, settle=settle)
 
-    async def invalidate_path(self, path: str, *, below: bool = False) -> bool:
+    async def invalidate_path(
+        self, path: str, *, below: bool = False, settle: Lifetime = 0
+    ) -> bool:
         """Drop the responses of a path: every query string and variant, everywhere.
 
         Args:
@@ -310,7 +322,8 @@ class CacheManager(Lifecycle):
             raise InvalidationError(
                 f"path={path!r} is not allowed; expected one that begins with /"
             )
-        return await self.invalidate_selectors([Selector("prefix" if below else "path", path)])
+        selectors = [Selector("prefix" if below else "path", path)]
+        return await self.invalidate_selectors(selectors, settle=settle)
 
     async def invalidate_route(
         self, name_or_endpoint: str | Callable[..., Any], **params: object
@@ -334,35 +347,49 @@ class CacheManager(Lifecycle):
         return await self.invalidate_selectors([Selector("all", "")])
 
     async def invalidate_selectors(
-        self, selectors: Sequence[Selector], begin: Begin | None = None
+        self, selectors: Sequence[Selector], *, settle: Lifetime = 0
     ) -> bool:
-        """Drop what the selectors name, everywhere. See `invalidate`.
+        """Drop what the selectors name, everywhere. See `invalidate`."""
+        if not selectors:
+            return True
+        return await self._drop(selectors, self.beginning(settle)) is not None
+
+    def beginning(self, settle: Lifetime = 0) -> Begin:
+        """What puts selectors into force on this instance, with a time to settle.
+
+        Raises:
+            ConfigError: If the time is not allowed.
+        """
+        seconds = seconds_of(settle, option="settle", where="CacheManager", zero=True)
+        return partial(self.engine.log.begin, settle=seconds)
+
+    def begin_invalidation(
+        self, selectors: Sequence[Selector], begin: Begin
+    ) -> "asyncio.Task[Born | None]":
+        """Drop what the selectors name in a task of its own, which `close` waits for.
 
         Args:
             selectors: What is dropped.
-            begin: Puts it into force, as the log's own `begin`, which None stands for.
+            begin: Puts it into force on this instance.
+
+        Returns:
+            The task; its result is the position of the log's record, None if it waits to be sent.
         """
-        if not selectors:
-            return True
+        return self.spawn(self._drop(selectors, begin), "asgi-multitier invalidation")
+
+    async def _drop(self, selectors: Sequence[Selector], begin: Begin) -> Born | None:
         await self.start()
         log, stack = self.engine.log, self.engine.stack
-        operation = (begin or log.begin)(selectors)
+        operation = begin(selectors)
         keys = [selector.text for selector in selectors if selector.kind == "key"]
         if not keys:
-            return await log.commit(operation) is not None
+            return await log.commit(operation)
         for key in keys:
             stack.local.delete(key)
         # The delete is only to free room: nobody believes what is there any more. It is waited for
         # because it must not remove what this caller sets next.
-        committed, _ = await asyncio.gather(log.commit(operation), stack.drop(keys))
-        return committed is not None
-
-    def begin_invalidation(
-        self, selectors: Sequence[Selector], begin: Begin | None = None
-    ) -> "asyncio.Task[bool]":
-        """As `invalidate_selectors`, in a task of its own, which `close` waits for."""
-        run = self.invalidate_selectors(selectors, begin)
-        return self.spawn(run, "asgi-multitier invalidation")
+        position, _ = await asyncio.gather(log.commit(operation), stack.drop(keys))
+        return position
 
     # What it knows of itself.
 

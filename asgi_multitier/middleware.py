@@ -14,9 +14,10 @@ from inspect import isawaitable
 from operator import itemgetter
 from urllib.parse import unquote
 
-from ._types import ASGIApp, Headers, Message, Receive, Scope, Send
+from ._types import ASGIApp, Header, Headers, Message, Receive, Scope, Send
 from .capture import Client
 from .config import Policy, Rule
+from .entry import Born
 from .errors import ConfigError
 from .exchange import Exchange, noting
 from .fill import Request
@@ -32,6 +33,7 @@ from .policy.invalidation import Target, invalidated_groups, invalidated_paths, 
 from .policy.reasons import Reason
 from .policy.request import Field, Found, credential_refusal, refusal, scan, watch
 from .policy.validation import is_for_origin
+from .position import PATIENCE, UNKNOWN, read_token, set_cookie, take_cookie
 from .posted import Posted
 from .replay import prepare
 from .routing import Resolved, RouteTable, route_path
@@ -60,6 +62,8 @@ class CacheMiddleware:
         rules: What holds for routes that are not annotated; the first that matches counts.
         default: What holds for everything else; None caches none of it.
             `Policy.from_origin()` lets the responses' own headers decide.
+        read_your_writes: Whether a client that has changed something sees its change on every
+            instance at once, at the price of a cookie and of up to 50 ms. Needs `secret`.
 
     Raises:
         ConfigError: If an argument is of the wrong kind; at start-up, if an annotation or rule is
@@ -73,10 +77,15 @@ class CacheMiddleware:
         *,
         rules: Sequence[Rule] = (),
         default: Policy | None = None,
+        read_your_writes: bool = False,
     ) -> None:
         _check_arguments(cache, rules, default)
         self.app = app
         self.manager = cache if cache is not None else CacheManager()
+        self._secret = self.manager.config.secret if read_your_writes else None
+        if read_your_writes and self._secret is None:
+            allowed = "False, or a manager with secret= to sign the positions"
+            raise ConfigError.of("read_your_writes", True, allowed, where="CacheMiddleware")
         self._table = RouteTable(app, rules=rules, default=default)
         self._generation = self._table.generation
         # Targets that the first tier has no room for need no plan kept: half its bytes hold about
@@ -144,6 +153,11 @@ class CacheMiddleware:
         self, plan: Plan, found: Found, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Everything but the plain hit."""
+        if self._secret is not None and Field.COOKIE in found and loop_here() is not None:
+            found, reached = await self._reached(scope, self._secret)
+            if not reached:
+                await self._beside(plan, Reason.POSITION, scope, receive, send)
+                return
         reason = self._refusal(plan, found, scope)
         if reason is None and loop_here() is None:
             reason = Reason.EVENT_LOOP
@@ -174,6 +188,21 @@ class CacheMiddleware:
             return
         request.primary = request_key(plan, request.headers, found, partition)
         await Exchange(self.manager.engine, self.app, request, receive, send, self._chosen).run()
+
+    async def _reached(self, scope: Scope, secret: bytes) -> tuple[Found, bool]:
+        """Take the position's cookie off a request; whether this instance is as far as it says."""
+        headers, value = take_cookie(scope["headers"])
+        scope["headers"] = headers
+        found = scan(headers, self._watched)[1] or {}
+        position = None if value is None else read_token(value, secret)
+        if position is None:
+            return found, True
+        await self._start()
+        return found, await self.manager.engine.log.reached(position, PATIENCE)
+
+    def _stamp(self, scope: Scope, secret: bytes, position: Born | None) -> Header:
+        secure = scope.get("scheme") == "https"
+        return set_cookie(UNKNOWN if position is None else position, secret, secure=secure)
 
     def _refusal(self, plan: Plan, found: Found, scope: Scope) -> Reason | None:
         """Why this request may not meet the cache although its target may."""
@@ -230,7 +259,9 @@ class CacheMiddleware:
             return self._dropped(resolved, scope, headers)
 
         posted = self._posted(resolved, scope, receive, send)
-        begin = None if posted is None else posted.begin
+        settle = 0.0 if resolved.invalidations is None else resolved.invalidations.settle
+        begin = self.manager.beginning(settle) if posted is None else posted.begin
+        stamp = None if self._secret is None else partial(self._stamp, scope, self._secret)
         await mutate(
             self.app,
             scope,
@@ -238,6 +269,7 @@ class CacheMiddleware:
             send if posted is None else posted.capture.send,
             dropped=dropped,
             invalidate=partial(self.manager.begin_invalidation, begin=begin),
+            stamp=stamp,
         )
         if posted is not None:
             await posted.capture.finish()
@@ -384,6 +416,7 @@ class CacheMiddleware:
             terms=self.manager.config.terms_of(policy),
             version=self.manager.config.version,
             max_url=self.manager.config.max_url,
+            positions=self._secret is not None,
         )
         if target is not None:
             self._plans.remember(target, plan)

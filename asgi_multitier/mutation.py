@@ -7,9 +7,9 @@ and a second time when the application returns: dependencies with `yield` commit
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from ._types import ASGIApp, Headers, Message, Receive, Scope, Send
+from ._types import ASGIApp, Header, Headers, Message, Receive, Scope, Send
+from .entry import Born
 from .policy import cache_status
 from .policy.cache_status import Forward
 from .policy.headers import normalised
@@ -19,8 +19,12 @@ from .selectors import Selector
 Dropped = Callable[[Scope, Headers], Sequence[Selector]]
 """What this exchange drops: takes the scope and the response's field lines."""
 
-Invalidate = Callable[[Sequence[Selector]], "asyncio.Future[Any]"]
-"""Drops it on every instance; goes on if whoever waits for it is cancelled."""
+Invalidate = Callable[[Sequence[Selector]], "asyncio.Future[Born | None]"]
+"""Drops it on every instance; goes on if whoever waits for it is cancelled. Its result is the
+position of the log's record, None if that could not be written yet."""
+
+Stamp = Callable[[Born | None], Header]
+"""Makes a field line that tells the client the position of its write."""
 
 
 async def mutate(
@@ -31,6 +35,7 @@ async def mutate(
     *,
     dropped: Dropped,
     invalidate: Invalidate,
+    stamp: Stamp | None = None,
 ) -> None:
     """Run an unsafe request.
 
@@ -39,6 +44,7 @@ async def mutate(
         scope, receive, send: The request.
         dropped: What it drops if it succeeds.
         invalidate: Drops it.
+        stamp: Makes a field line for the client out of the position that the log gave it.
     """
     selectors: Sequence[Selector] = ()
     asked = dict(scope)  # a mount changes the root path of the one that the application gets
@@ -47,11 +53,13 @@ async def mutate(
     async def watching(message: Message) -> None:
         nonlocal selectors
         if message["type"] == "http.response.start":
-            headers = message.get("headers", ())
+            headers = [*message.get("headers", ()), (cache_status.NAME, member)]
             if invalidates(scope["method"], message["status"]):
                 selectors = dropped(asked, normalised(headers))
-                await asyncio.shield(invalidate(selectors))
-            message = {**message, "headers": [*headers, (cache_status.NAME, member)]}
+                position = await asyncio.shield(invalidate(selectors))
+                if stamp is not None:
+                    headers.append(stamp(position))
+            message = {**message, "headers": headers}
         await send(message)
 
     try:

@@ -67,6 +67,7 @@ def plan_for(
     terms: Terms,
     version: str,
     max_url: int,
+    positions: bool = False,
 ) -> Plan:
     """Make the plan of a target.
 
@@ -80,6 +81,7 @@ def plan_for(
         terms: The policy's terms within the cache's bounds.
         version: The application's release.
         max_url: Bytes of path and query at most.
+        positions: A cookie may carry a log position (see `position`), so none is overlooked.
     """
     raw_path, query = raw_target(scope)
     scheme = scope.get("scheme", "http")
@@ -107,7 +109,7 @@ def plan_for(
     )
     plain = _HARMLESS if not policy.honor_request_directives else frozenset()
     if policy.public:
-        plain |= _PERSONAL
+        plain |= _PERSONAL - {Field.COOKIE} if positions else _PERSONAL
     return Plan(
         reason=None,
         resolved=resolved,

@@ -18,6 +18,9 @@ COOKIE = "asgi-multitier-position"
 MAX_AGE = 10
 """Seconds that a client keeps it: longer than any instance may be behind without knowing it."""
 
+PATIENCE = 0.05
+"""Seconds that an instance waits to be as far as a client is, before it asks the application."""
+
 UNKNOWN = Born("", 0)
 """The write could not be told to the log: for a while the client does better without the cache."""
 

@@ -27,6 +27,7 @@ class Reason(StrEnum):
     COOKIE = "cookie"
     PARTITION = "partition"
     WHEN = "when"
+    POSITION = "position"
     SECURITY = "security"
     TAGS = "tags"
     EVENT_LOOP = "event-loop"

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, Unpack, overload
 
 from ..config import Invalidations, Policy, PolicyOptions, TextsOption, policy_of
 from ..errors import ConfigError
-from ..strategy import CacheStrategy, Lifetime
+from ..strategy import CacheStrategy, Lifetime, seconds_of
 from ..templates import texts_of
 
 _ATTRIBUTE = "__asgi_multitier__"
@@ -74,6 +74,7 @@ def invalidates(
     paths: TextsOption = (),
     routes: RouteName | Iterable[RouteName] = (),
     patterns: TextsOption = (),
+    settle: Lifetime = 0,
 ) -> Callable[[Endpoint], Endpoint]:
     """Name what a successful unsafe request of an endpoint drops, beside its own URL.
 
@@ -82,6 +83,8 @@ def invalidates(
         paths: The same for paths as the application sees them; every query string is dropped.
         routes: Names or endpoints of routes: all responses that they filled.
         patterns: The same for globs over paths and names.
+        settle: Seconds for which what is dropped, the request's own URL included, is not stored
+            anew on any instance: for endpoints that read from a replica that may lag so long.
 
     Returns:
         A decorator that returns the endpoint itself. Several of them add up.
@@ -97,9 +100,11 @@ def invalidates(
             paths=texts_of(paths, option="paths", where=where),
             routes=_routes(routes, where=where),
             patterns=texts_of(patterns, option="patterns", where=where),
+            settle=seconds_of(settle, option="settle", where=where, zero=True),
         )
         if named == Invalidations():
-            raise ConfigError(f"{where} names nothing; expected tags, paths, routes or patterns")
+            allowed = "expected tags, paths, routes, patterns or settle"
+            raise ConfigError(f"{where} names nothing; {allowed}")
         return _mark(endpoint, "@invalidates", Marks(invalidations=named))
 
     return mark
