@@ -358,8 +358,13 @@ async def _heeding_cancellation(work: Awaitable[T]) -> T:
 
 
 async def _close(client: Client) -> None:
+    """Close for certain: whoever is cancelled meanwhile leaves when it is done."""
+    closing = asyncio.ensure_future(client.aclose())
     try:
-        await client.aclose()
+        await asyncio.shield(closing)
+    except asyncio.CancelledError:
+        await asyncio.gather(closing, return_exceptions=True)
+        raise
     except (RedisError, OSError):
         # A connection that broke before it was closed is closed as well.
         return

@@ -279,3 +279,22 @@ async def test_a_cancellation_that_the_work_swallows_is_heeded_after_it(
 async def _dedicated(link: Link, work: Any) -> Any:
     async with link.dedicated() as connection:
         return await connection.run(work, timeout=10.0)
+
+
+async def test_closing_is_finished_though_its_caller_is_cancelled(valkey: ValkeyServer) -> None:
+    """No connection is left open because two ends came at the same time."""
+    link = Link(valkey.url)
+    opened: list[Any] = []
+
+    async def one() -> None:
+        async with link.dedicated() as connection:
+            await connection.run(ping, timeout=5.0)
+            opened.extend(connection._client.connection_pool._available_connections)
+
+    task = asyncio.create_task(one())
+    await until(lambda: opened, 2.0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    assert not any(connection.is_connected for connection in opened)
+    await link.close()
