@@ -10,9 +10,10 @@ from collections.abc import Callable
 from ._types import ASGIApp, Message, Receive, Scope, Send
 from .capture import Client, Unheard
 from .coalescing import Flight, RunCancelled, WaitExpired
+from .draft import probe_of
 from .engine import Engine
 from .entry import Entry, Slot, StoredResponse, Variants
-from .fill import Answer, Fill, Overtaken, Passed, Request, StaleStored, Stored, probe_of
+from .fill import Answer, Fill, Overtaken, Passed, StaleStored, Stored
 from .plan import Plan
 from .policy import cache_status
 from .policy.cache_control import CacheControl, of_request
@@ -22,6 +23,7 @@ from .policy.reasons import Reason
 from .policy.request import Field
 from .policy.reuse import Use, assess
 from .replay import PARTIAL, aged, answer, part_for
+from .request import Request
 
 MAX_LOOKS = 4
 """Times that a request looks in the tiers: there may be a marker, or another's variant first."""
@@ -77,7 +79,7 @@ class Exchange:
                 if payload.status == PARTIAL and not self._within(payload):
                     self._part, self._forward = payload, Forward.PARTIAL
                     self._engine.events.unused[Reason.PARTIAL] += 1
-                elif await self._use(slot, level):
+                elif await self._use(slot, level) or await self._use_newer(key, slot, level):
                     return
                 else:
                     stale = slot
@@ -98,6 +100,18 @@ class Exchange:
             return found.slot, found.level
         # Somebody else's fill may have landed while this request waited for the reply.
         return stack.peek(key), 1
+
+    async def _use_newer(self, key: str, slot: Slot, level: int) -> bool:
+        """Serve what another instance has filled since the local entry became stale, if it has."""
+        engine = self._engine
+        if level > 1 or engine.clock() < slot.entry.fresh_until or not engine.stack.has_shared:
+            return False
+        found = await engine.stack.fetch(key)
+        if found is None or found.slot.entry.fresh_until <= slot.entry.fresh_until:
+            return False
+        payload = found.slot.entry.payload
+        whole = isinstance(payload, StoredResponse) and payload.status != PARTIAL
+        return whole and await self._use(found.slot, found.level)
 
     def _within(self, part: StoredResponse) -> bool:
         """Whether a stored part holds all that the request asks for."""

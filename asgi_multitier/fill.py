@@ -5,40 +5,32 @@ judges the answer, commits it before its last byte goes out, and releases everyb
 """
 
 import asyncio
-import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import Any
 
 from ._types import ASGIApp, Headers, Message, Scope
 from .capture import Capture, Client, Discard
 from .coalescing import Flight
+from .draft import entry_of
 from .engine import Engine
 from .entry import Entry, Slot, StoredResponse, Variants
 from .fleet import Claim, run_in_fleet
-from .framework import request_of
+from .inbox import Inbox
 from .plan import Plan
 from .policy import cache_status
 from .policy.cache_status import Forward
-from .policy.headers import first, normalised, without
+from .policy.headers import first, without
 from .policy.key import storage_key
 from .policy.ranges import Part, combine, rest_of
 from .policy.reasons import Reason
-from .policy.request import Field, Found, narrowed_cookies
+from .policy.request import Field, narrowed_cookies
 from .policy.reuse import displaces, is_origin_failure, usable_on_error
 from .policy.storing import Store, client_headers, etag_of, judge
 from .policy.terms import Terms
 from .policy.validation import freshen, head_updates, selects, unconditional, validators
-from .policy.vary import secondary_key
 from .replay import AGE, PARTIAL, aged, answer
-from .routing import RouteTable, route_path
-
-VARIANT_MARK = "\x01"
-
-KEEP_FOR_HEAD = 60.0
-"""Seconds past freshness that a response without validators is kept: an answer to HEAD may renew it
-(RFC 9111 §4.3.5)."""
+from .request import Request
 
 
 class _Asks(Enum):
@@ -77,105 +69,6 @@ class Overtaken:
 
 
 Answer = Stored | StaleStored | Passed | Overtaken
-
-
-class Request:
-    """A request that its rule lets meet the cache, ready to be asked or answered.
-
-    Attributes:
-        scope: The scope as it came.
-        headers: Its field lines.
-        found: What the scan found.
-        plan: What is known of its target.
-        primary: Its primary key, set once the partition is known.
-        path: The path as the application sees it.
-    """
-
-    __slots__ = ("_table", "_view", "found", "headers", "path", "plan", "primary", "scope")
-
-    def __init__(self, scope: Scope, found: Found, plan: Plan, table: RouteTable) -> None:
-        self.scope = scope
-        self.headers = normalised(scope["headers"])
-        self.found = found
-        self.plan = plan
-        self.primary = ""
-        self.path = route_path(scope["path"], scope.get("root_path", ""))
-        self._table = table
-        self._view: Any = None
-
-    @property
-    def method(self) -> str:
-        """GET or HEAD."""
-        method: str = self.scope["method"]
-        return method
-
-    @property
-    def view(self) -> Any:
-        """The request for the rule's callables."""
-        if self._view is None:
-            self._view = request_of(self.scope, self.plan.resolved.path_params)
-        return self._view
-
-    def labels(self) -> tuple[str, tuple[str, ...]] | None:
-        """The name and the tags of the response; None if the tags are beyond bounds.
-
-        An exception of a callable in `tags=` reaches the caller.
-        """
-        policy, resolved = self.plan.policy, self.plan.resolved
-        if policy.key is None and not policy.tags:
-            return "", ()
-        query = self.plan.query
-        if query is None:
-            query = self.scope.get("query_string", b"")
-        values = self._table.values(resolved, query)
-        tags = self._table.tags(resolved, values, self.view)
-        return None if tags is None else (policy.key.render(values) if policy.key else "", tags)
-
-    def variant_key(self, fields: tuple[bytes, ...]) -> str:
-        """The key of the representation that this request's fields choose."""
-        policy = self.plan.policy
-        chosen = secondary_key(fields, self.headers, normalise_language=policy.normalise_language)
-        return f"{self.primary}{VARIANT_MARK}{chosen.decode('latin-1')}"
-
-
-class Inbox:
-    """The origin's `receive`: an empty body, then silence until there is something to say.
-
-    The client's own leaving is not said while others may want the answer, only once the run serves
-    its client alone.
-
-    Args:
-        client: Whom the response is for; None for a background refresh.
-        on_left: Called when the client has left, if the application asks.
-    """
-
-    __slots__ = ("_asked", "_client", "_on_left", "_state")
-
-    def __init__(self, client: Client | None, on_left: Callable[[], None]) -> None:
-        self._client = client
-        self._on_left = on_left
-        self._asked = False
-        self._state = asyncio.Event()
-
-    def open(self) -> None:
-        """The run serves its client alone, or is over."""
-        self._state.set()
-
-    async def receive(self) -> Message:
-        """The next message for the application."""
-        if not self._asked:
-            self._asked = True
-            return {"type": "http.request", "body": b"", "more_body": False}
-        client = self._client
-        while client is not None and not client.gone:
-            message = await client.receive()
-            if message["type"] == "http.disconnect":
-                client.gone = True
-                self._on_left()
-            elif message["type"] != "http.request":
-                return message
-        await self._state.wait()
-        return {"type": "http.disconnect"}
 
 
 class Fill:
@@ -658,53 +551,3 @@ def _with_length(stored: StoredResponse) -> Headers:
     if first(stored.headers, b"content-length") is not None:
         return stored.headers
     return (*stored.headers, (b"content-length", b"%d" % len(stored.body)))
-
-
-def probe_of(engine: Engine, request: Request, key: str, name: str, tags: tuple[str, ...]) -> Entry:
-    """What is known of an entry before the origin is asked."""
-    now = engine.clock()
-    return Entry(
-        key=key,
-        payload=b"",
-        born=engine.index.born(),
-        created=now,
-        fresh_until=now,
-        keep_until=now,
-        filled_at=now,
-        path=request.path,
-        route=request.plan.resolved.route,
-        name=name,
-        tags=tags,
-    )
-
-
-def entry_of(probe: Entry, response: StoredResponse, store: Store, plan: Plan, now: float) -> Entry:
-    """The entry that a probe becomes with the response that came, at a reading of the clock."""
-    policy = plan.policy
-    lifetime = store.lifetime
-    if policy.jitter:
-        lifetime *= 1 - policy.jitter * random.random()  # noqa: S311  # not a secret
-    created = now - store.age
-    fresh_until = created + lifetime
-    windows = max(store.stale_while_revalidate, store.stale_if_error)
-    keep_until = max(
-        fresh_until + windows,
-        max(fresh_until, now) + store.keep_for_validation if store.keep_for_validation else 0.0,
-        0.0 if plan.terms.annotated else fresh_until + KEEP_FOR_HEAD,
-    )
-    eager = policy.eager_refresh
-    return replace(
-        probe,
-        payload=response,
-        created=created,
-        fresh_until=fresh_until,
-        keep_until=keep_until,
-        filled_at=now,
-        stale_while_revalidate=store.stale_while_revalidate,
-        stale_if_error=store.stale_if_error,
-        refresh_at=now + (fresh_until - now) * eager if eager else float("inf"),
-        always_validate=store.always_validate,
-        stale_allowed=store.stale_allowed,
-        immutable=store.immutable,
-        tags=(*probe.tags, *store.tags),
-    )

@@ -20,7 +20,6 @@ from .config import Policy, Rule
 from .entry import Born
 from .errors import ConfigError
 from .exchange import Exchange, noting
-from .fill import Request
 from .framework import answer_exception, request_of
 from .manager import CacheManager
 from .mutation import mutate
@@ -36,6 +35,7 @@ from .policy.validation import is_for_origin
 from .position import PATIENCE, UNKNOWN, read_token, set_cookie, take_cookie
 from .posted import Posted
 from .replay import prepare
+from .request import Request
 from .routing import Resolved, RouteTable, route_path
 from .selectors import Selector, is_short
 

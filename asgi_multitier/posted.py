@@ -12,14 +12,15 @@ from dataclasses import replace
 from ._types import Headers, Message
 from .capture import Capture, Client
 from .coherence.log import Operation
+from .draft import entry_of, probe_of
 from .engine import Engine
 from .entry import StoredResponse
-from .fill import Request, entry_of, probe_of
 from .policy.headers import without
 from .policy.invalidation import Target
 from .policy.reasons import Reason
 from .policy.storing import Store, judge
 from .replay import AGE
+from .request import Request
 from .selectors import Selector
 
 

@@ -1,0 +1,73 @@
+"""A request that its rule lets meet the cache, with what the cache has found out about it."""
+
+from typing import Any
+
+from ._types import Scope
+from .framework import request_of
+from .plan import Plan
+from .policy.headers import normalised
+from .policy.request import Found
+from .policy.vary import secondary_key
+from .routing import RouteTable, route_path
+
+VARIANT_MARK = "\x01"
+"""Stands in a key between what names the URL and what chooses its representation."""
+
+
+class Request:
+    """A request that its rule lets meet the cache, ready to be asked or answered.
+
+    Attributes:
+        scope: The scope as it came.
+        headers: Its field lines.
+        found: What the scan found.
+        plan: What is known of its target.
+        primary: Its primary key, set once the partition is known.
+        path: The path as the application sees it.
+    """
+
+    __slots__ = ("_table", "_view", "found", "headers", "path", "plan", "primary", "scope")
+
+    def __init__(self, scope: Scope, found: Found, plan: Plan, table: RouteTable) -> None:
+        self.scope = scope
+        self.headers = normalised(scope["headers"])
+        self.found = found
+        self.plan = plan
+        self.primary = ""
+        self.path = route_path(scope["path"], scope.get("root_path", ""))
+        self._table = table
+        self._view: Any = None
+
+    @property
+    def method(self) -> str:
+        """GET or HEAD."""
+        method: str = self.scope["method"]
+        return method
+
+    @property
+    def view(self) -> Any:
+        """The request for the rule's callables."""
+        if self._view is None:
+            self._view = request_of(self.scope, self.plan.resolved.path_params)
+        return self._view
+
+    def labels(self) -> tuple[str, tuple[str, ...]] | None:
+        """The name and the tags of the response; None if the tags are beyond bounds.
+
+        An exception of a callable in `tags=` reaches the caller.
+        """
+        policy, resolved = self.plan.policy, self.plan.resolved
+        if policy.key is None and not policy.tags:
+            return "", ()
+        query = self.plan.query
+        if query is None:
+            query = self.scope.get("query_string", b"")
+        values = self._table.values(resolved, query)
+        tags = self._table.tags(resolved, values, self.view)
+        return None if tags is None else (policy.key.render(values) if policy.key else "", tags)
+
+    def variant_key(self, fields: tuple[bytes, ...]) -> str:
+        """The key of the representation that this request's fields choose."""
+        policy = self.plan.policy
+        chosen = secondary_key(fields, self.headers, normalise_language=policy.normalise_language)
+        return f"{self.primary}{VARIANT_MARK}{chosen.decode('latin-1')}"
