@@ -6,9 +6,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import redis.asyncio as aredis
 
 from asgi_multitier import CacheManager, InvalidationConfig
 from asgi_multitier.coherence.log import MAX_RIDE
+from asgi_multitier.policy.key import storage_key
 from tests.manager.support import Function, settled
 from tests.servers import FaultProxy, ValkeyServer
 
@@ -300,8 +302,6 @@ async def test_another_takes_over_when_the_holder_dies(
         await both_hold(one, two, warm=1)
         leases = one._backends.leases(namespace)
         leases.ttl = 0.2
-        from asgi_multitier.policy.key import storage_key
-
         claim = await leases.claim(storage_key("k"))
         claim._renewal.cancel()
         function = Function("taken over")
@@ -397,8 +397,6 @@ async def test_client_of_ones_own_does_as_well_as_an_address(
     valkey: ValkeyServer, namespace: str
 ) -> None:
     """Connections are made as that client makes them."""
-    import redis.asyncio as aredis
-
     client = aredis.Redis.from_url(valkey.url)
     async with CacheManager(redis=client, namespace=namespace) as one:
         await one.set("k", 1)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis.asyncio as aredis
 
 from asgi_multitier import CacheBuilder, CacheConfig, CacheManager, InvalidationConfig
 from asgi_multitier import codec as codec_module
@@ -236,8 +237,6 @@ async def test_builder_passes_every_setting_on(tmp_path: Path) -> None:
 
 async def test_builder_takes_a_client(valkey: ValkeyServer, namespace: str) -> None:
     """Where an address would do, too."""
-    import redis.asyncio as aredis
-
     client = aredis.Redis.from_url(valkey.url)
     builder = CacheBuilder().with_redis(client).with_settings(namespace=namespace)
     async with builder.build() as cache:

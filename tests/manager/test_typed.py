@@ -1,5 +1,6 @@
 """Typed values: what was stored comes back as what it was, or not at all."""
 
+import asyncio
 import sys
 from dataclasses import dataclass
 from typing import Any, TypedDict
@@ -10,6 +11,7 @@ import pytest
 
 from asgi_multitier import CacheManager
 from asgi_multitier.serializers import JsonSerializer, MsgPackSerializer
+from asgi_multitier.testing import FakeClock
 from tests.manager.support import Function, in_memory
 
 
@@ -90,8 +92,6 @@ async def test_shape_that_no_longer_fits_is_a_miss_and_counted() -> None:
 
 async def test_waiter_of_another_type_computes_for_himself() -> None:
     """What the run that he joined brings does not fit what he asked for."""
-    import asyncio
-
     async with in_memory() as cache:
         first, second = Function(Plain(1, "ann")).close(), Function(Changed(1, "a@b.c"))
         one = asyncio.create_task(cache.get_or_compute_typed("k", Plain, first))
@@ -118,8 +118,6 @@ async def test_value_of_another_format_is_a_miss() -> None:
 
 async def test_unfitting_stale_value_does_not_stand_in() -> None:
     """A failure is the function's own where nothing fits."""
-    from asgi_multitier.testing import FakeClock
-
     clock = FakeClock()
     async with in_memory(clock) as cache:
         await cache.set("k", Plain(1), 10, stale_if_error=60, stale_while_revalidate=60)

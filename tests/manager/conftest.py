@@ -1,0 +1,5 @@
+"""Fixtures of the manager's tests."""
+
+from tests.tiers.conftest import memcached
+
+__all__ = ["memcached"]
