@@ -17,7 +17,12 @@ from asgi_multitier.policy.cache_status import CACHE
 ROOT = Path(asgi_multitier.__file__).parent
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("_types", "errors", "events"),
+    (
+        "_types",
+        "errors",
+        "events",
+        "fleet",
+    ),
     (
         "breaker",
         "entry",
@@ -30,14 +35,57 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "strategy",
         "templates",
     ),
-    ("capture", "codec", "coherence", "mutation", "options", "position", "replay", "tiers"),
-    ("coalescing", "config", "redis", "sqlite_log", "stack", "testing"),
-    ("engine", "routing", "streams"),
-    ("assembly", "health", "plan", "values"),
-    ("backends", "fill", "functions", "sync"),
-    ("exchange", "lifecycle", "posted"),
-    ("manager",),
-    ("builder", "fastapi", "middleware"),
+    (
+        "capture",
+        "codec",
+        "coherence",
+        "mutation",
+        "options",
+        "position",
+        "replay",
+        "tiers",
+    ),
+    (
+        "coalescing",
+        "config",
+        "inbox",
+        "redis",
+        "sqlite_log",
+        "stack",
+        "testing",
+    ),
+    (
+        "engine",
+        "routing",
+        "streams",
+    ),
+    (
+        "assembly",
+        "health",
+        "plan",
+        "values",
+    ),
+    (
+        "backends",
+        "functions",
+        "request",
+        "sync",
+    ),
+    (
+        "draft",
+        "lifecycle",
+    ),
+    (
+        "fill",
+        "manager",
+        "posted",
+    ),
+    (
+        "builder",
+        "exchange",
+        "fastapi",
+    ),
+    ("middleware",),
     ("__init__",),
 )
 """Modules and packages, from the ground up. Imports point down; siblings do not know each other."""

@@ -15,7 +15,19 @@ from starlette.routing import Route
 
 from asgi_multitier import CacheMiddleware, Rule
 from asgi_multitier._types import Receive, Scope, Send
-from tests.support import Client, Origin, Visit, answering, caching, plain, respond, settled
+from asgi_multitier.coherence.local import LocalLog
+from tests.manager.support import SeenTier
+from tests.support import (
+    Client,
+    FakeClock,
+    Origin,
+    Visit,
+    answering,
+    caching,
+    plain,
+    respond,
+    settled,
+)
 
 LINES = (
     (b"content-type", b"text/plain; charset=utf-8"),
@@ -329,6 +341,28 @@ async def test_a_million_bytes_of_distinct_urls_stay_within_the_first_tier() -> 
             largest = max(largest, cache.manager.stats().tiers[0].size or 0)
 
         assert 0.9 * bound < largest <= bound
+
+
+async def test_a_stale_local_copy_gives_way_to_what_another_instance_filled() -> None:
+    """Before the origin is asked again the shared tier is, also where a stale copy is kept."""
+    log, clock = LocalLog(), FakeClock()
+    shared = SeenTier(clock)
+    options = {"l2": shared, "log": log, "clock": clock, "wall": clock}
+    rules = [Rule("*", 10, stale_if_error=100)]
+    one, two = Origin(answering(b"one")), Origin(answering(b"two"))
+    async with caching(one, rules, **options) as first, caching(two, rules, **options) as second:
+        await first.get("/x")
+        await first.manager.engine.stack.settle()
+        assert (await second.get("/x")).detail == "l2"
+        clock.advance(11)
+        one._answer = answering(b"new")
+        await first.get("/x")
+        await first.manager.engine.stack.settle()
+        reply = await second.get("/x")
+
+        assert (reply.body, reply.detail) == (b"new", "l2")
+        assert (await second.get("/x")).detail == "l1"
+        assert two.calls == 0
 
 
 async def test_streaming_response_of_a_framework_is_stored() -> None:
