@@ -124,6 +124,7 @@ class Fill:
         self._scope: Scope = {}
         self._closing: list[Message] = []
         self._lines: Headers = ()
+        self._lost = Reason.INVALIDATED
         self._claim: Claim | None = None
         self._telling: asyncio.Task[None] | None = None
         self._begin()
@@ -394,6 +395,7 @@ class Fill:
             slot = engine.stack.keep(entry)
         except Exception as error:  # noqa: BLE001  # the answer is good whatever becomes of the copy
             engine.events.broken("storing a response", error)
+            self._lost = Reason.BROKEN
             flight.answer(Passed(Reason.BROKEN))
             return None
         if slot is None:
@@ -431,9 +433,7 @@ class Fill:
         engine = self._engine
         now = engine.clock()
         if slot is None:
-            member = cache_status.forwarded(
-                self._forward, fwd_status=fwd_status, detail=Reason.INVALIDATED
-            )
+            member = cache_status.forwarded(self._forward, fwd_status=fwd_status, detail=self._lost)
         else:
             left = slot.entry.fresh_until - now
             member = cache_status.forwarded(

@@ -26,6 +26,7 @@ from tests.support import (
     caching,
     plain,
     respond,
+    scope_of,
     settled,
 )
 
@@ -133,6 +134,50 @@ async def test_age_grows_and_lifetime_ends() -> None:
         assert ages == [b"0", b"4", b"8"]
         assert "fwd=" in last.cache
         assert last.body == b"2"
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0, -1e9], ids=["forward", "back", "1970"])
+async def test_a_wall_clock_that_jumps_changes_no_lifetime(jump: float) -> None:
+    """Ages and lifetimes go by the monotonic clock."""
+    clock, wall = FakeClock(), FakeClock(1_800_000_000.0)
+    async with caching(Origin(), [Rule("*", 10)], clock=clock, wall=wall) as cache:
+        await cache.get("/x")
+        wall.advance(jump)
+        clock.advance(9)
+        late = await cache.get("/x")
+        clock.advance(2)
+        over = await cache.get("/x")
+        again = await cache.get("/x")
+
+        assert (late.hit, late.get("age")) == (True, b"9")
+        assert not over.hit
+        assert (again.hit, again.get("age")) == (True, b"0")
+
+
+async def test_a_method_that_the_rule_leaves_out_passes_by() -> None:
+    """`methods=["GET"]`: a HEAD is the application's own."""
+    origin = Origin()
+    async with caching(origin, [Rule("*", 10, methods=["GET"])]) as cache:
+        await cache.get("/x")
+        head = await cache.client.request("HEAD", "/x")
+
+        assert head.cache == "fwd=bypass; detail=method"
+        assert origin.scopes[-1]["method"] == "HEAD"
+
+
+async def test_a_sparse_scope_is_enough() -> None:
+    """A server may leave out what ASGI calls optional."""
+    async with caching(Origin()) as cache:
+        for _ in range(2):
+            scope = {
+                key: value
+                for key, value in scope_of("GET", "/x").items()
+                if key in ("type", "method", "path", "headers", "query_string")
+            }
+            visit = Visit()
+            await cache.middleware(scope, visit.receive, visit.send)
+
+        assert visit.reply.hit
 
 
 async def test_clients_are_told_to_ask_each_time_unless_the_rule_says_more() -> None:

@@ -173,7 +173,7 @@ async def test_when_the_cache_itself_breaks_the_application_answers(
         assert origin.calls == 3
         assert cache.manager.stats().failures == {"internal": 3}
         assert "the cache broke" in caplog.text
-        assert not any(reply.hit or reply.stored for reply in replies)
+        assert {reply.detail for reply in replies} == {"broken"}
 
 
 def test_the_middleware_says_what_it_is() -> None:
