@@ -23,7 +23,7 @@ from .entry import Born, Entry, Slot
 from .errors import BackendError
 from .events import Events, TierStats
 from .policy.key import storage_key
-from .tiers.base import Held, LocalTier, SharedTier, TierConfig
+from .tiers.base import Held, LocalTier, OrderedTier, SharedTier, TierConfig
 from .tiers.memory import MemoryTier
 
 T = TypeVar("T")
@@ -323,14 +323,15 @@ class TierStack:
             placed.failures["untrusted"] += 1
             return False
         now = self._clock()
-        items: dict[str, tuple[bytes, float]] = {}
+        items: dict[str, tuple[bytes, float, Born]] = {}
         for key, entry in entries.items():
             scaled = rescaled(entry, placed.config.ttl_scale, now)
             if scaled.keep_until > now and self._index.permits(entry):
-                items[storage_key(key)] = (self._encode(scaled, now), scaled.keep_until - now)
+                ttl = scaled.keep_until - now
+                items[storage_key(key)] = (self._encode(scaled, now), ttl, entry.born)
         if not items:
             return True
-        done = await self._ask(placed, "set", lambda: _done(placed.tier.set_many(items)))
+        done = await self._ask(placed, "set", lambda: _set_all(placed.tier, items))
         if done:
             placed.writes += len(items)
         return bool(done)
@@ -471,6 +472,14 @@ class TierStack:
         """
         shared = (_stats(placed, hits.get(placed.config.level, 0)) for placed in self.shared)
         return (_local_stats(self.local, hits.get(1, 0)), *shared)
+
+
+async def _set_all(tier: SharedTier, items: Mapping[str, tuple[bytes, float, Born]]) -> bool:
+    if isinstance(tier, OrderedTier):
+        await tier.set_many_born(items)
+    else:
+        await tier.set_many({key: (value, ttl) for key, (value, ttl, _) in items.items()})
+    return True
 
 
 async def _done(call: Awaitable[None]) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from ..entry import Slot
+from ..entry import Born, Slot
 from ..errors import ConfigError
 
 
@@ -81,6 +81,18 @@ class SharedTier(Protocol):
 
     async def close(self) -> None:
         """Release connections and files. May be called twice."""
+
+
+@runtime_checkable
+class OrderedTier(Protocol):
+    """A shared tier that can tell the younger of two fills, and keeps it.
+
+    Optional: a write that was given up may still land, after a younger one, and then a tier without
+    it holds the older. Nobody is served that one, but everybody misses the younger.
+    """
+
+    async def set_many_born(self, items: Mapping[str, tuple[bytes, float, Born]]) -> list[bool]:
+        """As `set_many`, for (value, ttl, born); False for each key that holds a younger one."""
 
 
 @dataclass(frozen=True, slots=True)
