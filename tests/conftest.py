@@ -4,7 +4,33 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from tests.figures import ROWS, Figure, Row, lines
 from tests.servers import FaultProxy, ValkeyServer
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin the table of figures."""
+    config.stash[ROWS] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what was measured, beside what is promised."""
+    rows = terminalreporter.config.stash[ROWS]
+    if rows:
+        terminalreporter.section("figures measured")
+        for line in lines(rows):
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Figure:
+    """Puts a figure into the table at the end of the run."""
+    rows = request.config.stash[ROWS]
+
+    def note(scenario: str, measured: object, bar: object, *, seed: object = "") -> None:
+        rows.append(Row(scenario, str(measured), str(bar), str(seed)))
+
+    return note
 
 
 @pytest.fixture(scope="session")

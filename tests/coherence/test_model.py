@@ -5,14 +5,17 @@ from collections import deque
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from tests.coherence.world import FAULTS, RESOURCES, SELECTORS, Guards, Violation, World, walk
+from tests.figures import Figure
 
 SCHEDULES = int(os.environ.get("MODEL_SCHEDULES", "200"))
 WALKS = int(os.environ.get("MODEL_WALKS", "1000"))
+SLICES = 20
+SLICE = 100_000 // SLICES
 
 nodes = st.integers(0, 2)
 paths = st.sampled_from(RESOURCES)
@@ -142,9 +145,10 @@ class Protocol(RuleBasedStateMachine):
             self.world.settle()
 
 
-def explore(schedules: int) -> None:
+def explore(schedules: int, number: int | None = None) -> None:
+    """Let Hypothesis choose so many schedules; from a seed where one is given."""
     run_state_machine_as_test(
-        Protocol,
+        Protocol if number is None else seed(number)(type("Seeded", (Protocol,), {})),
         settings=settings(
             max_examples=schedules,
             stateful_step_count=40,
@@ -156,25 +160,33 @@ def explore(schedules: int) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_no_schedule_serves_what_is_known_to_be_outdated() -> None:
+def test_no_schedule_serves_what_is_known_to_be_outdated(figure: Figure) -> None:
     """No order of messages and faults lets a node serve an older version than one it knows of."""
     explore(SCHEDULES)
 
+    figure("model, schedules of Hypothesis", f"0 violations in {SCHEDULES:,}", "0")
+
 
 @pytest.mark.timeout(300)
-def test_no_random_walk_serves_what_is_known_to_be_outdated() -> None:
+def test_no_random_walk_serves_what_is_known_to_be_outdated(figure: Figure) -> None:
     """The same over many more schedules, which are drawn faster and are not shrunk."""
-    served = sum(walk(seed) for seed in range(WALKS))
+    served = sum(walk(number) for number in range(WALKS))
 
+    figure("model, random walks", f"0 violations in {WALKS:,}", "0", seed=f"0-{WALKS - 1}")
     assert served > WALKS
 
 
 @pytest.mark.soak
-def test_a_hundred_thousand_schedules_serve_nothing_outdated() -> None:
-    """The same, as long as it takes."""
-    explore(100_000)
-    for seed in range(100_000):
-        walk(seed)
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("part", range(SLICES))
+def test_a_hundred_thousand_schedules_serve_nothing_outdated(part: int, figure: Figure) -> None:
+    """The same, as long as it takes, in parts that can be run again by their seeds."""
+    explore(SLICE, part)
+    for number in range(part * SLICE, (part + 1) * SLICE):
+        walk(number)
+
+    what = f"0 violations in {SLICE:,} schedules and {SLICE:,} walks"
+    figure(f"model, part {part + 1} of {SLICES}", what, "0", seed=part)
 
 
 MUTANTS = [
