@@ -13,7 +13,7 @@ from .coalescing import Flight, RunCancelled, WaitExpired
 from .draft import probe_of
 from .engine import Engine
 from .entry import Entry, Slot, StoredResponse, Variants
-from .fill import Answer, Fill, Overtaken, Passed, StaleStored, Stored
+from .fill import Answer, Fill, Overtaken, Passed, Personal, StaleStored, Stored
 from .plan import Plan
 from .policy import cache_status
 from .policy.cache_control import CacheControl, of_request
@@ -319,7 +319,9 @@ class Exchange:
             raise
         if isinstance(result, Overtaken):
             return False
-        if isinstance(result, Passed):
+        if isinstance(result, Personal) and Field.CONDITION not in self._request.found:
+            return False
+        if isinstance(result, Passed | Personal):
             await self._lead(self._flight_of_my_own(flight), stale)
             return True
         entry = result.slot.entry

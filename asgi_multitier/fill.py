@@ -64,11 +64,16 @@ class Passed:
 
 
 @dataclass(frozen=True, slots=True)
+class Personal:
+    """The flight's answer: it is one to the leader's own condition; who has none looks again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Overtaken:
     """The flight's answer: it was invalidated while it flew; look again."""
 
 
-Answer = Stored | StaleStored | Passed | Overtaken
+Answer = Stored | StaleStored | Passed | Personal | Overtaken
 
 
 class Fill:
@@ -319,14 +324,13 @@ class Fill:
         engine, flight = self._engine, self._flight
         engine.events.refused[reason] += 1
         engine.flights.land(flight)
-        if not is_origin_failure(status) and status not in (206, 304):
-            # A failing origin is not a reason to send it everybody at once from now on, nor is an
-            # answer to a condition of this one request.
+        personal = status in (PARTIAL, 304)
+        if not personal and not is_origin_failure(status):
+            # A failing origin is not a reason to send it everybody at once from now on.
             engine.flights.mark_solo(flight.probe.key, engine.config.hit_for_miss)
         if self._stale is not None and displaces(status) and reason is not Reason.INCOMPLETE:
             engine.stack.forget_soon(self._stale.entry.key)
-        flight.answer(Passed(reason))
-        self._tell_fleet([])
+        flight.answer(Personal() if personal else Passed(reason))
         self._inbox.open()
         return cache_status.appended(headers, cache_status.forwarded(self._forward, detail=reason))
 

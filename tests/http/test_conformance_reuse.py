@@ -202,6 +202,30 @@ POST = [
     ),
     case("no-freshness", put(LOCATED, method="POST"), get(ORIGIN)),
     case("no-store", put(("Cache-Control", "no-store"), LOCATED, method="POST"), get(ORIGIN)),
+    case(
+        "in-several-messages",
+        put(MAX_AGE, LOCATED, method="POST", parts=(b"ab", b"c", b"")),
+        get((ORIGIN, HIT)),
+    ),
+    case(
+        "in-several-messages-content",
+        put(MAX_AGE, LOCATED, method="POST", parts=(b"ab", b"c", b""), content=b"abc"),
+    ),
+    case(
+        "cut-short",
+        put(MAX_AGE, LOCATED, ("Content-Length", "9"), method="POST", body=b"abc"),
+        get(ORIGIN),
+    ),
+    case(
+        "with-an-api-key",
+        put(MAX_AGE, LOCATED, method="POST", ask=(("X-Api-Key", "k"),)),
+        get(ORIGIN),
+    ),
+    case(
+        "with-a-body-of-its-own",
+        put(MAX_AGE, LOCATED, method="POST", ask=(("Content-Length", "2"),)),
+        get((ORIGIN, HIT)),
+    ),
     case("varying", put(MAX_AGE, LOCATED, ("Vary", "Foo"), method="POST"), get(ORIGIN)),
     case("a-post-is-never-answered", put(MAX_AGE, LOCATED), get(ORIGIN, method="POST")),
     case(

@@ -1,18 +1,22 @@
 """Conditions from clients and to the origin (RFC 9110 §13, RFC 9111 §4.3)."""
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
 
+from asgi_multitier._types import Receive, Scope, Send
 from tests.http.support import (
     FULL,
     HIT,
     ORIGIN,
     PLAIN,
+    PROFILES,
     VALIDATED,
     Line,
     Lines,
     Step,
+    World,
     case,
     get,
     play,
@@ -401,3 +405,30 @@ async def test_a_304_brings_a_cookie_where_they_are_stored() -> None:
 async def test_head(steps: Sequence[Step], profile: str) -> None:
     """Answered from a fresh GET; else forwarded, and its answer heard (RFC 9111 §4.3.5)."""
     await play(steps, profile)
+
+
+async def test_an_answer_to_a_condition_is_shared_with_nobody() -> None:
+    """Who waited for it without a condition shares one further run, and none goes alone."""
+    world = World(PROFILES[PLAIN])
+    inner, asked, gate = world.middleware.app, asyncio.Event(), asyncio.Event()
+
+    async def gated(scope: Scope, receive: Receive, send: Send) -> None:
+        asked.set()
+        await gate.wait()
+        await inner(scope, receive, send)
+
+    world.middleware.app = gated
+    whole = Step(fields=(MAX_AGE,))
+    refused = Step(status=304, ask=unless('"mine"'), again=whole)
+    leader = asyncio.create_task(world.ask(refused))
+    await asked.wait()
+    others = [asyncio.create_task(world.ask(whole)) for _ in range(5)]
+    for _ in range(20):
+        await asyncio.sleep(0)
+    world.script = refused
+    gate.set()
+    got = await asyncio.gather(leader, *others)
+    await world.close()
+
+    assert [answer.status for answer in got] == [304, 200, 200, 200, 200, 200]
+    assert len(world.seen) == 2
