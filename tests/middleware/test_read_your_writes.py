@@ -18,7 +18,7 @@ SECRET = b"0123456789abcdef"
 
 @asynccontextmanager
 async def reading_own_writes(
-    origin: Origin, **rule: bool
+    origin: Origin, *, public: bool = False
 ) -> AsyncIterator[tuple[Client, CacheManager]]:
     """An application behind a cache with the option on."""
     clock = FakeClock()
