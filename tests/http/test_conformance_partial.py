@@ -9,9 +9,11 @@ from tests.http.support import (
     HIT,
     ORIGIN,
     PLAIN,
+    PROFILES,
     VALIDATED,
     Lines,
     Step,
+    World,
     case,
     get,
     play,
@@ -134,6 +136,17 @@ STORED_PARTS = [
         get(ORIGIN, ask=bytes_of("0-1", '"abc"'), status=206),
     ),
     case("stale", part("0-4/10", b"01234", then=3601), get(ORIGIN, ask=bytes_of("0-4"))),
+    case(
+        "stale-and-validated",
+        part("0-4/10", b"01234", then=3601),
+        get(
+            (ORIGIN, VALIDATED),
+            MAX_AGE,
+            status=304,
+            ask=bytes_of("0-1"),
+            answer=None,
+        ),
+    ),
 ]
 
 COMPLETED = [
@@ -297,6 +310,19 @@ async def test_ranges_of_a_stored_whole(steps: Sequence[Step], profile: str) -> 
 async def test_ranges_of_a_stored_part(steps: Sequence[Step], profile: str) -> None:
     """Where parts are stored, a range wholly within one is answered (RFC 9111 §3.3)."""
     await play(steps, profile)
+
+
+async def test_what_is_too_large_together_is_not_joined() -> None:
+    """Two parts may each be within the bound of a body, and their sum above it."""
+    world = World(PROFILES[FULL], settings={"max_entry": 8})
+    await world.ask(part("0-4/10", b"01234"))
+    rest = (MAX_AGE, ETAG, content_range("5-9/10"))
+
+    got = await world.ask(Step(fields=rest, status=206, body=b"56789", again=Step(body=TEN)))
+
+    assert (got.status, got.body) == (200, TEN)
+    assert [asked.values("range") for asked in world.seen[1:]] == [["bytes=5-"], []]
+    await world.close()
 
 
 @pytest.mark.parametrize("steps", COMPLETED)

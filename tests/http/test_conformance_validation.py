@@ -339,6 +339,18 @@ HEAD = [
         get(HIT, content=b"content 1"),
     ),
     case(
+        "the-same-length-as-stored",
+        put(SHORT, ETAG, ("Content-Length", "9"), then=3),
+        get(ORIGIN, MAX_AGE, ("Content-Length", "9"), method="HEAD"),
+        get(HIT, content=b"content 1", has=(("Content-Length", "9"),)),
+    ),
+    case(
+        "no-store-ends-it",
+        put(SHORT, ETAG, then=3),
+        get(ORIGIN, ("Cache-Control", "no-store"), method="HEAD"),
+        get(ORIGIN, unsent=("If-None-Match",)),
+    ),
+    case(
         "head-alone-stores-nothing",
         get(ORIGIN, MAX_AGE, method="HEAD"),
         get(ORIGIN),

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pytest
 
+from asgi_multitier import Policy
 from asgi_multitier.selectors import Selector
 from asgi_multitier.tiers.base import Held
 from tests.http.support import FULL, PLAIN, PROFILES, Answered, Lines, Step, World
@@ -130,6 +131,27 @@ async def test_what_an_unstorable_answer_displaces_is_gone_everywhere(tier: Dict
     await world.settle()
 
     assert not tier.held
+    await world.close()
+
+
+def failing(request: object) -> str:
+    raise RuntimeError("no tag today")
+
+
+def many(request: object) -> list[str]:
+    return [f"t{number}" for number in range(1000)]
+
+
+@pytest.mark.parametrize("tags", [failing, many])
+async def test_the_answer_to_a_post_without_its_tags_is_not_kept(tags: object) -> None:
+    """What cannot be named cannot be dropped by name; the POST itself is answered."""
+    policy = Policy.from_origin(methods=["GET", "POST"], tags=[tags])  # type: ignore[list-item]
+    world = World(policy)
+    located = (MAX_AGE, ("Content-Location", "/thing"))
+    posted = await world.ask(Step(method="POST", fields=located))
+
+    assert posted.status == 200
+    assert "; fwd=" in (await world.ask(Step())).cache_status
     await world.close()
 
 

@@ -14,6 +14,7 @@ from asgi_multitier.policy.ranges import (
     content_range,
     missing,
     partial_headers,
+    rest_of,
     select,
     select_from_part,
     unsatisfiable_headers,
@@ -256,3 +257,27 @@ def test_newer_fields_win_when_parts_are_joined():
 def test_parts_in_doubt_are_not_joined(stored, newer):
     """Bytes of two representations never make one."""
     assert combine(stored, newer) is None
+
+
+RANGE_5 = (b"range", b"bytes=5-")
+
+
+@pytest.mark.parametrize(
+    ("fields", "asked"),
+    [
+        ([("Content-Range", "bytes 0-4/10")], (RANGE_5,)),
+        (
+            [("Content-Range", "bytes 0-4/10"), ("ETag", '"a"')],
+            (RANGE_5, (b"if-range", b'"a"')),
+        ),
+        ([("Content-Range", "bytes 0-4/10"), ("ETag", 'W/"a"')], (RANGE_5,)),
+        ([("Content-Range", "bytes 5-9/10")], ((b"range", b"bytes=0-4"),)),
+        ([("Content-Range", "bytes 2-4/10")], ()),
+        ([("Content-Range", "bytes 0-9/10")], ()),
+        ([("Content-Range", "lines 0-4/10")], ()),
+        ([], ()),
+    ],
+)
+def test_the_rest_of_a_part_is_asked_for_with_its_strong_tag(fields, asked):
+    """RFC 9111 §3.4: what comes back must be of the same representation."""
+    assert rest_of(lines(*fields)) == asked

@@ -10,6 +10,7 @@ from asgi_multitier.policy.reuse import (
     Decision,
     Use,
     assess,
+    displaces,
     is_origin_failure,
     usable_on_error,
 )
@@ -125,3 +126,13 @@ def test_usable_on_error_within_its_window(now, window, keep_until, usable):
 def test_which_statuses_are_failures_of_the_origin(status, fails):
     """RFC 5861 §4."""
     assert is_origin_failure(status) is fails
+
+
+@pytest.mark.parametrize(
+    ("status", "ends"),
+    [(200, True), (201, True), (301, True), (404, True), (410, True)]
+    + [(s, False) for s in (206, 304, 400, 401, 403, 429, 500, 503)],
+)
+def test_which_answers_end_what_is_stored_though_they_are_not(status, ends):
+    """RFC 9111 §4.3.3: a new response does, a failure or a refusal of one client does not."""
+    assert displaces(status) is ends
