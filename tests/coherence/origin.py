@@ -1,0 +1,169 @@
+"""The consistency probe's application: numbers that all processes share, and ways to edit them.
+
+Set up by the environment: `VERSIONS` is a file of 64-bit numbers, `NOTES` one of lines, `GO` one
+that opens the slow route by being there, and `REDIS_URL` and `ASGI_MULTITIER_*` as ever.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated
+
+import uvicorn
+from fastapi import Depends, FastAPI
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from asgi_multitier import CacheManager, CacheMiddleware, cached, invalidates
+from tests.coherence.versions import Versions
+
+versions = Versions(Path(os.environ["VERSIONS"]))
+gate = asyncio.Event()
+gate.set()
+"""Shut, it holds every fill that asked to be held, after it has read its number."""
+
+commits = asyncio.Event()
+commits.set()
+"""Shut, it holds every edit that commits after its answer, before it commits."""
+
+
+def number(request: Request) -> int:
+    return int(request.path_params["key"])
+
+
+@cached(300, tags=["v:{key}"])
+async def read(request: Request) -> Response:
+    version = versions[number(request)]
+    if "held" in request.query_params:
+        await gate.wait()
+    return PlainTextResponse(str(version))
+
+
+async def edit(request: Request) -> Response:
+    return PlainTextResponse(str(versions.raise_by_one(number(request))))
+
+
+@invalidates(tags=["v:{key}"])
+async def edit_by_tag(request: Request) -> Response:
+    return await edit(request)
+
+
+@invalidates(paths=["/v/{key}"])
+async def edit_by_path(request: Request) -> Response:
+    return await edit(request)
+
+
+@invalidates(patterns=["/v/{key}*"])
+async def edit_by_glob(request: Request) -> Response:
+    return await edit(request)
+
+
+async def _commit(key: int) -> None:
+    await commits.wait()
+    versions.raise_by_one(key)
+
+
+@invalidates(tags=["v:{key}"])
+async def edit_in_background(request: Request) -> Response:
+    """Commits when the answer has been sent."""
+    return PlainTextResponse("soon", background=BackgroundTask(_commit, number(request)))
+
+
+async def _unit_of_work(key: int) -> AsyncIterator[None]:
+    yield
+    await _commit(key)
+
+
+@invalidates(tags=["v:{key}"])
+async def edit_in_dependency(key: int, _: Annotated[None, Depends(_unit_of_work)]) -> str:
+    """Commits where a dependency ends: after the answer has been sent."""
+    return "soon"
+
+
+@cached(300, tags=["lagging:{key}"])
+async def read_replica(request: Request) -> Response:
+    return PlainTextResponse(str(versions[number(request)]))
+
+
+@invalidates(tags=["lagging:{key}"], settle=0.5)
+async def edit_primary(request: Request) -> Response:
+    """The replica that `read_replica` reads is brought up to date by the test."""
+    return PlainTextResponse("ok")
+
+
+def _note(line: str) -> None:
+    with Path(os.environ["NOTES"]).open("a") as notes:
+        notes.write(line + "\n")
+
+
+@cached(300, tags=["slow"], coalesce="fleet", coalesce_timeout=30)
+async def slow(request: Request) -> Response:
+    """Notes that it runs, and in which process, and waits to be let go."""
+    _note(str(os.getpid()))
+    while not Path(os.environ["GO"]).exists():  # noqa: ASYNC110, ASYNC240  # made by the test
+        await asyncio.sleep(0.005)
+    return PlainTextResponse("slow " * 200)
+
+
+async def open_or_shut(request: Request) -> Response:
+    event = {"gate": gate, "commits": commits}[request.path_params["which"]]
+    (event.set if request.path_params["how"] == "open" else event.clear)()
+    return PlainTextResponse("ok")
+
+
+async def drop_many(request: Request) -> Response:
+    """Drop so many tags in one call."""
+    count = int(request.path_params["count"])
+    await request.state.cache.invalidate_tags(*(f"many:{each}" for each in range(count)))
+    return PlainTextResponse("ok")
+
+
+async def stats(request: Request) -> Response:
+    manager: CacheManager = request.state.cache
+    reading = manager.invalidation_stats()
+    names = ("sent", "gaps", "flushes", "overflows", "queued", "gen", "seq", "trusted")
+    return JSONResponse(
+        {
+            **{name: getattr(reading, name) for name in names},
+            "node": manager.engine.log._follower.node,  # type: ignore[attr-defined]
+            "pending": manager.engine.index.pending_count,
+            "tasks": len(asyncio.all_tasks()),
+            "failures": dict(manager.engine.events.failures),
+            "waiting": sum(f.waiting for f in manager.engine.flights._flights.values()),
+        }
+    )
+
+
+def application() -> FastAPI:
+    """One instance of the application, with a cache of its own."""
+    made = FastAPI(title="probe", openapi_url=None)
+    made.add_middleware(
+        CacheMiddleware,
+        cache=CacheManager(),
+        read_your_writes="ASGI_MULTITIER_SECRET" in os.environ,
+    )
+    made.put("/dependency/{key}")(edit_in_dependency)
+    made.router.routes += [
+        Route("/v/{key}", read),
+        Route("/tag/{key}", edit_by_tag, methods=["PUT"]),
+        Route("/path/{key}", edit_by_path, methods=["PUT"]),
+        Route("/glob/{key}", edit_by_glob, methods=["PUT"]),
+        Route("/background/{key}", edit_in_background, methods=["PUT"]),
+        Route("/replica/{key}", read_replica),
+        Route("/primary/{key}", edit_primary, methods=["PUT"]),
+        Route("/slow/{name}", slow),
+        Route("/set/{which}/{how}", open_or_shut),
+        Route("/many/{count}", drop_many, methods=["PUT"]),
+        Route("/stats", stats),
+    ]
+    return made
+
+
+def serve(app: FastAPI, listener: socket.socket) -> None:
+    """Serve until a signal comes."""
+    config = uvicorn.Config(app, log_level="warning", access_log=False)
+    uvicorn.Server(config).run([listener])

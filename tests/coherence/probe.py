@@ -1,0 +1,367 @@
+"""The consistency probe: edit through one process, ask every process until it is fresh.
+
+A *violation* is an older version served to a request that was sent after the bound of the case,
+counted from the edit's acknowledgement. The process that made the edit has no such time: it serves
+nothing older from its own answer on. And no process ever goes back to a version older than one that
+it served before.
+"""
+
+import asyncio
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import orjson
+
+from tests.coherence.versions import Versions
+
+HOST = "example.org"
+"""One host for all, as behind a load balancer: the host is part of every key."""
+
+FOREVER = float("inf")
+
+
+class Reply(NamedTuple):
+    """What came back.
+
+    Attributes:
+        status: The status code.
+        head: The header block.
+        text: The body.
+    """
+
+    status: int
+    head: bytes
+    text: str
+
+    @property
+    def cookie(self) -> str:
+        """The name and value of the cookie that was set, or ""."""
+        for line in self.head.split(b"\r\n"):
+            if line.lower().startswith(b"set-cookie: "):
+                return line[12:].split(b";")[0].decode()
+        return ""
+
+
+class Caller:
+    """One keep-alive connection to a process; one request at a time."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def ask(self, target: str, method: str = "GET", cookie: str = "") -> Reply:
+        """One request and its reply.
+
+        Raises:
+            OSError: If the process is not there, or leaves before it has answered.
+        """
+        if self._streams is None:
+            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
+        reader, writer = self._streams
+        lines = f"{method} {target} HTTP/1.1\r\nHost: {HOST}\r\n"
+        if cookie:
+            lines += f"Cookie: {cookie}\r\n"
+        if method != "GET":
+            lines += "Content-Length: 0\r\n"
+        try:
+            writer.write(lines.encode() + b"\r\n")
+            head = await reader.readuntil(b"\r\n\r\n")
+            body = await reader.readexactly(_length(head))
+        except (OSError, asyncio.IncompleteReadError) as error:
+            self.close()
+            raise ConnectionError(f"port {self._port}: {error}") from error
+        except asyncio.CancelledError:
+            self.close()
+            raise
+        return Reply(int(head[9:12]), head, body.decode())
+
+    def close(self) -> None:
+        """Close the connection; the next request opens another."""
+        if self._streams is not None:
+            self._streams[1].transport.abort()
+            self._streams = None
+
+
+def _length(head: bytes) -> int:
+    at = head.lower().index(b"content-length: ") + 16
+    return int(head[at : head.index(b"\r\n", at)])
+
+
+class Instance:
+    """A server process of `tests.coherence.origin`.
+
+    Args:
+        place: The directory of the shared files.
+        redis_url: Where this one finds Redis.
+        namespace: The cache's namespace.
+        command: What to run, instead of one server on one socket; it gets the sockets' numbers.
+        sockets: How many to listen on.
+        settings: Further environment.
+    """
+
+    def __init__(
+        self,
+        place: Path,
+        redis_url: str,
+        namespace: str,
+        *,
+        command: str = "serve(application(), *sockets)",
+        sockets: int = 1,
+        **settings: str,
+    ) -> None:
+        listeners = [socket.create_server(("127.0.0.1", 0), backlog=2048) for _ in range(sockets)]
+        self.ports = [listener.getsockname()[1] for listener in listeners]
+        numbers = [listener.fileno() for listener in listeners]
+        code = (
+            "import socket\n"
+            "from tests.coherence.origin import application, serve\n"
+            f"sockets = [socket.socket(fileno=number) for number in {numbers}]\n" + command
+        )
+        environment = {
+            **os.environ,
+            "VERSIONS": str(place / "versions"),
+            "NOTES": str(place / "notes"),
+            "GO": str(place / "go"),
+            "REDIS_URL": redis_url,
+            "ASGI_MULTITIER_NAMESPACE": namespace,
+            **settings,
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code], env=environment, pass_fds=numbers
+        )
+        for listener in listeners:
+            listener.close()
+        self._callers: list[Caller] = []
+
+    @property
+    def port(self) -> int:
+        return self.ports[0]
+
+    def caller(self, port: int | None = None) -> Caller:
+        """A new connection, closed with this."""
+        caller = Caller(port or self.port)
+        self._callers.append(caller)
+        return caller
+
+    async def ask(self, target: str, method: str = "GET", cookie: str = "") -> Reply:
+        """One request on a connection of its own."""
+        caller = Caller(self.port)
+        try:
+            return await caller.ask(target, method, cookie)
+        finally:
+            caller.close()
+
+    async def stats(self) -> dict[str, Any]:
+        """What it says of its log."""
+        return dict(orjson.loads((await self.ask("/stats")).text))
+
+    async def wait(self) -> Self:
+        """Wait until it is up to date with the log."""
+        await until(self.is_trusted, 20)
+        return self
+
+    async def is_trusted(self) -> bool:
+        """Whether it believes its log."""
+        return bool((await self.stats())["trusted"])
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    def close(self) -> None:
+        """kill -9."""
+        for caller in self._callers:
+            caller.close()
+        self.process.kill()
+        self.process.wait()
+
+
+async def until(condition: Callable[[], Any], seconds: float) -> float:
+    """Wait until something is true, and fail if it takes longer; the seconds that it took.
+
+    Args:
+        condition: Returns a truth, or something to await that does. An `OSError` counts as false.
+        seconds: How long to wait at most.
+    """
+    clock = asyncio.get_running_loop().time
+    begun = clock()
+    while True:
+        with suppress(OSError):
+            true = condition()
+            if await true if asyncio.iscoroutine(true) else true:
+                return clock() - begun
+        assert clock() - begun <= seconds, f"not within {seconds} s"
+        await asyncio.sleep(0.005)
+
+
+class Probe:
+    """Edits keys through the processes in turn, and asks all of them after each edit.
+
+    Args:
+        instances: The processes; more connections to one of them may stand for it.
+        keys: The keys to edit, one at a time each.
+        bound: Seconds after which another process serves no older version.
+
+    Attributes:
+        bound: May be changed while it runs.
+        excused: Loop time before which a process may serve older versions in any case: for faults
+            whose bound begins with their end.
+        edits: Acknowledged edits.
+        reads: Answers that were judged.
+        lateness: For each edit and other process, seconds from the acknowledgement until the last
+            request was sent that an older version answered; 0 if there was none.
+        violations: What was seen and should not be.
+        errors: Answers of 5xx.
+        lost: Requests that broke with their process.
+    """
+
+    def __init__(
+        self, instances: Sequence[Instance], keys: Sequence[int], *, bound: float = 1.0
+    ) -> None:
+        self.instances = list(instances)
+        self.bound = bound
+        self.excused = 0.0
+        self.edits = self.reads = self.errors = self.lost = 0
+        self.lateness: list[float] = []
+        self.violations: list[str] = []
+        self._keys = list(keys)
+        self._seen: dict[tuple[int, int], int] = {}
+        self._clock = asyncio.get_running_loop().time
+
+    async def run(self, edits: int, routes: Sequence[str] = ("tag",)) -> None:
+        """So many edits in all, all keys at once."""
+        counter = iter(range(edits))
+        async with asyncio.TaskGroup() as group:
+            for lane, key in enumerate(self._keys):
+                group.create_task(self._edit_while(lane, key, counter, routes))
+
+    @asynccontextmanager
+    async def running(
+        self, routes: Sequence[str] = ("tag",), pause: float = 0.0
+    ) -> AsyncIterator[Self]:
+        """Edits without end while the block runs; fails after it if anything was violated."""
+        counter = itertools.count()
+        tasks = [
+            asyncio.create_task(self._edit_while(lane, key, counter, routes, pause))
+            for lane, key in enumerate(self._keys)
+        ]
+        try:
+            yield self
+        finally:
+            self._stopping = True
+            done, pending = await asyncio.wait(tasks, timeout=self.bound + 10)
+            for task in pending:
+                task.cancel()
+            for task in done:
+                task.result()
+        assert not pending, "an edit was never seen everywhere"
+        self.check()
+
+    _stopping = False
+
+    def check(self) -> None:
+        """Fail if anything was violated."""
+        assert not self.violations, self.violations[:5]
+        assert not self.errors
+        assert self.edits
+
+    def late(self, share: float) -> float:
+        """A share of the lateness: 0.99 for the 99th percentile, 1 for the worst."""
+        ordered = sorted(self.lateness)
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+
+    def summary(self) -> str:
+        """Violations, edits and lateness, as a cell of the table."""
+        worst = f"p99 {self.late(0.99) * 1000:.1f} ms, max {self.late(1) * 1000:.0f} ms"
+        return f"{len(self.violations)} violations in {self.edits:,} edits; stale {worst}"
+
+    async def _edit_while(
+        self, lane: int, key: int, counter: Any, routes: Sequence[str], pause: float = 0.0
+    ) -> None:
+        callers = [instance.caller() for instance in self.instances]
+        for turn, _ in enumerate(counter):
+            if self._stopping:
+                return
+            editor = (lane + turn) % len(callers)
+            route = routes[turn % len(routes)]
+            with suppress(_LostError):
+                await self._edit(callers, editor, key, route)
+            if pause:
+                await asyncio.sleep(pause)
+
+    async def _edit(self, callers: list[Caller], editor: int, key: int, route: str) -> None:
+        reply = await self._ask(callers[editor], f"/{route}/{key}", "PUT")
+        acknowledged = self._clock()
+        if reply.status != 200:
+            return
+        self.edits += 1
+        version = int(reply.text)
+        order = [editor, *(each for each in range(len(callers)) if each != editor)]
+        for each in order:
+            await self._follow(callers[each], each, key, version, acknowledged, each == editor)
+
+    async def _follow(
+        self, caller: Caller, each: int, key: int, version: int, acknowledged: float, own: bool
+    ) -> None:
+        """Ask one process until it is as new as the edit."""
+        last = 0.0
+        while True:
+            sent = self._clock()
+            reply = await self._ask(caller, f"/v/{key}")
+            if reply.status != 200:
+                return
+            self.reads += 1
+            served = int(reply.text)
+            if served < self._seen.get((each, key), 0):
+                self._violated(f"process {each} went back to {served} of key {key}")
+            self._seen[each, key] = served
+            if served >= version:
+                break
+            last = sent - acknowledged
+            late = sent - max(acknowledged, self.excused)
+            if own or late > self.bound:
+                whose = "its own" if own else "another's"
+                self._violated(f"process {each} served {served} {last:.3f} s after {whose} edit")
+        if not own:
+            self.lateness.append(last)
+
+    def _violated(self, what: str) -> None:
+        self.violations.append(what)
+
+    async def _ask(self, caller: Caller, target: str, method: str = "GET") -> Reply:
+        try:
+            reply = await caller.ask(target, method)
+        except OSError as error:
+            self.lost += 1
+            await asyncio.sleep(0.05)
+            raise _LostError from error
+        self.errors += reply.status >= 500
+        return reply
+
+
+class _LostError(Exception):
+    """The process is gone."""
+
+
+@asynccontextmanager
+async def instances(
+    place: Path, urls: Sequence[str], namespace: str, **settings: str
+) -> AsyncIterator[list[Instance]]:
+    """A process for each address of Redis, over one set of shared files."""
+    Versions(place / "versions")
+    made = [Instance(place, url, namespace, **settings) for url in urls]
+    try:
+        for each in made:
+            await each.wait()
+        yield made
+    finally:
+        for each in made:
+            each.close()

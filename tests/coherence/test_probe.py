@@ -1,0 +1,41 @@
+"""The consistency probe on real processes: healthy, and under each fault that has a bound."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.coherence.probe import Probe, instances
+from tests.figures import Figure
+from tests.servers import ValkeyServer
+
+ROUTES = ("tag", "path", "glob")
+
+
+async def healthy(
+    valkey: ValkeyServer, namespace: str, place: Path, figure: Figure, edits: int
+) -> None:
+    async with instances(place, [valkey.url] * 2, namespace) as pair:
+        probe = Probe(pair, range(1, 13))
+        begun = asyncio.get_running_loop().time()
+        await probe.run(edits, ROUTES)
+        taken = asyncio.get_running_loop().time() - begun
+    figure(f"probe, two processes, healthy, {taken:.0f} s", probe.summary(), "0; p99 10 ms")
+    probe.check()
+
+
+@pytest.mark.timeout(240)
+async def test_ten_thousand_edits(
+    valkey: ValkeyServer, namespace: str, tmp_path: Path, figure: Figure
+) -> None:
+    """Nobody serves an older version: the editor from its answer on, the other a moment later."""
+    await healthy(valkey, namespace, tmp_path, figure, 10_000)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+async def test_a_million_edits(
+    valkey: ValkeyServer, namespace: str, tmp_path: Path, figure: Figure
+) -> None:
+    """The same, as long as it takes."""
+    await healthy(valkey, namespace, tmp_path, figure, 1_000_000)
