@@ -1,0 +1,153 @@
+"""The guides keep their word: their code is run, and their tables are those of the code.
+
+A line `expression  # -> value` is an assertion. Blocks of a guide share their names, in order.
+"""
+
+import ast
+import asyncio
+import inspect
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from asgi_multitier import CacheConfig, CacheManager, CacheMiddleware, CacheStrategy, TierConfig
+from asgi_multitier.config import Policy, PolicyOptions
+from asgi_multitier.values import ComputeOptions, StoreOptions
+from tests.servers import ValkeyServer
+
+DOCS = Path(__file__).parents[1] / "docs"
+GUIDES = sorted(DOCS.glob("*.md"))
+NAMES = [guide.stem for guide in GUIDES]
+
+_PROMISE = re.compile(r"^(?P<code>\S.*?)  # -> (?P<value>.*)$")
+
+
+def code_of(guide: Path) -> str:
+    """The guide's Python, on the lines where it stands, promises turned into assertions."""
+    lines, inside = [], False
+    for line in guide.read_text().splitlines():
+        if line.startswith("```"):
+            inside = line == "```python"
+            lines.append("")
+            continue
+        promise = _PROMISE.match(line) if inside else None
+        if promise is not None:
+            line = f"_check(({promise['code']}), ({promise['value']}))"
+        lines.append(line if inside else "")
+    return "\n".join(lines)
+
+
+def _check(found: object, promised: object) -> None:
+    assert found == promised
+
+
+async def run(code: str, name: str) -> dict[str, Any]:
+    """Run it as a module whose top level may await."""
+    module = ModuleType(name)
+    names = module.__dict__
+    names["_check"] = _check
+    sys.modules[name] = module
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    try:
+        made = eval(compile(code, f"{name}.md", "exec", flags=flags), names)
+        if inspect.iscoroutine(made):
+            await made
+    finally:
+        del sys.modules[name]
+    return names
+
+
+async def close(names: dict[str, Any]) -> None:
+    """End what a guide has left open."""
+    for value in list(names.values()):
+        layer = getattr(value, "middleware_stack", value)
+        while layer is not None:
+            if isinstance(layer, CacheMiddleware):
+                await layer.manager.close()
+            layer = getattr(layer, "app", None) if not isinstance(layer, type) else None
+        if isinstance(value, CacheManager):
+            await value.close()
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=NAMES)
+async def test_code_of_the_guide_runs(
+    guide: Path, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch, namespace: str
+) -> None:
+    """From the first line to the last, and gives what it says."""
+    monkeypatch.setenv("REDIS_URL", valkey.url)
+    monkeypatch.setenv("ASGI_MULTITIER_NAMESPACE", namespace)
+    names: dict[str, Any] = {}
+    async with asyncio.timeout(20):
+        try:
+            names = await run(code_of(guide), f"guide_{guide.stem.replace('-', '_')}")
+        finally:
+            await close(names)
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=NAMES)
+def test_links_of_the_guide_lead_somewhere(guide: Path) -> None:
+    """To files that are there."""
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", guide.read_text()):
+        assert (guide.parent / target).exists(), target
+
+
+def rows(guide: str, heading: str) -> list[list[str]]:
+    """The cells of the first table under a heading."""
+    text = (DOCS / f"{guide}.md").read_text().split(f"## {heading}\n", 1)[1]
+    table = re.search(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    assert table is not None
+    lines = table[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_table_of_options_has_every_option_with_its_default() -> None:
+    """And says which of them single calls take."""
+    listed = {row[0].strip("`"): row for row in rows("strategies", "Options")}
+    defaults = Policy(1)
+
+    assert set(listed) == set(PolicyOptions.__annotations__)
+    for name, row in listed.items():
+        default = ast.literal_eval(row[1].strip("`"))
+        value = getattr(defaults, name)
+        if name == "targeted":
+            value = tuple(field.decode() for field in value)
+        assert default == value, name
+    of_set = {name for name, row in listed.items() if row[2] == "set"}
+    of_computing = {name for name, row in listed.items() if row[2] == "compute"}
+    assert of_set == set(StoreOptions.__annotations__) | {"tags"}
+    assert of_set | of_computing == set(ComputeOptions.__annotations__) | {"tags"}
+
+
+def test_table_of_lifetimes_is_that_of_the_strategies() -> None:
+    """In seconds, minutes and hours."""
+    units = {"s": 1, "min": 60, "h": 3600}
+    for name, text, _ in rows("strategies", "Lifetimes")[:-1]:
+        number, unit = text.split()
+        strategy: CacheStrategy = getattr(CacheStrategy, name.strip("`").partition(".")[2])
+        assert strategy.seconds == int(number) * units[unit]
+
+
+def test_table_of_bounds_has_every_bound_with_its_default() -> None:
+    """In the units that people use."""
+    units = {"": 1, "MiB": 2**20, "KiB": 2**10, "s": 1, "ms": 0.001}
+    listed = {row[0].strip("`"): row[1] for row in rows("strategies", "Bounds")}
+    config = CacheConfig()
+    others = {"redis_url", "namespace", "version", "secret", "credential_headers"}
+
+    assert set(listed) == set(CacheConfig.__dataclass_fields__) - others
+    for name, text in listed.items():
+        number, _, unit = text.replace(",", "").partition(" ")
+        assert getattr(config, name) == int(number) * units[unit], name
+
+
+def test_table_of_tiers_is_that_of_the_presets() -> None:
+    """Level, scale and promotion."""
+    for name, level, scale, promotion, frequency in rows("tiers", "More than two"):
+        preset: TierConfig = getattr(TierConfig, name.strip("`").partition(".")[2][:2])()
+        assert (preset.level, preset.ttl_scale) == (int(level), float(scale))
+        assert preset.promotion is (promotion == "yes")
+        assert preset.promotion_frequency == int(frequency or 1)
