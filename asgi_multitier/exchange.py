@@ -7,7 +7,7 @@ under way, or start one. Whatever cannot be shared is asked for alone.
 import asyncio
 from collections.abc import Callable
 
-from ._types import ASGIApp, Message, Receive, Scope, Send
+from ._types import ASGIApp, Headers, Message, Receive, Scope, Send
 from .capture import Client, Unheard
 from .coalescing import Flight, RunCancelled, WaitExpired
 from .draft import probe_of
@@ -24,6 +24,9 @@ from .policy.request import Field
 from .policy.reuse import Use, assess
 from .replay import PARTIAL, aged, answer, part_for
 from .request import Request
+
+Hear = Callable[[int, Headers], None]
+"""Takes the status and the field lines of a response."""
 
 MAX_LOOKS = 4
 """Times that a request looks in the tiers: there may be a marker, or another's variant first."""
@@ -386,22 +389,20 @@ class Exchange:
 
     # Outside the cache.
 
-    async def alone(self, reason: Reason, send: Send | None = None) -> None:
-        """Let the application answer this request by itself, through another `send` if given."""
+    async def alone(self, reason: Reason, hear: Hear | None = None) -> None:
+        """Let the application answer this request by itself, and somebody hear what it says."""
         self._tally.passes[reason] += 1
         member = cache_status.forwarded(self._forward, detail=reason)
-        await self._app(self._request.scope, self._receive, noting(send or self._send, member))
+        send = noting(self._send, member)
+        if hear is not None:
+            send = _heard(send, hear)
+        await self._app(self._request.scope, self._receive, send)
 
     async def _head(self, key: str, stale: Slot | None) -> None:
         """Let the application answer a HEAD, and hear what it says of the stored GET."""
         fill = self._fill(Flight(self._probe(key), self._engine.index.view), stale, None)
 
-        async def hearing(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                fill.learn(message["status"], normalised(message.get("headers", ())))
-            await self._send(message)
-
-        await self.alone(Reason.METHOD, hearing)
+        await self.alone(Reason.METHOD, fill.learn)
 
     async def _gateway_timeout(self) -> None:
         """RFC 9111 §5.2.1.7: `only-if-cached`, and nothing stored that would do."""
@@ -422,6 +423,17 @@ def noting(send: Send, member: bytes) -> Send:
         await send(message)
 
     return noted
+
+
+def _heard(send: Send, hear: Hear) -> Send:
+    """A `send` that lets somebody hear the start of the response, as the application says it."""
+
+    async def hearing(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            hear(message["status"], normalised(message.get("headers", ())))
+        await send(message)
+
+    return hearing
 
 
 def _bodiless(send: Send) -> Send:

@@ -419,6 +419,19 @@ async def test_head(steps: Sequence[Step], profile: str) -> None:
     await play(steps, profile)
 
 
+async def test_what_the_cache_says_of_a_head_is_not_stored() -> None:
+    """The member that the HEAD's own answer got is not one of the origin's fields."""
+    world = World(PROFILES[PLAIN])
+    await world.ask(Step(fields=(SHORT,)))
+    world.now = 3.0
+    await world.ask(Step(method="HEAD", fields=(MAX_AGE,)))
+
+    got = await world.ask(Step())
+
+    assert got.values("cache-status") == ["asgi-multitier; hit; ttl=5000; detail=l1"]
+    await world.close()
+
+
 async def test_an_answer_to_a_condition_is_shared_with_nobody() -> None:
     """Who waited for it without a condition shares one further run, and none goes alone."""
     world = World(PROFILES[PLAIN])
