@@ -15,7 +15,6 @@ from operator import itemgetter
 from urllib.parse import unquote
 
 from ._types import ASGIApp, Header, Headers, Message, Receive, Scope, Send
-from .capture import Client
 from .config import Policy, Rule
 from .entry import Born
 from .errors import ConfigError
@@ -33,7 +32,7 @@ from .policy.reasons import Reason
 from .policy.request import Field, Found, credential_refusal, refusal, scan, watch
 from .policy.validation import is_for_origin
 from .position import PATIENCE, UNKNOWN, read_token, set_cookie, take_cookie
-from .posted import Posted
+from .posted import Begin, Posted
 from .replay import prepare
 from .request import Request
 from .routing import Resolved, RouteTable, route_path
@@ -258,25 +257,23 @@ class CacheMiddleware:
         def dropped(scope: Scope, headers: Headers) -> Sequence[Selector]:
             return self._dropped(resolved, scope, headers)
 
-        posted = self._posted(resolved, scope, receive, send)
         settle = 0.0 if resolved.invalidations is None else resolved.invalidations.settle
-        begin = self.manager.beginning(settle) if posted is None else posted.begin
+        begin = self.manager.beginning(settle)
+        posted = self._posted(resolved, scope, begin)
         stamp = None if self._secret is None else partial(self._stamp, scope, self._secret)
         await mutate(
-            self.app,
+            self.app if posted is None else posted,
             scope,
             receive,
-            send if posted is None else posted.capture.send,
+            send,
             dropped=dropped,
-            invalidate=partial(self.manager.begin_invalidation, begin=begin),
+            invalidate=partial(
+                self.manager.begin_invalidation, begin=begin if posted is None else posted.begin
+            ),
             stamp=stamp,
         )
-        if posted is not None:
-            await posted.capture.finish()
 
-    def _posted(
-        self, resolved: Resolved, scope: Scope, receive: Receive, send: Send
-    ) -> Posted | None:
+    def _posted(self, resolved: Resolved, scope: Scope, begin: Begin) -> Posted | None:
         """Who keeps the answer to a POST for those who ask by GET, where the rule wants that.
 
         Only where the responses' own headers decide; an annotation says nothing of other methods.
@@ -302,7 +299,7 @@ class CacheMiddleware:
         request.primary = request_key(plan, request.headers, found, None)
         scheme = scope.get("scheme", "http")
         target = Target(scheme, keys.host_of(host, scheme) or b"", raw_path, query)
-        return Posted(self.manager.engine, request, target, Client(receive, send), *labels)
+        return Posted(self.app, self.manager.engine, request, target, begin, *labels)
 
     def _dropped(self, resolved: Resolved, scope: Scope, headers: Headers) -> Sequence[Selector]:
         """The request's own URL, what its response names, and what its route names."""

@@ -6,10 +6,11 @@ long as it was valid up to then. It stays in this process: another one could not
 of the invalidation it was born.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
-from ._types import Headers, Message
+from ._types import ASGIApp, Headers, Message, Receive, Scope, Send
 from .capture import Capture, Client
 from .coherence.log import Operation
 from .draft import entry_of, probe_of
@@ -23,28 +24,34 @@ from .replay import AGE
 from .request import Request
 from .selectors import Selector
 
+Begin: TypeAlias = Callable[[Sequence[Selector]], Operation]
+"""Puts an invalidation into force, synchronously."""
+
 
 class Posted:
-    """One POST whose answer may be kept: the desk of its capture.
+    """One POST whose answer may be kept: an application around the application.
 
     Args:
+        app: The application.
         engine: The cache.
         request: The request, with the primary key that a GET of its URL has.
         target: Its URL.
-        client: Whom the response is for.
+        begin: Puts an invalidation into force.
         name, tags: What the response is called.
     """
 
     def __init__(
         self,
+        app: ASGIApp,
         engine: Engine,
         request: Request,
         target: Target,
-        client: Client,
+        begin: Begin,
         name: str,
         tags: tuple[str, ...],
     ) -> None:
-        self.capture = Capture(self, client, limit=engine.config.max_entry)
+        self._app = app
+        self._begin = begin
         self._engine = engine
         self._request = request
         self._target = target
@@ -54,12 +61,19 @@ class Posted:
         self._valid = True
         self._closing: list[Message] = []
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application, and keep its answer if it may be kept."""
+        limit = self._engine.config.max_entry
+        capture = Capture(self, Client(receive, send), limit=limit)
+        await self._app(scope, receive, capture.send)
+        await capture.finish()
+
     def begin(self, selectors: Sequence[Selector]) -> Operation:
         """Put the request's invalidation into force, and let its own answer outlive it."""
         engine, entry = self._engine, self._entry
         self._valid = self._valid and engine.index.permits(entry)
         slot = engine.stack.local.get(entry.key)
-        operation = engine.log.begin(selectors)
+        operation = self._begin(selectors)
         self._entry = replace(entry, born=engine.index.born())
         if self._kept and self._valid and slot is not None and slot.entry is entry:
             engine.stack.keep(self._entry)
@@ -71,6 +85,9 @@ class Posted:
         """May the answer be kept for those who ask by GET?"""
         if not self._valid or not self._engine.index.permits(self._entry):
             return Reason.INVALIDATED
+        if not 200 <= status < 300:
+            # A failure says nothing of what a GET would bring, whatever it says of itself.
+            return Reason.STATUS
         verdict = judge(
             method="POST",
             status=status,

@@ -227,6 +227,13 @@ POST = [
         get((ORIGIN, HIT)),
     ),
     case("varying", put(MAX_AGE, LOCATED, ("Vary", "Foo"), method="POST"), get(ORIGIN)),
+    case("failed", put(MAX_AGE, LOCATED, method="POST", status=404), get(ORIGIN)),
+    case(
+        "failed-leaves-what-is-stored",
+        put(MAX_AGE),
+        get(ORIGIN, MAX_AGE, LOCATED, method="POST", status=404),
+        get(HIT, content=b"content 1"),
+    ),
     case("a-post-is-never-answered", put(MAX_AGE, LOCATED), get(ORIGIN, method="POST")),
     case(
         "a-later-post-drops-it",

@@ -432,6 +432,19 @@ async def test_what_the_cache_says_of_a_head_is_not_stored() -> None:
     await world.close()
 
 
+async def test_what_the_cache_says_of_a_post_is_not_stored() -> None:
+    """Nor is the member of an answer that is kept for GET."""
+    world = World(PROFILES[FULL])
+    located = (MAX_AGE, ("Content-Location", "/thing"))
+    posted = await world.ask(Step(method="POST", fields=located))
+
+    got = await world.ask(Step())
+
+    assert posted.values("cache-status") == ["asgi-multitier; fwd=method"]
+    assert got.values("cache-status") == ["asgi-multitier; hit; ttl=5000; detail=l1"]
+    await world.close()
+
+
 async def test_an_answer_to_a_condition_is_shared_with_nobody() -> None:
     """Who waited for it without a condition shares one further run, and none goes alone."""
     world = World(PROFILES[PLAIN])
