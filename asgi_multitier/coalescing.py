@@ -251,7 +251,7 @@ class Flights(Generic[R]):
     def abandon(self, flight: Flight[R]) -> None:
         """A member left. If it was the last one, the run has `fill_timeout` seconds to answer."""
         task = flight.task
-        if task is None or task.done() or flight.answered or flight.wanted:
+        if task is None or task.done() or flight.wanted:
             return
         timer = asyncio.get_running_loop().call_later(self._fill_timeout, self._give_up, flight)
         task.add_done_callback(lambda _: timer.cancel())
