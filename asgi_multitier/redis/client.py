@@ -9,7 +9,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias, TypeVar, cast
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -163,7 +163,9 @@ class Link:
     async def _disconnect(self, lane: Lane) -> None:
         pool = getattr(lane.client, "connection_pool", None)
         if pool is not None:
-            await pool.disconnect(inuse_connections=False)
+            # What broke meanwhile needs no closing any more.
+            with suppress(RedisError, OSError, RuntimeError):
+                await pool.disconnect(inuse_connections=False)
 
     async def close(self) -> None:
         """Close this event loop's connections. May be called twice; the link may be used again."""
@@ -348,10 +350,17 @@ async def _heeding_cancellation(work: Awaitable[T]) -> T:
 
     redis-py sends with `asyncio.wait_for`, which before Python 3.12 swallows a cancellation that
     arrives in the same turn as the end of what it waits for. A loop around it would go on for ever.
+    And where uvloop finds a transport closed, it raises a RuntimeError, which may take the place of
+    a cancellation as well.
     """
     task = asyncio.current_task()
     requests = task.cancelling() if task is not None else 0
-    result = await work
+    try:
+        result = await work
+    except RuntimeError as error:
+        if task is not None and task.cancelling() > requests:
+            raise asyncio.CancelledError from error
+        raise ConnectionError(str(error)) from error
     if task is not None and task.cancelling() > requests:
         raise asyncio.CancelledError
     return result
@@ -365,6 +374,7 @@ async def _close(client: Client) -> None:
     except asyncio.CancelledError:
         await asyncio.gather(closing, return_exceptions=True)
         raise
-    except (RedisError, OSError):
-        # A connection that broke before it was closed is closed as well.
+    except (RedisError, OSError, RuntimeError):
+        # A connection that broke before it was closed is closed as well; uvloop says so with a
+        # RuntimeError.
         return

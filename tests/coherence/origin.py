@@ -26,6 +26,9 @@ gate = asyncio.Event()
 gate.set()
 """Shut, it holds every fill that asked to be held, after it has read its number."""
 
+held: list[int] = []
+"""What fills that asked to be held had read; emptied when the gate is shut."""
+
 commits = asyncio.Event()
 commits.set()
 """Shut, it holds every edit that commits after its answer, before it commits."""
@@ -39,6 +42,7 @@ def number(request: Request) -> int:
 async def read(request: Request) -> Response:
     version = versions[number(request)]
     if "held" in request.query_params:
+        held.append(version)
         await gate.wait()
     return PlainTextResponse(str(version))
 
@@ -112,6 +116,7 @@ async def slow(request: Request) -> Response:
 async def open_or_shut(request: Request) -> Response:
     event = {"gate": gate, "commits": commits}[request.path_params["which"]]
     (event.set if request.path_params["how"] == "open" else event.clear)()
+    held.clear()
     return PlainTextResponse("ok")
 
 
@@ -131,6 +136,7 @@ async def stats(request: Request) -> Response:
             **{name: getattr(reading, name) for name in names},
             "node": manager.engine.log._follower.node,  # type: ignore[attr-defined]
             "pending": manager.engine.index.pending_count,
+            "held": len(held),
             "tasks": len(asyncio.all_tasks()),
             "failures": dict(manager.engine.events.failures),
             "waiting": sum(f.waiting for f in manager.engine.flights._flights.values()),

@@ -16,7 +16,7 @@ async def healthy(
     valkey: ValkeyServer, namespace: str, place: Path, figure: Figure, edits: int
 ) -> None:
     async with instances(place, [valkey.url] * 2, namespace) as pair:
-        probe = Probe(pair, range(1, 13))
+        probe = Probe([each.caller for each in pair], range(1, 13))
         begun = asyncio.get_running_loop().time()
         await probe.run(edits, ROUTES)
         taken = asyncio.get_running_loop().time() - begun

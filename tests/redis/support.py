@@ -10,8 +10,22 @@ from asgi_multitier.coherence.log import Update
 from asgi_multitier.entry import Born
 from asgi_multitier.redis import RedisLog
 from asgi_multitier.selectors import Selector
+from tests.servers import ValkeyServer
 
 TAG = Selector("tag", "t")
+
+REPLACE = """
+redis.call('DEL', KEYS[2])
+local gen = redis.call('HGET', KEYS[1], 'gen')
+local last = ''
+for seq = tonumber(ARGV[1]), tonumber(ARGV[2]) do
+  local op = 'other' .. seq
+  redis.call('XADD', KEYS[2], seq .. '-0', 'g', gen, 'p', last, 'o', op, 'd', ARGV[3], 'm', '')
+  last = op
+end
+redis.call('HSET', KEYS[1], 'seq', ARGV[2], 'last', last)
+"""
+"""Another history of the same generation, as a promoted replica that lacked records writes it."""
 
 
 class Recorder:
@@ -62,3 +76,23 @@ def permits(log: RedisLog, born: Born, tag: str = "t") -> bool:
 async def invalidate(log: RedisLog, *tags: str) -> Born | None:
     """The whole of it: begin and commit."""
     return await log.commit(log.begin([Selector("tag", tag) for tag in tags or ("t",)]))
+
+
+async def write_burst(log: RedisLog, count: int, server: ValkeyServer) -> None:
+    """Write records as fast as the server takes them: one script that calls for all of them."""
+    operation = log.begin([Selector("tag", "burst")])
+    (body,) = log._follower.bodies(operation)
+    data, _ = log._codec.encode("x", body)
+    text = """
+    local seq = tonumber(redis.call('HGET', KEYS[1], 'seq'))
+    local gen = redis.call('HGET', KEYS[1], 'gen')
+    local last = redis.call('HGET', KEYS[1], 'last')
+    for i = 1, tonumber(ARGV[2]) do
+      seq = seq + 1
+      local op = 'burst' .. i
+      redis.call('XADD', KEYS[2], seq .. '-0', 'g', gen, 'p', last, 'o', op, 'd', ARGV[1], 'm', '')
+      last = op
+    end
+    redis.call('HSET', KEYS[1], 'seq', seq, 'last', last)
+    """
+    await asyncio.to_thread(server.command, "EVAL", text, 2, *log._keys, data, count)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import redis
 import redis.asyncio as aredis
+import uvloop
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.sentinel import Sentinel
 
@@ -16,7 +17,7 @@ from asgi_multitier.errors import BackendError, ConfigError
 from asgi_multitier.redis import Leases, Link, RedisLog, RedisStreams, RedisTier, connect
 from asgi_multitier.redis.client import send
 from tests.redis.support import followed, invalidate, until
-from tests.servers import ValkeyServer, free_port
+from tests.servers import FaultProxy, ValkeyServer, free_port
 
 
 async def ping(client: aredis.Redis) -> Any:
@@ -274,6 +275,52 @@ async def test_a_cancellation_that_the_work_swallows_is_heeded_after_it(
         assert await asyncio.gather(task, return_exceptions=True) != ["done"]
         assert task.cancelled()
     await link.close()
+
+
+@pytest.mark.parametrize("cancelled", [False, True], ids=["by itself", "instead of a cancellation"])
+async def test_uvloops_word_for_a_closed_transport_is_a_failure_like_others(
+    valkey: ValkeyServer, cancelled: bool
+) -> None:
+    """A RuntimeError below the client library reaches nobody; a cancellation is not lost in it."""
+    link = Link(valkey.url)
+    begun = asyncio.Event()
+
+    async def break_off(_: aredis.Redis) -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(10 if cancelled else 0)
+        finally:
+            raise RuntimeError("the handler is closed")
+
+    for run in (link.run(break_off, timeout=10.0), _dedicated(link, break_off)):
+        begun.clear()
+        task = asyncio.ensure_future(run)
+        await begun.wait()
+        if cancelled:
+            task.cancel()
+        (result,) = await asyncio.gather(task, return_exceptions=True)
+
+        assert isinstance(result, asyncio.CancelledError if cancelled else BackendError)
+    await link.close()
+
+
+def test_a_cut_connection_is_a_failure_on_uvloop_too(valkey: ValkeyServer) -> None:
+    """Reset between two commands: an error of ours, and then a new connection."""
+
+    async def play() -> None:
+        async with FaultProxy(valkey.port) as proxy:
+            link = Link(proxy.url)
+            for _ in range(20):
+                await asyncio.gather(*(link.run(ping) for _ in range(4)))
+                proxy.reset()
+                results = await asyncio.gather(
+                    *(link.run(ping) for _ in range(4)), return_exceptions=True
+                )
+                assert all(isinstance(result, BackendError | bool) for result in results)
+            await link.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(play())
 
 
 async def _dedicated(link: Link, work: Any) -> Any:

@@ -11,7 +11,7 @@ from asgi_multitier.entry import Born
 from asgi_multitier.redis import RedisLog, RedisTier
 from asgi_multitier.redis import log as log_module
 from asgi_multitier.selectors import Selector
-from tests.redis.support import TAG, Recorder, followed, invalidate, permits, until
+from tests.redis.support import REPLACE, TAG, Recorder, followed, invalidate, permits, until
 from tests.servers import FaultProxy, ValkeyServer, free_port
 
 
@@ -169,20 +169,6 @@ async def test_a_hole_in_the_log_is_a_gap(own_valkey: ValkeyServer, namespace: s
 
             assert log.index.floor >= hole.seq
             assert not permits(log, before)
-
-
-REPLACE = """
-redis.call('DEL', KEYS[2])
-local gen = redis.call('HGET', KEYS[1], 'gen')
-local last = ''
-for seq = tonumber(ARGV[1]), tonumber(ARGV[2]) do
-  local op = 'other' .. seq
-  redis.call('XADD', KEYS[2], seq .. '-0', 'g', gen, 'p', last, 'o', op, 'd', ARGV[3], 'm', '')
-  last = op
-end
-redis.call('HSET', KEYS[1], 'seq', ARGV[2], 'last', last)
-"""
-"""Another history of the same generation, as a promoted replica that lacked records writes it."""
 
 
 @pytest.mark.parametrize(

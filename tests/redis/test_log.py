@@ -13,7 +13,7 @@ from asgi_multitier.entry import Born
 from asgi_multitier.errors import ConfigError
 from asgi_multitier.redis import RedisLog
 from asgi_multitier.selectors import Selector
-from tests.redis.support import TAG, followed, invalidate, permits, until
+from tests.redis.support import TAG, followed, invalidate, permits, until, write_burst
 from tests.servers import ValkeyServer
 
 
@@ -127,7 +127,7 @@ async def test_a_burst_is_applied_without_blocking_the_loop(
     """50,000 records within 10 s, the loop delayed by at most 50 ms at p99."""
     async with followed(own_valkey.url, namespace) as one:
         start_seq = one.index.seq
-        await _write_burst(one, 50_000, own_valkey)
+        await write_burst(one, 50_000, own_valkey)
     delays: list[float] = []
     meter = asyncio.create_task(_measure(delays))
     log = RedisLog(own_valkey.url, namespace=namespace)
@@ -148,26 +148,6 @@ class _Deaf:
     def dropped(self, selectors: Any) -> None: ...
     def updated(self, updates: Any, born: Born) -> None: ...
     def flushed(self) -> None: ...
-
-
-async def _write_burst(log: RedisLog, count: int, server: ValkeyServer) -> None:
-    """Write records as fast as the server takes them: one script that calls for all of them."""
-    operation = log.begin([Selector("tag", "burst")])
-    (body,) = log._follower.bodies(operation)
-    data, _ = log._codec.encode("x", body)
-    text = """
-    local seq = tonumber(redis.call('HGET', KEYS[1], 'seq'))
-    local gen = redis.call('HGET', KEYS[1], 'gen')
-    local last = redis.call('HGET', KEYS[1], 'last')
-    for i = 1, tonumber(ARGV[2]) do
-      seq = seq + 1
-      local op = 'burst' .. i
-      redis.call('XADD', KEYS[2], seq .. '-0', 'g', gen, 'p', last, 'o', op, 'd', ARGV[1], 'm', '')
-      last = op
-    end
-    redis.call('HSET', KEYS[1], 'seq', seq, 'last', last)
-    """
-    await asyncio.to_thread(server.command, "EVAL", text, 2, *log._keys, data, count)
 
 
 async def _measure(delays: list[float]) -> None:
