@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -121,8 +121,10 @@ class Instance:
         *,
         command: str = "serve(application(), *sockets)",
         sockets: int = 1,
-        **settings: str,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
+        # The versions are made here, once, and not by whichever process is first.
+        Versions(place / "versions")
         listeners = [socket.create_server(("127.0.0.1", 0), backlog=2048) for _ in range(sockets)]
         self.ports = [listener.getsockname()[1] for listener in listeners]
         numbers = [listener.fileno() for listener in listeners]
@@ -138,7 +140,7 @@ class Instance:
             "GO": str(place / "go"),
             "REDIS_URL": redis_url,
             "ASGI_MULTITIER_NAMESPACE": namespace,
-            **settings,
+            **(settings or {}),
         }
         # A session of its own, so that what it forks ends with it.
         self.process = subprocess.Popen(
@@ -395,11 +397,10 @@ class _LostError(Exception):
 
 @asynccontextmanager
 async def instances(
-    place: Path, urls: Sequence[str], namespace: str, **settings: Any
+    place: Path, urls: Sequence[str], namespace: str, **settings: str
 ) -> AsyncIterator[list[Instance]]:
     """A process for each address of Redis, over one set of shared files."""
-    Versions(place / "versions")
-    made = [Instance(place, url, namespace, **settings) for url in urls]
+    made = [Instance(place, url, namespace, settings=settings) for url in urls]
     try:
         for each in made:
             await each.wait()

@@ -402,7 +402,7 @@ async def test_too_many_edits_for_the_queue_become_one(fleet: Fleet, figure: Fig
     figure("R52 20,000 selectors while Redis is away", probe.summary(), "0, 1 s after its return")
     probe.check()
     assert away["queued"] <= MAX_PENDING
-    assert away["overflows"] == before["overflows"] + 1
+    assert away["overflows"] > before["overflows"]
 
 
 @pytest.mark.parametrize("route", ["dependency", "background"])
@@ -417,8 +417,10 @@ async def test_what_commits_after_the_answer_is_dropped_again(
     answers = await asyncio.gather(
         *(run.ask(f"/{route}/{key}", "PUT") for run, key in zip(runs, keys, strict=True))
     )
-    for _ in range(2):
-        await fleet.warm(keys)
+    await fleet.warm(keys)
+    for each in fleet.pair:
+        kept = await each.ask(f"/v/{keys[-1]}")
+        assert (kept.text, b"; hit" in kept.head) == ("0", True)
     await writer.ask("/set/commits/open")
     await until(lambda: all(fleet.versions[key] for key in keys), 5)
     committed = fleet.now()
@@ -444,6 +446,7 @@ async def test_what_a_lagging_replica_says_is_not_kept_while_it_settles(
     for key in keys:
         for each in fleet.pair:
             wrong += (await each.ask(f"/replica/{key}")).text != "1"
+    assert (await fleet.pair[0].ask(f"/primary/{keys[-1]}", "PUT")).status == 200
 
     async def is_kept() -> bool:
         reply = await fleet.pair[1].ask(f"/replica/{keys[-1]}")
