@@ -253,7 +253,7 @@ class Exchange:
             detail=self._detail,
             client=client,
             stale=stale,
-            part=self._part if client is not None else None,
+            part=self._part,
             marker=self._marker,
             on_chosen=self._on_chosen,
         )

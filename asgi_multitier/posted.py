@@ -83,8 +83,6 @@ class Posted:
 
     def judge(self, status: int, headers: Headers) -> Store | Reason:
         """May the answer be kept for those who ask by GET?"""
-        if not self._valid or not self._engine.index.permits(self._entry):
-            return Reason.INVALIDATED
         if not 200 <= status < 300:
             # A failure says nothing of what a GET would bring, whatever it says of itself.
             return Reason.STATUS
@@ -123,7 +121,7 @@ class Posted:
         )
         plan = self._request.plan
         self._entry = entry_of(self._entry, response, store, plan, self._engine.clock())
-        self._kept = self._engine.stack.keep(self._entry) is not None
+        self._kept = self._valid and self._engine.stack.keep(self._entry) is not None
         self._engine.events.fills += self._kept
         start: Message = {
             "type": "http.response.start",

@@ -1,9 +1,11 @@
 """Ranges out of what is stored, and parts that are stored (RFC 9110 §14, RFC 9111 §3.3, §3.4)."""
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
 
+from asgi_multitier._types import Receive, Scope, Send
 from tests.http.support import (
     FULL,
     HIT,
@@ -310,6 +312,32 @@ async def test_ranges_of_a_stored_whole(steps: Sequence[Step], profile: str) -> 
 async def test_ranges_of_a_stored_part(steps: Sequence[Step], profile: str) -> None:
     """Where parts are stored, a range wholly within one is answered (RFC 9111 §3.3)."""
     await play(steps, profile)
+
+
+async def test_a_request_for_a_range_is_waited_for_by_nobody() -> None:
+    """Who wants the whole at the same time asks for it himself."""
+    world = World(PROFILES[FULL])
+    inner, asked, gate = world.middleware.app, asyncio.Event(), asyncio.Event()
+
+    async def gated(scope: Scope, receive: Receive, send: Send) -> None:
+        asked.set()
+        await gate.wait()
+        await inner(scope, receive, send)
+
+    world.middleware.app = gated
+    whole = Step(fields=(MAX_AGE, ETAG), body=TEN)
+    first = asyncio.create_task(world.ask(part("0-4/10", b"01234", again=whole)))
+    await asked.wait()
+    second = asyncio.create_task(world.ask(whole))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    world.script = part("0-4/10", b"01234", again=whole)
+    gate.set()
+    ranged, got = await asyncio.gather(first, second)
+    await world.close()
+
+    assert (ranged.status, ranged.body) == (206, b"01234")
+    assert (got.status, got.body) == (200, TEN)
 
 
 async def test_what_is_too_large_together_is_not_joined() -> None:

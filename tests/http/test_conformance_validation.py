@@ -194,6 +194,12 @@ TO_THE_ORIGIN = [
         get(HIT, content=b"content 2", has=(tag('"new"'),)),
     ),
     case(
+        "again-after-an-answer-that-was-cut-short",
+        put(SHORT, ETAG, then=3),
+        get(ORIGIN, MAX_AGE, ("Content-Length", "99")),
+        get(VALIDATED, status=304, sent=unless('"abcdef"'), content=b"content 1"),
+    ),
+    case(
         "a-304-for-another-representation",
         put(SHORT, ETAG, then=3),
         get(ORIGIN, tag('"other"'), status=304),
@@ -319,6 +325,13 @@ HEAD = [
         put(SHORT, ("Template-A", "1"), then=3),
         get(ORIGIN, MAX_AGE, ("Template-A", "2"), method="HEAD", status=410),
         get(ORIGIN),
+    ),
+    case(
+        "a-failure-leaves-what-is-stored",
+        put(SHORT, ETAG, then=3),
+        get(ORIGIN, method="HEAD", status=410),
+        get(ORIGIN, method="HEAD", status=503),
+        get(VALIDATED, status=304, sent=unless('"abcdef"'), content=b"content 1"),
     ),
     case(
         "another-tag-ends-it",

@@ -194,8 +194,11 @@ async def test_the_answer_to_a_post_stays_in_its_process(tier: DictTier) -> None
     await world.close()
 
 
+@pytest.mark.parametrize("parts", [(), (b"a", b"b")], ids=["whole", "streamed"])
 @pytest.mark.parametrize("early", [True, False])
-async def test_a_change_during_a_post_ends_its_answer(tier: DictTier, early: bool) -> None:
+async def test_a_change_during_a_post_ends_its_answer(
+    tier: DictTier, early: bool, parts: tuple[bytes, ...]
+) -> None:
     """What somebody else invalidates while a POST runs is not what its answer says."""
     world = over(tier, FULL)
     inner = world.middleware.app
@@ -212,7 +215,38 @@ async def test_a_change_during_a_post_ends_its_answer(tier: DictTier, early: boo
 
     world.middleware.app = meanwhile
     located = (MAX_AGE, ("Content-Location", "/thing"))
-    await world.ask(Step(method="POST", fields=located))
+    await world.ask(Step(method="POST", fields=located, parts=parts))
 
     assert "fwd=uri-miss" in (await world.ask(Step())).cache_status
+    await world.close()
+
+
+async def test_what_a_get_stores_during_a_post_is_dropped_with_it(tier: DictTier) -> None:
+    """It may have read what the POST changed afterwards; the older answer does not come back."""
+    world = over(tier, FULL)
+    inner = world.middleware.app
+    located = (MAX_AGE, ("Content-Location", "/thing"))
+    renewing = Step(fields=(MAX_AGE,), ask=(("Cache-Control", "no-cache"),))
+
+    async def meanwhile(scope, receive, send):  # type: ignore[no-untyped-def]
+        await inner(scope, receive, send)
+        if scope["method"] == "POST":
+            assert (await world.ask(renewing)).body == b"content 2"
+
+    world.middleware.app = meanwhile
+    await world.ask(Step(method="POST", fields=located))
+
+    assert (await world.ask(Step())).body == b"content 3"
+    await world.close()
+
+
+async def test_a_displaced_entry_is_not_written_later(tier: DictTier) -> None:
+    """A write that still waits for its turn is taken back."""
+    world = over(tier, FULL)
+    await world.ask(Step(fields=(MAX_AGE,)))
+    request = Step(fields=(("Cache-Control", "no-store"),), ask=(("Cache-Control", "no-cache"),))
+    await world.ask(request)
+    await world.settle()
+
+    assert not tier.held
     await world.close()
