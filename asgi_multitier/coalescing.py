@@ -15,7 +15,8 @@ member waits on a future of its own. Invariants:
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from types import TracebackType
@@ -28,8 +29,36 @@ from .errors import CacheError
 
 R = TypeVar("R")
 
-within: ContextVar[frozenset[str]] = ContextVar("asgi_multitier_within", default=frozenset())
-"""Keys of the flights that the running code is part of: to join one is to wait for oneself."""
+
+class _Run:
+    """That some code runs for a key. A task that it leaves behind outlives it, and may wait."""
+
+    __slots__ = ("key", "over")
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.over = False
+
+
+_within: ContextVar[tuple[_Run, ...]] = ContextVar("asgi_multitier_within", default=())
+"""The runs that the running code is part of."""
+
+
+@contextmanager
+def running_for(key: str) -> Iterator[None]:
+    """Mark the code inside as part of the run for a key."""
+    run = _Run(key)
+    token = _within.set((*_within.get(), run))
+    try:
+        yield
+    finally:
+        run.over = True
+        _within.reset(token)
+
+
+def waits_for_itself(key: str) -> bool:
+    """Whether the running code is part of a run for this key, so that joining it never ends."""
+    return any(run.key == key and not run.over for run in _within.get())
 
 
 class WaitExpired(Exception):  # noqa: N818  # an outcome, not a fault
@@ -189,11 +218,11 @@ class Flights(Generic[R]):
 
     def joinable(self, flight: Flight[R]) -> bool:
         """Whether one more may wait for it without waiting for itself."""
-        return flight.waiting < self._max_waiters and flight.probe.key not in within.get()
+        return flight.waiting < self._max_waiters and not waits_for_itself(flight.probe.key)
 
     def open(self, probe: Entry) -> Flight[R] | None:
         """A new flight in the table; None if there are too many or it would nest in itself."""
-        if len(self._flights) >= self._max_flights or probe.key in within.get():
+        if len(self._flights) >= self._max_flights or waits_for_itself(probe.key):
             return None
         flight: Flight[R] = Flight(probe, self._index.view)
         self._flights[probe.key] = flight
@@ -214,9 +243,9 @@ class Flights(Generic[R]):
             task.exception()
 
     async def _fly(self, flight: Flight[R], run: Coroutine[Any, Any, None]) -> None:
-        within.set(within.get() | {flight.probe.key})
         try:
-            await run
+            with running_for(flight.probe.key):
+                await run
         except asyncio.CancelledError:
             self.land(flight)
             # Deliberate: to a member, a CancelledError would say that he himself was cancelled.

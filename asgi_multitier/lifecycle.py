@@ -94,6 +94,7 @@ class Lifecycle:
         self._engine: Engine | None = None
         self._made_values: Values | None = None
         self._starting: asyncio.Task[None] | None = None
+        self._patience_ends = 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def __repr__(self) -> str:
@@ -168,8 +169,10 @@ class Lifecycle:
                 self.engine.log.start(self), name="asgi-multitier start"
             )
             self._starting.add_done_callback(self._started)
-        if self._starting is not None:
-            await asyncio.wait({self._starting}, timeout=_START_PATIENCE)
+            self._patience_ends = loop.time() + _START_PATIENCE
+        left = self._patience_ends - loop.time()
+        if self._starting is not None and left > 0:
+            await asyncio.wait({self._starting}, timeout=left)
 
     def _started(self, task: "asyncio.Task[None]") -> None:
         if self._starting is task:

@@ -161,9 +161,11 @@ class TierStack:
 
     @property
     def has_shared(self) -> bool:
-        """Whether there is a tier below the local one that may be asked now."""
+        """Whether there is a tier below the local one that may be asked, and believed, now."""
         now = self._clock()
-        return any(not placed.breaker.is_blocked(now) for placed in self.shared)
+        return self._log.trusted and any(
+            not placed.breaker.is_blocked(now) for placed in self.shared
+        )
 
     async def fetch(self, key: str) -> Found | None:
         """Ask the shared tiers, first to last; what is found is promoted."""

@@ -17,7 +17,7 @@ from functools import lru_cache
 from inspect import isawaitable
 from typing import Any, Literal, TypeAlias, TypedDict, TypeVar
 
-from .coalescing import Flight, WaitExpired, within
+from .coalescing import Flight, WaitExpired, running_for, waits_for_itself
 from .coherence.log import MAX_RIDE, Update
 from .config import Policy
 from .engine import Engine
@@ -394,7 +394,7 @@ class Values:
     async def _ask_function(self, ask: Ask, stale: Slot | None) -> Any:
         """Get the value from a run; MISSING if it is worth looking again."""
         key, flights = ask.key, self._flights
-        if key in within.get():
+        if waits_for_itself(key):
             raise CacheError(f"the compute function of {key!r} asks for {key!r}, and so for itself")
         if not ask.policy.coalesce:
             flight: Flight[_Result] = Flight(self._probe(ask), self._index.view)
@@ -506,12 +506,9 @@ class Values:
     async def _alone(self, ask: Ask, reason: Reason) -> Any:
         """Compute for this caller only; nothing is stored."""
         self._tally.passes[reason] += 1
-        token = within.set(within.get() | {ask.key})
-        try:
+        with running_for(ask.key):
             async with asyncio.timeout(ask.policy.hard_timeout):
                 return await _called(ask.compute)
-        finally:
-            within.reset(token)
 
     # The run.
 

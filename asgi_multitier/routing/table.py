@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 from .._types import Scope
 from ..config import Invalidations, Policy, Rule
 from ..errors import ConfigError, InvalidationError
+from ..policy.invalidation import is_safe
 from ..selectors import MAX_TEXT, Selector, check_glob
 from ..templates import render_texts, within_bounds
 from .annotations import NO_MARKS, Marks, marks_of
@@ -23,9 +24,6 @@ from .globs import fill_glob, fill_path
 from .routes import Found, Leaf, Tree, build, containers, find, fingerprint, route_path, routed
 
 RouteName: TypeAlias = str | Callable[..., Any]
-
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
-"""Methods that change nothing: RFC 9110 §9.2.1, and QUERY."""
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -301,7 +299,7 @@ class RouteTable:
         params = found.path_params or _NOTHING
         return Resolved(
             policy=policy,
-            invalidations=None if method in SAFE_METHODS else marks.invalidations,
+            invalidations=None if is_safe(method) else marks.invalidations,
             endpoint=leaf.endpoint if leaf else None,
             route=leaf.template if leaf else "",
             path_params=params,
