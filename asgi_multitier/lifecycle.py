@@ -183,6 +183,7 @@ class Lifecycle:
     async def close(self) -> None:
         """Finish what is going on, for up to 5 s, and release everything. May be called twice."""
         if self.loop is None:
+            await self._backends.close()  # of streams that were used alone
             return
         loop, engine = asyncio.get_running_loop(), self.engine
         deadline = loop.time() + _CLOSE_PATIENCE

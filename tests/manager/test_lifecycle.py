@@ -202,6 +202,18 @@ async def test_streams_need_a_server() -> None:
             _ = cache.streams
 
 
+async def test_manager_used_for_streams_alone_is_closed_as_well(
+    valkey: ValkeyServer, namespace: str
+) -> None:
+    """No connection is left open although nothing was cached."""
+    cache = CacheManager(redis_url=valkey.url, namespace=namespace)
+    await cache.streams.publish("s", {"a": "b"})
+    assert len(cache._backends.link()._lanes) == 1
+    await cache.close()
+
+    assert len(cache._backends.link()._lanes) == 0
+
+
 async def test_streams_of_ones_own_are_used(valkey: ValkeyServer, namespace: str) -> None:
     """In place of those on the manager's server; closed with it."""
     streams = RedisStreams(valkey.url, namespace=namespace)
