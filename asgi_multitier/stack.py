@@ -388,7 +388,6 @@ class TierStack:
     def forget_soon(self, key: str) -> None:
         """Delete a key here now, and from the shared tiers with the next turn."""
         self.local.delete(key)
-        self._writes.pop(key, None)
         if self.shared:
             self.spawn(self.drop([key]), "asgi-multitier drop")
 

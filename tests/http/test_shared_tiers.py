@@ -209,6 +209,7 @@ async def test_a_change_during_a_post_ends_its_answer(
         elif early:
             await world.manager.invalidate_selectors([Selector("path", "/thing")])
             await inner(scope, receive, send)
+            assert "fwd=" in (await world.ask(Step())).cache_status
         else:
             await inner(scope, receive, send)
             await world.manager.invalidate_selectors([Selector("path", "/thing")])
