@@ -58,8 +58,22 @@ class ValkeyServer:
     def unix_url(self) -> str:
         return f"unix://{self.socket}"
 
-    def start(self) -> "ValkeyServer":
+    def start(self) -> Self:
         """Start it, or start it again on the same port, and wait until it answers."""
+        self.process = subprocess.Popen(
+            self._command(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + _START
+        while not self._answers():
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                raise RuntimeError(f"the server did not start on port {self.port}")
+            time.sleep(0.005)
+        return self
+
+    def _command(self) -> list[str]:
         settings: dict[str, object] = {
             "port": self.port,
             "bind": "127.0.0.1",
@@ -74,15 +88,7 @@ class ValkeyServer:
         command = [str(get_binary_path())]
         for name, value in settings.items():
             command += [f"--{name}", *str(value).split(" ")]
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL
-        )
-        deadline = time.monotonic() + _START
-        while not self._answers():
-            if time.monotonic() > deadline or self.process.poll() is not None:
-                raise RuntimeError(f"the server did not start on port {self.port}")
-            time.sleep(0.005)
-        return self
+        return command
 
     def _answers(self) -> bool:
         try:
@@ -143,6 +149,35 @@ class ValkeyServer:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+class SentinelServer(ValkeyServer):
+    """A Sentinel of the same binary, that watches one master and decides alone.
+
+    Args:
+        master: Whom it watches, under the name `mymaster`.
+        down_after: Milliseconds of silence after which the master counts as lost.
+    """
+
+    def __init__(self, master: ValkeyServer, down_after: int) -> None:
+        super().__init__()
+        self._watched = (
+            f"port {self.port}\nbind 127.0.0.1\ndir {self.directory}\n"
+            f"sentinel monitor mymaster 127.0.0.1 {master.port} 1\n"
+            f"sentinel down-after-milliseconds mymaster {down_after}\n"
+            "sentinel failover-timeout mymaster 3000\n"
+        )
+
+    def _command(self) -> list[str]:
+        file = self.directory / "sentinel.conf"
+        file.write_text(self._watched)
+        return [str(get_binary_path()), str(file), "--sentinel"]
+
+
+def cluster_node(timeout: int) -> ValkeyServer:
+    """A node for a cluster that gives up a silent node after so many milliseconds."""
+    bus = free_port()
+    return ValkeyServer(cluster_enabled="yes", cluster_port=bus, cluster_node_timeout=timeout)
 
 
 def _read_reply(stream: Any) -> Any:

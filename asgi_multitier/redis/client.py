@@ -368,7 +368,7 @@ async def _heeding_cancellation(work: Awaitable[T]) -> T:
 
 async def _close(client: Client) -> None:
     """Close for certain: whoever is cancelled meanwhile leaves when it is done."""
-    closing = asyncio.ensure_future(client.aclose())
+    closing = asyncio.ensure_future(_close_all(client))
     try:
         await asyncio.shield(closing)
     except asyncio.CancelledError:
@@ -378,3 +378,12 @@ async def _close(client: Client) -> None:
         # A connection that broke before it was closed is closed as well; uvloop says so with a
         # RuntimeError.
         return
+
+
+async def _close_all(client: Client) -> None:
+    await client.aclose()
+    nodes = getattr(client, "nodes_manager", None)
+    if nodes is not None:
+        # A cluster's client that lost its cluster thinks that it was never opened, and closes none.
+        await nodes.aclose()
+        await nodes.aclose("startup_nodes")
