@@ -474,8 +474,8 @@ class TestFleet:
     def test_load_passes_and_prints_its_table(
         self, fleet: Fleet, capfd: pytest.CaptureFixture[str]
     ) -> None:
-        """Three seconds of reads and edits end with exit code 0, no failure and nothing stale."""
-        code = load(fleet, 3)
+        """Six seconds of reads and edits end with exit code 0, no failure and nothing stale."""
+        code = load(fleet, 6)
         rows = re.findall(r"^ *([a-z0-9/ ]+?) {2,}([\d.]+)", capfd.readouterr().out, re.MULTILINE)
         table = {name: float(value) for name, value in rows}
 
@@ -488,7 +488,7 @@ class TestFleet:
     ) -> None:
         """A server that shows ever older versions is found out."""
         with backwards_server() as address:
-            code = load(Fleet((address,), "", ()), 1)
+            code = load(Fleet((address,), "", ()), 4)
         stale = re.search(r"stale answers +(\d+)", capfd.readouterr().out)
 
         assert code == 1
