@@ -1,0 +1,150 @@
+"""`coalesce="fleet"`: one run of the origin in all processes, where there is a server to ask."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+
+from asgi_multitier import CacheManager, CacheMiddleware, Rule
+from asgi_multitier._types import ASGIApp, Receive, Scope, Send
+from asgi_multitier.redis import Leases
+from tests.servers import ValkeyServer
+from tests.support import Client, Origin, answering, respond, settled, until
+
+FLEET = (Rule("*", 60, coalesce="fleet"),)
+
+
+@asynccontextmanager
+async def instances(
+    valkey: ValkeyServer, namespace: str, *apps: ASGIApp
+) -> AsyncIterator[list[tuple[Client, CacheManager]]]:
+    """One instance for each application, all over one server."""
+    async with AsyncExitStack() as stack:
+        made = []
+        for app in apps:
+            manager = CacheManager(redis_url=valkey.url, namespace=namespace)
+            await stack.enter_async_context(manager)
+            made.append((Client(CacheMiddleware(app, manager, rules=FLEET)), manager))
+        yield made
+
+
+def waiting(manager: CacheManager) -> Callable[[], bool]:
+    """Whether somebody of this instance waits for another's lease."""
+    leases = manager.engine.leases
+    assert isinstance(leases, Leases)
+    return lambda: bool(leases._waiting)
+
+
+async def test_one_run_for_all_instances(valkey: ValkeyServer, namespace: str) -> None:
+    """Requests on two instances for a cold key: the origin runs once, both get its answer."""
+    one, two = Origin(answering(b"once")), Origin(answering(b"twice"))
+    one.gate.clear()
+    async with instances(valkey, namespace, one, two) as ((here, _), (there, manager)):
+        first = here.begin("/x")
+        await one.arrived.acquire()
+        others = [there.begin("/x") for _ in range(3)]
+        await until(waiting(manager))
+        one.gate.set()
+        replies = await asyncio.gather(first, *others)
+
+        assert (one.calls, two.calls) == (1, 0)
+        assert {reply.body for reply in replies} == {b"once"}
+        assert all("collapsed" in reply.cache for reply in replies[1:])
+        assert (await there.get("/x")).hit
+
+
+async def test_a_variant_is_found_elsewhere(valkey: ValkeyServer, namespace: str) -> None:
+    """What another instance stored under a `Vary` is found by way of its marker."""
+    vary = (b"vary", b"accept-language")
+    one, two = Origin(answering(b"hallo", vary)), Origin(answering(b"wrong", vary))
+    one.gate.clear()
+    german = [("accept-language", "de")]
+    async with instances(valkey, namespace, one, two) as ((here, _), (there, manager)):
+        first = here.begin("/x", german)
+        await one.arrived.acquire()
+        second = there.begin("/x", german)
+        await until(waiting(manager))
+        one.gate.set()
+
+        assert [(await task).body for task in (first, second)] == [b"hallo", b"hallo"]
+        assert two.calls == 0
+
+
+async def test_an_answer_that_is_not_stored_releases_the_others(
+    valkey: ValkeyServer, namespace: str
+) -> None:
+    """Each instance then asks its own application, without waiting for a lifetime to end."""
+    private = (b"cache-control", b"private")
+    one, two = Origin(answering(b"one", private)), Origin(answering(b"two", private))
+    one.gate.clear()
+    async with instances(valkey, namespace, one, two) as ((here, _), (there, manager)):
+        first = here.begin("/x")
+        await one.arrived.acquire()
+        second = there.begin("/x")
+        await until(waiting(manager))
+        one.gate.set()
+
+        assert [(await task).body for task in (first, second)] == [b"one", b"two"]
+
+
+async def test_an_origin_that_raises_releases_the_others(
+    valkey: ValkeyServer, namespace: str
+) -> None:
+    """The exception is the holder's own; another instance runs its application at once."""
+
+    async def failing(scope: Scope, receive: Receive, send: Send) -> None:
+        raise ZeroDivisionError
+
+    one, two = Origin(failing), Origin(answering(b"two"))
+    one.gate.clear()
+    async with instances(valkey, namespace, one, two) as ((here, _), (there, manager)):
+        first = here.begin("/x")
+        await one.arrived.acquire()
+        second = there.begin("/x")
+        await until(waiting(manager))
+        one.gate.set()
+
+        with pytest.raises(ZeroDivisionError):
+            await first
+        assert (await second).body == b"two"
+
+
+async def test_a_background_task_of_the_origin_does_not_hold_the_lease(
+    valkey: ValkeyServer, namespace: str
+) -> None:
+    """The others are released when the answer is stored, not when the application returns."""
+    release = asyncio.Event()
+
+    async def lingering(scope: Scope, receive: Receive, send: Send) -> None:
+        await respond(send, b"one")
+        await release.wait()
+
+    one, two = Origin(lingering), Origin(answering(b"two"))
+    one.gate.clear()
+    async with instances(valkey, namespace, one, two) as ((here, _), (there, manager)):
+        first = here.begin("/x")
+        await one.arrived.acquire()
+        second = there.begin("/x")
+        await until(waiting(manager))
+        one.gate.set()
+
+        assert (await second).body == b"one"
+        assert not first.done()
+        release.set()
+        await first
+
+
+async def test_without_the_server_each_instance_runs_once(
+    own_valkey: ValkeyServer, namespace: str
+) -> None:
+    """A server that has gone costs one run for each instance, and no error."""
+    one, two = Origin(answering(b"one")), Origin(answering(b"two"))
+    async with instances(own_valkey, namespace, one, two) as ((here, _), (there, _)):
+        own_valkey.stop()
+        await settled()
+
+        replies = await asyncio.gather(here.get("/x"), here.get("/x"), there.get("/x"))
+
+        assert [reply.body for reply in replies] == [b"one", b"one", b"two"]
+        assert (one.calls, two.calls) == (1, 1)
