@@ -29,6 +29,7 @@ from ..entry import Born
 from ..errors import BackendError, ConfigError, SerializationError
 from ..selectors import Selector
 from .client import Client, Dedicated, Link, Target, connect, send
+from .permissions import refused
 from .scripts import APPEND, ATTACH
 from .tier import check_namespace
 
@@ -110,6 +111,7 @@ class RedisLog:
         self._pause = 0.0
         self._connected = True
         self._audit_errors = 0
+        self._permissions_checked = False
 
     def __repr__(self) -> str:
         return f"<RedisLog {self._log_key} at {self.link.name}, {self.index!r}>"
@@ -276,6 +278,7 @@ class RedisLog:
             try:
                 async with self.link.dedicated() as connection:
                     await self._reconcile(connection)
+                    await self._check_permissions(connection)
                     while True:
                         await self._step(connection)
             except BackendError as error:
@@ -285,6 +288,22 @@ class RedisLog:
                 logger.exception("%s: the tail broke and begins again", self)
             await asyncio.sleep(self._pause)
             self._pause = min(max(2 * self._pause, _PAUSE), _MAX_PAUSE)
+
+    async def _check_permissions(self, connection: Dedicated) -> None:
+        """Say once what the server's user is not allowed to do."""
+        if self._permissions_checked:
+            return
+        self._permissions_checked = True
+        log, namespace = self._log_key, self.namespace
+        found = await connection.run(
+            lambda client: refused(client, log, namespace), timeout=2 * self.link.timeout
+        )
+        for command in found:
+            logger.warning(
+                "%s: the user has no permission to run %s; docs/redis.md lists what is needed",
+                self.link.name,
+                command,
+            )
 
     async def _step(self, connection: Dedicated) -> None:
         """Wait for records and apply them; where none come, ask whether all is as we think."""

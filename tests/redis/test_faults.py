@@ -1,14 +1,16 @@
 """The log under faults of the server and of the network; each row of the bounds has its test."""
 
 import asyncio
+import re
 import time
+from pathlib import Path
 
 import pytest
 
 from asgi_multitier.coherence.follower import MAX_PENDING
 from asgi_multitier.coherence.index import ALL
 from asgi_multitier.entry import Born
-from asgi_multitier.redis import RedisLog, RedisTier
+from asgi_multitier.redis import Leases, RedisLog, RedisStreams, RedisTier
 from asgi_multitier.redis import log as log_module
 from asgi_multitier.selectors import Selector
 from tests.redis.support import REPLACE, TAG, Recorder, followed, invalidate, permits, until
@@ -431,18 +433,40 @@ async def test_a_missing_permission_is_named(
         assert "hush-secret" not in repr(log)
 
 
-async def test_the_documented_permissions_are_enough(
-    own_valkey: ValkeyServer, namespace: str
+@pytest.mark.parametrize(
+    ("rules", "named"),
+    [
+        pytest.param("-set", "SET {ns}:e:x v", id="command on entries"),
+        pytest.param("-xrevrange", "xrevrange", id="command of the log"),
+        pytest.param("resetkeys ~{{{ns}}}:*", "GET {ns}:e:x", id="keys"),
+    ],
+)
+async def test_start_up_names_what_is_not_allowed(
+    own_valkey: ValkeyServer,
+    namespace: str,
+    caplog: pytest.LogCaptureFixture,
+    rules: str,
+    named: str,
 ) -> None:
-    """A user with just these commands and keys can do everything that the package does."""
-    commands = (
-        "+evalsha +eval +hmget +hset +xadd +xrange +xrevrange +xread +del +pexpire +info "
-        "+get +set +pttl +getrange +unlink +ping +scan"
-    )
-    own_valkey.command(
-        "ACL", "SETUSER", "app", "on", ">pw", f"~{{{namespace}}}:*", f"~{namespace}:*",
-        *commands.split(),
-    )  # fmt: skip
+    """The command, and the key where the keys are the reason; said once."""
+    given = rules.format(ns=namespace).split()
+    own_valkey.command("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", *given)
+    url = f"redis://app:pw@127.0.0.1:{own_valkey.port}"
+    async with followed(url, namespace):
+        await until(lambda: named.format(ns=namespace) in caplog.text, 2.0)
+
+    assert "permission" in caplog.text
+    assert caplog.text.count(named.format(ns=namespace)) == 1
+
+
+async def test_the_documented_permissions_are_enough(
+    own_valkey: ValkeyServer, namespace: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A user with just what the guide lists can do everything, and start-up misses nothing."""
+    guide = Path(__file__).parents[2] / "docs" / "redis.md"
+    (line,) = re.findall(r"ACL SETUSER app (.*?)\n```", guide.read_text(), re.DOTALL)
+    words = line.replace("\\\n", " ").replace("shop", namespace).replace("a-password", "pw").split()
+    own_valkey.command("ACL", "SETUSER", "app", *words)
     url = f"redis://app:pw@127.0.0.1:{own_valkey.port}"
     tier = RedisTier(url, namespace=namespace)
     async with followed(url, namespace) as log:
@@ -452,7 +476,24 @@ async def test_the_documented_permissions_are_enough(
         await tier.delete(["k"])
         await tier.clear()
         await tier.ping()
+        leases = Leases(url, namespace=namespace)
+        claim, loser = await leases.claim("k"), await leases.claim("k")
+        assert claim.held
+        await claim.release()
+        assert await loser.released(1.0)
+        await loser.release()
+        await leases.close()
+        streams = RedisStreams(url, namespace=namespace)
+        assert await streams.publish("s", {"a": "1"})
+        assert await streams.read("s", "0", block=0.1)
+        assert await streams.read_latest("s", 1)
+        await streams.create_group("s", "g", start="0")
+        (entry,) = await streams.read_group("s", "g", "c", block=0.1)
+        await streams.ack("s", "g", entry.id)
+        await streams.close()
     await tier.close()
+
+    assert "permission" not in caplog.text
 
 
 async def test_a_unix_socket_and_a_clients_own_settings_work(

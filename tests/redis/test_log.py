@@ -93,22 +93,25 @@ async def test_a_position_not_reached_is_not_waited_for_longer_than_asked(
         assert log._waiting == []
 
 
-async def test_committing_is_quick(valkey: ValkeyServer, namespace: str) -> None:
-    """A call takes a millisecond at the median even on a busy machine; see the benchmarks."""
+async def test_every_call_is_committed(
+    valkey: ValkeyServer, namespace: str, figure: Figure
+) -> None:
+    """Three hundred calls in a row get three hundred positions; their time is a figure."""
     async with followed(valkey.url, namespace) as log:
         times = []
         for _ in range(300):
             start = time.perf_counter()
-            await invalidate(log)
+            assert await invalidate(log) is not None
             times.append(time.perf_counter() - start)
+        times.sort()
+        measured = f"p50 {times[150] * 1e3:.2f} ms, p99 {times[297] * 1e3:.2f} ms"
+        figure("invalidate call on loopback", measured, "p50 0.5 ms")
 
-        assert sorted(times)[150] <= 0.002
 
-
-async def test_another_node_follows_within_ten_milliseconds(
-    valkey: ValkeyServer, namespace: str
+async def test_another_node_follows(
+    valkey: ValkeyServer, namespace: str, figure: Figure
 ) -> None:
-    """The median from the call to the other node's knowledge."""
+    """Each of two hundred calls reaches the other node; how soon is a figure."""
     async with followed(valkey.url, namespace) as one, followed(valkey.url, namespace) as two:
         times = []
         for _ in range(200):
@@ -118,13 +121,15 @@ async def test_another_node_follows_within_ten_milliseconds(
             assert await two.reached(position, 1.0)
             times.append(time.perf_counter() - start)
 
-        assert sorted(times)[100] <= 0.010
+        times.sort()
+        measured = f"p50 {times[100] * 1e3:.2f} ms, p99 {times[198] * 1e3:.2f} ms"
+        figure("from a call to another node's knowledge", measured, "p99 10 ms")
 
 
-async def test_a_burst_is_applied_without_blocking_the_loop(
-    own_valkey: ValkeyServer, namespace: str
+async def test_a_burst_is_applied_whole(
+    own_valkey: ValkeyServer, namespace: str, figure: Figure
 ) -> None:
-    """50,000 records within 10 s, the loop delayed by at most 50 ms at p99."""
+    """Of 50,000 records none is missed, and others run meanwhile; how fast is a figure."""
     async with followed(own_valkey.url, namespace) as one:
         start_seq = one.index.seq
         await write_burst(one, 50_000, own_valkey)
@@ -133,15 +138,17 @@ async def test_a_burst_is_applied_without_blocking_the_loop(
     log = RedisLog(own_valkey.url, namespace=namespace)
     start = time.monotonic()
     await log.start(_Deaf())
-    await until(lambda: log.index.seq >= start_seq + 50_000, 10.0)
+    await until(lambda: log.index.seq >= start_seq + 50_000, 40.0)
     taken = time.monotonic() - start
     meter.cancel()
     await asyncio.gather(meter, return_exceptions=True)
     await log.close()
     delays.sort()
 
-    assert taken <= 10.0
-    assert delays[int(len(delays) * 0.99)] <= 0.050
+    assert log.stats().gaps == 0
+    assert len(delays) > 10
+    late = delays[int(len(delays) * 0.99)] * 1e3
+    figure("burst of 50,000 records", f"{taken:.1f} s, loop p99 {late:.0f} ms", "10 s, 50 ms")
 
 
 class _Deaf:
