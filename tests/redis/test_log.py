@@ -13,6 +13,7 @@ from asgi_multitier.entry import Born
 from asgi_multitier.errors import ConfigError
 from asgi_multitier.redis import RedisLog
 from asgi_multitier.selectors import Selector
+from tests.figures import Figure
 from tests.redis.support import TAG, followed, invalidate, permits, until, write_burst
 from tests.servers import ValkeyServer
 
@@ -108,9 +109,7 @@ async def test_every_call_is_committed(
         figure("invalidate call on loopback", measured, "p50 0.5 ms")
 
 
-async def test_another_node_follows(
-    valkey: ValkeyServer, namespace: str, figure: Figure
-) -> None:
+async def test_another_node_follows(valkey: ValkeyServer, namespace: str, figure: Figure) -> None:
     """Each of two hundred calls reaches the other node; how soon is a figure."""
     async with followed(valkey.url, namespace) as one, followed(valkey.url, namespace) as two:
         times = []
