@@ -36,7 +36,7 @@ ROWS: pytest.StashKey[list[Row]] = pytest.StashKey()
 
 def seconds(value: float) -> str:
     """A time as a reader wants it."""
-    return f"{value * 1000:.2g} ms" if value < 0.1 else f"{value:.2f} s"
+    return f"{value * 1000:.1f} ms" if value < 0.1 else f"{value:.2f} s"
 
 
 def lines(rows: list[Row]) -> list[str]:

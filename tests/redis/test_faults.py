@@ -13,11 +13,12 @@ from asgi_multitier.entry import Born
 from asgi_multitier.redis import Leases, RedisLog, RedisStreams, RedisTier
 from asgi_multitier.redis import log as log_module
 from asgi_multitier.selectors import Selector
+from tests.figures import Figure, seconds
 from tests.redis.support import REPLACE, TAG, Recorder, followed, invalidate, permits, until
 from tests.servers import FaultProxy, ValkeyServer, free_port
 
 
-async def test_the_server_may_be_absent_at_the_start(namespace: str) -> None:
+async def test_the_server_may_be_absent_at_the_start(namespace: str, figure: Figure) -> None:
     """Starting does not fail; once the server is there, the node attaches within 2 s."""
     port = free_port()
     log = RedisLog(f"redis://127.0.0.1:{port}", namespace=namespace)
@@ -29,22 +30,24 @@ async def test_the_server_may_be_absent_at_the_start(namespace: str) -> None:
     assert log.stats().queued == 1
 
     with ValkeyServer(port):
-        await until(lambda: log.trusted, 2.0)
+        taken = await until(lambda: log.trusted, 2.0)
+        figure("R47 log: server appears, attached after", seconds(taken), "2 s")
         await until(lambda: not log.stats().queued and not log.index.pending_count, 2.0)
         await log.close()
 
 
 @pytest.mark.parametrize("fault", ["reset", "half_close"])
 async def test_a_cut_connection_is_noticed_and_replayed_within_a_second(
-    own_valkey: ValkeyServer, proxy: FaultProxy, namespace: str, fault: str
+    own_valkey: ValkeyServer, proxy: FaultProxy, namespace: str, fault: str, figure: Figure
 ) -> None:
     """What was sent while the tail was cut is known within 1 s of the cut."""
     async with followed(own_valkey.url, namespace) as issuer, followed(proxy.url, namespace) as log:
         before = Born(log.index.gen, log.index.seq)
         getattr(proxy, fault)()
         await invalidate(issuer)
-        await until(lambda: not permits(log, before), 1.0)
+        taken = await until(lambda: not permits(log, before), 1.0)
 
+        figure(f"R5 log: tail cut ({fault}), edit known after", seconds(taken), "1 s")
         assert log.stats().gaps == 0
 
 
@@ -52,8 +55,8 @@ async def test_a_silent_tail_is_not_trusted_and_comes_back(
     own_valkey: ValkeyServer, proxy: FaultProxy, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A black hole raises nothing: the deadline is ours. Shortened to a tenth."""
-    for name, seconds in (("TRUST", 0.3), ("_BLOCK", 0.1), ("_GRACE", 0.05)):
-        monkeypatch.setattr(log_module, name, seconds)
+    for name, value in (("TRUST", 0.3), ("_BLOCK", 0.1), ("_GRACE", 0.05)):
+        monkeypatch.setattr(log_module, name, value)
     async with followed(own_valkey.url, namespace) as issuer, followed(proxy.url, namespace) as log:
         before = Born(log.index.gen, log.index.seq)
         view = log.index.view
@@ -72,7 +75,7 @@ async def test_a_silent_tail_is_not_trusted_and_comes_back(
 
 
 async def test_trust_ends_three_seconds_after_the_last_word(
-    own_valkey: ValkeyServer, namespace: str
+    own_valkey: ValkeyServer, namespace: str, figure: Figure
 ) -> None:
     """SIGSTOP: the flag falls after 3 s, no commit waits longer than 250 ms, and it heals."""
     async with followed(own_valkey.url, namespace) as log:
@@ -90,6 +93,8 @@ async def test_trust_ends_three_seconds_after_the_last_word(
         await until(lambda: log.trusted, 2.0)
         await until(lambda: not log.index.pending_count, 2.0)
 
+        figure("R2 log: frozen, distrusted after", seconds(taken), "3 s")
+        figure("R2 log: frozen, slowest commit", seconds(max(waits)), "250 ms")
         assert 1.4 <= taken <= 3.5
         assert max(waits) <= 0.4
         # Three failures, then the circuit breaker spares the callers the wait.
@@ -97,7 +102,7 @@ async def test_trust_ends_three_seconds_after_the_last_word(
 
 
 async def test_a_restarted_empty_server_begins_a_generation(
-    own_valkey: ValkeyServer, namespace: str
+    own_valkey: ValkeyServer, namespace: str, figure: Figure
 ) -> None:
     """Within 1.5 s; nothing of the old generation is valid, and both nodes agree on the new."""
     async with (
@@ -108,9 +113,10 @@ async def test_a_restarted_empty_server_begins_a_generation(
         old = one.index.gen
         before = Born(old, one.index.seq + 100)
         own_valkey.restart()
-        await until(lambda: one.index.gen != old and two.index.gen != old, 1.5)
+        taken = await until(lambda: one.index.gen != old and two.index.gen != old, 1.5)
         await until(lambda: one.trusted and two.trusted, 1.0)
 
+        figure("R10 log: restarted empty, new generation after", seconds(taken), "1.5 s")
         assert one.index.gen == two.index.gen
         assert not permits(one, before)
         assert one.heard.flushes == 2, "once at the start, once now"  # type: ignore[attr-defined]
@@ -118,7 +124,7 @@ async def test_a_restarted_empty_server_begins_a_generation(
 
 @pytest.mark.parametrize("gone", ["everything", "control", "log"])
 async def test_what_is_evicted_or_flushed_is_noticed(
-    own_valkey: ValkeyServer, namespace: str, gone: str
+    own_valkey: ValkeyServer, namespace: str, gone: str, figure: Figure
 ) -> None:
     """FLUSHALL, or one of the keys: found out within 1.5 s, and no record is missed."""
     async with (
@@ -133,12 +139,13 @@ async def test_what_is_evicted_or_flushed_is_noticed(
         else:
             own_valkey.command("DEL", control if gone == "control" else stream)
         await invalidate(one)
-        await until(lambda: not permits(two, old), 1.5)
+        taken = await until(lambda: not permits(two, old), 1.5)
+        figure(f"R10 log: {gone} gone, noticed after", seconds(taken), "1.5 s")
         await until(lambda: one.index.gen == two.index.gen and not one.index.pending_count, 1.5)
 
 
 async def test_a_log_trimmed_past_a_node_is_a_gap(
-    own_valkey: ValkeyServer, proxy: FaultProxy, namespace: str
+    own_valkey: ValkeyServer, proxy: FaultProxy, namespace: str, figure: Figure
 ) -> None:
     """The node finds out at its first reading and drops everything exactly once."""
     async with followed(own_valkey.url, namespace) as issuer, followed(proxy.url, namespace) as log:
@@ -149,8 +156,9 @@ async def test_a_log_trimmed_past_a_node_is_a_gap(
             await invalidate(issuer, f"x{number}")
         own_valkey.command("XTRIM", log._log_key, "MAXLEN", "=", 3)
         proxy.refuse(False)
-        await until(lambda: log.index.seq == issuer.index.seq, 1.5)
+        taken = await until(lambda: log.index.seq == issuer.index.seq, 1.5)
 
+        figure("R9 log: trimmed past a node, noticed after", seconds(taken), "1.5 s")
         assert log.stats().gaps == 1
         assert log.heard.flushes == 2  # type: ignore[attr-defined]
         assert not permits(log, before)
@@ -183,7 +191,7 @@ async def test_a_hole_in_the_log_is_a_gap(own_valkey: ValkeyServer, namespace: s
     ],
 )
 async def test_another_history_is_found_out_and_ends_the_generation(
-    own_valkey: ValkeyServer, namespace: str, first: int, last: int
+    own_valkey: ValkeyServer, namespace: str, first: int, last: int, figure: Figure
 ) -> None:
     """However far it has come: a new generation, begun once for all nodes, within 1.5 s."""
     async with (
@@ -201,7 +209,9 @@ async def test_another_history_is_found_out_and_ends_the_generation(
         two.index.acknowledge([Selector("tag", "mine")], two.index.fence)
         old, seq = one.index.gen, one.index.seq
         own_valkey.command("EVAL", REPLACE, 2, *one._keys, seq + first, seq + last, data)
-        await until(lambda: one.index.gen != old and two.index.gen != old, 1.5)
+        taken = await until(lambda: one.index.gen != old and two.index.gen != old, 1.5)
+        name = f"R11b log: another history ({first:+}, {last:+}), found after"
+        figure(name, seconds(taken), "1.5 s")
         await until(lambda: one.trusted and two.trusted, 1.0)
 
         assert one.index.gen == two.index.gen
@@ -210,7 +220,7 @@ async def test_another_history_is_found_out_and_ends_the_generation(
 
 
 async def test_a_promoted_replica_begins_a_generation_and_hears_again_what_it_lost(
-    own_valkey: ValkeyServer, namespace: str
+    own_valkey: ValkeyServer, namespace: str, figure: Figure
 ) -> None:
     """Records that the replica never had are sent again by whoever issued them, or all is void."""
     with ValkeyServer(replicaof=f"127.0.0.1 {own_valkey.port}") as replica:
@@ -232,7 +242,8 @@ async def test_a_promoted_replica_begins_a_generation_and_hears_again_what_it_lo
             own_valkey.stop()
             door.target = replica.port
             door.reset()
-            await until(lambda: one.index.gen != old and two.index.gen != old, 1.5)
+            taken = await until(lambda: one.index.gen != old and two.index.gen != old, 1.5)
+            figure("R11 log: replica promoted, new generation after", seconds(taken), "1.5 s")
 
             assert one.index.gen == two.index.gen
             assert not permits(two, before, tag="lost")
@@ -297,7 +308,7 @@ async def test_scripts_survive_a_flush_of_the_servers_scripts(
 
 
 async def test_too_many_while_the_server_is_away_become_one_record(
-    own_valkey: ValkeyServer, namespace: str
+    own_valkey: ValkeyServer, namespace: str, figure: Figure
 ) -> None:
     """20,000 selectors: memory stays at its cap, and after the return all is dropped once."""
     port = own_valkey.port
@@ -316,7 +327,8 @@ async def test_too_many_while_the_server_is_away_become_one_record(
         own_valkey.thaw()
         log._wake.set()
         await until(lambda: not log.index.pending_count, 3.0)
-        await until(lambda: not permits(two, old, tag="anything"), 1.0)
+        taken = await until(lambda: not permits(two, old, tag="anything"), 1.0)
+        figure("R52 log: 20,000 selectors, known elsewhere after", seconds(taken), "1 s")
 
         assert log.stats().overflows == 1
         assert own_valkey.port == port
@@ -324,7 +336,7 @@ async def test_too_many_while_the_server_is_away_become_one_record(
 
 
 async def test_fills_and_writes_that_timed_out_never_bring_back_what_was_dropped(
-    own_valkey: ValkeyServer, namespace: str
+    own_valkey: ValkeyServer, namespace: str, figure: Figure
 ) -> None:
     """SIGSTOP, a hundred fills whose writes time out, as many invalidations, SIGCONT: 0 stale."""
     tier = RedisTier(own_valkey.url, namespace=namespace)
@@ -349,8 +361,9 @@ async def test_fills_and_writes_that_timed_out_never_bring_back_what_was_dropped
         held = await reader.get_many(tags)
 
         assert all(isinstance(result, Exception) for result in results)
-        for node in (one, two):
-            assert not any(permits(node, Born(born.gen, born.seq), tag) for tag in tags)
+        wrong = sum(permits(n, Born(born.gen, born.seq), t) for n in (one, two) for t in tags)
+        figure("R3 log: late writes that count as valid", f"{wrong} of 200", "0")
+        assert not wrong
         # The entries are there, as late writes; nobody uses them.
         assert sum(entry is not None for entry in held) <= len(tags)
     await tier.close()
