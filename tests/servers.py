@@ -6,6 +6,7 @@ import random
 import shutil
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import tempfile
@@ -219,13 +220,18 @@ class _Link:
 class FaultProxy:
     """A TCP proxy on a free port, whose links can be slowed, stalled, reset or half closed.
 
+    Args:
+        port: The server's port.
+        tls: What clients are to encrypt with, where they must; the server gets plain text.
+
     Attributes:
         delay: Seconds before each piece is passed on, in both directions.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
         self.target = port
         self.port = 0
+        self._tls = tls
         self.delay = 0.0
         self.accepted = 0
         self._stalled = False
@@ -239,7 +245,9 @@ class FaultProxy:
         return f"redis://127.0.0.1:{self.port}/0"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(
+            self._accept, "127.0.0.1", self.port, ssl=self._tls
+        )
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
