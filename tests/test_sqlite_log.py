@@ -261,6 +261,21 @@ async def test_many_records_at_once_arrive_in_batches(path: Path) -> None:
         assert len(heard.selectors) == 2_503
 
 
+async def test_long_history_is_read_without_a_pause(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than one look brings is there at once, though nothing has changed in between."""
+    monkeypatch.setattr("asgi_multitier.sqlite_log._BLOCK", 60.0)
+    monkeypatch.setattr("asgi_multitier.sqlite_log._COUNT", 5)
+    async with following(path, 1) as ((one, _),):
+        for _ in range(23):
+            await one.commit(one.begin([KEY]))
+        async with following(path, 1) as ((late, _),):
+            await until(lambda: late.index.seq == 23)
+
+            assert late.trusted
+
+
 async def test_file_that_is_locked_queues_what_is_dropped(path: Path) -> None:
     """It is in force here at once, and sent when the lock is gone; the breaker spares the wait."""
     async with following(path) as ((one, _), (two, heard)):
@@ -286,10 +301,15 @@ async def test_file_that_is_locked_queues_what_is_dropped(path: Path) -> None:
 async def test_cancelled_caller_does_not_lose_what_he_dropped(path: Path) -> None:
     """Others hear of it all the same."""
     async with following(path) as ((one, _), (_, heard)):
+        blocker = sqlite3.connect(str(path) + SUFFIX, isolation_level=None)
+        blocker.execute("BEGIN IMMEDIATE")
         call = asyncio.create_task(one.commit(one.begin([KEY])))
         await asyncio.sleep(0)
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
+        await asyncio.sleep(0.3)  # longer than the write that was begun waits for the lock
+        blocker.execute("ROLLBACK")
+        blocker.close()
 
         assert call.cancelled()
         await until(lambda: KEY in heard.selectors)

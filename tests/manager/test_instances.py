@@ -186,6 +186,28 @@ async def test_update_that_an_invalidation_overtook_is_not_written_below(
         assert one.tier_stats()[1].writes == 0
 
 
+async def test_update_begun_before_an_invalidation_is_not_written_below(
+    valkey: ValkeyServer, namespace: str
+) -> None:
+    """Its record comes later in the log, but its value may be older than what was dropped."""
+    async with pair(valkey, namespace) as (one, two):
+        commit = one.engine.log.commit
+
+        async def late(operation: Any) -> Any:
+            if operation.updates:
+                one.engine.log.commit = commit
+                await two.invalidate("k")
+                await caught_up(one, two)
+            return await commit(operation)
+
+        one.engine.log.commit = late
+        await one.update("k", "old")
+        one.engine.stack.local.clear()
+
+        assert await one.get("k") is None
+        assert one.tier_stats()[1].writes == 0
+
+
 async def test_invalidation_says_whether_everybody_will_hear_of_it(
     own_valkey: ValkeyServer, proxy: FaultProxy, namespace: str
 ) -> None:

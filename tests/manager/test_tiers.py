@@ -88,6 +88,20 @@ async def test_promotion_keeps_to_the_lifetime_of_where_it_was_found(
         assert cache.stats().total.hits == {1: 1, found: 1}
 
 
+async def test_longer_lived_first_tier_does_not_lengthen_what_is_promoted_into_it() -> None:
+    """Four times the lifetime for what is stored there, not for what was found below."""
+    clock = FakeClock()
+    first = TierConfig(1, ttl_scale=4, promotion=False)
+    cache, (store,) = stacked(clock, TierConfig.l2(), first=first)
+    async with cache:
+        await cache.set("k", 1, 10)
+        assert left(cache, clock) == pytest.approx(40)
+        cache.engine.stack.local.clear()
+        await cache.get("k")
+
+        assert left(cache, clock) == pytest.approx(10) == store.ttl("k")
+
+
 async def test_without_promotion_every_hit_is_below() -> None:
     """The upper tiers stay as they are."""
     clock = FakeClock()

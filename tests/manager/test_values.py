@@ -389,3 +389,15 @@ async def test_compressed_values_are_smaller_below_and_the_same_above() -> None:
         sizes = [sorted(len(value) for value, _ in tier.items.values()) for tier in (plain, packed)]
         assert sizes[0][0] == sizes[1][0]
         assert sizes[1][1] < sizes[0][1] / 5
+
+
+async def test_invalidated_keys_leave_the_shared_tier_as_well() -> None:
+    """Nobody would believe them; they only take room."""
+    clock = FakeClock()
+    below = SeenTier(clock)
+    async with over(clock, below) as cache:
+        await cache.set_many({"a": 1, "b": 2})
+        await cache.invalidate("a")
+
+        assert below.ttl("a") is None
+        assert below.ttl("b") == 300
