@@ -155,7 +155,8 @@ class Instance:
 
     @property
     def port(self) -> int:
-        return self.ports[0]
+        first: int = self.ports[0]
+        return first
 
     def caller(self, port: int | None = None) -> Caller:
         """A new connection, closed with this."""

@@ -1,6 +1,7 @@
 """The consistency probe on real processes: healthy, and under each fault that has a bound."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tests.figures import Figure
 from tests.servers import ValkeyServer
 
 ROUTES = ("tag", "path", "glob")
+SOAK = int(os.environ.get("PROBE_EDITS", "1000000"))
 
 
 async def healthy(
@@ -38,4 +40,4 @@ async def test_a_million_edits(
     valkey: ValkeyServer, namespace: str, tmp_path: Path, figure: Figure
 ) -> None:
     """The same, as long as it takes."""
-    await healthy(valkey, namespace, tmp_path, figure, 1_000_000)
+    await healthy(valkey, namespace, tmp_path, figure, SOAK)
