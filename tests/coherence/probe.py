@@ -188,6 +188,7 @@ class Instance:
         caller = self.caller()
         for key in keys:
             await caller.ask(f"/v/{key}")
+        caller.close()
 
     async def is_trusted(self) -> bool:
         """Whether it believes its log."""
@@ -300,11 +301,15 @@ class Probe:
         """
         self.edits += 1
         for each, door in enumerate(self._doors):
-            await self._follow(door(), each, key, version, since, each == own)
+            caller = door()
+            await self._follow(caller, each, key, version, since, each == own)
+            caller.close()
 
     async def edit(self, by: int, key: int, route: str = "tag") -> int:
         """Make one edit; the new version."""
-        reply = await self._doors[by]().ask(f"/{route}/{key}", "PUT")
+        caller = self._doors[by]()
+        reply = await caller.ask(f"/{route}/{key}", "PUT")
+        caller.close()
         assert reply.status == 200, reply
         return int(reply.text)
 
