@@ -217,7 +217,7 @@ class Events:
 
     # What follows is said once for each change of state.
 
-    def tier_suspended(self, name: str, error: Exception) -> None:
+    def tier_suspended(self, name: str, error: str) -> None:
         """A tier's circuit breaker opened."""
         logger.warning("tier %s does not answer and is left out for now: %s", name, error)
 

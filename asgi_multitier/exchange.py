@@ -24,6 +24,7 @@ from .policy.request import Field
 from .policy.reuse import Use, assess
 from .replay import PARTIAL, aged, answer, part_for
 from .request import Request
+from .stack import Found
 
 Hear = Callable[[int, Headers], None]
 """Takes the status and the field lines of a response."""
@@ -65,6 +66,7 @@ class Exchange:
         self._forward = Forward.URI_MISS
         self._detail: Reason | None = None
         self._labels: tuple[str, tuple[str, ...]] = ("", ())
+        self._waited = 0.0
 
     async def run(self) -> None:
         """Answer the request."""
@@ -98,18 +100,40 @@ class Exchange:
         slot = stack.peek(key)
         if slot is not None or not stack.has_shared:
             return slot, 1
-        found = await stack.fetch(key)
+        found = await self._fetch(key)
         if found is not None:
             return found.slot, found.level
         # Somebody else's fill may have landed while this request waited for the reply.
         return stack.peek(key), 1
+
+    async def _fetch(self, key: str) -> Found | None:
+        """Ask the shared tiers, for no longer than a request may wait for them in all its looks."""
+        stack, now = self._engine.stack, asyncio.get_running_loop().time
+        left = self._patience
+        if left <= 0:
+            return None
+        begun = now()
+        try:
+            if not self._waited:  # the first time the tiers' own limit will do
+                return await stack.fetch(key)
+            async with asyncio.timeout(left):
+                return await stack.fetch(key)
+        except TimeoutError:
+            return None
+        finally:
+            self._waited += now() - begun
+
+    @property
+    def _patience(self) -> float:
+        """Seconds that this request may still wait for shared tiers."""
+        return self._engine.config.redis_timeout - self._waited
 
     async def _use_newer(self, key: str, slot: Slot, level: int) -> bool:
         """Serve what another instance has filled since the local entry became stale, if it has."""
         engine = self._engine
         if level > 1 or engine.clock() < slot.entry.fresh_until or not engine.stack.has_shared:
             return False
-        found = await engine.stack.fetch(key)
+        found = await self._fetch(key)
         if found is None or found.slot.entry.fresh_until <= slot.entry.fresh_until:
             return False
         payload = found.slot.entry.payload
@@ -256,6 +280,7 @@ class Exchange:
             part=self._part,
             marker=self._marker,
             on_chosen=self._on_chosen,
+            fleet=client is None or self._patience > 0,
         )
 
     async def _lead(self, flight: "Flight[Answer]", stale: Slot | None) -> None:

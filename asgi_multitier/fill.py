@@ -92,6 +92,7 @@ class Fill:
         marker: What is known of the URL's variants.
         on_chosen: Takes the scope when the application has answered; whether the router chose
             the endpoint whose rule this is.
+        fleet: Whether there is time to ask other processes first, where the rule wants that.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class Fill:
         part: StoredResponse | None,
         marker: Variants | None,
         on_chosen: Callable[[Plan, Scope], bool],
+        fleet: bool = True,
     ) -> None:
         self._engine = engine
         self._app = app
@@ -120,6 +122,7 @@ class Fill:
         self._part = part
         self._marker = marker
         self._on_chosen = on_chosen
+        self._fleet = fleet and request.plan.policy.coalesce == "fleet"
         self._policy = request.plan.policy
         self._terms = request.plan.terms
         self._deadline: asyncio.Timeout | None = None
@@ -148,7 +151,7 @@ class Fill:
     async def run(self) -> None:
         """Answer the flight: by the origin, unless another process is asking it already."""
         engine = self._engine
-        leases = engine.leases if self._policy.coalesce == "fleet" else None
+        leases = engine.leases if self._fleet else None
         if leases is None or not engine.stack.has_shared or not engine.flights.flies(self._flight):
             await self._run_here()
             return

@@ -56,8 +56,9 @@ async def run_in_fleet(
     while True:
         claim = await leases.claim(key)
         try:
-            # Also after winning: whoever held the lease before may just have finished.
-            found = await look()
+            # Also after winning: whoever held the lease before may just have finished. But whom
+            # the server has let wait in vain waits for it no second time.
+            found = await look() if claim.held or not claim.won else None
             if found is not None:
                 return found
             if claim.won or loop.time() >= deadline:

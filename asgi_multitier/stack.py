@@ -405,22 +405,24 @@ class TierStack:
             async with asyncio.timeout(self._timeout):
                 result = await call()
         except (BackendError, TimeoutError) as error:
-            self._failed(placed, operation, error, was)
+            self._failed(placed, operation, error)
             return None
         except Exception as error:  # noqa: BLE001  # a user's back end that breaks its contract
-            self._failed(placed, operation, error, was)
+            self._failed(placed, operation, error)
             return None
         breaker.succeeded(self._clock())
         if was is not BreakerState.CLOSED:
             self._events.tier_resumed(placed.tier.name)
         return result
 
-    def _failed(self, placed: Placed, operation: str, error: Exception, was: BreakerState) -> None:
+    def _failed(self, placed: Placed, operation: str, error: Exception) -> None:
         placed.failures[operation] += 1
         placed.last_error = str(error) or type(error).__name__
+        # Not as it was when the call began: of many that fail together, one opens the breaker.
+        was = placed.breaker.state
         placed.breaker.failed(self._clock())
         if was is BreakerState.CLOSED and placed.breaker.state is BreakerState.OPEN:
-            self._events.tier_suspended(placed.tier.name, error)
+            self._events.tier_suspended(placed.tier.name, placed.last_error)
 
     async def ping(self, placed: Placed) -> bool:
         """Whether a tier answers."""
