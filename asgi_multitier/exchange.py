@@ -22,7 +22,7 @@ from .policy.headers import normalised
 from .policy.reasons import Reason
 from .policy.request import Field
 from .policy.reuse import Use, assess
-from .replay import PARTIAL, aged, answer, part_for
+from .replay import PARTIAL, aged, answer, part_for, prepare
 from .request import Request
 from .stack import Found
 
@@ -61,7 +61,7 @@ class Exchange:
         self._on_chosen = on_chosen
         self._tally = request.plan.tally
         self._policy = request.plan.policy
-        self._part: StoredResponse | None = None
+        self._part: Slot | None = None
         self._marker: Variants | None = None
         self._forward = Forward.URI_MISS
         self._detail: Reason | None = None
@@ -75,6 +75,8 @@ class Exchange:
             slot, level = await self._look(key)
             stale: Slot | None = None
             if slot is not None:
+                if level > 1 and self._request.plain and await self._replay(slot, level):
+                    return
                 payload = slot.entry.payload
                 if isinstance(payload, Variants):
                     self._marker, self._forward = payload, Forward.VARY_MISS
@@ -82,7 +84,7 @@ class Exchange:
                     continue
                 assert isinstance(payload, StoredResponse)  # noqa: S101  # values have other keys
                 if payload.status == PARTIAL and not self._within(payload):
-                    self._part, self._forward = payload, Forward.PARTIAL
+                    self._part, self._forward = slot, Forward.PARTIAL
                     self._engine.events.unused[Reason.PARTIAL] += 1
                 elif await self._use(slot, level) or await self._use_newer(key, slot, level):
                     return
@@ -143,6 +145,22 @@ class Exchange:
     def _within(self, part: StoredResponse) -> bool:
         """Whether a stored part holds all that the request asks for."""
         return part_for(part, self._request.method, self._request.headers) is not None
+
+    async def _replay(self, slot: Slot, level: int) -> bool:
+        """Serve an entry of a shared tier as it is, if there is nothing to think about."""
+        replay = slot.replay or prepare(slot, level)
+        now = self._engine.clock()
+        if replay is None or now >= replay.until:
+            return False
+        second = int(now - replay.created)
+        if second != replay.second:
+            replay.renew(second)
+        self._tally.hits[level] += 1
+        lines = replay.lines.copy()
+        await self._send({"type": "http.response.start", "status": replay.status, "headers": lines})
+        body = b"" if self._request.method == "HEAD" else replay.body
+        await self._send({"type": "http.response.body", "body": body})
+        return True
 
     async def _use(self, slot: Slot, level: int) -> bool:
         """Serve the entry if it may be used; False if the origin is to be asked."""

@@ -114,6 +114,8 @@ class Fill:
         self._engine = engine
         self._app = app
         self._request = request
+        # As they came: the application of a HEAD gets the same scope, and may edit it.
+        self._request_headers = request.headers
         self._flight = flight
         self._forward = forward
         self._detail = detail
@@ -313,7 +315,7 @@ class Fill:
                 method="GET",
                 status=status,
                 headers=headers,
-                request_headers=self._request.headers,
+                request_headers=self._request_headers,
                 terms=self._terms,
                 now=self._engine.wall(),
                 request_time=self._asked_at,

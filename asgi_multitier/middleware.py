@@ -185,7 +185,10 @@ class CacheMiddleware:
         if reason is not None:
             await self._beside(plan, reason, scope, receive, send)
             return
-        request.primary = request_key(plan, request.headers, found, partition)
+        if request.plain:
+            request.primary = plan.key
+        else:
+            request.primary = request_key(plan, request.headers, found, partition)
         await Exchange(self.manager.engine, self.app, request, receive, send, self._chosen).run()
 
     async def _reached(self, scope: Scope, secret: bytes) -> tuple[Found, bool]:

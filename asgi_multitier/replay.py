@@ -40,8 +40,8 @@ def _age_line(second: int) -> Header:
 
 
 @lru_cache(_REMEMBERED)
-def _hit_line(ttl: int) -> Header:
-    return cache_status.NAME, cache_status.hit(ttl, "l1")
+def _hit_line(ttl: int, level: int) -> Header:
+    return cache_status.NAME, cache_status.hit(ttl, f"l{level}")
 
 
 class Replay:
@@ -57,9 +57,19 @@ class Replay:
         body: The content.
     """
 
-    __slots__ = ("_headers", "_lifetime", "body", "created", "lines", "second", "status", "until")
+    __slots__ = (
+        "_headers",
+        "_level",
+        "_lifetime",
+        "body",
+        "created",
+        "lines",
+        "second",
+        "status",
+        "until",
+    )
 
-    def __init__(self, entry: Entry, response: StoredResponse) -> None:
+    def __init__(self, entry: Entry, response: StoredResponse, level: int = 1) -> None:
         never = entry.always_validate or response.status == PARTIAL
         self.until = -math.inf if never else min(entry.fresh_until, entry.refresh_at)
         self.created = entry.created
@@ -68,18 +78,25 @@ class Replay:
         self.body = response.body
         self.lines: list[Header] = []
         self._headers = response.headers
+        self._level = level
         self._lifetime = int(entry.fresh_until - entry.created)
 
     def renew(self, second: int) -> None:
         """Build the field lines for this age in seconds."""
         self.second = second
-        self.lines = [*self._headers, _age_line(second), _hit_line(self._lifetime - second)]
+        hit = _hit_line(self._lifetime - second, self._level)
+        self.lines = [*self._headers, _age_line(second), hit]
 
 
-def prepare(slot: Slot) -> Replay | None:
-    """The slot's replay, made if need be; None if the slot holds no response."""
+def prepare(slot: Slot, level: int = 1) -> Replay | None:
+    """The slot's replay, made if need be; None if the slot holds no response.
+
+    Args:
+        slot: The slot.
+        level: Of the tier that it was found in.
+    """
     if slot.replay is None and isinstance(slot.entry.payload, StoredResponse):
-        slot.replay = Replay(slot.entry, slot.entry.payload)
+        slot.replay = Replay(slot.entry, slot.entry.payload, level)
     replay: Replay | None = slot.replay if isinstance(slot.replay, Replay) else None
     return replay
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ._types import Scope
+from ._types import Headers, Scope
 from .framework import request_of
 from .plan import Plan
 from .policy.headers import normalised
@@ -19,24 +19,35 @@ class Request:
 
     Attributes:
         scope: The scope as it came.
-        headers: Its field lines.
         found: What the scan found.
         plan: What is known of its target.
+        plain: Whether nothing in it but its target says what it is to be answered.
         primary: Its primary key, set once the partition is known.
-        path: The path as the application sees it.
     """
 
-    __slots__ = ("_table", "_view", "found", "headers", "path", "plan", "primary", "scope")
+    __slots__ = ("_headers", "_table", "_view", "found", "plain", "plan", "primary", "scope")
 
     def __init__(self, scope: Scope, found: Found, plan: Plan, table: RouteTable) -> None:
         self.scope = scope
-        self.headers = normalised(scope["headers"])
         self.found = found
         self.plan = plan
+        self.plain = plan.whole and plan.plain.issuperset(found)
         self.primary = ""
-        self.path = route_path(scope["path"], scope.get("root_path", ""))
+        self._headers: Headers | None = None
         self._table = table
         self._view: Any = None
+
+    @property
+    def headers(self) -> Headers:
+        """Made when they are first asked for: a plain hit needs none."""
+        if self._headers is None:
+            self._headers = normalised(self.scope["headers"])
+        return self._headers
+
+    @property
+    def path(self) -> str:
+        """The path as the application sees it."""
+        return route_path(self.scope["path"], self.scope.get("root_path", ""))
 
     @property
     def method(self) -> str:

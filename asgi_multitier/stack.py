@@ -131,7 +131,7 @@ class TierStack:
         self._timeout = timeout
         self._clock = clock
         self._wall = wall
-        self._reads: dict[str, asyncio.Future[Found | None]] = {}
+        self._reads: dict[str, list[asyncio.Future[Found | None]]] = {}
         self._wanted: list[str] = []
         self._writes: dict[str, Entry] = {}
         self._writing: asyncio.Task[Any] | None = None
@@ -162,22 +162,29 @@ class TierStack:
     @property
     def has_shared(self) -> bool:
         """Whether there is a tier below the local one that may be asked, and believed, now."""
+        if not self._log.trusted:
+            return False
         now = self._clock()
-        return self._log.trusted and any(
-            not placed.breaker.is_blocked(now) for placed in self.shared
-        )
+        for placed in self.shared:  # noqa: SIM110  # each request asks: half the time of `any`
+            if not placed.breaker.is_blocked(now):
+                return True
+        return False
 
     async def fetch(self, key: str) -> Found | None:
         """Ask the shared tiers, first to last; what is found is promoted."""
-        reading = self._reads.get(key)
-        if reading is None:
-            loop = asyncio.get_running_loop()
-            reading = self._reads[key] = loop.create_future()
-            self._wanted.append(key)
-            if len(self._wanted) == 1:
-                loop.call_soon(self._start_reading)
-        # Shared by everybody who asks in this while: one who leaves must not take it along.
-        return await asyncio.shield(reading)
+        loop = asyncio.get_running_loop()
+        # One reading for everybody who asks in this while, and a future for each: one who leaves
+        # must not take it along.
+        future: asyncio.Future[Found | None] = loop.create_future()
+        waiting = self._reads.get(key)
+        if waiting is not None:
+            waiting.append(future)
+            return await future
+        self._reads[key] = [future]
+        self._wanted.append(key)
+        if len(self._wanted) == 1:
+            loop.call_soon(self._start_reading)
+        return await future
 
     def _start_reading(self) -> None:
         keys, self._wanted = self._wanted, []
@@ -194,9 +201,10 @@ class TierStack:
                 missing = [key for key in missing if key not in found]
         finally:
             for key in keys:
-                reading = self._reads.pop(key)
-                if not reading.done():
-                    reading.set_result(found.get(key))
+                result = found.get(key)
+                for future in self._reads.pop(key):
+                    if not future.done():
+                        future.set_result(result)
 
     async def _read_from(self, placed: Placed, keys: list[str]) -> dict[str, Found]:
         names = [storage_key(key) for key in keys]
