@@ -19,6 +19,7 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -78,6 +79,8 @@ class Flight(Generic[R]):
         task: The run, once `launch` was called.
         waiting: Members now waiting.
         led: Whether there is somebody who gets the run's own messages.
+        closed: Whether members have waited for too long: nobody else is to wait.
+        superseded: Whether something younger was stored for the key while it ran.
     """
 
     __slots__ = (
@@ -86,8 +89,10 @@ class Flight(Generic[R]):
         "_result",
         "_traceback",
         "answered",
+        "closed",
         "led",
         "probe",
+        "superseded",
         "task",
         "view",
         "waiting",
@@ -99,6 +104,8 @@ class Flight(Generic[R]):
         self.task: asyncio.Task[None] | None = None
         self.waiting = 0
         self.led = False
+        self.closed = False
+        self.superseded = False
         self.answered = False
         self._futures: list[asyncio.Future[None]] = []
         self._result: R | None = None
@@ -152,6 +159,8 @@ class Flight(Generic[R]):
                 raise WaitExpired from None
             finally:
                 self.waiting -= 1
+                if not self.answered:
+                    self._futures.remove(future)
         if self._error is not None:
             # Each member raises it afresh, as it left the origin: the tracebacks of many members
             # must not pile up on it.
@@ -187,6 +196,7 @@ class Flights(Generic[R]):
         self._index = index
         self._flights: dict[str, Flight[R]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._running: dict[str, list[Flight[R]]] = {}
         self._max_flights = max_flights
         self._max_waiters = max_waiters
         self._fill_timeout = fill_timeout
@@ -218,7 +228,8 @@ class Flights(Generic[R]):
 
     def joinable(self, flight: Flight[R]) -> bool:
         """Whether one more may wait for it without waiting for itself."""
-        return flight.waiting < self._max_waiters and not waits_for_itself(flight.probe.key)
+        crowded = flight.closed or flight.waiting >= self._max_waiters
+        return not crowded and not waits_for_itself(flight.probe.key)
 
     def open(self, probe: Entry) -> Flight[R] | None:
         """A new flight in the table; None if there are too many or it would nest in itself."""
@@ -233,11 +244,17 @@ class Flights(Generic[R]):
         task = asyncio.create_task(self._fly(flight, run), name="asgi-multitier flight")
         flight.task = task
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        self._running.setdefault(flight.probe.key, []).append(flight)
+        task.add_done_callback(partial(self._ended, flight))
         return task
 
-    def _ended(self, task: "asyncio.Task[None]") -> None:
+    def _ended(self, flight: Flight[R], task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
+        running = self._running.get(flight.probe.key, [])
+        if flight in running:
+            running.remove(flight)
+        if not running:
+            self._running.pop(flight.probe.key, None)
         # The members have the exception; a task that nobody awaits must not complain of it.
         if not task.cancelled():
             task.exception()
@@ -270,10 +287,13 @@ class Flights(Generic[R]):
     def supersede(self, key: str) -> None:
         """What a run for this key will bring is out of date: later requests do not join it."""
         self._flights.pop(key, None)
+        for flight in self._running.get(key, ()):
+            flight.superseded = True
 
     def forget(self) -> None:
         """The event loop that everything here belonged to is gone."""
         self._flights.clear()
+        self._running.clear()
         self._tasks.clear()
         self._solo.clear()
 

@@ -106,7 +106,7 @@ class Fill:
         detail: Reason | None,
         client: Client | None,
         stale: Slot | None,
-        part: StoredResponse | None,
+        part: Slot | None,
         marker: Variants | None,
         on_chosen: Callable[[Plan, Scope], bool],
         fleet: bool = True,
@@ -122,6 +122,7 @@ class Fill:
         self._client = client
         self._stale = stale
         self._part = part
+        self._drop_invalidated()
         self._marker = marker
         self._on_chosen = on_chosen
         self._fleet = fleet and request.plan.policy.coalesce == "fleet"
@@ -227,11 +228,20 @@ class Fill:
             self._begin()
             await self._ask(())
 
+    def _drop_invalidated(self) -> None:
+        """Forget what lies here and was dropped since it was found: the run is born after that."""
+        permits = self._engine.index.permits
+        if self._stale is not None and not permits(self._stale.entry):
+            self._stale = None
+        if self._part is not None and not permits(self._part.entry):
+            self._part = None
+
     def _question(self) -> Headers:
         """The field lines with which the origin is asked for less than the whole, if it can be."""
         fields: Headers = ()
+        self._drop_invalidated()
         if self._part is not None and Field.RANGE not in self._request.found:
-            fields = rest_of(self._part.headers)
+            fields = rest_of(_response_of(self._part).headers)
             self._asks = _Asks.REST
         elif self._stale is not None and isinstance(self._stale.entry.payload, StoredResponse):
             fields = _conditions(self._stale.entry.payload, self._terms)
@@ -336,6 +346,7 @@ class Fill:
         if self._stale is not None and displaces(status) and reason is not Reason.INCOMPLETE:
             engine.stack.forget_soon(self._stale.entry.key)
         flight.answer(Personal() if personal else Passed(reason))
+        self._tell_fleet([])
         self._inbox.open()
         return cache_status.appended(headers, cache_status.forwarded(self._forward, detail=reason))
 
@@ -366,7 +377,7 @@ class Fill:
     def _commit_part(self, newer: StoredResponse, store: Store) -> None:
         """Join a part with the one that is stored, where they belong together."""
         assert self._part is not None  # noqa: S101  # see `commit`
-        stored = self._part
+        stored = _response_of(self._part)
         joined = combine(Part(stored.headers, stored.body), Part(newer.headers, newer.body))
         if joined is not None and len(joined.body) > self._engine.config.max_entry:
             joined = None
@@ -408,7 +419,13 @@ class Fill:
             flight.answer(Passed(Reason.BROKEN))
             return None
         if slot is None:
-            flight.answer(Overtaken())
+            if engine.index.permits(replace(entry, born=engine.index.born())):
+                flight.answer(Overtaken())
+            else:
+                # What was dropped is settling: nothing is kept yet, and waiting brings nothing.
+                engine.flights.mark_solo(flight.probe.key, engine.config.hit_for_miss)
+                flight.answer(Passed(Reason.INVALIDATED))
+            self._tell_fleet([])
             return None
         if marker is not None:
             engine.stack.keep_variant(marker, entry.key, engine.config.max_variants)
@@ -545,6 +562,12 @@ class Fill:
         age = engine.clock() - entry.created
         member = cache_status.hit(entry.fresh_until - engine.clock(), "stale-if-error")
         self._closing = self._answer(stored, aged(stored.headers, age), member, engine.wall() - age)
+
+
+def _response_of(slot: Slot) -> StoredResponse:
+    response = slot.entry.payload
+    assert isinstance(response, StoredResponse)  # noqa: S101  # markers were followed
+    return response
 
 
 def _conditions(stored: StoredResponse, terms: Terms) -> Headers:

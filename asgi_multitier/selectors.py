@@ -36,8 +36,11 @@ class Selector(NamedTuple):
 
 
 def is_short(text: str) -> bool:
-    """Whether a selector may have this text."""
-    return len(text.encode("utf-8", "surrogatepass")) <= MAX_TEXT
+    """Whether a selector may have this text: of a bounded length, and one that can be written."""
+    try:
+        return len(text.encode()) <= MAX_TEXT
+    except UnicodeEncodeError:
+        return False
 
 
 def check_glob(pattern: str) -> str:

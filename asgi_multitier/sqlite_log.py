@@ -153,6 +153,7 @@ class SQLiteLog:
     async def start(self, listener: LogListener) -> None:
         """Begin to follow. Returns once up to date, or once the file is known to be unusable."""
         self._follower.listener = listener
+        self._follower.rearm()
         self._know_process()
         self._stop_looking()
         self._wake, self._tried = asyncio.Event(), asyncio.Event()
@@ -433,7 +434,8 @@ class SQLiteLog:
         return True
 
     def _is_reached(self, position: Born) -> bool:
-        return position.gen == self.index.gen and position.seq <= self.index.seq
+        known = bool(position.gen) and position.gen == self.index.gen
+        return known and position.seq <= self.index.seq
 
     def _tell_waiting(self) -> None:
         for waiter in [waiter for waiter in self._waiting if self._is_reached(waiter[0])]:

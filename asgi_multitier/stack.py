@@ -20,7 +20,7 @@ from .breaker import BreakerState, CircuitBreaker
 from .codec import Unreadable, decode, encode
 from .coherence.log import InvalidationLog
 from .entry import Born, Entry, Slot
-from .errors import BackendError
+from .errors import BackendError, SerializationError
 from .events import Events, TierStats
 from .policy.key import storage_key
 from .tiers.base import Held, LocalTier, OrderedTier, SharedTier, TierConfig
@@ -191,20 +191,25 @@ class TierStack:
         self.spawn(self._read(keys), "asgi-multitier read")
 
     async def _read(self, keys: list[str]) -> None:
-        found: dict[str, Found] = {}
+        missing = keys
         try:
-            missing = keys
             for placed in self.shared:
                 if not missing:
                     break
-                found |= await self._read_from(placed, missing)
+                found = await self._read_from(placed, missing)
+                # At once, while the judgement is young: whoever asks from now on reads anew.
+                for key, answer in found.items():
+                    self._answer(key, answer)
                 missing = [key for key in missing if key not in found]
         finally:
-            for key in keys:
-                result = found.get(key)
-                for future in self._reads.pop(key):
-                    if not future.done():
-                        future.set_result(result)
+            for key in missing:
+                self._answer(key, None)
+
+    def _answer(self, key: str, found: Found | None) -> None:
+        """End the read of a key."""
+        for future in self._reads.pop(key, ()):
+            if not future.done():
+                future.set_result(found)
 
     async def _read_from(self, placed: Placed, keys: list[str]) -> dict[str, Found]:
         names = [storage_key(key) for key in keys]
@@ -337,8 +342,12 @@ class TierStack:
         for key, entry in entries.items():
             scaled = rescaled(entry, placed.config.ttl_scale, now)
             if scaled.keep_until > now and self._index.permits(entry):
-                ttl = scaled.keep_until - now
-                items[storage_key(key)] = (self._encode(scaled, now), ttl, entry.born)
+                try:
+                    encoded = self._encode(scaled, now)
+                except SerializationError:
+                    placed.failures["encode"] += 1
+                    continue
+                items[storage_key(key)] = (encoded, scaled.keep_until - now, entry.born)
         if not items:
             return True
         done = await self._ask(placed, "set", lambda: _set_all(placed.tier, items))

@@ -29,6 +29,7 @@ from .options import refuse_unknown
 from .policy.key import RESPONSE_MARK, storage_key
 from .policy.reasons import Reason
 from .policy.reuse import usable_on_error
+from .selectors import is_short
 from .serializers import Serializer
 from .strategy import Lifetime, seconds_of
 from .templates import MAX_TAG_BYTES, MAX_TAGS
@@ -122,9 +123,14 @@ def checked_key(key: object) -> str:
     Raises:
         ConfigError: If it is none.
     """
-    if not isinstance(key, str) or not 0 < len(key) <= MAX_KEY or key[0] == RESPONSE_MARK:
+    if (
+        not isinstance(key, str)
+        or not 0 < len(key) <= MAX_KEY
+        or key[0] == RESPONSE_MARK
+        or not is_short(key)
+    ):
         shown = key[:80] if isinstance(key, str) else key
-        allowed = f"a text of 1 to {MAX_KEY} characters that does not begin with NUL"
+        allowed = f"a text of 1 to {MAX_KEY} bytes of UTF-8 that does not begin with NUL"
         raise ConfigError.of("key", shown, allowed, where="CacheManager")
     return key
 
@@ -142,7 +148,8 @@ def checked_tags(tags: object) -> tuple[str, ...]:
     if len(marks) > MAX_TAGS:
         raise ConfigError.of("tags", f"{len(marks)} of them", allowed, where="CacheManager")
     for tag in marks:
-        if not isinstance(tag, str) or not 0 < len(tag.encode(errors="replace")) <= MAX_TAG_BYTES:
+        sound = isinstance(tag, str) and is_short(tag)
+        if not sound or not 0 < len(tag.encode()) <= MAX_TAG_BYTES:
             raise ConfigError.of("tags", tag, allowed, where="CacheManager")
     return marks
 
@@ -429,6 +436,8 @@ class Values:
         except WaitExpired:
             self._flights.abandon(flight)
             if limit != policy.hard_timeout:
+                # Whoever comes later goes alone at once; the run goes on, and may be stored.
+                flight.closed = True
                 self._engine.events.failures["coalesce-timeout"] += 1
                 return await self._alone(ask, Reason.COALESCE_TIMEOUT)
             self._engine.events.failures["hard-timeout"] += 1
@@ -527,8 +536,9 @@ class Values:
 
         async def run(claim: Claim) -> None:
             flight.renew(self._index)
-            stored = await self._compute(ask, flight, shares=not claim.held)
-            if claim.held and stored is not None:
+            held = claim.held  # it may be lost while the function runs
+            stored = await self._compute(ask, flight, shares=not held)
+            if held and stored is not None:
                 # Whoever waits for the lease looks there next.
                 await self._stack.write([stored])
 
@@ -558,16 +568,16 @@ class Values:
         value = await _called(ask.compute)
         payload = self._bytes(value)
         entry = self._entry(ask.key, payload, ask.policy, ask.tags, flight.probe.born)
-        stored = self._store(ask, flight, entry)
+        stored = self._store(flight, entry)
         self._flights.land(flight)
         flight.answer(_Result(payload, value))
         if stored and shares:
             self._stack.share(entry)
         return entry if stored else None
 
-    def _store(self, ask: Ask, flight: "Flight[_Result]", entry: Entry) -> bool:
-        # A flight that is in the table no more was overtaken by a `set`, which is younger.
-        if ask.policy.coalesce and not self._flights.flies(flight):
+    def _store(self, flight: "Flight[_Result]", entry: Entry) -> bool:
+        # What a `set` has brought while it ran is younger.
+        if flight.superseded:
             return False
         if isinstance(entry.payload, bytes) and self._too_large(entry.payload):
             self._engine.events.refused[Reason.OVERSIZED] += 1

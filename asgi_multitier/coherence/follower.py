@@ -16,13 +16,14 @@ import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
+from functools import partial
 from secrets import token_hex
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from .._types import Clock
 from ..entry import Born
 from ..errors import InvalidationError
-from ..selectors import MAX_TEXT, Selector, check_glob
+from ..selectors import MAX_TEXT, Selector, check_glob, is_short
 from .index import ALL, Index, canonical
 from .log import InvalidationStats, LogListener, Operation, Update
 from .records import Body, Record, bodies, riding
@@ -32,6 +33,9 @@ MAX_PENDING = 10_000
 
 MALFORMED_PAUSE = 1.0
 """Seconds between two flushes because of unreadable records."""
+
+Hold: TypeAlias = tuple[float, Sequence[Selector]]
+"""When a settling period ends, and of what."""
 
 _BATCH = 500
 _LAGS = 1024
@@ -115,6 +119,7 @@ class Follower:
         self._gaps = self._flushes = self._errors = self._overflows = 0
         self._flushed_at = -math.inf
         self._flush_owed = False
+        self._holds: list[Hold] = []
 
     # Sending.
 
@@ -322,7 +327,21 @@ class Follower:
 
     def _settle(self, selectors: Sequence[Selector], seconds: float) -> None:
         self.index.hold(selectors)
-        self._later(seconds, lambda: self.index.release(selectors))
+        hold = (self._clock() + seconds, selectors)
+        self._holds.append(hold)
+        self._later(seconds, lambda: self._release(hold))
+
+    def _release(self, hold: Hold) -> None:
+        if hold in self._holds:
+            self._holds.remove(hold)
+            self.index.release(hold[1])
+
+    def rearm(self) -> None:
+        """Set the timers anew: those that were set may have been of an event loop that is gone."""
+        for hold in self._holds:
+            self._later(max(0.0, hold[0] - self._clock()), partial(self._release, hold))
+        if self._flush_owed:
+            self._later(0.0, self._flush_unreadable)
 
     def stats(self, *, audit_errors: int = 0) -> InvalidationStats:
         """A frozen reading of the counters."""
@@ -354,10 +373,10 @@ def check(selector: Selector) -> Selector:
     """
     if selector.kind == "glob":
         check_glob(selector.text)
-    elif len(selector.text.encode("utf-8", "surrogatepass")) > MAX_TEXT:
+    if not is_short(selector.text):
         raise InvalidationError(
             f"{selector.kind}={selector.text[:80]!r}... is not allowed; expected at most "
-            f"{MAX_TEXT} bytes"
+            f"{MAX_TEXT} bytes of UTF-8, without lone surrogates"
         )
     return canonical(selector)
 

@@ -33,6 +33,7 @@ class LocalLog:
     async def start(self, listener: LogListener) -> None:
         """Nothing to follow."""
         self._follower.listener = listener
+        self._follower.rearm()
 
     async def close(self) -> None:
         """Nothing to stop."""

@@ -130,6 +130,7 @@ class RedisLog:
     async def start(self, listener: LogListener) -> None:
         """Begin to follow. Returns once up to date, or once the server is known to be away."""
         self._follower.listener = listener
+        self._follower.rearm()
         self._know_process()
         self._wake, self._tried = asyncio.Event(), asyncio.Event()
         self._tail = asyncio.create_task(self._follow(), name="asgi-multitier log tail")
@@ -449,7 +450,8 @@ class RedisLog:
         return True
 
     def _is_reached(self, position: Born) -> bool:
-        return position.gen == self.index.gen and position.seq <= self.index.seq
+        known = bool(position.gen) and position.gen == self.index.gen
+        return known and position.seq <= self.index.seq
 
     def _tell_waiting(self) -> None:
         if not self._waiting:

@@ -225,6 +225,33 @@ async def test_coalesce_timeout_sends_a_waiter_alone() -> None:
         assert stats.failures == {"coalesce-timeout": 1}
 
 
+async def test_nobody_waits_for_a_run_that_others_gave_up() -> None:
+    """After one caller's time was over the next goes alone at once; the run is stored still."""
+    async with in_memory() as cache:
+        slow = Function("slow").close()
+        first = asyncio.create_task(cache.get_or_compute("k", slow))
+        await slow.started.wait()
+        await cache.get_or_compute("k", Function(), coalesce_timeout=SHORT)
+
+        assert await cache.get_or_compute("k", Function("next"), coalesce_timeout=3600) == "next"
+        slow.gate.set()
+        assert await first == "slow"
+        assert await cache.get("k") == "slow"
+
+
+async def test_a_run_of_ones_own_does_not_overwrite_a_later_set() -> None:
+    """Also without coalescing, what was set while the function ran stays."""
+    async with in_memory() as cache:
+        slow = Function("old").close()
+        first = asyncio.create_task(cache.get_or_compute("k", slow, coalesce=False))
+        await slow.started.wait()
+        await cache.set("k", "new")
+        slow.gate.set()
+
+        assert await first == "old"
+        assert await cache.get("k") == "new"
+
+
 async def test_who_goes_alone_cannot_ask_for_himself_either() -> None:
     """The guard stands there too, and is gone afterwards."""
     async with in_memory() as cache:
@@ -238,8 +265,8 @@ async def test_who_goes_alone_cannot_ask_for_himself_either() -> None:
         with pytest.raises(CacheError, match="asks for"):
             await cache.get_or_compute("k", own, coalesce_timeout=SHORT)
         slow.gate.set()
-        assert await cache.get_or_compute("k", Function()) == "slow"
         await first
+        assert await cache.get_or_compute("k", Function()) == "slow"
 
 
 @pytest.mark.parametrize(

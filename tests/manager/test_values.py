@@ -132,7 +132,7 @@ async def test_keys_that_are_none_are_refused(key: Any) -> None:
             lambda: cache.invalidate(key),
         ]
         for call in calls:
-            with pytest.raises(ConfigError, match=f"key=.*1 to {MAX_KEY} characters"):
+            with pytest.raises(ConfigError, match=f"key=.*1 to {MAX_KEY} bytes"):
                 await call()
 
 
