@@ -9,9 +9,10 @@ import pytest
 
 from asgi_multitier import CacheManager, CacheMiddleware, NullTier, Rule
 from asgi_multitier._types import ASGIApp, Receive, Scope, Send
+from asgi_multitier.errors import BackendError
 from asgi_multitier.fleet import run_in_fleet
 from asgi_multitier.tiers.base import Held
-from tests.support import Client, respond
+from tests.support import Client, respond, settled
 
 TIMEOUT = 0.05
 
@@ -131,3 +132,39 @@ async def test_who_has_waited_for_the_tier_does_not_wait_for_the_leases() -> Non
             reply = await Client(CacheMiddleware(app, manager, rules=rules)).get("/x")
         assert reply.body == b"answer"
         assert len(claims) == expected
+
+
+class FailingTier(NullTier):
+    """Fails all reads at once, when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self.fails = asyncio.Event()
+
+    async def get_many(self, keys: Any) -> list[Held | None]:
+        self.asked += 1
+        await self.fails.wait()
+        raise BackendError("no answer")
+
+
+async def test_a_tier_is_said_to_be_left_out_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Many calls were under way when it went, and each of them fails."""
+    tier = FailingTier()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await respond(send, b"answer")
+
+    async with CacheManager(l2=tier, redis_url=None, redis_timeout=20) as manager:
+        client = Client(CacheMiddleware(app, manager, rules=[Rule("*", 60)]))
+        requests = []
+        for number in range(5):
+            requests.append(client.begin(f"/{number}"))
+            await settled()
+        assert tier.asked == 5
+        tier.fails.set()
+        replies = await asyncio.gather(*requests)
+
+    assert {reply.body for reply in replies} == {b"answer"}
+    said = [line for line in caplog.messages if "left out" in line]
+    assert said == ["tier null does not answer and is left out for now: no answer"]

@@ -75,6 +75,16 @@ async def test_a_head_gets_a_plain_hit_without_its_body() -> None:
         assert (reply.get("content-length"), reply.get("x-line")) == (b"5", b"1")
 
 
+async def test_a_condition_is_answered_from_below() -> None:
+    """Only what says nothing beyond its target is sent without a thought."""
+    app = Origin(answering(b"hello", (b"etag", b'"a"')))
+    async with caching(app, l1=NullLocalTier(), l2=DictTier()) as cache:
+        await filled(cache)
+        reply = await cache.get("/x", [("if-none-match", '"a"')])
+
+        assert (reply.status, reply.body, reply.detail) == (304, b"", "l2")
+
+
 async def test_one_reader_that_leaves_takes_nothing_from_the_others() -> None:
     """Three wait for one read of the second tier; the first is cancelled."""
     origin = Origin()
