@@ -32,6 +32,9 @@ from .policy.validation import freshen, head_updates, selects, unconditional, va
 from .replay import AGE, PARTIAL, aged, answer
 from .request import Request
 
+STREAM_PATIENCE = 0.25
+"""Seconds that others wait for a response that is sent on while it comes; then they go alone."""
+
 
 class _Asks(Enum):
     """What a run asks the origin for beside the request itself."""
@@ -271,11 +274,13 @@ class Fill:
         await self.capture.finish()
         if not self._again:
             self._flight.answer(Passed(Reason.INCOMPLETE))
+
+    def _tell_outside(self) -> None:
+        """What layers outside look for once there is an answer stands in the scope they know."""
         if self._client is not None:
-            # What layers outside look for after a request stands in the scope that they know.
             for name in ("endpoint", "route", "path_params", "router"):
-                if name in scope:
-                    self._request.scope[name] = scope[name]
+                if name in self._scope:
+                    self._request.scope[name] = self._scope[name]
 
     def _scope_for_app(self, fields: Headers) -> Scope:
         """The request as the application gets it: with what the key covers, and whole."""
@@ -304,6 +309,7 @@ class Fill:
         """May this response be stored, or does a stored one take its place?"""
         if self._deadline is not None:
             self._deadline.reschedule(None)
+        self._tell_outside()
         if not self._on_chosen(self._request.plan, self._scope):
             return Reason.MISMATCH
         if status == 304 and self._asks is _Asks.VALIDATION:
@@ -352,10 +358,21 @@ class Fill:
 
     def opening(self, headers: Headers) -> Headers:
         """The response is sent on while it comes."""
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(STREAM_PATIENCE, self._let_waiters_go)
+        if self._flight.task is not None:
+            self._flight.task.add_done_callback(lambda _: timer.cancel())
         return cache_status.appended(
             client_headers(headers, None, self._terms),
             cache_status.forwarded(self._forward, detail=self._detail),
         )
+
+    def _let_waiters_go(self) -> None:
+        """The response takes its time: nobody waits for a stream's end, or for a slow reader."""
+        if not self._flight.answered:
+            self._engine.flights.land(self._flight)
+            self._flight.answer(Passed(Reason.STREAMING))
+            self._tell_fleet([])
 
     def commit(self, store: Store, status: int, headers: Headers, body: bytes) -> None:
         """The response is complete."""

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from functools import partial
 from inspect import isawaitable
 from operator import itemgetter
+from typing import Any
 from urllib.parse import unquote
 
 from ._types import ASGIApp, Header, Headers, Message, Receive, Scope, Send
@@ -170,12 +171,16 @@ class CacheMiddleware:
         partition: object = None
         asked = Reason.WHEN
         try:
-            if policy.when is not None and not policy.when(request.view):
+            if _is_known_outside(scope) and not (policy.public or policy.vary_by):
+                reason = Reason.COOKIE if Field.COOKIE in found else Reason.CREDENTIALS
+            elif policy.when is not None and not await _awaited(policy.when(request.view)):
                 reason = Reason.WHEN
             elif policy.vary_by is not None:
                 asked = Reason.PARTITION
-                partition = policy.vary_by(request.view)
-                partition = await partition if isawaitable(partition) else partition
+                partition = await _awaited(policy.vary_by(request.view))
+                if partition is not None and type(partition) not in (str, int, bytes):
+                    allowed = "a str, an int, bytes or None"
+                    raise ConfigError.of("vary_by", partition, allowed, where=str(scope["path"]))
                 reason = Reason.PARTITION if partition is None else None
         except Exception as error:  # noqa: BLE001  # answered as the framework would
             plan.tally.passes[asked] += 1
@@ -450,6 +455,15 @@ class CacheMiddleware:
     def _give_state(self, scope: Scope) -> None:
         """`request.state.cache` is the manager."""
         scope.setdefault("state", {})["cache"] = self.manager
+
+
+async def _awaited(value: Any) -> Any:
+    return await value if isawaitable(value) else value
+
+
+def _is_known_outside(scope: Scope) -> bool:
+    """Whether a layer around the cache has found out who asks: the answer may depend on that."""
+    return bool(scope.get("session")) or getattr(scope.get("user"), "is_authenticated", False)
 
 
 def _check_arguments(cache: object, rules: object, default: object) -> None:

@@ -155,6 +155,10 @@ def request_key(
     if policy.lifetime is None and Field.AUTHORIZATION in found and not policy.public:
         # RFC 9111 §3.5 lets some answers to these be stored; nobody else's are mixed with them.
         parts.append(b"authorized")
+    if policy.lifetime is None and not (policy.public or policy.cookies or policy.vary_by):
+        # Deliberate: RFC 9111 would share these, but what an application shows to a cookie is too
+        # often its owner's, whatever its fields say. `public` or `cookies` share more.
+        parts += [b"cookies:" + line for _, line in found.get(Field.COOKIE, ())]
     return keys.extended(plan.key, parts) if parts else plan.key
 
 

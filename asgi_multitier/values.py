@@ -37,7 +37,7 @@ from .templates import MAX_TAG_BYTES, MAX_TAGS
 T = TypeVar("T")
 
 MAX_KEY = 8192
-"""Characters of a key."""
+"""Bytes of UTF-8 of a key, at most."""
 
 _REACH = 0.25
 """Seconds that a new value's writer waits for its own record before it leaves L2 alone."""

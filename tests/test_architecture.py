@@ -99,6 +99,7 @@ FIELD_NAMES_ELSEWHERE = {
     "middleware": "credentials that responses themselves decide about",
     "position": "the cookie that carries a client's place in the log",
     "replay": "the fields that choose a part, and the age",
+    "routing.security": "where schemes of a framework read from",
     "routing.table": "the host, in the scope that it asks routes with",
 }
 """Modules outside `policy/` that spell field names, and which."""

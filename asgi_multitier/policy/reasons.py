@@ -31,6 +31,7 @@ class Reason(StrEnum):
     SECURITY = "security"
     TAGS = "tags"
     EVENT_LOOP = "event-loop"
+    STREAMING = "streaming"
 
     # The request's own directives, where a rule honours them (RFC 9111 §5.2.1).
     REQUEST_NO_STORE = "request-no-store"

@@ -8,6 +8,7 @@ from ..templates import Template, Texts
 from .annotations import NO_MARKS, Marks, marks_of
 from .globs import covers, may_meet
 from .routes import Leaf
+from .security import unkeyed
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
@@ -53,17 +54,16 @@ def check_rules(rules: Sequence[Rule], leaves: Iterable[Leaf]) -> None:
         ConfigError: If there is one. An earlier rule that covers the whole route decides for it.
     """
     for leaf in leaves:
-        if not leaf.security or _decides_itself(leaf):
+        if not leaf.needs or _decides_itself(leaf):
             continue
         for rule in rules:
             policy = rule.policy
-            if policy is None or policy.separates_users or not leaf.takes(policy.methods):
-                unsafe = False
-            else:
-                unsafe = may_meet(rule.glob, leaf.path)
-            if unsafe:
+            need = None
+            if policy is not None and leaf.takes(policy.methods) and may_meet(rule.glob, leaf.path):
+                need = unkeyed(policy, leaf.needs)
+            if need is not None:
                 raise ConfigError(
-                    f"Rule({rule.glob!r}): {leaf} depends on {leaf.security}, and " + _WAYS_OUT
+                    f"Rule({rule.glob!r}): {leaf} depends on {need.what}, and " + _WAYS_OUT
                 )
             if covers(rule.glob, leaf.path):
                 break
@@ -82,8 +82,9 @@ def _check_policy(leaf: Leaf, policy: Policy) -> None:
     for option, texts in (("tags", policy.tags), ("key", key)):
         _check_texts(leaf, option, texts, known)
         _check_allow_list(leaf, option, texts, policy)
-    if leaf.security and leaf.takes(policy.methods) and not policy.separates_users:
-        raise ConfigError(f"{leaf} is cached and depends on {leaf.security}: {_WAYS_OUT}")
+    need = unkeyed(policy, leaf.needs) if leaf.takes(policy.methods) else None
+    if need is not None:
+        raise ConfigError(f"{leaf} is cached and depends on {need.what}: {_WAYS_OUT}")
 
 
 def _check_invalidations(leaf: Leaf, named: Invalidations) -> None:

@@ -15,7 +15,7 @@ from types import UnionType
 from typing import Any, TypeAlias, Union, get_args, get_origin
 from uuid import UUID
 
-from .security import who_asks
+from .security import Need, needs_of
 
 _FULL = 2
 _PARTIAL = 1
@@ -55,7 +55,7 @@ class Leaf:
         path: The path template alone.
         params: Path parameters, mounts' included.
         fields: Parameters with a declaration, by the name that a template uses.
-        security: What in the route says who asks, such as `OAuth2PasswordBearer`; "" if nothing.
+        needs: What the route reads from the request beside its URL, such as a security scheme.
         opaque: Whether it decides by code of its own which requests it takes.
     """
 
@@ -68,7 +68,7 @@ class Leaf:
     methods: frozenset[str] | None
     params: tuple[str, ...]
     fields: Mapping[str, Field]
-    security: str
+    needs: tuple[Need, ...]
     opaque: bool
 
     def takes(self, methods: frozenset[str]) -> bool:
@@ -272,7 +272,7 @@ def _leaf(route: Any, place: _Place) -> Leaf:
         methods=frozenset(methods) if methods else None,
         params=place.params + _params(route),
         fields=_fields(dependant),
-        security=who_asks(dependant),
+        needs=needs_of(dependant),
         opaque=_is_opaque(route),
     )
 
@@ -290,7 +290,7 @@ def _passing_leaf(route: Any, place: _Place) -> Leaf:
         methods=None,
         params=(*below.params, "path"),
         fields={},
-        security="",
+        needs=(),
         opaque=_is_opaque(route),
     )
 

@@ -1,37 +1,84 @@
-"""What in a FastAPI route says who asks: a hit runs no dependency, so it runs none of these."""
+"""What a FastAPI route reads beside its URL: a hit runs no dependency, so it checks none of it."""
 
 import functools
 import inspect
-import re
 import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
-_CREDENTIAL = re.compile(r"auth|token|api-?key|secret|session|passw|credential|jwt|signature")
-"""Header parameters that by their name carry a credential, such as `X-Token`."""
+from ..config import Policy
+
+Place = Literal["header", "cookie", "query", "unknown"]
 
 
-def who_asks(dependant: Any) -> str:
-    """The first security scheme or credential header anywhere in a dependency tree; "" if none.
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One thing that a route reads from the request to find out who or what asks.
+
+    Attributes:
+        what: How to call it in a message.
+        place: Where it stands.
+        name: Under which name there; lower-case for a header.
+    """
+
+    what: str
+    place: Place
+    name: str
+
+    def is_keyed(self, policy: Policy) -> bool:
+        """Whether two requests that differ in it get copies of their own."""
+        if policy.public or policy.vary_by is not None:
+            return True
+        if self.place == "header":
+            return self.name.encode("latin-1") in policy.vary
+        if self.place == "cookie":
+            return self.name in policy.cookies or b"cookie" in policy.vary
+        if self.place == "query":
+            return policy.query is None or self.name in policy.query
+        return policy.separates_users
+
+
+def needs_of(dependant: Any) -> tuple[Need, ...]:
+    """The security schemes, declared headers and cookies anywhere in a dependency tree.
 
     Args:
         dependant: FastAPI's description of a route, which has the dependencies of its routers and
             of the application too; None for any other route.
     """
-    return next(_found(dependant), "") if dependant is not None else ""
+    return tuple(dict.fromkeys(_found(dependant))) if dependant is not None else ()
 
 
-def _found(dependant: Any) -> Iterator[str]:
+def unkeyed(policy: Policy, needs: Sequence[Need]) -> Need | None:
+    """The first need that a policy's key does not cover."""
+    return next((need for need in needs if not need.is_keyed(policy)), None)
+
+
+def _found(dependant: Any) -> Iterator[Need]:
     call = getattr(dependant, "call", None)
     if _is_scheme(call):
-        yield type(_bare(call)).__name__
+        yield _need_of(_bare(call))
     for requirement in getattr(dependant, "security_requirements", None) or ():
-        yield type(requirement.security_scheme).__name__
+        yield _need_of(requirement.security_scheme)
     for field in dependant.header_params:
-        if _CREDENTIAL.search(field.alias.lower().replace("_", "-")):
-            yield f"the header {field.alias}"
+        name = field.alias.lower()
+        yield Need(f"the header {field.alias}", "header", name.replace("_", "-"))
+    for field in dependant.cookie_params:
+        yield Need(f"the cookie {field.alias}", "cookie", field.alias)
     for inner in dependant.dependencies:
         yield from _found(inner)
+
+
+def _need_of(scheme: Any) -> Need:
+    """What a security scheme reads: an API key's place and name, else `Authorization`."""
+    what, model = type(scheme).__name__, getattr(scheme, "model", None)
+    place, name = getattr(getattr(model, "in_", None), "value", ""), getattr(model, "name", "")
+    if place == "header" and name:
+        return Need(f"{what} (header {name})", "header", name.lower())
+    if place in ("cookie", "query") and name:
+        return Need(f"{what} ({place} {name})", "cookie" if place == "cookie" else "query", name)
+    known = type(scheme).__module__.startswith("fastapi.security")
+    return Need(what, "header" if known else "unknown", "authorization")
 
 
 def _is_scheme(call: Any) -> bool:

@@ -22,6 +22,7 @@ from .annotations import NO_MARKS, Marks, marks_of
 from .checks import check_leaf, check_rules, leaf_marks
 from .globs import fill_glob, fill_path
 from .routes import Found, Leaf, Tree, build, containers, find, fingerprint, route_path, routed
+from .security import unkeyed
 
 RouteName: TypeAlias = str | Callable[..., Any]
 
@@ -198,6 +199,9 @@ class RouteTable:
             return True
         if resolved.reason in ("custom-match", "match-error"):
             return True
+        if resolved.endpoint is not endpoint and routed(endpoint) is not None:
+            # A mount on the way: what the application behind it chose, if anything, is not said.
+            return True
         return resolved.endpoint is endpoint or bool(resolved.endpoint == endpoint)
 
     def values(self, resolved: Resolved, query: bytes) -> dict[str, str]:
@@ -294,7 +298,7 @@ class RouteTable:
         policy, reason = self._policy(marks, path)
         if policy is not None and method not in policy.methods:
             policy, reason = None, "method"
-        elif policy is not None and _is_guarded(leaf) and not policy.separates_users:
+        elif policy is not None and leaf is not None and unkeyed(policy, leaf.needs) is not None:
             policy, reason = None, "security"
         params = found.path_params or _NOTHING
         return Resolved(
@@ -366,10 +370,6 @@ def _nothing(reason: str, found: Found | None = None) -> Resolved:
         reason=reason,
         leaf=leaf,
     )
-
-
-def _is_guarded(leaf: Leaf | None) -> bool:
-    return leaf is not None and bool(leaf.security)
 
 
 def _text(leaf: Leaf | None, name: str, value: Any) -> str:

@@ -139,7 +139,7 @@ async def test_keys_that_are_none_are_refused(key: Any) -> None:
 async def test_the_longest_key_is_a_key() -> None:
     """The bound itself is allowed, and any character."""
     async with in_memory() as cache:
-        for key in ("k" * MAX_KEY, "ü" * MAX_KEY, " *?[]\n", "\x01"):
+        for key in ("k" * MAX_KEY, "ü" * (MAX_KEY // 2), " *?[]\n", "\x01"):
             await cache.set(key, 1)
 
             assert await cache.get(key) == 1

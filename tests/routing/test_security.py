@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Annotated, Any
 
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, Header, Security
+from fastapi import APIRouter, Cookie, Depends, FastAPI, Header, Security
 from fastapi.security import (
     APIKeyCookie,
     APIKeyHeader,
@@ -20,7 +20,7 @@ from fastapi.security import (
 from asgi_multitier.config import Policy, Rule
 from asgi_multitier.errors import ConfigError
 from asgi_multitier.routing import RouteTable, cached, invalidates, no_cache
-from asgi_multitier.routing.security import who_asks
+from asgi_multitier.routing.security import Need, needs_of
 
 bearer = HTTPBearer()
 
@@ -58,7 +58,6 @@ def only(mark: Callable[[Any], Any] = CACHED, **options: Any) -> FastAPI:
         HTTPBasic(),
         APIKeyHeader(name="x"),
         APIKeyCookie(name="x"),
-        APIKeyQuery(name="x"),
         OAuth2PasswordBearer("/token", auto_error=False),
         OpenIdConnect(openIdConnectUrl="/oid"),
     ],
@@ -119,7 +118,6 @@ def test_dependencies_of_application_router_and_inclusion_count() -> None:
     [
         pytest.param({"public": True}, id="public"),
         pytest.param({"vary": "authorization"}, id="vary"),
-        pytest.param({"cookies": "session"}, id="cookies"),
         pytest.param({"vary_by": lambda request: "u"}, id="vary-by"),
     ],
 )
@@ -132,23 +130,64 @@ def test_a_rule_that_says_how_it_is_safe_passes(options: dict[str, Any]) -> None
     assert table.resolve("GET", "/secret/7").policy is not None
 
 
-def test_negotiating_content_is_no_way_out() -> None:
-    """Two users with one language are still two users."""
-    app = only(cached(60, vary="accept-language"), dependencies=[Depends(user)])
+@pytest.mark.parametrize(
+    ("scheme", "options"),
+    [
+        pytest.param(APIKeyHeader(name="X-Shop-Key"), {"vary": "x-shop-key"}, id="header"),
+        pytest.param(APIKeyCookie(name="session"), {"cookies": "session"}, id="cookie"),
+        pytest.param(APIKeyCookie(name="session"), {"vary": "cookie"}, id="whole-cookie-field"),
+        pytest.param(APIKeyQuery(name="key"), {}, id="query-in-the-key"),
+        pytest.param(APIKeyQuery(name="key"), {"query": ["key"]}, id="query-listed"),
+        pytest.param(OAuth2PasswordBearer("/token"), {"vary": "authorization"}, id="oauth"),
+    ],
+)
+def test_what_the_scheme_itself_reads_may_be_keyed(scheme: Any, options: dict[str, Any]) -> None:
+    """Two who present different keys get copies of their own."""
+    RouteTable(only(cached(60, **options), dependencies=[Security(scheme)])).check()
 
-    with pytest.raises(ConfigError):
-        RouteTable(app).check()
+
+@pytest.mark.parametrize(
+    ("scheme", "options"),
+    [
+        pytest.param(HTTPBearer(), {"vary": "accept-language"}, id="negotiation"),
+        pytest.param(APIKeyHeader(name="X-Shop-Key"), {"vary": "x-lang"}, id="another-header"),
+        pytest.param(APIKeyHeader(name="X-Shop-Key"), {"cookies": "theme"}, id="a-cookie"),
+        pytest.param(APIKeyCookie(name="session"), {"cookies": "theme"}, id="another-cookie"),
+        pytest.param(APIKeyQuery(name="key"), {"query": ["page"]}, id="query-left-out"),
+        pytest.param(HTTPBearer(), {"cookies": "session"}, id="bearer-by-cookie"),
+    ],
+)
+def test_something_else_in_the_key_is_no_way_out(scheme: Any, options: dict[str, Any]) -> None:
+    """Two users with one language, or one theme, are still two users."""
+    with pytest.raises(ConfigError, match=type(scheme).__name__):
+        RouteTable(only(cached(60, **options), dependencies=[Security(scheme)])).check()
+
+
+def test_a_declared_header_must_be_in_the_key() -> None:
+    """What a dependency reads from a header or cookie decides about the answer, by any name."""
+
+    def tenant(x_tenant: Annotated[str, Header()]) -> None: ...
+
+    def theme(theme: Annotated[str, Cookie()]) -> None: ...
+
+    for dependency, what in ((tenant, "the header x-tenant"), (theme, "the cookie theme")):
+        with pytest.raises(ConfigError, match=what):
+            RouteTable(only(dependencies=[Depends(dependency)])).check()
+
+    RouteTable(only(cached(60, vary="x-tenant"), dependencies=[Depends(tenant)])).check()
+    RouteTable(only(cached(60, cookies="theme"), dependencies=[Depends(theme)])).check()
 
 
 def test_what_is_not_cached_or_not_guarded_passes() -> None:
-    """Mutations, marked and plain routes, and headers that do not say who asks."""
+    """Mutations, marked and plain routes, and headers that are in the key."""
     guard = [Depends(user)]
     app = FastAPI()
     app.add_api_route("/a", invalidates(tags="a")(lambda: "x"), methods=["PUT"], dependencies=guard)
     app.add_api_route("/a", cached(60)(lambda: "x"), methods=["DELETE"], dependencies=guard)
     app.add_api_route("/b", no_cache(lambda: "x"), dependencies=guard)
     app.add_api_route("/c", lambda: "x", dependencies=guard)
-    app.add_api_route("/d", cached(60)(lambda: "x"), dependencies=[Depends(language)])
+    by_language = cached(60, vary="accept-language")
+    app.add_api_route("/d", by_language(lambda: "x"), dependencies=[Depends(language)])
 
     RouteTable(app).check()
 
@@ -205,9 +244,9 @@ def test_a_wrapped_scheme_is_still_one() -> None:
     def wrapper() -> None: ...
 
     wrapper.__wrapped__ = bearer  # type: ignore[attr-defined]
-    dependant = SimpleNamespace(call=wrapper, header_params=[], dependencies=[])
+    dependant = SimpleNamespace(call=wrapper, header_params=[], cookie_params=[], dependencies=[])
 
-    assert who_asks(dependant) == "HTTPBearer"
+    assert needs_of(dependant) == (Need("HTTPBearer", "header", "authorization"),)
 
 
 def test_older_descriptions_of_dependencies_are_read() -> None:
@@ -215,9 +254,18 @@ def test_older_descriptions_of_dependencies_are_read() -> None:
     dependant = SimpleNamespace(
         call=None,
         header_params=[],
+        cookie_params=[],
         dependencies=[],
         security_requirements=[SimpleNamespace(security_scheme=bearer)],
     )
 
-    assert who_asks(dependant) == "HTTPBearer"
-    assert who_asks(None) == ""
+    assert needs_of(dependant) == (Need("HTTPBearer", "header", "authorization"),)
+    assert needs_of(None) == ()
+
+
+def test_a_scheme_of_ones_own_is_separated_by_any_field_but_negotiation() -> None:
+    """Nobody knows where it reads from, so the rule's word is taken."""
+    need = Need("Own", "unknown", "authorization")
+
+    assert need.is_keyed(Policy(60, vary="x-user"))
+    assert not need.is_keyed(Policy(60, vary="accept"))
