@@ -92,19 +92,22 @@ def uncached() -> FastAPI:
     return _routes()
 
 
-def l1() -> FastAPI:
+def l1() -> CacheMiddleware:
     """The same route behind the cache, answered from memory."""
+    return CacheMiddleware(_routes(), CacheManager(redis_url=None))
+
+
+def added() -> FastAPI:
+    """As `l1`, with the cache added by `add_middleware`: FastAPI's own shell is around it."""
     app = _routes()
     app.add_middleware(CacheMiddleware, cache=CacheManager(redis_url=None))
     return app
 
 
-def l2() -> FastAPI:
+def l2() -> CacheMiddleware:
     """The same route, every request answered from the shared tier."""
-    app = _routes()
     manager = CacheManager(NullLocalTier(), redis_url=os.environ["BENCH_REDIS_URL"])
-    app.add_middleware(CacheMiddleware, cache=manager)
-    return app
+    return CacheMiddleware(_routes(), manager)
 
 
 def both() -> FastAPI:
