@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, Unpack, overload
 
 from ..config import Invalidations, Policy, PolicyOptions, TextsOption, policy_of
-from ..errors import ConfigError
+from ..errors import ConfigError, InvalidationError
+from ..selectors import check_glob
 from ..strategy import CacheStrategy, Lifetime, seconds_of
-from ..templates import texts_of
+from ..templates import Template, texts_of
 
 _ATTRIBUTE = "__asgi_multitier__"
 
@@ -102,6 +103,7 @@ def invalidates(
             patterns=texts_of(patterns, option="patterns", where=where),
             settle=seconds_of(settle, option="settle", where=where, zero=True),
         )
+        _check_fixed(named, where)
         if named == Invalidations():
             allowed = "expected tags, paths, routes, patterns or settle"
             raise ConfigError(f"{where} names nothing; {allowed}")
@@ -200,8 +202,27 @@ def _sum(old: Invalidations | None, new: Invalidations | None) -> Invalidations 
     return old + new if old and new else old or new
 
 
+def _check_fixed(named: Invalidations, where: str) -> None:
+    """Refuse what could never match, as far as it can be told without a request."""
+    for text in named.paths:
+        if isinstance(text, Template) and (text.text[0] not in "/{" or "?" in text.text):
+            allowed = "a path that begins with '/', without a query string"
+            raise ConfigError.of("paths", text.text, allowed, where=where)
+    for text in named.patterns:
+        if isinstance(text, Template) and not text.fields:
+            try:
+                check_glob(text.text)
+            except InvalidationError as error:
+                raise ConfigError(f"{where}: patterns: {error}") from None
+
+
 def _routes(routes: RouteName | Iterable[RouteName], *, where: str) -> tuple[RouteName, ...]:
-    given = [routes] if isinstance(routes, str) or callable(routes) else list(routes)
+    if isinstance(routes, str) or callable(routes):
+        given = [routes]
+    elif isinstance(routes, Iterable):
+        given = list(routes)
+    else:
+        raise ConfigError.of("routes", routes, "a route's name or endpoint, or some", where=where)
     for route in given:
         if not (isinstance(route, str) and route) and not callable(route):
             raise ConfigError.of("routes", route, "a route's name or endpoint", where=where)

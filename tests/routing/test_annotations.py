@@ -248,3 +248,25 @@ def test_endless_wrapping_ends() -> None:
     endpoint.__wrapped__ = endpoint  # type: ignore[attr-defined]
 
     assert marks_of(endpoint) == Marks()
+
+
+@pytest.mark.parametrize(
+    ("options", "option"),
+    [
+        pytest.param({"paths": "products"}, "paths", id="path-without-slash"),
+        pytest.param({"paths": "/products?page=1"}, "paths", id="path-with-query"),
+        pytest.param({"paths": "http://shop.test/products"}, "paths", id="url"),
+        pytest.param({"patterns": "/a*b*c*d*e*f*g*h*i*"}, "patterns", id="nine-stars"),
+        pytest.param({"patterns": "/" + "a" * 256}, "patterns", id="long-pattern"),
+        pytest.param({"routes": 5}, "routes", id="routes"),
+    ],
+)
+def test_what_can_never_match_is_refused_at_decoration(
+    options: dict[str, Any], option: str
+) -> None:
+    """The error names the option and the endpoint, before any request."""
+
+    def endpoint() -> None: ...
+
+    with pytest.raises(ConfigError, match=f"endpoint.*{option}"):
+        invalidates(**options)(endpoint)
