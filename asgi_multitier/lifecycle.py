@@ -7,10 +7,10 @@ from collections.abc import Coroutine, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from . import codec
 from ._types import Clock
 from .assembly import Tier, assemble, name_of, place
 from .backends import Backends
+from .codec import check_compression
 from .coherence.config import InvalidationConfig
 from .coherence.log import InvalidationLog, Update
 from .config import CacheConfig
@@ -69,7 +69,7 @@ class Lifecycle:
         if tiers is not None and not tiers:
             allowed = "at least one (tier, TierConfig)"
             raise ConfigError.of("tiers", tiers, allowed, where="CacheManager")
-        _check_compression(compress_over)
+        check_compression(compress_over)
         self.config = config if config is not None else CacheConfig.resolve(**settings)
         self.serializer: Serializer = serializer if serializer is not None else JsonSerializer()
         self.invalidation = invalidation if invalidation is not None else InvalidationConfig()
@@ -242,15 +242,3 @@ class Lifecycle:
 def _refuse_both(name: str, value: object, other: str, another: object) -> None:
     if value is not None and another is not None:
         raise ConfigError(f"CacheManager: {name}= and {other}= cannot both be given")
-
-
-def _check_compression(over: object) -> None:
-    if over is None:
-        return
-    if type(over) is not int or over < 0:
-        allowed = "a number of bytes from 0, or None"
-        raise ConfigError.of("compress_over", over, allowed, where="CacheManager")
-    if codec.zstandard is None:
-        raise ConfigError(
-            "CacheManager: compress_over needs zstandard; install asgi-multitier[compression]"
-        )
