@@ -23,6 +23,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ReadOnlyError, RedisError
 
 from ..errors import BackendError, ConfigError
+from .packing import packing
 
 T = TypeVar("T")
 Client: TypeAlias = aredis.Redis
@@ -138,7 +139,7 @@ class Link:
     @asynccontextmanager
     async def dedicated(self) -> AsyncIterator["Dedicated"]:
         """Connections apart, for reads that block."""
-        client = self._build(1, None)
+        client = self._build(1, self.timeout)
         try:
             yield Dedicated(self, client)
         finally:
@@ -217,8 +218,8 @@ def connect(
     return Link(target or DEFAULT_URL, timeout=timeout, connections=connections)
 
 
-Recipe: TypeAlias = Callable[[int, float | None], Client]
-"""Makes a client with so many connections and that time-out for answers."""
+Recipe: TypeAlias = Callable[[int, float], Client]
+"""Makes a client with so many connections and that time-out for connecting."""
 
 
 def _recipe(target: Target) -> tuple[str, Recipe]:
@@ -232,16 +233,17 @@ def _recipe(target: Target) -> tuple[str, Recipe]:
     raise ConfigError.of("redis", type(target).__name__, "an address or a client of redis.asyncio")
 
 
-def _ours(connections: int, timeout: float | None) -> dict[str, Any]:
+def _ours(connections: int, timeout: float) -> dict[str, Any]:
+    # No time-out for answers: each piece of work has one deadline, and it is the link's.
     return {
         "decode_responses": False,
         "health_check_interval": 0,
         "max_connections": connections,
         "protocol": 2,
         "retry": Retry(NoBackoff(), 0),
-        "socket_connect_timeout": TIMEOUT if timeout is None else timeout,
+        "socket_connect_timeout": timeout,
         "socket_keepalive": True,
-        "socket_timeout": timeout,
+        "socket_timeout": None,
     }
 
 
@@ -259,7 +261,7 @@ def _recipe_of_url(url: str) -> tuple[str, Recipe]:
         allowed = "redis://[user:password@]host[:port][/db], rediss://... or unix://path"
         raise ConfigError(f"redis_url is not an address; expected {allowed}") from None
 
-    def build(connections: int, timeout: float | None) -> Client:
+    def build(connections: int, timeout: float) -> Client:
         ours = _ours(connections, timeout)
         if parts.scheme == "unix":
             del ours["socket_keepalive"]
@@ -273,7 +275,7 @@ def _recipe_of_pool(pool: ConnectionPool) -> tuple[str, Recipe]:
     if isinstance(pool, SentinelConnectionPool):
         sentinel, service = pool.sentinel_manager, pool.service_name
 
-        def build_sentinel(connections: int, timeout: float | None) -> Client:
+        def build_sentinel(connections: int, timeout: float) -> Client:
             settings = {**given, **_ours(connections, timeout)}
             kind = pool.connection_class
             make: Callable[..., ConnectionPool] = SentinelConnectionPool
@@ -283,7 +285,7 @@ def _recipe_of_pool(pool: ConnectionPool) -> tuple[str, Recipe]:
 
     place = given.get("path") or f"{given.get('host', 'localhost')}:{given.get('port', 6379)}"
 
-    def build(connections: int, timeout: float | None) -> Client:
+    def build(connections: int, timeout: float) -> Client:
         ours = _ours(connections, timeout)
         if "path" in given:
             del ours["socket_keepalive"]
@@ -306,7 +308,7 @@ def _recipe_of_cluster(cluster: RedisCluster) -> tuple[str, Recipe]:
         given["ssl"] = True
     nodes = [(node.host, node.port) for node in cluster.nodes_manager.startup_nodes.values()]
 
-    def build(connections: int, timeout: float | None) -> Client:
+    def build(connections: int, timeout: float) -> Client:
         ours = _ours(connections, timeout)
         start = [ClusterNode(host, port) for host, port in nodes]
         made = RedisCluster(
@@ -323,7 +325,9 @@ def _kept(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _client(pool: ConnectionPool) -> Client:
-    client = aredis.Redis(connection_pool=pool)
+    pool.connection_class = packing(pool.connection_class)
+    alone = pool.max_connections == 1
+    client = aredis.Redis(connection_pool=pool, single_connection_client=alone)
     client.auto_close_connection_pool = True
     return _plain(client)
 

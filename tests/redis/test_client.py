@@ -84,7 +84,7 @@ def test_a_users_client_is_a_recipe() -> None:
 
     assert (ours["host"], ours["db"], ours["username"], ours["password"]) == ("h", 3, "u", "p")
     assert ours["decode_responses"] is False
-    assert ours["socket_timeout"] == 0.25
+    assert (ours["socket_timeout"], ours["socket_connect_timeout"]) == (None, 0.25)
     assert ours["retry"].get_retries() == 0
 
 
@@ -336,7 +336,7 @@ async def test_closing_is_finished_though_its_caller_is_cancelled(valkey: Valkey
     async def one() -> None:
         async with link.dedicated() as connection:
             await connection.run(ping, timeout=5.0)
-            opened.extend(connection._client.connection_pool._available_connections)
+            opened.append(connection._client.connection)
 
     task = asyncio.create_task(one())
     await until(lambda: opened, 2.0)
