@@ -3,21 +3,21 @@
 Packing in Python costs a quarter of what a short command costs in all.
 """
 
-from functools import cache
 from typing import Any
 
 from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection
 
+_made: dict[type[AbstractConnection], type[AbstractConnection]] = {}
+
 
 def packing(kind: type[AbstractConnection]) -> type[AbstractConnection]:
     """A kind of connection that packs its commands in C, and is the same otherwise."""
-    return kind if issubclass(kind, _Packing) else _made_of(kind)
-
-
-@cache
-def _made_of(kind: type[AbstractConnection]) -> type[AbstractConnection]:
-    return type(kind.__name__, (_Packing, kind), {})
+    if issubclass(kind, _Packing):
+        return kind
+    if kind not in _made:
+        _made[kind] = type(kind.__name__, (_Packing, kind), {})
+    return _made[kind]
 
 
 class _Packing(AbstractConnection):
