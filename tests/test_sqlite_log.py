@@ -16,6 +16,7 @@ import pytest
 
 from asgi_multitier import CacheManager, ConfigError
 from asgi_multitier.coherence.log import Update
+from asgi_multitier.coherence.shared import end
 from asgi_multitier.entry import Born
 from asgi_multitier.selectors import Selector
 from asgi_multitier.sqlite_log import SUFFIX, SQLiteLog
@@ -61,6 +62,11 @@ async def following(
     finally:
         for log, _ in nodes:
             await log.close()
+
+
+async def deafen(log: SQLiteLog) -> None:
+    """It reads no more, and does not know it."""
+    await end(*log._tasks)
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -137,9 +143,7 @@ async def test_trimmed_history_is_noticed(path: Path) -> None:
         late = SQLiteLog(path)
         heard = Heard()
         await late.start(heard)
-        late._stop_looking()
-        assert late._tail is not None
-        late._tail.cancel()
+        await deafen(late)
         for _ in range(120):
             await one.commit(one.begin([KEY]))
         flushes = heard.flushes
@@ -191,9 +195,7 @@ async def test_record_that_does_not_fit_is_not_believed(path: Path, damage: str)
         await one.commit(one.begin([KEY]))
         await late.start(heard)
         await until(lambda: late.index.seq == 1)
-        late._stop_looking()
-        assert late._tail is not None
-        late._tail.cancel()
+        await deafen(late)
         await one.commit(one.begin([KEY]))
         execute(path, damage)
         if "seq = 7" in damage:
@@ -265,8 +267,9 @@ async def test_long_history_is_read_without_a_pause(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More than one look brings is there at once, though nothing has changed in between."""
-    monkeypatch.setattr("asgi_multitier.sqlite_log._BLOCK", 60.0)
-    monkeypatch.setattr("asgi_multitier.sqlite_log._COUNT", 5)
+    monkeypatch.setattr("asgi_multitier.sqlite_log.PATIENCE", 60.0)
+    for module in ("sqlite_log", "coherence.tail"):
+        monkeypatch.setattr(f"asgi_multitier.{module}.BATCH", 5)
     async with following(path, 1) as ((one, _),):
         for _ in range(23):
             await one.commit(one.begin([KEY]))
@@ -351,7 +354,7 @@ async def test_file_that_cannot_be_opened_is_not_trusted(
     directory.mkdir()
     await until(lambda: log.trusted)
     await until(lambda: log.stats().queued == 0)
-    assert caplog.text.count("cannot be read") == 1
+    assert caplog.text.count("does not answer") == 1
     await log.close()
 
 
@@ -359,14 +362,12 @@ async def test_log_that_is_not_heard_of_loses_trust(path: Path) -> None:
     """Three seconds, by the clock."""
     clock = FakeClock()
     async with following(path, 1, clock=clock) as ((log, _),):
-        log._stop_looking()
-        assert log._tail is not None
-        log._tail.cancel()
+        await deafen(log)
         clock.advance(2.9)
-        log._watch()
+        log._trust.look()
         assert log.trusted
         clock.advance(0.2)
-        log._watch()
+        log._trust.look()
 
         assert not log.trusted
         assert "untrusted" in repr(log)
@@ -409,7 +410,6 @@ def test_forked_process_is_a_node_of_its_own(path: Path) -> None:
 
     async def start() -> None:
         await log.start(heard)
-        log._stop_looking()
 
     loop = asyncio.new_event_loop()
     loop.run_until_complete(start())

@@ -343,7 +343,7 @@ class Follower:
         if self._flush_owed:
             self._later(0.0, self._flush_unreadable)
 
-    def stats(self, *, audit_errors: int = 0) -> InvalidationStats:
+    def stats(self) -> InvalidationStats:
         """A frozen reading of the counters."""
         lags = sorted(self._lags)
         return InvalidationStats(
@@ -361,7 +361,6 @@ class Follower:
             gen=self.index.gen,
             seq=self.index.seq,
             trusted=self.index.settled,
-            audit_errors=audit_errors,
         )
 
 

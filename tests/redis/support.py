@@ -68,6 +68,12 @@ async def followed(target: Any, namespace: str, **settings: Any) -> AsyncIterato
         await log.close()
 
 
+def keys(log: RedisLog) -> tuple[str, str]:
+    """The keys that the log lies in: control hash and stream."""
+    store: Any = log._store
+    return store.control, store.stream
+
+
 def permits(log: RedisLog, born: Born, tag: str = "t") -> bool:
     """Whether something with that tag, born there, is valid."""
     return log.index.permits_fill(born, "k", "", "/p", "", (tag,))
@@ -82,7 +88,7 @@ async def write_burst(log: RedisLog, count: int, server: ValkeyServer) -> None:
     """Write records as fast as the server takes them: one script that calls for all of them."""
     operation = log.begin([Selector("tag", "burst")])
     (body,) = log._follower.bodies(operation)
-    data, _ = log._codec.encode("x", body)
+    data, _ = log._outbox._codec.encode("x", body)
     text = """
     local seq = tonumber(redis.call('HGET', KEYS[1], 'seq'))
     local gen = redis.call('HGET', KEYS[1], 'gen')
@@ -95,4 +101,4 @@ async def write_burst(log: RedisLog, count: int, server: ValkeyServer) -> None:
     end
     redis.call('HSET', KEYS[1], 'seq', seq, 'last', last)
     """
-    await asyncio.to_thread(server.command, "EVAL", text, 2, *log._keys, data, count)
+    await asyncio.to_thread(server.command, "EVAL", text, 2, *keys(log), data, count)

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from asgi_multitier.coherence import trust
 from asgi_multitier.coherence.follower import MAX_PENDING
 from asgi_multitier.coherence.index import ALL
 from asgi_multitier.entry import Born
-from asgi_multitier.redis import Leases, RedisLog, RedisStreams, RedisTier
-from asgi_multitier.redis import log as log_module
+from asgi_multitier.redis import Leases, RedisLog, RedisStreams, RedisTier, log_store
 from asgi_multitier.selectors import Selector
 from tests.figures import Figure, seconds
-from tests.redis.support import REPLACE, TAG, Recorder, followed, invalidate, permits, until
+from tests.redis.support import REPLACE, TAG, Recorder, followed, invalidate, keys, permits, until
 from tests.servers import FaultProxy, ValkeyServer, free_port
 
 
@@ -55,8 +55,9 @@ async def test_a_silent_tail_is_not_trusted_and_comes_back(
     own_valkey: ValkeyServer, proxy: FaultProxy, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A black hole raises nothing: the deadline is ours. Shortened to a tenth."""
-    for name, value in (("TRUST", 0.3), ("_BLOCK", 0.1), ("_GRACE", 0.05)):
-        monkeypatch.setattr(log_module, name, value)
+    monkeypatch.setattr(trust, "TRUST", 0.3)
+    monkeypatch.setattr(log_store, "PATIENCE", 0.1)
+    monkeypatch.setattr(log_store, "_GRACE", 0.05)
     async with followed(own_valkey.url, namespace) as issuer, followed(proxy.url, namespace) as log:
         before = Born(log.index.gen, log.index.seq)
         view = log.index.view
@@ -132,7 +133,7 @@ async def test_what_is_evicted_or_flushed_is_noticed(
         followed(own_valkey.url, namespace) as two,
     ):
         await invalidate(one)
-        control, stream = one._keys
+        control, stream = keys(one)
         old = Born(two.index.gen, two.index.seq)
         if gone == "everything":
             own_valkey.command("FLUSHALL")
@@ -154,7 +155,7 @@ async def test_a_log_trimmed_past_a_node_is_a_gap(
         proxy.reset()
         for number in range(50):
             await invalidate(issuer, f"x{number}")
-        own_valkey.command("XTRIM", log._log_key, "MAXLEN", "=", 3)
+        own_valkey.command("XTRIM", keys(log)[1], "MAXLEN", "=", 3)
         proxy.refuse(False)
         taken = await until(lambda: log.index.seq == issuer.index.seq, 1.5)
 
@@ -173,7 +174,7 @@ async def test_a_hole_in_the_log_is_a_gap(own_valkey: ValkeyServer, namespace: s
         positions = [await invalidate(issuer, f"x{n}") for n in range(5)]
         hole = positions[2]
         assert hole is not None
-        own_valkey.command("XDEL", issuer._log_key, f"{hole.seq}-0")
+        own_valkey.command("XDEL", keys(issuer)[1], f"{hole.seq}-0")
         async with followed(own_valkey.url, namespace) as log:
             await until(lambda: log.trusted, 1.0)
 
@@ -205,10 +206,10 @@ async def test_another_history_is_found_out_and_ends_the_generation(
         assert await two.reached(position, 1.0)
         operation = two.begin([Selector("tag", "mine")])
         (body,) = two._follower.bodies(operation)
-        data, _ = two._codec.encode("x", body)
+        data, _ = two._outbox._codec.encode("x", body)
         two.index.acknowledge([Selector("tag", "mine")], two.index.fence)
         old, seq = one.index.gen, one.index.seq
-        own_valkey.command("EVAL", REPLACE, 2, *one._keys, seq + first, seq + last, data)
+        own_valkey.command("EVAL", REPLACE, 2, *keys(one), seq + first, seq + last, data)
         taken = await until(lambda: one.index.gen != old and two.index.gen != old, 1.5)
         name = f"R11b log: another history ({first:+}, {last:+}), found after"
         figure(name, seconds(taken), "1.5 s")
@@ -325,7 +326,7 @@ async def test_too_many_while_the_server_is_away_become_one_record(
             assert log.stats().queued <= MAX_PENDING
         old = Born(two.index.gen, two.index.seq)
         own_valkey.thaw()
-        log._wake.set()
+        log._outbox.look()
         await until(lambda: not log.index.pending_count, 3.0)
         taken = await until(lambda: not permits(two, old, tag="anything"), 1.0)
         figure("R52 log: 20,000 selectors, known elsewhere after", seconds(taken), "1 s")
@@ -387,12 +388,12 @@ async def test_a_malformed_record_in_the_chain_counts_as_everything(
         position = await invalidate(log)
         assert position is not None
         assert await log.reached(position, 1.0)
-        gen, seq, last = own_valkey.command("HMGET", log._keys[0], "gen", "seq", "last")
+        gen, seq, last = own_valkey.command("HMGET", keys(log)[0], "gen", "seq", "last")
         number = int(seq) + 1
         given = {"g": gen, "p": last, "o": b"bad", "z": b"", **fields}
         flat = [word for pair in given.items() for word in pair]
-        own_valkey.command("XADD", log._log_key, f"{number}-0", *flat)
-        own_valkey.command("HSET", log._keys[0], "seq", number, "last", given["o"])
+        own_valkey.command("XADD", keys(log)[1], f"{number}-0", *flat)
+        own_valkey.command("HSET", keys(log)[0], "seq", number, "last", given["o"])
         before = Born(gen.decode(), int(seq))
         await until(lambda: not permits(log, before, tag="anything"), 1.5)
         after = await invalidate(log)
@@ -409,7 +410,7 @@ async def test_a_record_put_beside_the_chain_ends_the_generation(
     async with followed(own_valkey.url, namespace) as log:
         await invalidate(log)
         old = log.index.gen
-        own_valkey.command("XADD", log._log_key, number, "d", "junk")
+        own_valkey.command("XADD", keys(log)[1], number, "d", "junk")
         await until(lambda: log.index.gen != old, 1.5)
         position = await invalidate(log)
 
@@ -423,7 +424,7 @@ async def test_a_write_above_the_numbers_begins_a_generation(
     """The writing script meets a log that it did not write, and begins anew."""
     async with followed(own_valkey.url, namespace) as log:
         old = log.index.gen
-    own_valkey.command("XADD", log._log_key, "999999999-0", "d", "junk")
+    own_valkey.command("XADD", keys(log)[1], "999999999-0", "d", "junk")
     writer = RedisLog(own_valkey.url, namespace=namespace)
     position = await writer.commit(writer.begin([TAG]))
     await writer.close()

@@ -14,7 +14,7 @@ from asgi_multitier.errors import ConfigError
 from asgi_multitier.redis import RedisLog
 from asgi_multitier.selectors import Selector
 from tests.figures import Figure
-from tests.redis.support import TAG, followed, invalidate, permits, until, write_burst
+from tests.redis.support import TAG, followed, invalidate, keys, permits, until, write_burst
 from tests.servers import ValkeyServer
 
 
@@ -91,7 +91,7 @@ async def test_a_position_not_reached_is_not_waited_for_longer_than_asked(
 
         assert not await log.reached(ahead, 0.05)
         assert time.monotonic() - start < 0.5
-        assert log._waiting == []
+        assert not len(log._positions)
 
 
 async def test_every_call_is_committed(
@@ -174,7 +174,7 @@ async def test_the_audit_stream_tells_what_was_dropped(
         await log.commit(log.begin([TAG]))
         await log.commit(log.begin([TAG, Selector("path", "/x")]))
         await log.commit(log.begin((), [Update("u", b"v", 1.0)]))
-        await asyncio.gather(*log._tasks)
+        await asyncio.gather(*log._audit._tasks)
         entries = valkey.command("XRANGE", f"{{{namespace}}}:audit", "-", "+")
         told = [
             {key.decode(): value.decode() for key, value in zip(f[::2], f[1::2], strict=True)}
@@ -198,7 +198,7 @@ async def test_a_failing_audit_stream_is_counted_and_hinders_nothing(
     valkey.command("SET", f"{{{namespace}}}:audit", "not a stream")
     async with followed(valkey.url, namespace, config=config) as log:
         assert await invalidate(log) is not None
-        await asyncio.gather(*log._tasks)
+        await asyncio.gather(*log._audit._tasks)
 
         assert log.stats().audit_errors == 1
 
@@ -296,6 +296,6 @@ async def test_the_keys_share_a_slot_and_have_a_lifetime(
     async with followed(valkey.url, namespace) as log:
         await invalidate(log)
 
-        for key in log._keys:
+        for key in keys(log):
             assert key.startswith(f"{{{namespace}}}:")
             assert 0 < valkey.command("PTTL", key) <= 7 * 24 * 3600 * 1000

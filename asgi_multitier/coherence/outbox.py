@@ -1,0 +1,123 @@
+"""Sending: an operation goes into the log, or waits here until it can.
+
+A commit has 250 ms. What could not be sent, or may not have been, is queued by selector in the
+`Follower`, stays in force on this node, and is sent as soon as the store takes it.
+"""
+
+import asyncio
+import logging
+
+from .._types import Clock
+from ..breaker import CircuitBreaker
+from ..entry import Born
+from ..errors import BackendError
+from .follower import Follower
+from .log import Operation
+from .records import RecordCodec
+from .store import LogStore
+
+logger = logging.getLogger("asgi_multitier")
+
+COMMIT = 0.25
+"""Seconds that a commit may take."""
+
+PAUSE = 0.02
+MAX_PAUSE = 0.5
+"""Seconds between two attempts: at first, and at most."""
+
+_FLUSH = 1.0
+
+
+class Outbox:
+    """What this node has to say.
+
+    Args:
+        store: Where records go.
+        follower: Knows what waits.
+        codec: Makes records of operations.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self, store: LogStore, follower: Follower, codec: RecordCodec, clock: Clock
+    ) -> None:
+        self._store = store
+        self._follower = follower
+        self._codec = codec
+        self._clock = clock
+        self._breaker = CircuitBreaker()
+        self._wake = asyncio.Event()
+
+    def prepare(self) -> None:
+        """Serve the event loop that runs now."""
+        self._wake = asyncio.Event()
+        self.look()
+
+    def look(self) -> None:
+        """Something may wait to be sent."""
+        if self._follower.queued:
+            self._wake.set()
+
+    async def commit(self, operation: Operation) -> Born | None:
+        """See `InvalidationLog.commit`."""
+        if not self._breaker.allows(self._clock()):
+            self._queue(operation)
+            return None
+        try:
+            return await self._send(operation)
+        except BackendError:
+            self._breaker.failed(self._clock())
+            self._queue(operation)
+            return None
+        except BaseException:
+            # Whoever waited for it left. What it dropped must be dropped everywhere all the same.
+            self._queue(operation)
+            raise
+
+    async def _send(self, operation: Operation) -> Born:
+        follower = self._follower
+        deadline = self._clock() + COMMIT
+        epoch = follower.epoch
+        position = Born("", 0)
+        for number, body in enumerate(follower.bodies(operation)):
+            op = f"{operation.id}.{number}" if number else operation.id
+            data, mac = self._codec.encode(op, body)
+            follower.sending(op)
+            position = await self._store.append(
+                op,
+                data,
+                mac,
+                after=follower.index.seq,
+                timeout=max(deadline - self._clock(), 0.001),
+            )
+        self._breaker.succeeded(self._clock())
+        follower.sent(operation, epoch)
+        return position
+
+    def _queue(self, operation: Operation) -> None:
+        self._follower.unsent(operation)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send what could not be sent, as soon as that is possible. Ends with its task."""
+        pause = PAUSE
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while (operation := self._follower.resend()) is not None:
+                try:
+                    await self._send(operation)
+                    pause = PAUSE
+                except BackendError:
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, MAX_PAUSE)
+
+    async def flush(self) -> None:
+        """Send what waits, within a second, or say what is lost."""
+        try:
+            async with asyncio.timeout(_FLUSH):
+                while (operation := self._follower.resend()) is not None:
+                    await self._send(operation)
+        except (BackendError, TimeoutError) as error:
+            lost = self._follower.queued
+            logger.error("%s: %s invalidations are lost: %s", self._store.name, lost, error)
