@@ -20,8 +20,13 @@ TTL = 3.0
 """Seconds after which the lease of a holder that died is free."""
 
 _KEEP = 60_000
-_BLOCK = 1.0
-_GRACE = 0.5
+_BLOCK = 0.1
+"""Seconds of one reading while somebody waits: so much later, and the time-out of an operation, a
+server that hangs is noticed."""
+
+_LINGER = 1.0
+"""Seconds that the tail goes on when nobody waits any more."""
+
 _PAUSE = 0.02
 _MAX_PAUSE = 0.5
 
@@ -198,6 +203,8 @@ class Leases:
         """Wake those whose key is released. Ends when nobody has waited for a while."""
         position = ""
         pause = 0.0
+        loop = asyncio.get_running_loop()
+        wanted = loop.time()
         while True:
             try:
                 async with self.link.dedicated() as connection:
@@ -206,12 +213,14 @@ class Leases:
                     self._listening.set()
                     while True:
                         work = self._after(position)
-                        reply = await connection.run(work, timeout=_BLOCK + _GRACE)
+                        reply = await connection.run(work, timeout=_BLOCK + self.link.timeout)
                         pause = 0.0
                         for number, fields in reply[0][1] if reply else ():
                             position = number.decode()
                             self._wake(fields[1].decode("utf-8", "replace"))
-                        if not self._waiting:
+                        if self._waiting:
+                            wanted = loop.time()
+                        elif loop.time() - wanted >= _LINGER:
                             return
             except BackendError:
                 # What was released meanwhile may be lost with the server: let all look again.
