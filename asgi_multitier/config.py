@@ -95,7 +95,8 @@ class Policy:
         public: Whether everybody may have the same copy although the request says who asks.
         key: A name for the response, by which `invalidate` finds it; what identifies it is still
             its URL and parameters.
-        methods: Of GET, HEAD and POST, those that are answered from the cache.
+        methods: GET, and HEAD unless it is the application's own, are answered from the cache. POST
+            is not, and stands here only where the responses' own headers decide: see `from_origin`.
         negative: Seconds that a 404 or 410 stays fresh; None if they are not stored.
         client_cache: Seconds that clients are told; None if they are to ask each time.
         stale_while_revalidate: Seconds past freshness in which a copy is served while one
@@ -231,6 +232,26 @@ class Policy:
             raise ConfigError.of(
                 "soft_timeout", soft, f"at most hard_timeout={hard:g}", where=where
             )
+        self._check_methods(where)
+
+    def _check_methods(self, where: str) -> None:
+        """Refuse methods that the cache would never answer or keep.
+
+        A HEAD is answered from what a GET has brought, and the answer to a POST is kept for GET
+        alone, where it says itself that it may be (RFC 9110 §9.3.3).
+        """
+        given = sorted(self.methods)
+        if "GET" not in self.methods:
+            allowed = "GET among them: all that is kept answers a GET"
+            raise ConfigError.of("methods", given, allowed, where=where)
+        if "POST" not in self.methods:
+            return
+        if self.lifetime is not None:
+            allowed = "GET and HEAD where a lifetime is given; POST only in Policy.from_origin"
+            raise ConfigError.of("methods", given, allowed, where=where)
+        if self.vary_by is not None or self.when is not None:
+            allowed = "GET and HEAD where vary_by= or when= is given: of a POST they are not asked"
+            raise ConfigError.of("methods", given, allowed, where=where)
 
 
 def _terms_of(policy: Policy) -> Terms:

@@ -284,10 +284,9 @@ class CacheMiddleware:
     def _posted(self, resolved: Resolved, scope: Scope, begin: Begin) -> Posted | None:
         """Who keeps the answer to a POST for those who ask by GET, where the rule wants that.
 
-        Only where the responses' own headers decide; an annotation says nothing of other methods.
+        A policy that is for POST lets the responses' own headers decide.
         """
-        policy = resolved.policy
-        if policy is None or policy.lifetime is not None or policy.vary_by or policy.when:
+        if resolved.policy is None:
             return None
         host, found = scan(scope["headers"], self._watched)
         raw_path, query = raw_target(scope)

@@ -13,7 +13,7 @@ from .strategy import seconds_of
 from .templates import Template, Texts, texts_of
 
 METHODS = frozenset({"GET", "HEAD", "POST"})
-"""Methods that can be cached: POST only where a rule names it (a search with a body)."""
+"""Methods that a policy may name; `Policy` says which of them together."""
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """A field name, RFC 9110 §5.6.2."""

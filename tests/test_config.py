@@ -48,7 +48,7 @@ class TestPolicy:
             vary=["Accept-Language", b"X-Tenant", "accept-language"],
             cookies={"b", "a"},
             key="p:{id}",
-            methods="post",
+            methods="get",
             negative=CacheStrategy.REAL_TIME,
             client_cache=0,
             stale_while_revalidate=0,
@@ -64,7 +64,7 @@ class TestPolicy:
         assert policy.vary == (b"accept-language", b"x-tenant")
         assert policy.cookies == ("a", "b")
         assert Template("p:{id}") == policy.key
-        assert {"POST"} == policy.methods
+        assert {"GET"} == policy.methods
         assert policy.negative == 10.0
         assert (policy.client_cache, policy.stale_while_revalidate) == (0.0, 0.0)
         assert policy.stale_on_error == 60.0
@@ -74,14 +74,15 @@ class TestPolicy:
     def test_terms_say_what_the_http_rules_need(self) -> None:
         """The HTTP side of a policy is made once, with it."""
         policy = Policy(
-            60, cookies="session", negative=5, methods=["GET", "POST"], store_set_cookie=True
+            60, cookies="session", negative=5, methods=["GET"], store_set_cookie=True
         )
 
         assert policy.terms is policy.terms
         assert policy.terms.lifetime == 60.0
         assert policy.terms.negative == 5.0
         assert policy.terms.partitioned
-        assert policy.terms.post
+        assert not policy.terms.post
+        assert Policy.from_origin(methods=["GET", "POST"]).terms.post
         assert policy.terms.set_cookie
         assert Policy(60, vary_by=tenant).terms.partitioned
         assert not Policy(60).terms.partitioned
@@ -150,6 +151,29 @@ class TestPolicy:
             pytest.param(60, {"public": 1}, ["public=1", "True or False"], id="public-number"),
             pytest.param(60, {"methods": "PUT"}, ["methods='PUT'", "GET, HEAD"], id="put"),
             pytest.param(60, {"methods": []}, ["methods=[]"], id="no-method"),
+            pytest.param(
+                60,
+                {"methods": ["GET", "POST"]},
+                ["methods=['GET', 'POST']", "GET and HEAD", "from_origin"],
+                id="post-with-a-lifetime",
+            ),
+            pytest.param(60, {"methods": "POST"}, ["methods=['POST']", "GET"], id="post-alone"),
+            pytest.param(60, {"methods": "HEAD"}, ["methods=['HEAD']", "GET"], id="head-alone"),
+            pytest.param(
+                None, {"methods": ["POST", "HEAD"]}, ["methods=", "GET among them"], id="no-get"
+            ),
+            pytest.param(
+                None,
+                {"methods": ["GET", "POST"], "vary_by": tenant},
+                ["methods=['GET', 'POST']", "vary_by"],
+                id="post-of-a-partition",
+            ),
+            pytest.param(
+                None,
+                {"methods": ["GET", "POST"], "when": bool},
+                ["methods=['GET', 'POST']", "when"],
+                id="post-under-a-condition",
+            ),
             pytest.param(60, {"negative": 0}, ["negative=0"], id="negative-zero"),
             pytest.param(60, {"client_cache": -1}, ["client_cache=-1"], id="client-below-0"),
             pytest.param(60, {"eager_refresh": 0}, ["eager_refresh=0"], id="eager-zero"),

@@ -118,7 +118,7 @@ async def test_a_head_fills_as_a_get() -> None:
 
 async def test_the_answer_to_a_post_is_not_kept() -> None:
     """An annotation says how long a GET is kept, nothing of other methods."""
-    world = World(Policy(LIFETIME, methods=["GET", "POST"]))
+    world = World(Policy(LIFETIME))
     located = (("Content-Location", "/thing"), ("Cache-Control", "max-age=60"))
     await world.ask(Step(method="POST", fields=located))
 

@@ -206,9 +206,14 @@ def test_cached_takes_every_form_of_strategy() -> None:
         pytest.param(lambda f: invalidates(routes=[7])(f), ["routes=7"], id="route"),
         pytest.param(lambda f: invalidates(routes="")(f), ["routes=''"], id="empty-route"),
         pytest.param(
-            lambda f: cached(60, methods=["GET", "POST"])(invalidates(tags="a")(f)),
+            lambda f: cached(Policy.from_origin(methods=["GET", "POST"]))(invalidates(tags="a")(f)),
             ["without POST"],
             id="cached-post-invalidates",
+        ),
+        pytest.param(
+            lambda f: cached(60, methods=["GET", "POST"])(f),
+            ["methods=['GET', 'POST']", "expected GET and HEAD where a lifetime is given"],
+            id="post-with-a-lifetime",
         ),
     ],
 )

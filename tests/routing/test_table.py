@@ -369,12 +369,19 @@ class TestDecorators:
 
         assert (resolved.policy, resolved.reason) == (None, "method")
 
-    def test_a_search_by_post_is_cached_where_its_policy_says_so(self) -> None:
-        """POST only by name."""
-        search = cached(60, methods=["GET", "POST"])(endpoint("search"))
-        table = RouteTable(Starlette(routes=[Route("/s", search, methods=["POST"])]))
+    def test_a_post_has_a_policy_only_where_one_names_it(self) -> None:
+        """By default it has none."""
+        named = cached(Policy.from_origin(methods=["GET", "POST"]))(endpoint("named"))
+        other = cached(Policy.from_origin())(endpoint("other"))
+        methods = ["GET", "POST"]
+        table = RouteTable(
+            Starlette(
+                routes=[Route("/n", named, methods=methods), Route("/o", other, methods=methods)]
+            )
+        )
 
-        assert table.resolve("POST", "/s").policy is not None
+        assert table.resolve("POST", "/n").policy is not None
+        assert table.resolve("POST", "/o").policy is None
 
 
 def lifetime(table: RouteTable, path: str) -> float | None:
