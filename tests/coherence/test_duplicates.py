@@ -210,7 +210,7 @@ def echoed(begun: list[tuple[Selector, ...]], order: list[int]) -> Bench:
     """A node that has begun all of these, and has read its own records in that order."""
     bench = Bench()
     bench.follower.node = "me"
-    bodies = []
+    bodies: list[Body] = []
     for chosen in begun:
         operation = bench.follower.begin(chosen, (), 0.0)
         bench.follower.unsent(operation)
