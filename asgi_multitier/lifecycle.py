@@ -21,7 +21,7 @@ from .selectors import Selector
 from .serializers import JsonSerializer, Serializer
 from .streams import Streams
 from .tiers.base import LocalTier, TierConfig
-from .values import Values
+from .values import Computing, Values
 
 if TYPE_CHECKING:
     from .routing import RouteTable
@@ -93,6 +93,7 @@ class Lifecycle:
         self._table: RouteTable | None = None
         self._engine: Engine | None = None
         self._made_values: Values | None = None
+        self._made_computing: Computing | None = None
         self._starting: asyncio.Task[None] | None = None
         self._patience_ends = 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -137,10 +138,17 @@ class Lifecycle:
 
     @property
     def values(self) -> Values:
-        """The value side, made at the first use."""
+        """The values, made at the first use."""
         if self._made_values is None:
             self._made_values = Values(self.engine, self.serializer)
         return self._made_values
+
+    @property
+    def computing(self) -> Computing:
+        """Who gets or computes values, made at the first use."""
+        if self._made_computing is None:
+            self._made_computing = Computing(self.engine, self.values)
+        return self._made_computing
 
     # Life.
 

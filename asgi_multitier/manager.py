@@ -205,7 +205,7 @@ class CacheManager(Lifecycle):
         policy = compute_policy(strategy, "CacheManager.get_or_compute", options)
         read = reader(self.serializer, None)
         await self.start()
-        value: T = await self.values.answer(
+        value: T = await self.computing.answer(
             Ask(checked_key(key), compute, policy, checked_tags(tags), read)
         )
         return value
@@ -227,7 +227,7 @@ class CacheManager(Lifecycle):
         policy = compute_policy(strategy, "CacheManager.get_or_compute_typed", options)
         read = reader(self.serializer, type_)
         await self.start()
-        value: T = await self.values.answer(
+        value: T = await self.computing.answer(
             Ask(checked_key(key), compute, policy, checked_tags(tags), read)
         )
         return value

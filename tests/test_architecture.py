@@ -52,6 +52,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "redis",
         "sqlite_log",
         "stack",
+        "stale",
         "testing",
     ),
     (
