@@ -2,14 +2,16 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar, cast
 from urllib.parse import unquote
 
 from asgi_multitier import CacheManager, CacheMiddleware, Policy, Rule
 from asgi_multitier._types import ASGIApp, Headers, Message, Receive, Scope, Send
+
+T = TypeVar("T")
 
 EVERYTHING = (Rule("*", 300),)
 """Rules that cache everything for 5 minutes."""
@@ -336,6 +338,29 @@ async def settled(rounds: int = 20) -> None:
     """Let everything run that is ready to run."""
     for _ in range(rounds):
         await asyncio.sleep(0)
+
+
+async def pass_time(seconds: float) -> None:
+    """Let the event loop's clock run ahead, and everything run that is due by then.
+
+    Timers, deadlines and `asyncio.sleep` go by that clock; what takes another one does not notice.
+    What has been begun sets its timers first.
+    """
+    await settled()
+    loop = asyncio.get_running_loop()
+    before = loop.time
+    loop.time = lambda: before() + seconds  # type: ignore[method-assign]
+    await settled()
+
+
+def at_once(work: Coroutine[Any, Any, T]) -> T:
+    """What it returns; fails if it waits for anything at all."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        return cast("T", end.value)
+    work.close()
+    raise AssertionError("it waits for something")
 
 
 async def until(condition: Callable[[], bool], seconds: float = 5.0, step: float = 0.005) -> None:

@@ -10,6 +10,7 @@ from asgi_multitier.coalescing import RunCancelled
 from asgi_multitier.errors import SerializationError
 from asgi_multitier.testing import FakeClock
 from tests.manager.support import Function, SeenTier, idle, in_memory, over, settled
+from tests.support import pass_time
 
 SHORT = 0.01
 """Seconds of a time-out that a test waits for: the function it is about never ends by itself."""
@@ -445,7 +446,8 @@ async def test_soft_timeout_without_a_stale_value_waits() -> None:
             cache.get_or_compute("k", function, soft_timeout=SHORT, hard_timeout=60)
         )
         await function.started.wait()
-        await asyncio.sleep(2 * SHORT)
+        await pass_time(2 * SHORT)
+        assert not call.done()
         function.gate.set()
 
         assert await call == 1

@@ -11,6 +11,7 @@ import redis.asyncio as aredis
 from asgi_multitier import CacheManager, InvalidationConfig
 from asgi_multitier.coherence.log import MAX_RIDE
 from asgi_multitier.policy.key import storage_key
+from asgi_multitier.testing import FakeClock
 from tests.manager.support import Function, settled
 from tests.servers import FaultProxy, ValkeyServer
 
@@ -371,13 +372,16 @@ async def test_one_instance_renews_a_value_that_both_hold(
     valkey: ValkeyServer, namespace: str
 ) -> None:
     """Eager refresh: the other finds what the first has stored."""
-    async with pair(valkey, namespace) as (one, two):
+    clock = FakeClock()
+    async with pair(valkey, namespace, clock=clock, wall=clock) as (one, two):
         function = Function("old")
-        options: dict[str, Any] = {"strategy": 300, "eager_refresh": 0.001}
+        options: dict[str, Any] = {"strategy": 300, "eager_refresh": 0.5}
         await one.get_or_compute("k", function, **options)
         await settled(one)
         assert await two.get_or_compute("k", function, **options) == "old"
-        await asyncio.sleep(0.31)  # the share after which both want a new one
+        # Past the share after which both want a new one, for the server as well.
+        clock.advance(151)
+        valkey.command("PEXPIRE", f"{namespace}:e:{storage_key('k')}", 149_000)
         function.value = "new"
         function.close()
         function.started.clear()

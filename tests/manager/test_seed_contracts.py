@@ -30,7 +30,7 @@ from asgi_multitier.selectors import Selector, glob_matches
 from asgi_multitier.testing import FakeClock
 from asgi_multitier.tiers.memcached import MemcachedTier
 from tests.manager.support import Function, SeenTier, idle, in_memory, over, settled
-from tests.manager.test_instances import both_hold, caught_up, in_memory_of, pair
+from tests.manager.test_instances import both_hold, caught_up, in_memory_of, pair, until
 from tests.servers import ValkeyServer
 from tests.tiers.memcached_server import MemcachedServer
 
@@ -111,11 +111,15 @@ async def test_06_type_safe_caching(valkey: ValkeyServer, namespace: str) -> Non
 
 
 async def test_07_ttl_expiration(valkey: ValkeyServer, namespace: str) -> None:
-    """100 ms are 100 ms, in both tiers."""
-    async with real(valkey, namespace) as cache:
-        await cache.set("k", 1, CacheStrategy.custom(0.1))
+    """900 ms are 900 ms, in both tiers."""
+    clock, key = FakeClock(), f"{namespace}:e:{storage_key('k')}"
+    async with real(valkey, namespace, clock=clock, wall=clock) as cache:
+        await cache.set("k", 1, CacheStrategy.custom(0.9))
+        assert 0 < valkey.command("PTTL", key) <= 900
+        clock.advance(0.89)
         assert await cache.get("k") == 1
-        await asyncio.sleep(0.12)
+        clock.advance(0.01)
+        await until(lambda: not valkey.command("EXISTS", key))
 
         assert await cache.get("k") is None
 

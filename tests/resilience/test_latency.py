@@ -6,7 +6,7 @@ change. They are counted where they are made, at the proxy.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from asgi_multitier import CacheManager, CacheMiddleware
 from asgi_multitier._types import Message, Receive, Scope, Send
 from tests.figures import Figure, seconds
 from tests.servers import FaultProxy, ValkeyServer
-from tests.support import EVERYTHING, Client, FakeClock, Visit, respond
+from tests.support import EVERYTHING, Client, FakeClock, Visit, at_once, respond
 
 INJECTED = (0.005, 0.05, 0.5)
 """Seconds that a round trip to the server takes."""
@@ -124,16 +124,6 @@ async def slow(own_valkey: ValkeyServer, namespace: str) -> AsyncIterator[Slow]:
             for number in range(3):
                 await made.asking(f"/first/{number}")
             yield made
-
-
-def at_once(work: Coroutine[Any, Any, Any]) -> Any:
-    """What it returns; it must not wait for anything at all."""
-    try:
-        work.send(None)
-    except StopIteration as end:
-        return end.value
-    work.close()
-    raise AssertionError("it waits for something")
 
 
 @pytest.mark.parametrize("injected", INJECTED)
