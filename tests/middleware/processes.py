@@ -2,9 +2,9 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +17,8 @@ from tests.servers import free_port
 class Worker:
     """One server process on a port of its own.
 
+    It gets a socket that listens already: who connects before it is ready waits at the socket.
+
     Args:
         traces: The directory that the application notes its runs in.
         redis_url: Where Redis is.
@@ -28,7 +30,8 @@ class Worker:
     def __init__(
         self, traces: Path, redis_url: str, namespace: str, app: str = "app", *options: str
     ) -> None:
-        self.port = free_port()
+        listening = socket.create_server(("127.0.0.1", free_port()), backlog=2_048)
+        self.port = listening.getsockname()[1]
         environment = {
             **os.environ,
             "TRACES": str(traces),
@@ -37,10 +40,16 @@ class Worker:
             "PYTHONWARNINGS": "error::RuntimeWarning",
         }
         command = [sys.executable, "-m", "uvicorn", f"tests.middleware.served:{app}"]
-        command += ["--port", str(self.port), "--log-level", "warning", *options]
-        self.process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        command += ["--fd", str(listening.fileno()), "--log-level", "warning", *options]
+        with listening:
+            self.process = subprocess.Popen(
+                command,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                pass_fds=[listening.fileno()],
+            )
         # One host for all, as behind a load balancer: the host is part of every key.
         self.client = httpx.Client(
             base_url=f"http://127.0.0.1:{self.port}", headers={"host": "example.org"}, timeout=20
@@ -48,15 +57,11 @@ class Worker:
 
     def wait(self) -> "Worker":
         """Wait until it answers."""
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                self.client.get("/stats")
-            except httpx.TransportError:
-                time.sleep(0.02)
-            else:
-                return self
-        raise RuntimeError(self.stop())
+        try:
+            self.client.get("/stats")
+        except httpx.TransportError:
+            raise RuntimeError(self.stop()) from None
+        return self
 
     def stop(self, how: int = signal.SIGTERM, seconds: float = 20) -> str:
         """End it, and return what it said."""
