@@ -99,17 +99,23 @@ async def edit_primary(request: Request) -> Response:
     return PlainTextResponse("ok")
 
 
-def _note(line: str) -> None:
+def note(line: str) -> None:
+    """Leave a line for the test."""
     with Path(os.environ["NOTES"]).open("a") as notes:
         notes.write(line + "\n")
+
+
+async def let_go() -> None:
+    """Wait until the test lets go."""
+    while not Path(os.environ["GO"]).exists():  # noqa: ASYNC110, ASYNC240  # made by the test
+        await asyncio.sleep(0.005)
 
 
 @cached(300, tags=["slow"], coalesce="fleet", coalesce_timeout=30)
 async def slow(request: Request) -> Response:
     """Notes that it runs, and in which process, and waits to be let go."""
-    _note(str(os.getpid()))
-    while not Path(os.environ["GO"]).exists():  # noqa: ASYNC110, ASYNC240  # made by the test
-        await asyncio.sleep(0.005)
+    note(str(os.getpid()))
+    await let_go()
     return PlainTextResponse("slow " * 200)
 
 
@@ -140,17 +146,22 @@ async def stats(request: Request) -> Response:
             "held": len(held),
             "tasks": len(asyncio.all_tasks()),
             "failures": dict(manager.engine.events.failures),
+            "leases": len(manager.engine.leases._waiting),  # type: ignore[union-attr]
             "waiting": sum(f.waiting for f in manager.engine.flights._flights.values()),
         }
     )
 
 
-def application() -> FastAPI:
-    """One instance of the application, with a cache of its own."""
+def application(cache: CacheManager | None = None) -> FastAPI:
+    """One instance of the application, with a cache of its own.
+
+    Args:
+        cache: That cache; by default as the environment says.
+    """
     made = FastAPI(title="probe", openapi_url=None)
     made.add_middleware(
         CacheMiddleware,
-        cache=CacheManager(),
+        cache=cache or CacheManager(),
         read_your_writes="ASGI_MULTITIER_SECRET" in os.environ,
     )
     made.put("/dependency/{key}")(edit_in_dependency)

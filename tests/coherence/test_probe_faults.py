@@ -170,7 +170,7 @@ async def test_a_silent_tail_leads_to_the_origin_within_eight_seconds(
     """A black hole for the tail of one process: first distrust, then the origin."""
     probe = fleet.probe(4, bound=8.0)
     async with probe.running(pause=0.02):
-        await asyncio.sleep(0.2)
+        await until(lambda: probe.edits >= 5, 5)
         fleet.doors[1].stall("tail")
         edits = probe.edits
 

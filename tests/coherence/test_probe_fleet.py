@@ -134,7 +134,11 @@ async def test_where_the_holder_dies_another_takes_over(four: Four, figure: Figu
     four.hold()
     requests = [asyncio.create_task(each.ask("/slow/heir")) for each in four.made[:3]]
     await until(lambda: len(four.runs()) == 1, 5)
-    await asyncio.sleep(0.1)
+
+    async def others_wait() -> bool:
+        return sum([(await each.stats())["leases"] for each in four.made[:3]]) == 2
+
+    await until(others_wait, 5)
     (holder,) = (each for each in four.made if each.process.pid == four.runs()[0])
     holder.signal(signal.SIGKILL)
     taken = await until(lambda: len(four.runs()) == 2, TTL + 2)

@@ -106,6 +106,7 @@ async def test_work_has_a_time_limit(valkey: ValkeyServer) -> None:
     await link.run(ping)
     hanging = asyncio.create_task(link.run(_hang))
     await pass_time(0.25)
+    assert hanging.done()
     with pytest.raises(BackendError, match="Time"):
         await hanging
 

@@ -96,7 +96,7 @@ async def test_a_sentinels_failover_outdates_nothing(
         await works(tier, leases)
         before = Born(two.index.gen, two.index.seq + 1000)
         async with edited(one, two) as known_after:
-            await asyncio.sleep(0.1)
+            await until(lambda: len(known_after) >= 5, 5.0)
             own_valkey.stop()
             taken = await until(lambda: not permits(two, before, "other"), DOWN_AFTER / 1000 + 3)
             await recovered(one, two, 3.0)
@@ -185,7 +185,8 @@ async def test_a_cluster_moves_and_loses_the_logs_slot_and_nothing_is_outdated(
             for target in (away, home):
                 await asyncio.to_thread(cluster.move, target)
                 moved = await recovered(one, two, 3.0)
-                await asyncio.sleep(0.2)
+                enough = len(known_after) + 5
+                await until(lambda enough=enough: len(known_after) >= enough, 5.0)  # type: ignore[misc]
         worst = f"{seconds(max(known_after))} of {len(known_after)} edits"
         figure("R19 control slot moved there and back, slowest edit", worst, "2 s")
         figure("R19 healthy again after", seconds(moved), "2 s")
