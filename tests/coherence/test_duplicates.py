@@ -254,7 +254,7 @@ def echo_orders(draw: st.DrawFn) -> tuple[list[tuple[Selector, ...]], list[int]]
     return begun, draw(st.permutations(copies))
 
 
-def explore(check: Callable[..., None], cases: int, number: int) -> None:
+def explore(make: Callable[[], Callable[..., None]], cases: int, number: int) -> None:
     """So many cases of a property, from a seed."""
     limits = settings(
         max_examples=cases,
@@ -262,23 +262,29 @@ def explore(check: Callable[..., None], cases: int, number: int) -> None:
         database=None,
         suppress_health_check=list(HealthCheck),
     )
-    seed(number)(limits(check))()
+    seed(number)(limits(make()))()
 
 
-READING = given(stories, st.booleans(), noises)(play)
-ECHOING = given(echo_orders())(lambda drawn: play_echoes(*drawn))
+def reading() -> Callable[..., None]:
+    """Records that come again, or too early, and answers that come late."""
+    return given(stories, st.booleans(), noises)(play)
+
+
+def echoing() -> Callable[..., None]:
+    """Own records that were written again, in any order."""
+    return given(echo_orders())(lambda drawn: play_echoes(*drawn))
 
 
 def test_records_that_come_again_or_too_early_change_nothing(figure: Figure) -> None:
     """Whatever is brought three times or out of turn, the state is that of a clean run."""
-    explore(READING, CASES, 0)
+    explore(reading, CASES, 0)
 
     figure("R40 log: duplicates x3, too early", f"0 differences in {CASES:,}", "0", seed=0)
 
 
 def test_own_records_written_again_and_in_any_order_end_as_one_would(figure: Figure) -> None:
     """Sending twice is harmless: nothing stays pending, and the same is valid everywhere."""
-    explore(ECHOING, CASES, 0)
+    explore(echoing, CASES, 0)
 
     figure("R40 log: own echo x3, any order", f"0 differences in {CASES:,}", "0", seed=0)
 
@@ -288,8 +294,8 @@ def test_own_records_written_again_and_in_any_order_end_as_one_would(figure: Fig
 @pytest.mark.parametrize("part", range(SLICES))
 def test_a_hundred_thousand_cases_of_duplicates_change_nothing(part: int, figure: Figure) -> None:
     """Both, as long as it takes, in parts that can be run again by their seeds."""
-    explore(READING, SLICE, part)
-    explore(ECHOING, SLICE, part)
+    explore(reading, SLICE, part)
+    explore(echoing, SLICE, part)
 
     what = f"0 differences in 2 x {SLICE:,}"
     figure(f"R40 log: duplicates, part {part + 1} of {SLICES}", what, "0", seed=part)
