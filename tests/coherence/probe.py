@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -96,6 +96,11 @@ class Caller:
             self._streams = None
 
 
+def listen() -> socket.socket:
+    """A socket that listens on a free port."""
+    return socket.create_server(("127.0.0.1", 0), backlog=2048)
+
+
 def _length(head: bytes) -> int:
     text = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
     return int(text)
@@ -110,7 +115,10 @@ class Instance:
         namespace: The cache's namespace.
         command: What to run, instead of one server on one socket; it gets the sockets' numbers.
         sockets: How many to listen on.
+        listeners: Sockets to listen on instead, left open here: as of a supervisor, who has them
+            for as many processes as come one after the other.
         settings: Further environment.
+        said: A file that what it says is added to, instead of the test's own output.
     """
 
     def __init__(
@@ -121,13 +129,16 @@ class Instance:
         *,
         command: str = "serve(application(), *sockets)",
         sockets: int = 1,
+        listeners: Sequence[socket.socket] = (),
         settings: Mapping[str, str] | None = None,
+        said: Path | None = None,
     ) -> None:
         # The versions are made here, once, and not by whichever process is first.
         Versions(place / "versions")
-        listeners = [socket.create_server(("127.0.0.1", 0), backlog=2048) for _ in range(sockets)]
-        self.ports = [listener.getsockname()[1] for listener in listeners]
-        numbers = [listener.fileno() for listener in listeners]
+        own = [] if listeners else [listen() for _ in range(sockets)]
+        given = own or listeners
+        self.ports = [listener.getsockname()[1] for listener in given]
+        numbers = [listener.fileno() for listener in given]
         code = (
             "import socket\n"
             "from tests.coherence.origin import application, serve\n"
@@ -143,13 +154,15 @@ class Instance:
             **(settings or {}),
         }
         # A session of its own, so that what it forks ends with it.
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", code],
-            env=environment,
-            pass_fds=numbers,
-            start_new_session=True,
-        )
-        for listener in listeners:
+        with ExitStack() as files:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", code],
+                env=environment,
+                pass_fds=numbers,
+                start_new_session=True,
+                stderr=files.enter_context(said.open("ab")) if said else None,
+            )
+        for listener in own:
             listener.close()
         self._callers: list[Caller] = []
 
@@ -197,6 +210,13 @@ class Instance:
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
         self.process.send_signal(number)
+
+    async def gone(self, seconds: float) -> float:
+        """Wait until it has ended, and fail if it takes longer; the seconds that it took."""
+        taken = await until(lambda: self.process.poll() is not None, seconds)
+        # Of a SIGTERM it dies once more when it has done all that it had to do.
+        assert self.process.returncode in (0, -signal.SIGTERM)
+        return taken
 
     def close(self) -> None:
         """kill -9 of it and of what it has forked."""
