@@ -1,7 +1,8 @@
 """The consistency probe's application: numbers that all processes share, and ways to edit them.
 
 Set up by the environment: `VERSIONS` is a file of 64-bit numbers, `NOTES` one of lines, `GO` one
-that opens the slow route by being there, and `REDIS_URL` and `ASGI_MULTITIER_*` as ever.
+that opens the slow route by being there, `LIFETIME` the seconds that numbers are kept (300 unless
+given), and `REDIS_URL` and `ASGI_MULTITIER_*` as ever.
 """
 
 import asyncio
@@ -38,7 +39,7 @@ def number(request: Request) -> int:
     return int(request.path_params["key"])
 
 
-@cached(300, tags=["v:{key}"])
+@cached(float(os.environ.get("LIFETIME", "300")), tags=["v:{key}"])
 async def read(request: Request) -> Response:
     version = versions[number(request)]
     if "held" in request.query_params:
@@ -137,6 +138,7 @@ async def drop_many(request: Request) -> Response:
 async def stats(request: Request) -> Response:
     manager: CacheManager = request.state.cache
     reading = manager.invalidation_stats()
+    shared = manager.engine.stack.shared
     names = ("sent", "gaps", "flushes", "overflows", "queued", "gen", "seq", "trusted")
     return JSONResponse(
         {
@@ -146,6 +148,8 @@ async def stats(request: Request) -> Response:
             "held": len(held),
             "tasks": len(asyncio.all_tasks()),
             "failures": dict(manager.engine.events.failures),
+            "unwritten": sum(placed.failures["set"] for placed in shared),
+            "errors": [placed.last_error for placed in shared],
             "leases": len(manager.engine.leases._waiting),  # type: ignore[union-attr]
             "waiting": sum(f.waiting for f in manager.engine.flights._flights.values()),
         }

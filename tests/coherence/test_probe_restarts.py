@@ -127,11 +127,14 @@ async def test_a_stop_under_load_answers_all_that_has_begun(
             return waiting and all(ending.versions[key] >= 10 for key in range(1, 9))
 
         await until(is_loaded, 10)
+        now = asyncio.get_running_loop().time
+        stopped = now()
         process.signal(signal.SIGTERM)
         # It takes no connection any more when all of these have ended.
         answered = await asyncio.gather(*editors)
         ending.go.touch()
-        taken = await process.gone(EXIT)
+        await process.gone(EXIT)
+        taken = now() - stopped
         replies = await asyncio.gather(*slow)
         for key in range(1, 9):
             await until(partial(ending.is_fresh, key), 1)
@@ -141,6 +144,7 @@ async def test_a_stop_under_load_answers_all_that_has_begun(
         lost = f"{sum(made) - sum(answered)} of {sum(made)}"
         figure("R45 edits made and not answered", lost, "0")
         assert list(answered) == made
+        assert taken <= EXIT
         assert {(reply.status, reply.text) for reply in replies} == {(200, "slow " * 200)}
         assert ending.notes()[-1] == "left"
         assert ending.said() == ""
