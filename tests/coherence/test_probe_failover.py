@@ -186,8 +186,9 @@ async def test_who_trusts_a_failover_is_wrong_for_a_lifetime_at_most(
         witness = two.made[1]
         gen = (await witness.stats())["gen"]
         versions, edited = await lose_the_editor_with_the_master(two)
-        held = [int((await witness.ask(f"/v/{key}")).text) for key in KEYS]
+        held = [await witness.ask(f"/v/{key}") for key in KEYS]
         heir = await two.start(two.doors[0]).wait()
+        found = [await heir.ask(f"/v/{key}") for key in KEYS]
         probe = Probe([witness.caller, heir.caller], (), bound=LIFETIME)
         await follow(probe, versions, edited)
 
@@ -197,8 +198,9 @@ async def test_who_trusts_a_failover_is_wrong_for_a_lifetime_at_most(
             f"0 after the lifetime, {LIFETIME:g} s",
         )
         probe.check()
-        # The price: it does believe what it holds.
-        assert set(held) == {0}
+        # The price: they do believe what they hold, and what the new master holds.
+        assert {(reply.text, b"detail=l1" in reply.head) for reply in held} == {("0", True)}
+        assert {(reply.text, b"detail=l2" in reply.head) for reply in found} == {("0", True)}
         assert (await witness.stats())["gen"] == gen
 
 
@@ -212,8 +214,10 @@ async def test_a_master_that_became_a_replica_is_left_for_the_new_one(
         two.master.command("REPLICAOF", "127.0.0.1", two.replica.port)
         await until(partial(is_in_step, two.master), 5)
         before = await editor.stats()
-        versions = await two.edit(editor)
+        # One first: the circuit breaker of many failures would let the others wait of itself.
+        assert (await editor.ask("/tag/1", "PUT")).text == "1"
         refused = await editor.stats()
+        versions = await two.edit(editor)
         await witness.ask("/v/1000")
 
         async def is_counted() -> bool:
@@ -234,7 +238,7 @@ async def test_a_master_that_became_a_replica_is_left_for_the_new_one(
         figure("R13 master became a replica", probe.summary(), "0 after 2 s")
         figure("R13 the new master found, all told after", seconds(found), "2 s")
         probe.check()
-        assert refused["queued"] >= len(KEYS)
+        assert refused["queued"] == refused["pending"] > 0
         assert refused["sent"] == before["sent"]
         assert found <= 2.0
         assert all(door.accepted > count for door, count in zip(two.doors, opened, strict=True))

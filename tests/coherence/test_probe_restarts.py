@@ -154,8 +154,13 @@ async def test_a_stop_waits_for_background_runs_and_for_what_they_write(
     valkey: ValkeyServer, namespace: str, tmp_path: Path
 ) -> None:
     """A renewal that is under way ends, and the others have what it brought."""
-    async with Ending(tmp_path, valkey.url, valkey.url, namespace) as ending:
+    async with (
+        FaultProxy(valkey.port) as door,
+        Ending(tmp_path, door.url, valkey.url, namespace) as ending,
+    ):
         await ending.renew("/renewed/x")
+        # A write is not done as soon as it is begun.
+        door.delay = 0.05
         ending.leaving.signal(signal.SIGTERM)
         await ending.noted("stopping")
         ending.go.touch()
