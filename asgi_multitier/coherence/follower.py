@@ -112,6 +112,7 @@ class Follower:
         self._clock = clock
         self._max_pending = max_pending
         self._unsent: dict[Selector, float] = {}
+        self._told: dict[Selector, None] = {}
         self._sent_at: OrderedDict[str, float] = OrderedDict()
         self._lags: deque[float] = deque(maxlen=_LAGS)
         self._applied: Counter[str] = Counter()
@@ -133,16 +134,19 @@ class Follower:
         self.index.begin(chosen + keys)
         if settle > 0:
             self._settle(chosen, settle)
-        if self.index.pending_count > self._max_pending or self.index.crowded:
-            return self._overflow(settle)
+        if self._collapsed(settle):
+            return Operation(token_hex(8), self.index.born(), (ALL,), (), settle)
         return Operation(token_hex(8), self.index.born(), chosen, updates, settle)
 
-    def _overflow(self, settle: float) -> Operation:
+    def _collapsed(self, settle: float) -> bool:
+        """Whether so much was pending that it has now become "everything"."""
+        if self.index.pending_count <= self._max_pending and not self.index.crowded:
+            return False
         self._overflows += 1
         self.index.collapse()
         self._unsent.clear()
         self._unsent[ALL] = settle
-        return Operation(token_hex(8), self.index.born(), (ALL,), (), settle)
+        return True
 
     def bodies(self, operation: Operation) -> Iterator[Body]:
         """What to write for an operation."""
@@ -251,6 +255,7 @@ class Follower:
 
     def _echo(self, seq: int, op: str, selectors: Sequence[Selector], fence: int) -> None:
         self._echoed += 1
+        self._remember(selectors)
         self.index.apply(seq, selectors, own_fence=fence)
         for selector in selectors:
             if not self.index.is_pending(canonical(selector)):
@@ -258,6 +263,12 @@ class Follower:
         sent_at = self._sent_at.pop(op, None)
         if sent_at is not None:
             self._lags.append(self._clock() - sent_at)
+
+    def _remember(self, selectors: Sequence[Selector]) -> None:
+        """Note what this generation was told; too much to remember is "everything"."""
+        self._told.update(dict.fromkeys(map(canonical, selectors)))
+        if ALL in self._told or len(self._told) > self._max_pending:
+            self._told = {ALL: None}
 
     def _apply_unreadable(self, seq: int) -> None:
         """Nobody knows what it selects: everything. A flood of them costs one flush a second."""
@@ -311,10 +322,24 @@ class Follower:
         else:
             position = facts.seq
         self.last = facts.last if position == facts.seq else None
+        ended = facts.gen != self.index.gen
         self.index.enter(facts.gen, position)
         self.epoch += 1
+        if ended:
+            self._tell_again()
         self._requeue()
         self._flush()
+
+    def _tell_again(self) -> None:
+        """Begin anew what the generation that ended was told.
+
+        The other one may have begun before: while there were two masters, who followed the new one
+        has not heard what the old one was told.
+        """
+        told, self._told = self._told, {}
+        if told:
+            self.index.begin(told)
+            self._collapsed(0.0)
 
     def _requeue(self) -> None:
         for selector in self.index.pending():

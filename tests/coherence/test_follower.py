@@ -222,6 +222,64 @@ def test_what_was_sent_into_a_history_given_up_is_sent_again(bench: Bench) -> No
     assert bench.follower.queued == 1
 
 
+def told(bench: Bench, *selectors: Selector) -> None:
+    """Have the node read back an own record that names these."""
+    operation = bench.follower.begin(selectors, (), 0.0)
+    (body,) = bench.follower.bodies(operation)
+    seq = bench.index.seq + 1
+    bench.read(seq, body, op=operation.id, prev=str(bench.follower.last))
+
+
+def test_what_a_generation_was_told_is_told_to_the_next(bench: Bench) -> None:
+    """That one may have begun before, where nobody heard it; the node itself waits for it too."""
+    told(bench, TAG)
+    assert bench.index.pending_count == bench.follower.queued == 0
+    bench.follower.adopt(facts(gen="h", first=None))
+    again = bench.follower.resend()
+
+    assert again is not None
+    assert again.selectors == (TAG,)
+    assert bench.index.is_pending(TAG)
+    assert not bench.index.permits_fill(Born("h", 5), "k", "", "", "", ("t",))
+
+
+def test_what_the_same_generation_was_told_is_not_told_again(bench: Bench) -> None:
+    """A hole in its log lost nothing of what is in it; and once told to the next is enough."""
+    told(bench, TAG)
+    bench.follower.adopt(facts(seq=9, first=7, top=9, at=None))
+    assert bench.follower.queued == 0
+
+    bench.follower.adopt(facts(gen="h", first=None))
+    assert bench.follower.queued == 1
+
+
+def test_more_told_than_can_be_remembered_is_told_again_as_everything() -> None:
+    """Neither the memory nor the queue grows beyond its bound."""
+    bench = Bench(max_pending=3)
+    for number in range(4):
+        told(bench, Selector("tag", str(number)))
+    bench.follower.adopt(facts(gen="h", first=None))
+    again = bench.follower.resend()
+
+    assert again is not None
+    assert again.selectors == (ALL,)
+    assert bench.follower.stats().overflows == 0
+
+
+def test_what_is_pending_and_what_was_told_become_everything_where_it_is_too_much() -> None:
+    """Each within its bound, and both together beyond it."""
+    bench = Bench(max_pending=3)
+    for number in range(3):
+        told(bench, Selector("tag", str(number)))
+    bench.follower.begin([TAG], (), 0.0)
+    bench.follower.adopt(facts(gen="h", first=None))
+    again = bench.follower.resend()
+
+    assert again is not None
+    assert again.selectors == (ALL,)
+    assert bench.follower.stats().overflows == 1
+
+
 def test_an_echo_takes_the_operation_from_the_queue(bench: Bench) -> None:
     """A time-out is no proof of failure: the record that arrives is enough."""
     operation = bench.follower.begin([TAG], (), 0.0)

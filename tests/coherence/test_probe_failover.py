@@ -242,3 +242,42 @@ async def test_a_master_that_became_a_replica_is_left_for_the_new_one(
         assert refused["sent"] == before["sent"]
         assert found <= 2.0
         assert all(door.accepted > count for door, count in zip(two.doors, opened, strict=True))
+
+
+async def test_what_an_old_master_was_told_while_there_was_a_new_one_is_told_to_that_too(
+    namespace: str, tmp_path: Path, figure: Figure
+) -> None:
+    """Two masters for a while: edits on the old one reach who had left it, 1.5 s after it is left.
+
+    The one who follows the new master has filled what is edited before the edit, in the new
+    generation; the editor has read its own records back, from the old master.
+    """
+    async with pair(tmp_path, namespace) as two:
+        editor, witness = two.made
+        gen = (await editor.stats())["gen"]
+        two.replica.command("REPLICAOF", "NO", "ONE")
+        two.doors[1].target = two.replica.port
+        two.doors[1].reset()
+
+        async def has_left() -> bool:
+            reading = await witness.stats()
+            return bool(reading["trusted"] and reading["gen"] != gen)
+
+        async def has_read_back() -> bool:
+            reading = await editor.stats()
+            return not reading["pending"] and reading["gen"] == gen
+
+        await until(has_left, 3)
+        await witness.warm(KEYS)
+        versions = await two.edit(editor)
+        await until(has_read_back, 1)
+        two.master.stop()
+        two.lead_to(two.replica)
+        left = two.now()
+        probe = Probe([each.caller for each in two.made], (), bound=1.5)
+        await asyncio.gather(
+            *(probe.follow(key, version, left, own=0) for key, version in versions.items())
+        )
+
+        figure("two masters for a while", probe.summary(), "0, 1.5 s after it ended")
+        probe.check()
