@@ -64,7 +64,8 @@ class Template:
 
         Args:
             values: The parameters by name.
-            missing: What stands for one that is not there, such as a query parameter not sent.
+            missing: What stands for one that is not there, such as a query parameter that was not
+                sent and has no default.
         """
         return "".join(
             literal if name is None else literal + values.get(name, missing)

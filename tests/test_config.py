@@ -73,9 +73,7 @@ class TestPolicy:
 
     def test_terms_say_what_the_http_rules_need(self) -> None:
         """The HTTP side of a policy is made once, with it."""
-        policy = Policy(
-            60, cookies="session", negative=5, methods=["GET"], store_set_cookie=True
-        )
+        policy = Policy(60, cookies="session", negative=5, methods=["GET"], store_set_cookie=True)
 
         assert policy.terms is policy.terms
         assert policy.terms.lifetime == 60.0

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ..config import Invalidations, Policy, Rule
 from ..errors import ConfigError
+from ..policy.invalidation import is_safe
 from ..templates import Template, Texts
 from .annotations import NO_MARKS, Marks, marks_of
 from .globs import covers, may_meet
 from .routes import Leaf
 from .security import unkeyed
 
-_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 _WAYS_OUT = (
     "a hit runs no authentication; expected public=True if everybody may have the same answer, "
@@ -21,9 +22,49 @@ _WAYS_OUT = (
 
 def leaf_marks(leaf: Leaf) -> list[Marks]:
     """What the decorators say about a route, for each of its methods, without repeats."""
-    methods = sorted(leaf.methods) if leaf.methods else _METHODS
-    found = dict.fromkeys(marks_of(leaf.endpoint, method) for method in methods)
+    found = dict.fromkeys(marks_of(leaf.endpoint, method) for method in _methods(leaf))
     return [marks for marks in found if marks != NO_MARKS]
+
+
+def _methods(leaf: Leaf) -> Iterable[str]:
+    """The methods that a route takes; those of an endpoint class are the functions that it has."""
+    if leaf.methods:
+        return sorted(leaf.methods)
+    if isinstance(leaf.endpoint, type):
+        own = [method for method in _METHODS if hasattr(leaf.endpoint, method.lower())]
+        # HEAD is answered by `get`; a class without any of them answers by code of its own.
+        return {*own, "HEAD"} if "GET" in own else own or _METHODS
+    return _METHODS
+
+
+def check_effect(leaves: Iterable[Leaf]) -> None:
+    """Refuse an annotation that no request can meet.
+
+    One endpoint may stand at several routes, so it is enough that one of them takes such requests.
+
+    Raises:
+        ConfigError: If `cached` stands where nothing takes GET, as all that is kept answers a GET,
+            or `invalidates` where everything that is taken changes nothing.
+    """
+    # By identity: wrappers and bound methods of an endpoint have its very marks, others equal ones.
+    met: dict[int, tuple[Leaf, Marks, set[str]]] = {}
+    for leaf in leaves:
+        for method in _methods(leaf):
+            marks = marks_of(leaf.endpoint, method)
+            met.setdefault(id(marks), (leaf, marks, set()))[2].add(method)
+    for leaf, marks, methods in met.values():
+        taken = ", ".join(sorted(methods))
+        if marks.policy is not None and "GET" not in methods:
+            raise ConfigError(
+                f"{leaf}: @cached does nothing where only {taken} is taken; expected a route that "
+                "takes GET, as what is kept answers GET, and HEAD with it"
+            )
+        if marks.invalidations is not None and all(map(is_safe, methods)):
+            raise ConfigError(
+                f"{leaf}: @invalidates does nothing where only {taken} is taken; expected a method "
+                "that changes something, such as POST; where a GET does, call the manager's "
+                "invalidate_tags or the like in the endpoint"
+            )
 
 
 def check_leaf(leaf: Leaf) -> None:
@@ -31,8 +72,8 @@ def check_leaf(leaf: Leaf) -> None:
 
     Raises:
         ConfigError: If a template names no parameter of it, its query allow-list leaves out what a
-            template takes, it checks who asks although the policy does not say how users are told
-            apart, or its class decides by itself which requests it takes.
+            template or the endpoint takes, it checks who asks although the policy does not say how
+            users are told apart, or its class decides by itself which requests it takes.
     """
     for marks in leaf_marks(leaf):
         if leaf.opaque and marks.policy is not None:
@@ -47,26 +88,48 @@ def check_leaf(leaf: Leaf) -> None:
             _check_invalidations(leaf, marks.invalidations)
 
 
-def check_rules(rules: Sequence[Rule], leaves: Iterable[Leaf]) -> None:
-    """Refuse a rule that would share what a route gives only to those it has checked.
+def check_rules(rules: Sequence[Rule], default: Policy | None, leaves: Iterable[Leaf]) -> None:
+    """Refuse what breaks or opens a route that it may hold for.
+
+    Args:
+        rules: An earlier rule that covers the whole route decides for it.
+        default: What holds where none does.
+        leaves: All routes; those that decide for themselves are passed over.
 
     Raises:
-        ConfigError: If there is one. An earlier rule that covers the whole route decides for it.
+        ConfigError: For a rule that would share what a route gives only to those it has checked,
+            and for an allow-list without a query parameter that a route requires. The default
+            may meet a route that checks who asks, as it is not used there.
     """
     for leaf in leaves:
-        if not leaf.needs or _decides_itself(leaf):
+        if _decides_itself(leaf):
             continue
         for rule in rules:
-            policy = rule.policy
-            need = None
-            if policy is not None and leaf.takes(policy.methods) and may_meet(rule.glob, leaf.path):
-                need = unkeyed(policy, leaf.needs)
-            if need is not None:
-                raise ConfigError(
-                    f"Rule({rule.glob!r}): {leaf} depends on {need.what}, and " + _WAYS_OUT
-                )
+            if rule.policy is not None and may_meet(rule.glob, leaf.path):
+                _check_rule(rule, rule.policy, leaf)
             if covers(rule.glob, leaf.path):
                 break
+        else:
+            if default is not None:
+                _check_required(leaf, default, where=f"default policy, {leaf}")
+
+
+def _check_rule(rule: Rule, policy: Policy, leaf: Leaf) -> None:
+    need = unkeyed(policy, leaf.needs) if leaf.takes(policy.methods) else None
+    if need is not None:
+        raise ConfigError(f"Rule({rule.glob!r}): {leaf} depends on {need.what}, and " + _WAYS_OUT)
+    _check_required(leaf, policy, where=f"Rule({rule.glob!r}): {leaf}")
+
+
+def _check_required(leaf: Leaf, policy: Policy, *, where: str) -> None:
+    """The application sees the allow-list's parameters only, and refuses requests without these."""
+    if policy.query is None or not leaf.takes(frozenset({"GET"})):
+        return
+    required = {declared.alias for declared in leaf.fields.values() if declared.required}
+    missing = sorted(required.difference(policy.query))
+    if missing:
+        allowed = f"{', '.join(missing)} among them, which the endpoint requires"
+        raise ConfigError.of("query", list(policy.query), allowed, where=where)
 
 
 def _decides_itself(leaf: Leaf) -> bool:
@@ -82,6 +145,7 @@ def _check_policy(leaf: Leaf, policy: Policy) -> None:
     for option, texts in (("tags", policy.tags), ("key", key)):
         _check_texts(leaf, option, texts, known)
         _check_allow_list(leaf, option, texts, policy)
+    _check_required(leaf, policy, where=str(leaf))
     need = unkeyed(policy, leaf.needs) if leaf.takes(policy.methods) else None
     if need is not None:
         raise ConfigError(f"{leaf} is cached and depends on {need.what}: {_WAYS_OUT}")

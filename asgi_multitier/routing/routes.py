@@ -10,6 +10,9 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import Enum
 from functools import lru_cache
 from types import UnionType
 from typing import Any, TypeAlias, Union, get_args, get_origin
@@ -30,10 +33,15 @@ class Field:
     Attributes:
         alias: Its name in the query string.
         canonical: Brings a value's text into one form (`007` and `7` are one integer), or None.
+        default: The text that means what the endpoint gets where it was not sent; None where the
+            signature states none, or one that no text of a query means.
+        required: Whether requests without it in the query are refused.
     """
 
     alias: str
     canonical: Callable[[str], str] | None = None
+    default: str | None = None
+    required: bool = False
 
     def read(self, text: str) -> str:
         """The text in its one form."""
@@ -338,17 +346,43 @@ def _fields(dependant: Any) -> dict[str, Field]:
     found: dict[str, Field] = {}
     if dependant is None:
         return found
-    for field in (*dependant.path_params, *dependant.query_params):
-        annotation = field.field_info.annotation
-        model = getattr(annotation, "model_fields", None)
+    for field in dependant.path_params:
+        declared = Field(field.alias, _canonical(field.field_info.annotation))
+        found[field.name] = found[field.alias] = declared
+    for field in dependant.query_params:
+        model = getattr(field.field_info.annotation, "model_fields", None)
         if isinstance(model, Mapping):
-            for name, info in model.items():
-                found[name] = Field(info.alias or name, _canonical(info.annotation))
+            found |= {name: _query_field(name, info) for name, info in model.items()}
         else:
-            found[field.name] = found[field.alias] = Field(field.alias, _canonical(annotation))
+            declared = _query_field(field.alias, field.field_info)
+            found[field.name] = found[declared.alias] = declared
     for inner in dependant.dependencies:
         found = _fields(inner) | found
     return found
+
+
+def _query_field(name: str, info: Any) -> Field:
+    """A query parameter, from what Pydantic knows of it."""
+    canonical = _canonical(info.annotation)
+    alias = info.validation_alias or info.alias or name
+    if not isinstance(alias, str):
+        # One of several names; which of them a request uses is not known here.
+        return Field(name, canonical)
+    default = _default_text(info.default)
+    if default is not None and canonical is not None:
+        default = canonical(default)
+    return Field(alias, canonical, default, info.is_required())
+
+
+def _default_text(value: Any) -> str | None:
+    """What a client would send to mean this default; of several values, the last counts."""
+    if isinstance(value, list | tuple):
+        return _default_text(value[-1]) if value else None
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value) if isinstance(value, str | int | float | Decimal | UUID) else None
 
 
 _SCALARS = frozenset({int, float, bool, UUID, str, type(None)})

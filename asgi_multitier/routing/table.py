@@ -19,7 +19,7 @@ from ..policy.invalidation import is_safe
 from ..selectors import MAX_TEXT, Selector, check_glob
 from ..templates import render_texts, within_bounds
 from .annotations import NO_MARKS, Marks, marks_of
-from .checks import check_leaf, check_rules, leaf_marks
+from .checks import check_effect, check_leaf, check_rules, leaf_marks
 from .globs import fill_glob, fill_path
 from .routes import Found, Leaf, Tree, build, containers, find, fingerprint, route_path, routed
 from .security import unkeyed
@@ -140,18 +140,20 @@ class RouteTable:
         """Validate every annotation and rule against the routes.
 
         Raises:
-            ConfigError: For a template that names no parameter, a query allow-list that leaves out
-                what a template takes, and a cached route that checks who asks although its rule
-                does not say how users are told apart.
+            ConfigError: For an annotation that no request can meet, a template that names no
+                parameter, a query allow-list that leaves out what a template or the endpoint
+                takes, and a cached route that checks who asks although its rule does not say how
+                users are told apart.
         """
         leaves = list(self._tree().leaves())
         for leaf in leaves:
             check_leaf(leaf)
-        check_rules(self._rules, leaves)
+        check_rules(self._rules, self._default, leaves)
         for leaf in leaves:
             for marks in leaf_marks(leaf):
                 for name in marks.invalidations.routes if marks.invalidations else ():
                     self._check_name(name, leaf)
+        check_effect(leaves)
 
     def resolve(
         self,
@@ -209,7 +211,8 @@ class RouteTable:
 
         Where a FastAPI route declares a number, a truth value or a UUID, the text is brought into
         one form, so that `/products/007` and `/products/7` carry the same tag. A parameter that
-        was not sent is not there, and a template renders it as nothing.
+        was not sent has the default that the route's signature states; without one it is not
+        there, and a template renders it as nothing.
         """
         sent = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
         values = dict(sent)
@@ -217,6 +220,8 @@ class RouteTable:
             for name, declared in resolved.leaf.fields.items():
                 if declared.alias in sent:
                     values[name] = declared.read(sent[declared.alias])
+                elif declared.default is not None:
+                    values[name] = declared.default
         return values | dict(resolved.texts)
 
     def tags(

@@ -183,7 +183,9 @@ def test_what_is_not_cached_or_not_guarded_passes() -> None:
     guard = [Depends(user)]
     app = FastAPI()
     app.add_api_route("/a", invalidates(tags="a")(lambda: "x"), methods=["PUT"], dependencies=guard)
-    app.add_api_route("/a", cached(60)(lambda: "x"), methods=["DELETE"], dependencies=guard)
+    page = cached(60)(lambda: "x")
+    app.add_api_route("/a", page, methods=["GET"])
+    app.add_api_route("/a", page, methods=["DELETE"], dependencies=guard)
     app.add_api_route("/b", no_cache(lambda: "x"), dependencies=guard)
     app.add_api_route("/c", lambda: "x", dependencies=guard)
     by_language = cached(60, vary="accept-language")

@@ -3,13 +3,15 @@
 import functools
 import sys
 from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Any
 from uuid import UUID
 
 import pytest
-from fastapi import APIRouter, FastAPI, Query
-from pydantic import BaseModel
+from fastapi import APIRouter, Depends, FastAPI, Query
+from pydantic import AliasChoices, BaseModel, create_model
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
 from starlette.responses import PlainTextResponse, Response
@@ -643,6 +645,7 @@ class Colour(Enum):
 class Filter(BaseModel):
     page: int = 1
     sort: str = "name"
+    shop: str | None = None
 
 
 class TestTemplates:
@@ -685,9 +688,12 @@ class TestTemplates:
                 id="one-form-for-equal-values",
             ),
             pytest.param(
-                "/p/x/y", b"on=?", ("p:x", "u:y", "q:", "on:?", "s:", "c:"), id="wrong-values-stay"
+                "/p/x/y",
+                b"on=?",
+                ("p:x", "u:y", "q:", "on:?", "s:", "c:red"),
+                id="wrong-values-stay",
             ),
-            pytest.param("/f", b"page=02&sort=up", ("2:up",), id="query-model"),
+            pytest.param("/f", b"page=02&sort=up&shop=x", ("2:up",), id="query-model"),
         ],
     )
     def test_tags_are_filled_as_the_endpoint_reads_its_parameters(
@@ -699,6 +705,73 @@ class TestTemplates:
         resolved = table.resolve("GET", path)
 
         assert tags == table.tags(resolved, table.values(resolved, query), None)
+
+    @pytest.mark.parametrize(
+        ("annotation", "default", "sent"),
+        [
+            pytest.param(str, "en", "en", id="text"),
+            pytest.param(int, 7, "07", id="number"),
+            pytest.param(float, 1, "1.0", id="number-of-another-kind"),
+            pytest.param(bool, False, "0", id="truth-value"),
+            pytest.param(Decimal, Decimal("1.50"), "1.50", id="decimal"),
+            pytest.param(date, date(2020, 2, 3), "2020-02-03", id="date"),
+            pytest.param(datetime, datetime(2020, 2, 3), "2020-02-03T00:00:00", id="time"),
+            pytest.param(UUID, UUID(int=1), UUID(int=1).hex, id="uuid"),
+            pytest.param(Colour, Colour.RED, "red", id="choice"),
+            pytest.param(list[str], ["a", "b"], "b", id="the-last-of-several"),
+        ],
+    )
+    @pytest.mark.parametrize("place", ["name", "alias", "dependency", "model"])
+    def test_a_parameter_not_sent_has_the_default_of_the_signature(
+        self, annotation: Any, default: Any, sent: str, place: str
+    ) -> None:
+        """The same text as if a client had sent it, when cached and when invalidated."""
+
+        query = Annotated[annotation, Query(alias="x")]
+        model = create_model("Model", x=(annotation, default))
+
+        def made() -> Callable[..., Any]:
+            def plain(x: query = default) -> None: ...  # type: ignore[valid-type]
+
+            def aliased(y: query = default) -> None: ...  # type: ignore[valid-type]
+
+            def below(x: Annotated[Any, Depends(plain)]) -> None: ...
+
+            def by_model(filters: Annotated[model, Query()]) -> None: ...  # type: ignore[valid-type]
+
+            return {"name": plain, "alias": aliased, "dependency": below, "model": by_model}[place]
+
+        app = FastAPI()
+        app.get("/p")(cached(60, tags="x:{x}")(made()))
+        app.put("/p")(invalidates(tags="x:{x}")(made()))
+        table = RouteTable(app)
+        table.check()
+        got, put = table.resolve("GET", "/p"), table.resolve("PUT", "/p")
+
+        tags = table.tags(got, table.values(got, b""), None)
+        assert tags == table.tags(got, table.values(got, f"x={sent}".encode()), None)
+        assert tags is not None
+        assert [Selector("tag", tags[0])] == table.dropped_by(put, table.values(put, b""), None)
+
+    def test_a_parameter_without_a_stated_default_renders_as_nothing(self) -> None:
+        """One that is made anew for each request, and one that several names may mean."""
+        app = FastAPI()
+
+        @app.get("/p")
+        @cached(60, tags="{none}:{empty}:{made}:{many}:{other}")
+        def page(
+            made: Annotated[str, Query(default_factory=str)],
+            none: str | None = None,
+            empty: Annotated[list[str], Query()] = [],  # noqa: B006
+            many: Annotated[str, Query(validation_alias=AliasChoices("a", "b"))] = "x",
+            other: Annotated[str, Query(validation_alias="another")] = "d",
+        ) -> None: ...
+
+        table = RouteTable(app)
+        resolved = table.resolve("GET", "/p")
+
+        assert table.tags(resolved, table.values(resolved, b"other=1"), None) == ("::::d",)
+        assert table.tags(resolved, table.values(resolved, b"another=1"), None) == ("::::1",)
 
     def test_without_validation_texts_stay_as_they_are(
         self, monkeypatch: pytest.MonkeyPatch

@@ -1,0 +1,260 @@
+"""Annotations and rules that can never do what they say are refused at start-up."""
+
+import functools
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import pytest
+from fastapi import Depends, FastAPI, Query
+from pydantic import AliasChoices, BaseModel, Field
+from starlette.applications import Starlette
+from starlette.endpoints import HTTPEndpoint
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from asgi_multitier.config import Policy, Rule
+from asgi_multitier.errors import ConfigError
+from asgi_multitier.routing import RouteTable, cached, invalidates, no_cache
+
+Mark = Callable[[Any], Any]
+CHANGES = invalidates(tags="a")
+POSTED = cached(Policy.from_origin(methods=["GET", "POST"]))
+
+
+def page() -> Callable[..., Any]:
+    """An endpoint of its own for each route."""
+
+    async def answer(request: Any) -> Response:
+        return PlainTextResponse("x")
+
+    return answer
+
+
+def view(*methods: str, on: Mark = lambda f: f, whole: Mark = lambda f: f) -> Any:
+    """An endpoint class with these methods, the last of them marked, or the class."""
+    functions = {method: page() for method in methods}
+    functions[methods[-1]] = on(functions[methods[-1]])
+    return whole(type("View", (HTTPEndpoint,), functions))
+
+
+def check(*routes: BaseRoute) -> None:
+    RouteTable(Starlette(routes=routes)).check()
+
+
+@pytest.mark.parametrize(
+    ("route", "words"),
+    [
+        pytest.param(
+            lambda: Route("/x", cached(60)(page()), methods=["POST"]),
+            ["route POST /x", "only POST is taken"],
+            id="post",
+        ),
+        pytest.param(
+            lambda: Mount("/m", routes=[Route("/x", POSTED(page()), methods=["POST", "PUT"])]),
+            ["route POST,PUT /m/x", "only POST, PUT is taken"],
+            id="several-below-a-mount",
+        ),
+        pytest.param(
+            lambda: Route("/x", cached(60)(page()), methods=["HEAD"]), ["HEAD"], id="head-alone"
+        ),
+        pytest.param(
+            lambda: Route("/x", view("get", "post", on=cached(60))), ["POST"], id="a-post-method"
+        ),
+        pytest.param(
+            lambda: Route("/x", view("put", whole=cached(60))), ["PUT"], id="class-without-get"
+        ),
+    ],
+)
+def test_cached_where_nothing_takes_get_is_refused(
+    route: Callable[[], BaseRoute], words: list[str]
+) -> None:
+    """It would do nothing; the message names the route and what it takes."""
+    with pytest.raises(ConfigError, match="@cached does nothing") as caught:
+        check(route())
+
+    for word in (*words, "expected a route that takes GET"):
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("route", "words"),
+    [
+        pytest.param(
+            lambda: Route("/x", CHANGES(page())),
+            ["route GET,HEAD /x", "only GET, HEAD is taken"],
+            id="get",
+        ),
+        pytest.param(
+            lambda: Route("/x", CHANGES(page()), methods=["OPTIONS"]), ["OPTIONS"], id="options"
+        ),
+        pytest.param(
+            lambda: Route("/x", view("put", "get", on=CHANGES)), ["GET, HEAD"], id="a-get-method"
+        ),
+        pytest.param(
+            lambda: Route("/x", view("options", "get", whole=CHANGES)),
+            ["GET, HEAD, OPTIONS"],
+            id="class-that-reads",
+        ),
+    ],
+)
+def test_invalidates_where_nothing_changes_anything_is_refused(
+    route: Callable[[], BaseRoute], words: list[str]
+) -> None:
+    """A safe request drops nothing; the message says what does."""
+    with pytest.raises(ConfigError, match="@invalidates does nothing") as caught:
+        check(route())
+
+    for word in (*words, "such as POST", "invalidate_tags"):
+        assert word in str(caught.value)
+
+
+async def plain(scope: Any, receive: Any, send: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "routes",
+    [
+        pytest.param(
+            lambda: [Route("/x", cached(60)(page()), methods=["GET", "POST"])], id="get-and-post"
+        ),
+        pytest.param(
+            lambda: [Route("/x", CHANGES(page()), methods=["GET", "POST"])], id="form-and-change"
+        ),
+        pytest.param(lambda: [Route("/x", CHANGES(page()), methods=["PURGE"])], id="own-method"),
+        pytest.param(lambda: [Route("/x", view("get", whole=cached(60)))], id="class"),
+        pytest.param(lambda: [Route("/x", view("get", "put", on=CHANGES))], id="method"),
+        pytest.param(lambda: [Route("/x", view("get", "put", whole=CHANGES))], id="class-changes"),
+        pytest.param(lambda: [Mount("/m", app=CHANGES(cached(60)(plain)))], id="any-method"),
+        pytest.param(lambda: [Route("/x", no_cache(page()), methods=["POST"])], id="never"),
+    ],
+)
+def test_what_some_request_meets_is_taken(routes: Callable[[], list[BaseRoute]]) -> None:
+    """One method is enough, and a class or application without methods takes all of them."""
+    check(*routes())
+
+
+def test_one_endpoint_at_several_routes_is_marked_for_all_of_them() -> None:
+    """Also through a wrapper or as a bound method: it is enough that one route is met."""
+
+    class Views:
+        @cached(60)
+        async def search(self, request: Any) -> Response:
+            return PlainTextResponse("x")
+
+    both, views = CHANGES(cached(60)(page())), Views()
+
+    @functools.wraps(both)
+    async def wrapper(request: Any) -> Any:
+        return await both(request)
+
+    check(
+        Route("/x", both),
+        Route("/y", wrapper, methods=["POST"]),
+        Route("/s", views.search, methods=["POST"]),
+        Route("/s", views.search),
+    )
+
+
+def test_equal_marks_of_another_endpoint_do_not_count() -> None:
+    """Two endpoints may say the same."""
+    with pytest.raises(ConfigError, match="route POST /y"):
+        check(Route("/x", cached(60)(page())), Route("/y", cached(60)(page()), methods=["POST"]))
+
+
+def needing(mark: Mark = lambda f: f, path: str = "/s", method: str = "GET") -> FastAPI:
+    """One route that requires `q`, and has other parameters."""
+    app = FastAPI()
+
+    def paging(size: Annotated[int, Query(alias="page-size")]) -> int:
+        return size
+
+    def search(
+        q: str, size: Annotated[int, Depends(paging)], lang: str = "en", sort: str | None = None
+    ) -> None: ...
+
+    app.add_api_route(path, mark(search), methods=[method])
+    return app
+
+
+LEFT_OUT = {"query": ["lang", "q"]}
+"""An allow-list without `page-size`."""
+
+
+@pytest.mark.parametrize(
+    ("mark", "settings", "where"),
+    [
+        pytest.param(cached(60, **LEFT_OUT), {}, "route GET /s", id="annotation"),
+        pytest.param(
+            lambda f: f, {"rules": [Rule("/s*", 60, **LEFT_OUT)]}, "Rule('/s*'): route", id="rule"
+        ),
+        pytest.param(
+            lambda f: f,
+            {"rules": [Rule("/t", None)], "default": Policy(60, **LEFT_OUT)},
+            "default policy, route",
+            id="default",
+        ),
+    ],
+)
+def test_an_allow_list_without_what_the_endpoint_requires_is_refused(
+    mark: Mark, settings: dict[str, Any], where: str
+) -> None:
+    """All requests would be answered 422; the message names the parameter as it is sent."""
+    with pytest.raises(ConfigError) as caught:
+        RouteTable(needing(mark), **settings).check()
+
+    message = str(caught.value)
+    assert message.startswith(where)
+    assert "query=['lang', 'q'] is not allowed; expected page-size among them" in message
+
+
+def test_a_field_of_a_query_model_may_be_required_too() -> None:
+    """By the name that is sent."""
+
+    class Filters(BaseModel):
+        sort: Annotated[str, Field(alias="order-by")]
+        page: int = 1
+        either: Annotated[str, Field(validation_alias=AliasChoices("a", "b"))]
+
+    def read(filters: Annotated[Filters, Query()]) -> None: ...
+
+    app = FastAPI()
+    app.add_api_route("/f", cached(60, query=["page"])(read))
+
+    with pytest.raises(ConfigError, match="expected order-by among them, which"):
+        RouteTable(app).check()
+
+
+@pytest.mark.parametrize(
+    ("app", "settings"),
+    [
+        pytest.param(needing(cached(60, query=["q", "page-size"])), {}, id="named"),
+        pytest.param(needing(cached(60)), {}, id="no-list"),
+        pytest.param(
+            needing(no_cache), {"rules": [Rule("/*", 60, **LEFT_OUT)]}, id="annotation-decides"
+        ),
+        pytest.param(
+            needing(),
+            {"rules": [Rule("/s", None), Rule("*", 60, **LEFT_OUT)]},
+            id="covered-by-another-rule",
+        ),
+        pytest.param(needing(), {"rules": [Rule("/t", 60, **LEFT_OUT)]}, id="elsewhere"),
+        pytest.param(
+            needing(),
+            {"rules": [Rule("/*", 60)], "default": Policy(60, **LEFT_OUT)},
+            id="default-behind-a-rule",
+        ),
+        pytest.param(
+            needing(method="POST"), {"rules": [Rule("/*", 60, **LEFT_OUT)]}, id="not-for-get"
+        ),
+        pytest.param(
+            needing(path="/{q}"),
+            {"rules": [Rule("/*", 60, query=["page-size"])]},
+            id="in-the-path",
+        ),
+    ],
+)
+def test_an_allow_list_that_lets_requests_be_answered_passes(
+    app: FastAPI, settings: dict[str, Any]
+) -> None:
+    """What it leaves out is optional, elsewhere, or not its business."""
+    RouteTable(app, **settings).check()
