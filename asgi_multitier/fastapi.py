@@ -6,6 +6,7 @@ from fastapi import Depends
 from fastapi.requests import HTTPConnection
 
 from .errors import ConfigError
+from .framework import SCOPE_KEY
 from .manager import CacheManager
 
 
@@ -15,7 +16,7 @@ def cache_of(connection: HTTPConnection) -> CacheManager:
     Raises:
         ConfigError: If there is none.
     """
-    cache = getattr(connection.state, "cache", None)
+    cache = connection.scope.get(SCOPE_KEY)
     if not isinstance(cache, CacheManager):
         raise ConfigError("CacheDep: no CacheMiddleware is around this application")
     return cache

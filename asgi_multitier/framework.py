@@ -11,6 +11,9 @@ from urllib.parse import parse_qsl
 
 from ._types import Receive, Scope, Send
 
+SCOPE_KEY = "asgi_multitier"
+"""Under which name the manager stands in the scope of every request that the application gets."""
+
 
 class PlainRequest:
     """What a rule's callables get where Starlette is not in use; the same names mean the same.

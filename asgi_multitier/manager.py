@@ -17,7 +17,7 @@ from .events import CacheStats, TierStats
 from .functions import CachedFunction
 from .health import Health, examine
 from .lifecycle import Lifecycle
-from .selectors import Selector, check_glob
+from .selectors import Selector, check_glob, check_path
 from .strategy import CacheStrategy, Lifetime, seconds_of
 from .streams import Streams
 from .sync import SyncCache
@@ -312,17 +312,14 @@ class CacheManager(Lifecycle):
         """Drop the responses of a path: every query string and variant, everywhere.
 
         Args:
-            path: As the application sees it, decoded, beginning with `/`.
+            path: As the outermost cached application sees it, mounts included, decoded, beginning
+                with `/`, without a query string.
             below: Also everything below it.
 
         Raises:
-            InvalidationError: If it does not begin with `/`.
+            InvalidationError: If it does not begin with `/`, or holds a `?`.
         """
-        if not path.startswith("/"):
-            raise InvalidationError(
-                f"path={path!r} is not allowed; expected one that begins with /"
-            )
-        selectors = [Selector("prefix" if below else "path", path)]
+        selectors = [Selector("prefix" if below else "path", check_path(path))]
         return await self.invalidate_selectors(selectors, settle=settle)
 
     async def invalidate_route(

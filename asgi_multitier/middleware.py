@@ -20,7 +20,7 @@ from .config import Policy, Rule
 from .entry import Born
 from .errors import ConfigError
 from .exchange import Exchange, noting
-from .framework import answer_exception, request_of
+from .framework import SCOPE_KEY, answer_exception, request_of
 from .manager import CacheManager
 from .mutation import mutate
 from .plan import Memory, Plan, PlanKey, plan_for, raw_target, request_key, size_of_target
@@ -358,9 +358,8 @@ class CacheMiddleware:
                 await self._close()
             await send(message)
 
-        state = scope.get("state")
-        if state is not None:
-            state["cache"] = self.manager
+        if scope.get("state") is not None:
+            self._give_state(scope)
         try:
             await self.app(scope, receive, watching)
         finally:
@@ -452,8 +451,14 @@ class CacheMiddleware:
         return False
 
     def _give_state(self, scope: Scope) -> None:
-        """`request.state.cache` is the manager."""
-        scope.setdefault("state", {})["cache"] = self.manager
+        """The manager stands in the scope, and as `request.state.cache` where that name is free.
+
+        What an application has put there itself stays; the manager of a cache around it does not.
+        """
+        state = scope.setdefault("state", {})
+        if "cache" not in state or state["cache"] is scope.get(SCOPE_KEY, self.manager):
+            state["cache"] = self.manager
+        scope[SCOPE_KEY] = self.manager
 
 
 async def _awaited(value: Any) -> Any:

@@ -59,6 +59,24 @@ def check_glob(pattern: str) -> str:
     return pattern
 
 
+def check_path(path: str) -> str:
+    """Return the path if a response may have it, as far as its text tells.
+
+    Deliberate: a path may hold a `?`, sent as `%3F`, but whoever writes one here means a query
+    string, which no path has: nothing would be dropped. A pattern drops the others.
+
+    Raises:
+        InvalidationError: If it does not begin with `/`, or holds a `?`.
+    """
+    if not path.startswith("/") or "?" in path:
+        raise InvalidationError(
+            f"path={path[:80]!r} is not allowed; expected one that begins with '/', without a "
+            "query string: all of a path's are dropped with it (where a '?' is part of the path, "
+            "a pattern drops it)"
+        )
+    return path
+
+
 def glob_matches(pattern: str, text: str) -> bool:
     """Whether the whole text matches, in time linear in the text for each star, without `re`."""
     head, *middle = _pieces(pattern)

@@ -81,7 +81,8 @@ def invalidates(
 
     Args:
         tags: Templates of tags, or callables taking the request.
-        paths: The same for paths as the application sees them; every query string is dropped.
+        paths: The same for paths, with all their query strings. They are those that the outermost
+            cached application sees: in a mounted one, with the mount's path before them.
         routes: Names or endpoints of routes: all responses that they filled.
         patterns: The same for globs over paths and names.
         settle: Seconds for which what is dropped, the request's own URL included, is not stored

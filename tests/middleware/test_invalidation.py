@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
-from asgi_multitier import CacheStrategy, Rule, cached, invalidates
+from asgi_multitier import CacheStrategy, InvalidationError, Rule, cached, invalidates
 from asgi_multitier._types import Receive, Scope, Send
 from tests.support import Origin, Visit, caching, respond, settled
 
@@ -332,6 +332,87 @@ async def test_manual_invalidation_reaches_responses() -> None:
             assert await invalidation is True
             assert await missed() == dropped
             assert await missed() == []
+
+
+async def test_paths_are_those_of_the_outermost_application_also_in_a_mounted_one() -> None:
+    """`paths=` of an endpoint in a mount names the mount too; without it another route is meant."""
+
+    async def read() -> str:
+        return "x"
+
+    shop = FastAPI()
+    shop.get("/items")(read)
+
+    @shop.put("/right/{number}")
+    @invalidates(paths="/shop/items")
+    async def right(number: int) -> str:
+        return "ok"
+
+    @shop.put("/wrong/{number}")
+    @invalidates(paths="/items")
+    async def wrong(number: int) -> str:
+        return "ok"
+
+    app = FastAPI()
+    app.get("/items")(read)
+    app.mount("/shop", shop)
+    async with caching(app) as cache:
+        for change, dropped in (("right", "/shop/items"), ("wrong", "/items")):
+            for path in ("/items", "/shop/items"):
+                await cache.get(path)
+            assert (await cache.client.request("PUT", f"/shop/{change}/1")).status == 200
+            missed = [p for p in ("/items", "/shop/items") if not (await cache.get(p)).hit]
+            assert missed == [dropped]
+
+
+async def test_a_parameter_that_was_not_sent_is_dropped_by_the_default_it_stands_for() -> None:
+    """Cached without it, invalidated with it, and the other way round."""
+    app = FastAPI()
+
+    @app.get("/books")
+    @cached(60, tags="books:{lang}")
+    async def books(lang: str = "en") -> str:
+        return lang
+
+    @app.post("/import")
+    @invalidates(tags="books:{lang}")
+    async def load(lang: str = "en") -> str:
+        return lang
+
+    async with caching(app, ()) as cache:
+        targets = ["/books", "/books?lang=en", "/books?lang=fr"]
+        for change in ("/import", "/import?lang=en"):
+            for target in targets:
+                await cache.get(target)
+            await cache.client.request("POST", change)
+            assert [(await cache.get(t)).hit for t in targets] == [False, False, True]
+
+
+@pytest.mark.parametrize("below", [False, True])
+@pytest.mark.parametrize(
+    "path", ["/x?y=1", "/x?", "x", "", "?", "http://example.org/x", "*"], ids=repr
+)
+async def test_a_path_that_nothing_has_is_refused(path: str, below: bool) -> None:
+    """The message says what is allowed; nothing is dropped, nothing is sent."""
+    async with caching(Origin()) as cache:
+        await cache.get("/x?y=1")
+        with pytest.raises(InvalidationError) as caught:
+            await cache.manager.invalidate_path(path, below=below)
+
+        assert str(caught.value).startswith(f"path={path!r} is not allowed; expected one that")
+        assert "without a query string" in str(caught.value)
+        assert (await cache.get("/x?y=1")).hit
+        assert cache.manager.invalidation_stats().sent == 0
+
+
+async def test_a_question_mark_in_a_path_is_dropped_by_a_pattern() -> None:
+    """Sent as `%3F` it is no query."""
+    async with caching(Origin()) as cache:
+        await cache.get("/a%3Fb")
+        assert (await cache.get("/a%3Fb")).hit
+        await cache.manager.invalidate_pattern("/a?b")
+
+        assert not (await cache.get("/a%3Fb")).hit
 
 
 async def test_a_change_inside_a_mount_drops_the_mounted_path() -> None:

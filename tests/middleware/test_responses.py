@@ -427,24 +427,6 @@ async def test_streaming_response_of_a_framework_is_stored() -> None:
         assert second.hit
 
 
-async def test_the_manager_is_reachable_in_a_handler() -> None:
-    """`request.state.cache` is the manager, on every kind of request."""
-    seen = []
-
-    async def page(request: Request) -> Response:
-        seen.append(request.state.cache)
-        return PlainTextResponse("x")
-
-    inner = Starlette(routes=[Route("/{x}", page, methods=["GET", "POST", "OPTIONS"])])
-    async with caching(inner, [Rule("/cached", 10)]) as cache:
-        await cache.get("/cached")
-        await cache.get("/not")
-        await cache.client.request("POST", "/cached")
-        await cache.client.request("OPTIONS", "/cached")
-
-        assert seen == [cache.manager] * 4
-
-
 async def test_what_layers_outside_look_for_stands_in_their_scope() -> None:
     """After a miss, `endpoint` and `path_params` are in the scope that the server made."""
 
