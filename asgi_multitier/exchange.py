@@ -13,7 +13,17 @@ from .coalescing import Flight, RunCancelled, WaitExpired
 from .draft import probe_of
 from .engine import Engine
 from .entry import Entry, Slot, StoredResponse, Variants
-from .fill import Answer, Fill, Overtaken, Passed, Personal, StaleStored, Stored
+from .fill import (
+    Answer,
+    Fill,
+    Head,
+    Overtaken,
+    Passed,
+    Personal,
+    StaleStored,
+    Stock,
+    Stored,
+)
 from .plan import Plan
 from .policy import cache_status
 from .policy.cache_control import CacheControl, of_request
@@ -25,6 +35,7 @@ from .policy.reuse import Use, assess
 from .replay import PARTIAL, aged, answer, part_for, prepare
 from .request import Request
 from .stack import Found
+from .stale import stands_in
 
 Hear = Callable[[int, Headers], None]
 """Takes the status and the field lines of a response."""
@@ -294,8 +305,7 @@ class Exchange:
             forward=self._forward,
             detail=self._detail,
             client=client,
-            stale=stale,
-            part=self._part,
+            stock=Stock(stale, self._part),
             marker=self._marker,
             on_chosen=self._on_chosen,
             fleet=client is None or self._patience > 0,
@@ -311,7 +321,7 @@ class Exchange:
         try:
             if stale is not None and self._policy.soft_timeout is not None:
                 await asyncio.wait({task}, timeout=self._policy.soft_timeout)
-                if not task.done() and not fill.capture.started and self._stands_in(stale):
+                if not task.done() and not fill.started and self._stands_in(stale):
                     client.gone = True
                     self._tally.stale += 1
                     self._leave(flight)
@@ -322,7 +332,7 @@ class Exchange:
             await asyncio.shield(task)
         except asyncio.CancelledError:
             client.gone = True
-            if fill.capture.streaming:
+            if fill.streaming:
                 task.cancel()
                 # What the application does about it is done before its caller goes on.
                 await asyncio.wait({task})
@@ -336,10 +346,7 @@ class Exchange:
         self._engine.flights.abandon(flight)
 
     def _stands_in(self, stale: Slot) -> bool:
-        entry, now = stale.entry, self._engine.clock()
-        return now < min(
-            entry.keep_until, entry.fresh_until + entry.stale_if_error
-        ) and self._engine.index.permits(entry)
+        return stands_in(stale.entry, self._engine.index, self._engine.clock())
 
     async def _join(self, flight: "Flight[Answer]", stale: Slot | None) -> bool:
         """Wait for the run that is under way; False if its answer is not this request's."""
@@ -443,9 +450,15 @@ class Exchange:
 
     async def _head(self, key: str, stale: Slot | None) -> None:
         """Let the application answer a HEAD, and hear what it says of the stored GET."""
-        fill = self._fill(Flight(self._probe(key), self._engine.index.view), stale, None)
-
-        await self.alone(Reason.METHOD, fill.learn)
+        head = Head(
+            self._engine,
+            self._request,
+            Flight(self._probe(key), self._engine.index.view),
+            stale=stale,
+            marker=self._marker,
+            on_chosen=self._on_chosen,
+        )
+        await self.alone(Reason.METHOD, head.learn)
 
     async def _gateway_timeout(self) -> None:
         """RFC 9111 §5.2.1.7: `only-if-cached`, and nothing stored that would do."""

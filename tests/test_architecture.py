@@ -96,7 +96,9 @@ FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in name
 FIELD_NAMES_ELSEWHERE = {
     "config": "the defaults of options that name fields",
     "exchange": "the length of an answer that has no content",
-    "fill": "the cookies that the application may see, and the validators that are kept",
+    "fill.head": "the length of stored content that does not say it",
+    "fill.keeping": "the validator that is kept",
+    "fill.question": "the cookies that the application may see",
     "middleware": "credentials that responses themselves decide about",
     "position": "the cookie that carries a client's place in the log",
     "replay": "the fields that choose a part, and the age",

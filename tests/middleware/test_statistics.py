@@ -148,7 +148,7 @@ async def test_a_table_out_of_date_is_noticed_and_built_anew(
 
 
 @pytest.mark.parametrize(
-    "broken", ["asgi_multitier.fill.judge", "asgi_multitier.fill.Fill._as_variant"]
+    "broken", ["asgi_multitier.fill.keeping.judge", "asgi_multitier.fill.keeping.as_variant"]
 )
 async def test_when_the_cache_itself_breaks_the_application_answers(
     broken: str,

@@ -1,0 +1,28 @@
+"""Fills: one run of the origin on behalf of the cache, and what becomes of it.
+
+A fill knows one flight. `run` is its life: it asks another process first, then the application.
+`attempt` is one time that the application is asked: it judges the answer, has it kept before its
+last byte goes out, and releases everybody who waits.
+
+What the application is asked stands in `question`, what the flight's members are told in `answers`,
+what is stored and how variants are found in `keeping`, what the leader's client hears in `leader`,
+and how other processes hear of it in `sharing`. An answer to HEAD that speaks of what is stored is
+heard by `head`.
+"""
+
+from .answers import Answer, Overtaken, Passed, Personal, StaleStored, Stored
+from .head import Head
+from .question import Stock
+from .run import Fill
+
+__all__ = [
+    "Answer",
+    "Fill",
+    "Head",
+    "Overtaken",
+    "Passed",
+    "Personal",
+    "StaleStored",
+    "Stock",
+    "Stored",
+]

@@ -1,0 +1,266 @@
+"""One time that the application is asked on behalf of a flight, and what is made of its answer."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+from .._types import ASGIApp, Headers, Message, Scope
+from ..capture import Capture, Client, Discard
+from ..coalescing import Flight
+from ..engine import Engine
+from ..entry import Slot, StoredResponse
+from ..inbox import Inbox
+from ..plan import Plan
+from ..policy.headers import without
+from ..policy.ranges import Part, combine
+from ..policy.reasons import Reason
+from ..policy.reuse import displaces, is_origin_failure
+from ..policy.storing import Store, client_headers, etag_of
+from ..policy.validation import freshen, selects
+from ..replay import AGE, PARTIAL, aged
+from ..request import Request
+from ..stale import stands_in
+from .answers import Answer, Passed, Personal, StaleStored
+from .keeping import Keeping, as_stored
+from .leader import Leader
+from .question import WHOLE, Asks, Question, Stock, response_of, scope_for_app
+from .sharing import Sharing
+
+STREAM_PATIENCE = 0.25
+"""Seconds that others wait for a response that is sent on while it comes; then they go alone."""
+
+
+class Attempt:
+    """The application, asked once.
+
+    It is the desk of its capture: what the application sends is judged here.
+
+    Args:
+        engine: The cache.
+        app: The application.
+        request: Whose request opened the flight.
+        flight: The flight.
+        client: Whom the response is for; None for a background refresh.
+        leader: What he hears.
+        keeping: What everybody else gets.
+        sharing: How other processes hear of it.
+        on_chosen: See `Fill`.
+
+    Attributes:
+        capture: The application's `send`.
+        again: Whether the answer is of no use, and all of it is to be asked for.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        app: ASGIApp,
+        request: Request,
+        flight: "Flight[Answer]",
+        *,
+        client: Client | None,
+        leader: Leader,
+        keeping: Keeping,
+        sharing: Sharing,
+        on_chosen: Callable[[Plan, Scope], bool],
+    ) -> None:
+        self._engine = engine
+        self._app = app
+        self._request = request
+        self._flight = flight
+        self._client = client
+        self._leader = leader
+        self._keeping = keeping
+        self._sharing = sharing
+        self._on_chosen = on_chosen
+        self._terms = request.plan.terms
+        self._inbox = Inbox(client, self._client_left)
+        self._stock = Stock()
+        self._question = WHOLE
+        self._scope: Scope = {}
+        self._asked_at = 0.0
+        self._deadline: asyncio.Timeout | None = None
+        self._closing: list[Message] = []
+        self.capture = Capture(self, client, limit=engine.config.max_entry)
+        self.again = False
+
+    def _client_left(self) -> None:
+        self._flight.led = False
+        self._engine.flights.abandon(self._flight)
+
+    async def ask(self, question: Question, stock: Stock) -> None:
+        """Ask the application; unless it is to be asked again, the flight has its answer then.
+
+        Args:
+            question: What it is asked.
+            stock: What lies here for the request.
+        """
+        request = self._request
+        self._question, self._stock = question, stock
+        self._scope = scope_for_app(request, question, background=self._client is None)
+        self._asked_at = self._engine.wall()
+        try:
+            async with asyncio.timeout(request.plan.policy.hard_timeout) as self._deadline:
+                await self._app(self._scope, self._inbox.receive, self.capture.send)
+        except Exception as error:
+            stale = None if self.capture.started else self._substitute()
+            if stale is None:
+                raise
+            self._engine.events.stood_in(request.plan.resolved.route, error)
+            self._stand_in(stale)
+            for message in self.closing():
+                await self.capture.deliver(message)
+            return
+        finally:
+            self._inbox.open()
+        await self.capture.finish()
+        if not self.again:
+            self._flight.answer(Passed(Reason.INCOMPLETE))
+
+    # What the capture asks.
+
+    def judge(self, status: int, headers: Headers) -> Store | Reason | Discard:
+        """May this response be stored, or does a stored one take its place?"""
+        if self._deadline is not None:
+            self._deadline.reschedule(None)
+        self._tell_outside()
+        if not self._on_chosen(self._request.plan, self._scope):
+            return Reason.MISMATCH
+        asks = self._question.asks
+        if status == 304 and asks is Asks.VALIDATION:
+            self._validated(headers)
+            return Discard.DISCARD
+        if asks is Asks.REST:
+            if status == 416:
+                self.again = True
+                return Discard.DISCARD
+            self.capture.holds_back = status == PARTIAL
+        if is_origin_failure(status) and (stale := self._substitute()) is not None:
+            self._stand_in(stale)
+            return Discard.DISCARD
+        return self._keeping.judge(status, headers, self._asked_at)
+
+    def pass_on(self, reason: Reason, status: int, headers: Headers) -> Headers:
+        """The response is its client's alone."""
+        engine, flight, stale = self._engine, self._flight, self._stock.stale
+        engine.events.refused[reason] += 1
+        engine.flights.land(flight)
+        personal = status in (PARTIAL, 304)
+        if not personal and not is_origin_failure(status):
+            # A failing origin is not a reason to send it everybody at once from now on.
+            engine.flights.mark_solo(flight.probe.key, engine.config.hit_for_miss)
+        if stale is not None and displaces(status) and reason is not Reason.INCOMPLETE:
+            engine.stack.forget_soon(stale.entry.key)
+        flight.answer(Personal() if personal else Passed(reason))
+        self._sharing.tell([])
+        self._inbox.open()
+        return self._leader.passed(headers, reason)
+
+    def opening(self, headers: Headers) -> Headers:
+        """The response is sent on while it comes."""
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(STREAM_PATIENCE, self._let_waiters_go)
+        if self._flight.task is not None:
+            self._flight.task.add_done_callback(lambda _: timer.cancel())
+        return self._leader.streamed(headers)
+
+    def commit(self, store: Store, status: int, headers: Headers, body: bytes) -> None:
+        """The response is complete."""
+        terms, part = self._terms, self._stock.part
+        etag = etag_of(body) if terms.annotated and status == 200 else None
+        kept = client_headers(store.headers, etag, terms)
+        response = as_stored(status, kept, body, store.last_modified)
+        lines = client_headers(headers, etag, terms)
+        if status == PARTIAL and part is not None:
+            self._commit_part(response, lines, store, part)
+        else:
+            self._close(response, lines, self._keeping.keep(response, store))
+
+    def spoilt(self) -> None:
+        """The rest of a stored part did not come whole: ask for all of it."""
+        self.again = True
+
+    def closing(self) -> list[Message]:
+        """The leader's answer."""
+        messages, self._closing = self._closing, []
+        return messages
+
+    # What becomes of it.
+
+    def _tell_outside(self) -> None:
+        """What layers outside look for once there is an answer stands in the scope they know."""
+        if self._client is not None:
+            for name in ("endpoint", "route", "path_params", "router"):
+                if name in self._scope:
+                    self._request.scope[name] = self._scope[name]
+
+    def _let_waiters_go(self) -> None:
+        """The response takes its time: nobody waits for a stream's end, or for a slow reader."""
+        if not self._flight.answered:
+            self._engine.flights.land(self._flight)
+            self._flight.answer(Passed(Reason.STREAMING))
+            self._sharing.tell([])
+
+    def _close(
+        self,
+        response: StoredResponse,
+        lines: Headers,
+        kept: Slot | Reason,
+        fwd_status: int | None = None,
+    ) -> None:
+        """Prepare what the leader gets."""
+        self._closing = self._leader.filled(response, lines, kept, fwd_status)
+
+    def _commit_part(self, newer: StoredResponse, lines: Headers, store: Store, part: Slot) -> None:
+        """Keep a part, joined with the one that is stored where they belong together."""
+        whole = _joined(response_of(part), newer, self._engine.config.max_entry)
+        if self._question.asks is not Asks.REST:
+            self._close(newer, lines, self._keeping.keep(whole, store))
+        elif whole.status == 200:
+            self._close(whole, whole.headers, self._keeping.keep(whole, store), PARTIAL)
+        else:
+            self.again = True
+
+    def _validated(self, headers: Headers) -> None:
+        """The origin says that the stored response still holds (RFC 9111 §4.3.4)."""
+        assert self._stock.stale is not None  # noqa: S101  # only a stale entry is validated
+        stored, terms = response_of(self._stock.stale), self._terms
+        if not selects(stored.headers, headers):
+            self.again = True
+            return
+        lines = freshen(
+            stored.headers, headers, set_cookie=terms.set_cookie, targeted=terms.targeted
+        )
+        response, kept = self._keeping.freshen(stored, lines, self._asked_at)
+        if isinstance(kept, Slot):
+            lines = aged(lines, self._engine.clock() - kept.entry.created)
+        self._close(response, lines, kept, fwd_status=304)
+
+    def _substitute(self) -> Slot | None:
+        """The stale entry, if it may be served in place of a failure."""
+        stale, engine = self._stock.stale, self._engine
+        if stale is None or not stands_in(stale.entry, engine.index, engine.clock()):
+            return None
+        return stale
+
+    def _stand_in(self, stale: Slot) -> None:
+        """Answer everybody with the stale entry."""
+        self._engine.events.failures["origin"] += 1
+        self._engine.flights.land(self._flight)
+        self._flight.answer(StaleStored(stale))
+        self._closing = self._leader.stood_in(stale)
+
+
+def _joined(stored: StoredResponse, newer: StoredResponse, limit: int) -> StoredResponse:
+    """A part with the one that is stored; itself, if they do not belong together.
+
+    Args:
+        stored: The part that is stored.
+        newer: The part that came.
+        limit: Bytes of body kept at most.
+    """
+    joined = combine(Part(stored.headers, stored.body), Part(newer.headers, newer.body))
+    if joined is None or len(joined.body) > limit:
+        return newer
+    headers = without(joined.headers, {AGE})
+    return replace(newer, status=joined.status, headers=headers, body=joined.body)

@@ -1,0 +1,174 @@
+"""From a response that may be stored to what the tiers hold, and to the flight's answer."""
+
+from dataclasses import replace
+
+from .._types import Headers
+from ..coalescing import Flight
+from ..draft import entry_of
+from ..engine import Engine
+from ..entry import Entry, Slot, StoredResponse, Variants
+from ..policy.headers import first, without
+from ..policy.reasons import Reason
+from ..policy.storing import Store, judge
+from ..replay import AGE
+from ..request import Request
+from .answers import Answer, Overtaken, Passed, Stored
+from .sharing import Sharing
+
+
+class Keeping:
+    """What a run of the origin brings for others than its client.
+
+    Args:
+        engine: The cache.
+        request: Whose request opened the flight.
+        flight: The flight.
+        sharing: How other processes hear of it.
+        marker: What is known of the URL's variants.
+
+    Attributes:
+        marker: As above; another process may have found out more.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        request: Request,
+        flight: "Flight[Answer]",
+        sharing: Sharing,
+        marker: Variants | None,
+    ) -> None:
+        self._engine = engine
+        self._request = request
+        # As they came: the application of a HEAD gets the same scope, and may edit it.
+        self._request_headers = request.headers
+        self._flight = flight
+        self._sharing = sharing
+        self.marker = marker
+
+    def judge(self, status: int, headers: Headers, asked_at: float) -> Store | Reason:
+        """May this response be stored?
+
+        Args:
+            status: The status code.
+            headers: The field lines.
+            asked_at: Unix seconds at which the application was asked.
+        """
+        try:
+            return judge(
+                method="GET",
+                status=status,
+                headers=headers,
+                request_headers=self._request_headers,
+                terms=self._request.plan.terms,
+                now=self._engine.wall(),
+                request_time=asked_at,
+            )
+        except Exception as error:  # noqa: BLE001  # the answer is good, if its client's alone
+            self._engine.events.broken("judging a response", error)
+            return Reason.BROKEN
+
+    def keep(self, response: StoredResponse, store: Store) -> Slot | Reason:
+        """Store in the tiers and answer the flight; why it is not stored, if it is not."""
+        engine, flight, request = self._engine, self._flight, self._request
+        engine.flights.land(flight)
+        try:
+            whole = entry_of(flight.probe, response, store, request.plan, engine.clock())
+            entry, marker = as_variant(whole, request, store.vary, self.marker)
+            slot = engine.stack.keep(entry)
+        except Exception as error:  # noqa: BLE001  # the answer is good whatever becomes of the copy
+            engine.events.broken("storing a response", error)
+            flight.answer(Passed(Reason.BROKEN))
+            return Reason.BROKEN
+        if slot is None:
+            self._overtaken(entry)
+            return Reason.INVALIDATED
+        if marker is not None:
+            engine.stack.keep_variant(marker, entry.key, engine.config.max_variants)
+        engine.events.fills += 1
+        engine.flights.clear_solo(flight.probe.key)
+        flight.answer(Stored(slot))
+        self._sharing.tell([entry] if marker is None else [marker, entry])
+        return slot
+
+    def _overtaken(self, entry: Entry) -> None:
+        """Answer a flight that an invalidation has overtaken."""
+        engine, flight = self._engine, self._flight
+        if engine.index.permits(replace(entry, born=engine.index.born())):
+            flight.answer(Overtaken())
+        else:
+            # What was dropped is settling: nothing is kept yet, and waiting brings nothing.
+            engine.flights.mark_solo(flight.probe.key, engine.config.hit_for_miss)
+            flight.answer(Passed(Reason.INVALIDATED))
+        self._sharing.tell([])
+
+    def freshen(
+        self, stored: StoredResponse, lines: Headers, asked_at: float
+    ) -> tuple[StoredResponse, Slot | Reason]:
+        """Keep a stored response with newer field lines, if it may be kept with those.
+
+        Args:
+            stored: The response.
+            lines: Its field lines, and what the origin has changed of them.
+            asked_at: Unix seconds at which the application was asked.
+        """
+        store = self.judge(stored.status, lines, asked_at)
+        modified = store.last_modified if isinstance(store, Store) else stored.last_modified
+        response = as_stored(stored.status, lines, stored.body, modified)
+        if isinstance(store, Store):
+            return response, self.keep(response, store)
+        engine = self._engine
+        engine.flights.land(self._flight)
+        engine.events.refused[store] += 1
+        engine.stack.forget_soon(self._flight.probe.key)
+        self._flight.answer(Passed(store))
+        return response, store
+
+
+def as_stored(
+    status: int, lines: Headers, body: bytes, last_modified: bytes | None
+) -> StoredResponse:
+    """The response in the form in which it is stored: its age is told by the entry.
+
+    Args:
+        status: The status code.
+        lines: The field lines.
+        body: The content.
+        last_modified: The value of its `Last-Modified` line, if any.
+    """
+    return StoredResponse(
+        status=status,
+        headers=without(lines, {AGE}),
+        body=body,
+        etag=first(lines, b"etag"),
+        last_modified=last_modified,
+    )
+
+
+def as_variant(
+    entry: Entry, request: Request, vary: tuple[bytes, ...], known: Variants | None
+) -> tuple[Entry, Entry | None]:
+    """The entry under the key of its variant, and the marker that leads to it.
+
+    Args:
+        entry: The entry.
+        request: The request that it answers.
+        vary: The fields that its response names.
+        known: The fields that others have named before.
+    """
+    keyed = set(request.plan.policy.vary)
+    before = known.fields if known is not None else ()
+    fields = tuple(sorted({*before, *(name for name in vary if name not in keyed)}))
+    if not fields:
+        return replace(entry, key=request.primary), None
+    marker = replace(
+        entry,
+        key=request.primary,
+        payload=Variants(fields),
+        fresh_until=entry.keep_until,
+        refresh_at=float("inf"),
+        tags=(),
+        name="",
+        # A marker says nothing that an invalidation could make false.
+    )
+    return replace(entry, key=request.variant_key(fields)), marker

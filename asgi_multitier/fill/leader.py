@@ -1,0 +1,101 @@
+"""What the client hears whose request opened the flight, `Cache-Status` included."""
+
+from dataclasses import dataclass
+
+from .._types import Headers, Message
+from ..engine import Engine
+from ..entry import Slot, StoredResponse
+from ..policy import cache_status
+from ..policy.cache_status import Forward
+from ..policy.reasons import Reason
+from ..policy.storing import client_headers
+from ..replay import aged, answer
+from ..request import Request
+from .question import response_of
+
+
+@dataclass(frozen=True, slots=True)
+class Leader:
+    """The request that a run answers, and how.
+
+    Attributes:
+        engine: The cache.
+        request: The request.
+        forward: Why it goes forward.
+        detail: What says more about that.
+    """
+
+    engine: Engine
+    request: Request
+    forward: Forward
+    detail: Reason | None
+
+    def filled(
+        self,
+        response: StoredResponse,
+        lines: Headers,
+        kept: Slot | Reason,
+        fwd_status: int | None = None,
+    ) -> list[Message]:
+        """What the run brought.
+
+        Args:
+            response: The response.
+            lines: The field lines that this client is to get.
+            kept: Where it is stored, or why it is not.
+            fwd_status: The origin's own status, where this client gets another.
+        """
+        if isinstance(kept, Reason):
+            member = cache_status.forwarded(self.forward, fwd_status=fwd_status, detail=kept)
+        else:
+            member = cache_status.forwarded(
+                self.forward,
+                stored=True,
+                fwd_status=fwd_status,
+                ttl=kept.entry.fresh_until - self.engine.clock(),
+                detail=self.detail,
+            )
+        return self._answer(response, lines, member, self.engine.wall())
+
+    def found(self, slot: Slot) -> list[Message]:
+        """What another process's run has brought."""
+        ttl = slot.entry.fresh_until - self.engine.clock()
+        member = cache_status.forwarded(self.forward, collapsed=True, stored=True, ttl=ttl)
+        return self._from(slot, member)
+
+    def stood_in(self, slot: Slot) -> list[Message]:
+        """A stale entry, in place of the origin's failure."""
+        ttl = slot.entry.fresh_until - self.engine.clock()
+        return self._from(slot, cache_status.hit(ttl, "stale-if-error"))
+
+    def passed(self, headers: Headers, reason: Reason) -> Headers:
+        """The field lines of a response that is this client's alone."""
+        return cache_status.appended(headers, cache_status.forwarded(self.forward, detail=reason))
+
+    def streamed(self, headers: Headers) -> Headers:
+        """The field lines of a response that is sent on while it comes."""
+        return cache_status.appended(
+            client_headers(headers, None, self.request.plan.terms),
+            cache_status.forwarded(self.forward, detail=self.detail),
+        )
+
+    def _from(self, slot: Slot, member: bytes) -> list[Message]:
+        response = response_of(slot)
+        age = self.engine.clock() - slot.entry.created
+        lines = aged(response.headers, age)
+        return self._answer(response, lines, member, self.engine.wall() - age)
+
+    def _answer(
+        self, response: StoredResponse, lines: Headers, member: bytes, received: float
+    ) -> list[Message]:
+        return list(
+            answer(
+                response,
+                lines,
+                member,
+                method=self.request.method,
+                request_headers=self.request.headers,
+                received=received,
+                now=self.engine.wall(),
+            )
+        )
