@@ -58,7 +58,7 @@ class Fill:
         self._engine = engine
         self._request = request
         self._flight = flight
-        self._stock = stock.permitted(engine.index)
+        self._stock = stock
         self._policy = request.plan.policy
         self._fleet = fleet and self._policy.coalesce == "fleet"
         self._leader = Leader(engine, request, forward, detail)

@@ -269,7 +269,13 @@ FRESHENING = [
     case(
         "no-store-in-a-304-ends-it",
         put(SHORT, ETAG, then=3),
-        get(VALIDATED, ("Cache-Control", "no-store"), status=304, content=b"content 1"),
+        get(
+            VALIDATED,
+            ("Cache-Control", "no-store"),
+            status=304,
+            content=b"content 1",
+            why="fwd-status=304; detail=no-store",
+        ),
         get(ORIGIN, unsent=("If-None-Match",), content=b"content 3"),
     ),
     case(

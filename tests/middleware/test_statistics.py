@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from asgi_multitier import CacheMiddleware, Rule
+from asgi_multitier import CacheMiddleware, Policy, Rule
 from asgi_multitier._types import Receive, Scope, Send
 from asgi_multitier.events import MAX_ROUTES, Events
 from asgi_multitier.policy.reasons import Reason
@@ -145,6 +145,29 @@ async def test_a_table_out_of_date_is_noticed_and_built_anew(
         assert after[1].hit
         assert cache.manager.stats().failures == {"route-mismatch": 1}
         assert "out of date" in caplog.text
+
+
+async def test_a_head_of_another_endpoint_says_nothing_of_what_is_stored() -> None:
+    """The router chose another endpoint for it than foretold: noticed, and nothing is renewed."""
+
+    async def old(request: Request) -> Response:
+        return PlainTextResponse("old", headers={"cache-control": "max-age=2", "etag": '"1"'})
+
+    async def new(request: Request) -> Response:
+        return PlainTextResponse("new", headers={"cache-control": "max-age=60", "etag": '"1"'})
+
+    route = Route("/x", old)
+    inner = Starlette(routes=[route])
+    async with caching(inner, (), default=Policy.from_origin()) as cache:
+        await cache.get("/x")
+        cache.clock.advance(3)
+        route.endpoint = new
+        route.app = Route("/x", new).app
+        await cache.client.request("HEAD", "/x")
+        after = await cache.get("/x")
+
+        assert not after.hit
+        assert cache.manager.stats().failures == {"route-mismatch": 1}
 
 
 @pytest.mark.parametrize(
