@@ -223,7 +223,8 @@ class Flights(Generic[R]):
             if not self._index.permits(flight.probe):
                 del self._flights[key]
                 return None
-            flight.view = self._index.view
+            if self._index.settled:
+                flight.view = self._index.view
         return flight
 
     def joinable(self, flight: Flight[R]) -> bool:
@@ -235,7 +236,7 @@ class Flights(Generic[R]):
         """A new flight in the table; None if there are too many or it would nest in itself."""
         if len(self._flights) >= self._max_flights or waits_for_itself(probe.key):
             return None
-        flight: Flight[R] = Flight(probe, self._index.view)
+        flight: Flight[R] = Flight(probe, self._index.view if self._index.settled else -1)
         self._flights[probe.key] = flight
         return flight
 

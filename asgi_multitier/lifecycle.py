@@ -203,9 +203,11 @@ class Lifecycle:
             await asyncio.wait(set(self._tasks), timeout=max(0.0, deadline - loop.time()))
         # Before the log: nothing is written where the log is not followed any more.
         await engine.stack.close(max(0.0, deadline - loop.time()))
-        await engine.log.close()
-        await self._backends.close()
-        self.loop = None
+        try:
+            await engine.log.close()
+        finally:
+            await self._backends.close()
+            self.loop = None
 
     async def __aenter__(self) -> Self:
         await self.start()

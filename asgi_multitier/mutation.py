@@ -3,6 +3,7 @@
 An unsafe request that was answered 2xx or 3xx has changed something (RFC 9111 §4.4). What it drops
 is dropped before the client can know of the change, that is before `http.response.start` leaves,
 and a second time when the application returns: dependencies with `yield` commit after the response.
+One that raises or is cancelled may have changed something before, and drops it as well.
 """
 
 import asyncio
@@ -62,9 +63,14 @@ async def mutate(
             message = {**message, "headers": headers}
         await send(message)
 
+    returned = False
     try:
         await app(scope, receive, watching)
+        returned = True
     finally:
+        if not (selectors or returned):
+            # It raised or was cancelled: nobody knows how far it came, so it counts as done.
+            selectors = dropped(asked, ())
         if selectors:
             # Also when the client has gone: what was committed is committed.
             await asyncio.shield(invalidate(selectors))

@@ -16,7 +16,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from secrets import token_hex
@@ -26,7 +26,7 @@ from ._types import Clock
 from .coherence.follower import Facts
 from .coherence.records import RecordCodec
 from .coherence.shared import SharedLog
-from .coherence.store import BATCH, PATIENCE, StoredRecord
+from .coherence.store import FEW, PATIENCE, Batch, StoredRecord, next_count
 from .entry import Born
 from .errors import BackendError, ConfigError
 from .sqlite_worker import SQLiteWorker, check_path, writing
@@ -189,6 +189,7 @@ class TableReader:
         self._stopped = False
         self._nudge = threading.Event()
         self._seen: int | None = None
+        self._count = FEW
 
     def look(self) -> None:
         """There is something new: this process has just written it."""
@@ -220,19 +221,22 @@ class TableReader:
 
         return await store.worker.run(work)
 
-    async def records(self, after: int) -> Sequence[StoredRecord]:
+    async def records(self, after: int) -> Batch:
         """The next records; the thread looks until there are some, for a second at most."""
-        rows = await self._store.worker.run(self._looking(after))
-        return [StoredRecord(*row) for row in rows]
+        count = self._count
+        rows = await self._store.worker.run(self._looking(after, count))
+        found = [StoredRecord(*row) for row in rows]
+        self._count = next_count(count, found)
+        return Batch(found, len(found) == count)
 
-    def _looking(self, after: int) -> Callable[[sqlite3.Connection], list[Any]]:
+    def _looking(self, after: int, count: int) -> Callable[[sqlite3.Connection], list[Any]]:
         def work(db: sqlite3.Connection) -> list[Any]:
             deadline = time.monotonic() + PATIENCE
             while not self._stopped:
                 # The counter first: what is written in between is found at the next look.
                 version = db.execute("PRAGMA data_version").fetchone()[0]
                 if version != self._seen:
-                    rows = db.execute(_AFTER, (self._store.namespace, after, BATCH)).fetchall()
+                    rows = db.execute(_AFTER, (self._store.namespace, after, count)).fetchall()
                     self._seen = None if rows else version
                     if rows:
                         return rows

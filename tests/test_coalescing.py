@@ -6,7 +6,7 @@ import gc
 import pytest
 
 from asgi_multitier.coalescing import Flight, Flights, RunCancelled, WaitExpired
-from asgi_multitier.coherence.index import Index
+from asgi_multitier.coherence.index import UNTRUSTED_AGE, Index
 from asgi_multitier.entry import Born, Entry
 from asgi_multitier.selectors import Selector
 from tests.support import FakeClock, pass_time, settled
@@ -29,8 +29,8 @@ def probe(key: str, index: Index, path: str = "/x") -> Entry:
 class Table:
     """Flights over an index of their own."""
 
-    def __init__(self, **settings: object) -> None:
-        self.index = Index()
+    def __init__(self, index: Index | None = None, **settings: object) -> None:
+        self.index = Index() if index is None else index
         self.index.enter("g", 0)
         self.index.trust()
         self.clock = FakeClock()
@@ -146,6 +146,19 @@ async def test_an_invalidation_detaches_a_flight() -> None:
     assert table.flights.find("k") in (second, None)
     await settled()
     assert len(table.flights) == 0
+
+
+async def test_a_flight_of_untrusted_days_is_judged_again_each_time() -> None:
+    """While the log is not heard of, a flight is joined for some seconds only."""
+    now = [0.0]
+    table = Table(index=Index(clock=lambda: now[0]))
+    table.index.distrust()
+    table.launch()
+    assert table.flights.find("k") is not None
+    now[0] = UNTRUSTED_AGE + 1
+
+    assert table.flights.find("k") is None
+    table.gate.set()
 
 
 async def test_landing_the_old_one_leaves_the_new_one() -> None:

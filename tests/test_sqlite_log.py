@@ -270,8 +270,8 @@ async def test_long_history_is_read_without_a_pause(
 ) -> None:
     """More than one look brings is there at once, though nothing has changed in between."""
     monkeypatch.setattr("asgi_multitier.sqlite_log.PATIENCE", 60.0)
-    for module in ("sqlite_log", "coherence.tail"):
-        monkeypatch.setattr(f"asgi_multitier.{module}.BATCH", 5)
+    monkeypatch.setattr("asgi_multitier.sqlite_log.FEW", 5)
+    monkeypatch.setattr("asgi_multitier.coherence.store.BATCH", 5)
     async with following(path, 1) as ((one, _),):
         for _ in range(23):
             await one.commit(one.begin([KEY]))

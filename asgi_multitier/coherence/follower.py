@@ -121,6 +121,7 @@ class Follower:
         self._flushed_at = -math.inf
         self._flush_owed = False
         self._holds: list[Hold] = []
+        self._held = 0
 
     # Sending.
 
@@ -134,18 +135,18 @@ class Follower:
         self.index.begin(chosen + keys)
         if settle > 0:
             self._settle(chosen, settle)
-        if self._collapsed(settle):
-            return Operation(token_hex(8), self.index.born(), (ALL,), (), settle)
+        if self._collapsed():
+            return Operation(token_hex(8), self.index.born(), (ALL,), (), self._unsent[ALL])
         return Operation(token_hex(8), self.index.born(), chosen, updates, settle)
 
-    def _collapsed(self, settle: float) -> bool:
+    def _collapsed(self) -> bool:
         """Whether so much was pending that it has now become "everything"."""
         if self.index.pending_count <= self._max_pending and not self.index.crowded:
             return False
         self._overflows += 1
         self.index.collapse()
         self._unsent.clear()
-        self._unsent[ALL] = settle
+        self._unsent[ALL] = self._settling().get(ALL, 0.0)
         return True
 
     def bodies(self, operation: Operation) -> Iterator[Body]:
@@ -232,7 +233,8 @@ class Follower:
         if body.node == self.node:
             self._echo(seq, op, selectors, body.fence)
             return
-        updates = list(self._still_valid(body))
+        # While catching up, how old a value is cannot be told: it is left to the shared tiers.
+        updates = list(self._still_valid(body)) if self.index.settled else []
         self.index.apply(seq, selectors)
         if body.settle > 0:
             self._settle(body.selectors, body.settle)
@@ -339,11 +341,21 @@ class Follower:
         told, self._told = self._told, {}
         if told:
             self.index.begin(told)
-            self._collapsed(0.0)
+            self._collapsed()
 
     def _requeue(self) -> None:
+        left = self._settling()
         for selector in self.index.pending():
-            self._unsent.setdefault(selector, 0.0)
+            self._unsent.setdefault(selector, left.get(selector, 0.0))
+
+    def _settling(self) -> dict[Selector, float]:
+        """Seconds for which what is settling goes on to; of all together under "everything"."""
+        now = self._clock()
+        left: dict[Selector, float] = {}
+        for ends, selectors in self._holds:
+            for selector in (*selectors, ALL):
+                left[selector] = max(left.get(selector, 0.0), ends - now)
+        return left
 
     def _flush(self) -> None:
         self._flushes += 1
@@ -351,6 +363,10 @@ class Follower:
             self.listener.flushed()
 
     def _settle(self, selectors: Sequence[Selector], seconds: float) -> None:
+        if self._held + len(selectors) > self._max_pending:
+            # The index may not forget what settles: too much of it is "everything".
+            selectors = (ALL,)
+        self._held += len(selectors)
         self.index.hold(selectors)
         hold = (self._clock() + seconds, selectors)
         self._holds.append(hold)
@@ -359,6 +375,7 @@ class Follower:
     def _release(self, hold: Hold) -> None:
         if hold in self._holds:
             self._holds.remove(hold)
+            self._held -= len(hold[1])
             self.index.release(hold[1])
 
     def rearm(self) -> None:

@@ -19,7 +19,7 @@ from .store import LogStore
 logger = logging.getLogger("asgi_multitier")
 
 COMMIT = 0.25
-"""Seconds that a commit may take."""
+"""Seconds that a record may take; a commit is one record, unless it brings many values."""
 
 PAUSE = 0.02
 MAX_PAUSE = 0.5
@@ -76,7 +76,6 @@ class Outbox:
 
     async def _send(self, operation: Operation) -> Born:
         follower = self._follower
-        deadline = self._clock() + COMMIT
         epoch = follower.epoch
         position = Born("", 0)
         for number, body in enumerate(follower.bodies(operation)):
@@ -88,7 +87,7 @@ class Outbox:
                 data,
                 mac,
                 after=follower.index.seq,
-                timeout=max(deadline - self._clock(), 0.001),
+                timeout=COMMIT,
             )
         self._breaker.succeeded(self._clock())
         follower.sent(operation, epoch)
@@ -108,16 +107,26 @@ class Outbox:
                 try:
                     await self._send(operation)
                     pause = PAUSE
-                except BackendError:
-                    await asyncio.sleep(pause)
-                    pause = min(2 * pause, MAX_PAUSE)
+                    continue
+                except BackendError as error:
+                    logger.debug("%s: not sent yet: %s", self._store.name, error)
+                except Exception:
+                    # A sender that ended would keep for itself all that is begun from now on.
+                    logger.exception("%s: the sender broke and begins again", self._store.name)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, MAX_PAUSE)
 
     async def flush(self) -> None:
-        """Send what waits, within a second, or say what is lost."""
+        """Send what waits, again and again for up to a second, or say what is lost."""
+        failure: Exception = TimeoutError("no answer in time")
         try:
             async with asyncio.timeout(_FLUSH):
                 while (operation := self._follower.resend()) is not None:
-                    await self._send(operation)
-        except (BackendError, TimeoutError) as error:
+                    try:
+                        await self._send(operation)
+                    except BackendError as error:
+                        failure = error
+                        await asyncio.sleep(PAUSE)
+        except TimeoutError:
             lost = self._follower.queued
-            logger.error("%s: %s invalidations are lost: %s", self._store.name, lost, error)
+            logger.error("%s: %s invalidations are lost: %s", self._store.name, lost, failure)

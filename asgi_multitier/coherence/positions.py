@@ -24,6 +24,8 @@ class Positions:
         """See `InvalidationLog.reached`."""
         if self._is_reached(position):
             return True
+        if not position.gen:
+            return False
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiter = (position, future)
         self._waiting.append(waiter)

@@ -74,7 +74,7 @@ class SharedLog:
     @property
     def trusted(self) -> bool:
         """Whether the log has been heard of recently enough to believe shared tiers."""
-        return self.index.settled
+        return self.index.settled and bool(self.index.gen)
 
     def stats(self) -> InvalidationStats:
         """A frozen reading of the counters."""
@@ -85,8 +85,10 @@ class SharedLog:
         self._follower.listener = listener
         self._follower.rearm()
         self._know_process()
+        self._leave_other_loop()
         self._outbox.prepare()
         self._tail.prepare()
+        self._trust.prepare()
         self._tasks = (
             asyncio.create_task(self._tail.run(), name="asgi-multitier log tail"),
             asyncio.create_task(self._outbox.run(), name="asgi-multitier log sender"),
@@ -110,7 +112,16 @@ class SharedLog:
         """A forked process is a node of its own."""
         if os.getpid() != self._pid:
             self._pid = os.getpid()
+            self._tasks = ()
             self._follower.take_new_identity()
+
+    def _leave_other_loop(self) -> None:
+        """End what still follows the log in another event loop: the index has one writer."""
+        for task in self._tasks:
+            loop = task.get_loop()
+            if loop is not asyncio.get_running_loop() and not loop.is_closed():
+                loop.call_soon_threadsafe(task.cancel)
+        self._tasks = ()
 
     def begin(
         self, selectors: Sequence[Selector], updates: Sequence[Update] = (), *, settle: float = 0.0

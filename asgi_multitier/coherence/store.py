@@ -14,6 +14,11 @@ from .follower import Facts
 BATCH = 500
 """Most records that one reading brings; then others have a turn."""
 
+FEW = 16
+MUCH = 1024 * 1024
+"""Records that a reader begins with, and bytes above which it takes fewer at a time: records bring
+values, and a batch must arrive within one reading's patience."""
+
 PATIENCE = 1.0
 """Seconds that a reading waits for records before it comes back without any."""
 
@@ -38,6 +43,25 @@ class StoredRecord(NamedTuple):
     mac: bytes
 
 
+class Batch(NamedTuple):
+    """What one reading brought.
+
+    Attributes:
+        records: The next ones, in order.
+        more: Whether there may be more already.
+    """
+
+    records: Sequence[StoredRecord]
+    more: bool
+
+
+def next_count(count: int, batch: Sequence[StoredRecord]) -> int:
+    """How many records to ask for after this batch, of which `count` were asked for."""
+    if sum(len(record.data) for record in batch) > MUCH:
+        return max(1, count // 2)
+    return min(BATCH, 2 * count) if len(batch) == count else count
+
+
 class LogReader(Protocol):
     """One reading of the log from a connection of its own. One call at a time."""
 
@@ -52,7 +76,7 @@ class LogReader(Protocol):
             BackendError: If it could not be asked.
         """
 
-    async def records(self, after: int) -> Sequence[StoredRecord]:
+    async def records(self, after: int) -> Batch:
         """The next records, at most `BATCH`; none if none came for about `PATIENCE` seconds.
 
         Args:

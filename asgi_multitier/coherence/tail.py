@@ -14,7 +14,7 @@ from .follower import Facts, Follower, Step, Verdict
 from .outbox import MAX_PAUSE, PAUSE, Outbox
 from .positions import Positions
 from .records import Body, Record, RecordCodec
-from .store import BATCH, LogReader, LogStore, StoredRecord
+from .store import LogReader, LogStore, StoredRecord
 from .trust import Trust
 
 logger = logging.getLogger("asgi_multitier")
@@ -89,7 +89,7 @@ class Tail:
 
     async def _step(self, reader: LogReader) -> None:
         """Wait for records and apply them; where none come, ask whether all is as we think."""
-        found = await reader.records(self._index.seq)
+        found, more = await reader.records(self._index.seq)
         if not found:
             await self._reconcile(reader)
             return
@@ -99,10 +99,10 @@ class Tail:
                 await self._reconcile(reader, step, stored.seq)
                 return
         self._positions.moved()
-        if len(found) < BATCH:
-            self._up_to_date()
-        else:
+        if more:
             await asyncio.sleep(0)
+        else:
+            self._up_to_date()
 
     def _record(self, stored: StoredRecord) -> Record:
         seq, gen, prev, op, data, mac = stored

@@ -28,6 +28,11 @@ class Trust:
         self._renewed = -float("inf")
         self._timer: asyncio.TimerHandle | None = None
 
+    def prepare(self) -> None:
+        """Serve the event loop that runs now: a timer of one that is gone never rings."""
+        self._timer = None
+        self._index.distrust()
+
     def renew(self) -> None:
         """This node is up to date at this moment."""
         self._renewed = self._clock()

@@ -20,7 +20,7 @@ from redis.asyncio.connection import ConnectionPool, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
-from redis.exceptions import ReadOnlyError, RedisError
+from redis.exceptions import ReadOnlyError, RedisClusterException, RedisError
 
 from ..errors import BackendError, ConfigError
 from .packing import packing
@@ -59,6 +59,9 @@ _DROPPED = frozenset(
     }
 )
 """Settings of a user's client that are its own affair."""
+
+_FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
+"""What a server that is away, or refuses, raises. A cluster's own errors are a family apart."""
 
 _inherited: list[object] = []
 """Connections of a parent process: kept, since closing them would disturb its event loop."""
@@ -133,7 +136,7 @@ class Link:
             # A replica answered: the next connections are to look for the master again.
             await self._disconnect(lane)
             raise self._failed(error) from error
-        except (RedisError, OSError, TimeoutError) as error:
+        except _FAILURES as error:
             raise self._failed(error) from error
 
     @asynccontextmanager
@@ -193,7 +196,7 @@ class Dedicated:
         try:
             async with asyncio.timeout(timeout):
                 return await _heeding_cancellation(work(self._client))
-        except (RedisError, OSError, TimeoutError) as error:
+        except _FAILURES as error:
             raise self._link._failed(error) from error
 
 

@@ -7,6 +7,7 @@ on leases: two holders cost one more run of the origin.
 """
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from secrets import token_hex
 from typing import Any
@@ -102,6 +103,7 @@ class Leases:
         self._stream = f"{{{namespace}}}:leases"
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._tail: asyncio.Task[None] | None = None
+        self._pid = os.getpid()
         self._listening: asyncio.Event = asyncio.Event()
         self._renewals: set[asyncio.Task[None]] = set()
 
@@ -190,7 +192,9 @@ class Leases:
 
     async def _listen(self) -> None:
         """Have the tail run, and wait until it knows where the stream ends."""
-        if self._tail is None or self._tail.done():
+        if self._tail is None or self._tail.done() or self._is_inherited(self._tail):
+            self._pid = os.getpid()
+            self._keep_own()
             self._listening = asyncio.Event()
             self._tail = asyncio.create_task(self._follow(), name="asgi-multitier lease tail")
         try:
@@ -198,6 +202,20 @@ class Leases:
                 await self._listening.wait()
         except TimeoutError:
             raise BackendError(f"{self.link.name}: no answer in time") from None
+
+    def _keep_own(self) -> None:
+        """Forget who waited in an event loop that is gone."""
+        loop = asyncio.get_running_loop()
+        for key, waiting in list(self._waiting.items()):
+            own = {woken for woken in waiting if woken.get_loop() is loop}
+            if own:
+                self._waiting[key] = own
+            else:
+                del self._waiting[key]
+
+    def _is_inherited(self, tail: "asyncio.Task[None]") -> bool:
+        """Whether it is of an event loop, or a process before a fork, that is not this one."""
+        return tail.get_loop() is not asyncio.get_running_loop() or self._pid != os.getpid()
 
     async def _follow(self) -> None:
         """Wake those whose key is released. Ends when nobody has waited for a while."""

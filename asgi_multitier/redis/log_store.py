@@ -13,7 +13,7 @@ from typing import Any
 
 from .._types import Clock
 from ..coherence.follower import Facts
-from ..coherence.store import BATCH, PATIENCE, StoredRecord
+from ..coherence.store import FEW, PATIENCE, Batch, StoredRecord, next_count
 from ..entry import Born
 from .client import Client, Dedicated, Link, send
 from .permissions import refused
@@ -139,21 +139,25 @@ class StreamReader:
     def __init__(self, store: StreamStore, connection: Dedicated) -> None:
         self._store = store
         self._connection = connection
+        self._count = FEW
 
     async def facts(self, after: int, condemned: str = "") -> Facts:
         """What the log holds. See `LogReader.facts`."""
         return await self._store.attach(self._connection, after, condemned)
 
-    async def records(self, after: int) -> Sequence[StoredRecord]:
+    async def records(self, after: int) -> Batch:
         """The next records. The deadline is ours: a server that hangs says nothing."""
         await self._store.check_permissions(self._connection)
         block = int(PATIENCE * 1000)
         where = ("STREAMS", self._store.stream, f"{after}-0")
+        count = self._count
         reply = await self._connection.run(
-            lambda client: send(client, "XREAD", "COUNT", BATCH, "BLOCK", block, *where),
+            lambda client: send(client, "XREAD", "COUNT", count, "BLOCK", block, *where),
             timeout=PATIENCE + _GRACE,
         )
-        return [_stored(number, fields) for number, fields in reply[0][1]] if reply else ()
+        found = [_stored(number, fields) for number, fields in reply[0][1]] if reply else []
+        self._count = next_count(count, found)
+        return Batch(found, len(found) == count)
 
 
 def _stored(number: bytes, flat: Sequence[bytes] | None) -> StoredRecord:

@@ -465,3 +465,46 @@ def test_lags_are_remembered_within_bounds(bench: Bench) -> None:
         bench.follower.sending(str(number))
 
     assert len(bench.follower._sent_at) <= 4_096
+
+
+def test_what_settles_goes_on_settling_when_it_is_sent_again(bench: Bench) -> None:
+    """With the seconds that are left, after a change of generation and where all becomes one."""
+    bench.follower.begin([TAG], (), 30.0)
+    bench.now = 10.0
+    bench.follower.adopt(facts(gen="h", seq=0, first=None, top=None, at=None))
+    again = bench.follower.resend()
+
+    assert again is not None
+    assert (again.selectors, again.settle) == ((TAG,), 20.0)
+
+
+def test_what_settles_goes_on_settling_when_too_much_is_pending() -> None:
+    """The longest of them, for everything."""
+    bench = Bench(max_pending=2)
+    bench.follower.begin([TAG], (), 30.0)
+    overflow = bench.follower.begin([Selector("tag", f"x{n}") for n in range(3)], (), 0.0)
+
+    assert (overflow.selectors, overflow.settle) == ((ALL,), 30.0)
+
+
+def test_too_much_that_settles_is_everything() -> None:
+    """The index may not forget what settles, so there is a bound on it."""
+    bench = Bench(max_pending=3)
+    for number in range(6, 12):
+        tag = Selector("tag", str(number))
+        bench.read(number, bench.body(tag, settle=9.0))
+
+    assert not bench.index.permits_fill(bench.index.born(), "k", "", "", "", ("other",))
+    for _, release in bench.timers:
+        release()
+    assert bench.index.permits_fill(bench.index.born(), "k", "", "", "", ("other",))
+    assert bench.follower._held == 0
+
+
+def test_values_are_not_taken_while_catching_up(bench: Bench) -> None:
+    """How old they are cannot be told; the key is dropped, and a shared tier may have it."""
+    bench.index.distrust()
+    bench.read(6, bench.body(updates=(("k", b"old", 9.0, ()),)))
+
+    assert ("updated" in str(bench.listener.told)) is False
+    assert bench.listener.told == [("dropped", (Selector("key", "k"),))]

@@ -8,12 +8,19 @@ from contextlib import asynccontextmanager
 import pytest
 
 from asgi_multitier.coherence.follower import Facts
+from asgi_multitier.coherence.log import MAX_RIDE, Update
+from asgi_multitier.coherence.outbox import COMMIT
 from asgi_multitier.coherence.records import RecordCodec
 from asgi_multitier.coherence.shared import SharedLog
-from asgi_multitier.coherence.store import StoredRecord
+from asgi_multitier.coherence.store import BATCH, MUCH, Batch, StoredRecord, next_count
+from asgi_multitier.coherence.trust import TRUST
 from asgi_multitier.entry import Born
+from asgi_multitier.errors import BackendError
+from asgi_multitier.selectors import Selector
 from tests.coherence.test_follower import Listener
-from tests.support import FakeClock
+from tests.support import FakeClock, at_once, pass_time, until
+
+TAG = Selector("tag", "t")
 
 
 class ScriptedStore:
@@ -24,9 +31,15 @@ class ScriptedStore:
     def __init__(self) -> None:
         self.script: asyncio.Queue[Sequence[StoredRecord] | Exception] = asyncio.Queue()
         self.readings = 0
+        self.more = False
+        self.failures: list[Exception] = []
+        self.written = 0
 
     async def append(self, op: str, data: bytes, mac: bytes, *, after: int, timeout: float) -> Born:
-        raise NotImplementedError
+        if self.failures:
+            raise self.failures.pop(0)
+        self.written += 1
+        return Born("g", self.written)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator["ScriptedStore"]:
@@ -36,12 +49,12 @@ class ScriptedStore:
     async def facts(self, after: int, condemned: str = "") -> Facts:
         return Facts("g", after, "", None, None, None)
 
-    async def records(self, after: int) -> Sequence[StoredRecord]:
+    async def records(self, after: int) -> Batch:
         found = await self.script.get()
         self.script.task_done()
         if isinstance(found, Exception):
             raise found
-        return found
+        return Batch(found, self.more)
 
 
 def junk(first: int, count: int) -> list[StoredRecord]:
@@ -94,3 +107,132 @@ async def test_a_tail_that_breaks_begins_again(caplog: pytest.LogCaptureFixture)
         assert [entry.levelno for entry in caplog.records if "broke" in entry.message] == [
             logging.ERROR
         ]
+
+
+async def test_a_sender_that_breaks_begins_again(caplog: pytest.LogCaptureFixture) -> None:
+    """What was queued is sent all the same."""
+    async with scripted() as (log, store, _):
+        store.failures = [BackendError("away"), ArithmeticError("unforeseen")]
+        assert await log.commit(log.begin([TAG])) is None
+        await until(lambda: store.written == 1)
+
+        assert log.stats().queued == 0
+        assert "the sender broke" in caplog.text
+
+
+async def test_closing_tries_again(caplog: pytest.LogCaptureFixture) -> None:
+    """One broken connection at the end does not cost an invalidation."""
+    async with scripted() as (log, store, _):
+        store.failures = [BackendError("broken")] * 3
+        log._follower.unsent(log.begin([TAG]))
+        for task in log._tasks:
+            task.cancel()
+
+    assert store.written == 1
+    assert "lost" not in caplog.text
+
+
+async def test_many_values_have_the_time_of_each_record() -> None:
+    """A commit of many records is not cut off after the time of one."""
+    timeouts: list[float] = []
+
+    class Slow(ScriptedStore):
+        async def append(
+            self, op: str, data: bytes, mac: bytes, *, after: int, timeout: float
+        ) -> Born:
+            timeouts.append(timeout)
+            clock.advance(0.2)
+            return await super().append(op, data, mac, after=after, timeout=timeout)
+
+    clock = FakeClock()
+    log = SharedLog(Slow(), RecordCodec("n", None), clock=clock)
+    updates = [Update(f"k{number}", b"x" * MAX_RIDE, 9.0) for number in range(20)]
+
+    assert await log.commit(log.begin((), updates)) is not None
+    assert len(timeouts) > 2
+    assert set(timeouts) == {COMMIT}
+
+
+def test_trust_ends_in_a_second_event_loop_too() -> None:
+    """A timer of a loop that is gone never rings: the new loop sets its own."""
+    clock = FakeClock()
+    log = SharedLog(store := ScriptedStore(), RecordCodec("n", None), clock=clock)
+
+    async def first() -> None:
+        await log.start(Listener())
+        assert log.trusted
+
+    async def second() -> None:
+        store.script = asyncio.Queue()
+        await log.start(Listener())
+        assert log.trusted
+        clock.advance(TRUST)
+        await pass_time(TRUST)
+        assert not log.trusted
+        await log.close()
+
+    asyncio.run(first())
+    asyncio.run(second())
+
+
+async def test_one_event_loop_at_a_time_follows(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever uses it in another loop, while this one runs, ends what follows here."""
+    async with scripted() as (log, store, _):
+        here = log._tasks
+
+        async def elsewhere() -> None:
+            store.script = asyncio.Queue()
+            await log.start(Listener())
+            await log.close()
+
+        await asyncio.to_thread(asyncio.run, elsewhere())
+        await asyncio.gather(*here, return_exceptions=True)
+
+        assert all(task.cancelled() for task in here)
+
+
+async def test_a_node_that_knows_no_log_believes_no_shared_tier() -> None:
+    """Where there may be no store at all, what is in memory serves, and nothing else."""
+
+    class Away(ScriptedStore):
+        async def facts(self, after: int, condemned: str = "") -> Facts:
+            raise BackendError("away")
+
+    log = SharedLog(Away(), RecordCodec("n", None), optional=True)
+    await log.start(Listener())
+
+    assert log.index.settled
+    assert not log.trusted
+    await log.close()
+
+
+def test_a_position_of_no_generation_is_not_waited_for() -> None:
+    """It can never come."""
+    log = SharedLog(ScriptedStore(), RecordCodec("n", None))
+
+    assert not at_once(log.reached(Born("", 3), 9.0))
+
+
+def test_readers_take_fewer_large_records_at_a_time() -> None:
+    """More and more while they are small; half as many when a batch is too large."""
+    small, large = (StoredRecord(1, "g", "", "o", b"x" * size, b"") for size in (10, MUCH))
+
+    assert next_count(16, [small] * 16) == 32
+    assert next_count(BATCH, [small] * BATCH) == BATCH
+    assert next_count(16, [small] * 3) == 16
+    assert next_count(16, [large] * 2) == 8
+    assert next_count(1, [large, large]) == 1
+
+
+async def test_a_node_with_more_to_read_is_not_up_to_date() -> None:
+    """What it has not read yet may name what it would serve."""
+    async with scripted() as (log, store, _):
+        log.index.distrust()
+        store.more = True
+        store.script.put_nowait(junk(1, 3))
+        assert await log.reached(Born("g", 3), 1.0)
+        assert not log.trusted
+        store.more = False
+        store.script.put_nowait(junk(4, 3))
+        assert await log.reached(Born("g", 6), 1.0)
+        await until(lambda: log.trusted)

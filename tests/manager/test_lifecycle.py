@@ -145,7 +145,7 @@ async def test_no_server_at_the_default_address_is_no_fault(
         await cache.set("k", 1)
 
         assert await cache.get("k") == 1
-        assert cache.engine.log.trusted
+        assert cache.engine.log.index.settled
 
 
 async def test_failed_start_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:

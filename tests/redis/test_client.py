@@ -16,7 +16,7 @@ from redis.asyncio.sentinel import Sentinel
 from asgi_multitier.errors import BackendError, ConfigError
 from asgi_multitier.redis import Leases, Link, RedisLog, RedisStreams, RedisTier, connect
 from asgi_multitier.redis.client import send
-from tests.redis.support import followed, invalidate, until
+from tests.redis.support import TAG, Recorder, followed, invalidate, until
 from tests.servers import FaultProxy, ValkeyServer, free_port
 from tests.support import pass_time
 
@@ -347,3 +347,18 @@ async def test_closing_is_finished_though_its_caller_is_cancelled(valkey: Valkey
 
     assert not any(connection.is_connected for connection in opened)
     await link.close()
+
+
+async def test_a_cluster_that_is_away_is_a_back_end_error() -> None:
+    """Its own family of errors does not leave the border; nothing that was begun is lost."""
+    port = free_port()
+    log = RedisLog(RedisCluster(host="127.0.0.1", port=port), namespace="away")
+    await log.start(Recorder())
+
+    with pytest.raises(BackendError):
+        await log._link.run(ping)
+    for _ in range(5):
+        assert await log.commit(log.begin([TAG])) is None
+    assert log.stats().queued == 1
+    assert not any(task.done() for task in log._tasks)
+    await log.close()
