@@ -6,6 +6,7 @@ A commit has 250 ms. What could not be sent, or may not have been, is queued by 
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from .._types import Clock
 from ..breaker import CircuitBreaker
@@ -36,15 +37,23 @@ class Outbox:
         follower: Knows what waits.
         codec: Makes records of operations.
         clock: Monotonic seconds.
+        sent: Called with each operation that has reached the log, at once or later.
     """
 
     def __init__(
-        self, store: LogStore, follower: Follower, codec: RecordCodec, clock: Clock
+        self,
+        store: LogStore,
+        follower: Follower,
+        codec: RecordCodec,
+        *,
+        clock: Clock,
+        sent: Callable[[Operation], None],
     ) -> None:
         self._store = store
         self._follower = follower
         self._codec = codec
         self._clock = clock
+        self._sent = sent
         self._breaker = CircuitBreaker()
         self._wake = asyncio.Event()
 
@@ -91,6 +100,7 @@ class Outbox:
             )
         self._breaker.succeeded(self._clock())
         follower.sent(operation, epoch)
+        self._sent(operation)
         return position
 
     def _queue(self, operation: Operation) -> None:

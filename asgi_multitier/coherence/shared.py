@@ -52,7 +52,7 @@ class SharedLog:
         self.index.distrust()
         self._store = store
         self._follower = Follower(self.index, later=_call_later, clock=clock)
-        self._outbox = Outbox(store, self._follower, codec, clock)
+        self._outbox = Outbox(store, self._follower, codec, clock=clock, sent=self._sent)
         self._positions = Positions(self.index)
         self._trust = Trust(self.index, store.name, clock)
         self._tail = Tail(
@@ -135,6 +135,9 @@ class SharedLog:
     async def commit(self, operation: Operation) -> Born | None:
         """Make it known to every node, within 250 ms. See `InvalidationLog.commit`."""
         return await self._outbox.commit(operation)
+
+    def _sent(self, operation: Operation) -> None:
+        """An operation of this node is in the log. For whoever wants to tell of it."""
 
     async def reached(self, position: Born, timeout: float) -> bool:
         """Wait until this node has applied the log up to a position. See `InvalidationLog`."""

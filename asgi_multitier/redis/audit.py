@@ -4,7 +4,6 @@ import asyncio
 import time
 
 from ..coherence.log import Operation
-from ..coherence.shared import end
 from ..errors import BackendError
 from .client import Link, send
 
@@ -44,8 +43,9 @@ class Audit:
             self.errors += 1
 
     async def close(self) -> None:
-        """Give up what is not written yet."""
-        await end(*self._tasks)
+        """Wait for what is being written; each entry has the time of one operation."""
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(*(task for task in self._tasks if task.get_loop() is loop))
 
 
 def readable(operation: Operation) -> dict[str, str]:

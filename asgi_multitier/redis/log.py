@@ -9,7 +9,6 @@ from ..coherence.config import InvalidationConfig
 from ..coherence.log import InvalidationStats, Operation
 from ..coherence.records import RecordCodec
 from ..coherence.shared import SharedLog
-from ..entry import Born
 from ..errors import ConfigError
 from .audit import Audit
 from .client import Link, Target, connect
@@ -67,12 +66,9 @@ class RedisLog(SharedLog):
             stream = f"{{{namespace}}}:{config.audit_stream}"
             self._audit = Audit(self._link, stream, config.audit_stream_maxlen)
 
-    async def commit(self, operation: Operation) -> Born | None:
-        """Make it known to every node, within 250 ms. See `InvalidationLog.commit`."""
-        position = await super().commit(operation)
-        if self._audit is not None and position is not None:
+    def _sent(self, operation: Operation) -> None:
+        if self._audit is not None:
             self._audit.tell(operation, self._follower.node)
-        return position
 
     def stats(self) -> InvalidationStats:
         """A frozen reading of the counters."""

@@ -194,6 +194,20 @@ async def test_the_audit_stream_tells_what_was_dropped(
         assert all(float(fields["timestamp"]) > 0 and fields["node"] for fields in told)
 
 
+async def test_the_audit_stream_tells_of_what_was_sent_later(
+    valkey: ValkeyServer, namespace: str
+) -> None:
+    """An invalidation that waited for the server is one all the same."""
+    config = InvalidationConfig(enable_audit_stream=True, audit_stream="audit")
+    async with followed(valkey.url, namespace, config=config) as log:
+        log._follower.unsent(log.begin([TAG]))
+        log._outbox.look()
+        await until(lambda: not log.stats().queued, 2.0)
+        log._follower.unsent(log.begin([Selector("tag", "at the end")]))
+
+    assert len(valkey.command("XRANGE", f"{{{namespace}}}:audit", "-", "+")) == 2
+
+
 async def test_a_failing_audit_stream_is_counted_and_hinders_nothing(
     valkey: ValkeyServer, namespace: str
 ) -> None:
