@@ -470,7 +470,8 @@ class TierStack:
     async def settle(self) -> None:
         """Wait until everything begun is read and written."""
         while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            # Not `gather`: from Python 3.12 on it does not yield for what is done already.
+            await asyncio.wait(set(self._tasks))
 
     async def close(self, timeout: float) -> None:
         """Let writes finish for up to `timeout` seconds, cancel the rest, release the back ends."""
