@@ -1,6 +1,6 @@
 """Sending: an operation goes into the log, or waits here until it can.
 
-A commit has 250 ms. What could not be sent, or may not have been, is queued by selector in the
+A record has 250 ms. What could not be sent, or may not have been, is queued by selector in the
 `Follower`, stays in force on this node, and is sent as soon as the store takes it.
 """
 

@@ -27,10 +27,14 @@ class Trust:
         self._clock = clock
         self._renewed = -float("inf")
         self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def prepare(self) -> None:
         """Serve the event loop that runs now: a timer of one that is gone never rings."""
-        self._timer = None
+        loop = asyncio.get_running_loop()
+        if self._timer is not None and self._loop is loop:
+            self._timer.cancel()
+        self._timer, self._loop = None, loop
         self._index.distrust()
 
     def renew(self) -> None:
@@ -42,9 +46,12 @@ class Trust:
 
     def look(self) -> None:
         """End it if it was not renewed in time; look again when it would end."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            return  # another one has taken over
         left = self._renewed + TRUST - self._clock()
         if left > 0:
-            self._timer = asyncio.get_running_loop().call_later(left, self.look)
+            self._timer = loop.call_later(left, self.look)
             return
         self._timer = None
         if self._index.settled:

@@ -358,14 +358,14 @@ async def _heeding_cancellation(work: Awaitable[T]) -> T:
     redis-py sends with `asyncio.wait_for`, which before Python 3.12 swallows a cancellation that
     arrives in the same turn as the end of what it waits for. A loop around it would go on for ever.
     And where uvloop finds a transport closed, it raises a RuntimeError, which may take the place of
-    a cancellation as well; asyncio's own, from Python 3.12 on, looks up an attribute of None.
+    a cancellation as well; asyncio's own, from Python 3.12 on, asks None for `_add_writer`.
     """
     task = asyncio.current_task()
     requests = task.cancelling() if task is not None else 0
     try:
         result = await work
     except (RuntimeError, AttributeError) as error:
-        if isinstance(error, AttributeError) and error.obj is not None:
+        if isinstance(error, AttributeError) and error.name != "_add_writer":
             raise
         if task is not None and task.cancelling() > requests:
             raise asyncio.CancelledError from error

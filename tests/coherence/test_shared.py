@@ -187,6 +187,9 @@ async def test_one_event_loop_at_a_time_follows(caplog: pytest.LogCaptureFixture
 
         await asyncio.to_thread(asyncio.run, elsewhere())
         await asyncio.gather(*here, return_exceptions=True)
+        log.index.trust()
+        log._trust.look()
+        assert log._trust._timer is None, "a timer of the loop that was left goes on"
 
         assert all(task.cancelled() for task in here)
 

@@ -362,3 +362,21 @@ async def test_a_cluster_that_is_away_is_a_back_end_error() -> None:
     assert log.stats().queued == 1
     assert not any(task.done() for task in log._tasks)
     await log.close()
+
+
+async def test_a_transport_that_lost_its_loop_is_a_back_end_error(valkey: ValkeyServer) -> None:
+    """What asyncio says of a closed one from Python 3.12 on; other mistakes are told as such."""
+    link = Link(valkey.url)
+
+    async def on_closed_transport(client: Any) -> None:
+        loop: Any = None
+        loop._add_writer()
+
+    async def mistaken(client: Any) -> None:
+        client.no_such_command_of_ours  # noqa: B018
+
+    with pytest.raises(BackendError):
+        await link.run(on_closed_transport)
+    with pytest.raises(AttributeError):
+        await link.run(mistaken)
+    await link.close()
