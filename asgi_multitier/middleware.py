@@ -36,7 +36,7 @@ from .position import PATIENCE, UNKNOWN, read_token, set_cookie, take_cookie
 from .posted import Begin, Posted
 from .replay import prepare
 from .request import Request
-from .routing import Resolved, RouteTable, route_path
+from .routing import Resolved, RouteTable
 from .selectors import Selector, is_short
 
 _UNRULED = Policy()
@@ -314,10 +314,11 @@ class CacheMiddleware:
         root_path = scope.get("root_path", "")
         host, _ = scan(scope["headers"], self._watched)
         scheme = scope.get("scheme", "http")
-        selectors = [Selector("path", route_path(scope["path"], root_path))]
+        path_of = self._table.path_of
+        selectors = [Selector("path", path_of(scope["path"], root_path))]
         target = Target(scheme, keys.host_of(host, scheme) or b"", raw_path, query)
         for path in invalidated_paths(target, headers):
-            named = route_path(unquote(path.decode("latin-1")), root_path)
+            named = path_of(unquote(path.decode("latin-1")), root_path)
             selectors.append(Selector("path", named))
         groups = invalidated_groups(scope["method"], headers)
         selectors += [Selector("tag", group) for group in groups]

@@ -8,7 +8,7 @@ from .plan import Plan
 from .policy.headers import normalised
 from .policy.request import Found
 from .policy.vary import secondary_key
-from .routing import RouteTable, route_path
+from .routing import RouteTable
 
 VARIANT_MARK = "\x01"
 """Stands in a key between what names the URL and what chooses its representation."""
@@ -46,8 +46,8 @@ class Request:
 
     @property
     def path(self) -> str:
-        """The path as the application sees it."""
-        return route_path(self.scope["path"], self.scope.get("root_path", ""))
+        """The path as the application's routes know it."""
+        return self._table.path_of(self.scope["path"], self.scope.get("root_path", ""))
 
     @property
     def method(self) -> str:

@@ -187,7 +187,17 @@ class RouteTable:
         if found.leaf is not None and not found.full:
             return _nothing("method", found)
         # As the whole application sees it: mounts have added to the root path since.
-        return self._decide(method, route_path(path, self._tree().root_path or root_path), found)
+        return self._decide(method, self.path_of(path, root_path), found)
+
+    def path_of(self, path: str, root_path: str) -> str:
+        """The path as the application's routes know it: what every selector of paths means.
+
+        Args:
+            path: The scope's `path`, or a URL's path, decoded; the root path may stand before it.
+            root_path: The scope's `root_path`. One that the application insists on takes its place,
+                as it does inside.
+        """
+        return route_path(path, self._tree().root_path or root_path)
 
     def confirms(self, resolved: Resolved, endpoint: object) -> bool:
         """Whether the router chose what was expected.
