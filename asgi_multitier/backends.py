@@ -69,6 +69,9 @@ class Backends:
             raise ConfigError.of("enable_audit_stream", True, allowed, where=_WHERE)
         if streams is not None and not isinstance(streams, Streams):
             raise ConfigError.of("streams", streams, "an object with all of Streams", where=_WHERE)
+        if self.has_redis:
+            # Connects nothing: what is wrong with the address is said at start-up.
+            self.link()
 
     @property
     def has_redis(self) -> bool:

@@ -1,6 +1,10 @@
-"""Commands packed in C: redis-py does that on its synchronous connections only.
+"""What connections do otherwise than redis-py's: they pack in C, and are open whole or not at all.
 
-Packing in Python costs a quarter of what a short command costs in all.
+Packing in Python costs a quarter of what a short command costs in all; redis-py does it in C on its
+synchronous connections only.
+
+A connection that was opened and not introduced (the credential provider raised, or the time was
+over) stays open in redis-py: the next command goes over it as another user, in another database.
 """
 
 from typing import Any
@@ -12,7 +16,7 @@ _made: dict[type[AbstractConnection], type[AbstractConnection]] = {}
 
 
 def packing(kind: type[AbstractConnection]) -> type[AbstractConnection]:
-    """A kind of connection that packs its commands in C, and is the same otherwise."""
+    """A kind of connection with both, which is the same otherwise."""
     if issubclass(kind, _Packing):
         return kind
     if kind not in _made:
@@ -22,6 +26,14 @@ def packing(kind: type[AbstractConnection]) -> type[AbstractConnection]:
 
 class _Packing(AbstractConnection):
     """Beside a kind of connection."""
+
+    async def connect_check_health(self, *args: Any, **options: Any) -> None:
+        """As redis-py's own; what could not be finished is closed."""
+        try:
+            await super().connect_check_health(*args, **options)
+        except BaseException:
+            await self.disconnect(nowait=True)
+            raise
 
     def pack_command(self, *args: Any) -> list[bytes]:
         """As redis-py's own. What the packer does not know, such as a memoryview, is left to it."""

@@ -364,19 +364,17 @@ async def test_a_cluster_that_is_away_is_a_back_end_error() -> None:
     await log.close()
 
 
-async def test_a_transport_that_lost_its_loop_is_a_back_end_error(valkey: ValkeyServer) -> None:
-    """What asyncio says of a closed one from Python 3.12 on; other mistakes are told as such."""
+@pytest.mark.parametrize("error", [AttributeError, TypeError, LookupError, ZeroDivisionError])
+async def test_whatever_is_raised_within_is_a_back_end_error(
+    valkey: ValkeyServer, error: type[Exception]
+) -> None:
+    """Of asyncio's closed transports, of the library, of hooks and credential providers."""
     link = Link(valkey.url)
 
-    async def on_closed_transport(client: Any) -> None:
-        loop: Any = None
-        loop._add_writer()
+    async def raising(client: Any) -> None:
+        raise error("within")
 
-    async def mistaken(client: Any) -> None:
-        client.no_such_command_of_ours  # noqa: B018
-
-    with pytest.raises(BackendError):
-        await link.run(on_closed_transport)
-    with pytest.raises(AttributeError):
-        await link.run(mistaken)
+    for run in (link.run(raising), _dedicated(link, raising)):
+        with pytest.raises(BackendError, match=f"{error.__name__}.*within"):
+            await run
     await link.close()

@@ -1,0 +1,235 @@
+"""How connections are made to what the user gave: an address, or a client of redis-py's own.
+
+What the user gave says *where* the server is, *who* asks and how the way there is encrypted. How
+answers are read, how long they are waited for and what is tried again is the cache's own: those
+settings win over the user's. What is neither is refused at start-up, and not by the first request.
+"""
+
+from collections.abc import Callable, Mapping
+from copy import copy
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
+
+import redis.asyncio as aredis
+from redis.asyncio.cluster import RedisCluster
+from redis.asyncio.connection import ConnectionPool, SSLConnection
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import SentinelConnectionPool
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from ..errors import ConfigError
+from .address import place_of, read_address
+from .cluster import Cluster, Nodes
+from .packing import packing
+
+Client: TypeAlias = aredis.Redis
+"""What the commands are called on. A cluster client has the same methods, and is cast to it."""
+
+Target: TypeAlias = "str | aredis.Redis | RedisCluster"
+"""What a user may give."""
+
+Build: TypeAlias = Callable[[int, float], Client]
+"""Makes a client with so many connections and that time-out for connecting."""
+
+TIMEOUT = 0.25
+"""Seconds for one operation, and for connecting."""
+
+_DROPPED = frozenset(
+    {
+        "connection_pool",
+        "decode_responses",
+        "encoder_class",
+        "encoding",
+        "encoding_errors",
+        "event_dispatcher",
+        "himport_registry",
+        "legacy_responses",
+        "maint_notifications_config",
+        "maint_notifications_pool_handler",
+        "maintenance_notification_hash",
+        "maintenance_state",
+        "orig_host_address",
+        "orig_socket_connect_timeout",
+        "orig_socket_timeout",
+        "oss_cluster_maint_notifications_handler",
+        "parser_class",
+        "response_callbacks",
+        "retry_on_error",
+        "retry_on_timeout",
+        "single_connection_client",
+        "timeout",
+    }
+)
+"""Settings of a user's client that are its own affair."""
+
+_TARGETS = (
+    "an address, or a client of redis.asyncio: Redis(...), RedisCluster(...) or a Sentinel's "
+    "master_for(...)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How clients are made.
+
+    Attributes:
+        name: Where they lead, without credentials.
+        build: Makes one.
+        cluster: Whether they are clients of a cluster.
+    """
+
+    name: str
+    build: Build
+    cluster: bool = False
+
+
+def recipe_of(target: Target) -> Recipe:
+    """The recipe in what a user gave. Nothing is connected.
+
+    Raises:
+        ConfigError: If it is not an address or a client of redis.asyncio, or if one of its settings
+            could not be used.
+    """
+    if isinstance(target, str):
+        address = read_address(target)
+        return _pooled(place_of(target), address.connection_class, address.connection_kwargs)
+    if isinstance(target, RedisCluster):
+        return _of_cluster(target)
+    pool: object = getattr(target, "connection_pool", None)
+    if isinstance(pool, SentinelConnectionPool):
+        return _of_sentinel(pool)
+    if isinstance(pool, ConnectionPool):
+        return _of_pool(pool)
+    kind = type(target)
+    raise ConfigError.of("redis", f"{kind.__module__}.{kind.__qualname__}", _TARGETS)
+
+
+def _ours(connections: int, timeout: float) -> dict[str, Any]:
+    # No time-out for answers: each piece of work has one deadline, and it is the link's.
+    return {
+        "decode_responses": False,
+        "health_check_interval": 0,
+        "max_connections": connections,
+        "protocol": 2,
+        "retry": Retry(NoBackoff(), 0),
+        "socket_connect_timeout": timeout,
+        "socket_keepalive": True,
+        "socket_timeout": None,
+    }
+
+
+def _kept(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in _DROPPED}
+
+
+def _of_pool(pool: ConnectionPool) -> Recipe:
+    given = pool.connection_kwargs
+    place = given.get("path") or f"{given.get('host', 'localhost')}:{given.get('port', 6379)}"
+    return _pooled(f"redis://{place}/{given.get('db', 0)}", pool.connection_class, given)
+
+
+def _pooled(name: str, kind: Any, settings: Mapping[str, Any]) -> Recipe:
+    given = _kept(settings)
+
+    def build(connections: int, timeout: float) -> Client:
+        ours = _ours(connections, timeout)
+        if "path" in given:
+            del ours["socket_keepalive"]
+        return _client(ConnectionPool(connection_class=kind, **{**given, **ours}))
+
+    return _tried(Recipe(name, build), given)
+
+
+def _of_sentinel(pool: SentinelConnectionPool) -> Recipe:
+    given = _kept(pool.connection_kwargs)
+    kind, service = pool.connection_class, pool.service_name
+
+    def build(connections: int, timeout: float) -> Client:
+        settings = {**given, **_ours(connections, timeout)}
+        make: Callable[..., ConnectionPool] = SentinelConnectionPool
+        watchers = _watchers(pool.sentinel_manager)
+        return _client(make(service, watchers, connection_class=kind, **settings))
+
+    return _tried(Recipe(f"sentinel://{service}", build), given)
+
+
+def _watchers(manager: Any) -> Any:
+    """The same Sentinels over connections of our own: the user's belong to the user's event loop.
+
+    How long one of them is waited for stays as it was: the next one is to be asked in time.
+    """
+    own = copy(manager)
+    ours = {"decode_responses": False, "protocol": 2, "retry": Retry(NoBackoff(), 0)}
+    own.sentinels = []
+    for each in manager.sentinels:
+        pool = each.connection_pool
+        settings = {**_kept(pool.connection_kwargs), **ours}
+        made = ConnectionPool(connection_class=pool.connection_class, **settings)
+        own.sentinels.append(aredis.Redis.from_pool(made))
+    return own
+
+
+def _of_cluster(cluster: RedisCluster) -> Recipe:
+    settings = cluster.connection_kwargs
+    # A cluster's nodes get more settings than its client takes: only who, and how it is encrypted.
+    given = {
+        name: value
+        for name, value in settings.items()
+        if name in ("username", "password", "credential_provider", "client_name")
+        or name.startswith("ssl_")
+    }
+    if issubclass(settings.get("connection_class", object), SSLConnection):
+        given["ssl"] = True
+    nodes = Nodes(cluster.nodes_manager)
+    # What the user has said of the cluster itself.
+    for name in ("address_remap", "require_full_coverage"):
+        given[name] = getattr(cluster.nodes_manager, name)
+
+    def build(connections: int, timeout: float) -> Client:
+        return _plain(cast("Client", Cluster(nodes, **given, **_ours(connections, timeout))))
+
+    name = "cluster://" + ",".join(f"{host}:{port}" for host, port in nodes.known())
+    return _tried(Recipe(name, build, cluster=True), given)
+
+
+def _tried(recipe: Recipe, given: Mapping[str, Any]) -> Recipe:
+    """The recipe, once a connection could be prepared by it.
+
+    Raises:
+        ConfigError: If not: an option that this kind of connection does not have, a certificate
+            that is not there. Values are not repeated, since they may be credentials.
+    """
+    try:
+        client = recipe.build(1, TIMEOUT)
+        if not recipe.cluster:
+            pool: Any = client.connection_pool
+            connection = pool.make_connection()
+            if isinstance(connection, SSLConnection) and any(n.startswith("ssl_") for n in given):
+                connection.ssl_context.get()
+    except (TypeError, ValueError, AttributeError, OSError, RedisError) as error:
+        named = ", ".join(sorted(given))
+        raise ConfigError(
+            f"{recipe.name}: no connection can be made with these settings ({named}): {error}; "
+            "expected settings that redis.asyncio takes"
+        ) from error
+    return recipe
+
+
+def _client(pool: ConnectionPool) -> Client:
+    pool.connection_class = packing(pool.connection_class)
+    alone = pool.max_connections == 1
+    client = aredis.Redis(connection_pool=pool, single_connection_client=alone)
+    client.auto_close_connection_pool = True
+    return _plain(client)
+
+
+def _plain(client: Client) -> Client:
+    """Leave stream replies as they come: redis-py would make dicts of fields that may repeat."""
+    for name in ("XRANGE", "XREAD", "XREADGROUP", "XREVRANGE"):
+        client.set_response_callback(name, _as_it_came)
+    return client
+
+
+def _as_it_came(response: Any, **_: Any) -> Any:
+    return response
