@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, ParamSpec, TypeAlias, TypeVar, Unpack
 
 from .coherence.log import InvalidationStats, Operation
+from .config import Policy
 from .entry import Born
 from .errors import InvalidationError
 from .events import CacheStats, TierStats
@@ -32,6 +33,7 @@ from .values import (
     keys_of,
     reader,
     store_policy,
+    writer,
 )
 
 P = ParamSpec("P")
@@ -203,12 +205,8 @@ class CacheManager(Lifecycle):
             Exception: What `compute` raises, unchanged; nothing is stored then.
         """
         policy = compute_policy(strategy, "CacheManager.get_or_compute", options)
-        read = reader(self.serializer, None)
-        await self.start()
-        value: T = await self.computing.answer(
-            Ask(checked_key(key), compute, policy, checked_tags(tags), read)
-        )
-        return value
+        answer: T = await self._computed(key, compute, policy, tags, None)
+        return answer
 
     async def get_or_compute_typed(
         self,
@@ -223,14 +221,30 @@ class CacheManager(Lifecycle):
         """As `get_or_compute`, with stored values read as instances of a type.
 
         A stored shape that no longer fits is computed again, and counted.
+
+        Raises:
+            SerializationError: Also if what `compute` returned would come back changed, or as
+                nothing that fits the type.
         """
         policy = compute_policy(strategy, "CacheManager.get_or_compute_typed", options)
-        read = reader(self.serializer, type_)
+        answer: T = await self._computed(key, compute, policy, tags, type_)
+        return answer
+
+    async def _computed(
+        self,
+        key: str,
+        compute: Callable[[], Any],
+        policy: Policy,
+        tags: Iterable[str],
+        type_: Any,
+    ) -> Any:
+        """The value of a key; None as its type stands for plain objects."""
+        serializer = self.serializer
+        read = reader(serializer, type_)
+        write = serializer.dumps if type_ is None else writer(serializer, type_)
+        ask = Ask(checked_key(key), compute, policy, checked_tags(tags), read, write)
         await self.start()
-        value: T = await self.computing.answer(
-            Ask(checked_key(key), compute, policy, checked_tags(tags), read)
-        )
-        return value
+        return await self.computing.answer(ask)
 
     def cached(
         self,

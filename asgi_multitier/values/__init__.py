@@ -12,7 +12,7 @@ function: `run` is one run, `caller` one who waits for it.
 from .computing import Computing
 from .names import MAX_KEY, checked_key, checked_tags, keys_of
 from .options import ComputeOptions, StoreOptions, compute_policy, store_policy
-from .reading import MISSING, reader
+from .reading import MISSING, reader, writer
 from .run import Ask
 from .store import Values
 
@@ -30,4 +30,5 @@ __all__ = [
     "keys_of",
     "reader",
     "store_policy",
+    "writer",
 ]

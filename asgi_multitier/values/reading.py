@@ -1,14 +1,17 @@
-"""Stored bytes as values: what makes them, and what stands for none."""
+"""Values and their stored bytes: what makes one of the other, and what stands for none."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
 
-from ..serializers import Serializer
+from ..serializers import Serializer, check_whole
 
 T = TypeVar("T")
 
 Reader: TypeAlias = Callable[[bytes], Any]
 """Makes a value of stored bytes; raises `SerializationError` if they are not of its kind."""
+
+Writer: TypeAlias = Callable[[Any], bytes]
+"""Makes bytes of a value; raises `SerializationError` if they would not give it back."""
 
 
 class _Missing:
@@ -26,3 +29,20 @@ def reader(serializer: Serializer, type_: type[T] | None) -> Reader:
     if type_ is None:
         return serializer.loads
     return lambda data: serializer.loads_as(data, type_)
+
+
+def writer(serializer: Serializer, type_: Any) -> Writer:
+    """How values become bytes that are read as a type later.
+
+    They are read at once, so that what would come back changed, or as nothing that fits, is
+    refused where it is made, instead of being wrong, or computed anew by each caller, later on.
+    """
+    if type_ in (Any, object):
+        return serializer.dumps
+
+    def write(value: Any) -> bytes:
+        data = serializer.dumps(value)
+        check_whole(serializer, data, value, type_)
+        return data
+
+    return write

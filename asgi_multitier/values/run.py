@@ -18,7 +18,7 @@ from ..fleet import Claim, Leases, run_in_fleet
 from ..policy.key import storage_key
 from ..policy.reasons import Reason
 from .draft import entry_of
-from .reading import MISSING, Reader
+from .reading import MISSING, Reader, Writer
 from .store import Values
 
 T = TypeVar("T")
@@ -34,6 +34,7 @@ class Ask:
         policy: Lifetime and options.
         tags: What the value will be found by.
         read: Makes a value of stored bytes.
+        write: Makes bytes of what the function returns.
     """
 
     key: str
@@ -41,6 +42,7 @@ class Ask:
     policy: Policy
     tags: tuple[str, ...]
     read: Reader
+    write: Writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ class Run:
         """Run the function and answer the flight; the entry, if it was stored."""
         ask = self._ask
         value = await called(ask.compute)
-        payload = self._values.dumped(value)
+        payload = ask.write(value)
         born, now = self._flight.probe.born, self._engine.clock()
         entry = entry_of(ask.key, payload, ask.policy, ask.tags, born=born, now=now)
         stored = self._keep(entry, payload)
