@@ -32,6 +32,8 @@ from .options import (
     read_tokens,
     refuse_unknown,
 )
+from .policy.credentials import Credentials, folded
+from .policy.request import KNOWN_FIELDS
 from .policy.terms import Terms
 from .selectors import check_glob, glob_matches
 from .strategy import CacheStrategy, Lifetime, seconds_of
@@ -408,25 +410,6 @@ _DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(Policy) if f.name
 
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379"
 
-DEFAULT_CREDENTIAL_HEADERS = frozenset(
-    {
-        b"authorization",
-        b"proxy-authorization",
-        b"x-api-key",
-        b"api-key",
-        b"apikey",
-        b"x-auth-token",
-        b"x-access-token",
-        b"x-amz-security-token",
-        b"x-csrf-token",
-        b"x-session-token",
-        b"x-goog-iap-jwt-assertion",
-        b"cf-access-jwt-assertion",
-    }
-)
-"""Request fields that say who asks: a request with one of them is not answered from the cache
-unless the rule names it in `vary=`."""
-
 _PREFIX = "ASGI_MULTITIER_"
 _NO_REDIS = "none"
 _MIN_SECRET = 16
@@ -454,7 +437,10 @@ class CacheConfig:
         breaker_failures: Failures in a row after which Redis is left alone.
         breaker_reset: Seconds until it is tried again.
         hit_for_miss: Seconds for which requests do not queue for a response that was not storable.
-        credential_headers: Request fields that say who asks, lower-case.
+        credential_headers: Request fields that say who asks, beside those that are known by their
+            names (see `policy.credentials`); lower-case.
+        harmless_headers: Request fields that say nothing of it although their names look so;
+            lower-case.
 
     Raises:
         ConfigError: If a value is out of range.
@@ -477,7 +463,8 @@ class CacheConfig:
     breaker_failures: int = 3
     breaker_reset: float = 1.0
     hit_for_miss: float = 2.0
-    credential_headers: frozenset[bytes] = DEFAULT_CREDENTIAL_HEADERS
+    credential_headers: frozenset[bytes] = frozenset()
+    harmless_headers: frozenset[bytes] = frozenset()
 
     def __post_init__(self) -> None:
         for option in _COUNTS:
@@ -489,8 +476,34 @@ class CacheConfig:
         _check_label("namespace", self.namespace)
         _check_label("version", self.version or None)
         _check_secret(self.secret)
-        names = read_field_names(self.credential_headers, "credential_headers", "CacheConfig")
-        object.__setattr__(self, "credential_headers", frozenset(names))
+        for option in _FIELD_NAMES:
+            names = read_field_names(getattr(self, option), option, "CacheConfig")
+            object.__setattr__(self, option, frozenset(names))
+        self._check_fields()
+
+    def _check_fields(self) -> None:
+        """Refuse to call harmless what is none, and what another setting calls a credential."""
+        for name in sorted(self.harmless_headers):
+            if name in KNOWN_FIELDS:
+                allowed = "names of fields that only look like credentials; " + _INSTEAD.get(
+                    name, "this one has a meaning of its own and stays what it is"
+                )
+                raise ConfigError.of(
+                    "harmless_headers", name.decode(), allowed, where="CacheConfig"
+                )
+        added = frozenset(map(folded, self.credential_headers))
+        for name in sorted(self.harmless_headers):
+            if folded(name) in added:
+                allowed = "names that are not in credential_headers="
+                raise ConfigError.of(
+                    "harmless_headers", name.decode(), allowed, where="CacheConfig"
+                )
+
+    @property
+    def credentials(self) -> Credentials:
+        """Which request fields say who asks."""
+        added = frozenset(map(folded, self.credential_headers))
+        return Credentials(added=added, harmless=self.harmless_headers)
 
     def terms_of(self, policy: Policy) -> Terms:
         """The terms of a policy, within this process's bounds."""
@@ -539,6 +552,13 @@ _COUNTS = (
     "max_waiters",
     "breaker_failures",
 )
+_FIELD_NAMES = ("credential_headers", "harmless_headers")
+_INSTEAD = {
+    b"authorization": "write public=True on the routes whose answers are the same for everybody",
+    b"cookie": "write ignore_cookies=True on the routes whose answers do not depend on cookies",
+}
+"""What to write where a field cannot be called harmless."""
+
 _TIMES = ("coalesce_timeout", "redis_timeout", "breaker_reset", "hit_for_miss")
 
 
@@ -599,7 +619,7 @@ def _typed(option: str, text: str, place: str) -> Any:
         return None if text.lower() == _NO_REDIS else text
     if option == "secret":
         return text.encode()
-    if option == "credential_headers":
+    if option in _FIELD_NAMES:
         return frozenset(name.strip().encode() for name in text.split(",") if name.strip())
     if option not in _COUNTS and option not in _TIMES:
         return text

@@ -30,7 +30,7 @@ from .policy.cache_status import Forward
 from .policy.headers import normalised
 from .policy.invalidation import Target, invalidated_groups, invalidated_paths, is_safe
 from .policy.reasons import Reason
-from .policy.request import Field, Found, credential_refusal, refusal, scan, watch
+from .policy.request import Field, Found, Watch, credential_refusal, is_doubtful, refusal, scan
 from .policy.validation import is_for_origin
 from .position import PATIENCE, UNKNOWN, read_token, set_cookie, take_cookie
 from .posted import Begin, Posted
@@ -94,7 +94,7 @@ class CacheMiddleware:
         self._plans: Memory[PlanKey, Plan] = Memory(
             2 * config.l1_entries, config.l1_bytes // 2, size_of_target
         )
-        self._watched = watch(config.credential_headers)
+        self._watched = Watch(config.credentials)
         self._bound = False
         self._started = False
         self._complaint: ConfigError | None = None
@@ -213,13 +213,15 @@ class CacheMiddleware:
 
     def _refusal(self, plan: Plan, found: Found, scope: Scope) -> Reason | None:
         """Why this request may not meet the cache although its target may."""
-        if not found:
+        policy = plan.policy
+        if not (found or policy.vary):
             return None
         reason = refusal(found)
         if reason is not None:
             return reason
-        policy = plan.policy
         keyed = frozenset(policy.vary)
+        if is_doubtful(scope["headers"], found, keyed):
+            return Reason.FIELD_NAME
         if policy.lifetime is None:
             # The responses say for themselves whether they may be shared (RFC 9111 §3.5).
             keyed |= {b"authorization", b"cookie"}

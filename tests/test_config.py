@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from asgi_multitier.config import (
-    DEFAULT_CREDENTIAL_HEADERS,
     DEFAULT_REDIS_URL,
     CacheConfig,
     Invalidations,
@@ -283,7 +282,7 @@ class TestCacheConfig:
             config.breaker_failures,
             config.breaker_reset,
         ) == (0.25, 3, 1.0)
-        assert config.credential_headers == DEFAULT_CREDENTIAL_HEADERS
+        assert config.credential_headers == config.harmless_headers == frozenset()
 
     def test_secrets_are_not_shown(self) -> None:
         """Neither a password in the URL nor the MAC's key is in the text of a configuration."""
@@ -310,12 +309,30 @@ class TestCacheConfig:
             ("namespace", ""),
             ("version", "x" * 65),
             ("credential_headers", ["a b"]),
+            ("harmless_headers", ["*"]),
+            ("harmless_headers", ["Authorization"]),
+            ("harmless_headers", ["cookie"]),
+            ("harmless_headers", ["x-forwarded-host"]),
         ],
     )
     def test_wrong_settings_are_named(self, option: str, value: object) -> None:
         """The message names the option."""
         with pytest.raises(ConfigError, match=f"CacheConfig: {option}="):
             CacheConfig(**{option: value})  # type: ignore[arg-type]
+
+    def test_a_field_is_a_credential_or_harmless(self) -> None:
+        """Naming one in both settings is a contradiction, in whatever spelling."""
+        with pytest.raises(ConfigError, match="harmless_headers='x-zone'"):
+            CacheConfig(
+                credential_headers=frozenset({b"X_Zone"}), harmless_headers=frozenset({b"X-Zone"})
+            )
+
+    def test_naming_a_credential_takes_none_away(self) -> None:
+        """`credential_headers` adds to what is known by its name."""
+        known = CacheConfig(credential_headers=frozenset({b"x-zone"})).credentials
+
+        assert known.include_any([b"x-zone"])
+        assert known.include_any([b"x-api-key"])
 
     @pytest.mark.parametrize("value", ["http://:hunter2@x", "hunter2", 7])
     def test_wrong_url_is_refused_without_showing_it(self, value: Any) -> None:
@@ -394,6 +411,7 @@ class TestResolve:
             environ={
                 "ASGI_MULTITIER_REDIS_TIMEOUT": " 0.5 ",
                 "ASGI_MULTITIER_CREDENTIAL_HEADERS": "X-Key, authorization,",
+                "ASGI_MULTITIER_HARMLESS_HEADERS": "X-Token-Bucket",
                 "ASGI_MULTITIER_SECRET": "s" * 16,
                 "ASGI_MULTITIER_NAMESPACE": "shop",
                 "OTHER": "x",
@@ -402,6 +420,7 @@ class TestResolve:
 
         assert config.redis_timeout == 0.5
         assert {b"x-key", b"authorization"} == config.credential_headers
+        assert {b"x-token-bucket"} == config.harmless_headers
         assert config.secret == b"s" * 16
         assert config.namespace == "shop"
 

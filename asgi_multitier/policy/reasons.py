@@ -22,6 +22,7 @@ class Reason(StrEnum):
     RANGE = "range"
     NO_RULE = "no-rule"
     NO_CACHE_ANNOTATION = "no-cache-annotation"
+    FIELD_NAME = "field-name"
     AUTHORIZATION = "authorization"
     CREDENTIALS = "credentials"
     COOKIE = "cookie"

@@ -1,15 +1,17 @@
 """What a request says that a cache must hear, found in one pass over its field lines.
 
 The scan is on the hit path: one dictionary look-up a line, and nothing is built for a request that
-carries no field of interest. Names arrive in lower case from every ASGI server; the usual other
-spellings are in the table too, so that a sloppy caller cannot slip a credential past it.
+carries no field of interest. What a name means is decided when it is first seen and remembered, in
+the spelling in which it came, so that a sloppy caller cannot slip a credential past it.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from enum import IntEnum
 from typing import TypeAlias
 
 from .._types import Header
+from .credentials import Credentials, folded
+from .headers import is_token
 from .reasons import Reason
 
 
@@ -31,6 +33,7 @@ class Field(IntEnum):
     CACHE_CONTROL = 12
     PRAGMA = 13
     ORIGIN = 14
+    DOUBTFUL = 15
 
 
 _OVERRIDES = (
@@ -91,24 +94,49 @@ _KNOWN: dict[bytes, Field] = {
     **dict.fromkeys(_CONDITIONS, Field.CONDITION),
 }
 
-Watch: TypeAlias = Mapping[bytes, Field]
-"""Field names to what they do."""
+KNOWN_FIELDS = frozenset(_KNOWN)
+"""Fields with a meaning that no setting changes."""
 
 Found: TypeAlias = dict[Field, list[Header]]
 """The lines of interest other than Host, by what they do."""
 
+_REMEMBERED = 4096
+_LONGEST = 64
+"""Names that are remembered, and bytes of one of them at most: strangers choose them."""
 
-def watch(credentials: Iterable[bytes]) -> Watch:
-    """The table for `scan`, in the spellings in which names arrive.
+
+class Watch(dict[bytes, "Field | None"]):
+    """Field names to what they do, None for those that do nothing.
+
+    A look-up by `[]` decides about a name that it meets for the first time.
 
     Args:
-        credentials: Lower-case names of the fields that say who asks.
+        credentials: Which fields say who asks.
     """
-    table: dict[bytes, Field] = {}
-    for name, field in {**dict.fromkeys(credentials, Field.CREDENTIALS), **_KNOWN}.items():
-        for spelling in (name, name.title(), name.upper()):
-            table[spelling] = field
-    return table
+
+    def __init__(self, credentials: Credentials) -> None:
+        super().__init__(_KNOWN)
+        self._credentials = credentials
+
+    def __missing__(self, name: bytes) -> "Field | None":
+        field = self._classified(bytes(name))
+        if len(name) <= _LONGEST:
+            if len(self) >= _REMEMBERED:
+                # What is known is decided the same way again.
+                self.clear()
+            self[name] = field
+        return field
+
+    def _classified(self, name: bytes) -> "Field | None":
+        lower = name.lower()
+        known = _KNOWN.get(lower)
+        if known is not None:
+            return known
+        if lower in self._credentials.harmless:
+            return None
+        if b"_" in lower or not is_token(lower):
+            return Field.DOUBTFUL
+        return Field.CREDENTIALS if self._credentials.include(lower) else None
 
 
 def scan(headers: Iterable[Header], watched: Watch) -> tuple[bytes | None, Found | None]:
@@ -121,7 +149,7 @@ def scan(headers: Iterable[Header], watched: Watch) -> tuple[bytes | None, Found
     hosts = 0
     found: Found | None = None
     for line in headers:
-        field = watched.get(line[0])
+        field = watched[line[0]]
         if field is None:
             continue
         if field == 0:
@@ -151,6 +179,27 @@ def refusal(found: Found) -> Reason | None:
         if value.strip() != b"0":
             return Reason.REQUEST_BODY
     return None
+
+
+def is_doubtful(headers: Iterable[Header], found: Found, keyed: Collection[bytes]) -> bool:
+    """Whether a field name is one that servers and applications read differently.
+
+    Gateways of CGI's kind, WSGI among them, make one field of `X-Lang` and `X_Lang`, and anything
+    may be made of a name that HTTP does not allow. A name that is in the key, spelt as it is there,
+    is in no doubt, unless it comes beside another spelling of itself.
+
+    Args:
+        headers: The request's field lines.
+        found: What the scan found.
+        keyed: Names of request fields that are part of the key, lower-case.
+    """
+    if any(name.lower() not in keyed for name, _ in found.get(Field.DOUBTFUL, ())):
+        return True
+    spelt = {folded(name) for name in keyed if b"_" in name}
+    if not spelt:
+        return False
+    alike = {lower for name, _ in headers if folded(lower := name.lower()) in spelt}
+    return not alike.issubset(keyed) or len(set(map(folded, alike))) < len(alike)
 
 
 def credential_refusal(

@@ -73,10 +73,12 @@ async def test_public_shares_whoever_asks(name: str, value: str, reason: str) ->
 
 
 async def test_further_credential_fields_can_be_named() -> None:
-    """`credential_headers` is a setting."""
-    async with caching(Origin(), credential_headers={"x-tenant"}) as cache:
-        assert (await cache.get("/x", [("x-tenant", "a")])).detail == "credentials"
-        assert (await cache.get("/x", [("x-api-key", "a")])).stored
+    """`credential_headers` adds to those that are known; `harmless_headers` takes away."""
+    settings = {"credential_headers": {"x-zone"}, "harmless_headers": {"x-badge"}}
+    async with caching(Origin(), **settings) as cache:
+        assert (await cache.get("/x", [("x-zone", "a")])).detail == "credentials"
+        assert (await cache.get("/x", [("x-api-key", "a")])).detail == "credentials"
+        assert (await cache.get("/x", [("x-badge", "a")])).stored
 
 
 @pytest.mark.parametrize(

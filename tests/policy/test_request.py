@@ -2,20 +2,21 @@
 
 import pytest
 
-from asgi_multitier.config import DEFAULT_CREDENTIAL_HEADERS
+from asgi_multitier.policy.credentials import Credentials
 from asgi_multitier.policy.reasons import Reason
 from asgi_multitier.policy.request import (
     Field,
+    Watch,
     cookie_values,
     credential_refusal,
+    is_doubtful,
     narrowed_cookies,
     refusal,
     scan,
-    watch,
 )
 from tests.policy.support import lines
 
-WATCHED = watch(DEFAULT_CREDENTIAL_HEADERS)
+WATCHED = Watch(Credentials())
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,74 @@ def test_each_field_of_interest_is_found_in_all_usual_spellings(name: str, field
 
         assert host is None
         assert found == {field: [line]}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x_forwarded_host",
+        "X_HTTP_METHOD_OVERRIDE",
+        "content_length",
+        "accept_language",
+        "x-acce\xdf",
+        "x lang",
+        "",
+        "x-lang:",
+    ],
+    ids=repr,
+)
+def test_names_that_are_read_differently_are_found(name: str) -> None:
+    """With `_` for `-`, as CGI's heirs read them, and what HTTP does not allow."""
+    line = (name.encode("latin-1"), b"v")
+
+    assert scan([line], WATCHED)[1] == {Field.DOUBTFUL: [line]}
+
+
+@pytest.mark.parametrize(
+    ("sent", "keyed", "doubtful"),
+    [
+        (["x_lang"], [], True),
+        (["x_lang"], ["x-lang"], True),
+        (["x_lang"], ["x_lang"], False),
+        (["X_Lang"], ["x_lang"], False),
+        (["x_lang", "x_other"], ["x_lang"], True),
+        (["x_lang", "x-lang"], ["x_lang"], True),
+        (["x_lang", "x-lang"], ["x_lang", "x-lang"], True),
+        (["x-lang"], ["x_lang"], True),
+        (["x-lang"], ["x-lang"], False),
+        (["x-lang"], [], False),
+        (["x-a_b"], ["x_a-b"], True),
+    ],
+    ids=str,
+)
+def test_a_keyed_field_has_one_spelling(sent: list[str], keyed: list[str], doubtful: bool) -> None:
+    """Any other spelling of it might be read as the same field, and is not in the key."""
+    given = lines(*[(name, "v") for name in sent])
+    found = scan(given, WATCHED)[1] or {}
+
+    assert is_doubtful(given, found, frozenset(map(str.encode, keyed))) is doubtful
+
+
+def test_a_name_called_harmless_is_so_in_its_own_spelling() -> None:
+    """The other spelling of it may still be another field."""
+    watched = Watch(Credentials(harmless=frozenset({b"x_trace_token"})))
+
+    assert scan([(b"X_Trace_Token", b"1")], watched) == (None, None)
+    assert scan([(b"x-trace-token", b"1")], watched)[1] is not None
+
+
+def test_strangers_cannot_fill_the_memory_with_names() -> None:
+    """What is remembered is bounded, and what is known stays known."""
+    watched = Watch(Credentials())
+    for number in range(20_000):
+        name = b"x-%d" % number
+        assert scan([(name, b""), (name * 20, b""), (b"cookie", b"a")], watched)[1] is not None
+
+    assert len(watched) <= 4096
+    assert max(map(len, watched)) <= 64
+    assert set(scan(lines(("x-api-key", "1"), ("host", "h")), watched)[1] or ()) == {
+        Field.CREDENTIALS
+    }
 
 
 def test_nothing_is_built_for_a_request_without_such_fields() -> None:

@@ -1,0 +1,185 @@
+"""Which request fields say who asks, told by their names.
+
+Proxies, gateways and clients name such fields as they like, so no list of names is complete. The
+rule reads the words in a name instead and errs on one side: a field taken for a credential without
+being one costs a bypass that `Cache-Status` explains; the reverse gives one user's answer to
+another. Harmless are only the fields that browsers and proxies send with every request although
+their names hold such a word, and those that a setting names.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+
+def _words(*lines: str) -> frozenset[str]:
+    return frozenset(" ".join(lines).split())
+
+
+_WORDS = _words(
+    "account acct apikey appcheck assertion auth cert claim clerk clientdn cookie credential",
+    "csrf customer edipi email employee entitle eppn fingerprint hasura ident impersonat jwt",
+    "kerberos logged login logon member merchant msisdn mtls oidc okta openid organi passw",
+    "permission pomerium principal privilege secret session shopper siteminder spiffe",
+    "sslclient student subscri tenant thumbprint token user vouch xsrf",
+)
+"""Say who asks wherever they stand in a name without its separators."""
+
+_TOKENS = _words(
+    # Who.
+    "act actor affiliate agent alias applicant author beneficiary buyer caller candidate",
+    "cardholder child citizen client coach company consumer contact creator dealer delegate",
+    "delegated delegation doctor donor driver editor family gamer guest holder household",
+    "initiator insured learner manager me my myself nick nickname nurse officer operator",
+    "originator owner partner patient payer people person persona personnel physician player",
+    "policyholder profile pseudonym pupil reader recipient referrer representative requester",
+    "requestor reseller seller sender staff sub subject supplier taxpayer teacher tutor",
+    "vendor viewer visitor voter whoami writer",
+    # On whose behalf, and with what rights.
+    "acl acr acting admin administrator assume behalf clearance grant grants group groups",
+    "licence license moderator realm right rights role roles root runas scope scopes sudo",
+    # In which partition of the data.
+    "audience branch brand chain clinic cohort community corp corporation department dept",
+    "division domain enterprise facility franchise hospital institution lab office org orgs",
+    "plan portal practice premium project school segment shop site sites space store",
+    "subsidiary team teams tier university vip workgroup workspace",
+    # With what proof.
+    "2fa aad access acs adfs appkey badge basic bearer biscuit captcha cas challenge cred",
+    "creds dpop hmac iap jwe jwk jwks jws key keys krb ldap macaroon mfa negotiate nonce ntlm",
+    "otp pass passcode passphrase passport permit pin proof psk pwd recaptcha saml sas sess",
+    "shib sig sign signature signed signin spnego sso ticket totp turnstile verified verify",
+    "wsse",
+    # Under which name, number or address.
+    "basket birth birthday card cart cn cnpj cpf crn dn dob fp gender handle hash iban iccid",
+    "idfa imei imsi iv mail mailbox mailto meid mobilenumber nin number oin phone serial sm",
+    "ssn subno supi thumb tin uidh uname upn urn usr vat vin wallet",
+)
+"""Say who asks where they stand alone between separators."""
+
+_NAMES = _words("display family first full given last middle preferred real screen short")
+"""What is somebody's name when `name` follows."""
+
+_PREFIXES = ("cf-access-", "remote-", "x-remote-", "x-ms-client-", "x-ms-token-", "x-hasura-")
+_EXACT = frozenset(
+    (
+        "apigw-event",
+        "from",
+        "x-amzn-request-context",
+        "x-apigateway-context",
+        "x-apigateway-event",
+    )
+)
+"""Identify by what they hold: a person's address, or the whole context of a gateway."""
+
+_PLUMBING = _words(
+    "amz amzn apigateway azure b3 batch build call cdn cell cf correlation datadog dd",
+    "delivery deploy deployment diagnostics dictionary eagleeye edge event execution fd flow",
+    "frame hop host invocation log message metadata msg newrelic node op opaque operation",
+    "page parentspan pod process ray ref region release render req request requests revision",
+    "rndr route rpc server span thread trace tracing transaction turbo tx txn unique vercel",
+    "version zone",
+)
+"""What an `-id` of one message, process or machine is called; any other identifier counts."""
+
+_HARMLESS = frozenset(
+    (
+        b"cf-visitor",
+        b"dnt",
+        b"front-end-https",
+        b"idempotency-key",
+        b"navigation-preload",
+        b"proxy-connection",
+        b"remote-addr",
+        b"remote-host",
+        b"remote-port",
+        b"sec-gpc",
+        b"sec-purpose",
+        b"sec-websocket-key",
+        b"service-worker",
+        b"x-appengine-api-ticket",
+        b"x-appengine-auth-domain",
+        b"x-client-data",
+        b"x-client-ip",
+        b"x-client-name",
+        b"x-client-version",
+        b"x-ms-client-request-id",
+        b"x-nf-account-id",
+        b"x-nf-site-id",
+        b"x-nf-site-info",
+        b"x-remote-addr",
+        b"x-remote-host",
+        b"x-remote-port",
+        b"x-site-deployment-id",
+        b"x-vercel-oidc-token",
+        b"x-vercel-proxy-signature",
+        b"x-vercel-proxy-signature-ts",
+    )
+)
+_HARMLESS_STARTS = (
+    b"accept-",
+    b"access-control-request-",
+    b"apollographql-client-",
+    b"cloudfront-",
+    b"sec-ch-",
+    b"sec-fetch-",
+)
+_HARMLESS_ENDS = (b"-ip", b"user-agent", b"useragent", b"-ua")
+"""Fields that come with every request of a browser or through a platform and say nothing of who
+asks, although the rule would take their names so; `-ip` is where a request comes from, as is
+`X-Forwarded-For`."""
+
+
+def folded(name: bytes) -> bytes:
+    """A field name as gateways of CGI's kind read it: without case, `_` and `-` being one."""
+    return name.lower().replace(b"_", b"-")
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The rule, with what a setting adds to it and takes from it.
+
+    Attributes:
+        added: Names that say who asks as well, folded.
+        harmless: Names that say nothing of it, in lower case.
+    """
+
+    added: frozenset[bytes] = frozenset()
+    harmless: frozenset[bytes] = frozenset()
+
+    def include(self, name: bytes) -> bool:
+        """Whether a field of this name, in any case, says who asks."""
+        lower = name.lower()
+        if lower in self.harmless:
+            return False
+        plain = folded(lower)
+        return plain in self.added or says_who(plain)
+
+    def include_any(self, names: Iterable[bytes]) -> bool:
+        """Whether one of these does."""
+        return any(map(self.include, names))
+
+
+@lru_cache(maxsize=1024)
+def says_who(name: bytes) -> bool:
+    """Whether a field of this folded name says who asks, by the rule alone."""
+    if name in _HARMLESS or name.startswith(_HARMLESS_STARTS) or name.endswith(_HARMLESS_ENDS):
+        return False
+    text = name.decode("latin-1")
+    if text in _EXACT or text.startswith(_PREFIXES):
+        return True
+    squeezed = text.replace("-", "").replace(".", "")
+    if any(word in squeezed for word in _WORDS):
+        return True
+    tokens = text.replace(".", "-").split("-")
+    return (
+        not _TOKENS.isdisjoint(tokens)
+        or ("name" in tokens and not _NAMES.isdisjoint(tokens))
+        or _is_somebodys_id(tokens)
+    )
+
+
+def _is_somebodys_id(tokens: list[str]) -> bool:
+    """Whether the name ends in an identifier that is not one of a message or a machine."""
+    kinds = {token.removesuffix("id") for token in tokens if token.endswith("id")}
+    kinds |= {"" for token in tokens if token in ("ids", "guid", "uuid")}
+    return bool(kinds) and _PLUMBING.isdisjoint({*tokens, *kinds})
