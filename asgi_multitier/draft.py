@@ -3,9 +3,13 @@
 import random
 from dataclasses import replace
 
+from ._types import Scope
 from .engine import Engine
 from .entry import Entry, StoredResponse
+from .layers import Outside
 from .plan import Plan
+from .policy.reasons import Reason
+from .policy.request import Field
 from .policy.storing import Store
 from .request import Request
 
@@ -61,4 +65,23 @@ def entry_of(probe: Entry, response: StoredResponse, store: Store, plan: Plan, n
         stale_allowed=store.stale_allowed,
         immutable=store.immutable,
         tags=(*probe.tags, *store.tags),
+    )
+
+
+def objection_of(outside: Outside, request: Request, scope: Scope) -> Reason | None:
+    """Why the answer of a run is its client's alone, whatever it looks like; None if it is not.
+
+    Args:
+        outside: What the layers around the cache keep for the request.
+        request: The request.
+        scope: The scope that the application got, as it is now.
+    """
+    policy, found = request.plan.policy, request.found
+    by_origin = policy.lifetime is None and not found.keys().isdisjoint(
+        (Field.COOKIE, Field.AUTHORIZATION)
+    )
+    return outside.objection(
+        scope,
+        shared=policy.public or policy.vary_by is not None,
+        keyed=by_origin or policy.separates_users,
     )

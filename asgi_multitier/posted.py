@@ -13,9 +13,10 @@ from typing import TypeAlias
 from ._types import ASGIApp, Headers, Message, Receive, Scope, Send
 from .capture import Capture, Client
 from .coherence.log import Operation
-from .draft import entry_of, probe_of
+from .draft import entry_of, objection_of, probe_of
 from .engine import Engine
 from .entry import StoredResponse
+from .layers import Outside
 from .policy.headers import without
 from .policy.invalidation import Target
 from .policy.reasons import Reason
@@ -57,6 +58,7 @@ class Posted:
         self._target = target
         self._asked_at = engine.wall()
         self._entry = probe_of(engine, request, request.primary, name, tags)
+        self._outside = Outside(request.scope, request.common)
         self._kept = False
         self._valid = True
         self._closing: list[Message] = []
@@ -65,8 +67,12 @@ class Posted:
         """Run the application, and keep its answer if it may be kept."""
         limit = self._engine.config.max_entry
         capture = Capture(self, Client(receive, send), limit=limit)
-        await self._app(scope, receive, capture.send)
-        await capture.finish()
+        self._outside.watch(scope)
+        try:
+            await self._app(scope, receive, capture.send)
+            await capture.finish()
+        finally:
+            self._outside.leave(scope)
 
     def begin(self, selectors: Sequence[Selector]) -> Operation:
         """Put the request's invalidation into force, and let its own answer outlive it."""
@@ -86,6 +92,8 @@ class Posted:
         if not 200 <= status < 300:
             # A failure says nothing of what a GET would bring, whatever it says of itself.
             return Reason.STATUS
+        if (objection := self._objection()) is not None:
+            return objection
         verdict = judge(
             method="POST",
             status=status,
@@ -100,6 +108,9 @@ class Posted:
             # What selects a representation for GET may stand in no POST.
             return Reason.VARIANTS
         return verdict
+
+    def _objection(self) -> Reason | None:
+        return objection_of(self._outside, self._request, self._request.scope)
 
     def pass_on(self, reason: Reason, status: int, headers: Headers) -> Headers:  # noqa: ARG002
         """The answer is its client's alone, as usual."""
@@ -121,7 +132,8 @@ class Posted:
         )
         plan = self._request.plan
         self._entry = entry_of(self._entry, response, store, plan, self._engine.clock())
-        self._kept = self._valid and self._engine.stack.keep(self._entry) is not None
+        own = not self._valid or self._objection() is not None
+        self._kept = not own and self._engine.stack.keep(self._entry) is not None
         self._engine.events.fills += self._kept
         start: Message = {
             "type": "http.response.start",

@@ -1,5 +1,7 @@
 """A request that its rule lets meet the cache, with what the cache has found out about it."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ._types import Headers, Scope
@@ -10,6 +12,8 @@ from .policy.request import Found
 from .policy.vary import secondary_key
 from .routing import RouteTable
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
 VARIANT_MARK = "\x01"
 """Stands in a key between what names the URL and what chooses its representation."""
 
@@ -18,6 +22,7 @@ class Request:
     """A request that its rule lets meet the cache, ready to be asked or answered.
 
     Attributes:
+        common: What the lifespan has put into the state of every request.
         scope: The scope as it came.
         found: What the scan found.
         plan: What is known of its target.
@@ -25,9 +30,27 @@ class Request:
         primary: Its primary key, set once the partition is known.
     """
 
-    __slots__ = ("_headers", "_table", "_view", "found", "plain", "plan", "primary", "scope")
+    __slots__ = (
+        "_headers",
+        "_table",
+        "_view",
+        "common",
+        "found",
+        "plain",
+        "plan",
+        "primary",
+        "scope",
+    )
 
-    def __init__(self, scope: Scope, found: Found, plan: Plan, table: RouteTable) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        found: Found,
+        plan: Plan,
+        table: RouteTable,
+        common: Mapping[str, Any] = _NOTHING,
+    ) -> None:
+        self.common = common
         self.scope = scope
         self.found = found
         self.plan = plan

@@ -49,6 +49,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "coalescing",
         "config",
         "inbox",
+        "layers",
         "redis",
         "sqlite_log",
         "stack",

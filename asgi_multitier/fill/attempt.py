@@ -7,9 +7,11 @@ from dataclasses import replace
 from .._types import ASGIApp, Headers, Message, Scope
 from ..capture import Capture, Client, Discard
 from ..coalescing import Flight
+from ..draft import objection_of
 from ..engine import Engine
 from ..entry import Slot, StoredResponse
 from ..inbox import Inbox
+from ..layers import Outside
 from ..plan import Plan
 from ..policy.headers import without
 from ..policy.ranges import Part, combine
@@ -78,6 +80,7 @@ class Attempt:
         self._stock = Stock()
         self._question = WHOLE
         self._scope: Scope = {}
+        self._outside = Outside(request.scope, request.common)
         self._asked_at = 0.0
         self._deadline: asyncio.Timeout | None = None
         self._closing: list[Message] = []
@@ -98,6 +101,7 @@ class Attempt:
         request = self._request
         self._question, self._stock = question, stock
         self._scope = scope_for_app(request, question, background=self._client is None)
+        self._outside.watch(self._scope)
         self._asked_at = self._engine.wall()
         try:
             async with asyncio.timeout(request.plan.policy.hard_timeout) as self._deadline:
@@ -127,8 +131,13 @@ class Attempt:
         if not self._on_chosen(self._request.plan, self._scope):
             return Reason.MISMATCH
         asks = self._question.asks
+        objection = self._objection()
         if status == 304 and asks is Asks.VALIDATION:
-            self._validated(headers)
+            if objection is None:
+                self._validated(headers)
+            else:
+                # What holds for this client says nothing of everybody's copy.
+                self.again = True
             return Discard.DISCARD
         if asks is Asks.REST:
             if status == 416:
@@ -138,7 +147,11 @@ class Attempt:
         if is_origin_failure(status) and (stale := self._substitute()) is not None:
             self._stand_in(stale)
             return Discard.DISCARD
-        return self._keeping.judge(status, headers, self._asked_at)
+        return objection or self._keeping.judge(status, headers, self._asked_at)
+
+    def _objection(self) -> Reason | None:
+        """Why the run's answer is its client's alone, whatever it looks like."""
+        return objection_of(self._outside, self._request, self._scope)
 
     def pass_on(self, reason: Reason, status: int, headers: Headers) -> Headers:
         """The response is its client's alone."""
@@ -171,6 +184,9 @@ class Attempt:
         kept = client_headers(store.headers, etag, terms)
         response = as_stored(status, kept, body, store.last_modified)
         lines = client_headers(headers, etag, terms)
+        if (objection := self._objection()) is not None:
+            self._close(response, lines, self._keeping.refuse(objection))
+            return
         if status == PARTIAL and part is not None:
             self._commit_part(response, lines, store, part)
         else:

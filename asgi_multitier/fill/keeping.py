@@ -91,6 +91,16 @@ class Keeping:
         self._sharing.tell([entry] if marker is None else [marker, entry])
         return slot
 
+    def refuse(self, reason: Reason) -> Reason:
+        """Keep nothing, and let everybody ask for himself; the reason again."""
+        engine, flight = self._engine, self._flight
+        engine.events.refused[reason] += 1
+        engine.flights.land(flight)
+        engine.flights.mark_solo(flight.probe.key, engine.config.hit_for_miss)
+        flight.answer(Passed(reason))
+        self._sharing.tell([])
+        return reason
+
     def _overtaken(self, entry: Entry) -> None:
         """Answer a flight that an invalidation has overtaken."""
         engine, flight = self._engine, self._flight

@@ -26,6 +26,7 @@ class Reason(StrEnum):
     AUTHORIZATION = "authorization"
     CREDENTIALS = "credentials"
     COOKIE = "cookie"
+    IDENTITY = "identity"
     PARTITION = "partition"
     WHEN = "when"
     POSITION = "position"

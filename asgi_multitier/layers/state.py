@@ -1,0 +1,146 @@
+"""The state of a request as a run of the application gets it: what it has read is noted.
+
+A layer around the cache leaves in `scope["state"]` what it has found out: the user, a tenant, the
+language. Nothing tells which of it an answer depends on but the run itself: what it reads and has
+not written. That the key is not there is read, too: for the next request it may be.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+_OWN = "cache"
+"""Under which the manager stands."""
+
+_HARMLESS = re.compile(
+    r"_.*"
+    r"|(?:.*_)?(?:request|correlation|trace|span|transaction)_?id"
+    r"|trace(?:parent|state)?|span|tracer"
+    r"|(?:.*_)?(?:start|started|start_time|started_at|begin|received_at|time|timer|timing|timings)"
+    r"|log|logger|logging|metrics|stats"
+    r"|db|database|db_session|db_pool|pool|engine|conn|connection"
+    r"|redis|http|http_client|background|tasks|config|settings"
+    r"|view_rate_limit|rate_limit",
+    re.IGNORECASE,
+)
+"""What names a request or serves it, and says nothing of who asks."""
+
+
+class NotedState(dict[str, Any]):
+    """A state whose readings are noted; what is written reaches the layers outside as well.
+
+    Args:
+        shared: The state that the layers outside know.
+        common: What the lifespan has put into the state of every request.
+
+    Attributes:
+        read: Whether something was read that may differ from one request to the next.
+    """
+
+    def __init__(self, shared: dict[str, Any], common: Mapping[str, Any]) -> None:
+        super().__init__(shared)
+        self.shared = shared
+        self.read = False
+        self._common = common
+        self._written = {_OWN}
+
+    def _note(self, key: Any) -> None:
+        if key in self._written or _HARMLESS.fullmatch(str(key)):
+            return
+        if dict.get(self, key, self) is not self._common.get(key, self._common):
+            self.read = True
+
+    def _note_all(self) -> None:
+        for key in dict.keys(self):
+            self._note(key)
+
+    # Reading.
+
+    def __getitem__(self, key: str) -> Any:
+        self._note(key)
+        return super().__getitem__(key)
+
+    def __contains__(self, key: object) -> bool:
+        self._note(key)
+        return super().__contains__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """One value."""
+        self._note(key)
+        return super().get(key, default)
+
+    def __iter__(self) -> Iterator[str]:
+        self._note_all()
+        return super().__iter__()
+
+    def keys(self) -> Any:
+        """All names."""
+        self._note_all()
+        return super().keys()
+
+    def values(self) -> Any:
+        """All values."""
+        self._note_all()
+        return super().values()
+
+    def items(self) -> Any:
+        """All of it."""
+        self._note_all()
+        return super().items()
+
+    def copy(self) -> dict[str, Any]:
+        """All of it, as a plain dict."""
+        return dict(self.items())
+
+    __copy__ = copy
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return dict, (self.copy(),)
+
+    # Writing.
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._written.add(key)
+        self.shared[key] = value
+        super().__setitem__(key, value)
+
+    def __delitem__(self, key: str) -> None:
+        super().__delitem__(key)
+        self._written.add(key)
+        self.shared.pop(key, None)
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """The value that is there, or this one."""
+        if key not in self:
+            self[key] = default
+        return super().__getitem__(key)
+
+    def pop(self, key: str, *default: Any) -> Any:
+        """Take one value out."""
+        self._note(key)
+        value = super().pop(key, *default)
+        self._written.add(key)
+        self.shared.pop(key, None)
+        return value
+
+    def popitem(self) -> tuple[str, Any]:
+        """Take the last value out."""
+        self._note_all()
+        key, value = super().popitem()
+        self.shared.pop(key, None)
+        return key, value
+
+    def clear(self) -> None:
+        """Take everything out."""
+        self._written.update(dict.keys(self))
+        super().clear()
+        self.shared.clear()
+
+    def update(self, *others: Any, **more: Any) -> None:
+        """Write several values."""
+        for key, value in dict(*others, **more).items():
+            self[key] = value
+
+    def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]
+        self.update(other)
+        return self
