@@ -62,6 +62,8 @@ class Valkey:
             "logfile": f"{folder}/log",
             "save": "",
             "appendonly": "no",
+            # A title is written over the environment that the process was started with.
+            "set-proc-title": "no",
         }
         return [
             _binary(),

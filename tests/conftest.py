@@ -1,34 +1,53 @@
 """Fixtures that several directories share."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from dataclasses import astuple
+from hashlib import blake2b
 
 import pytest
 
-from tests.figures import ROWS, Figure, Row, lines
+from tests import figures, skips, warden
+from tests.figures import Figure
 from tests.servers import FaultProxy, ValkeyServer
+
+WARDEN: pytest.StashKey[warden.Warden | None] = pytest.StashKey()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin the table of figures."""
-    config.stash[ROWS] = []
+    """Have whatever the tests start end with them."""
+    config.stash[WARDEN] = warden.begin()
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what was measured, beside what is promised."""
-    rows = terminalreporter.config.stash[ROWS]
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Wait until all of it has ended."""
+    if watching := config.stash[WARDEN]:
+        watching.dismiss()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter,
+) -> Generator[None, object, object]:
+    """After all else: what was measured beside what is promised, and what was skipped and why."""
+    result = yield
+    passed = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+    rows = figures.noted(report.user_properties for report in passed)
     if rows:
         terminalreporter.section("figures measured")
-        for line in lines(rows):
+        for line in figures.lines(rows):
             terminalreporter.write_line(line)
+    skipped = [skips.reason(report.longrepr) for report in terminalreporter.getreports("skipped")]
+    terminalreporter.write_line(skips.line(skipped))
+    return result
 
 
 @pytest.fixture
-def figure(request: pytest.FixtureRequest) -> Figure:
+def figure(record_property: Callable[[str, object], None]) -> Figure:
     """Puts a figure into the table at the end of the run."""
-    rows = request.config.stash[ROWS]
 
     def note(scenario: str, measured: object, bar: object, *, seed: object = "") -> None:
-        rows.append(Row(scenario, str(measured), str(bar), str(seed)))
+        row = figures.Row(scenario, str(measured), str(bar), str(seed))
+        record_property(figures.PROPERTY, astuple(row))
 
     return note
 
@@ -50,8 +69,6 @@ def own_valkey() -> Iterator[ValkeyServer]:
 @pytest.fixture
 def namespace(request: pytest.FixtureRequest) -> str:
     """A namespace of the test's own on the shared server."""
-    from hashlib import blake2b
-
     return "t-" + blake2b(request.node.nodeid.encode(), digest_size=8).hexdigest()
 
 

@@ -1,9 +1,8 @@
 """What tests have measured, beside what is promised: one table at the end of a run."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
-
-import pytest
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,13 @@ class Figure(Protocol):
     ) -> None: ...
 
 
-ROWS: pytest.StashKey[list[Row]] = pytest.StashKey()
+PROPERTY = "figure"
+"""The name under which a test's report carries its figures, also from another process."""
+
+
+def noted(reports: Iterable[Iterable[tuple[str, Sequence[str]]]]) -> list[Row]:
+    """The figures among the properties of reports."""
+    return [Row(*value) for properties in reports for name, value in properties if name == PROPERTY]
 
 
 def seconds(value: float) -> str:

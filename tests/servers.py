@@ -83,6 +83,8 @@ class ValkeyServer:
             "dir": self.directory,
             "unixsocket": self.socket,
             "loglevel": "warning",
+            # A title is written over the environment, and with it over the warden's mark.
+            "set-proc-title": "no",
             "repl-diskless-sync-delay": 0,
             **{name.replace("_", "-"): value for name, value in self.options.items()},
         }
@@ -163,7 +165,7 @@ class SentinelServer(ValkeyServer):
     def __init__(self, master: ValkeyServer, down_after: int) -> None:
         super().__init__()
         self._watched = (
-            f"port {self.port}\nbind 127.0.0.1\ndir {self.directory}\n"
+            f"port {self.port}\nbind 127.0.0.1\ndir {self.directory}\nset-proc-title no\n"
             f"sentinel monitor mymaster 127.0.0.1 {master.port} 1\n"
             f"sentinel down-after-milliseconds mymaster {down_after}\n"
             "sentinel failover-timeout mymaster 3000\n"

@@ -16,9 +16,7 @@ BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 pytestmark = [
-    pytest.mark.skipif(
-        BROWSER is None, reason=f"no browser: none of {', '.join(NAMES)} is on the PATH"
-    ),
+    pytest.mark.skipif(BROWSER is None, reason="no browser on the PATH (" + ", ".join(NAMES) + ")"),
     pytest.mark.asyncio(loop_scope="module"),
 ]
 

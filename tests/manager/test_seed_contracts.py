@@ -515,7 +515,7 @@ async def test_36_memcached_tier_integration(
     memcached: MemcachedServer, valkey: ValkeyServer, namespace: str
 ) -> None:
     """Memcached below memory."""
-    tier = MemcachedTier(memcached.url, namespace=namespace[:40])
+    tier = MemcachedTier(memcached.url, namespace=namespace[:40], timeout=10)
     async with CacheManager(l2=tier, redis_url=valkey.url, namespace=namespace) as cache:
         await cache.set("k", 1)
         cache.engine.stack.local.clear()

@@ -1,6 +1,5 @@
 """The package's own tiers keep the contracts that users' tiers are held to."""
 
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
@@ -91,7 +90,6 @@ class TestRedisTier(SharedTierContract):
         return RedisTier(f"redis://127.0.0.1:{free_port()}/0")
 
 
-@pytest.mark.skipif(shutil.which("memcached") is None, reason="no memcached binary here")
 class TestMemcachedTier(SharedTierContract):
     tells_remaining = False
     shortest_ttl = 1.0

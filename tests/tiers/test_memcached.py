@@ -1,9 +1,8 @@
 """What is special about the tier in Memcached: its stamp, its limits, its connections."""
 
 import asyncio
-import shutil
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from uuid import uuid4
 
@@ -17,10 +16,6 @@ from tests.tiers.memcached_server import MemcachedServer
 
 MINUTE = 60.0
 
-needs_server = pytest.mark.skipif(
-    shutil.which("memcached") is None, reason="no memcached binary here"
-)
-
 
 @pytest.fixture
 async def tier(memcached: MemcachedServer) -> AsyncIterator[MemcachedTier]:
@@ -29,13 +24,6 @@ async def tier(memcached: MemcachedServer) -> AsyncIterator[MemcachedTier]:
     await made.close()
 
 
-@pytest.fixture
-def own_memcached() -> Iterator[MemcachedServer]:
-    with MemcachedServer() as server:
-        yield server
-
-
-@needs_server
 async def test_lost_stamp_does_not_bring_back_what_was_cleared(tier: MemcachedTier) -> None:
     """Where the server forgot the stamp nothing counts, and writing goes on under a new one."""
     await tier.set("a", b"old", MINUTE)
@@ -50,7 +38,6 @@ async def test_lost_stamp_does_not_bring_back_what_was_cleared(tier: MemcachedTi
     assert held.value == b"new"
 
 
-@needs_server
 async def test_two_that_begin_at_once_agree(tier: MemcachedTier) -> None:
     """Whoever sets the first stamp, both write under it."""
     other = MemcachedTier(tier.url, namespace=tier.namespace, timeout=10)
@@ -60,7 +47,6 @@ async def test_two_that_begin_at_once_agree(tier: MemcachedTier) -> None:
     await other.close()
 
 
-@needs_server
 @pytest.mark.parametrize(("extra", "kept"), [(0, True), (1, False)], ids=["exact", "above"])
 async def test_value_above_the_limit_is_not_kept(
     tier: MemcachedTier, extra: int, kept: bool
@@ -72,7 +58,6 @@ async def test_value_above_the_limit_is_not_kept(
     assert (await tier.get("a") is not None) is kept
 
 
-@needs_server
 async def test_server_that_dies_and_returns(own_memcached: MemcachedServer) -> None:
     """While it is away every call fails by our error; when it is back, the next one works."""
     tier = MemcachedTier(own_memcached.url, timeout=10)
@@ -82,14 +67,13 @@ async def test_server_that_dies_and_returns(own_memcached: MemcachedServer) -> N
     for _ in range(2):
         with pytest.raises(BackendError, match=r"Memcached at memcached://127\.0\.0\.1"):
             await tier.get("a")
-    own_memcached.__enter__()
+    own_memcached.start()
     assert await tier.get("a") is None
     await tier.set("a", b"y", MINUTE)
     assert await tier.get("a") is not None
     await tier.close()
 
 
-@needs_server
 def test_another_event_loop_gets_its_own_connections(memcached: MemcachedServer) -> None:
     """A tier used in one loop, and closed there, can be used in the next."""
     tier = MemcachedTier(memcached.url, namespace=f"t-{uuid4().hex}", timeout=10)
