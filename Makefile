@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 BESIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench load soak clean
+.PHONY: help demo test lint bench load soak compatibility clean
 
 help:
 	@echo "make demo   two instances of the demo over an embedded server"
@@ -17,6 +17,7 @@ help:
 	@echo "make bench  the figures in benchmarks/README.md, measured again"
 	@echo "make load   locust against the demo for 20 s"
 	@echo "make soak   the long runs"
+	@echo "make compatibility   the tests of routes on the newest FastAPI of each minor"
 
 $(STAMP): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -44,6 +45,9 @@ load: $(STAMP)
 
 soak: $(STAMP)
 	$(BIN)/python -m pytest -m soak --timeout=0 -s
+
+compatibility: $(STAMP)
+	$(BIN)/python -m tests.compatibility
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

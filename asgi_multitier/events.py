@@ -225,6 +225,15 @@ class Events:
         """A tier answers again."""
         logger.warning("tier %s answers again", name)
 
+    def routes_unreadable(self, application: str) -> None:
+        """The application has routes of a kind that the cache does not know."""
+        logger.warning(
+            "the routes of %s cannot be read: marks such as @cached have no effect there; write "
+            "rules=[Rule('/path/*', 60)] for what is to be cached, and Rule('/path/*', None) for "
+            "what checks who asks",
+            application,
+        )
+
     def route_mismatch(self, predicted: str, chosen: object) -> None:
         """The router chose another endpoint than the route table had foretold."""
         self.failures["route-mismatch"] += 1

@@ -3,13 +3,15 @@
 Nothing is imported: what an application does not use is not in `sys.modules`.
 """
 
+import inspect
 import sys
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl
 
-from ._types import Receive, Scope, Send
+from ._types import ASGIApp, Receive, Scope, Send
+from .errors import ConfigError
 
 SCOPE_KEY = "asgi_multitier"
 """Under which name the manager stands in the scope of every request that the application gets."""
@@ -56,6 +58,44 @@ def request_of(scope: Scope, path_params: Mapping[str, Any]) -> Any:
     return PlainRequest(seen) if starlette is None else starlette.Request(seen)
 
 
+def single_callable(app: Any) -> ASGIApp:
+    """An application as ASGI 3 calls it: `app(scope, receive, send)`.
+
+    Args:
+        app: One of ASGI 3, or of ASGI 2: `app(scope)` returns what takes `receive` and `send`.
+
+    Raises:
+        ConfigError: If it cannot be called, or is a WSGI application.
+    """
+    allowed = "an ASGI application"
+    if not callable(app):
+        raise ConfigError.of("app", app, allowed, where="CacheMiddleware")
+    taken = _positional(app)
+    if taken == 2 and not inspect.iscoroutinefunction(app):
+        allowed += "; a WSGI application is made one by a2wsgi.WSGIMiddleware(app)"
+        raise ConfigError.of("app", app, allowed, where="CacheMiddleware")
+    if taken != 1:
+        return app  # type: ignore[no-any-return]  # nobody can tell more of it
+
+    async def single(scope: Scope, receive: Receive, send: Send) -> None:
+        await app(scope)(receive, send)
+
+    single.app = app  # type: ignore[attr-defined]  # so that its routes are found
+    return single
+
+
+def _positional(app: Any) -> int | None:
+    """How many arguments a call takes by position; None if that cannot be told."""
+    try:
+        parameters = inspect.signature(app).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    if any(each.kind is each.VAR_POSITIONAL for each in parameters):
+        return None
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(each.kind in positional for each in parameters)
+
+
 async def answer_exception(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer as if the endpoint had raised: by the application's own exception handlers.
 
@@ -67,8 +107,11 @@ async def answer_exception(error: Exception, scope: Scope, receive: Receive, sen
         raise error
 
     exceptions = sys.modules.get("starlette.middleware.exceptions")
-    handlers = getattr(scope.get("app"), "exception_handlers", None)
-    if exceptions is None or handlers is None:
+    applications = sys.modules.get("starlette.applications")
+    app = scope.get("app")
+    # Other frameworks call their handlers so as well, but with other arguments.
+    if exceptions is None or applications is None or not isinstance(app, applications.Starlette):
         raise error
+    handlers = app.exception_handlers
     own = {kind: handler for kind, handler in handlers.items() if kind not in (500, Exception)}
     await exceptions.ExceptionMiddleware(raising, handlers=own)(scope, receive, send)

@@ -20,7 +20,7 @@ from .config import Policy, Rule
 from .entry import Born
 from .errors import ConfigError
 from .exchange import Exchange, noting
-from .framework import SCOPE_KEY, answer_exception, request_of
+from .framework import SCOPE_KEY, answer_exception, request_of, single_callable
 from .layers import is_known
 from .manager import CacheManager
 from .mutation import mutate
@@ -81,7 +81,7 @@ class CacheMiddleware:
         read_your_writes: bool = False,
     ) -> None:
         _check_arguments(cache, rules, default)
-        self.app = app
+        self.app = single_callable(app)
         self.manager = cache if cache is not None else CacheManager()
         self._secret = self.manager.config.secret if read_your_writes else None
         if read_your_writes and self._secret is None:
@@ -411,6 +411,8 @@ class CacheMiddleware:
             raise
         self.manager.name_after(scope.get("app", self.app), self._table)
         engine = self.manager.engine
+        if self._table.unreadable:
+            engine.events.routes_unreadable(self._table.unreadable)
         self._index = engine.index
         self._get = engine.stack.local.get
         self._clock = engine.clock

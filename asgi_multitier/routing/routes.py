@@ -6,6 +6,7 @@ the route itself (`matches`), with a scope made of what a plan is remembered by:
 path and host.
 """
 
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -13,11 +14,11 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import Enum
-from functools import lru_cache
 from types import UnionType
 from typing import Any, TypeAlias, Union, get_args, get_origin
 from uuid import UUID
 
+from .foreign import attribute, flat, front_ends, routed, routes_of
 from .security import Need, needs_of
 
 _FULL = 2
@@ -147,18 +148,16 @@ class Found:
     certain: bool = True
 
 
-def routed(app: object) -> Any:
-    """The nearest application with routes, from an ASGI application and what it wraps; or None."""
-    for _ in range(_MAX_DEPTH):
-        if app is None or isinstance(getattr(app, "routes", None), list | tuple):
-            return app
-        app = getattr(app, "app", None) or getattr(app, "__wrapped__", None)
-    return None
-
-
 def build(app: Any) -> Tree:
-    """The tree of an application that has routes."""
-    return _tree(app, _Place())
+    """The tree of an application that has routes.
+
+    Where all of them together cannot be read, any of them may take a request and check who asks:
+    then nothing of the application is cached.
+    """
+    try:
+        return _tree(app, _Place())
+    except Exception:  # noqa: BLE001  # somebody else's code
+        return Tree((_opaque_leaf(app, _Place()),))
 
 
 def containers(app: Any) -> list[Any]:
@@ -170,7 +169,8 @@ def containers(app: Any) -> list[Any]:
 
 def fingerprint(apps: list[Any]) -> list[tuple[int, int]]:
     """Changes when a route is added to one of them or taken away."""
-    return [(id(app.routes), len(app.routes)) for app in apps]
+    lists = [attribute(app, "routes") for app in apps]
+    return [(id(routes), len(routes)) if routes else (0, 0) for routes in lists]
 
 
 def find(tree: Tree, scope: dict[str, Any]) -> Found:
@@ -223,26 +223,27 @@ def _tree(app: Any, place: _Place) -> Tree:
 
 def _nodes(app: Any, place: _Place) -> Iterator[Node]:
     """The nodes of an application's own routes."""
-    for route in _flat(app.routes):
+    for route in flat(app):
         if _is_websocket(route):
             continue
-        inner = _inner(route)
-        if inner is None:
-            yield _leaf(route, place)
-            continue
-        target = routed(inner)
-        if target is None or place.depth >= _MAX_DEPTH:
-            yield _passing_leaf(route, place)
-        else:
-            inner_tree = _tree(target, place.below(route))
-            yield Branch(route, route.matches, inner_tree, _is_opaque(route))
+        try:
+            yield _node(route, place)
+        except Exception:  # noqa: BLE001  # a route of a kind that is not known
+            yield _opaque_leaf(route, place)
+    for group, front_end, path in front_ends(app):
+        yield _front_end(group, front_end, path, place)
 
 
-def _flat(routes: Any) -> Iterator[Any]:
-    """Routes with included routers taken apart, which FastAPI does itself since 0.137."""
-    fastapi = sys.modules.get("fastapi.routing")
-    contexts = getattr(fastapi, "iter_route_contexts", None)
-    yield from routes if contexts is None else contexts(list(routes))
+def _node(route: Any, place: _Place) -> Node:
+    inner = _inner(route)
+    if inner is None:
+        known = attribute(route, "endpoint") is not None
+        return _leaf(route, place) if known else _opaque_leaf(route, place)
+    target = routed(inner)
+    if target is None or place.depth >= _MAX_DEPTH:
+        return _passing_leaf(route, place)
+    inner_tree = _tree(target, place.below(route))
+    return Branch(route, route.matches, inner_tree, _is_opaque(route))
 
 
 def _inner(route: Any) -> Any:
@@ -250,9 +251,10 @@ def _inner(route: Any) -> Any:
     original = getattr(route, "original_route", route)
     if getattr(original, "endpoint", None) is not None:
         return None
-    if not (hasattr(original, "routes") and hasattr(original, "app")):
-        return None
-    return getattr(route, "_base_app", None) or route.app
+    base = attribute(route, "_base_app")
+    app = attribute(route, "app") if base is None else base
+    # A mount and a host convert parameters of their own; a static front end of FastAPI has none.
+    return app if attribute(route, "param_convertors") is not None else None
 
 
 def _root_path(app: Any) -> str:
@@ -264,6 +266,41 @@ def _root_path(app: Any) -> str:
 def _is_websocket(route: Any) -> bool:
     original = getattr(route, "original_route", route)
     return any("WebSocket" in cls.__name__ for cls in type(original).__mro__)
+
+
+def _opaque_leaf(route: Any, place: _Place) -> Leaf:
+    """What may take any request that reaches it; no rule holds there, so it needs nothing."""
+    return Leaf(
+        matcher=route,
+        matches=attribute(route, "matches"),
+        endpoint=attribute(route, "endpoint"),
+        name="",
+        template=f"{place.host}{place.path}/{{path:path}}",
+        path=f"{place.path}/{{path:path}}",
+        methods=None,
+        params=place.params,
+        fields={},
+        needs=(),
+        opaque=True,
+    )
+
+
+def _front_end(group: Any, front_end: Any, path: str, place: _Place) -> Leaf:
+    """A static front end of FastAPI: everything below a path."""
+    below = f"{place.path}{path}/{{path:path}}"
+    return Leaf(
+        matcher=group,
+        matches=functools.partial(front_end.matches_with_path, path=path or "/"),
+        endpoint=None,
+        name="",
+        template=place.host + below,
+        path=below,
+        methods=frozenset({"GET", "HEAD"}),
+        params=place.params,
+        fields={},
+        needs=needs_of(attribute(group, "dependant")),
+        opaque=False,
+    )
 
 
 def _leaf(route: Any, place: _Place) -> Leaf:
@@ -334,8 +371,8 @@ def route_path(path: str, root_path: str) -> str:
 
 def _collect(app: Any, found: list[Any], depth: int) -> None:
     found.append(app)
-    for route in app.routes if depth < _MAX_DEPTH else ():
-        included = getattr(route, "original_router", None)
+    for route in (routes_of(app) or ()) if depth < _MAX_DEPTH else ():
+        included = attribute(route, "original_router")
         inner = routed(included if included is not None else _inner(route))
         if inner is not None:
             _collect(inner, found, depth + 1)
@@ -396,7 +433,7 @@ def _canonical(annotation: Any) -> Callable[[str], str] | None:
     return None if set(parts) <= {str, type(None)} else _reader(annotation)
 
 
-@lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=256)
 def _reader(annotation: Any) -> Callable[[str], str] | None:
     pydantic = sys.modules.get("pydantic")
     adapter: Any = getattr(pydantic, "TypeAdapter", None)

@@ -20,8 +20,9 @@ from ..selectors import MAX_TEXT, Selector, check_glob
 from ..templates import render_texts, within_bounds
 from .annotations import NO_MARKS, Marks, marks_of
 from .checks import check_effect, check_leaf, check_rules, leaf_marks
+from .foreign import routed, unreadable
 from .globs import fill_glob, fill_path
-from .routes import Found, Leaf, Tree, build, containers, find, fingerprint, route_path, routed
+from .routes import Found, Leaf, Tree, build, containers, find, fingerprint, route_path
 from .security import unkeyed
 
 RouteName: TypeAlias = str | Callable[..., Any]
@@ -65,11 +66,23 @@ class RouteTable:
 
     Attributes:
         generation: Rises whenever what was resolved before may no longer hold.
+        unreadable: The class of an application whose routes are of a kind that is not known: it
+            has rules and the default only. "" for any other.
     """
 
-    __slots__ = ("_app", "_apps", "_default", "_fingerprint", "_root", "_rules", "generation")
+    __slots__ = (
+        "_app",
+        "_apps",
+        "_default",
+        "_fingerprint",
+        "_root",
+        "_rules",
+        "generation",
+        "unreadable",
+    )
 
     generation: int
+    unreadable: str
 
     def __init__(
         self, app: object = None, *, rules: Sequence[Rule] = (), default: Policy | None = None
@@ -83,6 +96,7 @@ class RouteTable:
             default: For what no rule matches; None to cache none of it.
         """
         self._app = routed(app)
+        self.unreadable = "" if self._app is not None else unreadable(app)
         self._rules = tuple(rules)
         self._default = default
         self._root: Tree | None = None
@@ -103,7 +117,7 @@ class RouteTable:
     @property
     def endpoints(self) -> tuple[object, ...]:
         """The endpoints of all routes, in the router's order."""
-        return tuple(leaf.endpoint for leaf in self._tree().leaves() if leaf.endpoint)
+        return tuple(leaf.endpoint for leaf in self._tree().leaves() if leaf.endpoint is not None)
 
     def attach(self, scope: Scope) -> bool:
         """Take the application that the scope names, where following `.app` led nowhere.
@@ -120,7 +134,10 @@ class RouteTable:
         root_path = scope.get("root_path", "")
         if self._app is None and scope.get("app_root_path", root_path) == root_path:
             self._app = routed(scope.get("app"))
-            if self._app is not None:
+            if self._app is None:
+                self.unreadable = self.unreadable or unreadable(scope.get("app"))
+            else:
+                self.unreadable = ""
                 self.clear()
         return self._app is not None
 
