@@ -20,6 +20,7 @@ from .options import (
     read_coalesce,
     read_field_names,
     read_function,
+    read_ignored,
     read_methods,
     read_optional_names,
     read_optional_seconds,
@@ -33,7 +34,7 @@ from .options import (
     refuse_unknown,
 )
 from .policy.credentials import Credentials, folded
-from .policy.request import KNOWN_FIELDS
+from .policy.request import KNOWN_FIELDS, is_ignored
 from .policy.terms import Terms
 from .selectors import check_glob, glob_matches
 from .strategy import CacheStrategy, Lifetime, seconds_of
@@ -60,6 +61,7 @@ class PolicyOptions(TypedDict, total=False):
     vary: Names
     vary_by: VaryBy | None
     cookies: Names
+    ignore_cookies: bool | Names
     public: bool
     key: str | Template | None
     methods: Names
@@ -94,7 +96,12 @@ class Policy:
         vary: Request fields that it depends on, lower-case.
         vary_by: Takes the request, returns whose copy it is, or None to bypass; may be async.
         cookies: Cookies that it depends on.
-        public: Whether everybody may have the same copy although the request says who asks.
+        ignore_cookies: Cookies that the response does not depend on: True for all, or names, with a
+            star at the end for all that begin so. They keep no request from the cache and are in no
+            key, and a run whose answer may be shared does not see them.
+        public: Whether everybody may have the same copy although the request says who asks. The
+            answer to a request with `Authorization` is stored only if it says itself that it may be
+            shared, by `public`, `must-revalidate` or `s-maxage` (RFC 9111 §3.5).
         key: A name for the response, by which `invalidate` finds it; what identifies it is still
             its URL and parameters.
         methods: GET, and HEAD unless it is the application's own, are answered from the cache. POST
@@ -134,6 +141,7 @@ class Policy:
     vary: tuple[bytes, ...] = ()
     vary_by: VaryBy | None = None
     cookies: tuple[str, ...] = ()
+    ignore_cookies: bool | tuple[str, ...] = False
     public: bool = False
     key: Template | None = None
     methods: frozenset[str] = frozenset({"GET", "HEAD"})
@@ -219,12 +227,22 @@ class Policy:
         """The parameters that its templates take."""
         return fields_of(self.tags) | set(self.key.fields if self.key else ())
 
+    @property
+    def narrows_cookies(self) -> bool:
+        """Whether the application gets some of a request's cookies only."""
+        named = bool(self.cookies) and self.vary_by is None
+        return named or bool(self.ignore_cookies)
+
+    @property
+    def settled(self) -> tuple[bytes, ...]:
+        """Request fields of which the application sees only what the key holds."""
+        named = bool(self.cookies) and self.vary_by is None
+        return (b"cookie",) if named or self.ignore_cookies is True else ()
+
     def _check_together(self, where: str) -> None:
         """Refuse options that cannot both be meant."""
-        if self.public and self.vary_by is not None:
-            raise ConfigError.of(
-                "public", True, "False where vary_by= gives each user a copy", where=where
-            )
+        self._check_public(where)
+        self._check_cookies(where)
         if self.heuristics and self.lifetime is not None:
             raise ConfigError.of("heuristics", True, "False where a lifetime is given", where=where)
         if self.partial and self.lifetime is not None:
@@ -235,6 +253,34 @@ class Policy:
                 "soft_timeout", soft, f"at most hard_timeout={hard:g}", where=where
             )
         self._check_methods(where)
+
+    def _check_public(self, where: str) -> None:
+        """Refuse to call the same for everybody what another option separates by who asks."""
+        if not self.public:
+            return
+        if self.vary_by is not None:
+            allowed = "False where vary_by= gives each user a copy"
+            raise ConfigError.of("public", True, allowed, where=where)
+        if self.cookies:
+            allowed = "False where cookies= gives each value a copy; other cookies keep nothing out"
+            raise ConfigError.of("public", True, allowed, where=where)
+        for name in (b"authorization", b"cookie"):
+            if name in self.vary:
+                allowed = f"False where vary= gives each {name.decode()} a copy"
+                raise ConfigError.of("public", True, allowed, where=where)
+
+    def _check_cookies(self, where: str) -> None:
+        """Refuse to ignore cookies that another option says the response depends on."""
+        ignored = self.ignore_cookies
+        if ignored is True and (self.cookies or b"cookie" in self.vary):
+            option = "cookies" if self.cookies else "vary"
+            allowed = f"names of cookies, or nothing, where {option}= has cookies in the key"
+            raise ConfigError.of("ignore_cookies", True, allowed, where=where)
+        for name in self.cookies:
+            if is_ignored(name.encode("latin-1"), ignored):
+                allowed = f"none that cookies= names, as it does {name}"
+                given = ignored if isinstance(ignored, bool) else list(ignored)
+                raise ConfigError.of("ignore_cookies", given, allowed, where=where)
 
     def _check_methods(self, where: str) -> None:
         """Refuse methods that the cache would never answer or keep.
@@ -262,7 +308,7 @@ def _terms_of(policy: Policy) -> Terms:
         lifetime=policy.lifetime,
         negative=policy.negative,
         # Who asks is in the key: then the answer is as good for the same one's next request.
-        public=policy.public or policy.vary_by is not None or b"authorization" in policy.vary,
+        authorized=policy.vary_by is not None or b"authorization" in policy.vary,
         set_cookie=policy.store_set_cookie,
         heuristics=policy.heuristics,
         partial=policy.partial,
@@ -381,6 +427,7 @@ _READERS: dict[str, Callable[[Any, str, str], Any]] = {
     "vary": read_field_names,
     "vary_by": read_function,
     "cookies": read_tokens,
+    "ignore_cookies": read_ignored,
     "public": read_boolean,
     "key": read_template,
     "methods": read_methods,

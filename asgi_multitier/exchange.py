@@ -86,7 +86,7 @@ class Exchange:
             slot, level = await self._look(key)
             stale: Slot | None = None
             if slot is not None:
-                if level > 1 and self._request.plain and await self._replay(slot, level):
+                if self._request.plain and await self._replay(slot, level):
                     return
                 payload = slot.entry.payload
                 if isinstance(payload, Variants):
@@ -158,7 +158,7 @@ class Exchange:
         return part_for(part, self._request.method, self._request.headers) is not None
 
     async def _replay(self, slot: Slot, level: int) -> bool:
-        """Serve an entry of a shared tier as it is, if there is nothing to think about."""
+        """Serve an entry as it is, if there is nothing to think about."""
         replay = slot.replay or prepare(slot, level)
         now = self._engine.clock()
         if replay is None or now >= replay.until:
@@ -166,7 +166,10 @@ class Exchange:
         second = int(now - replay.created)
         if second != replay.second:
             replay.renew(second)
-        self._tally.hits[level] += 1
+        if level == 1:
+            self._tally.local += 1
+        else:
+            self._tally.hits[level] += 1
         lines = replay.lines.copy()
         await self._send({"type": "http.response.start", "status": replay.status, "headers": lines})
         body = b"" if self._request.method == "HEAD" else replay.body
@@ -258,7 +261,8 @@ class Exchange:
             return True
         flights = self._engine.flights
         ranged = Field.RANGE in self._request.found
-        if ranged or not self._policy.coalesce or flights.is_solo(key):
+        solo = flights.is_solo(key) or flights.is_solo(self._request.kind(key))
+        if ranged or solo or not self._policy.coalesce:
             await self._lead(Flight(self._probe(key), self._engine.index.view), stale)
             return True
         flight = flights.find(key)

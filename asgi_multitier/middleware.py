@@ -24,7 +24,16 @@ from .framework import SCOPE_KEY, answer_exception, request_of, single_callable
 from .layers import is_known
 from .manager import CacheManager
 from .mutation import mutate
-from .plan import Memory, Plan, PlanKey, plan_for, raw_target, request_key, size_of_target
+from .plan import (
+    Memory,
+    Plan,
+    PlanKey,
+    plan_for,
+    raw_target,
+    request_key,
+    size_of_target,
+    visible,
+)
 from .policy import cache_status
 from .policy import key as keys
 from .policy.cache_status import Forward
@@ -169,6 +178,7 @@ class CacheMiddleware:
             if not reached:
                 await self._beside(plan, Reason.POSITION, scope, receive, send)
                 return
+        found = visible(plan.policy, found)
         reason = self._refusal(plan, found, scope)
         if reason is None and loop_here() is None:
             reason = Reason.EVENT_LOOP
@@ -306,6 +316,7 @@ class CacheMiddleware:
         plan = self._plan(scope, host, None)
         of_body = (Field.BODY_LENGTH, Field.BODY_CODING, Field.EXPECT)
         found = {field: lines for field, lines in (found or {}).items() if field not in of_body}
+        found = visible(plan.policy, found)
         if plan.reason is not None or self._refusal(plan, found, scope) is not None:
             return None
         if is_known(scope) and not plan.policy.public:

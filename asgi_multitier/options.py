@@ -75,6 +75,18 @@ def read_tokens(value: object, option: str, where: str) -> tuple[str, ...]:
     return names
 
 
+def read_ignored(value: object, option: str, where: str) -> bool | tuple[str, ...]:
+    if isinstance(value, bool):
+        return value
+    names = read_names(value, option, where)
+    for name in names:
+        text = name.removesuffix("*")
+        if not _TOKEN.fullmatch(text) or "*" in text:
+            allowed = "True for all cookies, or their names, with a star at the end for all alike"
+            raise ConfigError.of(option, name, allowed, where=where)
+    return names
+
+
 def read_field_names(value: object, option: str, where: str) -> tuple[bytes, ...]:
     given = [value] if isinstance(value, str | bytes) else value
     if isinstance(given, list | tuple | set | frozenset):

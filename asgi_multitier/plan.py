@@ -14,7 +14,7 @@ from .config import Policy
 from .events import Tally
 from .policy import key as keys
 from .policy.reasons import Reason
-from .policy.request import Field, Found, cookie_values
+from .policy.request import Field, Found, cookie_values, narrowed
 from .policy.terms import Terms
 from .routing import Resolved
 from .selectors import is_short
@@ -109,7 +109,11 @@ def plan_for(
     )
     plain = _HARMLESS if not policy.honor_request_directives else frozenset()
     if policy.public:
-        plain |= _PERSONAL - {Field.COOKIE} if positions else _PERSONAL
+        plain |= _PERSONAL
+    if policy.ignore_cookies is True:
+        plain |= {Field.COOKIE}
+    if positions:
+        plain -= {Field.COOKIE}
     return Plan(
         reason=None,
         resolved=resolved,
@@ -121,6 +125,14 @@ def plan_for(
         whole=not (policy.vary or policy.cookies or policy.vary_by or policy.when),
         plain=plain,
     )
+
+
+def visible(policy: Policy, found: Found) -> Found:
+    """What was found, with those cookies only that the application is to see."""
+    if not policy.narrows_cookies:
+        return found
+    named = policy.cookies if policy.vary_by is None else ()
+    return narrowed(found, named=named, ignored=policy.ignore_cookies)
 
 
 def raw_target(scope: Scope) -> tuple[bytes, bytes]:

@@ -8,7 +8,7 @@ from ._types import Headers, Scope
 from .framework import request_of
 from .plan import Plan
 from .policy.headers import normalised
-from .policy.request import Found
+from .policy.request import Field, Found, with_cookies_of
 from .policy.vary import secondary_key
 from .routing import RouteTable
 
@@ -18,13 +18,16 @@ VARIANT_MARK = "\x01"
 """Stands in a key between what names the URL and what chooses its representation."""
 
 
+AUTHORIZED_MARK = "\x02"
+
+
 class Request:
     """A request that its rule lets meet the cache, ready to be asked or answered.
 
     Attributes:
         common: What the lifespan has put into the state of every request.
         scope: The scope as it came.
-        found: What the scan found.
+        found: What the scan found, with the cookies that the application is to see.
         plan: What is known of its target.
         plain: Whether nothing in it but its target says what it is to be answered.
         primary: Its primary key, set once the partition is known.
@@ -62,9 +65,15 @@ class Request:
 
     @property
     def headers(self) -> Headers:
-        """Made when they are first asked for: a plain hit needs none."""
+        """The field lines, with the cookies that the application is to see.
+
+        Made when they are first asked for: a plain hit needs none.
+        """
         if self._headers is None:
-            self._headers = normalised(self.scope["headers"])
+            headers = normalised(self.scope["headers"])
+            if self.plan.policy.narrows_cookies:
+                headers = with_cookies_of(self.found, headers)
+            self._headers = headers
         return self._headers
 
     @property
@@ -99,6 +108,14 @@ class Request:
         values = self._table.values(resolved, query)
         tags = self._table.tags(resolved, values, self.view)
         return None if tags is None else (policy.key.render(values) if policy.key else "", tags)
+
+    def kind(self, key: str) -> str:
+        """Under which name it is remembered that the answers to requests like this are not shared.
+
+        Those to `Authorization` may have to be each client's own while everybody else's is shared.
+        """
+        own = Field.AUTHORIZATION in self.found and not self.plan.terms.authorized
+        return f"{key}{AUTHORIZED_MARK}" if own else key
 
     def variant_key(self, fields: tuple[bytes, ...]) -> str:
         """The key of the representation that this request's fields choose."""

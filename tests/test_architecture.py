@@ -99,7 +99,6 @@ FIELD_NAMES_ELSEWHERE = {
     "exchange": "the length of an answer that has no content",
     "fill.head": "the length of stored content that does not say it",
     "fill.keeping": "the validator that is kept",
-    "fill.question": "the cookies that the application may see",
     "middleware": "credentials that responses themselves decide about",
     "position": "the cookie that carries a client's place in the log",
     "replay": "the fields that choose a part, and the age",

@@ -18,8 +18,9 @@ from asgi_multitier.fill.question import (
     question_of,
     scope_for_app,
 )
-from asgi_multitier.plan import plan_for
-from asgi_multitier.policy.request import scan, watch
+from asgi_multitier.plan import plan_for, visible
+from asgi_multitier.policy.credentials import Credentials
+from asgi_multitier.policy.request import Watch, scan
 from asgi_multitier.policy.storing import etag_of
 from asgi_multitier.request import Request
 from asgi_multitier.routing import RouteTable
@@ -36,7 +37,7 @@ def request(policy: Policy | None = None, method: str = "GET", *lines: tuple[str
     policy = policy or Policy.from_origin()
     table = RouteTable()
     scope = scope_of(method, "/x?b=2&a=1", lines)
-    host, found = scan(scope["headers"], watch(frozenset()))
+    host, found = scan(scope["headers"], Watch(Credentials()))
     plan = plan_for(
         scope,
         host,
@@ -48,7 +49,7 @@ def request(policy: Policy | None = None, method: str = "GET", *lines: tuple[str
         version="",
         max_url=100,
     )
-    made = Request(scope, found or {}, plan, table)
+    made = Request(scope, visible(policy, found or {}), plan, table)
     made.primary = plan.key
     return made
 
@@ -168,10 +169,22 @@ async def test_what_was_invalidated_since_it_was_found_is_not_validated() -> Non
             Policy(60, cookies=["a"]), (("cookie", "b=2"),), [], id="none of them, no line"
         ),
         pytest.param(
-            Policy(60, cookies=["a"], public=True),
+            Policy(60, cookies=["a"], vary_by=lambda request: "u"),
             (("cookie", "a=1; b=2"),),
             [(b"cookie", b"a=1; b=2")],
-            id="all where nothing is personal",
+            id="all where the rule separates users by itself",
+        ),
+        pytest.param(
+            Policy(60, ignore_cookies=True),
+            (("cookie", "a=1"), ("cookie", "b")),
+            [],
+            id="none where all are ignored",
+        ),
+        pytest.param(
+            Policy(60, ignore_cookies=["_ga*", "b"], public=True),
+            (("cookie", "_ga=1; a=2; _ga_X=3; bb=4; b=5; _g=6; _ga"),),
+            [(b"cookie", b"a=2; bb=4; _g=6; _ga")],
+            id="all but those that are ignored",
         ),
     ],
 )

@@ -30,7 +30,7 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class Personal:
-    """It is one to the leader's own condition; who has none looks again."""
+    """It is one to the leader's own condition or credentials; who has none looks again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,8 +158,12 @@ class Attempt:
         engine, flight, stale = self._engine, self._flight, self._stock.stale
         engine.events.refused[reason] += 1
         engine.flights.land(flight)
-        personal = status in (PARTIAL, 304)
-        if not personal and not is_origin_failure(status):
+        personal = status in (PARTIAL, 304) or reason is Reason.AUTHORIZATION
+        if reason is Reason.AUTHORIZATION:
+            # Others of its kind go alone from now on; who asks without it may still be shared with.
+            kind = self._request.kind(flight.probe.key)
+            engine.flights.mark_solo(kind, engine.config.hit_for_miss)
+        elif not personal and not is_origin_failure(status):
             # A failing origin is not a reason to send it everybody at once from now on.
             engine.flights.mark_solo(flight.probe.key, engine.config.hit_for_miss)
         if stale is not None and displaces(status) and reason is not Reason.INCOMPLETE:

@@ -166,7 +166,7 @@ def as_variant(
         vary: The fields that its response names.
         known: The fields that others have named before.
     """
-    keyed = set(request.plan.policy.vary)
+    keyed = {*request.plan.policy.vary, *request.plan.policy.settled}
     before = known.fields if known is not None else ()
     fields = tuple(sorted({*before, *(name for name in vary if name not in keyed)}))
     if not fields:

@@ -6,9 +6,8 @@ from enum import Enum, auto
 from .._types import Headers, Scope
 from ..coherence.index import Index
 from ..entry import Slot, StoredResponse
-from ..policy.headers import without
 from ..policy.ranges import rest_of
-from ..policy.request import Field, narrowed_cookies
+from ..policy.request import Field
 from ..policy.storing import etag_of
 from ..policy.terms import Terms
 from ..policy.validation import unconditional, validators
@@ -96,10 +95,6 @@ def scope_for_app(request: Request, question: Question, *, background: bool) -> 
         headers = unconditional(headers)
         if policy.terms.annotated:
             scope["method"] = "GET"
-    if policy.cookies and not (policy.public or policy.vary_by):
-        cookies = narrowed_cookies(request.found.get(Field.COOKIE, ()), policy.cookies)
-        headers = without(headers, {b"cookie"})
-        headers = (*headers, (b"cookie", cookies)) if cookies else headers
     scope["headers"] = [*headers, *question.fields]
     if request.plan.query is not None:
         scope["query_string"] = request.plan.query

@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Sequence
 from enum import IntEnum
 from typing import TypeAlias
 
-from .._types import Header
+from .._types import Header, Headers
 from .credentials import Credentials, folded
-from .headers import is_token
+from .headers import is_token, without
 from .reasons import Reason
 
 
@@ -225,12 +225,58 @@ def credential_refusal(
     return None
 
 
+def narrowed(found: Found, *, named: Collection[str], ignored: bool | Sequence[str]) -> Found:
+    """What was found, with some of its cookies only, on one line.
+
+    Args:
+        found: What the scan found.
+        named: The cookies to keep; empty for all that are not ignored.
+        ignored: The cookies to leave out.
+    """
+    lines = found.get(Field.COOKIE)
+    if lines is None:
+        return found
+    cookies = narrowed_cookies(lines, named) if named else remaining_cookies(lines, ignored)
+    others: Found = {f: given for f, given in found.items() if f != Field.COOKIE}
+    return {**others, Field.COOKIE: [(b"cookie", cookies)]} if cookies else others
+
+
+def with_cookies_of(found: Found, headers: Headers) -> Headers:
+    """A request's field lines, lower-case, with the cookies that are left of what was found."""
+    return (*without(headers, {b"cookie"}), *found.get(Field.COOKIE, ()))
+
+
 def narrowed_cookies(lines: Sequence[Header], names: Collection[str]) -> bytes:
     """The Cookie field with the cookies of these names only, in the order sent."""
     wanted = {name.encode("latin-1") for name in names}
     parts = [part.strip() for _, line in lines for part in line.split(b";")]
     # A part without an equals sign has no name, although an application may read it as one.
     return b"; ".join(p for p in parts if b"=" in p and p.partition(b"=")[0].strip() in wanted)
+
+
+def remaining_cookies(lines: Sequence[Header], ignored: bool | Sequence[str]) -> bytes:
+    """The Cookie field without the cookies that are ignored, in the order sent."""
+    parts = [part.strip() for _, line in lines for part in line.split(b";")]
+    return b"; ".join(
+        part
+        for part in parts
+        # A part without an equals sign has no name that could be ignored.
+        if part and not (ignored is True or (b"=" in part and is_ignored(_name(part), ignored)))
+    )
+
+
+def is_ignored(name: bytes, ignored: bool | Sequence[str]) -> bool:
+    """Whether a cookie is among these: all if True; a star at a name's end is for all alike."""
+    if isinstance(ignored, bool):
+        return ignored
+    return any(
+        name.startswith(one[:-1].encode()) if one.endswith("*") else name == one.encode()
+        for one in ignored
+    )
+
+
+def _name(part: bytes) -> bytes:
+    return part.partition(b"=")[0].strip()
 
 
 def cookie_values(lines: Sequence[Header], name: str) -> list[bytes]:

@@ -217,11 +217,11 @@ def _unshareable(
     """
     if not terms.set_cookie and any(name == b"set-cookie" for name, _ in storable):
         return Reason.SET_COOKIE
-    if terms.public or not any(name == b"authorization" for name, _ in request_headers):
+    if terms.authorized or not any(name == b"authorization" for name, _ in request_headers):
         return None
     # RFC 9111 §3.5
     shared = directives.public or directives.must_revalidate or directives.s_maxage is not None
-    return None if shared and not terms.annotated else Reason.AUTHORIZATION
+    return None if shared else Reason.AUTHORIZATION
 
 
 def _annotated_lifetime(status: int, terms: Terms) -> float | None:

@@ -14,7 +14,8 @@ class Terms:
         lifetime: Seconds that a success is fresh, or None: the response decides.
         negative: Seconds that a 404 or 410 is fresh under an annotation; None stores neither unless
             the response itself says so.
-        public: The rule permits sharing an answer to a request that carried credentials.
+        authorized: An answer to a request with `Authorization` is stored although it does not say
+            that it may be (RFC 9111 §3.5): who asks is in the key.
         set_cookie: Store responses with `Set-Cookie`, and give their cookies to everybody.
         heuristics: Guess a lifetime from `Last-Modified` (RFC 9111 §4.2.2).
         partial: Store 206 responses.
@@ -37,7 +38,7 @@ class Terms:
 
     lifetime: float | None = None
     negative: float | None = None
-    public: bool = False
+    authorized: bool = False
     set_cookie: bool = False
     heuristics: bool = False
     partial: bool = False

@@ -198,13 +198,14 @@ def test_set_cookie_is_stored_only_on_demand():
         ("max-age=60, must-revalidate", FROM_ORIGIN, True),
         ("s-maxage=60", FROM_ORIGIN, True),
         ("max-age=60, proxy-revalidate", FROM_ORIGIN, False),
-        ("max-age=60", Terms(public=True), True),
-        ("max-age=60, public", ANNOTATED, False),
-        ("max-age=60", replace(ANNOTATED, public=True), True),
+        ("max-age=60", Terms(authorized=True), True),
+        ("max-age=60", ANNOTATED, False),
+        ("max-age=60, public", ANNOTATED, True),
+        ("max-age=60", replace(ANNOTATED, authorized=True), True),
     ],
 )
 def test_answer_to_authorization_needs_permission(directives, terms, storable):
-    """RFC 9111 §3.5; under an annotation only the rule permits it."""
+    """RFC 9111 §3.5, unless who asks is in the key."""
     verdict = judged(
         ("cache-control", directives), request_headers=lines(("Authorization", "x")), terms=terms
     )
