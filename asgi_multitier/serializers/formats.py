@@ -147,7 +147,8 @@ class _Format(ABC):
             ValueError: For a dict with the key of a model's note.
             SerializationError: For a model.
         """
-        if count_marked(self._decode(memoryview(content)), MARK) != models:
+        found = content.count(self._mark)  # it may stand within bytes as well
+        if found != models and count_marked(self._decode(memoryview(content)), MARK) != models:
             raise ValueError("the key '\\0model' in a dict")
         for model in outer_models(value):
             data = self._tag + (content if model is value else self._encode(model)[0])

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from inspect import signature
-from typing import Any, Final, TypeAlias, get_type_hints
+from typing import Any, Final, NamedTuple, TypeAlias, get_type_hints
 
 import msgspec
 import orjson
@@ -21,7 +21,7 @@ import orjson
 MARK: Final = "\0model"
 """The key of the note in a written model."""
 
-_Note: TypeAlias = tuple[str, list[str], list[str], dict[str, Any] | None]
+_Note: TypeAlias = tuple[str, list[str], list[str], dict[str, Any]]
 
 Convert: TypeAlias = Callable[[Any, Any], Any]
 """Makes an instance of a type (second) of plain objects (first); raises TypeError or ValueError."""
@@ -29,12 +29,11 @@ Convert: TypeAlias = Callable[[Any, Any], Any]
 
 def is_model(type_: object) -> bool:
     """Whether it is a class of Pydantic 2 models."""
+    if not hasattr(type_, "__pydantic_validator__"):
+        return False
     pydantic = sys.modules.get("pydantic")
     return (
-        pydantic is not None
-        and isinstance(type_, type)
-        and issubclass(type_, pydantic.BaseModel)
-        and hasattr(type_, "__pydantic_validator__")
+        pydantic is not None and isinstance(type_, type) and issubclass(type_, pydantic.BaseModel)
     )
 
 
@@ -48,18 +47,34 @@ def is_marked(plain: object) -> bool:
     return isinstance(plain, dict) and MARK in plain
 
 
-def state_of(model: Any) -> dict[str, Any]:
-    """All that a model holds: fields, extra values, names of what was set, private attributes."""
+class State(NamedTuple):
+    """All that a model holds.
+
+    Attributes:
+        fields: Values of fields by name.
+        extra: Values that are no fields.
+        was_set: Names of values that somebody has set.
+        private: Private attributes by name.
+    """
+
+    fields: dict[str, Any]
+    extra: dict[str, Any]
+    was_set: set[str]
+    private: dict[str, Any]
+
+
+def state_of(model: Any) -> State:
+    """All that a model holds."""
+    kind: Any = type(model)
     state = _base().__getstate__(model)
-    names = type(model).model_fields
-    held = state["__dict__"]
-    return {
+    names, held = _fields(kind), state["__dict__"]
+    return State(
         # Beside fields there are what cached properties have computed.
-        "fields": {name: held[name] for name in names if name in held},
-        "extra": state["__pydantic_extra__"] or {},
-        "set": set(state["__pydantic_fields_set__"]),
-        "private": state["__pydantic_private__"] or {},
-    }
+        {name: value for name, value in held.items() if name in names},
+        state["__pydantic_extra__"] or {},
+        state["__pydantic_fields_set__"],
+        state["__pydantic_private__"] or {},
+    )
 
 
 def written(model: Any, is_plain: Callable[[Any, Any], bool]) -> dict[str, Any]:
@@ -71,14 +86,12 @@ def written(model: Any, is_plain: Callable[[Any, Any], bool]) -> dict[str, Any]:
     """
     kind: Any = type(model)
     state = state_of(model)
-    values = state["fields"] | state["extra"]
-    hints = _hints(kind)
-    declared = {name: field.annotation for name, field in kind.model_fields.items()}
-    pairs = [(name, value, declared.get(name, Any)) for name, value in state["fields"].items()]
-    pairs += [(name, value, hints.get(name, Any)) for name, value in state["private"].items()]
-    as_is = [name for name, value, type_ in pairs if is_plain(value, type_)]
-    unset = sorted(values.keys() - state["set"])
-    return {MARK: [kind.__qualname__, unset, as_is, state["private"]], **values}
+    types = _types(kind)
+    typed = state.fields | state.private
+    as_is = [name for name, value in typed.items() if is_plain(value, types.get(name, Any))]
+    values = state.fields | state.extra
+    unset = sorted(values.keys() - state.was_set)
+    return {MARK: [kind.__qualname__, unset, as_is, state.private], **values}
 
 
 def restored(kind: Any, plain: Any, convert: Convert) -> Any:
@@ -94,26 +107,25 @@ def restored(kind: Any, plain: Any, convert: Convert) -> Any:
         return _validated(kind, plain)
     name, unset, as_is, private = msgspec.convert(plain[MARK], _Note)
     kind = _class_named(kind, name)
-    values, hints = {}, _hints(kind)
+    types = _types(kind)
 
-    def read(name: str, value: Any, type_: Any) -> Any:
-        return unmarked(value) if name in as_is else convert(value, type_)
+    def read(name: str, value: Any) -> Any:
+        return unmarked(value) if name in as_is else convert(value, types.get(name, Any))
 
-    for name, field in kind.model_fields.items():
+    values = {}
+    for name, field in _fields(kind).items():
         if name in plain:
-            values[name] = read(name, plain[name], field.annotation)
+            values[name] = read(name, plain[name])
         elif field.is_required():
             raise TypeError(f"{kind.__qualname__} requires {name}")
         else:
             values[name] = field.get_default(call_default_factory=True)
-            unset = [*unset, name]
+            unset.append(name)
     extra = None
     if kind.model_config.get("extra") == "allow":
         known = {MARK, *values}
         extra = {name: unmarked(value) for name, value in plain.items() if name not in known}
-    private = {
-        name: read(name, value, hints.get(name, Any)) for name, value in (private or {}).items()
-    }
+    held = {name: read(name, value) for name, value in private.items()}
     model = kind.__new__(kind)
     _base().__setstate__(
         model,
@@ -121,7 +133,7 @@ def restored(kind: Any, plain: Any, convert: Convert) -> Any:
             "__dict__": values,
             "__pydantic_extra__": extra,
             "__pydantic_fields_set__": {*values, *(extra or ())}.difference(unset),
-            "__pydantic_private__": private if kind.__private_attributes__ else None,
+            "__pydantic_private__": held if kind.__private_attributes__ else None,
         },
     )
     return model
@@ -159,14 +171,21 @@ def _below(kind: Any) -> Iterator[Any]:
 
 
 @lru_cache(maxsize=512)
-def _hints(kind: Any) -> Mapping[str, Any]:
-    """The annotations of private attributes, where there are any and they can be resolved."""
-    if not kind.__private_attributes__:
-        return {}
-    try:
-        return get_type_hints(kind)
-    except (NameError, TypeError):
-        return {}
+def _fields(kind: Any) -> Mapping[str, Any]:
+    return dict(kind.model_fields)  # it is looked for at every call
+
+
+@lru_cache(maxsize=512)
+def _types(kind: Any) -> Mapping[str, Any]:
+    """The types of fields, and of private attributes as far as they can be told."""
+    types: dict[str, Any] = {}
+    if kind.__private_attributes__:
+        try:
+            types = get_type_hints(kind)
+        except (NameError, TypeError):
+            types = {}
+    private = {name: types[name] for name in kind.__private_attributes__ if name in types}
+    return private | {name: field.annotation for name, field in kind.model_fields.items()}
 
 
 def _validated(kind: Any, plain: Any) -> Any:

@@ -45,7 +45,7 @@ def plain_of(value: Any, hook: Callable[[Any], Any]) -> Any:
 
 def _differs_from_its_type(value: Any, type_: Any) -> bool:
     """Whether this is a plain value that reading as the type would not give back."""
-    if not _is_plain(value):
+    if type_ is type(value) or not _is_plain(value):
         return False
     try:
         return not is_same(convert(value, type_), value)
@@ -73,7 +73,7 @@ def parts_of(value: Any) -> Iterable[Any]:
         return value
     if is_model(type(value)):
         state = state_of(value)
-        return [*state["fields"].values(), *state["extra"].values(), *state["private"].values()]
+        return [*state.fields.values(), *state.extra.values(), *state.private.values()]
     if is_dataclass(value) and not isinstance(value, type):
         return [getattr(value, part.name, None) for part in fields(value)]
     if isinstance(value, msgspec.Struct):

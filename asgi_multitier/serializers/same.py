@@ -9,6 +9,8 @@ import msgspec
 
 from .models import is_model, state_of
 
+_SCALARS = frozenset({str, int, bool, type(None)})
+
 
 def is_same(read: Any, written: Any) -> bool:
     """Whether a value that was read is the written one: equal, and of the same type, all through.
@@ -19,8 +21,10 @@ def is_same(read: Any, written: Any) -> bool:
     kind = type(written)
     if type(read) is not kind:
         return kind is int and type(read) is float and bool(read == written)
+    if kind in _SCALARS:
+        return bool(read == written)
     if is_model(kind):
-        return is_same(state_of(read), state_of(written))
+        return _are_same(state_of(read), state_of(written))
     if is_dataclass(kind):
         return _are_same(_parts(read), _parts(written))
     if isinstance(written, msgspec.Struct):
