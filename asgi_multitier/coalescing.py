@@ -16,7 +16,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
@@ -54,7 +54,9 @@ def running_for(key: str) -> Iterator[None]:
         yield
     finally:
         run.over = True
-        _within.reset(token)
+        # A run whose event loop is gone is ended by the garbage collector, in another context.
+        with suppress(ValueError):
+            _within.reset(token)
 
 
 def waits_for_itself(key: str) -> bool:

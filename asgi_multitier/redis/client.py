@@ -121,11 +121,14 @@ class Link:
     @asynccontextmanager
     async def dedicated(self) -> AsyncIterator["Dedicated"]:
         """Connections apart, for reads that block."""
+        loop = asyncio.get_running_loop()
         client = self._build(1, self.timeout)
         try:
             yield Dedicated(self, client)
         finally:
-            await _close(client)
+            # A task whose loop is gone is ended by the garbage collector, and can await nothing.
+            if _is_running(loop):
+                await _close(client)
 
     def _lane(self) -> Lane:
         if os.getpid() != self._pid:
@@ -214,19 +217,29 @@ async def _heeding_cancellation(work: Awaitable[T]) -> T:
     redis-py sends with `asyncio.wait_for`, which before Python 3.12 swallows a cancellation that
     arrives in the same turn as the end of what it waits for. A loop around it would go on for ever.
     And where uvloop finds a transport closed, it raises a RuntimeError, which may take the place of
-    a cancellation as well, as may what hooks of the user's client raise.
+    a cancellation as well, as may what hooks of the user's client raise. The same goes for the end
+    of a task whose event loop is gone: a loop around this must not go on, nor wait for anything.
     """
-    task = asyncio.current_task()
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
     requests = task.cancelling() if task is not None else 0
     try:
         result = await work
     except Exception as error:
         if task is not None and task.cancelling() > requests:
             raise asyncio.CancelledError from error
+        if not _is_running(loop):
+            raise GeneratorExit from error
         raise
     if task is not None and task.cancelling() > requests:
         raise asyncio.CancelledError
     return result
+
+
+def _is_running(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
 
 
 async def _close(client: Client) -> None:

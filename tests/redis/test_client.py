@@ -4,6 +4,7 @@ import asyncio
 import gc
 import multiprocessing
 import os
+import sys
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import uvloop
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.sentinel import Sentinel
 
+from asgi_multitier import CacheManager
 from asgi_multitier.errors import BackendError, ConfigError
 from asgi_multitier.redis import Leases, Link, RedisLog, RedisStreams, RedisTier, connect
 from asgi_multitier.redis.client import send
@@ -124,6 +126,37 @@ async def test_a_dedicated_connection_blocks_nobody(valkey: ValkeyServer) -> Non
         with pytest.raises(BackendError):
             await blocked
     await link.close()
+
+
+def test_an_event_loop_that_is_dropped_with_its_tasks_is_collected_in_silence(
+    valkey: ValkeyServer, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What only the garbage collector ends does not go on, nor fail: it can await nothing."""
+    kept: list[asyncio.Task[Any]] = []
+    told: list[str] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda of: told.append(repr(of.object)))
+
+    async def begin() -> set[str]:
+        cache = CacheManager(redis_url=valkey.url, namespace=namespace)
+        leases = [Leases(valkey.url, namespace=namespace, ttl=60.0) for _ in range(2)]
+        await cache.start()
+        reader = asyncio.create_task(anext(cache.streams.tail("s")), name="reader")
+        run = asyncio.create_task(cache.get_or_compute("k", asyncio.Event().wait), name="run")
+        await asyncio.gather(*(each.claim("k") for each in leases))
+        await until(lambda: len(cache.engine.flights) == 1, 20)
+        kept.extend((reader, run))
+        return {task.get_name() for task in asyncio.all_tasks()}
+
+    loop = asyncio.new_event_loop()
+    begun = loop.run_until_complete(begin())
+    kept.clear()
+    loop.close()
+    del loop
+    gc.collect()
+
+    assert {"asgi-multitier lease tail", "asgi-multitier log tail", "reader", "run"} <= begun
+    # Connections that nobody closed are told of; what matters is who runs on.
+    assert [each for each in told if each.startswith("<coroutine")] == []
 
 
 def test_each_event_loop_has_its_own_connections(valkey: ValkeyServer) -> None:

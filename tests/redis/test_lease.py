@@ -10,7 +10,7 @@ from asgi_multitier.redis.lease import Claim
 from tests.figures import Figure, seconds
 from tests.redis.support import until
 from tests.servers import FaultProxy, ValkeyServer
-from tests.support import pass_time, settled
+from tests.support import pass_time
 
 
 async def test_one_of_many_wins(valkey: ValkeyServer, namespace: str) -> None:
@@ -197,35 +197,29 @@ async def test_closing_wakes_who_still_waits(valkey: ValkeyServer, namespace: st
 
 def test_a_second_event_loop_hears_of_releases(valkey: ValkeyServer, namespace: str) -> None:
     """The first one stands still, and its tail with it."""
-    leases = Leases(valkey.url, namespace=namespace, ttl=60.0)
+    link = Link(valkey.url, timeout=10.0)
+    leases = Leases(link, namespace=namespace, ttl=60.0)
 
     async def lose(*, release: bool) -> bool:
-        holder = Leases(valkey.url, namespace=namespace, ttl=60.0)
+        holder = Leases(link, namespace=namespace, ttl=60.0)
         held = await holder.claim("k")
         loser = await leases.claim("k")
         assert held.held
         assert not loser.won
         if release:
             await held.release()
-            await loser.released(5.0)
+            await loser.released(10.0)
         woken = is_woken(loser)
         await held.release()
         await holder.close()
-        await leases.link.close()
         if release:
             await leases.close()
+        await link.close()
         return woken
 
-    async def give_up() -> None:
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            task.cancel()
-        await settled()
-
-    first = asyncio.new_event_loop()
-    assert not first.run_until_complete(lose(release=False))
-    assert asyncio.run(lose(release=True))
-    first.run_until_complete(give_up())
-    first.close()
+    with asyncio.Runner() as first:
+        assert not first.run(lose(release=False))
+        assert asyncio.run(lose(release=True))
 
 
 async def test_a_waiter_notices_a_server_that_hangs(
