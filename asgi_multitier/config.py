@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypedDict, Unpack
+from typing import Any, Literal, TypeAlias, TypedDict, Unpack, cast, get_args
 from urllib.parse import urlsplit
 
 from .environment import read_dotenv
@@ -51,6 +51,21 @@ Names: TypeAlias = str | Sequence[str] | AbstractSet[str]
 
 _NEGOTIATION = b"accept"
 """How the fields of RFC 9110 §12.5 begin: what is wanted, not who wants it."""
+
+
+Mode: TypeAlias = Literal["on", "off"]
+"""Whether a process uses its cache."""
+
+
+def read_mode(value: object, where: str) -> Mode:
+    """Check a mode.
+
+    Raises:
+        ConfigError: If there is no such mode.
+    """
+    if value not in get_args(Mode):
+        raise ConfigError.of("mode", value, "'on' or 'off'", where=where)
+    return cast(Mode, value)
 
 
 class PolicyOptions(TypedDict, total=False):
@@ -488,6 +503,11 @@ class CacheConfig:
             names (see `policy.credentials`); lower-case.
         harmless_headers: Request fields that say nothing of it although their names look so;
             lower-case.
+        mode: `"on"`, or `"off"`: every request and value goes to its origin, nothing is stored, and
+            what changes is still told to the other instances. `CacheManager.mode` changes it while
+            the process runs.
+        debug: For development, never for production: every client may steer the cache by its own
+            `Cache-Control` (RFC 9111 §5.2.1), so that a browser's hard reload asks the application.
 
     Raises:
         ConfigError: If a value is out of range.
@@ -512,6 +532,8 @@ class CacheConfig:
     hit_for_miss: float = 2.0
     credential_headers: frozenset[bytes] = frozenset()
     harmless_headers: frozenset[bytes] = frozenset()
+    mode: Mode = "on"
+    debug: bool = False
 
     def __post_init__(self) -> None:
         for option in _COUNTS:
@@ -527,6 +549,8 @@ class CacheConfig:
             names = read_field_names(getattr(self, option), option, "CacheConfig")
             object.__setattr__(self, option, frozenset(names))
         self._check_fields()
+        read_mode(self.mode, "CacheConfig")
+        read_boolean(self.debug, "debug", "CacheConfig")
 
     def _check_fields(self) -> None:
         """Refuse to call harmless what is none, and what another setting calls a credential."""
@@ -551,6 +575,12 @@ class CacheConfig:
         """Which request fields say who asks."""
         added = frozenset(map(folded, self.credential_headers))
         return Credentials(added=added, harmless=self.harmless_headers)
+
+    def applied(self, policy: Policy) -> Policy:
+        """A policy as it holds in this process."""
+        if not self.debug:
+            return policy
+        return policy.but("debug mode", honor_request_directives=True)
 
     def terms_of(self, policy: Policy) -> Terms:
         """The terms of a policy, within this process's bounds."""
@@ -605,6 +635,11 @@ _INSTEAD = {
     b"cookie": "write ignore_cookies=True on the routes whose answers do not depend on cookies",
 }
 """What to write where a field cannot be called harmless."""
+
+_TRUTHS = {
+    "1": True, "true": True, "yes": True, "on": True,
+    "0": False, "false": False, "no": False, "off": False,
+}  # fmt: skip
 
 _TIMES = ("coalesce_timeout", "redis_timeout", "breaker_reset", "hit_for_miss")
 
@@ -668,6 +703,10 @@ def _typed(option: str, text: str, place: str) -> Any:
         return text.encode()
     if option in _FIELD_NAMES:
         return frozenset(name.strip().encode() for name in text.split(",") if name.strip())
+    if option == "debug":
+        if text.lower() not in _TRUTHS:
+            raise ConfigError.of(option, text, "1 or 0", where=place)
+        return _TRUTHS[text.lower()]
     if option not in _COUNTS and option not in _TIMES:
         return text
     try:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -13,7 +13,7 @@ from .backends import Backends
 from .codec import check_compression
 from .coherence.config import InvalidationConfig
 from .coherence.log import InvalidationLog, Update
-from .config import CacheConfig
+from .config import CacheConfig, Mode, read_mode
 from .engine import Engine
 from .entry import Born
 from .errors import ConfigError
@@ -90,6 +90,8 @@ class Lifecycle:
         self._compress_over = compress_over
         self._clock, self._wall = clock, wall
         self._namespace = self.config.namespace
+        self._mode = self.config.mode
+        self._mode_changed: list[Callable[[], None]] = []
         self._table: RouteTable | None = None
         self._engine: Engine | None = None
         self._made_values: Values | None = None
@@ -102,6 +104,30 @@ class Lifecycle:
         state = "running" if self.running else "not running"
         parts = "not put together yet" if self._engine is None else repr(self._engine.stack)
         return f"<CacheManager {self._namespace or '(unnamed)'}, {state}, {parts}>"
+
+    # Switching.
+
+    @property
+    def mode(self) -> Mode:
+        """Whether the cache is used; see `CacheConfig.mode`.
+
+        Set it in the event loop's thread. What was stored before `"off"` and was not invalidated
+        since is served again after `"on"`.
+
+        Raises:
+            ConfigError: If it is set to something else.
+        """
+        return self._mode
+
+    @mode.setter
+    def mode(self, mode: Mode) -> None:
+        self._mode = read_mode(mode, "CacheManager")
+        for changed in self._mode_changed:
+            changed()
+
+    def on_mode_change(self, changed: Callable[[], None]) -> None:
+        """Call this whenever the mode was set, for as long as the manager lives."""
+        self._mode_changed.append(changed)
 
     # Making.
 

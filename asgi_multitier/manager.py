@@ -18,6 +18,7 @@ from .events import CacheStats, TierStats
 from .functions import CachedFunction
 from .health import Health, examine
 from .lifecycle import Lifecycle
+from .policy.reasons import Reason
 from .selectors import Selector, check_glob, check_path
 from .strategy import CacheStrategy, Lifetime, seconds_of
 from .streams import Streams
@@ -26,6 +27,7 @@ from .values import (
     MISSING,
     Ask,
     ComputeOptions,
+    Reader,
     StoreOptions,
     checked_key,
     checked_tags,
@@ -82,8 +84,7 @@ class CacheManager(Lifecycle):
         Raises:
             ConfigError: If the key is not allowed.
         """
-        await self.start()
-        value = await self.values.find(checked_key(key), self.serializer.loads)
+        value = await self._found(key, self.serializer.loads)
         return default if value is MISSING else value
 
     async def get_typed(self, key: str, type_: type[T], default: T | None = None) -> T | None:
@@ -98,9 +99,16 @@ class CacheManager(Lifecycle):
         Raises:
             ConfigError: If the key is not allowed.
         """
-        await self.start()
-        value = await self.values.find(checked_key(key), reader(self.serializer, type_))
+        value = await self._found(key, reader(self.serializer, type_))
         return default if value is MISSING else value
+
+    async def _found(self, key: str, read: Reader) -> Any:
+        """The fresh value of a key, or MISSING."""
+        checked_key(key)
+        if self.mode == "off":
+            return MISSING
+        await self.start()
+        return await self.values.find(key, read)
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """The values that there are, by key; each shared tier is asked once for all.
@@ -108,8 +116,10 @@ class CacheManager(Lifecycle):
         Raises:
             ConfigError: If a key is not allowed.
         """
-        await self.start()
         wanted, values = keys_of(keys), self.values
+        if self.mode == "off":
+            return {}
+        await self.start()
         found = await asyncio.gather(*(values.find(key, self.serializer.loads) for key in wanted))
         pairs = zip(wanted, found, strict=True)
         return {key: value for key, value in pairs if value is not MISSING}
@@ -152,11 +162,15 @@ class CacheManager(Lifecycle):
         **options: Unpack[StoreOptions],
     ) -> None:
         """Store several values, in one round trip to each tier. See `set`."""
-        await self.start()
         if broadcast is None:
             broadcast = self.invalidation.auto_broadcast_on_write
-        policy = store_policy(strategy, "CacheManager.set", options)
-        await self.values.put(values, policy, checked_tags(tags), broadcast=broadcast)
+        policy, named = store_policy(strategy, "CacheManager.set", options), checked_tags(tags)
+        if self.mode == "off":
+            # Nothing is stored, and what other instances keep is older than what was given.
+            await self.invalidate(*values)
+            return
+        await self.start()
+        await self.values.put(values, policy, named, broadcast=broadcast)
 
     async def update(self, key: str, value: Any, ttl: Lifetime | None = None) -> None:
         """Replace a value here and on every other instance, for 5 minutes or `ttl`. See `set`."""
@@ -243,6 +257,8 @@ class CacheManager(Lifecycle):
         read = reader(serializer, type_)
         write = serializer.dumps if type_ is None else writer(serializer, type_)
         ask = Ask(checked_key(key), compute, policy, checked_tags(tags), read, write)
+        if self.mode == "off":
+            return await self.computing.alone(ask, Reason.OFF)
         await self.start()
         return await self.computing.answer(ask)
 

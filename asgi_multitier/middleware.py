@@ -379,7 +379,8 @@ class CacheMiddleware:
             raise
 
         async def watching(message: Message) -> None:
-            if message["type"] == "lifespan.startup.complete" and loop_here() is not None:
+            complete = message["type"] == "lifespan.startup.complete"
+            if complete and loop_here() is not None and self.manager.mode == "on":
                 await self._start()
             elif message["type"].startswith("lifespan.shutdown."):
                 await self._close()
@@ -427,6 +428,7 @@ class CacheMiddleware:
         self._index = engine.index
         self._get = engine.stack.local.get
         self._clock = engine.clock
+        self.manager.on_mode_change(self._plans.clear)
         self._bound = True
 
     # Routes.
@@ -438,7 +440,9 @@ class CacheMiddleware:
         reason = None
         if resolved.policy is None:
             reason = _REASONS.get(resolved.reason, Reason.NO_RULE)
-        policy = resolved.policy or _UNRULED
+        elif self.manager.mode == "off":
+            reason = Reason.OFF
+        policy = self.manager.config.applied(resolved.policy or _UNRULED)
         plan = plan_for(
             scope,
             host,

@@ -33,6 +33,7 @@ class Reason(StrEnum):
     SECURITY = "security"
     TAGS = "tags"
     EVENT_LOOP = "event-loop"
+    OFF = "off"
     STREAMING = "streaming"
 
     # The request's own directives, where a rule honours them (RFC 9111 §5.2.1).

@@ -12,13 +12,14 @@ function: `run` is one run, `caller` one who waits for it.
 from .computing import Computing
 from .names import MAX_KEY, checked_key, checked_tags, keys_of
 from .options import ComputeOptions, StoreOptions, compute_policy, store_policy
-from .reading import MISSING, reader, writer
+from .reading import MISSING, Reader, reader, writer
 from .run import Ask
 from .store import Values
 
 __all__ = [
     "MAX_KEY",
     "MISSING",
+    "Reader",
     "Ask",
     "ComputeOptions",
     "Computing",

@@ -57,6 +57,10 @@ class Computing:
             if value is not MISSING:
                 return value
 
+    async def alone(self, ask: Ask, reason: Reason) -> Any:
+        """What the compute function returns to this caller; nothing is looked up or stored."""
+        return await Caller(self._engine, self._values, ask, None).alone(reason)
+
     def _use(self, slot: Slot, level: int, ask: Ask) -> Any:
         """The slot's value if it may be used as it is, renewed in the background if need be."""
         entry, now = slot.entry, self._clock()
