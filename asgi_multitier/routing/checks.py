@@ -7,7 +7,7 @@ from ..errors import ConfigError
 from ..policy.invalidation import is_safe
 from ..templates import Template, Texts
 from .annotations import NO_MARKS, Marks, marks_of
-from .globs import covers, may_meet
+from .globs import covers, fill_glob, may_meet
 from .routes import Leaf
 from .security import unkeyed
 
@@ -117,7 +117,12 @@ def check_rules(rules: Sequence[Rule], default: Policy | None, leaves: Iterable[
 def _check_rule(rule: Rule, policy: Policy, leaf: Leaf) -> None:
     need = unkeyed(policy, leaf.needs) if leaf.takes(policy.methods) else None
     if need is not None:
-        raise ConfigError(f"Rule({rule.glob!r}): {leaf} depends on {need.what}, and " + _WAYS_OUT)
+        left_out = fill_glob(leaf.path, {}) or leaf.path
+        raise ConfigError(
+            f"Rule({rule.glob!r}): {leaf} depends on {need.what}, and a hit runs no "
+            f"authentication; expected Rule({left_out!r}, None) before this rule to leave the "
+            "route out, or on its endpoint a @cached that says how its users are told apart"
+        )
     _check_required(leaf, policy, where=f"Rule({rule.glob!r}): {leaf}")
 
 

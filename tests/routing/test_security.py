@@ -1,6 +1,7 @@
 """A hit runs no authentication: what needs it is refused unless the rule says how it is safe."""
 
 import functools
+import re
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Annotated, Any
@@ -286,3 +287,22 @@ def test_a_scheme_of_ones_own_is_separated_by_any_field_but_negotiation() -> Non
 
     assert need.is_keyed(Policy(60, vary="x-user"))
     assert not need.is_keyed(Policy(60, vary="accept"))
+
+
+@pytest.mark.parametrize("path", ["/api/me", "/api/users/{id}", "/api/files/{rest:path}"])
+async def test_a_rule_over_a_secured_route_says_how_to_leave_it_out(path: str) -> None:
+    """Whoever writes what the message says starts, and that route is not cached."""
+    app = FastAPI()
+    app.add_api_route(path, lambda: "mine", dependencies=[Depends(bearer)])
+    app.add_api_route("/api/all", lambda: "all")
+    rule = Rule("/api/*", 60)
+    with pytest.raises(ConfigError) as caught:
+        RouteTable(app, rules=[rule]).check()
+
+    proposed = re.search(r"expected Rule\('([^']+)', None\) before this rule", str(caught.value))
+    assert proposed is not None
+    table = RouteTable(app, rules=[Rule(proposed[1], None), rule])
+    table.check()
+    secured = table.resolve("GET", re.sub(r"\{[^}]+\}", "7", path))
+    assert (secured.policy, secured.reason) == (None, "no-cache")
+    assert table.resolve("GET", "/api/all").reason == "rule"
