@@ -254,8 +254,7 @@ class CacheManager(Lifecycle):
     ) -> Any:
         """The value of a key; None as its type stands for plain objects."""
         serializer = self.serializer
-        read = reader(serializer, type_)
-        write = serializer.dumps if type_ is None else writer(serializer, type_)
+        read, write = reader(serializer, type_), writer(serializer, type_)
         ask = Ask(checked_key(key), compute, policy, checked_tags(tags), read, write)
         if self.mode == "off":
             return await self.computing.alone(ask, Reason.OFF)

@@ -38,14 +38,25 @@ class Serializer(Protocol):
         """The value as an instance of the type; refused if it does not fit."""
 
 
-def check_whole(serializer: Serializer, data: bytes, value: Any, type_: Any) -> None:
-    """Refuse a value that its bytes do not give back.
+def dumps_as(serializer: Serializer, value: Any, type_: Any) -> bytes:
+    """The value as bytes that give it back as an instance of the type, the same all through.
 
-    Args:
-        serializer: Who wrote the bytes.
-        data: The bytes.
-        value: What was written.
-        type_: What it will be read as.
+    They are read at once: what would come back changed, or as nothing that fits, is refused where
+    it is made.
+
+    Raises:
+        SerializationError: If the value cannot be turned into such bytes.
+    """
+    if isinstance(serializer, _Format):  # models are looked at as parts of the whole
+        data = serializer.written(value)
+    else:
+        data = serializer.dumps(value)
+    _check_whole(serializer, data, value, type_)
+    return data
+
+
+def _check_whole(serializer: Serializer, data: bytes, value: Any, type_: Any) -> None:
+    """Refuse a value that its bytes do not give back.
 
     Raises:
         SerializationError: If what is read is not the same, all through.
@@ -95,13 +106,27 @@ class _Format(ABC):
                 unknown classes, models that it would change; in JSON also bytes inside, keys that
                 are not text, NaN and infinities.
         """
+        data = self.written(value)
+        if self._mark in data:
+            for model in outer_models(value):
+                whole = data if model is value else self.written(model)
+                _check_whole(self, whole, model, type(model))
+        return data
+
+    def written(self, value: Any) -> bytes:
+        """As `dumps`, without a look at whether models come back whole.
+
+        Raises:
+            SerializationError: If the format cannot hold it.
+        """
         if isinstance(value, bytes):
             return RAW + value
         try:
             content, models = self._encode(value)
             self._check(value, content)
-            if models or self._mark in content:
-                self._check_models(value, content, models)
+            found = content.count(self._mark)  # it may stand within bytes as well
+            if found != models and count_marked(self._decode(memoryview(content)), MARK) != models:
+                raise ValueError("the key '\\0model' in a dict")
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise _refused(value, self.name, error) from error
         return self._tag + content
@@ -139,20 +164,6 @@ class _Format(ABC):
         if data[:1] != self._tag:
             raise SerializationError(f"stored value has format {data[:1]!r}; not {self._tag!r}")
         return memoryview(data)[1:]
-
-    def _check_models(self, value: Any, content: bytes, models: int) -> None:
-        """Refuse models that would not come back as they are, and dicts that look like one.
-
-        Raises:
-            ValueError: For a dict with the key of a model's note.
-            SerializationError: For a model.
-        """
-        found = content.count(self._mark)  # it may stand within bytes as well
-        if found != models and count_marked(self._decode(memoryview(content)), MARK) != models:
-            raise ValueError("the key '\\0model' in a dict")
-        for model in outer_models(value):
-            data = self._tag + (content if model is value else self._encode(model)[0])
-            check_whole(self, data, model, type(model))
 
 
 def _refused(value: object, name: str, error: BaseException) -> SerializationError:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
 
-from ..serializers import Serializer, check_whole
+from ..serializers import Serializer, dumps_as
 
 T = TypeVar("T")
 
@@ -32,17 +32,7 @@ def reader(serializer: Serializer, type_: type[T] | None) -> Reader:
 
 
 def writer(serializer: Serializer, type_: Any) -> Writer:
-    """How values become bytes that are read as a type later.
-
-    They are read at once, so that what would come back changed, or as nothing that fits, is
-    refused where it is made, instead of being wrong, or computed anew by each caller, later on.
-    """
-    if type_ in (Any, object):
+    """How values become bytes that are read as a type later, or as plain objects."""
+    if type_ in (None, Any, object):
         return serializer.dumps
-
-    def write(value: Any) -> bytes:
-        data = serializer.dumps(value)
-        check_whole(serializer, data, value, type_)
-        return data
-
-    return write
+    return lambda value: dumps_as(serializer, value, type_)
