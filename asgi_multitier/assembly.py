@@ -1,10 +1,6 @@
 """How the parts of one cache are put together."""
 
-import hashlib
-import re
-import sys
 from collections.abc import Iterable, Sequence
-from pathlib import PurePath
 from typing import Any
 
 from ._types import Clock
@@ -87,33 +83,3 @@ def assemble(
         clock=clock,
         wall=wall,
     )
-
-
-_FRAMEWORKS = frozenset({"starlette", "fastapi", "asgi_multitier", "__main__"})
-
-
-def name_of(app: object, endpoints: Iterable[object] = ()) -> str:
-    """A name for an application that stays the same over its releases and differs from others'.
-
-    Made of its title, where it has one of its own, and of the package that its endpoints live in.
-    """
-    title = getattr(app, "title", "")
-    title = title if isinstance(title, str) and title != "FastAPI" else ""
-    modules = (getattr(endpoint, "__module__", None) or "" for endpoint in endpoints)
-    packages = [module for module in modules if module.partition(".")[0] not in _FRAMEWORKS]
-    place = packages[0].partition(".")[0] if packages else _script()
-    text = f"{title}-{place}" if title else place
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-")
-    if plain == text and len(plain) <= 64:
-        return plain
-    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
-    return f"{plain[:48] or 'app'}-{digest}"
-
-
-def _script() -> str:
-    """The program's own name, where nothing else tells."""
-    main = sys.modules.get("__main__")
-    spec = getattr(main, "__spec__", None)
-    if spec is not None and spec.name:
-        return str(spec.name).removesuffix(".__main__").partition(".")[0]
-    return PurePath(sys.argv[0] or "app").stem or "app"

@@ -19,6 +19,7 @@ from .sqlite_log import SQLiteLog
 from .streams import Streams
 from .tiers.base import LocalTier, SharedTier, TierConfig
 from .tiers.memory import MemoryTier
+from .tiers.null import NullTier
 from .tiers.sqlite import SQLiteTier
 
 _WHERE = "CacheManager"
@@ -80,6 +81,26 @@ class Backends:
             return False
         return self._redis is not None or self._config.redis_url is not None
 
+    @property
+    def uses_default(self) -> bool:
+        """Whether Redis is looked for at the address that stands where none was given."""
+        default = self._redis is None and self._config.redis_url is DEFAULT_REDIS_URL
+        return default and self._sqlite is None
+
+    @property
+    def is_shared(self) -> str:
+        """What was given that other applications may use as well; "" if nothing was."""
+        tiers = [tier for tier, _ in self._tiers if isinstance(tier, SharedTier)]
+        if self._redis is not None or (self.has_redis and not self.uses_default):
+            return "Redis"
+        if self._sqlite is not None:
+            return f"SQLite file {os.fspath(self._sqlite)}"
+        if any(not isinstance(tier, NullTier) for tier in tiers):
+            return "second tier"
+        if self._given_log is not None and not isinstance(self._given_log, LocalLog):
+            return "log"
+        return ""
+
     def link(self) -> Link:
         """The one way to Redis."""
         if self._link is None:
@@ -128,7 +149,7 @@ class Backends:
             secret=self._config.secret,
             # Deliberate: an address that nobody gave may well have no server behind it. Until one
             # was seen there, this process is alone and needs to distrust nobody.
-            optional=self._redis is None and self._config.redis_url is DEFAULT_REDIS_URL,
+            optional=self.uses_default,
             clock=self._clock,
         )
 

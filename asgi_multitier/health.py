@@ -42,22 +42,24 @@ class Health:
         degraded: Something below it does not, or the log is not trusted.
         tiers: Every tier, first to last.
         trusted: The invalidation log has been heard of recently enough.
+        namespace: The name in force: processes with the same one on the same server share.
     """
 
     healthy: bool
     degraded: bool
     tiers: tuple[TierHealth, ...]
     trusted: bool
+    namespace: str = ""
 
 
-async def examine(engine: Engine) -> Health:
+async def examine(engine: Engine, namespace: str) -> Health:
     """Ask every tier whether it answers, all at once."""
     stack = engine.stack
     local = _examine_local(stack.local)
     shared = await asyncio.gather(*(_examine_shared(engine, placed) for placed in stack.shared))
     trusted = engine.log.trusted
     degraded = not (trusted and local.healthy and all(tier.healthy for tier in shared))
-    return Health(local.healthy, degraded, (local, *shared), trusted)
+    return Health(local.healthy, degraded, (local, *shared), trusted, namespace)
 
 
 def _examine_local(tier: LocalTier) -> TierHealth:

@@ -1,6 +1,7 @@
 """How a cache is made, started and closed, and what it does when the log says something."""
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -8,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ._types import Clock
-from .assembly import Tier, assemble, name_of, place
+from .assembly import Tier, assemble, place
 from .backends import Backends
 from .codec import check_compression
 from .coherence.config import InvalidationConfig
@@ -17,6 +18,7 @@ from .config import CacheConfig, Mode, read_mode
 from .engine import Engine
 from .entry import Born
 from .errors import ConfigError
+from .identity import Application, describe, local_name, name_of_its_own
 from .selectors import Selector
 from .serializers import JsonSerializer, Serializer
 from .streams import Streams
@@ -26,7 +28,15 @@ from .values import Computing, Values
 if TYPE_CHECKING:
     from .routing import RouteTable
 
+logger = logging.getLogger("asgi_multitier")
+
 T = TypeVar("T")
+
+_SAYS_NOTHING = (
+    "CacheManager: namespace=None is not allowed for title {title!r} and module {module!r}, which "
+    "another application may have as well, where a {shared} was given; expected namespace= or "
+    "ASGI_MULTITIER_NAMESPACE, a name that no other application there has"
+)
 
 _START_PATIENCE = 0.25
 """Seconds that a request which starts the cache waits for the log; it goes on by itself."""
@@ -98,6 +108,7 @@ class Lifecycle:
         self._made_computing: Computing | None = None
         self._starting: asyncio.Task[None] | None = None
         self._patience_ends = 0.0
+        self._named = False
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def __repr__(self) -> str:
@@ -133,16 +144,36 @@ class Lifecycle:
 
     @property
     def namespace(self) -> str:
-        """What separates this application from others on the same Redis."""
+        """What separates this application from others on the same Redis.
+
+        Without an application and a `namespace=` it is the program's own name, or else its place on
+        this machine.
+        """
         if self._namespace is None:
-            self._namespace = name_of(None)
+            program = describe(None)
+            own = name_of_its_own(program) if self._backends.is_shared else None
+            self._namespace = own or local_name(program, machine=self._backends.is_shared != "")
         return self._namespace
 
     def name_after(self, app: object, table: "RouteTable") -> None:
-        """Take the application's name, unless there is one already, and its routes."""
+        """Take the application's name, unless there is one already, and its routes.
+
+        Raises:
+            ConfigError: If it has none that tells it from others who may use what was given.
+        """
         self._table = table
         if self._namespace is None and self._engine is None:
-            self._namespace = name_of(app, table.endpoints)
+            self._namespace = self._name_of(describe(app, table.endpoints))
+
+    def _name_of(self, application: Application) -> str:
+        shared = self._backends.is_shared
+        if not shared:
+            return local_name(application)
+        name = name_of_its_own(application)
+        if name is None:
+            title, module = application.title, application.module
+            raise ConfigError(_SAYS_NOTHING.format(title=title, module=module, shared=shared))
+        return name
 
     @property
     def engine(self) -> Engine:
@@ -199,6 +230,9 @@ class Lifecycle:
                 self.engine.stack.forget()
                 self._tasks.clear()
             self.loop = loop
+            if not self._named:
+                self._named = True
+                logger.info("namespace %s: %r", self.namespace, self.engine.log)
             self._starting = asyncio.create_task(
                 self.engine.log.start(self), name="asgi-multitier start"
             )

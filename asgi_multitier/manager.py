@@ -455,7 +455,7 @@ class CacheManager(Lifecycle):
     async def health(self) -> Health:
         """Ask every tier whether it answers."""
         await self.start()
-        return await examine(self.engine)
+        return await examine(self.engine, self.namespace)
 
     async def health_check(self) -> bool:
         """Whether the cache works; a shared tier that does not answer is tolerated."""

@@ -409,7 +409,7 @@ class CacheMiddleware:
         """Once, when the application is known: name the cache after it, and check the rules.
 
         Raises:
-            ConfigError: Each time, if an annotation or a rule is wrong.
+            ConfigError: Each time, if an annotation or a rule is wrong, or there is no name.
         """
         if self._complaint is not None:
             raise self._complaint
@@ -418,10 +418,10 @@ class CacheMiddleware:
         try:
             self._table.attach(scope)
             self._table.check()
+            self.manager.name_after(scope.get("app", self.app), self._table)
         except ConfigError as error:
             self._complaint = error
             raise
-        self.manager.name_after(scope.get("app", self.app), self._table)
         engine = self.manager.engine
         if self._table.unreadable:
             engine.events.routes_unreadable(self._table.unreadable)

@@ -22,6 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "errors",
         "events",
         "fleet",
+        "identity",
     ),
     (
         "breaker",

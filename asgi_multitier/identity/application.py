@@ -1,0 +1,154 @@
+"""What an application shows of itself: its title, the module that holds it, and where that lies."""
+
+import ast
+import inspect
+import os
+import sys
+import sysconfig
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+_DEPTH = 32
+_FRAMEWORKS = frozenset({"starlette", "fastapi", "asgi_multitier"})
+_MAINS = ("__main__", "__mp_main__")
+
+
+class Application(NamedTuple):
+    """What tells one application from another.
+
+    Attributes:
+        title: Its title, as FastAPI and others have one; "" without.
+        module: Dotted name of the module that holds it, or else of its endpoints' package.
+        attribute: Its name in that module; "" if it is not held by one.
+        directory: Absolute directory of that module, without symbolic links.
+    """
+
+    title: str
+    module: str
+    attribute: str
+    directory: str
+
+
+def describe(app: object, endpoints: Iterable[object] = ()) -> Application:
+    """Find out what an application shows of itself.
+
+    Args:
+        app: An ASGI application, or one that wraps it in `.app` again and again; None for the
+            program that runs.
+        endpoints: The endpoints of its routes.
+    """
+    layers = list(_layers(app))
+    title = next((text for layer in layers if (text := _title(layer))), "")
+    packages = _packages(endpoints)
+    module, attribute = _holder(layers, packages) or _defined(layers) or _of(packages) or _program()
+    return Application(title, _real_name(module), attribute, _directory(module))
+
+
+def _layers(app: object) -> Iterator[object]:
+    for _ in range(_DEPTH):
+        if app is None:
+            return
+        yield app
+        app = getattr(app, "app", None) or getattr(app, "__wrapped__", None)
+
+
+def _title(layer: object) -> str:
+    title = getattr(layer, "title", "")
+    return title if isinstance(title, str) else ""
+
+
+def _packages(endpoints: Iterable[object]) -> list[str]:
+    """Top packages of the endpoints' modules: the user's own first, then the most frequent."""
+    names = (getattr(endpoint, "__module__", None) or "" for endpoint in endpoints)
+    tops = Counter(name.partition(".")[0] for name in names)
+    found = [top for top in tops if top and top not in _FRAMEWORKS]
+    return sorted(found, key=lambda t: (not _is_of_the_user(sys.modules.get(t)), -tops[t], t))
+
+
+def _holder(layers: Sequence[object], packages: Sequence[str]) -> tuple[str, str] | None:
+    """The module in which the application is a variable, and the variable's name.
+
+    A module that only imports it from there does not count, if another one is left.
+    """
+    wanted = {id(layer) for layer in layers}
+    found = []
+    for name, module in list(sys.modules.items()):
+        top = name.partition(".")[0]
+        if top in _FRAMEWORKS or not (top in packages or _is_of_the_user(module)):
+            continue
+        for attribute, value in list(vars(module).items()):
+            if id(value) in wanted:
+                found.append((name, attribute))
+    if len(found) > 1:
+        found = [pair for pair in found if not _imports(*pair)] or found
+    ours = [pair for pair in found if pair[0].partition(".")[0] in packages]
+    # `__main__` may be there a second time under its own name.
+    return min(ours or found, key=lambda p: (_real_name(p[0]), p[1]), default=None)
+
+
+def _is_of_the_user(module: object) -> bool:
+    """Whether its file lies neither with the standard library nor with what was installed."""
+    file = getattr(module, "__file__", None)
+    return isinstance(file, str) and not file.startswith(_INSTALLED)
+
+
+_INSTALLED = tuple(
+    {
+        os.path.join(path, "")
+        for name in ("stdlib", "platstdlib", "purelib", "platlib")
+        if (path := sysconfig.get_path(name))
+    }
+)
+
+
+def _imports(name: str, attribute: str) -> bool:
+    """Whether the module has the name by an import statement."""
+    try:
+        tree = ast.parse(inspect.getsource(sys.modules[name]))
+    except (OSError, TypeError, SyntaxError, ValueError):
+        return False
+    aliases = (
+        alias for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names
+    )
+    return any((alias.asname or alias.name) == attribute for alias in aliases)
+
+
+def _defined(layers: Sequence[object]) -> tuple[str, str] | None:
+    """Where the innermost layer was defined, if it is a function or a class of the user's own."""
+    for layer in reversed(layers):
+        name = getattr(layer, "__module__", None)
+        if isinstance(name, str) and _is_of_the_user(sys.modules.get(name)):
+            return name, ""
+    return None
+
+
+def _of(packages: Sequence[str]) -> tuple[str, str] | None:
+    return (packages[0], "") if packages else None
+
+
+def _program() -> tuple[str, str]:
+    return "__main__", ""
+
+
+def _real_name(name: str) -> str:
+    """The name that a module has when it is imported, also where it is the program's main."""
+    if name not in _MAINS:
+        return name
+    main = sys.modules.get(name)
+    spec = getattr(main, "__spec__", None)
+    if spec is not None and spec.name:
+        return str(spec.name).removesuffix(".__main__")
+    file: Any = getattr(main, "__file__", None) or sys.argv[0] or ""
+    return Path(file).stem
+
+
+def _directory(name: str) -> str:
+    module: ModuleType | None = sys.modules.get(name)
+    file = getattr(module, "__file__", None)
+    if isinstance(file, str):
+        return os.path.dirname(os.path.realpath(file))
+    paths = list(getattr(module, "__path__", ()))
+    return os.path.realpath(paths[0] if paths else os.getcwd())

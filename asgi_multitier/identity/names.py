@@ -1,0 +1,111 @@
+"""Names of applications: which tell one from another, and how one is written.
+
+A title or package that half of all projects have (`main`, `app`, "My API") tells nothing. On a
+server that several applications may use it must not become a namespace: the second one would be
+answered with the first one's responses.
+"""
+
+import re
+from hashlib import blake2b
+from socket import gethostname
+
+from .application import Application
+
+_GENERIC = (
+    # How files, packages and variables of every second project are called.
+    "main app apps application applications api apis asgi wsgi src source sources code package "
+    "pkg lib libs module modules server servers service services svc srv backend backends "
+    "frontend web website webapp site sites http rest graphql rpc grpc endpoint endpoints route "
+    "routes router routers routing view views handler handlers controller controllers core common "
+    "shared util utils helper helpers config configs configuration conf setting settings base "
+    "init index home root run runner start startup boot bootstrap entry entrypoint manage wsgiapp "
+    "create make factory build launch serve serving worker workers process program script scripts "
+    "bin cmd cli job jobs task tasks cron daemon host instance node "
+    "project projects proj repo workspace work root folder dir tmp temp data db database model "
+    "models schema schemas internal external public private admin gateway proxy edge "
+    "microservice micro monolith platform system software product prod production staging stage "
+    "dev develop development local localhost docker container k deploy deployment release current "
+    "latest live build dist out new old first second final "
+    # What tutorials call theirs.
+    "hello world test tests testing testapp example examples sample samples demo demos tutorial "
+    "quickstart getting started learn learning todo todos item items user users auth login health "
+    "healthcheck status ping foo bar baz untitled title name noname unnamed default none null "
+    "template boilerplate skeleton starter kit scaffold poc prototype playground sandbox "
+    "the a an my our your this some of for and with in on to by from is it simple basic minimal "
+    "small big great awesome cool nice own "
+    # What frameworks and servers are called.
+    "fast fastapi starlette litestar quart sanic flask django falcon blacksheep uvicorn gunicorn "
+    "hypercorn granian daphne openapi swagger docs documentation redoc python py async asyncio "
+    "asynchronous cache cached caching redis valkey multitier version celery rq arq dramatiq huey "
+    "taskiq supervisor ipython jupyter ipykernel launcher interactive shell"
+)
+
+_WORD = re.compile(r"[^\W\d_]+")
+_RELEASE = re.compile(r"\bv?\d+(?:\.\d+)+[\w.+-]*")
+"""A release's number within a title: the next release is the same application."""
+
+_LONGEST = 64
+_KEPT = 48
+
+
+def is_telling(text: str) -> bool:
+    """Whether a title, or the dotted name of a module, has a word that not every project has."""
+    return any(not _is_generic(word) for word in _WORD.findall(text.lower()))
+
+
+def _is_generic(word: str) -> bool:
+    """Whether it is one of the usual words, or several of them written as one (`myfastapiapp`)."""
+    if len(word) == 1 and word.isascii():
+        return True
+    # Ends of usual words, reached from the beginning through usual words alone.
+    reached = {0}
+    for start in range(len(word)):
+        if start in reached:
+            reached |= {start + n for n in _LENGTHS if word[start : start + n] in _WORDS}
+    return len(word) in reached
+
+
+_WORDS = frozenset(word for word in _GENERIC.split() if len(word) > 1)
+_LENGTHS = frozenset(map(len, _WORDS))
+
+
+def name_of_its_own(application: Application) -> str | None:
+    """The name of an application that tells it from others; None if it has none.
+
+    Made of its title and of the package that it lives in, whichever tell something. A title is the
+    author's own word for it; without one, two modules of a package are two applications.
+    """
+    title = " ".join(_RELEASE.sub(" ", application.title).split())
+    module = application.module if is_telling(application.module) else ""
+    if is_telling(title):
+        package = next(filter(is_telling, module.split(".")), "")
+        return _written(f"{title}-{package}" if package else title)
+    if not module and not is_telling(application.attribute):
+        return None
+    own = application.attribute if is_telling(application.attribute) else ""
+    return _written(".".join(filter(None, (application.module, own))))
+
+
+def local_name(application: Application, *, machine: bool = False) -> str:
+    """A name for an application where all who share are on this machine: its place is in it.
+
+    Args:
+        application: What it shows of itself.
+        machine: Whether others share from other machines, and the machine's name belongs to it.
+    """
+    text = name_of_its_own(application) or application.module.rpartition(".")[2] or "app"
+    host = gethostname() if machine else ""
+    place = "\0".join((host, application.directory, application.module, application.attribute))
+    return f"{_written(text)[:_KEPT]}-{_digest(place)}"
+
+
+def _written(text: str) -> str:
+    """The text in letters that may stand in a key; different texts stay different."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-")
+    if plain == text and len(plain) <= _LONGEST:
+        return plain
+    return f"{plain[:_KEPT] or 'app'}-{_digest(text)}"
+
+
+def _digest(text: str) -> str:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=5).hexdigest()

@@ -1,0 +1,148 @@
+"""Applications in the layouts that most projects have: no two of them meet by accident."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+PLAIN = "from fastapi import FastAPI\napp = FastAPI()\n"
+TITLED = "from fastapi import FastAPI\napp = FastAPI(title={!r})\n"
+STARLETTE = "from starlette.applications import Starlette\napp = Starlette()\n"
+FACTORY = (
+    "from fastapi import FastAPI\ndef home(): ...\n"
+    "def app():\n    made = FastAPI()\n    made.get('/')(home)\n    return made\n"
+)
+ROUTED = (
+    "from fastapi import FastAPI\nfrom {package}.auth.router import login\n"
+    "app = FastAPI()\napp.get('/login')(login)\n"
+)
+
+RUN = """
+import importlib, inspect, json, os, sys
+from asgi_multitier import CacheManager, CacheMiddleware, ConfigError
+for place, target, settings in json.load(sys.stdin):
+    os.chdir(place)
+    before = set(sys.modules)
+    sys.path.insert(0, place)
+    module, _, name = target.partition(":")
+    app = getattr(importlib.import_module(module), name)
+    app = app() if inspect.isfunction(app) else app
+    cache = CacheManager(**settings)
+    try:
+        CacheMiddleware(app, cache)._bind({"type": "lifespan"})
+    except ConfigError as error:
+        assert "namespace=" in str(error) and "ASGI_MULTITIER_NAMESPACE" in str(error)
+        print("refused")
+    else:
+        print(cache.namespace)
+    sys.path.remove(place)
+    for added in set(sys.modules) - before:
+        if added.partition(".")[0] in os.listdir(place) or added + ".py" in os.listdir(place):
+            del sys.modules[added]
+"""
+
+GIVEN = {"redis_url": "redis://redis:6379/0"}
+Layout = tuple[Path, str, dict[str, str], dict[str, str]]
+
+
+GENERIC = (
+    ("main:app", {"main.py": PLAIN}),
+    ("app:app", {"app.py": PLAIN}),
+    ("server:app", {"server.py": STARLETTE}),
+    ("app.main:app", {"app/main.py": PLAIN}),
+    ("src.main:app", {"src/main.py": PLAIN}),
+    ("src.api.main:app", {"src/api/main.py": PLAIN}),
+    ("backend.app.main:app", {"backend/app/main.py": PLAIN}),
+    ("project.asgi:app", {"project/asgi.py": PLAIN}),
+    ("mysite.asgi:app", {"mysite/asgi.py": STARLETTE}),
+    ("api.v1.server:app", {"api/v1/server.py": PLAIN}),
+    ("service.factory:app", {"service/factory.py": FACTORY}),
+    (
+        "src.main:app",
+        {"src/main.py": ROUTED.format(package="src"), "src/auth/router.py": "def login(): ..."},
+    ),
+    *(
+        ("main:app", {"main.py": TITLED.format(title)})
+        for title in ("API", "My API", "FastAPI", "Backend", "App", "Service", "REST API v1.2.0")
+    ),
+)
+"""Where an application lives that tells nothing of itself, and its files."""
+
+GENERIC_IDS = [f"{number} {target}" for number, (target, _) in enumerate(GENERIC)]
+
+TELLING = (
+    ("main:app", {"main.py": TITLED.format("Shop")}, "Shop"),
+    ("main:app", {"main.py": TITLED.format("Shop 2.3.1")}, "Shop"),
+    ("app.main:app", {"app/main.py": TITLED.format("Shop")}, "Shop"),
+    ("shop:app", {"shop.py": PLAIN}, "shop"),
+    ("shop.main:app", {"shop/main.py": PLAIN}, "shop.main"),
+    ("shop.admin:app", {"shop/admin.py": PLAIN}, "shop.admin"),
+    (
+        "shop.tools:app",
+        {"shop/main.py": PLAIN, "shop/tools.py": "from shop.main import app"},
+        "shop.main",
+    ),
+    ("shop.main:billing", {"shop/main.py": PLAIN + "billing = FastAPI()"}, "shop.main.billing"),
+    ("src.shop.main:app", {"src/shop/main.py": PLAIN}, "src.shop.main"),
+    ("shop.factory:app", {"shop/factory.py": FACTORY, "shop/__init__.py": ""}, "shop"),
+)
+
+
+def named(*layouts: Layout) -> list[str]:
+    """What applications are called, each imported from a directory of its own."""
+    for place, _, files, _ in layouts:
+        for name, text in files.items():
+            file = place / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-c", RUN],
+        input=json.dumps([(str(place), target, given) for place, target, _, given in layouts]),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_application_that_tells_nothing_is_refused_on_a_given_server(tmp_path: Path) -> None:
+    """What half of all projects are called may not decide who shares with whom."""
+    layouts = [
+        (tmp_path / f"{number}", target, files, GIVEN)
+        for number, (target, files) in enumerate(GENERIC)
+    ]
+    told = [
+        (place, target, files, {**given, "namespace": "shop"})
+        for place, target, files, given in layouts
+    ]
+    found = named(*layouts, *told)
+
+    assert dict(zip(GENERIC_IDS, found, strict=False)) == dict.fromkeys(GENERIC_IDS, "refused")
+    assert found[len(layouts) :] == ["shop"] * len(told)
+
+
+def test_no_two_applications_of_usual_layouts_meet_on_the_default(tmp_path: Path) -> None:
+    """All who share are on this machine: the place is part of the name."""
+    both = [*GENERIC, *(layout[:2] for layout in TELLING)]
+    layouts: list[Layout] = [
+        (tmp_path / f"{copy}" / f"{number}", target, files, {})
+        for copy in range(2)
+        for number, (target, files) in enumerate(both)
+    ]
+    names = named(*layouts)
+
+    assert len(set(names)) == len(layouts)
+    # Every worker and every start of one application has the same one.
+    assert named(*layouts) == names
+
+
+def test_application_with_a_name_keeps_it_wherever_it_lies(tmp_path: Path) -> None:
+    """On a given server the place does not count: other machines have another one."""
+    expected = [name for *_, name in TELLING]
+    for copy in range(2):
+        layouts = [
+            (tmp_path / f"{copy}" / f"{number}", target, files, GIVEN)
+            for number, (target, files, _) in enumerate(TELLING)
+        ]
+        assert named(*layouts) == expected
