@@ -331,11 +331,32 @@ def _terms_of(policy: Policy) -> Terms:
         honor_request_directives=policy.honor_request_directives,
         stale_on_error=policy.stale_on_error,
         client_cache=policy.client_cache,
-        partitioned=bool(policy.cookies) or policy.vary_by is not None,
+        selecting=_selecting(policy),
+        partitioned=_is_personal(policy, Credentials()),
         stale_while_revalidate=policy.stale_while_revalidate,
         stale_if_error=policy.stale_if_error,
         targeted=policy.targeted,
     )
+
+
+def _is_personal(policy: Policy, credentials: Credentials) -> bool:
+    """Whether what chooses the responses says who asks."""
+    named = bool(policy.cookies) or policy.vary_by is not None
+    return named or credentials.include_any(policy.vary)
+
+
+def _selecting(policy: Policy) -> tuple[bytes, ...]:
+    """The request fields that choose the responses, as clients are told.
+
+    A request that says who asks has an answer of its own, which matters to those who keep answers
+    without asking: `client_cache=`. What `vary_by=` reads is as good as always one of the two.
+    """
+    names = [*policy.vary]
+    cookies, own = bool(policy.cookies), policy.vary_by is not None
+    if own or (policy.client_cache and not policy.public):
+        names.append(b"Authorization")
+        cookies = cookies or own or policy.ignore_cookies is not True
+    return (*names, b"Cookie") if cookies else tuple(names)
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -584,7 +605,12 @@ class CacheConfig:
 
     def terms_of(self, policy: Policy) -> Terms:
         """The terms of a policy, within this process's bounds."""
-        return replace(policy.terms, max_entry=self.max_entry, header_limit=self.header_block)
+        return replace(
+            policy.terms,
+            partitioned=_is_personal(policy, self.credentials),
+            max_entry=self.max_entry,
+            header_limit=self.header_block,
+        )
 
     @classmethod
     def resolve(

@@ -28,10 +28,12 @@ from .plan import Plan
 from .policy import cache_status
 from .policy.cache_control import CacheControl, of_request
 from .policy.cache_status import Forward
+from .policy.downstream import told
 from .policy.headers import normalised
 from .policy.reasons import Reason
 from .policy.request import Field
 from .policy.reuse import Use, assess
+from .policy.terms import Terms
 from .replay import PARTIAL, aged, answer, part_for, prepare
 from .request import Request
 from .stack import Found
@@ -159,7 +161,7 @@ class Exchange:
 
     async def _replay(self, slot: Slot, level: int) -> bool:
         """Serve an entry as it is, if there is nothing to think about."""
-        replay = slot.replay or prepare(slot, level)
+        replay = slot.replay or prepare(slot, self._request.plan.terms, level)
         now = self._engine.clock()
         if replay is None or now >= replay.until:
             return False
@@ -234,7 +236,7 @@ class Exchange:
         age = now - entry.created
         start, body = answer(
             response,
-            aged(response.headers, age),
+            self._request.told(aged(response.headers, age)),
             member,
             method=self._request.method,
             request_headers=self._request.headers,
@@ -447,7 +449,7 @@ class Exchange:
         """Let the application answer this request by itself, and somebody hear what it says."""
         self._tally.passes[reason] += 1
         member = cache_status.forwarded(self._forward, detail=reason)
-        send = noting(self._send, member)
+        send = noting(self._send, member, self._request.plan.terms)
         if hear is not None:
             send = _heard(send, hear)
         await self._app(self._request.scope, self._receive, send)
@@ -473,13 +475,22 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": b""})
 
 
-def noting(send: Send, member: bytes) -> Send:
-    """A `send` that adds a `Cache-Status` member to the response, and nothing else."""
+def noting(send: Send, member: bytes, terms: Terms | None = None) -> Send:
+    """A `send` that adds a `Cache-Status` member to the response.
+
+    Args:
+        send: The client's.
+        member: What it says.
+        terms: The terms of the request's rule: caches downstream are told what they hold for.
+    """
+    telling = terms if terms is not None and (terms.selecting or terms.partitioned) else None
 
     async def noted(message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = [*message.get("headers", ()), (cache_status.NAME, member)]
-            message = {**message, "headers": headers}
+            headers = message.get("headers", ())
+            if telling is not None:
+                headers = told(normalised(headers), telling)
+            message = {**message, "headers": [*headers, (cache_status.NAME, member)]}
         await send(message)
 
     return noted

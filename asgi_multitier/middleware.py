@@ -148,7 +148,7 @@ class CacheMiddleware:
         ):
             slot = self._get(plan.key)
             if slot is not None and slot.view == self._index.view:
-                replay = slot.replay or prepare(slot)
+                replay = slot.replay or prepare(slot, plan.terms)
                 now = self._clock()
                 if replay is not None and now < replay.until and self.manager.loop is loop_here():
                     second = int(now - replay.created)
@@ -206,7 +206,7 @@ class CacheMiddleware:
         except Exception as error:  # noqa: BLE001  # answered as the framework would
             plan.tally.passes[asked] += 1
             member = cache_status.forwarded(Forward.BYPASS, detail=asked)
-            await answer_exception(error, scope, receive, noting(send, member))
+            await answer_exception(error, scope, receive, noting(send, member, plan.terms))
             return
         if reason is not None:
             await self._beside(plan, reason, scope, receive, send)
@@ -270,7 +270,7 @@ class CacheMiddleware:
         plan.tally.passes[reason] += 1
         self._give_state(scope)
         member = cache_status.forwarded(Forward.BYPASS, detail=reason)
-        await self.app(scope, receive, noting(send, member))
+        await self.app(scope, receive, noting(send, member, plan.terms))
         self._chosen(plan, scope)
 
     async def _unsafe(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -115,11 +115,11 @@ class Posted:
     def pass_on(self, reason: Reason, status: int, headers: Headers) -> Headers:  # noqa: ARG002
         """The answer is its client's alone, as usual."""
         self._engine.events.refused[reason] += 1
-        return headers
+        return self._request.told(headers)
 
     def opening(self, headers: Headers) -> Headers:
-        """It is sent on while it comes, as it is."""
-        return headers
+        """It is sent on while it comes."""
+        return self._request.told(headers)
 
     def commit(self, store: Store, status: int, headers: Headers, body: bytes) -> None:
         """It is complete."""
@@ -138,7 +138,7 @@ class Posted:
         start: Message = {
             "type": "http.response.start",
             "status": status,
-            "headers": list(headers),
+            "headers": list(self._request.told(headers)),
         }
         self._closing = [start, {"type": "http.response.body", "body": body}]
 

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from ._types import Header, Headers, Message
 from .entry import Entry, Slot, StoredResponse
 from .policy import cache_status
+from .policy.downstream import told
 from .policy.headers import end_to_end, first, values
 from .policy.ranges import (
     Span,
@@ -21,6 +22,7 @@ from .policy.ranges import (
     select_from_part,
     unsatisfiable_headers,
 )
+from .policy.terms import Terms
 from .policy.validation import is_conditional, not_modified, not_modified_headers
 
 Reply: TypeAlias = tuple[Message, Message]
@@ -69,7 +71,9 @@ class Replay:
         "until",
     )
 
-    def __init__(self, entry: Entry, response: StoredResponse, level: int = 1) -> None:
+    def __init__(
+        self, entry: Entry, response: StoredResponse, terms: Terms, level: int = 1
+    ) -> None:
         never = entry.always_validate or response.status == PARTIAL
         self.until = -math.inf if never else min(entry.fresh_until, entry.refresh_at)
         self.created = entry.created
@@ -77,7 +81,7 @@ class Replay:
         self.status = response.status
         self.body = response.body
         self.lines: list[Header] = []
-        self._headers = response.headers
+        self._headers = told(response.headers, terms)
         self._level = level
         self._lifetime = int(entry.fresh_until - entry.created)
 
@@ -88,15 +92,16 @@ class Replay:
         self.lines = [*self._headers, _age_line(second), hit]
 
 
-def prepare(slot: Slot, level: int = 1) -> Replay | None:
+def prepare(slot: Slot, terms: Terms, level: int = 1) -> Replay | None:
     """The slot's replay, made if need be; None if the slot holds no response.
 
     Args:
         slot: The slot.
+        terms: The terms of the rule that the request has met.
         level: Of the tier that it was found in.
     """
     if slot.replay is None and isinstance(slot.entry.payload, StoredResponse):
-        slot.replay = Replay(slot.entry, slot.entry.payload, level)
+        slot.replay = Replay(slot.entry, slot.entry.payload, terms, level)
     replay: Replay | None = slot.replay if isinstance(slot.replay, Replay) else None
     return replay
 

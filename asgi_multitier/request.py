@@ -7,8 +7,9 @@ from typing import Any
 from ._types import Headers, Scope
 from .framework import request_of
 from .plan import Plan
+from .policy.downstream import told
 from .policy.headers import normalised
-from .policy.request import Field, Found, with_cookies_of
+from .policy.request import Field, Found, chosen_by, with_cookies_of
 from .policy.vary import secondary_key
 from .routing import RouteTable
 
@@ -108,6 +109,12 @@ class Request:
         values = self._table.values(resolved, query)
         tags = self._table.tags(resolved, values, self.view)
         return None if tags is None else (policy.key.render(values) if policy.key else "", tags)
+
+    def told(self, headers: Headers) -> Headers:
+        """A response's field lines, with what caches downstream are told of this request."""
+        policy = self.plan.policy
+        whole = policy.lifetime is None and not (policy.public or policy.cookies or policy.vary_by)
+        return told(headers, self.plan.terms, chosen_by(self.found, cookies=whole))
 
     def kind(self, key: str) -> str:
         """Under which name it is remembered that the answers to requests like this are not shared.

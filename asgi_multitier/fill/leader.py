@@ -70,12 +70,13 @@ class Leader:
 
     def passed(self, headers: Headers, reason: Reason) -> Headers:
         """The field lines of a response that is this client's alone."""
-        return cache_status.appended(headers, cache_status.forwarded(self.forward, detail=reason))
+        member = cache_status.forwarded(self.forward, detail=reason)
+        return cache_status.appended(self.request.told(headers), member)
 
     def streamed(self, headers: Headers) -> Headers:
         """The field lines of a response that is sent on while it comes."""
         return cache_status.appended(
-            client_headers(headers, None, self.request.plan.terms),
+            self.request.told(client_headers(headers, None, self.request.plan.terms)),
             cache_status.forwarded(self.forward, detail=self.detail),
         )
 
@@ -91,7 +92,7 @@ class Leader:
         return list(
             answer(
                 response,
-                lines,
+                self.request.told(lines),
                 member,
                 method=self.request.method,
                 request_headers=self.request.headers,

@@ -225,6 +225,20 @@ def credential_refusal(
     return None
 
 
+def chosen_by(found: Found, *, cookies: bool) -> tuple[bytes, ...]:
+    """Fields of a request that choose its answer although its rule does not name them.
+
+    Deliberate: fields such as `X-Forwarded-Host` are left out. They choose as well, but the proxy
+    that sets them stands nearer than any cache that is told.
+
+    Args:
+        found: What the scan found.
+        cookies: Whether the whole `Cookie` is in the key.
+    """
+    names = (b"Origin",) if Field.ORIGIN in found else ()
+    return (*names, b"Cookie") if cookies and Field.COOKIE in found else names
+
+
 def narrowed(found: Found, *, named: Collection[str], ignored: bool | Sequence[str]) -> Found:
     """What was found, with some of its cookies only, on one line.
 

@@ -290,7 +290,7 @@ def client_headers(headers: Headers, etag: bytes | None, terms: Terms) -> Header
     added: list[tuple[bytes, bytes]] = []
     if b"cache-control" not in names and b"expires" not in names:
         advice = b"no-cache" if terms.client_cache is None else b"max-age=%d" % terms.client_cache
-        added.append((b"cache-control", b"private, " + advice if terms.partitioned else advice))
+        added.append((b"cache-control", advice))
     if etag is not None and b"etag" not in names:
         added.append((b"etag", etag))
     return (*headers, *added)

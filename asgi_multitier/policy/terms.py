@@ -25,8 +25,9 @@ class Terms:
             origin although it does not say so itself; True is `ON_ERROR` seconds, False none.
         client_cache: Seconds that clients of an annotated route may keep an answer without asking;
             None tells them to ask every time.
-        partitioned: The key holds what caches downstream do not see (cookies, a tenant): they are
-            told that the answer is `private`.
+        selecting: Request fields that choose the response beside its URL, for `Vary`.
+        partitioned: What chooses it says who asks (a credential, cookies, a tenant): caches
+            downstream are told that the answer is `private`.
         stale_while_revalidate: An annotation's window, in seconds (RFC 5861 §3).
         stale_if_error: An annotation's window, in seconds (RFC 5861 §4).
         targeted: Lower-case names of the targeted fields obeyed (RFC 9213); the first valid one
@@ -46,6 +47,7 @@ class Terms:
     honor_request_directives: bool = False
     stale_on_error: float | bool = False
     client_cache: float | None = None
+    selecting: tuple[bytes, ...] = ()
     partitioned: bool = False
     stale_while_revalidate: float | None = None
     stale_if_error: float | None = None

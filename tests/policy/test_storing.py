@@ -486,16 +486,6 @@ def test_etag_of_is_a_strong_tag_of_the_content():
             replace(ANNOTATED, client_cache=60.0),
             (("cache-control", "max-age=60"),),
         ),
-        (
-            (ETAG,),
-            replace(ANNOTATED, client_cache=60.0, partitioned=True),
-            (("cache-control", "private, max-age=60"),),
-        ),
-        (
-            (ETAG,),
-            replace(ANNOTATED, partitioned=True),
-            (("cache-control", "private, no-cache"),),
-        ),
         ((), FROM_ORIGIN, ()),
     ],
 )

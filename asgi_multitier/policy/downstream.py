@@ -1,0 +1,70 @@
+"""What caches between here and the client are told of how an answer was chosen.
+
+The key of a stored response holds more of a request than its URL. A cache downstream that is not
+told so gives one client what was chosen for another (RFC 9110 §12.5.5, RFC 9111 §4.1). What is told
+here is about this exchange and stands in no stored response: the next answer is judged by what the
+application said.
+"""
+
+from collections.abc import Collection, Iterable
+
+from .._types import Headers
+from . import headers as fields
+from .terms import Terms
+
+_FOR_MANY = frozenset((b"public", b"private", b"s-maxage", b"proxy-revalidate"))
+"""Directives that `private` replaces: what they say is for shared caches."""
+
+_SHARED_ONLY = (b"surrogate-control", b"edge-control", b"x-accel-expires")
+_TARGETED = b"-cache-control"
+"""How the names of targeted fields end (RFC 9213): a lifetime in one of them outranks `private`."""
+
+
+def told(headers: Headers, terms: Terms, chosen_by: Collection[bytes] = ()) -> Headers:
+    """The field lines that leave: with the request fields that chose the answer in `Vary`.
+
+    Args:
+        headers: The response's field lines, normalised.
+        terms: The rule's terms: what selects its responses, and whether that says who asks.
+        chosen_by: Further request fields that chose this one.
+    """
+    if terms.selecting or chosen_by:
+        headers = _varying(headers, (*terms.selecting, *chosen_by))
+    return _for_one(headers) if terms.partitioned else headers
+
+
+def _varying(headers: Headers, names: Iterable[bytes]) -> Headers:
+    """With these names in `Vary` as well; a `*` says more than any."""
+    listed = fields.members(fields.combined(headers, b"vary") or b"")
+    present = {name.lower() for name in listed}
+    missing = [name for name in names if name.lower() not in present]
+    if not missing or b"*" in present:
+        return headers
+    distinct = {name.lower(): name for name in missing}
+    return _replaced(headers, b"vary", b", ".join((*listed, *distinct.values())))
+
+
+def _for_one(headers: Headers) -> Headers:
+    """With `private` in place of everything that lets a shared cache keep the answer."""
+    kept = tuple(line for line in headers if not _is_for_shared(line[0]))
+    sound, doubtful = fields.split(fields.combined(kept, b"cache-control") or b"")
+    # Behind a quote that is never closed stands what nobody can tell.
+    own = [one for one in sound if one.partition(b"=")[0].strip().lower() not in _FOR_MANY]
+    value = b", ".join((b"private", *own, *([b"no-store"] if doubtful else [])))
+    return _replaced(kept, b"cache-control", value)
+
+
+def _is_for_shared(name: bytes) -> bool:
+    return name.endswith(_TARGETED) or name in _SHARED_ONLY
+
+
+def _replaced(headers: Headers, name: bytes, value: bytes) -> Headers:
+    """One line of this name, where the first of them stood, or at the end."""
+    lines: list[tuple[bytes, bytes]] = []
+    line = (name, value)
+    for present in headers:
+        if present[0] != name:
+            lines.append(present)
+        elif line not in lines:
+            lines.append(line)
+    return tuple(lines) if line in lines else (*lines, line)
