@@ -77,11 +77,13 @@ async def test_what_is_left_of_the_cookies_counts_as_ever() -> None:
 
 
 async def test_a_login_is_still_respected() -> None:
-    """Ignoring cookies says nothing of `Authorization`."""
+    """Ignoring cookies says nothing of `Authorization`, nor of what layers outside know."""
     async with caching(Origin(shop), [Rule("*", 300, ignore_cookies=True)]) as cache:
         await cache.get("/x")
         ann = await cache.get("/x", [("authorization", "ann"), ("cookie", "a=1")])
+        known = await cache.get("/x", [("cookie", "a=1")], session={"user": "ann"})
 
+        assert not known.hit
         assert (ann.body, ann.detail) == (b"a=1 ann", "authorization")
 
 

@@ -16,7 +16,7 @@ from asgi_multitier._types import ASGIApp, Receive, Scope, Send
 from asgi_multitier.layers.state import NotedState
 from tests.support import Origin, caching, respond
 
-ASKING = ((b"x-company-person", b"alice"),)
+ASKING = ((b"x-from-outside", b"alice"),)
 """A field that only the layer outside knows the meaning of."""
 
 
@@ -33,7 +33,7 @@ class Around:
         self.leave = leave
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        name = dict(scope["headers"]).get(b"x-company-person")
+        name = dict(scope["headers"]).get(b"x-from-outside")
         self.leave(scope, None if name is None else name.decode())
         await self.app(scope, receive, send)
 
@@ -251,7 +251,7 @@ async def test_a_user_that_appears_inside_is_its_own() -> None:
     """A layer inside finds out by a field that the cache does not know."""
 
     async def inside(scope: Scope, receive: Receive, send: Send) -> None:
-        name = dict(scope["headers"]).get(b"x-company-person", b"")
+        name = dict(scope["headers"]).get(b"x-from-outside", b"")
         scope["user"] = SimpleUser(name.decode()) if name else UnauthenticatedUser()
         await respond(send, b"hello " + (name or b"anon"))
 
