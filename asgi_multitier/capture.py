@@ -17,7 +17,8 @@ from enum import Enum, auto
 from typing import Protocol
 
 from ._types import Headers, Message, Receive, Send
-from .policy.headers import content_length, is_complete, normalised
+from .policy.headers import content_length, normalised
+from .policy.ranges import is_complete
 from .policy.reasons import Reason
 from .policy.storing import Store
 
@@ -200,7 +201,7 @@ class Capture:
 
     async def _complete(self, message: Message) -> None:
         headers = normalised(self._start.get("headers", ()))
-        if not is_complete(headers, self._size) and not self._bodiless():
+        if not is_complete(self._start["status"], headers, self._size) and not self._bodiless():
             await self._release(Reason.INCOMPLETE, message, kept=True)
             return
         assert self._store is not None  # noqa: S101  # held or teed: it was judged storable

@@ -28,6 +28,7 @@ from .options import (
     read_optional_zero,
     read_seconds_or_boolean,
     read_share,
+    read_stripped,
     read_template,
     read_texts,
     read_tokens,
@@ -92,6 +93,7 @@ class PolicyOptions(TypedDict, total=False):
     hard_timeout: Lifetime | None
     when: When | None
     heuristics: bool
+    strip: Names
     store_set_cookie: bool
     honor_request_directives: bool
     stale_on_error: Lifetime | bool
@@ -139,6 +141,8 @@ class Policy:
         hard_timeout: Seconds after which a call of the origin counts as failed.
         when: Takes the request; False bypasses the cache.
         heuristics: Whether a response without explicit freshness may be stored (RFC 9111 §4.2.2).
+        strip: Names of response fields that are not stored: the client whose request the
+            application answered gets them, a hit does not have them.
         store_set_cookie: Whether a response with `Set-Cookie` may be stored.
         honor_request_directives: Whether the request's own `Cache-Control` counts.
         stale_on_error: Seconds past freshness in which a copy may stand in for a failing origin
@@ -172,6 +176,7 @@ class Policy:
     hard_timeout: float | None = None
     when: When | None = None
     heuristics: bool = False
+    strip: tuple[bytes, ...] = ()
     store_set_cookie: bool = False
     honor_request_directives: bool = False
     stale_on_error: float | bool = False
@@ -324,6 +329,7 @@ def _terms_of(policy: Policy) -> Terms:
         negative=policy.negative,
         # Who asks is in the key: then the answer is as good for the same one's next request.
         authorized=policy.vary_by is not None or b"authorization" in policy.vary,
+        strip=policy.strip,
         set_cookie=policy.store_set_cookie,
         heuristics=policy.heuristics,
         partial=policy.partial,
@@ -479,6 +485,7 @@ _READERS: dict[str, Callable[[Any, str, str], Any]] = {
     "hard_timeout": read_optional_seconds,
     "when": read_function,
     "heuristics": read_boolean,
+    "strip": read_stripped,
     "store_set_cookie": read_boolean,
     "honor_request_directives": read_boolean,
     "stale_on_error": read_seconds_or_boolean,

@@ -21,7 +21,7 @@ from .entry import Born
 from .errors import ConfigError
 from .exchange import Exchange, noting
 from .framework import SCOPE_KEY, answer_exception, request_of, single_callable
-from .layers import is_known
+from .layers import is_known, opened
 from .manager import CacheManager
 from .mutation import mutate
 from .plan import (
@@ -58,9 +58,10 @@ _REASONS = {
 """What the route table's words are called in `Cache-Status`; anything else is `no-rule`."""
 
 
-_TARGET = ("raw_path", "query_string", "path", "root_path", "scheme")
+_TARGET = ("raw_path", "query_string", "path", "root_path", "scheme", "http_version")
 _target = itemgetter(*_TARGET)
-"""Everything in a scope that names its target, beside the Host; some of it is optional."""
+"""Everything in a scope that names its target and how it is asked, beside the Host; some of it is
+optional."""
 
 
 class CacheMiddleware:
@@ -137,7 +138,7 @@ class CacheMiddleware:
             await self._beside(plan, Reason.METHOD, scope, receive, send)
             return
         if (
-            plan.whole
+            plan.instant
             and (found is None or plan.plain.issuperset(found))
             # Where a layer says who asks; written out, as it is faster than a set.
             and not (
@@ -185,6 +186,11 @@ class CacheMiddleware:
         if reason is not None:
             await self._beside(plan, reason, scope, receive, send)
             return
+        if not plan.framed:
+            receive, has_body = await opened(receive)
+            if has_body:
+                await self._beside(plan, Reason.REQUEST_BODY, scope, receive, send)
+                return
         await self._start()
         self._give_state(scope)
         request = Request(scope, found, plan, self._table, self._common)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from .errors import ConfigError
+from .policy.headers import DESCRIBES_CONTENT
 from .strategy import seconds_of
 from .templates import Template, Texts, texts_of
 
@@ -95,6 +96,15 @@ def read_field_names(value: object, option: str, where: str) -> tuple[bytes, ...
     if "*" in names:
         raise ConfigError.of(option, "*", "names of request fields", where=where)
     return tuple(dict.fromkeys(name.lower().encode("ascii") for name in names))
+
+
+def read_stripped(value: object, option: str, where: str) -> tuple[bytes, ...]:
+    names = read_field_names(value, option, where)
+    for name in names:
+        if name in DESCRIBES_CONTENT:
+            allowed = "fields that the stored content can be read and told apart without"
+            raise ConfigError.of(option, name.decode(), allowed, where=where)
+    return names
 
 
 def read_function(value: object, option: str, where: str) -> Callable[..., Any] | None:

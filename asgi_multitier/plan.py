@@ -25,6 +25,9 @@ V = TypeVar("V")
 PlanKey: TypeAlias = tuple[bytes | None, tuple[object, ...]]
 """What a plan is remembered by: texts of the request, and None where one is absent."""
 
+_FRAMED = (None, "1.1", "1.0", "1")
+"""Versions of HTTP in which a body is told by the fields of a request; None if none is given."""
+
 _HARMLESS = frozenset({Field.CACHE_CONTROL, Field.PRAGMA})
 _PERSONAL = frozenset({Field.AUTHORIZATION, Field.CREDENTIALS, Field.COOKIE})
 
@@ -42,6 +45,8 @@ class Plan:
         query: What the application is to see as the query string; None for the request's own.
         tally: The route's counters.
         whole: `key` is the whole key of a request in which the scan found only what is in `plain`.
+        instant: Besides, nothing needs to be waited for before such a request is answered.
+        framed: The request's fields say whether it has a body: in HTTP/1, not in HTTP/2 and 3.
         plain: Fields that may stand in a request without making it special.
     """
 
@@ -53,6 +58,8 @@ class Plan:
     query: bytes | None
     tally: Tally
     whole: bool
+    instant: bool
+    framed: bool
     plain: frozenset[Field]
 
 
@@ -96,15 +103,21 @@ def plan_for(
         ):
             reason = Reason.TARGET
     if reason is not None or name is None:
-        return Plan(reason, resolved, policy, terms, "", None, tally, False, frozenset())
-    allowed = None if policy.query is None else frozenset(policy.query)
+        return Plan(
+            reason, resolved, policy, terms, "", None, tally, False, False, True, frozenset()
+        )
+    narrowed = (
+        None if policy.query is None else keys.canonical_query(query, frozenset(policy.query))
+    )
+    whole = not (policy.vary or policy.cookies or policy.vary_by or policy.when)
+    framed = scope.get("http_version") in _FRAMED
     key = keys.primary_key(
         scheme=scheme,
         host=name,
         root_path=scope.get("root_path", ""),
         path=scope["path"],
         raw_path=raw_path,
-        query=keys.sorted_query(query, allowed),
+        query=query if narrowed is None else narrowed,
         version=version,
     )
     plain = _HARMLESS if not policy.honor_request_directives else frozenset()
@@ -120,9 +133,11 @@ def plan_for(
         policy=policy,
         terms=terms,
         key=key,
-        query=None if allowed is None else keys.narrowed_query(query, allowed),
+        query=narrowed,
         tally=tally,
-        whole=not (policy.vary or policy.cookies or policy.vary_by or policy.when),
+        whole=whole,
+        instant=whole and framed,
+        framed=framed,
         plain=plain,
     )
 

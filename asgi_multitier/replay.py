@@ -120,6 +120,8 @@ def part_for(response: StoredResponse, method: str, request_headers: Headers) ->
     part = content_range(response.headers)
     if part is None or method != "GET" or len(wanted) != 1:
         return None
+    if part.length != len(response.body):
+        return None
     if is_conditional(request_headers) or values(request_headers, b"if-range"):
         return None
     span = select_from_part(wanted[0], part)

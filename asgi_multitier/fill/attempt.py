@@ -13,12 +13,12 @@ from ..entry import Slot, StoredResponse
 from ..inbox import Inbox
 from ..layers import Outside
 from ..plan import Plan
-from ..policy.headers import without
-from ..policy.ranges import Part, combine
+from ..policy.headers import end_to_end, without
+from ..policy.ranges import PART_ONLY, Part, combine
 from ..policy.reasons import Reason
 from ..policy.reuse import displaces, is_origin_failure
 from ..policy.storing import Store, client_headers, etag_of
-from ..policy.validation import freshen, selects
+from ..policy.validation import freshen, selects, with_own
 from ..replay import AGE, PARTIAL, aged
 from ..request import Request
 from ..stale import stands_in
@@ -237,7 +237,10 @@ class Attempt:
         if self._question.asks is not Asks.REST:
             self._close(newer, lines, self._keeping.keep(whole, store))
         elif whole.status == 200:
-            self._close(whole, whole.headers, self._keeping.keep(whole, store), PARTIAL)
+            kept = {name for name, _ in newer.headers} | PART_ONLY
+            own = without(end_to_end(lines), kept)
+            shown = (*without(whole.headers, {name for name, _ in own}), *own)
+            self._close(whole, shown, self._keeping.keep(whole, store), PARTIAL)
         else:
             self.again = True
 
@@ -248,10 +251,9 @@ class Attempt:
         if not selects(stored.headers, headers):
             self.again = True
             return
-        lines = freshen(
-            stored.headers, headers, set_cookie=terms.set_cookie, targeted=terms.targeted
-        )
+        lines = freshen(stored.headers, headers, terms, received=self._engine.wall())
         response, kept = self._keeping.freshen(stored, lines, self._asked_at)
+        lines = with_own(lines, headers, terms)
         if isinstance(kept, Slot):
             lines = aged(lines, self._engine.clock() - kept.entry.created)
         self._close(response, lines, kept, fwd_status=304)

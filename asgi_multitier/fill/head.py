@@ -8,7 +8,7 @@ from ..engine import Engine
 from ..entry import Slot, StoredResponse, Variants
 from ..plan import Plan
 from ..policy.headers import first
-from ..policy.validation import head_updates
+from ..policy.validation import HeadVerdict, head_updates
 from ..request import Request
 from .answers import Answer
 from .keeping import Keeping
@@ -55,14 +55,14 @@ class Head:
         lines = head_updates(
             _with_length(stored),
             headers,
+            terms,
+            received=self._engine.wall(),
             stored_status=stored.status,
             head_status=status,
-            set_cookie=terms.set_cookie,
-            targeted=terms.targeted,
         )
-        if lines is None:
+        if lines is HeadVerdict.OUTDATED:
             self._engine.stack.forget_soon(stale.entry.key)
-        else:
+        elif not isinstance(lines, HeadVerdict):
             self._keeping.freshen(stored, lines, self._asked_at)
 
 

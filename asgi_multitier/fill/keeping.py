@@ -123,10 +123,10 @@ class Keeping:
             asked_at: Unix seconds at which the application was asked.
         """
         store = self.judge(stored.status, lines, asked_at)
-        modified = store.last_modified if isinstance(store, Store) else stored.last_modified
-        response = as_stored(stored.status, lines, stored.body, modified)
         if isinstance(store, Store):
+            response = as_stored(stored.status, store.headers, stored.body, store.last_modified)
             return response, self.keep(response, store)
+        response = as_stored(stored.status, lines, stored.body, stored.last_modified)
         engine = self._engine
         engine.flights.land(self._flight)
         engine.events.refused[store] += 1

@@ -6,11 +6,12 @@ from enum import Enum, auto
 from .._types import Headers, Scope
 from ..coherence.index import Index
 from ..entry import Slot, StoredResponse
+from ..policy.headers import without
 from ..policy.ranges import rest_of
 from ..policy.request import Field
 from ..policy.storing import etag_of
 from ..policy.terms import Terms
-from ..policy.validation import unconditional, validators
+from ..policy.validation import DIRECTIVES, unconditional, validators
 from ..request import Request
 
 
@@ -93,8 +94,10 @@ def scope_for_app(request: Request, question: Question, *, background: bool) -> 
     headers = request.headers
     if policy.terms.annotated or question.fields or background:
         headers = unconditional(headers)
-        if policy.terms.annotated:
-            scope["method"] = "GET"
+        # What is stored is what a GET brings, whoever asks for it, and how.
+        scope["method"] = "GET"
+    if background:
+        headers = without(headers, DIRECTIVES)
     scope["headers"] = [*headers, *question.fields]
     if request.plan.query is not None:
         scope["query_string"] = request.plan.query

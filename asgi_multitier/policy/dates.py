@@ -8,6 +8,8 @@ import re
 from datetime import date
 from email.utils import formatdate
 
+DATE = b"date"
+
 _MONTHS = {
     name: number
     for number, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)

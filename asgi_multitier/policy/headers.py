@@ -13,6 +13,11 @@ from .reasons import Reason
 MAX_LINES = 100
 """Field lines of a response that is stored: servers and clients commonly refuse more."""
 
+DESCRIBES_CONTENT = frozenset(
+    (b"content-encoding", b"content-length", b"content-range", b"content-type", b"vary")
+)
+"""Without these a stored response is another than the one that was sent."""
+
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FORBIDDEN = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _HOP_BY_HOP = frozenset(

@@ -39,30 +39,21 @@ def target_is_plain(raw_path: bytes, query: bytes) -> bool:
     return not any(byte <= 0x20 or byte >= 0x7F or byte == 0x23 for byte in raw_path + query)
 
 
-def sorted_query(query: bytes, allowed: frozenset[str] | None = None) -> bytes:
-    """The query's pairs sorted by name; the order of one name's values is kept.
+def canonical_query(query: bytes, allowed: frozenset[str]) -> bytes:
+    """The query as a rule with an allow-list keys on it, and as the application then sees it.
+
+    The pairs are sorted by name; the order of one name's values is kept. Without an allow-list a
+    query stays as sent, since the application can see its order (RFC 9111 §4: the same target).
 
     Args:
         query: The raw query string.
-        allowed: Names (decoded) to keep, or None for all.
+        allowed: Names (decoded) to keep.
     """
-    pairs = _pairs(query, allowed)
+    pairs = [pair for pair in query.split(b"&") if _name_of(pair) in allowed]
     # By the name as the application reads it: `a` and `%61` are one name, whose values have an
     # order.
     pairs.sort(key=_name_of)
     return b"&".join(pairs)
-
-
-def narrowed_query(query: bytes, allowed: frozenset[str]) -> bytes:
-    """The query as the application may see it: allowed names only, in the order sent."""
-    return b"&".join(_pairs(query, allowed))
-
-
-def _pairs(query: bytes, allowed: frozenset[str] | None) -> list[bytes]:
-    pairs = query.split(b"&")
-    if allowed is None:
-        return pairs
-    return [pair for pair in pairs if _name_of(pair) in allowed]
 
 
 def _name_of(pair: bytes) -> str:
@@ -88,7 +79,7 @@ def primary_key(
         root_path: The path at which the application is mounted.
         path: The decoded path that the application routes by.
         raw_path: The path as sent.
-        query: A query as `sorted_query` returns it.
+        query: The query, as sent or as `canonical_query` returns it.
         version: The application's release: another release's responses are not found.
     """
     parts = [scheme.encode(), host, root_path.encode(), raw_path, query, version.encode()]

@@ -13,6 +13,9 @@ _CONTENT_RANGE = re.compile(
     rb"bytes[ \t]+([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", re.IGNORECASE
 )
 _STRONG = re.compile(rb'"[^"]*"')
+PART_ONLY = frozenset((b"age", b"content-length", b"content-range"))
+"""What the message of a part says of that part alone."""
+
 _UNREACHABLE = 10**18
 """Stands for any number of more digits: no representation is that long."""
 
@@ -174,6 +177,12 @@ def content_range(headers: Headers) -> ContentRange | None:
     if last < first or (size is not None and last >= size):
         return None
     return ContentRange(first, last, size)
+
+
+def is_complete(status: int, headers: Headers, received: int) -> bool:
+    """Whether content of `received` bytes is as long as its header says, a part's included."""
+    part = content_range(headers) if status == 206 else None
+    return fields.is_complete(headers, received) and (part is None or part.length == received)
 
 
 def select_from_part(range_value: bytes, part: ContentRange) -> Span | Unsatisfiable | None:

@@ -50,6 +50,7 @@ class Reason(StrEnum):
     PRIVATE = "private"
     NO_CACHE = "no-cache"
     SET_COOKIE = "set-cookie"
+    PERSONAL_FIELD = "personal-field"
     VARY_STAR = "vary-star"
     VARIANTS = "variants"
     PARTIAL = "partial"

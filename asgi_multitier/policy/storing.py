@@ -18,6 +18,7 @@ from .freshness import (
     initial_age,
 )
 from .invalidation import Target, group_tags, resolved
+from .personal import is_proof, numbers_exchange
 from .ranges import content_range
 from .reasons import Reason
 from .statuses import ANNOTATED, HEURISTIC, NEGATIVE, UNDERSTOOD
@@ -98,9 +99,7 @@ def judge(
     if reason := fields.invalid_reason(headers, terms.header_limit):
         return reason
     directives, targeted = governing(headers, terms.targeted)
-    storable = fields.end_to_end(
-        headers, also=(*directives.no_cache_fields, *directives.private_fields)
-    )
+    storable = _storable(headers, directives, terms)
     reason = (
         _unfit_exchange(method, status, headers, terms)
         or _forbidden(directives, status, request_headers, terms)
@@ -160,6 +159,14 @@ def judge(
     )
 
 
+def _storable(headers: Headers, directives: CacheControl, terms: Terms) -> Headers:
+    """The field lines that others may get."""
+    kept = fields.end_to_end(
+        headers, also=(*directives.no_cache_fields, *directives.private_fields, *terms.strip)
+    )
+    return tuple(line for line in kept if not numbers_exchange(line[0]))
+
+
 def stored_validators(headers: Headers, now: float) -> tuple[bytes | None, bytes | None]:
     """The `ETag` as it is, and the `Last-Modified` as it is if it is a date (RFC 9110 §8.8)."""
     last_modified = fields.first(headers, b"last-modified")
@@ -174,8 +181,10 @@ def _unfit_exchange(method: str, status: int, headers: Headers, terms: Terms) ->
         return Reason.METHOD
     if status < 200 or status == 304:
         return Reason.STATUS
-    if status == 206 and not (terms.partial and content_range(headers)):
-        return Reason.PARTIAL
+    if status == 206:
+        part = content_range(headers) if terms.partial else None
+        if part is None or fields.content_length(headers) not in (None, part.length):
+            return Reason.PARTIAL
     if fields.is_event_stream(headers):
         return Reason.EVENT_STREAM
     if (fields.content_length(headers) or 0) > terms.max_entry:
@@ -212,11 +221,13 @@ def _unshareable(
 ) -> Reason | None:
     """What was asked or answered is somebody's own.
 
-    `Set-Cookie` is looked for in what would be stored: `private="set-cookie"` keeps the cookie to
-    its client and lets everybody have the rest.
+    `Set-Cookie` and its like are looked for in what would be stored: `private="set-cookie"` and
+    `strip` keep the cookie to its client and let everybody have the rest.
     """
     if not terms.set_cookie and any(name == b"set-cookie" for name, _ in storable):
         return Reason.SET_COOKIE
+    if any(is_proof(*line) for line in storable):
+        return Reason.PERSONAL_FIELD
     if terms.authorized or not any(name == b"authorization" for name, _ in request_headers):
         return None
     # RFC 9111 §3.5

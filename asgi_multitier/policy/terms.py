@@ -16,6 +16,7 @@ class Terms:
             the response itself says so.
         authorized: An answer to a request with `Authorization` is stored although it does not say
             that it may be (RFC 9111 §3.5): who asks is in the key.
+        strip: Lower-case names of response fields that are not stored.
         set_cookie: Store responses with `Set-Cookie`, and give their cookies to everybody.
         heuristics: Guess a lifetime from `Last-Modified` (RFC 9111 §4.2.2).
         partial: Store 206 responses.
@@ -40,6 +41,7 @@ class Terms:
     lifetime: float | None = None
     negative: float | None = None
     authorized: bool = False
+    strip: tuple[bytes, ...] = ()
     set_cookie: bool = False
     heuristics: bool = False
     partial: bool = False

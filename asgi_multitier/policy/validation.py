@@ -5,17 +5,23 @@ itself and nothing else.
 """
 
 import re
+from enum import Enum, auto
 
 from .._types import Headers
 from . import headers as fields
 from .cache_control import governing
-from .dates import parse_http_date
+from .dates import DATE, format_http_date, parse_http_date
+from .personal import own_names
+from .terms import Terms
 
 IF_NONE_MATCH = b"if-none-match"
 IF_MODIFIED_SINCE = b"if-modified-since"
 
 NOT_FORWARDED = frozenset((IF_NONE_MATCH, IF_MODIFIED_SINCE, b"if-range", b"range"))
 """What a request is sent on without when its answer is to be stored whole, for everybody."""
+
+DIRECTIVES = frozenset((b"cache-control", b"pragma"))
+"""What a client tells caches on its own behalf."""
 
 _ORIGIN_ONLY = frozenset((b"if-match", b"if-unmodified-since"))
 _ENTITY_TAG = re.compile(rb'(?:W/)?"([^"]*)"')
@@ -161,72 +167,92 @@ def selects(stored: Headers, update: Headers) -> bool:
     return any(confirmed) or not confirmed
 
 
-def freshen(
-    stored: Headers,
-    update: Headers,
-    *,
-    set_cookie: bool = False,
-    targeted: tuple[bytes, ...] = (b"cdn-cache-control",),
-) -> Headers:
+def freshen(stored: Headers, update: Headers, terms: Terms, *, received: float) -> Headers:
     """The stored field lines with those of a 304 or HEAD over their namesakes (RFC 9111 §3.2).
 
     What belongs to one connection, what the update keeps to its client and what describes the
     stored bytes stays out. `Age` and `Date` of the stored response end with it: they speak of the
-    exchange in which it was received.
+    exchange in which it was received. An update without a `Date` gets the moment of its receipt
+    where the stored response has one (RFC 9110 §6.6.1).
 
     Args:
         stored: The field lines of the stored response.
         update: Those of the answer to the validation, normalised.
-        set_cookie: Whether `Set-Cookie` may be stored.
-        targeted: The target list, as in `Terms`.
+        terms: The rule's terms.
+        received: Unix seconds at which the update arrived.
 
     Returns:
         The lines to judge and to store again. Their `Vary` may have changed.
     """
-    directives, _ = governing(update, targeted)
-    kept_out = {*_NOT_UPDATED, *directives.no_cache_fields, *directives.private_fields}
-    if not set_cookie:
-        kept_out.add(b"set-cookie")
-    newer = fields.end_to_end(update, also=kept_out)
-    replaced = {name for name, _ in newer} | {b"age", b"date"}
-    return (*fields.without(stored, replaced), *newer)
+    newer = fields.end_to_end(update, also=_NOT_UPDATED | _own_names(update, terms))
+    names = {name for name, _ in newer}
+    if DATE not in names and fields.first(stored, DATE) is not None:
+        newer = (*newer, (DATE, format_http_date(received)))
+    return (*fields.without(stored, names | {b"age", DATE}), *newer)
 
 
-def head_selects(stored: Headers, head: Headers, *, stored_status: int, head_status: int) -> bool:
-    """Whether a HEAD response speaks of the stored answer to GET (RFC 9111 §4.3.5).
+def with_own(lines: Headers, update: Headers, terms: Terms) -> Headers:
+    """Freshened field lines as the client gets them whose request has caused the validation.
 
-    Both are 200, and every validator and length that it carries is the stored one.
+    Args:
+        lines: What `freshen` has made.
+        update: The field lines of the answer to the validation, normalised.
+        terms: The rule's terms.
     """
-    if stored_status != 200 or head_status != 200:
-        return False
-    return all(
-        fields.first(stored, name) == given
-        for name in (b"etag", b"last-modified", b"content-length")
-        if (given := fields.first(head, name)) is not None
-    )
+    own = _own_names(update, terms)
+    given = tuple(line for line in fields.end_to_end(update) if line[0] in own)
+    return (*fields.without(lines, {name for name, _ in given}), *given)
+
+
+def _own_names(update: Headers, terms: Terms) -> frozenset[bytes]:
+    """The names of the fields that an update has for its own client."""
+    directives, _ = governing(update, terms.targeted)
+    names = {*directives.no_cache_fields, *directives.private_fields, *terms.strip}
+    if not terms.set_cookie:
+        names.add(b"set-cookie")
+    return own_names(update) | names - _NOT_UPDATED
+
+
+class HeadVerdict(Enum):
+    """What a HEAD response says of the stored answer to GET, where it does not renew it."""
+
+    NOTHING = auto()
+    OUTDATED = auto()
 
 
 def head_updates(
     stored: Headers,
     head: Headers,
+    terms: Terms,
     *,
+    received: float,
     stored_status: int,
     head_status: int,
-    set_cookie: bool = False,
-    targeted: tuple[bytes, ...] = (b"cdn-cache-control",),
-) -> Headers | None:
-    """The stored answer to GET with a HEAD response's field lines, or None if it is another's.
+) -> Headers | HeadVerdict:
+    """The stored answer to GET with a HEAD response's field lines (RFC 9111 §4.3.5).
 
-    On None after a 200 the stored response is out of date and is best dropped.
+    Both are 200. A validator or a length that is another says that the stored response is out of
+    date. Only a validator that is the same says that it is not: two contents may be as long.
 
     Args:
         stored: The field lines of the stored response.
         head: Those of the response to HEAD, normalised.
+        terms: The rule's terms.
+        received: Unix seconds at which the answer to HEAD arrived.
         stored_status: The stored status.
         head_status: The status of the response to HEAD.
-        set_cookie: Whether `Set-Cookie` may be stored.
-        targeted: The target list, as in `Terms`.
     """
-    if not head_selects(stored, head, stored_status=stored_status, head_status=head_status):
-        return None
-    return freshen(stored, head, set_cookie=set_cookie, targeted=targeted)
+    if head_status != 200:
+        return HeadVerdict.NOTHING
+    if stored_status != 200:
+        return HeadVerdict.OUTDATED
+    same = {
+        name: fields.first(stored, name) == given
+        for name in (b"etag", b"last-modified", b"content-length")
+        if (given := fields.first(head, name)) is not None
+    }
+    if not all(same.values()):
+        return HeadVerdict.OUTDATED
+    if same.keys() <= {b"content-length"}:
+        return HeadVerdict.NOTHING
+    return freshen(stored, head, terms, received=received)

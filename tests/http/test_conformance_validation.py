@@ -294,7 +294,18 @@ SET_COOKIE = [
         put(SHORT, ETAG, then=3),
         get(VALIDATED, MAX_AGE, COOKIE, status=304),
         get(HIT, lacks=("Set-Cookie",)),
-    )
+    ),
+    case(
+        "304-has-it-for-its-client",
+        put(SHORT, ETAG, then=3),
+        get(VALIDATED, MAX_AGE, COOKIE, status=304, has=(COOKIE,)),
+        get(HIT, lacks=("Set-Cookie",)),
+    ),
+    case(
+        "304-has-it-for-its-client-who-has-a-copy",
+        put(SHORT, ETAG, then=3),
+        get(VALIDATED, COOKIE, status=304, ask=unless('"abcdef"'), answer=304, has=(COOKIE,)),
+    ),
 ]
 
 HEAD = [
@@ -316,14 +327,33 @@ HEAD = [
     ),
     case(
         "refreshes-the-stored-get",
+        put(SHORT, ETAG, then=3),
+        get(ORIGIN, MAX_AGE, ETAG, method="HEAD"),
+        get(HIT, content=b"content 1"),
+    ),
+    case(
+        "refreshes-it-by-the-date-of-its-last-change",
+        put(SHORT, ("Last-Modified", -3000), then=3),
+        get(ORIGIN, MAX_AGE, ("Last-Modified", -3003), method="HEAD"),
+        get(HIT, content=b"content 1"),
+    ),
+    case(
+        "without-a-validator-says-nothing-of-the-content",
         put(SHORT, then=3),
         get(ORIGIN, MAX_AGE, method="HEAD"),
-        get(HIT, content=b"content 1"),
+        get(ORIGIN, content=b"content 3"),
+    ),
+    case(
+        "of-the-same-length-says-nothing-of-the-content",
+        put(SHORT, ("Content-Length", "9"), then=3),
+        get(ORIGIN, MAX_AGE, ("Content-Length", "9"), method="HEAD", then=1),
+        get(ORIGIN, MAX_AGE, ("Content-Length", "9"), method="HEAD"),
+        get(ORIGIN, content=b"content 4"),
     ),
     case(
         "updates-its-fields",
         put(SHORT, ETAG, ("Template-A", "1"), then=3),
-        get(ORIGIN, MAX_AGE, ("Template-A", "2"), method="HEAD"),
+        get(ORIGIN, MAX_AGE, ETAG, ("Template-A", "2"), method="HEAD"),
         get(HIT, content=b"content 1", has=(("Template-A", "2"), ETAG)),
     ),
     case(
@@ -354,19 +384,19 @@ HEAD = [
     case(
         "the-same-length-does-not",
         put(SHORT, ETAG, then=3),
-        get(ORIGIN, MAX_AGE, ("Content-Length", "9"), method="HEAD"),
+        get(ORIGIN, MAX_AGE, ETAG, ("Content-Length", "9"), method="HEAD"),
         get(HIT, content=b"content 1"),
     ),
     case(
         "the-same-length-as-stored",
         put(SHORT, ETAG, ("Content-Length", "9"), then=3),
-        get(ORIGIN, MAX_AGE, ("Content-Length", "9"), method="HEAD"),
+        get(ORIGIN, MAX_AGE, ETAG, ("Content-Length", "9"), method="HEAD"),
         get(HIT, content=b"content 1", has=(("Content-Length", "9"),)),
     ),
     case(
         "no-store-ends-it",
         put(SHORT, ETAG, then=3),
-        get(ORIGIN, ("Cache-Control", "no-store"), method="HEAD"),
+        get(ORIGIN, ("Cache-Control", "no-store"), ETAG, method="HEAD"),
         get(ORIGIN, unsent=("If-None-Match",)),
     ),
     case(
@@ -376,8 +406,8 @@ HEAD = [
     ),
     case(
         "of-a-variant",
-        put(SHORT, ("Vary", "Foo"), ask=(("Foo", "1"),), then=3),
-        get(ORIGIN, MAX_AGE, ("Vary", "Foo"), ask=(("Foo", "1"),), method="HEAD"),
+        put(SHORT, ETAG, ("Vary", "Foo"), ask=(("Foo", "1"),), then=3),
+        get(ORIGIN, MAX_AGE, ETAG, ("Vary", "Foo"), ask=(("Foo", "1"),), method="HEAD"),
         get(HIT, ask=(("Foo", "1"),), content=b"content 1"),
         get(ORIGIN, ask=(("Foo", "2"),)),
     ),
@@ -441,9 +471,9 @@ async def test_head(steps: Sequence[Step], profile: str) -> None:
 async def test_what_the_cache_says_of_a_head_is_not_stored() -> None:
     """The member that the HEAD's own answer got is not one of the origin's fields."""
     world = World(PROFILES[PLAIN])
-    await world.ask(Step(fields=(SHORT,)))
+    await world.ask(Step(fields=(SHORT, ETAG)))
     world.now = 3.0
-    await world.ask(Step(method="HEAD", fields=(MAX_AGE,)))
+    await world.ask(Step(method="HEAD", fields=(MAX_AGE, ETAG)))
 
     got = await world.ask(Step())
 

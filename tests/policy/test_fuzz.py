@@ -17,6 +17,7 @@ from asgi_multitier._types import Headers
 from asgi_multitier.policy import cache_control, dates, freshness, invalidation, ranges, validation
 from asgi_multitier.policy import headers as fields
 from asgi_multitier.policy.storing import Store
+from asgi_multitier.policy.terms import Terms
 from asgi_multitier.policy.vary import secondary_key, selecting_fields
 from tests.policy.support import NOW, judged
 
@@ -170,6 +171,8 @@ def test_updates_never_touch_what_describes_the_bytes(stored, update):
     merged = validation.freshen(
         block(b"content-length", stored),
         block(b"content-length", update) + block(b"cache-control", update),
+        Terms(),
+        received=NOW,
     )
 
     assert fields.values(merged, b"content-length") == stored

@@ -5,7 +5,11 @@ from typing import Any
 import pytest
 
 from asgi_multitier.policy import validation
-from tests.policy.support import NOW, lines
+from asgi_multitier.policy.terms import Terms
+from asgi_multitier.policy.validation import HeadVerdict
+from tests.policy.support import FROM_ORIGIN, NOW, lines
+
+NOTHING, OUTDATED = HeadVerdict.NOTHING, HeadVerdict.OUTDATED
 
 
 def answered(*pairs: tuple[str, str | int], **changes: Any) -> bool:
@@ -233,7 +237,7 @@ def test_304_selects_unless_it_names_other_validators_only(update, selected):
 )
 def test_freshen_overlays_what_a_304_brings(update, expected):
     """RFC 9111 §3.2: absent fields stay, what describes the stored bytes is not touched."""
-    merged = validation.freshen(STORED, lines(*update))
+    merged = validation.freshen(STORED, lines(*update), FROM_ORIGIN, received=NOW)
 
     for name, values in expected.items():
         assert [v.decode() for n, v in merged if n == name.encode()] == values
@@ -242,41 +246,85 @@ def test_freshen_overlays_what_a_304_brings(update, expected):
 def test_freshen_updates_set_cookie_on_demand():
     """Where cookies are stored, a 304's replace the stored ones."""
     merged = validation.freshen(
-        lines(("set-cookie", "a=b")), lines(("set-cookie", "a=c")), set_cookie=True
+        lines(("set-cookie", "a=b")),
+        lines(("set-cookie", "a=c")),
+        Terms(set_cookie=True),
+        received=NOW,
     )
 
     assert merged == lines(("set-cookie", "a=c"))
 
 
-def test_freshen_starts_the_age_anew():
-    """`Age` and `Date` speak of the exchange that brought them."""
-    merged = validation.freshen(lines(("age", "9"), ("date", -9), ("x", "1")), lines(("date", 0)))
+@pytest.mark.parametrize(
+    ("stored", "update", "merged"),
+    [
+        ((("age", "9"), ("date", -9), ("x", "1")), (("date", -1),), (("x", "1"), ("date", -1))),
+        ((("age", "9"), ("date", -9)), (), (("date", 0),)),
+        ((("x", "1"),), (), (("x", "1"),)),
+    ],
+    ids=["new-date", "date-of-receipt", "no-dates"],
+)
+def test_freshen_starts_the_age_anew(stored, update, merged):
+    """`Age` and `Date` speak of the exchange that brought them; a `Date` never ends."""
+    freshened = validation.freshen(lines(*stored), lines(*update), FROM_ORIGIN, received=NOW)
 
-    assert merged == lines(("x", "1"), ("date", 0))
+    assert freshened == lines(*merged)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("set-cookie", "a=b"),
+        ("x-request-id", "7"),
+        ("x-ratelimit-remaining", "3"),
+        ("x-csrf-token", "t"),
+        ("x-left-out", "1"),
+        ("x-private", "1"),
+    ],
+    ids=lambda line: line[0],
+)
+def test_what_a_304_has_for_its_client_reaches_it_alone(line):
+    """The client that caused the validation gets it; what is stored does not."""
+    terms = Terms(strip=(b"x-left-out",))
+    update = lines(("cache-control", 'max-age=1, private="x-private"'), line)
+    freshened = validation.freshen(STORED, update, terms, received=NOW)
+    (pair,) = lines(line)
+
+    assert not any(name == pair[0] for name, _ in freshened)
+    assert pair in validation.with_own(freshened, update, terms)
 
 
 @pytest.mark.parametrize(
     ("head", "statuses", "updated"),
     [
-        ((("x", "2"),), (200, 200), True),
+        ((("x", "2"),), (200, 200), NOTHING),
+        ((("x", "2"), ("content-length", "5")), (200, 200), NOTHING),
+        ((("x", "2"), ("etag", '"a"')), (200, 200), True),
         ((("x", "2"), ("etag", '"a"'), ("content-length", "5")), (200, 200), True),
-        ((("etag", '"b"'),), (200, 200), False),
-        ((("last-modified", -99),), (200, 200), False),
-        ((("content-length", "6"),), (200, 200), False),
-        ((("x", "2"),), (200, 410), False),
-        ((("x", "2"),), (404, 200), False),
-        ((("x", "2"),), (404, 404), False),
+        ((("etag", '"b"'),), (200, 200), OUTDATED),
+        ((("etag", '"a"'), ("last-modified", -99)), (200, 200), OUTDATED),
+        ((("last-modified", -99),), (200, 200), OUTDATED),
+        ((("content-length", "6"),), (200, 200), OUTDATED),
+        ((("etag", '"a"'), ("content-length", "6")), (200, 200), OUTDATED),
+        ((("x", "2"), ("etag", '"a"')), (200, 410), NOTHING),
+        ((("x", "2"), ("etag", '"a"')), (404, 200), OUTDATED),
+        ((("x", "2"), ("etag", '"a"')), (404, 404), NOTHING),
     ],
-    ids=["bare", "equal", "etag", "date", "length", "gone", "stored-404", "both-404"],
 )
 def test_head_updates_the_response_that_it_speaks_of(head, statuses, updated):
-    """RFC 9111 §4.3.5: a 200 with the stored validators and length."""
+    """RFC 9111 §4.3.5: a 200 with a stored validator, and nothing that differs."""
     stored_status, head_status = statuses
     merged = validation.head_updates(
-        STORED, lines(*head), stored_status=stored_status, head_status=head_status
+        STORED,
+        lines(*head),
+        FROM_ORIGIN,
+        received=NOW,
+        stored_status=stored_status,
+        head_status=head_status,
     )
 
-    assert (merged is not None) is updated
-    if merged is not None:
+    if updated is not True:
+        assert merged is updated
+    else:
         assert (b"x", b"2") in merged
         assert (b"content-length", b"5") in merged
