@@ -49,7 +49,7 @@ def test_a_plain_target_has_a_whole_key() -> None:
     assert made.whole
     assert made.query is None
     assert request_key(made, [], None, None) == made.key
-    assert made.key == plan("/x?a=2&b=1").key
+    assert made.key != plan("/x?a=2&b=1").key
 
 
 @pytest.mark.parametrize(
