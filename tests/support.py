@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from asgi_multitier import CacheManager, CacheMiddleware, Policy, Rule
 from asgi_multitier._types import ASGIApp, Headers, Message, Receive, Scope, Send
+from tests.patience import PATIENCE
 
 T = TypeVar("T")
 
@@ -364,8 +365,8 @@ def at_once(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def until(condition: Callable[[], bool], seconds: float = 5.0, step: float = 0.005) -> None:
-    """Wait for something that another process or thread does; fail if it takes too long."""
-    async with asyncio.timeout(seconds):
+    """Wait for something that another process or thread does; fail if it takes far too long."""
+    async with asyncio.timeout(seconds * PATIENCE):
         while not condition():  # noqa: ASYNC110  # nobody here could set an event
             await asyncio.sleep(step)
 
@@ -373,8 +374,8 @@ async def until(condition: Callable[[], bool], seconds: float = 5.0, step: float
 async def until_told(
     client: Client, target: str, body: bytes, seconds: float = 5.0, step: float = 0.002
 ) -> None:
-    """Ask until the answer is this body; fail if it takes too long."""
-    async with asyncio.timeout(seconds):
+    """Ask until the answer is this body; fail if it takes far too long."""
+    async with asyncio.timeout(seconds * PATIENCE):
         while (await client.get(target)).body != body:  # noqa: ASYNC110  # as `until`
             await asyncio.sleep(step)
 

@@ -81,7 +81,7 @@ async def test_code_of_the_guide_runs(
     monkeypatch.setenv("REDIS_URL", valkey.url)
     monkeypatch.setenv("ASGI_MULTITIER_NAMESPACE", namespace)
     names: dict[str, Any] = {}
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         try:
             names = await run(code_of(guide), f"guide_{guide.stem.replace('-', '_')}")
         finally:

@@ -95,7 +95,7 @@ def test_example_shows_what_it_says(name: str, valkey: ValkeyServer) -> None:
         [sys.executable, "-W", "error", str(EXAMPLES / f"{name}.py")],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=200,
         env={**os.environ, "REDIS_URL": redis_url, "ASGI_MULTITIER_NAMESPACE": f"example-{name}"},
         cwd=EXAMPLES,
         check=False,

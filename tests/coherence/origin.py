@@ -2,7 +2,8 @@
 
 Set up by the environment: `VERSIONS` is a file of 64-bit numbers, `NOTES` one of lines, `GO` one
 that opens the slow route by being there, `LIFETIME` the seconds that numbers are kept (300 unless
-given), and `REDIS_URL` and `ASGI_MULTITIER_*` as ever.
+given), `REDIS_TIMEOUT` the seconds that Redis is waited for (0.25), and `REDIS_URL` and
+`ASGI_MULTITIER_*` as ever.
 """
 
 import asyncio
@@ -112,7 +113,7 @@ async def let_go() -> None:
         await asyncio.sleep(0.005)
 
 
-@cached(300, tags=["slow"], coalesce="fleet", coalesce_timeout=30)
+@cached(300, tags=["slow"], coalesce="fleet", coalesce_timeout=300)
 async def slow(request: Request) -> Response:
     """Notes that it runs, and in which process, and waits to be let go."""
     note(str(os.getpid()))
@@ -165,7 +166,7 @@ def application(cache: CacheManager | None = None) -> FastAPI:
     made = FastAPI(title="probe", openapi_url=None)
     made.add_middleware(
         CacheMiddleware,
-        cache=cache or CacheManager(),
+        cache=cache or CacheManager(redis_timeout=float(os.environ.get("REDIS_TIMEOUT", "0.25"))),
         read_your_writes="ASGI_MULTITIER_SECRET" in os.environ,
     )
     made.put("/dependency/{key}")(edit_in_dependency)

@@ -4,6 +4,10 @@ A *violation* is an older version served to a request that was sent after the bo
 counted from the edit's acknowledgement. The process that made the edit has no such time: it serves
 nothing older from its own answer on. And no process ever goes back to a version older than one that
 it served before.
+
+A machine that is busy with other things may stop all processes for longer than any bound. So what
+counts against the bound is the time in which the process answered: no more than a tenth of a second
+for each answer, however long it took. Where nothing else runs, that is all the time there is.
 """
 
 import asyncio
@@ -21,6 +25,7 @@ from typing import Any, NamedTuple, Self
 import orjson
 
 from tests.coherence.versions import Versions
+from tests.patience import PATIENCE
 
 HOST = "example.org"
 """One host for all, as behind a load balancer: the host is part of every key."""
@@ -30,8 +35,11 @@ FOREVER = float("inf")
 _HASTE = 0.02
 """Seconds for which a process is asked without pause."""
 
-_PATIENCE = 5.0
+_LOST = 5.0
 """Seconds beyond the bound after which nobody expects that a process becomes fresh."""
+
+_STRIDE = 0.1
+"""Seconds that count for one answer at most."""
 
 
 class Reply(NamedTuple):
@@ -212,7 +220,7 @@ class Instance:
         self.process.send_signal(number)
 
     async def gone(self, seconds: float) -> float:
-        """Wait until it has ended, and fail if it takes longer; the seconds that it took."""
+        """Wait until it has ended, and fail if it takes far longer; the seconds that it took."""
         taken = await until(lambda: self.process.poll() is not None, seconds)
         # Of a SIGTERM it dies once more when it has done all that it had to do.
         assert self.process.returncode in (0, -signal.SIGTERM)
@@ -228,11 +236,11 @@ class Instance:
 
 
 async def until(condition: Callable[[], Any], seconds: float) -> float:
-    """Wait until something is true, and fail if it takes longer; the seconds that it took.
+    """Wait until something is true, and fail if it takes far longer; the seconds that it took.
 
     Args:
         condition: Returns a truth, or something to await that does. An `OSError` counts as false.
-        seconds: How long to wait at most.
+        seconds: How long it takes at most where nothing else runs on the machine.
     """
     clock = asyncio.get_running_loop().time
     begun = clock()
@@ -241,7 +249,7 @@ async def until(condition: Callable[[], Any], seconds: float) -> float:
             true = condition()
             if await true if asyncio.iscoroutine(true) else true:
                 return clock() - begun
-        assert clock() - begun <= seconds, f"not within {seconds} s"
+        assert clock() - begun <= seconds * PATIENCE, f"not within {seconds} s"
         await asyncio.sleep(0.005)
 
 
@@ -300,7 +308,7 @@ class Probe:
             yield self
         finally:
             self._stopping = True
-            done, pending = await asyncio.wait(tasks, timeout=self.bound + 10)
+            done, pending = await asyncio.wait(tasks, timeout=(self.bound + 10) * PATIENCE)
             for task in pending:
                 task.cancel()
             for task in done:
@@ -378,9 +386,12 @@ class Probe:
         self, caller: Caller, each: int, key: int, version: int, acknowledged: float, own: bool
     ) -> None:
         """Ask one process until it is as new as the edit."""
-        last = 0.0
+        last = late = 0.0
+        before = acknowledged
         while True:
             sent = self._clock()
+            late += max(0.0, min(sent - max(before, acknowledged, self.excused), _STRIDE))
+            before = sent
             reply = await self._ask(caller, f"/v/{key}")
             if reply.status != 200:
                 return
@@ -392,11 +403,10 @@ class Probe:
             if served >= version:
                 break
             last = sent - acknowledged
-            late = sent - max(acknowledged, self.excused)
             if own or late > self.bound:
                 whose = "its own" if own else "another's"
                 self._violated(f"process {each} served {served} {last:.3f} s after {whose} edit")
-                if last > self.bound + _PATIENCE:
+                if late > self.bound + _LOST:
                     return
             if last > _HASTE:
                 await asyncio.sleep(_HASTE / 10)

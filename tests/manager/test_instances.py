@@ -35,7 +35,7 @@ async def caught_up(one: CacheManager, two: CacheManager) -> None:
 
 async def until(true: Callable[[], bool]) -> None:
     """Wait for what only a server can bring about."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not true():  # noqa: ASYNC110  # nobody here could set an event
             await asyncio.sleep(0.001)
 

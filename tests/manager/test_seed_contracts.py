@@ -294,7 +294,7 @@ async def test_19_stream_read_latest(valkey: ValkeyServer, namespace: str) -> No
 
 async def test_20_stream_maxlen_trimming(valkey: ValkeyServer, namespace: str) -> None:
     """Exactly five, or about a thousand."""
-    async with real(valkey, namespace) as cache:
+    async with real(valkey, namespace, redis_timeout=10) as cache:
         for n in range(10):
             await cache.streams.publish("exact", {"n": str(n)}, maxlen=5, exact=True)
         for start in range(0, 3_000, 50):

@@ -527,7 +527,7 @@ async def test_f24_starts_without_its_server_and_attaches_when_it_appears(namesp
             await until(lambda: cache.engine.log.trusted)
             await cache.set("k", 1)
             await until(lambda: cache.engine.stack.has_shared)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 while not server.command("EXISTS", f"{namespace}:e:{storage_key('k')}"):
                     await asyncio.sleep(0.02)
                     await cache.set("k", 1)

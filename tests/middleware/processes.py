@@ -52,7 +52,7 @@ class Worker:
             )
         # One host for all, as behind a load balancer: the host is part of every key.
         self.client = httpx.Client(
-            base_url=f"http://127.0.0.1:{self.port}", headers={"host": "example.org"}, timeout=20
+            base_url=f"http://127.0.0.1:{self.port}", headers={"host": "example.org"}, timeout=120
         )
 
     def wait(self) -> "Worker":
@@ -63,7 +63,7 @@ class Worker:
             raise RuntimeError(self.stop()) from None
         return self
 
-    def stop(self, how: int = signal.SIGTERM, seconds: float = 20) -> str:
+    def stop(self, how: int = signal.SIGTERM, seconds: float = 120) -> str:
         """End it, and return what it said."""
         if self.process.poll() is None:
             self.process.send_signal(how)

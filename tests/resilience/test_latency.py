@@ -24,7 +24,7 @@ INJECTED = (0.005, 0.05, 0.5)
 PATIENCE = 0.25
 """Seconds that a request waits for the server at most."""
 
-SLACK = 0.5
+SLACK = 5.0
 """Seconds that a busy machine may add."""
 
 
