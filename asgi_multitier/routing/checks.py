@@ -15,7 +15,7 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 _WAYS_OUT = (
     "a hit runs no authentication; expected public=True if everybody may have the same answer, "
-    "vary= or cookies= naming what separates the users, "
+    "vary= or cookies= naming what separates the users ({remedy}), "
     "or vary_by= with a callable that returns the user or tenant"
 )
 
@@ -153,7 +153,8 @@ def _check_policy(leaf: Leaf, policy: Policy) -> None:
     _check_required(leaf, policy, where=str(leaf))
     need = unkeyed(policy, leaf.needs) if leaf.takes(policy.methods) else None
     if need is not None:
-        raise ConfigError(f"{leaf} is cached and depends on {need.what}: {_WAYS_OUT}")
+        ways_out = _WAYS_OUT.format(remedy=need.remedy)
+        raise ConfigError(f"{leaf} is cached and depends on {need.what}: {ways_out}")
 
 
 def _check_invalidations(leaf: Leaf, named: Invalidations) -> None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..config import Policy
+from .wire import names_read, reads_all
 
-Place = Literal["header", "cookie", "query", "unknown"]
+Place = Literal["header", "cookie", "query", "unknown", "all"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class Need:
 
     Attributes:
         what: How to call it in a message.
-        place: Where it stands.
+        place: Where it stands; "all" if it reads every header.
         name: Under which name there; lower-case for a header.
     """
 
@@ -31,12 +32,26 @@ class Need:
         if policy.public or policy.vary_by is not None:
             return True
         if self.place == "header":
-            return self.name.encode("latin-1") in policy.vary
+            name = self.name.encode("latin-1")
+            return name in policy.vary or name in policy.settled
         if self.place == "cookie":
             return self.name in policy.cookies or b"cookie" in policy.vary
         if self.place == "query":
             return policy.query is None or self.name in policy.query
-        return policy.separates_users
+        return self.place == "unknown" and policy.separates_users
+
+    @property
+    def remedy(self) -> str:
+        """The option that puts it into the key, as it is written."""
+        if self.place == "header":
+            return f"here vary=[{self.name!r}]"
+        if self.place == "cookie":
+            return f"here cookies=[{self.name!r}]"
+        if self.place == "query":
+            return f"here {self.name!r} in query="
+        if self.place == "all":
+            return "here neither would do, as it reads every header"
+        return "whatever it reads"
 
 
 def needs_of(dependant: Any) -> tuple[Need, ...]:
@@ -60,11 +75,16 @@ def _found(dependant: Any) -> Iterator[Need]:
         yield _need_of(_bare(call))
     for requirement in getattr(dependant, "security_requirements", None) or ():
         yield _need_of(requirement.security_scheme)
+    for name in names_read(dependant.header_params, headers=True):
+        yield Need(f"the header {name}", "header", name.lower())
+    for name in names_read(dependant.cookie_params, headers=False):
+        yield Need(f"the cookie {name}", "cookie", name)
     for field in dependant.header_params:
-        name = field.alias.lower()
-        yield Need(f"the header {field.alias}", "header", name.replace("_", "-"))
+        if reads_all(field):
+            yield Need(f"all headers ({field.name})", "all", "")
     for field in dependant.cookie_params:
-        yield Need(f"the cookie {field.alias}", "cookie", field.alias)
+        if reads_all(field):
+            yield Need(f"all cookies ({field.name})", "header", "cookie")
     for inner in dependant.dependencies:
         yield from _found(inner)
 
