@@ -7,15 +7,15 @@ invalidation is a record of the log. The manager sees no scope and no header.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from functools import partial
-from typing import Any, ParamSpec, TypeAlias, TypeVar, Unpack
+from functools import cached_property, partial
+from typing import Any, ParamSpec, TypeAlias, TypeVar, Unpack, overload
 
 from .coherence.log import InvalidationStats, Operation
 from .config import Policy
 from .entry import Born
 from .errors import InvalidationError
 from .events import CacheStats, TierStats
-from .functions import CachedFunction
+from .functions import CachedFunction, Taken
 from .health import Health, examine
 from .lifecycle import Lifecycle
 from .policy.reasons import Reason
@@ -73,6 +73,11 @@ class CacheManager(Lifecycle):
     """
 
     _made_sync: SyncCache | None = None
+
+    @cached_property
+    def taken(self) -> Taken:
+        """Whose the keys of decorated functions are."""
+        return {}
 
     # Values.
 
@@ -189,15 +194,35 @@ class CacheManager(Lifecycle):
         """Write through to every tier and to every other instance's first tier. See `set`."""
         await self.set(key, value, strategy, tags=tags, broadcast=True, **options)
 
+    @overload
     async def get_or_compute(
         self,
         key: str,
-        compute: Callable[[], T | Awaitable[T]],
+        compute: Callable[[], Awaitable[T]],
+        strategy: Lifetime = ...,
+        *,
+        tags: Iterable[str] = ...,
+        **options: Unpack[ComputeOptions],
+    ) -> T: ...
+    @overload
+    async def get_or_compute(
+        self,
+        key: str,
+        compute: Callable[[], T],
+        strategy: Lifetime = ...,
+        *,
+        tags: Iterable[str] = ...,
+        **options: Unpack[ComputeOptions],
+    ) -> T: ...
+    async def get_or_compute(
+        self,
+        key: str,
+        compute: Callable[[], Any],
         strategy: Lifetime = CacheStrategy.DEFAULT,
         *,
         tags: Iterable[str] = (),
         **options: Unpack[ComputeOptions],
-    ) -> T:
+    ) -> Any:
         """The value; if there is none, what `compute` returns, stored.
 
         Callers that come while it is computed wait for the same run, which goes on if one of them
@@ -219,8 +244,7 @@ class CacheManager(Lifecycle):
             Exception: What `compute` raises, unchanged; nothing is stored then.
         """
         policy = compute_policy(strategy, "CacheManager.get_or_compute", options)
-        answer: T = await self._computed(key, compute, policy, tags, None)
-        return answer
+        return await self._computed(key, compute, policy, tags, None)
 
     async def get_or_compute_typed(
         self,
@@ -283,7 +307,7 @@ class CacheManager(Lifecycle):
         """
 
         def decorate(function: Callable[P, Awaitable[T]]) -> CachedFunction[P, T]:
-            return CachedFunction(self, function, key, strategy, tags, options)
+            return CachedFunction(self, function, key, strategy, tags, options, self.taken)
 
         return decorate
 

@@ -8,11 +8,17 @@ import asyncio
 import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from inspect import iscoroutinefunction
+from contextlib import suppress
+from contextvars import copy_context
+from inspect import isawaitable, iscoroutinefunction
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack, overload
 
+from .coherence.log import InvalidationStats
+from .config import Mode
 from .errors import CacheError
+from .events import CacheStats, TierStats
+from .functions import SyncCachedFunction
 from .health import Health
 from .strategy import CacheStrategy, Lifetime
 from .values import ComputeOptions, StoreOptions
@@ -20,6 +26,7 @@ from .values import ComputeOptions, StoreOptions
 if TYPE_CHECKING:
     from .manager import CacheManager
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _LOOK = 1.0
@@ -29,8 +36,8 @@ _LOOK = 1.0
 class SyncCache:
     """A manager's methods, blocking. Each means what the manager's own of that name means.
 
-    Compute functions are plain functions, and run in a thread. Never called where an event loop
-    runs: that raises a `CacheError`, since it would stop the loop.
+    Compute functions are plain functions, and run in threads of their own. Never called where an
+    event loop runs: that raises a `CacheError`, since it would stop the loop.
     """
 
     def __init__(self, cache: "CacheManager") -> None:
@@ -86,6 +93,32 @@ class SyncCache:
     def _is_forked(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Whether it is our own loop of a parent process, whose thread is not here."""
         return loop is self._own and self._pid != os.getpid()
+
+    @property
+    def running(self) -> bool:
+        """Whether the manager was started and not closed."""
+        return self._cache.running
+
+    @property
+    def namespace(self) -> str:
+        """See `CacheManager.namespace`."""
+        return self._cache.namespace
+
+    @property
+    def mode(self) -> Mode:
+        """See `CacheManager.mode`. It may be set in any thread without an event loop."""
+        return self._cache.mode
+
+    @mode.setter
+    def mode(self, mode: Mode) -> None:
+        async def change() -> None:
+            self._cache.mode = mode
+
+        self.run(change())
+
+    def start(self) -> None:
+        """See `CacheManager.start`. Each call starts it where it does not run."""
+        self.run(self._cache.start())
 
     def close(self) -> None:
         """Close the manager, if this facade runs it. May be called twice; a later call starts anew.
@@ -157,27 +190,56 @@ class SyncCache:
         """See `CacheManager.update`."""
         self.run(self._cache.update(key, value, ttl))
 
+    def set_with_broadcast(
+        self,
+        key: str,
+        value: Any,
+        strategy: Lifetime = CacheStrategy.DEFAULT,
+        *,
+        tags: Iterable[str] = (),
+        **options: Unpack[StoreOptions],
+    ) -> None:
+        """See `CacheManager.set_with_broadcast`."""
+        self.run(self._cache.set_with_broadcast(key, value, strategy, tags=tags, **options))
+
+    @overload
+    def get_or_compute(
+        self,
+        key: str,
+        compute: Callable[[], Awaitable[T]],
+        strategy: Lifetime = ...,
+        *,
+        tags: Iterable[str] = ...,
+        **options: Unpack[ComputeOptions],
+    ) -> T: ...
+    @overload
     def get_or_compute(
         self,
         key: str,
         compute: Callable[[], T],
+        strategy: Lifetime = ...,
+        *,
+        tags: Iterable[str] = ...,
+        **options: Unpack[ComputeOptions],
+    ) -> T: ...
+    def get_or_compute(
+        self,
+        key: str,
+        compute: Callable[[], Any],
         strategy: Lifetime = CacheStrategy.DEFAULT,
         *,
         tags: Iterable[str] = (),
         **options: Unpack[ComputeOptions],
-    ) -> T:
+    ) -> Any:
         """See `CacheManager.get_or_compute`; `compute` runs in a thread."""
         run = _in_thread(compute)
-        call: Coroutine[Any, Any, T] = self._cache.get_or_compute(
-            key, run, strategy, tags=tags, **options
-        )
-        return self.run(call)
+        return self.run(self._cache.get_or_compute(key, run, strategy, tags=tags, **options))
 
     def get_or_compute_typed(
         self,
         key: str,
         type_: type[T],
-        compute: Callable[[], T],
+        compute: Callable[[], T | Awaitable[T]],
         strategy: Lifetime = CacheStrategy.DEFAULT,
         *,
         tags: Iterable[str] = (),
@@ -188,23 +250,43 @@ class SyncCache:
         call = self._cache.get_or_compute_typed(key, type_, run, strategy, tags=tags, **options)
         return self.run(call)
 
+    def cached(
+        self,
+        key: str,
+        strategy: Lifetime = CacheStrategy.DEFAULT,
+        *,
+        tags: Iterable[str] = (),
+        **options: Unpack[ComputeOptions],
+    ) -> Callable[[Callable[P, T]], SyncCachedFunction[P, T]]:
+        """A decorator for plain functions whose results are kept. See `CacheManager.cached`."""
+
+        def decorate(function: Callable[P, T]) -> SyncCachedFunction[P, T]:
+            taken = self._cache.taken
+            return SyncCachedFunction(self, function, key, strategy, tags, options, taken)
+
+        return decorate
+
     # Invalidation.
 
-    def invalidate(self, *keys: str) -> bool:
+    def invalidate(self, *keys: str, settle: Lifetime = 0) -> bool:
         """See `CacheManager.invalidate`."""
-        return self.run(self._cache.invalidate(*keys))
+        return self.run(self._cache.invalidate(*keys, settle=settle))
 
-    def invalidate_tags(self, *tags: str) -> bool:
+    def invalidate_many(self, keys: Iterable[str], *, settle: Lifetime = 0) -> bool:
+        """See `CacheManager.invalidate_many`."""
+        return self.run(self._cache.invalidate_many(keys, settle=settle))
+
+    def invalidate_tags(self, *tags: str, settle: Lifetime = 0) -> bool:
         """See `CacheManager.invalidate_tags`."""
-        return self.run(self._cache.invalidate_tags(*tags))
+        return self.run(self._cache.invalidate_tags(*tags, settle=settle))
 
-    def invalidate_pattern(self, pattern: str) -> bool:
+    def invalidate_pattern(self, pattern: str, *, settle: Lifetime = 0) -> bool:
         """See `CacheManager.invalidate_pattern`."""
-        return self.run(self._cache.invalidate_pattern(pattern))
+        return self.run(self._cache.invalidate_pattern(pattern, settle=settle))
 
-    def invalidate_path(self, path: str, *, below: bool = False) -> bool:
+    def invalidate_path(self, path: str, *, below: bool = False, settle: Lifetime = 0) -> bool:
         """See `CacheManager.invalidate_path`."""
-        return self.run(self._cache.invalidate_path(path, below=below))
+        return self.run(self._cache.invalidate_path(path, below=below, settle=settle))
 
     def invalidate_route(
         self, name_or_endpoint: str | Callable[..., Any], **params: object
@@ -216,15 +298,81 @@ class SyncCache:
         """See `CacheManager.clear`."""
         return self.run(self._cache.clear())
 
+    # What it knows of itself.
+
+    def stats(self) -> CacheStats:
+        """See `CacheManager.stats`."""
+        return self._cache.stats()
+
+    def tier_stats(self) -> tuple[TierStats, ...]:
+        """See `CacheManager.tier_stats`."""
+        return self._cache.tier_stats()
+
+    def invalidation_stats(self) -> InvalidationStats:
+        """See `CacheManager.invalidation_stats`."""
+        return self._cache.invalidation_stats()
+
     def health(self) -> Health:
         """See `CacheManager.health`."""
         return self.run(self._cache.health())
 
+    def health_check(self) -> bool:
+        """See `CacheManager.health_check`."""
+        return self.run(self._cache.health_check())
 
-def _in_thread(compute: Callable[[], T]) -> Callable[[], Awaitable[T]]:
+
+def _in_thread(compute: Callable[[], Any]) -> Callable[[], Awaitable[Any]]:
+    """The function as one that the manager can await, in a thread of its own.
+
+    Deliberate: no pool. A function that asks for further values holds its thread while they are
+    computed, so that functions nested as deep as a pool is large would wait for each other for
+    ever, and with the loop's own pool so would every look-up of a host name.
+    """
     if iscoroutinefunction(compute):
         return compute
-    return lambda: asyncio.to_thread(compute)
+
+    async def run() -> Any:
+        value = await _threaded(compute)
+        return await value if isawaitable(value) else value
+
+    return run
+
+
+def _threaded(compute: Callable[[], Any]) -> "asyncio.Future[Any]":
+    """What the function brings; its thread knows of the runs that it is part of."""
+    loop, context = asyncio.get_running_loop(), copy_context()
+    future: asyncio.Future[Any] = loop.create_future()
+
+    def land(value: Any, error: Exception | None) -> None:
+        if future.done():
+            return
+        if error is None:
+            future.set_result(value)
+        else:
+            future.set_exception(error)
+
+    def work() -> None:
+        value: Any = None
+        error: Exception | None = None
+        try:
+            value = context.run(compute)
+        except StopIteration as stopped:
+            error = _as_ours(stopped)  # a future does not take it
+        except Exception as raised:  # noqa: BLE001 - it is raised again, to who waits
+            error = raised
+        except BaseException as ended:  # noqa: BLE001 - it would end the loop, not this thread
+            error = _as_ours(ended)
+        with suppress(RuntimeError):  # the loop is closed: there is nobody left to tell
+            loop.call_soon_threadsafe(land, value, error)
+
+    threading.Thread(target=work, name="asgi-multitier compute", daemon=True).start()
+    return future
+
+
+def _as_ours(error: BaseException) -> CacheError:
+    ours = CacheError(f"the compute function raised {type(error).__name__}: {error}")
+    ours.__cause__ = error
+    return ours
 
 
 def _runs_loop() -> bool:

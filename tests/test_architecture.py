@@ -72,11 +72,11 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "backends",
         "functions",
         "request",
-        "sync",
     ),
     (
         "draft",
         "lifecycle",
+        "sync",
     ),
     (
         "fill",

@@ -47,10 +47,9 @@ def dumps_as(serializer: Serializer, value: Any, type_: Any) -> bytes:
     Raises:
         SerializationError: If the value cannot be turned into such bytes.
     """
-    if isinstance(serializer, _Format):  # models are looked at as parts of the whole
-        data = serializer.written(value)
-    else:
-        data = serializer.dumps(value)
+    # Models are looked at as parts of the whole.
+    write = serializer.written if isinstance(serializer, _Format) else serializer.dumps
+    data = write(value)
     _check_whole(serializer, data, value, type_)
     return data
 

@@ -1,10 +1,12 @@
 """`@manager.cached` for plain async functions."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, SecretStr
 
 from asgi_multitier.errors import ConfigError
 from asgi_multitier.testing import FakeClock
@@ -203,3 +205,211 @@ async def test_places_that_would_run_together_are_refused() -> None:
         for key in ("{a}{b}", "{a}x{b}", "{a}%{b}"):
             with pytest.raises(ConfigError, match="punctuation between them"):
                 cache.cached(key)(two)
+
+
+async def test_only_what_is_returned_must_be_known_when_the_program_runs() -> None:
+    """Parameters may be annotated with what only a type checker imports."""
+    async with in_memory() as cache:
+
+        @cache.cached("user:{number}")
+        async def user(number: int, session: "Session | None" = None) -> User:  # type: ignore[name-defined]  # noqa: F821
+            return User(number)
+
+        assert await user(1) == await user(1) == User(1)
+
+        @cache.cached("hidden:{number}")
+        async def hidden(number: int) -> "Hidden":  # type: ignore[name-defined]  # noqa: F821
+            return number
+
+        for _ in range(2):
+            with pytest.raises(ConfigError, match=r"cached\(.*hidden\).*'Hidden'.*TYPE_CHECKING"):
+                await hidden(1)
+
+
+async def test_a_type_of_the_function_around_is_found() -> None:
+    """Where the function uses it, although its annotations are texts."""
+    async with in_memory() as cache:
+
+        @dataclass
+        class Local:
+            id: int
+
+        async def plain(number: int) -> "Local":
+            return Local(number)
+
+        local = cache.cached("local:{number}")(plain)
+        assert await local(1) == await local(1) == Local(1)
+
+
+@dataclass
+class Filter:
+    words: list[str]
+    hidden: str = field(default="", repr=False)
+
+
+class Plain:
+    pass
+
+
+class Hiding(BaseModel):
+    pass
+
+
+class Named:
+    def __str__(self) -> str:
+        return "me"
+
+
+DIFFERENT: list[tuple[Any, Any]] = [
+    (True, 1),
+    (1, 1.0),
+    (True, 1.0),
+    (None, ""),
+    ([1, 2], [12]),
+    (["a, b"], ["a", "b"]),
+    ([1], (1,)),
+    (Filter(["a"], "x"), Filter(["a"], "y")),
+    ({"a": 1}, {"a": True}),
+    (b"a", "a"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), DIFFERENT, ids=repr)
+async def test_different_arguments_have_different_texts(one: Any, other: Any) -> None:
+    """Truth values and numbers, lists by their parts, and what a class leaves out of its text."""
+    async with in_memory() as cache:
+
+        @cache.cached("k:{a}")
+        async def function(a: Any) -> None: ...
+
+        assert function.key(one) != function.key(other)
+
+
+async def test_the_same_argument_has_one_text() -> None:
+    """Sets in any order, defaults that are spelt out, positions and names."""
+    async with in_memory() as cache:
+
+        @cache.cached("k:{a}:{b}:{c}")
+        async def function(a: Any, /, b: int = 2, *rest: Any, c: int = 3, **more: Any) -> None: ...
+
+        assert function.key({"b", "a"}) == function.key({"a", "b"}) == "k:{'a', 'b'}:2:3"
+        assert function.key(1) == function.key(1, 2) == function.key(1, c=3, b=2) == "k:1:2:3"
+        assert function.key(1, 2, "more", d=4) == "k:1:2:3"
+        assert function.key(Named()) == "k:me:2:3"
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [Plain(), [Plain()], {"a": Plain()}, lambda: 1, object(), SecretStr("x"), Hiding()],
+    ids=repr,
+)
+async def test_what_no_text_tells_apart_is_refused(argument: Any) -> None:
+    """An address is another object's soon, and a masked secret is everybody's."""
+    async with in_memory() as cache:
+
+        @cache.cached("k:{a}")
+        async def function(a: Any) -> None: ...
+
+        with pytest.raises(ConfigError, match=r"cached\(.*function\): a=.*whose text says all"):
+            await function(argument)
+
+
+async def test_partial_functions_and_methods_of_classes() -> None:
+    """Whatever is called as an async function."""
+    async with in_memory() as cache:
+        runs = []
+
+        async def add(a: int, b: int) -> User:
+            runs.append((a, b))
+            return User(a + b)
+
+        bound = cache.cached("sum:{a}:{b}")(partial(add, b=2))
+        assert await bound(1) == await bound(1) == User(3)
+        assert bound.key(1) == "sum:1:2"
+
+        class Shop:
+            @classmethod
+            @cache.cached("of:{number}")
+            async def of(cls, number: int) -> str:
+                runs.append((number, 0))
+                return cls.__name__
+
+            @staticmethod
+            @cache.cached("static:{number}")
+            async def static(number: int) -> int:
+                runs.append((number, 1))
+                return number
+
+            @cache.cached("own:{number}")
+            async def own(self, number: int) -> int:
+                runs.append((number, 2))
+                return number
+
+        shop = Shop()
+        for _ in range(2):
+            assert await Shop.of(5) == await shop.of(5) == "Shop"
+            assert await Shop.static(5) == await shop.static(5) == 5
+            assert await shop.own(5) == await Shop().own(5) == 5
+        assert runs == [(1, 2), (5, 0), (5, 1), (5, 2)]
+        assert shop.own.key(5) == "own:5"
+        assert await shop.own.invalidate(5)
+        assert await shop.own(5) == 5
+        assert runs[-1] == (5, 2)
+        assert len(runs) == 5
+        assert repr(shop.own).startswith("<<CachedFunction 'own:{number}'> of ")
+
+
+async def _generator() -> Any:
+    yield 1
+
+
+@pytest.mark.parametrize(
+    "function",
+    [_generator, lambda: 1, classmethod(_one), staticmethod(_sync), len, Plain],
+    ids=repr,
+)
+async def test_what_is_no_async_function_is_refused(function: Any) -> None:
+    """With what is allowed."""
+    async with in_memory() as cache:
+        with pytest.raises(ConfigError, match="an async function"):
+            cache.cached("k")(function)
+
+
+async def test_two_functions_cannot_have_one_key() -> None:
+    """Each would be given the other's results. The same one may be made again."""
+    async with in_memory() as cache:
+
+        def made(table: str, number: int) -> Any:
+            async def find(row: int) -> str:
+                return f"{table} {number}"
+
+            return cache.cached("row:{row}")(find)
+
+        assert await made("users", 1)(1) == "users 1"
+        assert await made("users", 1)(1) == "users 1"
+        with pytest.raises(ConfigError, match=r"key='row:\{row\}'.*names number, table, which"):
+            made("orders", 1)
+
+        async def another(row: int) -> str:
+            return ""
+
+        with pytest.raises(ConfigError, match=r"a key of its own; this one is that of .*find"):
+            cache.cached("row:{row}")(another)
+        with pytest.raises(ConfigError, match="a key of its own"):
+            cache.sync.cached("row:{row}")(lambda row: "")
+        cache.sync.cached("one")(lambda: 1)
+        with pytest.raises(ConfigError, match="a key of its own"):
+            cache.sync.cached("one")(
+                lambda: 2,
+            )
+
+
+async def test_a_function_may_call_itself() -> None:
+    """It is not there yet while it is decorated."""
+    async with in_memory() as cache:
+
+        @cache.cached("fib:{n}")
+        async def fib(n: int) -> int:
+            return n if n < 2 else await fib(n - 1) + await fib(n - 2)
+
+        assert await fib(20) == 6765

@@ -1,0 +1,9 @@
+"""Functions whose results are kept: what `CacheManager.cached` and `SyncCache.cached` make.
+
+`naming` makes keys and tags of a call's arguments, `arguments` the texts that stand in them.
+"""
+
+from .kept import CachedFunction, SyncCachedFunction
+from .naming import Taken
+
+__all__ = ["CachedFunction", "SyncCachedFunction", "Taken"]
