@@ -69,7 +69,8 @@ def assemble(
     flights: Flights[Any] = Flights(
         log.index,
         max_flights=config.max_flights,
-        max_waiters=config.max_waiters,
+        max_waiters=config.max_waiters if config.overload == "refuse" else None,
+        max_refreshes=config.max_refreshes,
         clock=clock,
     )
     return Engine(

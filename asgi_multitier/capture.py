@@ -13,6 +13,7 @@ A message of a kind that is not known here makes the response its client's alone
 must be all that was sent.
 """
 
+import asyncio
 from enum import Enum, auto
 from typing import Protocol
 
@@ -24,14 +25,29 @@ from .policy.storing import Store
 
 
 class Client:
-    """The client that caused a run: its channel, and whether it is still there."""
+    """The client that caused a run: its channel, and whether it is still there.
 
-    __slots__ = ("gone", "receive", "send")
+    Attributes:
+        receive, send: Its channel.
+        left: Is done when it has left, or has had all that it gets.
+    """
+
+    __slots__ = ("left", "receive", "send")
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self.receive = receive
         self.send = send
-        self.gone = False
+        self.left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def gone(self) -> bool:
+        """Whether it has left, or has had all that it gets."""
+        return self.left.done()
+
+    def leave(self) -> None:
+        """It has left, or has had all that it gets."""
+        if not self.left.done():
+            self.left.set_result(None)
 
 
 class Unheard(OSError):  # noqa: N818  # an outcome, not a fault
@@ -62,8 +78,14 @@ class Desk(Protocol):
     def closing(self) -> list[Message]:
         """What a client gets that has not heard anything yet, after a commit or a `Discard`."""
 
-    def spoilt(self) -> None:
+    def spoilt(self, reason: Reason) -> None:
         """A response that was held back is not complete: nobody has heard of it."""
+
+    def declines(self, reason: Reason, status: int, headers: Headers) -> bool:
+        """It will not be stored, and is not what its client asked for: nobody is to hear of it."""
+
+    def spared(self, status: int, headers: Headers) -> list[Message]:
+        """What its client gets in its place at once, as it has it already; else nothing."""
 
 
 class _State(Enum):
@@ -89,6 +111,7 @@ class Capture:
     """
 
     __slots__ = (
+        "_abandoned",
         "_body",
         "_client",
         "_desk",
@@ -111,12 +134,18 @@ class Capture:
         self._length: int | None = None
         self._body: list[bytes] = []
         self._size = 0
+        self._abandoned = False
         self.holds_back = False
 
     @property
     def started(self) -> bool:
         """Whether the origin has begun to answer."""
         return self._state is not _State.NEW
+
+    @property
+    def silent(self) -> bool:
+        """Whether nobody has heard anything of the answer yet."""
+        return self._client is None or self._state in (_State.NEW, _State.HELD)
 
     @property
     def streaming(self) -> bool:
@@ -140,7 +169,8 @@ class Capture:
                 await self._release(Reason.NOT_UNDERSTOOD, message)
         elif self._state not in (_State.DONE, _State.DISCARD):
             await self._forward(message)
-        if self.streaming and self._unheard and message.get("more_body"):
+        unheard = self._abandoned or (self.streaming and self._unheard)
+        if unheard and message.get("more_body"):
             raise Unheard("nobody is left to hear the rest of this response")
 
     async def finish(self) -> None:
@@ -175,7 +205,9 @@ class Capture:
             for reply in self._desk.closing():
                 await self._forward(reply)
             return
-        if self.holds_back:
+        if self._desk.declines(verdict, status, headers):
+            self._discard()
+        elif self.holds_back:
             await self._release(verdict)
         else:
             await self._pass(verdict)
@@ -195,9 +227,11 @@ class Capture:
         elif self._size != self._length and not self.holds_back:
             # More is to come: from here on the client gets everything as it comes.
             self._state = _State.TEE
-            headers = self._desk.opening(normalised(self._start.get("headers", ())))
-            await self._forward({**self._start, "headers": list(headers)})
-            await self._forward(message)
+            sent = normalised(self._start.get("headers", ()))
+            headers = self._desk.opening(sent)
+            if not await self._spare(sent):
+                await self._forward({**self._start, "headers": list(headers)})
+                await self._forward(message)
 
     async def _complete(self, message: Message) -> None:
         headers = normalised(self._start.get("headers", ()))
@@ -226,9 +260,8 @@ class Capture:
     ) -> None:
         """What was kept turns out not to be storable: give the client what it has not had."""
         if self.holds_back:
-            self._state = _State.DISCARD
-            self._body.clear()
-            self._desk.spoilt()
+            self._discard()
+            self._desk.spoilt(reason)
             return
         teed = self._state is _State.TEE
         backlog, self._body = self._body[: -1 if kept else None], []
@@ -245,11 +278,26 @@ class Capture:
             await self._forward(message)
 
     async def _pass(self, reason: Reason) -> None:
-        headers = self._desk.pass_on(
-            reason, self._start["status"], normalised(self._start.get("headers", ()))
-        )
+        sent = normalised(self._start.get("headers", ()))
+        headers = self._desk.pass_on(reason, self._start["status"], sent)
         self._state = _State.PASS
-        await self._forward({**self._start, "headers": list(headers)})
+        if not await self._spare(sent):
+            await self._forward({**self._start, "headers": list(headers)})
+
+    async def _spare(self, headers: Headers) -> bool:
+        """Give the client less than the response, if that will do; it hears no more of it then."""
+        replies = self._desk.spared(self._start["status"], headers)
+        for reply in replies:
+            await self._forward(reply)
+        if replies and self._client is not None:
+            self._client.leave()
+        return bool(replies)
+
+    def _discard(self) -> None:
+        """Nobody is to hear of the response, and no more of it is taken."""
+        self._state = _State.DISCARD
+        self._abandoned = True
+        self._body.clear()
 
     @property
     def _unheard(self) -> bool:
@@ -263,6 +311,6 @@ class Capture:
             await client.send(message)
         except OSError:
             # The connection is lost. Alone, the origin must hear of it; a fill goes on for others.
-            client.gone = True
+            client.leave()
             if self._state is _State.PASS:
                 raise

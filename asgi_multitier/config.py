@@ -135,8 +135,8 @@ class Policy:
             so that what was stored together does not expire together.
         coalesce: Whether identical requests share one call: in the process (True), in all
             processes (`"fleet"`), or not at all (False).
-        coalesce_timeout: Seconds that a request waits for another's call before it goes alone; None
-            for the cache's own setting.
+        coalesce_timeout: Seconds after which a call that takes so long is followed by one more, for
+            all who wait; None for the cache's own setting.
         soft_timeout: Seconds after which a stale copy, if there is one, is served instead.
         hard_timeout: Seconds after which a call of the origin counts as failed.
         when: Takes the request; False bypasses the cache.
@@ -520,9 +520,14 @@ class CacheConfig:
         l1_entries: Entries that it holds at most.
         max_variants: Variants of one URL that are kept.
         max_url: Bytes of the longest path and query that is cached.
-        max_flights: Calls under way at once that others may join.
-        max_waiters: Requests that may wait for one of them.
-        coalesce_timeout: Seconds that a request waits for another's call before it goes alone.
+        max_flights: Calls under way at once, beyond which one ends as soon as nobody waits for it.
+        max_waiters: Requests that may wait for one of them where `overload` is `"refuse"`.
+        overload: What becomes of a request beyond `max_waiters`: it waits as well (`"wait"`), or
+            is answered 503 with `Retry-After` (`"refuse"`); a value's caller gets a `CacheError`.
+        max_refreshes: Background calls at once, of responses and values together; while there are
+            so many, further stale copies are served without one.
+        coalesce_timeout: Seconds after which a call that takes so long is followed by one more,
+            for all who wait.
         redis_timeout: Seconds that a request waits for Redis.
         breaker_failures: Failures in a row after which Redis is left alone.
         breaker_reset: Seconds until it is tried again.
@@ -553,6 +558,8 @@ class CacheConfig:
     max_url: int = 8 * 1024
     max_flights: int = 10_000
     max_waiters: int = 1_000
+    overload: Literal["wait", "refuse"] = "wait"
+    max_refreshes: int = 16
     coalesce_timeout: float = 5.0
     redis_timeout: float = 0.25
     breaker_failures: int = 3
@@ -569,6 +576,9 @@ class CacheConfig:
         for option in _TIMES:
             seconds = seconds_of(getattr(self, option), option=option, where="CacheConfig")
             object.__setattr__(self, option, seconds)
+        if self.overload not in ("wait", "refuse"):
+            allowed = "'wait' or 'refuse'"
+            raise ConfigError.of("overload", self.overload, allowed, where="CacheConfig")
         _check_url(self.redis_url)
         _check_label("namespace", self.namespace)
         _check_label("version", self.version or None)
@@ -660,6 +670,7 @@ _COUNTS = (
     "max_url",
     "max_flights",
     "max_waiters",
+    "max_refreshes",
     "breaker_failures",
 )
 _FIELD_NAMES = ("credential_headers", "harmless_headers")

@@ -6,10 +6,12 @@ under way, or start one. Whatever cannot be shared is asked for alone.
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
+from math import ceil
 
-from ._types import ASGIApp, Headers, Message, Receive, Scope, Send
+from ._types import ASGIApp, Header, Headers, Message, Receive, Scope, Send
 from .capture import Client, Unheard
-from .coalescing import Flight, RunCancelled, WaitExpired
+from .coalescing import Flight, MayLead, Patience, RunCancelled, WaitExpired
 from .draft import probe_of
 from .engine import Engine
 from .entry import Entry, Slot, StoredResponse, Variants
@@ -24,6 +26,7 @@ from .fill import (
     Stock,
     Stored,
 )
+from .inbox import from_the_start
 from .plan import Plan
 from .policy import cache_status
 from .policy.cache_control import CacheControl, of_request
@@ -80,11 +83,13 @@ class Exchange:
         self._detail: Reason | None = None
         self._labels: tuple[str, tuple[str, ...]] = ("", ())
         self._waited = 0.0
+        self._looks = 0
+        self._since: Patience | None = None
 
     async def run(self) -> None:
         """Answer the request."""
         key = self._request.primary
-        for _ in range(MAX_LOOKS):
+        for self._looks in range(1, MAX_LOOKS + 1):
             slot, level = await self._look(key)
             stale: Slot | None = None
             if slot is not None:
@@ -254,37 +259,74 @@ class Exchange:
         if directives is not None and directives.only_if_cached:
             await self._gateway_timeout()
             return True
-        reason = self._reason_alone() or self._label()
+        reason = self._label()
         if reason is not None:
             await self.alone(reason)
             return True
-        if self._request.method == "HEAD" and not self._policy.terms.annotated:
-            await self._head(key, stale)
-            return True
         flights = self._engine.flights
-        ranged = Field.RANGE in self._request.found
-        solo = flights.is_solo(key) or flights.is_solo(self._request.kind(key))
-        if ranged or solo or not self._policy.coalesce:
-            await self._lead(Flight(self._probe(key), self._engine.index.view), stale)
+        if self._is_for_a_part or not self._policy.coalesce:
+            await self._lead(flights.apart(self._probe(key)), stale)
+            return True
+        if flights.is_solo(key) or flights.is_solo(self._request.kind(key)):
+            await self._ask_as_it_came(key, stale)
+            return True
+        if flights.nests(key):
+            await self.alone(Reason.NESTED)
             return True
         flight = flights.find(key)
-        if flight is not None:
-            if not flights.joinable(flight):
-                await self.alone(Reason.OVERLOADED)
+        if flight is not None and not flight.is_late(self._waiting.lead):
+            if flights.is_crowded(flight):
+                await self._turn_away(stale)
                 return True
-            return await self._join(flight, stale)
-        flight = flights.open(self._probe(key))
-        if flight is None:
-            await self.alone(Reason.OVERLOADED)
+            try:
+                return await self._join(flight, stale)
+            except MayLead:
+                self._engine.events.failures["coalesce-timeout"] += 1
+                if not flights.follows(flight):
+                    return False
+        if self._is_own_head:
+            await self._ask_as_it_came(key, stale)
             return True
-        await self._lead(flight, stale)
+        await self._lead(flights.open(self._probe(key), after=flight), stale)
         return True
 
-    def _reason_alone(self) -> Reason | None:
-        """Why a request that nothing stored answers is better asked for as it is."""
-        if Field.RANGE in self._request.found and not self._policy.partial:
-            return Reason.RANGE
-        return None
+    @property
+    def _is_for_a_part(self) -> bool:
+        """Whether what is asked for is a part, and is stored as one."""
+        return Field.RANGE in self._request.found and self._policy.partial
+
+    @property
+    def _is_own_head(self) -> bool:
+        """Whether it is a HEAD that the application answers itself where nothing stored does."""
+        return self._request.method == "HEAD" and not self._policy.terms.annotated
+
+    @property
+    def _waiting(self) -> Patience:
+        """How long this request waits for runs, in all its looks."""
+        if self._since is None:
+            policy = self._policy
+            lead = policy.coalesce_timeout or self._engine.config.coalesce_timeout
+            self._since = Patience(lead, policy.soft_timeout, policy.hard_timeout)
+        return self._since
+
+    async def _ask_as_it_came(self, key: str, stale: Slot | None) -> None:
+        """Ask for this request alone: what is not shared is asked for with all that it says."""
+        if self._is_own_head:
+            await self._head(key, stale)
+        elif Field.RANGE in self._request.found and not self._policy.partial:
+            await self.alone(Reason.RANGE)
+        else:
+            await self._lead(self._engine.flights.apart(self._probe(key)), stale, own=True)
+
+    async def _turn_away(self, stale: Slot | None) -> None:
+        """Answer one more than may wait: with something stale, or 503 (RFC 9110 §15.6.4)."""
+        if stale is not None and self._stands_in(stale):
+            self._tally.stale += 1
+            await self._serve(stale, Reason.OVERLOADED)
+            return
+        self._tally.passes[Reason.OVERLOADED] += 1
+        seconds = ceil(self._waiting.lead or 1)
+        await self._refuse(503, Reason.OVERLOADED, (b"retry-after", b"%d" % seconds))
 
     def _label(self) -> Reason | None:
         """Find the response's name and tags; why it cannot be given them, or None."""
@@ -302,7 +344,14 @@ class Exchange:
         """What is known of the entry to come."""
         return probe_of(self._engine, self._request, key, *self._labels)
 
-    def _fill(self, flight: "Flight[Answer]", stale: Slot | None, client: Client | None) -> Fill:
+    def _fill(
+        self,
+        flight: "Flight[Answer]",
+        stale: Slot | None,
+        client: Client | None,
+        *,
+        own: bool = False,
+    ) -> Fill:
         return Fill(
             self._engine,
             self._app,
@@ -315,29 +364,45 @@ class Exchange:
             marker=self._marker,
             on_chosen=self._on_chosen,
             fleet=client is None or self._patience > 0,
+            own=own or self._is_for_a_part,
         )
 
-    async def _lead(self, flight: "Flight[Answer]", stale: Slot | None) -> None:
-        """Run the origin for everybody, this request first."""
+    async def _lead(
+        self, flight: "Flight[Answer]", stale: Slot | None, *, own: bool = False
+    ) -> None:
+        """Run the origin for everybody, this request first.
+
+        Args:
+            flight: The flight.
+            stale: What is stored, if anything is.
+            own: Whether the application is asked for no more than this request asks for.
+        """
         send = _bodiless(self._send) if self._request.method == "HEAD" else self._send
         client = Client(self._receive, send)
-        fill = self._fill(flight, stale, client)
+        fill = self._fill(flight, stale, client, own=own)
         flight.led = True
         task = self._engine.flights.launch(flight, fill.run())
         try:
             if stale is not None and self._policy.soft_timeout is not None:
                 await asyncio.wait({task}, timeout=self._policy.soft_timeout)
                 if not task.done() and not fill.started and self._stands_in(stale):
-                    client.gone = True
+                    client.leave()
                     self._tally.stale += 1
                     self._leave(flight)
                     await self._serve(stale, "soft-timeout")
                     return
             self._tally.misses += 1
             # The run goes on for the others if this client leaves.
-            await asyncio.shield(task)
+            await asyncio.wait({task, client.left}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done() and fill.streaming:
+                # It is this client's alone: what the application does about its leaving is done.
+                await asyncio.shield(task)
+            elif task.done():
+                await task
+            else:
+                self._leave(flight)
         except asyncio.CancelledError:
-            client.gone = True
+            client.leave()
             if fill.streaming:
                 task.cancel()
                 # What the application does about it is done before its caller goes on.
@@ -345,6 +410,9 @@ class Exchange:
             else:
                 self._leave(flight)
             raise
+        if fill.declined is not None:
+            self._receive = from_the_start(self._receive)
+            await self._pass_by(fill.declined)
 
     def _leave(self, flight: "Flight[Answer]") -> None:
         """This request no longer waits for the run that it leads."""
@@ -355,52 +423,83 @@ class Exchange:
         return stands_in(stale.entry, self._engine.index, self._engine.clock())
 
     async def _join(self, flight: "Flight[Answer]", stale: Slot | None) -> bool:
-        """Wait for the run that is under way; False if its answer is not this request's."""
-        timeout = self._policy.coalesce_timeout or self._engine.config.coalesce_timeout
+        """Wait for the run that is under way; False if its answer is not this request's.
+
+        Raises:
+            MayLead: If it takes too long, and this request is to lead one more.
+        """
         try:
-            result = await flight.wait(timeout)
-        except WaitExpired:
-            flights = self._engine.flights
-            # Whoever comes later starts a run of his own instead of waiting for this one.
-            flights.land(flight)
-            flights.abandon(flight)
-            self._engine.events.failures["coalesce-timeout"] += 1
-            await self.alone(Reason.COALESCE_TIMEOUT)
-            return True
+            result = await self._awaited(flight, stale)
         except RunCancelled:
-            await self._lead(self._flight_of_my_own(flight), stale)
-            return True
+            return False
         except asyncio.CancelledError:
             self._engine.flights.abandon(flight)
             raise
+        except MayLead:
+            raise
         except Exception:
+            if stale is not None and self._stands_in(stale):
+                self._tally.stale += 1
+                await self._serve(stale, "stale-if-error")
+                return True
             self._tally.coalesced += 1
             raise
-        if isinstance(result, Overtaken):
-            return False
-        if isinstance(result, Personal) and Field.CONDITION not in self._request.found:
-            return False
-        if isinstance(result, Passed | Personal):
-            await self._lead(self._flight_of_my_own(flight), stale)
+        if isinstance(result, Passed):
+            await self._ask_as_it_came(flight.probe.key, stale)
             return True
-        entry = result.slot.entry
+        if isinstance(result, Personal):
+            return False
+        if isinstance(result, Overtaken):
+            # Again and again: then what was asked for before the last invalidation will do, since
+            # this request came before it as well.
+            if self._looks < MAX_LOOKS:
+                return False
+            entry = result.entry
+        else:
+            entry = result.slot.entry
         if not self._is_for_me(entry):
             return False
         if isinstance(result, StaleStored):
             self._tally.stale += 1
-            await self._serve(result.slot, "stale-if-error")
+            await self._serve(result.slot, result.detail)
             return True
         self._tally.coalesced += 1
         now = self._engine.clock()
         member = cache_status.forwarded(
-            self._forward, collapsed=True, stored=True, ttl=entry.fresh_until - now
+            self._forward,
+            collapsed=True,
+            stored=isinstance(result, Stored),
+            ttl=entry.fresh_until - now,
         )
         await self._send_entry(entry, member, now)
         return True
 
-    def _flight_of_my_own(self, flight: "Flight[Answer]") -> "Flight[Answer]":
-        """A flight for the same key that nobody joins."""
-        return Flight(self._probe(flight.probe.key), self._engine.index.view)
+    async def _awaited(self, flight: "Flight[Answer]", stale: Slot | None) -> Answer:
+        """What the run brings, or the stale entry if that takes too long.
+
+        Raises:
+            MayLead: If this request is to lead one more run.
+            TimeoutError: If no origin has begun to answer within the hard time-out.
+            Exception: What the run raised.
+        """
+
+        def instead() -> StaleStored | None:
+            stands_in = stale is not None and self._stands_in(stale)
+            return StaleStored(stale, "soft-timeout") if stale and stands_in else None
+
+        patience = self._waiting
+        if stale is None:
+            patience = replace(patience, soft=None)
+        try:
+            result = await patience.wait(flight, instead)
+        except WaitExpired:
+            if flight.begun:
+                return await flight.wait(patience=patience.lead)
+            self._engine.flights.abandon(flight)
+            raise TimeoutError(f"no answer within hard_timeout={patience.hard:g} s") from None
+        if isinstance(result, StaleStored) and result.detail == "soft-timeout":
+            self._engine.flights.abandon(flight)
+        return result
 
     def _is_for_me(self, entry: Entry) -> bool:
         """Whether the entry is the variant that this request chooses."""
@@ -413,12 +512,11 @@ class Exchange:
         return entry.key == request.variant_key(slot.entry.payload.fields)
 
     def _refresh(self, slot: Slot) -> None:
-        """Renew an entry in the background, if nobody does so already."""
+        """Renew an entry in the background, if that is not done already and may begin now."""
         engine = self._engine
-        key = slot.entry.key
-        if engine.flights.find(key) is not None or self._label() is not None:
+        if self._label() is not None:
             return
-        flight = engine.flights.open(self._probe(key))
+        flight = engine.flights.refresh(self._probe(slot.entry.key))
         if flight is not None:
             engine.events.refreshes += 1
             engine.flights.launch(flight, self._refresh_run(flight, slot))
@@ -448,6 +546,9 @@ class Exchange:
     async def alone(self, reason: Reason, hear: Hear | None = None) -> None:
         """Let the application answer this request by itself, and somebody hear what it says."""
         self._tally.passes[reason] += 1
+        await self._pass_by(reason, hear)
+
+    async def _pass_by(self, reason: Reason, hear: Hear | None = None) -> None:
         member = cache_status.forwarded(self._forward, detail=reason)
         send = noting(self._send, member, self._request.plan.terms)
         if hear is not None:
@@ -459,7 +560,7 @@ class Exchange:
         head = Head(
             self._engine,
             self._request,
-            Flight(self._probe(key), self._engine.index.view),
+            self._engine.flights.apart(self._probe(key)),
             stale=stale,
             marker=self._marker,
             on_chosen=self._on_chosen,
@@ -469,9 +570,13 @@ class Exchange:
     async def _gateway_timeout(self) -> None:
         """RFC 9111 §5.2.1.7: `only-if-cached`, and nothing stored that would do."""
         self._tally.passes[Reason.ONLY_IF_CACHED] += 1
-        member = cache_status.forwarded(Forward.REQUEST, detail=Reason.ONLY_IF_CACHED)
-        headers = [(b"content-length", b"0"), (cache_status.NAME, member)]
-        await self._send({"type": "http.response.start", "status": 504, "headers": headers})
+        self._forward = Forward.REQUEST
+        await self._refuse(504, Reason.ONLY_IF_CACHED)
+
+    async def _refuse(self, status: int, reason: Reason, *lines: Header) -> None:
+        member = cache_status.forwarded(self._forward, detail=reason)
+        headers = [(b"content-length", b"0"), *lines, (cache_status.NAME, member)]
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
         await self._send({"type": "http.response.body", "body": b""})
 
 

@@ -1,7 +1,9 @@
 """One run of the origin in all processes: the loop around a lease.
 
-Whoever holds the lease of a key runs the origin; everybody else waits until it is given back and
-looks for what it brought. Losing the lease's server, or one's patience, means to run it oneself.
+The process that holds the lease of a key runs the origin; all others wait until it is given back
+and look for what it brought. A run that takes too long is followed by one more, for which there is
+a lease of its own: of all whose patience is over, one process takes it. Without the lease's server
+each process runs the origin itself.
 """
 
 import asyncio
@@ -37,16 +39,19 @@ async def run_in_fleet(
     patience: float,
     look: Callable[[], Awaitable[R | None]],
     run: Callable[[Claim], Awaitable[None]],
+    *,
+    turn: int = 0,
 ) -> R | None:
     """Find what another process brings, or run the origin.
 
     Args:
         leases: Who gives leases.
         key: What the lease is for.
-        patience: Seconds to wait for others at most.
+        patience: Seconds to wait for one run of another process.
         look: What is there by now, or None.
         run: Runs the origin; with the lease if the claim says so, and then what it brings must be
             where `look` finds it before the lease is given back.
+        turn: Runs that this process has waited for in vain.
 
     Returns:
         What `look` found, or None if the origin was run here.
@@ -54,16 +59,19 @@ async def run_in_fleet(
     loop = asyncio.get_running_loop()
     deadline = loop.time() + patience
     while True:
-        claim = await leases.claim(key)
+        claim = await leases.claim(f"{key}+{turn}" if turn else key)
         try:
             # Also after winning: whoever held the lease before may just have finished. But whom
             # the server has let wait in vain waits for it no second time.
             found = await look() if claim.held or not claim.won else None
             if found is not None:
                 return found
-            if claim.won or loop.time() >= deadline:
+            if claim.won:
                 await run(claim)
                 return None
-            await claim.released(deadline - loop.time())
+            await claim.released(max(0.0, deadline - loop.time()))
+            if loop.time() >= deadline:
+                turn += 1
+                deadline += patience
         finally:
             await claim.release()

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from ._types import Message
+from ._types import Message, Receive
 from .capture import Client
 
 
@@ -39,9 +39,25 @@ class Inbox:
         while client is not None and not client.gone:
             message = await client.receive()
             if message["type"] == "http.disconnect":
-                client.gone = True
+                client.leave()
                 self._on_left()
             elif message["type"] != "http.request":
                 return message
         await self._state.wait()
         return {"type": "http.disconnect"}
+
+
+def from_the_start(receive: Receive) -> Receive:
+    """The channel of a request without content, as if nothing had been read from it."""
+    asked = False
+
+    async def unread() -> Message:
+        nonlocal asked
+        if not asked:
+            asked = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        while (message := await receive())["type"] == "http.request":
+            pass
+        return message
+
+    return unread

@@ -146,5 +146,13 @@ class Posted:
         """The answer, unchanged."""
         return self._closing
 
-    def spoilt(self) -> None:
+    def spoilt(self, reason: Reason) -> None:
         """Never: nothing is held back."""
+
+    def declines(self, reason: Reason, status: int, headers: Headers) -> bool:  # noqa: ARG002
+        """Never: the application was asked what its client asked."""
+        return False
+
+    def spared(self, status: int, headers: Headers) -> list[Message]:  # noqa: ARG002
+        """Nothing: conditions of a POST are the application's."""
+        return []

@@ -45,6 +45,15 @@ class Desk:
         self.notes.append("closing")
         return [INSTEAD, body(b"instead")]
 
+    def declines(self, reason: Reason, status: int, headers: Headers) -> bool:
+        return False
+
+    def spared(self, status: int, headers: Headers) -> list[Message]:
+        return []
+
+    def spoilt(self, reason: Reason) -> None:
+        self.notes.append(("spoilt", reason))
+
 
 def capture(desk: Desk, *, limit: int = 100, broken: bool = False) -> tuple[Capture, Visit]:
     """A capture for a client, and the client's end."""
@@ -248,7 +257,7 @@ async def test_what_nobody_hears_ends_as_soon_as_more_would_follow(background: b
     """Without a client a passed response may be finished, not streamed on."""
     visit = Visit()
     client = Client(visit.receive, visit.send)
-    client.gone = True
+    client.leave()
     for messages in ([body(b"a", more=True)], [body(b"a")]):
         taken = Capture(Desk(Reason.PRIVATE), None if background else client, limit=10)
         await taken.send(START)

@@ -5,7 +5,14 @@ import gc
 
 import pytest
 
-from asgi_multitier.coalescing import Flight, Flights, RunCancelled, WaitExpired
+from asgi_multitier.coalescing import (
+    Flight,
+    Flights,
+    MayLead,
+    Patience,
+    RunCancelled,
+    WaitExpired,
+)
 from asgi_multitier.coherence.index import UNTRUSTED_AGE, Index
 from asgi_multitier.entry import Born, Entry
 from asgi_multitier.selectors import Selector
@@ -39,9 +46,7 @@ class Table:
 
     def open(self, key: str = "k") -> Flight[str]:
         """A flight that is not launched."""
-        flight = self.flights.open(probe(key, self.index))
-        assert flight is not None
-        return flight
+        return self.flights.open(probe(key, self.index))
 
     def launch(self, key: str = "k", error: BaseException | None = None) -> Flight[str]:
         """A flight that answers when the gate opens."""
@@ -64,7 +69,7 @@ async def test_a_flight_is_found_until_it_has_landed() -> None:
     assert table.flights.find("k") is flight
     assert table.flights.flies(flight)
     table.gate.set()
-    assert await flight.wait(None) == "answer"
+    assert await flight.wait() == "answer"
     await settled()
 
     assert table.flights.find("k") is None
@@ -79,7 +84,7 @@ async def test_the_first_answer_counts() -> None:
     flight.answer("second")
     flight.fail(ValueError())
 
-    assert await flight.wait(None) == "first"
+    assert await flight.wait() == "first"
 
 
 async def test_a_failure_is_each_members_own() -> None:
@@ -87,28 +92,28 @@ async def test_a_failure_is_each_members_own() -> None:
     table = Table()
     error = ValueError("boom")
     flight = table.launch(error=error)
-    members = [asyncio.create_task(flight.wait(None)) for _ in range(50)]
+    members = [asyncio.create_task(flight.wait()) for _ in range(50)]
     await settled()
     table.gate.set()
     depths = []
     for result in await asyncio.gather(*members, return_exceptions=True):
         assert result is error
     with pytest.raises(ValueError, match="boom") as caught:
-        await flight.wait(None)
+        await flight.wait()
     trace = caught.value.__traceback__
     while trace is not None:
         depths.append(trace.tb_frame.f_code.co_name)
         trace = trace.tb_next
 
     assert "run" in depths
-    assert depths.count("wait") == 1
+    assert depths.count("wait") == 2  # the flight's and the herd's
 
 
 async def test_a_cancelled_run_is_not_its_members_cancellation() -> None:
     """They are told `RunCancelled`."""
     table = Table()
     flight = table.launch()
-    member = asyncio.create_task(flight.wait(None))
+    member = asyncio.create_task(flight.wait())
     await settled()
     assert flight.task is not None
     flight.task.cancel()
@@ -123,11 +128,11 @@ async def test_waiting_has_an_end() -> None:
     table = Table()
     flight = table.launch()
     with pytest.raises(WaitExpired):
-        await flight.wait(0.001)
+        await flight.wait(limit=0.001)
 
     assert flight.waiting == 0
     table.gate.set()
-    assert await flight.wait(5.0) == "answer"
+    assert await flight.wait(limit=5.0) == "answer"
 
 
 async def test_an_invalidation_detaches_a_flight() -> None:
@@ -136,7 +141,7 @@ async def test_an_invalidation_detaches_a_flight() -> None:
     flight = table.launch()
     table.index.begin([Selector("path", "/other")])
     assert table.flights.find("k") is flight
-    member = asyncio.create_task(flight.wait(None))
+    member = asyncio.create_task(flight.wait())
     table.index.begin([Selector("path", "/x")])
     assert table.flights.find("k") is None
     second = table.launch()
@@ -174,35 +179,261 @@ async def test_landing_the_old_one_leaves_the_new_one() -> None:
     assert new.probe.born == Born("g", 0, table.index.fence)
 
 
-async def test_bounds() -> None:
-    """No more flights and members than allowed."""
-    table = Table(max_flights=1, max_waiters=1)
-    flight = table.launch()
-    assert table.flights.open(probe("other", table.index)) is None
-    assert table.flights.joinable(flight)
-    member = asyncio.create_task(flight.wait(None))
-    await settled()
-    assert not table.flights.joinable(flight)
-    table.gate.set()
-    await member
+async def test_more_members_than_allowed_are_turned_away() -> None:
+    """Only where there is a bound."""
+    for bound, crowded in ((1, True), (2, False), (None, False)):
+        table = Table(max_waiters=bound)
+        flight = table.launch()
+        assert not table.flights.is_crowded(flight)
+        member = asyncio.create_task(flight.wait())
+        await settled()
+        assert table.flights.is_crowded(flight) is crowded
+        table.gate.set()
+        await member
 
 
-async def test_a_run_does_not_join_or_open_itself() -> None:
-    """What runs in a flight can neither wait for it nor open it again; other keys it can."""
-    table = Table()
+async def test_a_run_knows_that_it_runs() -> None:
+    """What runs in a flight must not wait for it; in another cache, and for other keys, it may."""
+    table, other = Table(), Table()
     flight = table.open()
-    seen: list[object] = []
+    seen: list[bool] = []
 
     async def run() -> None:
-        seen.append(table.flights.joinable(flight))
-        table.flights.land(flight)
-        seen.append(table.flights.open(probe("k", table.index)))
-        seen.append(table.flights.open(probe("other", table.index)) is not None)
+        seen.extend(table.flights.nests(key) for key in ("k", "other"))
+        seen.append(other.flights.nests("k"))
         flight.answer("x")
 
     await table.flights.launch(flight, run())
 
-    assert seen == [False, None, True]
+    assert seen == [True, False, False]
+
+
+# Runs that take too long.
+
+
+async def test_one_of_all_who_wait_leads_one_more_run_a_patience() -> None:
+    """The first who came, then the next, each when the newest run is that old; never two."""
+    table = Table()
+    flight = table.launch()
+    members = [asyncio.create_task(flight.wait(patience=5.0)) for _ in range(100)]
+    for number in range(3):
+        await pass_time(4.9)
+        assert [member.done() for member in members].count(True) == number
+        await pass_time(0.2)
+        with pytest.raises(MayLead):
+            await members[number]
+        follower = table.flights.open(probe("k", table.index), after=flight)
+        assert follower.herd is flight.herd
+        table.flights.launch(follower, asyncio.sleep(3600))
+    table.gate.set()
+
+    assert await asyncio.gather(*members[3:]) == ["answer"] * 97
+    await table.flights.close(0)
+
+
+async def test_who_comes_when_a_run_is_late_leads_one_more() -> None:
+    """And who comes next waits for that one."""
+    table = Table()
+    flight = table.launch()
+    assert not flight.is_late(5.0)
+    await pass_time(5.1)
+    assert flight.is_late(5.0)
+    assert not flight.is_late(None)
+    follower = table.flights.open(probe("k", table.index), after=flight)
+
+    assert not follower.is_late(5.0)
+    assert table.flights.find("k") is follower
+    table.gate.set()
+
+
+async def test_the_shortest_patience_of_those_who_wait_counts() -> None:
+    """Also when the one who had it has left: then the next one's does."""
+    table = Table()
+    flight = table.launch()
+    patient = asyncio.create_task(flight.wait(patience=9.0))
+    never = asyncio.create_task(flight.wait())
+    leaving = asyncio.create_task(flight.wait(patience=2.0))
+    await settled()
+    leaving.cancel()
+    await pass_time(2.1)
+    assert not patient.done()
+    await pass_time(7.0)
+
+    with pytest.raises(MayLead):
+        await patient
+    table.gate.set()
+    assert await never == "answer"
+
+
+async def test_one_who_leaves_when_called_to_lead_is_replaced_at_once() -> None:
+    """Cancelled in the same turn of the loop: the next one leads, without another patience."""
+    table = Table()
+    flight = table.launch()
+    first, second = (asyncio.create_task(flight.wait(patience=5.0)) for _ in range(2))
+    await settled()
+    flight.herd.hurry()
+    first.cancel()
+
+    with pytest.raises(MayLead):
+        await second
+    table.gate.set()
+
+
+async def test_a_hurried_run_is_late_for_who_comes_next() -> None:
+    """Where nobody waits, the next one leads."""
+    table = Table()
+    flight = table.launch()
+    flight.herd.hurry()
+
+    assert flight.is_late(3600.0)
+    table.gate.set()
+
+
+async def test_any_run_answers_all_and_what_is_older_is_not_kept() -> None:
+    """The first answer counts, of whichever run; what was begun before it is superseded."""
+    table = Table()
+    old = table.launch()
+    member = asyncio.create_task(old.wait(patience=5.0))
+    new = table.flights.open(probe("k", table.index), after=old)
+
+    async def quick() -> None:
+        table.flights.overtake(new)
+        new.answer("new")
+
+    await table.flights.launch(new, quick())
+
+    assert await member == "new"
+    assert (old.superseded, new.superseded) == (True, False)
+    assert table.flights.find("k") is None
+    table.gate.set()
+
+
+async def test_a_flight_of_an_answered_herd_is_joined_by_nobody() -> None:
+    """What has answered them is older than the request that comes now."""
+    table = Table()
+    old = table.launch()
+    new = table.flights.open(probe("k", table.index), after=old)
+    old.answer("old")
+
+    assert table.flights.find("k") is None
+    assert table.flights.open(probe("k", table.index), after=new).herd is not old.herd
+    table.gate.set()
+
+
+async def test_a_failure_is_told_when_no_other_run_may_answer() -> None:
+    """Only who has opened the failed run hears of it before that."""
+    table = Table()
+    old = table.open()
+    new = table.flights.open(probe("k", table.index), after=old)
+    opener = asyncio.create_task(new.wait(opened=True))
+    member = asyncio.create_task(old.wait())
+    await settled()
+    new.fail(ValueError("new"))
+
+    with pytest.raises(ValueError, match="new"):
+        await opener
+    assert not member.done()
+    old.fail(ValueError("old"))
+    with pytest.raises(ValueError, match="old"):
+        await member
+
+
+async def test_what_follows_an_invalidated_run_has_a_herd_of_its_own() -> None:
+    """Who comes after the invalidation must not get what was begun before it."""
+    table = Table()
+    old = table.launch()
+    table.index.begin([Selector("path", "/x")])
+    assert table.flights.follows(old)
+    new = table.flights.open(probe("k", table.index), after=old)
+
+    assert new.herd is not old.herd
+    assert not table.flights.follows(old)
+    table.flights.launch(new, table.gate.wait())  # type: ignore[arg-type]
+    table.flights.supersede("k")
+    assert table.flights.open(probe("k", table.index), after=new).herd is not new.herd
+    table.gate.set()
+
+
+async def test_patience_counts_from_its_beginning() -> None:
+    """Soft and hard times are over at their time, however often one looks again meanwhile."""
+    table = Table()
+    flight = table.launch()
+    patience = Patience(None, soft=2.0, hard=5.0)
+    await pass_time(1.9)
+    waiting = asyncio.create_task(patience.wait(flight, lambda: "stale"))
+    await pass_time(0.2)
+    assert await waiting == "stale"
+    waiting = asyncio.create_task(patience.wait(flight, lambda: None))
+    await pass_time(2.0)
+    assert not waiting.done()
+    await pass_time(1.0)
+
+    with pytest.raises(WaitExpired):
+        await waiting
+    late = Patience(None, soft=5.0, hard=5.0)
+    waiting = asyncio.create_task(late.wait(flight, lambda: "stale"))
+    await pass_time(5.1)
+    with pytest.raises(WaitExpired):
+        await waiting
+    table.gate.set()
+
+
+# Runs in the background.
+
+
+async def test_background_runs_are_bounded() -> None:
+    """Beyond the bound there is none, until one of them is over; never two for a key."""
+    table = Table(max_refreshes=2)
+    for key in "ab":
+        flight = table.flights.refresh(probe(key, table.index))
+        assert flight is not None
+        table.flights.launch(flight, table.gate.wait())  # type: ignore[arg-type]
+    assert table.flights.refresh(probe("c", table.index)) is None
+    table.gate.set()
+    await settled()
+
+    assert table.flights.refresh(probe("c", table.index)) is not None
+    assert table.flights.refresh(probe("c", table.index)) is None
+    table.flights.forget()
+
+
+async def test_no_background_run_is_begun_beyond_the_bound_of_flights() -> None:
+    """What is in the background waits for a better time."""
+    table = Table(max_flights=1)
+    table.launch()
+
+    assert table.flights.refresh(probe("other", table.index)) is None
+    table.gate.set()
+
+
+async def test_beyond_the_bound_of_flights_a_run_ends_with_its_last_member() -> None:
+    """So there are no more runs than requests and the bound together."""
+    table = Table(max_flights=1)
+    table.launch("a")
+    flight = table.launch("b")
+    member = asyncio.create_task(flight.wait())
+    await settled()
+    member.cancel()
+    await settled()
+    table.flights.abandon(flight)
+    await pass_time(0.01)
+
+    assert table.flights.find("b") is None
+    assert table.flights.running == 1
+    table.gate.set()
+
+
+async def test_a_stream_that_nobody_hears_ends_soon() -> None:
+    """It has some seconds to be worth storing, and none when the cache is closed."""
+    table = Table()
+    first, second = table.launch("a"), table.launch("b")
+    first.streams = second.streams = True
+    table.flights.abandon(first)
+    await pass_time(5.1)
+    assert table.flights.running == 1
+    await table.flights.close(3600)
+
+    assert table.flights.running == 0
 
 
 async def test_an_abandoned_run_is_given_up_in_time() -> None:
@@ -226,7 +457,7 @@ async def test_a_run_that_somebody_wants_or_that_has_answered_is_not_given_up(wh
     if who == "led":
         flight.led = True
     elif who == "waiting":
-        member = asyncio.create_task(flight.wait(None))
+        member = asyncio.create_task(flight.wait())
         await settled()
     else:
         flight.answer("early")
@@ -246,7 +477,7 @@ async def test_joining_an_abandoned_run_keeps_it() -> None:
     table = Table(fill_timeout=5.0)
     flight = table.launch()
     table.flights.abandon(flight)
-    member = asyncio.create_task(flight.wait(None))
+    member = asyncio.create_task(flight.wait())
     await pass_time(60)
     table.gate.set()
 

@@ -137,7 +137,7 @@ def test_table_of_bounds_has_every_bound_with_its_default() -> None:
     listed = {row[0].strip("`"): row[1] for row in rows("strategies", "Bounds")}
     config = CacheConfig()
     others = {"redis_url", "namespace", "version", "secret"}
-    others |= {"credential_headers", "harmless_headers", "mode", "debug"}
+    others |= {"credential_headers", "harmless_headers", "mode", "debug", "overload"}
 
     assert set(listed) == set(CacheConfig.__dataclass_fields__) - others
     for name, text in listed.items():

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ..entry import Slot
+from ..entry import Entry, Slot
 from ..policy.reasons import Reason
 
 
@@ -16,26 +16,38 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class StaleStored:
-    """The origin failed, and a stale entry may stand in."""
+    """The origin failed or takes too long, and a stale entry may stand in.
+
+    Attributes:
+        slot: The entry.
+        detail: Why.
+    """
 
     slot: Slot
+    detail: str = "stale-if-error"
 
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """The response is the leader's own; everybody else asks for himself."""
+    """The response is the leader's own; everybody else asks alone."""
 
     reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
 class Personal:
-    """It is one to the leader's own condition or credentials; who has none looks again."""
+    """It is one to the leader's own credentials; look again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Overtaken:
-    """It was invalidated while it flew; look again."""
+    """It was invalidated while it flew; look again.
+
+    Attributes:
+        entry: What it brought, for those who asked before that.
+    """
+
+    entry: Entry
 
 
 Answer: TypeAlias = Stored | StaleStored | Passed | Personal | Overtaken

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from .._types import ASGIApp, Headers, Message, Scope
-from ..capture import Capture, Client, Discard
+from ..capture import Capture, Client, Discard, Unheard
 from ..coalescing import Flight
 from ..draft import objection_of
 from ..engine import Engine
@@ -13,9 +13,10 @@ from ..entry import Slot, StoredResponse
 from ..inbox import Inbox
 from ..layers import Outside
 from ..plan import Plan
-from ..policy.headers import end_to_end, without
-from ..policy.ranges import PART_ONLY, Part, combine
+from ..policy.headers import content_length, end_to_end, without
+from ..policy.ranges import PART_ONLY, Part, combine, serves_parts
 from ..policy.reasons import Reason
+from ..policy.request import Field
 from ..policy.reuse import displaces, is_origin_failure
 from ..policy.storing import Store, client_headers, etag_of
 from ..policy.validation import freshen, selects, with_own
@@ -29,7 +30,8 @@ from .question import WHOLE, Asks, Question, Stock, response_of, scope_for_app
 from .sharing import Sharing
 
 STREAM_PATIENCE = 0.25
-"""Seconds that others wait for a response that is sent on while it comes; then they go alone."""
+"""Seconds that others wait for a response that is sent on while it comes; then one more is begun,
+and so on: nobody waits for a stream's end, or for a slow reader, and there is no run for each."""
 
 
 class Attempt:
@@ -43,7 +45,7 @@ class Attempt:
         request: Whose request opened the flight.
         flight: The flight.
         client: Whom the response is for; None for a background refresh.
-        leader: What he hears.
+        leader: What that one hears.
         keeping: What everybody else gets.
         sharing: How other processes hear of it.
         on_chosen: See `Fill`.
@@ -51,6 +53,7 @@ class Attempt:
     Attributes:
         capture: The application's `send`.
         again: Whether the answer is of no use, and all of it is to be asked for.
+        declined: Why the client is to be answered by the application alone, if it is.
     """
 
     def __init__(
@@ -86,6 +89,8 @@ class Attempt:
         self._closing: list[Message] = []
         self.capture = Capture(self, client, limit=engine.config.max_entry)
         self.again = False
+        self.declined: Reason | None = None
+        self._spared = False
 
     def _client_left(self) -> None:
         self._flight.led = False
@@ -106,14 +111,14 @@ class Attempt:
         try:
             async with asyncio.timeout(request.plan.policy.hard_timeout) as self._deadline:
                 await self._app(self._scope, self._inbox.receive, self.capture.send)
-        except Exception as error:
-            stale = None if self.capture.started else self._substitute()
-            if stale is None:
+        except Unheard:
+            if self.declined is None and not self._spared:
                 raise
-            self._engine.events.stood_in(request.plan.resolved.route, error)
-            self._stand_in(stale)
-            for message in self.closing():
-                await self.capture.deliver(message)
+            return
+        except Exception as error:  # noqa: BLE001  # raised again unless something stands in
+            if self.declined is not None:
+                return
+            await self._failed(error)
             return
         finally:
             self._inbox.open()
@@ -121,12 +126,29 @@ class Attempt:
         if not self.again:
             self._flight.answer(Passed(Reason.INCOMPLETE))
 
+    async def _failed(self, error: Exception) -> None:
+        """The application raised: a stale entry stands in for all who have heard nothing.
+
+        Raises:
+            Exception: The error, for who has heard something, and where nothing may stand in.
+        """
+        stale = None if self.capture.streaming else self._substitute()
+        if stale is None:
+            raise error
+        self._engine.events.stood_in(self._request.plan.resolved.route, error)
+        self._stand_in(stale)
+        if not self.capture.silent:
+            raise error
+        for message in self.closing():
+            await self.capture.deliver(message)
+
     # What the capture asks.
 
     def judge(self, status: int, headers: Headers) -> Store | Reason | Discard:
         """May this response be stored, or does a stored one take its place?"""
         if self._deadline is not None:
             self._deadline.reschedule(None)
+        self._flight.begun = True
         self._tell_outside()
         if not self._on_chosen(self._request.plan, self._scope):
             return Reason.MISMATCH
@@ -147,7 +169,11 @@ class Attempt:
         if is_origin_failure(status) and (stale := self._substitute()) is not None:
             self._stand_in(stale)
             return Discard.DISCARD
-        return objection or self._keeping.judge(status, headers, self._asked_at)
+        verdict = objection or self._keeping.judge(status, headers, self._asked_at)
+        if isinstance(verdict, Store) and self._wants_part and content_length(headers) is not None:
+            # It is short, or it is declined: the client gets what it asked for out of the whole.
+            self.capture.holds_back = True
+        return verdict
 
     def _objection(self) -> Reason | None:
         """Why the run's answer is its client's alone, whatever it looks like."""
@@ -155,6 +181,44 @@ class Attempt:
 
     def pass_on(self, reason: Reason, status: int, headers: Headers) -> Headers:
         """The response is its client's alone."""
+        self._release(reason, status)
+        self._inbox.open()
+        return self._leader.passed(headers, reason)
+
+    def declines(self, reason: Reason, status: int, headers: Headers) -> bool:
+        """Whether it is all of a response, for a client that asked for a part and may have it.
+
+        It is too large to be kept, or its application serves parts itself.
+        """
+        if not self._wants_part or status != 200:
+            return False
+        if reason is not Reason.OVERSIZED and not serves_parts(headers):
+            return False
+        self._decline(reason, status)
+        return True
+
+    def spared(self, status: int, headers: Headers) -> list[Message]:
+        """What a client gets at once that has this response already: 304."""
+        if self._client is None or self._question.asks is Asks.OWN:
+            return []
+        replies = self._leader.not_modified(status, headers)
+        self._spared = bool(replies)
+        return replies
+
+    @property
+    def _wants_part(self) -> bool:
+        """Whether there is a client that asked for less than the application was asked for."""
+        if self._client is None or self._question.asks in (Asks.OWN, Asks.REST):
+            return False
+        return self._request.method == "GET" and Field.RANGE in self._request.found
+
+    def _decline(self, reason: Reason, status: int) -> None:
+        self.declined = reason
+        self._release(reason, status)
+        self._inbox.open()
+
+    def _release(self, reason: Reason, status: int) -> None:
+        """Let all go alone who wait: the response is not for them."""
         engine, flight, stale = self._engine, self._flight, self._stock.stale
         engine.events.refused[reason] += 1
         engine.flights.land(flight)
@@ -168,15 +232,14 @@ class Attempt:
             engine.flights.mark_solo(flight.probe.key, engine.config.hit_for_miss)
         if stale is not None and displaces(status) and reason is not Reason.INCOMPLETE:
             engine.stack.forget_soon(stale.entry.key)
-        flight.answer(Personal() if personal else Passed(reason))
+        flight.answer(Personal() if reason is Reason.AUTHORIZATION else Passed(reason))
         self._sharing.tell([])
-        self._inbox.open()
-        return self._leader.passed(headers, reason)
 
     def opening(self, headers: Headers) -> Headers:
         """The response is sent on while it comes."""
+        self._flight.streams = True
         loop = asyncio.get_running_loop()
-        timer = loop.call_later(STREAM_PATIENCE, self._let_waiters_go)
+        timer = loop.call_later(STREAM_PATIENCE, self._hurry)
         if self._flight.task is not None:
             self._flight.task.add_done_callback(lambda _: timer.cancel())
         return self._leader.streamed(headers)
@@ -196,9 +259,12 @@ class Attempt:
         else:
             self._close(response, lines, self._keeping.keep(response, store))
 
-    def spoilt(self) -> None:
-        """The rest of a stored part did not come whole: ask for all of it."""
-        self.again = True
+    def spoilt(self, reason: Reason) -> None:
+        """What was held back did not come whole: ask for the whole, or as the client asks."""
+        if self._question.asks is Asks.REST:
+            self.again = True
+        else:
+            self._decline(reason, 200)
 
     def closing(self) -> list[Message]:
         """The leader's answer."""
@@ -214,11 +280,11 @@ class Attempt:
                 if name in self._scope:
                     self._request.scope[name] = self._scope[name]
 
-    def _let_waiters_go(self) -> None:
-        """The response takes its time: nobody waits for a stream's end, or for a slow reader."""
+    def _hurry(self) -> None:
+        """The response takes its time: those who wait begin one more."""
         if not self._flight.answered:
-            self._engine.flights.land(self._flight)
-            self._flight.answer(Passed(Reason.STREAMING))
+            if self._engine.flights.flies(self._flight):
+                self._flight.herd.hurry()
             self._sharing.tell([])
 
     def _close(

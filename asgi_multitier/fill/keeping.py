@@ -72,6 +72,11 @@ class Keeping:
         """Store in the tiers and answer the flight; why it is not stored, if it is not."""
         engine, flight, request = self._engine, self._flight, self._request
         engine.flights.land(flight)
+        if flight.superseded:
+            # A run that was begun later is over, and has stored what it brought.
+            flight.answer(Passed(Reason.SUPERSEDED))
+            self._sharing.tell([])
+            return Reason.SUPERSEDED
         try:
             whole = entry_of(flight.probe, response, store, request.plan, engine.clock())
             entry, marker = as_variant(whole, request, store.vary, self.marker)
@@ -87,6 +92,7 @@ class Keeping:
             engine.stack.keep_variant(marker, entry.key, engine.config.max_variants)
         engine.events.fills += 1
         engine.flights.clear_solo(flight.probe.key)
+        engine.flights.overtake(flight)
         flight.answer(Stored(slot))
         self._sharing.tell([entry] if marker is None else [marker, entry])
         return slot
@@ -105,7 +111,7 @@ class Keeping:
         """Answer a flight that an invalidation has overtaken."""
         engine, flight = self._engine, self._flight
         if engine.index.permits(replace(entry, born=engine.index.born())):
-            flight.answer(Overtaken())
+            flight.answer(Overtaken(entry))
         else:
             # What was dropped is settling: nothing is kept yet, and waiting brings nothing.
             engine.flights.mark_solo(flight.probe.key, engine.config.hit_for_miss)

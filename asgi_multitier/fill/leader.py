@@ -7,8 +7,10 @@ from ..engine import Engine
 from ..entry import Slot, StoredResponse
 from ..policy import cache_status
 from ..policy.cache_status import Forward
+from ..policy.headers import end_to_end
 from ..policy.reasons import Reason
 from ..policy.storing import client_headers
+from ..policy.validation import is_held, not_modified_headers
 from ..replay import aged, answer
 from ..request import Request
 from .question import response_of
@@ -72,6 +74,17 @@ class Leader:
         """The field lines of a response that is this client's alone."""
         member = cache_status.forwarded(self.forward, detail=reason)
         return cache_status.appended(self.request.told(headers), member)
+
+    def not_modified(self, status: int, headers: Headers) -> list[Message]:
+        """The answer to a client that has this response already; nothing, if it has not."""
+        if not is_held(self.request.headers, status, headers, self.engine.wall()):
+            return []
+        member = cache_status.forwarded(self.forward, fwd_status=status, detail=self.detail)
+        lines = cache_status.appended(not_modified_headers(end_to_end(headers)), member)
+        return [
+            {"type": "http.response.start", "status": 304, "headers": list(lines)},
+            {"type": "http.response.body", "body": b""},
+        ]
 
     def streamed(self, headers: Headers) -> Headers:
         """The field lines of a response that is sent on while it comes."""

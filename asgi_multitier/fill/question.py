@@ -40,6 +40,11 @@ class Asks(Enum):
     """What is asked for beside the request itself."""
 
     NOTHING = auto()
+    """All of the answer, for everybody."""
+
+    OWN = auto()
+    """What its own range and conditions say: the answer is not for others."""
+
     VALIDATION = auto()
     REST = auto()
     """Of a stored part (RFC 9111 §3.4)."""
@@ -59,18 +64,28 @@ class Question:
 
 
 WHOLE = Question()
-"""The request itself, and all of the answer."""
+"""All of the answer."""
+
+_OWN = Question(Asks.OWN)
 
 
-def question_of(request: Request, stock: Stock) -> Question:
-    """Ask for less than the whole, if that can be."""
+def question_of(request: Request, stock: Stock, *, own: bool) -> Question:
+    """Ask for less than the whole, if that can be.
+
+    Args:
+        request: The request.
+        stock: What lies here for it.
+        own: Whether it is for this request only.
+    """
     asks, fields = Asks.NOTHING, WHOLE.fields
     if stock.part is not None and Field.RANGE not in request.found:
         asks, fields = Asks.REST, rest_of(response_of(stock.part).headers)
     elif stock.stale is not None and isinstance(stock.stale.entry.payload, StoredResponse):
         asks = Asks.VALIDATION
         fields = _conditions(stock.stale.entry.payload, request.plan.terms)
-    return Question(asks, fields) if fields else WHOLE
+    if fields:
+        return Question(asks, fields)
+    return _OWN if own else WHOLE
 
 
 def _conditions(stored: StoredResponse, terms: Terms) -> Headers:
@@ -84,18 +99,19 @@ def _conditions(stored: StoredResponse, terms: Terms) -> Headers:
 def scope_for_app(request: Request, question: Question, *, background: bool) -> Scope:
     """The request as the application gets it: with what the key covers, and whole.
 
+    Whatever asks by a condition, for a part or by HEAD is answered out of the whole response, which
+    is for everybody.
+
     Args:
         request: The request.
-        question: What is asked for beside it.
+        question: What is asked for.
         background: Whether no client is to get the answer.
     """
-    policy = request.plan.policy
     scope = dict(request.scope)
     headers = request.headers
-    if policy.terms.annotated or question.fields or background:
+    scope["method"] = "GET"
+    if question.asks is not Asks.OWN:
         headers = unconditional(headers)
-        # What is stored is what a GET brings, whoever asks for it, and how.
-        scope["method"] = "GET"
     if background:
         headers = without(headers, DIRECTIVES)
     scope["headers"] = [*headers, *question.fields]

@@ -18,7 +18,7 @@ from .answers import Answer, Stored
 from .attempt import Attempt
 from .keeping import Keeping
 from .leader import Leader
-from .question import WHOLE, Stock, question_of
+from .question import WHOLE, Question, Stock, question_of
 from .sharing import Sharing, stored_elsewhere
 
 
@@ -37,6 +37,7 @@ class Fill:
         marker: What is known of the URL's variants.
         on_chosen: Takes the scope when the application has answered; whether the router chose
             the endpoint whose rule this is.
+        own: Whether the application is asked for no more than the request asks for.
         fleet: Whether there is time to ask other processes first, where the rule wants that.
     """
 
@@ -53,12 +54,14 @@ class Fill:
         stock: Stock,
         marker: Variants | None,
         on_chosen: Callable[[Plan, Scope], bool],
+        own: bool = False,
         fleet: bool = True,
     ) -> None:
         self._engine = engine
         self._request = request
         self._flight = flight
         self._stock = stock
+        self._own = own
         self._policy = request.plan.policy
         self._fleet = fleet and self._policy.coalesce == "fleet"
         self._leader = Leader(engine, request, forward, detail)
@@ -88,6 +91,11 @@ class Fill:
         """Whether the run now serves its client alone."""
         return self._attempt.capture.streaming
 
+    @property
+    def declined(self) -> Reason | None:
+        """Why the client is to be answered by the application alone, if it is."""
+        return self._attempt.declined
+
     async def run(self) -> None:
         """Answer the flight: by the origin, unless another process is asking it already."""
         engine, flight = self._engine, self._flight
@@ -97,17 +105,27 @@ class Fill:
             return
         patience = self._policy.coalesce_timeout or engine.config.coalesce_timeout
         name = storage_key(flight.probe.key)
-        slot = await run_in_fleet(leases, name, patience, self._look_elsewhere, self._run_holding)
+        slot = await run_in_fleet(
+            leases,
+            name,
+            patience,
+            self._look_elsewhere,
+            self._run_holding,
+            turn=flight.turn,
+        )
         if slot is not None:
             await self._serve_elsewhere(slot)
 
     async def _ask_origin(self) -> None:
         """Ask for no more than is needed; for all, if what came does not do."""
         self._stock = self._stock.permitted(self._engine.index)
-        await self._attempt.ask(question_of(self._request, self._stock), self._stock)
+        await self._attempt.ask(self._question(), self._stock)
         if self._attempt.again:
             self._attempt = self._new_attempt()
             await self._attempt.ask(WHOLE, self._stock)
+
+    def _question(self) -> Question:
+        return question_of(self._request, self._stock, own=self._own)
 
     # In the fleet.
 

@@ -59,6 +59,12 @@ class ContentRange:
         return self.last - self.first + 1
 
 
+def serves_parts(headers: Headers) -> bool:
+    """Whether the origin says that it serves ranges of this response (RFC 9110 §14.3)."""
+    lines = fields.values(headers, b"accept-ranges")
+    return any(b"bytes" in line.lower() for line in lines)
+
+
 def select(
     range_value: bytes,
     if_range: bytes | None = None,

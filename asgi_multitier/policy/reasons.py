@@ -34,7 +34,6 @@ class Reason(StrEnum):
     TAGS = "tags"
     EVENT_LOOP = "event-loop"
     OFF = "off"
-    STREAMING = "streaming"
 
     # The request's own directives, where a rule honours them (RFC 9111 §5.2.1).
     REQUEST_NO_STORE = "request-no-store"
@@ -72,4 +71,5 @@ class Reason(StrEnum):
     UNSTABLE = "unstable"
     BROKEN = "broken"
     OVERLOADED = "overloaded"
-    COALESCE_TIMEOUT = "coalesce-timeout"
+    NESTED = "nested"
+    SUPERSEDED = "superseded"

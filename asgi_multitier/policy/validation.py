@@ -6,6 +6,7 @@ itself and nothing else.
 
 import re
 from enum import Enum, auto
+from math import inf
 
 from .._types import Headers
 from . import headers as fields
@@ -95,6 +96,27 @@ def not_modified(
         return False
     modified = None if last_modified is None else parse_http_date(last_modified, now)
     return (date if modified is None else modified) <= since
+
+
+def is_held(request_headers: Headers, status: int, headers: Headers, now: float) -> bool:
+    """Whether the client of this GET or HEAD has a response already that is not stored.
+
+    Only the response's own validators count: it has no date of receipt that would stand in.
+
+    Args:
+        request_headers: Field lines of the request, lower-case names.
+        status: The response's status.
+        headers: Its field lines, normalised.
+        now: Unix seconds.
+    """
+    return not_modified(
+        request_headers,
+        status=status,
+        etag=fields.first(headers, b"etag"),
+        last_modified=fields.first(headers, b"last-modified"),
+        date=inf,
+        now=now,
+    )
 
 
 def _single_date(headers: Headers, name: bytes, now: float) -> float | None:

@@ -3,18 +3,19 @@
 Whoever asks for the same key meanwhile waits for the same run.
 """
 
+import asyncio
 from typing import Any
 
-from ..coalescing import Flight, waits_for_itself
+from ..coalescing import Flight, MayLead, Patience
 from ..engine import Engine
 from ..entry import Entry, Slot
 from ..errors import CacheError
 from ..events import MANAGER
 from ..policy.reasons import Reason
-from .caller import Caller
+from .caller import Caller, patience_of
 from .draft import entry_of
 from .reading import MISSING
-from .run import Ask, Result, Run
+from .run import Ask, Result, Run, called
 from .store import Values
 
 
@@ -45,6 +46,7 @@ class Computing:
             TimeoutError: If the caller has waited for `hard_timeout`.
             Exception: What the compute function raised, unchanged.
         """
+        patience: Patience | None = None
         while True:
             slot, level = await self._values.look(ask.key)
             stale = None
@@ -53,13 +55,18 @@ class Computing:
                 if value is not MISSING:
                     return value
                 stale = slot if self._clock() >= slot.entry.fresh_until else None
-            value = await self._ask_function(ask, stale)
+            # From the first look on: looking again makes nobody wait for longer.
+            patience = patience or patience_of(ask.policy, self._engine.config.coalesce_timeout)
+            value = await self._ask_function(ask, stale, patience)
             if value is not MISSING:
                 return value
 
     async def alone(self, ask: Ask, reason: Reason) -> Any:
         """What the compute function returns to this caller; nothing is looked up or stored."""
-        return await Caller(self._engine, self._values, ask, None).alone(reason)
+        self._tally.passes[reason] += 1
+        with self._flights.running_for(ask.key):
+            async with asyncio.timeout(ask.policy.hard_timeout):
+                return await called(ask.compute)
 
     def _use(self, slot: Slot, level: int, ask: Ask) -> Any:
         """The slot's value if it may be used as it is, renewed in the background if need be."""
@@ -78,34 +85,37 @@ class Computing:
             self._refresh(ask)
         return value
 
-    async def _ask_function(self, ask: Ask, stale: Slot | None) -> Any:
+    async def _ask_function(self, ask: Ask, stale: Slot | None, patience: Patience) -> Any:
         """Get the value from a run; MISSING if it is worth looking again."""
         key, flights = ask.key, self._flights
-        if waits_for_itself(key):
+        if flights.nests(key):
             raise CacheError(f"the compute function of {key!r} asks for {key!r}, and so for itself")
-        caller = Caller(self._engine, self._values, ask, stale)
-        flight: Flight[Result] | None
+        caller = Caller(self._engine, self._values, ask, stale, patience)
         if not ask.policy.coalesce:
-            flight = Flight(self._probe(ask), self._index.view)
-        elif (flight := flights.find(key)) is not None:
-            if not flights.joinable(flight):
-                return await caller.alone(Reason.OVERLOADED)
-            return await caller.wait(flight, leads=False)
-        elif (flight := flights.open(self._probe(ask))) is None:
-            return await caller.alone(Reason.OVERLOADED)
-        flights.launch(flight, Run(self._engine, self._values, ask, flight).answer())
+            return await self._lead(caller, ask, flights.apart(self._probe(ask)))
+        flight: Flight[Result] | None = flights.find(key)
+        if flight is not None and not flight.is_late(patience.lead):
+            if flights.is_crowded(flight):
+                return caller.refused()
+            try:
+                return await caller.wait(flight, leads=False)
+            except MayLead:
+                if not flights.follows(flight):
+                    return MISSING
+        return await self._lead(caller, ask, flights.open(self._probe(ask), after=flight))
+
+    async def _lead(self, caller: Caller, ask: Ask, flight: "Flight[Result]") -> Any:
+        """Run the function for everybody, this caller first."""
+        self._flights.launch(flight, Run(self._engine, self._values, ask, flight).answer())
         return await caller.wait(flight, leads=True)
 
     def _refresh(self, ask: Ask) -> None:
-        """Renew a value in the background, if nobody does so already."""
-        flights = self._flights
-        if flights.find(ask.key) is not None:
-            return
-        flight = flights.open(self._probe(ask))
+        """Renew a value in the background, if that is not done already and may begin now."""
+        flight = self._flights.refresh(self._probe(ask))
         if flight is not None:
             self._engine.events.refreshes += 1
-            flights.launch(flight, Run(self._engine, self._values, ask, flight).renew())
-            flights.abandon(flight)
+            self._flights.launch(flight, Run(self._engine, self._values, ask, flight).renew())
+            self._flights.abandon(flight)
 
     def _probe(self, ask: Ask) -> Entry:
         """What is known of the entry to come."""

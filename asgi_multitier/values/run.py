@@ -52,10 +52,12 @@ class Result:
     Attributes:
         payload: The value's bytes, for everybody.
         value: The value itself, for who computed it; MISSING if it was computed elsewhere.
+        by: The flight that brought it.
     """
 
     payload: bytes
     value: Any = MISSING
+    by: "Flight[Result] | None" = None
 
 
 class Run:
@@ -112,7 +114,12 @@ class Run:
         ask = self._ask
         patience = ask.policy.coalesce_timeout or self._engine.config.coalesce_timeout
         found = await run_in_fleet(
-            leases, storage_key(ask.key), patience, self._found_elsewhere, self._compute_holding
+            leases,
+            storage_key(ask.key),
+            patience,
+            self._found_elsewhere,
+            self._compute_holding,
+            turn=self._flight.turn,
         )
         if found is not None:
             self._land(found)
@@ -145,7 +152,7 @@ class Run:
         born, now = self._flight.probe.born, self._engine.clock()
         entry = entry_of(ask.key, payload, ask.policy, ask.tags, born=born, now=now)
         stored = self._keep(entry, payload)
-        self._land(Result(payload, value))
+        self._land(Result(payload, value, self._flight))
         if stored and shares:
             self._stack.share(entry)
         return entry if stored else None
@@ -159,6 +166,7 @@ class Run:
             return False
         if self._stack.keep(entry) is None:
             return False
+        self._engine.flights.overtake(self._flight)
         self._engine.events.fills += 1
         return True
 

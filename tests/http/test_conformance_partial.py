@@ -97,9 +97,9 @@ WHOLE = [
         get(HIT, ask=bytes_of("0-1"), answer=206, lacks=("Transfer-Encoding",)),
     ),
     case(
-        "nothing-stored-is-asked-for-as-it-is",
-        put(MAX_AGE, ask=bytes_of("0-1"), sent=bytes_of("0-1"), body=TEN),
-        get((ORIGIN, HIT), content=None),
+        "nothing-stored-is-filled-from-the-whole",
+        put(MAX_AGE, ask=bytes_of("0-1"), unsent=("Range",), body=TEN, answer=206, content=TEN[:2]),
+        get(HIT, content=TEN),
     ),
 ]
 

@@ -170,7 +170,7 @@ async def test_function_may_ask_for_other_keys() -> None:
 
 
 async def test_two_functions_that_wait_for_each_other_end() -> None:
-    """A waits for B's run and B for A's: after `coalesce_timeout` each goes alone."""
+    """A waits for B's run and B for A's: after `coalesce_timeout` each is run once more."""
     async with in_memory(coalesce_timeout=SHORT) as cache:
         both = asyncio.Barrier(2)
 
@@ -183,7 +183,7 @@ async def test_two_functions_that_wait_for_each_other_end() -> None:
             cache.get_or_compute("b", lambda: run("b", "a")),
         )
 
-        assert answers == ["ab", "ba"]
+        assert [answer[0] for answer in answers] == ["a", "b"]
 
 
 async def test_plain_get_never_waits_for_a_run() -> None:
@@ -209,35 +209,74 @@ async def test_without_coalescing_everybody_runs_it() -> None:
         assert await cache.get("k") == "value"
 
 
-async def test_coalesce_timeout_sends_a_waiter_alone() -> None:
-    """He computes for himself and stores nothing; the run that he left goes on."""
+async def test_a_slow_function_is_run_once_more_a_patience_and_never_by_all() -> None:
+    """5,000 callers: one run each `coalesce_timeout`; the first to end answers all."""
+    async with in_memory(coalesce_timeout=100) as cache:
+        slow = Function("value").close()
+        calls = [asyncio.create_task(cache.get_or_compute("k", slow)) for _ in range(5000)]
+        await slow.started.wait()
+        for runs in (1, 2, 3):
+            await pass_time(80)
+            assert slow.runs == runs
+            await pass_time(21)
+        slow.gate.set()
+
+        assert set(await asyncio.gather(*calls)) == {"value"}
+        assert slow.runs == 4
+        stats = cache.stats()
+        assert (stats.misses, stats.total.coalesced) == (1, 4999)
+        assert stats.failures == {"coalesce-timeout": 3}
+
+
+async def test_who_gives_up_waiting_changes_nothing_for_others() -> None:
+    """`hard_timeout` of some callers is over: all others wait on for the one run."""
+    async with in_memory() as cache:
+        slow = Function("value").close()
+        first = asyncio.create_task(cache.get_or_compute("k", slow))
+        await slow.started.wait()
+        hasty = [
+            asyncio.create_task(cache.get_or_compute("k", slow, hard_timeout=1)) for _ in range(2)
+        ]
+        await pass_time(1.1)
+        assert all(isinstance(call.exception(), TimeoutError) for call in hasty)
+        others = [asyncio.create_task(cache.get_or_compute("k", slow)) for _ in range(20)]
+        await idle()
+        slow.gate.set()
+
+        assert await asyncio.gather(first, *others) == ["value"] * 21
+        assert slow.runs == 1
+
+
+async def test_one_with_less_patience_leads_one_more_run_for_all() -> None:
+    """What it brings answers the opener too, and what the slow run brings later is not stored."""
     async with in_memory() as cache:
         slow, own = Function("slow").close(), Function("own")
         first = asyncio.create_task(cache.get_or_compute("k", slow))
         await slow.started.wait()
 
         assert await cache.get_or_compute("k", own, coalesce_timeout=SHORT) == "own"
-        assert await cache.get("k") is None
+        assert await first == "own"
         slow.gate.set()
-        assert await first == "slow"
-        assert await cache.get("k") == "slow"
-        stats = cache.stats()
-        assert stats.total.passes == {"coalesce-timeout": 1}
-        assert stats.failures == {"coalesce-timeout": 1}
+        await settled(cache)
+        assert await cache.get("k") == "own"
+        assert cache.stats().failures == {"coalesce-timeout": 1}
 
 
-async def test_nobody_waits_for_a_run_that_others_gave_up() -> None:
-    """After one caller's time was over the next goes alone at once; the run is stored still."""
+async def test_a_set_while_one_waits_answers_who_was_to_lead() -> None:
+    """Patience is over, and there is a value by then: no run is begun for it."""
     async with in_memory() as cache:
-        slow = Function("slow").close()
+        slow, own = Function("slow").close(), Function("own")
         first = asyncio.create_task(cache.get_or_compute("k", slow))
         await slow.started.wait()
-        await cache.get_or_compute("k", Function(), coalesce_timeout=SHORT)
+        waiter = asyncio.create_task(cache.get_or_compute("k", own, coalesce_timeout=5))
+        await idle()
+        await cache.set("k", "set")
+        await pass_time(5.1)
 
-        assert await cache.get_or_compute("k", Function("next"), coalesce_timeout=3600) == "next"
+        assert await waiter == "set"
+        assert own.runs == 0
         slow.gate.set()
         assert await first == "slow"
-        assert await cache.get("k") == "slow"
 
 
 async def test_a_run_of_ones_own_does_not_overwrite_a_later_set() -> None:
@@ -253,8 +292,8 @@ async def test_a_run_of_ones_own_does_not_overwrite_a_later_set() -> None:
         assert await cache.get("k") == "new"
 
 
-async def test_who_goes_alone_cannot_ask_for_himself_either() -> None:
-    """The guard stands there too, and is gone afterwards."""
+async def test_a_further_run_cannot_ask_for_itself_either() -> None:
+    """Its caller is told so, although the first run goes on."""
     async with in_memory() as cache:
         slow = Function("slow").close()
         first = asyncio.create_task(cache.get_or_compute("k", slow))
@@ -266,26 +305,47 @@ async def test_who_goes_alone_cannot_ask_for_himself_either() -> None:
         with pytest.raises(CacheError, match="asks for"):
             await cache.get_or_compute("k", own, coalesce_timeout=SHORT)
         slow.gate.set()
-        await first
-        assert await cache.get_or_compute("k", Function()) == "slow"
+        assert await first == "slow"
 
 
-@pytest.mark.parametrize(
-    "bounds", [{"max_flights": 1}, {"max_waiters": 1}], ids=["flights", "waiters"]
-)
-async def test_beyond_the_bounds_callers_go_alone(bounds: dict[str, int]) -> None:
-    """One flight, or one waiter on it: the next computes for himself."""
+@pytest.mark.parametrize("bounds", [{"max_flights": 1}, {"max_waiters": 1}])
+async def test_beyond_the_bounds_there_is_one_run_too(bounds: dict[str, int]) -> None:
+    """More keys, or more who wait for one, than allowed: nobody runs the function alone."""
     async with in_memory(**bounds) as cache:
-        slow, own = Function("slow").close(), Function("own")
+        slow, own = Function("slow").close(), Function("own").close()
         first = asyncio.create_task(cache.get_or_compute("k", slow))
         await slow.started.wait()
         key = "k" if "max_waiters" in bounds else "other"
+        calls = [asyncio.create_task(cache.get_or_compute(key, own)) for _ in range(30)]
+        await idle()
+        slow.gate.set()
+        own.gate.set()
 
-        assert await cache.get_or_compute(key, own) == "own"
-        assert cache.stats().total.passes == {"overloaded": 1}
-        assert await cache.get("other") is None
+        assert len(set(await asyncio.gather(*calls))) == 1
+        assert slow.runs + own.runs == (1 if key == "k" else 2)
+        await first
+
+
+async def test_more_callers_than_allowed_are_refused_where_that_is_asked_for() -> None:
+    """`overload="refuse"`: a `CacheError` that says so, or what is stale, and no run."""
+    clock = FakeClock()
+    async with in_memory(clock, max_waiters=1, overload="refuse") as cache:
+        slow = Function("slow").close()
+        first = asyncio.create_task(cache.get_or_compute("k", slow))
+        await slow.started.wait()
+
+        with pytest.raises(CacheError, match="'k': max_waiters=1 callers wait"):
+            await cache.get_or_compute("k", slow)
         slow.gate.set()
         await first
+        await cache.set("k", "stale", 10, stale_if_error=60)
+        clock.advance(11)
+        slow.close()
+        calls = [asyncio.create_task(cache.get_or_compute("k", slow)) for _ in range(2)]
+        await idle()
+        slow.gate.set()
+        assert await asyncio.gather(*calls) == ["slow", "stale"]
+        assert cache.stats().total.passes == {"overloaded": 1}
 
 
 # What is stored.
@@ -502,8 +562,8 @@ async def test_hard_timeout_lets_the_stale_value_stand_in() -> None:
         await settled(cache)
 
 
-async def test_hard_timeout_counts_for_who_waits_and_for_who_goes_alone() -> None:
-    """Whatever the caller waits for, he waits no longer."""
+async def test_hard_timeout_counts_for_who_waits_and_for_who_leads_one_more() -> None:
+    """Whatever a caller waits for, it waits no longer, and runs begun meanwhile go on."""
     async with in_memory() as cache:
         slow, own = Function("slow").close(), Function("own").close()
         first = asyncio.create_task(cache.get_or_compute("k", slow))
@@ -513,10 +573,11 @@ async def test_hard_timeout_counts_for_who_waits_and_for_who_goes_alone() -> Non
         with pytest.raises(TimeoutError):
             await cache.get_or_compute("k", own, hard_timeout=2 * SHORT, coalesce_timeout=SHORT)
         slow.gate.set()
+        own.gate.set()
         await first
 
         total = cache.stats().total
-        assert (total.misses, total.coalesced, total.passes) == (1, 1, {"coalesce-timeout": 1})
+        assert (total.misses, total.coalesced, total.passes) == (2, 1, {})
 
 
 async def test_a_run_nobody_waits_for_ends_within_its_time() -> None:

@@ -53,31 +53,60 @@ async def test_a_thousand_waiters_are_one_run() -> None:
         assert (total.misses, total.coalesced, total.requests) == (1, 1000, 1001)
 
 
-async def test_more_waiters_than_allowed_go_alone() -> None:
-    """Beyond `max_waiters` a request is answered by a run of its own, and says why."""
+async def test_more_waiters_than_the_bound_wait_as_well() -> None:
+    """However many come, there is one run for all."""
     origin = Origin()
     async with caching(origin, max_waiters=2) as cache:
+        tasks = await gathered(cache, origin, 30)
+        origin.gate.set()
+        replies = await asyncio.gather(*tasks)
+
+        assert origin.calls == 1
+        assert {reply.body for reply in replies} == {b"1"}
+
+
+async def test_more_waiters_than_allowed_are_refused_where_that_is_asked_for() -> None:
+    """`overload="refuse"`: 503 with `Retry-After`, and no run of the origin."""
+    origin = Origin()
+    async with caching(origin, max_waiters=2, overload="refuse", coalesce_timeout=2.5) as cache:
         tasks = await gathered(cache, origin, 3)
         origin.gate.set()
         replies = await asyncio.gather(*tasks)
 
-        assert origin.calls == 2
-        assert sorted(reply.detail for reply in replies) == ["", "", "", "overloaded"]
+        assert origin.calls == 1
+        assert [reply.status for reply in replies] == [200, 200, 200, 503]
+        assert (replies[3].detail, replies[3].get("retry-after")) == ("overloaded", b"3")
+        assert cache.manager.stats().total.passes == {"overloaded": 1}
 
 
-async def test_more_flights_than_allowed_go_alone() -> None:
-    """Beyond `max_flights` keys at once a request is answered without being joined."""
+async def test_who_is_refused_gets_what_is_stale_where_that_may_stand_in() -> None:
+    """A stale copy is better than 503."""
+    origin = Origin()
+    rules = [Rule("*", 10, stale_if_error=60)]
+    async with caching(origin, rules, max_waiters=1, overload="refuse") as cache:
+        await cache.get("/x")
+        await origin.arrived.acquire()
+        cache.clock.advance(11)
+        tasks = await gathered(cache, origin, 2)
+        origin.gate.set()
+        replies = await asyncio.gather(*tasks)
+
+        assert [reply.body for reply in replies] == [b"2", b"2", b"1"]
+        assert replies[2].detail == "overloaded"
+
+
+async def test_more_flights_than_the_bound_are_joined_as_well() -> None:
+    """Beyond `max_flights` keys at once there is still one run for all who ask for one."""
     origin = Origin()
     origin.gate.clear()
     async with caching(origin, max_flights=1) as cache:
-        first = cache.client.begin("/a")
-        await origin.arrived.acquire()
-        second = cache.client.begin("/b")
-        await origin.arrived.acquire()
+        tasks = [cache.client.begin(path) for path in ("/a", "/b", "/b", "/b")]
+        await settled()
+        assert origin.calls == 2
         origin.gate.set()
+        replies = await asyncio.gather(*tasks)
 
-        assert (await first).stored
-        assert (await second).detail == "overloaded"
+        assert [reply.stored for reply in replies] == [True] * 4
 
 
 @pytest.mark.parametrize("leaves", ["cancelled", "disconnected"])
@@ -255,7 +284,7 @@ async def test_every_member_sees_where_the_origin_failed() -> None:
 
         assert len(seen) == 20
         assert all("in _boom" in text for text in seen)
-        assert all(text.count("in wait") <= 1 for text in seen)
+        assert all(text.count("in _awaited") <= 1 for text in seen)
 
 
 async def test_an_origin_that_answers_nothing_is_asked_by_each() -> None:
@@ -376,22 +405,91 @@ async def test_a_failing_origin_is_not_sent_everybody_at_once_from_then_on() -> 
         await asyncio.gather(*tasks)
 
 
-async def test_a_hanging_origin_releases_its_waiters_in_time() -> None:
-    """After `coalesce_timeout` each goes alone, and later requests begin anew."""
+async def test_a_slow_origin_is_asked_once_more_a_patience_and_never_by_all() -> None:
+    """5,000 callers of a route that hangs: one run each `coalesce_timeout`; one answers all."""
     origin = Origin()
-    async with caching(origin, coalesce_timeout=0.02) as cache:
-        tasks = await gathered(cache, origin, 3)
-        for _ in range(3):
-            await origin.arrived.acquire()
-        assert len(cache.manager.engine.flights) == 0
+    async with caching(origin, coalesce_timeout=100) as cache:
+        tasks = await gathered(cache, origin, 5000)
+        for runs in (1, 2, 3):
+            assert origin.calls == runs
+            await pass_time(80)
+            assert origin.calls == runs
+            await pass_time(21)
         later = cache.client.begin("/x")
-        await origin.arrived.acquire()
-        assert origin.calls == 5
+        await settled()
+        assert origin.calls == 4
         origin.gate.set()
         replies = await asyncio.gather(*tasks, later)
 
-        assert sorted(reply.detail for reply in replies) == ["", "", *["coalesce-timeout"] * 3]
+        assert origin.calls == 4
+        assert {reply.status for reply in replies} == {200}
+        assert sum("collapsed" in reply.cache for reply in replies) == 4998
         assert cache.manager.stats().failures == {"coalesce-timeout": 3}
+
+
+async def test_a_route_that_takes_longer_than_the_patience_is_run_twice() -> None:
+    """30 callers of a route of 6 s: what the first run brings answers all who wait."""
+    origin = Origin()
+    async with caching(origin) as cache:
+        leader, *waiters = await gathered(cache, origin, 29)
+        await pass_time(5.1)
+        assert origin.calls == 2
+        first = origin.gate
+        origin.gate = asyncio.Event()  # runs that begin from now on
+        first.set()
+        replies = await asyncio.gather(leader, *waiters)
+
+        assert origin.calls == 2
+        assert {reply.status for reply in replies} == {200}
+
+
+async def test_a_run_that_was_overtaken_does_not_replace_what_is_younger() -> None:
+    """The slow one ends last: its client gets what it brought, all others the newer answer."""
+    gates = [asyncio.Event(), asyncio.Event()]
+
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        number = origin.calls
+        await gates[number - 1].wait()
+        await respond(send, b"%d" % number)
+
+    origin = Origin(page)
+    async with caching(origin) as cache:
+        leader = cache.client.begin("/x")
+        waiters = [cache.client.begin("/x") for _ in range(3)]
+        await pass_time(5.1)
+        assert origin.calls == 2
+        gates[1].set()
+        assert {reply.body for reply in await asyncio.gather(*waiters)} == {b"2"}
+        gates[0].set()
+        reply = await leader
+
+        assert (reply.body, reply.detail) == (b"1", "superseded")
+        assert (await cache.get("/x")).body == b"2"
+
+
+async def test_a_slow_stream_is_begun_once_more_a_while_and_never_by_all() -> None:
+    """What is sent on while it comes may never end: one more run at a time, until one ends."""
+    gate = asyncio.Event()
+
+    async def streams(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"a", "more_body": True})
+        await gate.wait()
+        await send({"type": "http.response.body", "body": b"b"})
+
+    origin = Origin(streams)
+    async with caching(origin) as cache:
+        tasks = await gathered(cache, origin, 100)
+        origin.gate.set()
+        for runs in (1, 2, 3):
+            await settled()
+            assert origin.calls == runs
+            await pass_time(0.3)
+        gate.set()
+        replies = await asyncio.gather(*tasks)
+
+        assert origin.calls == 4
+        assert {reply.body for reply in replies} == {b"ab"}
 
 
 async def test_the_rules_own_patience_counts() -> None:
@@ -476,7 +574,7 @@ async def test_a_run_that_cancels_itself_is_run_again_by_its_waiters() -> None:
 
 
 async def test_closing_while_requests_wait_answers_them() -> None:
-    """`close` gives runs their time, cancels them, and their waiters ask the origin alone."""
+    """`close` gives runs their time, cancels them, and their waiters ask the origin again."""
     origin = Origin()
     async with caching(origin) as cache:
         _, waiter = await gathered(cache, origin, 1)
