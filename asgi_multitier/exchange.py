@@ -281,12 +281,13 @@ class Exchange:
             try:
                 return await self._join(flight, stale)
             except MayLead:
-                self._engine.events.failures["coalesce-timeout"] += 1
                 if not flights.follows(flight):
                     return False
         if self._is_own_head:
             await self._ask_as_it_came(key, stale)
             return True
+        if flight is not None:
+            self._engine.events.failures["coalesce-timeout"] += 1
         await self._lead(flights.open(self._probe(key), after=flight), stale)
         return True
 

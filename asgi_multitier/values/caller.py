@@ -83,7 +83,6 @@ class Caller:
             self._engine.flights.abandon(flight)
             raise
         except MayLead:
-            self._engine.events.failures["coalesce-timeout"] += 1
             raise
         except Exception as error:  # noqa: BLE001  # raised again unless something stands in
             return self._failed(error, leads=leads)

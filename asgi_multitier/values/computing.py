@@ -102,6 +102,8 @@ class Computing:
             except MayLead:
                 if not flights.follows(flight):
                     return MISSING
+        if flight is not None:
+            self._engine.events.failures["coalesce-timeout"] += 1
         return await self._lead(caller, ask, flights.open(self._probe(ask), after=flight))
 
     async def _lead(self, caller: Caller, ask: Ask, flight: "Flight[Result]") -> Any:
