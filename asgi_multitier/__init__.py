@@ -14,6 +14,7 @@ from .manager import CacheManager
 from .middleware import CacheMiddleware
 from .redis import RedisTier
 from .routing import cached, invalidates, no_cache
+from .selectors import escape_pattern
 from .strategy import CacheStrategy
 from .tiers.base import TierConfig
 from .tiers.memory import MemoryTier
@@ -39,6 +40,7 @@ __all__ = [
     "SerializationError",
     "TierConfig",
     "cached",
+    "escape_pattern",
     "invalidates",
     "no_cache",
 ]

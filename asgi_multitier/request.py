@@ -96,7 +96,7 @@ class Request:
         return self._view
 
     def labels(self) -> tuple[str, tuple[str, ...]] | None:
-        """The name and the tags of the response; None if the tags are beyond bounds.
+        """The name and the tags of the response; None if it may not have them.
 
         An exception of a callable in `tags=` reaches the caller.
         """
@@ -106,9 +106,7 @@ class Request:
         query = self.plan.query
         if query is None:
             query = self.scope.get("query_string", b"")
-        values = self._table.values(resolved, query)
-        tags = self._table.tags(resolved, values, self.view)
-        return None if tags is None else (policy.key.render(values) if policy.key else "", tags)
+        return self._table.labels(resolved, self._table.values(resolved, query), self.view)
 
     def told(self, headers: Headers) -> Headers:
         """A response's field lines, with what caches downstream are told of this request."""

@@ -1,10 +1,13 @@
 """Templates: what is parsed, what is refused, how they are filled."""
 
+from collections.abc import AsyncIterator
+from functools import partial
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from asgi_multitier.errors import ConfigError
+from asgi_multitier.errors import ConfigError, InvalidationError
 from asgi_multitier.templates import (
     MAX_TAG_BYTES,
     MAX_TAGS,
@@ -51,10 +54,62 @@ def test_fields_are_in_order_without_repeats() -> None:
 
 
 def test_pattern_takes_no_stars_from_values() -> None:
-    """A client's star matches one character; a missing value is free."""
+    """A client's star is a star, also after a backslash; a missing value is free."""
     template = Template("/p/{id}/{rest}*")
 
-    assert template.render_glob({"id": "*a?"}) == "/p/?a?/**"
+    assert list(template.each_pattern({"id": ["*a?"]})) == [r"/p/\*a\?/**"]
+    assert list(Template("c:\\{x}*").each_pattern({"x": ["*"]})) == [r"c:\\\**"]
+
+
+def test_every_value_of_a_parameter_becomes_a_text() -> None:
+    """Each with each, where several parameters have several; none is as one that is missing."""
+    template = Template("{a}:{b}")
+
+    assert list(template.each({"a": ["1", "2"], "b": ["x", "y"]})) == ["1:x", "1:y", "2:x", "2:y"]
+    assert list(template.each({"a": [], "b": ["x"]})) == [":x"]
+
+
+def test_more_texts_than_can_be_dropped_are_an_error() -> None:
+    """Two parameters with many values each: they are not even made."""
+    many = [str(number) for number in range(1_000)]
+
+    with pytest.raises(InvalidationError, match="more than 10000"):
+        render_texts(texts_of("{a}:{b}", option="tags"), {"a": many, "b": many}, None)
+
+
+async def awaited(request: object) -> list[str]:
+    return []
+
+
+async def iterated(request: object) -> AsyncIterator[str]:
+    yield ""
+
+
+class Asking:
+    async def __call__(self, request: object, more: str = "") -> list[str]:
+        return []
+
+
+@pytest.mark.parametrize(
+    "function",
+    [awaited, iterated, Asking(), partial(awaited), partial(Asking(), more=""), Asking().__call__],
+    ids=["function", "generator", "object", "partial", "partial object", "method"],
+)
+def test_an_async_function_is_refused_where_it_is_given(function: Any) -> None:
+    """With the words that say what to write instead."""
+    with pytest.raises(ConfigError, match=r"plain function.*await cache.invalidate_tags"):
+        texts_of([function], option="tags", where="@cached on x")
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda _: awaited(None), lambda _: None, lambda _: 7, lambda _: b"x", lambda _: ["a", None]],
+    ids=["coroutine", "None", "number", "bytes", "not all texts"],
+)
+def test_what_a_function_returns_must_be_texts(function: Any) -> None:
+    """Also where its being async cannot be seen beforehand; nothing is left that waits."""
+    with pytest.raises(ConfigError, match="texts returned"):
+        render_texts(texts_of(function, option="tags"), {}, None)
 
 
 def test_templates_compare_by_text() -> None:
@@ -94,7 +149,7 @@ def test_functions_take_the_request_and_empty_texts_are_left_out() -> None:
         ["a:{x}", "{y}", lambda r: [r.user, "", r.user], lambda r: "one"], option="tags"
     )
 
-    assert render_texts(texts, {"x": "1"}, request) == ["a:1", "ann", "one"]
+    assert render_texts(texts, {"x": ["1"]}, request) == ["a:1", "ann", "one"]
 
 
 @pytest.mark.parametrize(

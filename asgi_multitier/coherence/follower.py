@@ -141,6 +141,8 @@ class Follower:
 
     def _collapsed(self) -> bool:
         """Whether so much was pending that it has now become "everything"."""
+        if self.index.crowded:
+            self._unite_globs()
         if self.index.pending_count <= self._max_pending and not self.index.crowded:
             return False
         self._overflows += 1
@@ -148,6 +150,12 @@ class Follower:
         self._unsent.clear()
         self._unsent[ALL] = self._settling().get(ALL, 0.0)
         return True
+
+    def _unite_globs(self) -> None:
+        """Let fewer and wider globs wait, and send them."""
+        for narrow, wide in self.index.unite_globs().items():
+            settle = self._unsent.pop(narrow, 0.0)
+            self._unsent[wide] = max(settle, self._unsent.get(wide, 0.0))
 
     def bodies(self, operation: Operation) -> Iterator[Body]:
         """What to write for an operation."""
@@ -403,6 +411,7 @@ class Follower:
             gen=self.index.gen,
             seq=self.index.seq,
             trusted=self.index.settled,
+            forgotten=self.index.forgotten,
         )
 
 

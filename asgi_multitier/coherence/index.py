@@ -25,13 +25,16 @@ Invariants
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from sys import getsizeof
 from typing import TypeVar
 
 from .._types import Clock
 from ..entry import Born, Entry
-from ..selectors import Selector, glob_matches
+from ..selectors import LONG, Selector, glob_matches, shortened
+from ..selectors.patterns import literal_head, literals, united
 
 MAX_SELECTORS = 100_000
+MAX_BYTES = 64 * 1024 * 1024
 MAX_GLOBS = 256
 MAX_DEPTH = 32
 """Cuts of one text that are looked up; a deeper prefix is shortened to so many segments."""
@@ -40,6 +43,12 @@ UNTRUSTED_AGE = 5.0
 """Seconds that an entry may be used after it was filled, while the log is not heard of."""
 
 ALL = Selector("all", "")
+
+_MARK_BYTES = 450
+"""Bytes that a mark takes beside its text: itself, its numbers, its name and place in the table."""
+
+_CANDIDATES = 32
+"""Patterns among which the one is sought that a superfluous one is united with."""
 
 Name = TypeVar("Name", str, tuple[str, str])
 """What a table goes by: a glob's pattern, or a kind and a text."""
@@ -79,6 +88,12 @@ class Mark:
         """Number of the last record."""
         return max(self.foreign, self.own)
 
+    def join(self, other: "Mark") -> None:
+        """Select as late as another mark did."""
+        self.foreign = max(self.foreign, other.foreign)
+        self.own = max(self.own, other.own)
+        self.fence = max(self.fence, other.fence)
+
     def refuses(self, born: Born) -> bool:
         """Whether an entry that is selected, and was born there, is invalid."""
         if self.holds:
@@ -93,7 +108,8 @@ class Index:
 
     Args:
         max_selectors: Selectors remembered; beyond it the oldest are forgotten, on the safe side.
-        max_globs: Globs remembered; beyond it the oldest are cut to a beginning, or forgotten.
+        max_bytes: Bytes remembered, Python's own included; as for `max_selectors`.
+        max_globs: Globs remembered; beyond it the oldest are cut to a beginning, or united.
         untrusted_age: Seconds that an entry may be used after it was filled, while untrusted.
         clock: Monotonic seconds; the clock of `Entry.filled_at`.
 
@@ -105,21 +121,25 @@ class Index:
         seq: Number of the last record applied.
         floor: What was born before this number is invalid.
         fence: How many invalidations this node has begun.
+        forgotten: Marks that were forgotten, so that the floor rose.
     """
 
     __slots__ = (
+        "_bytes",
         "_clock",
         "_fence_floor",
         "_globs",
         "_heads",
         "_literals",
         "_marks",
+        "_max_bytes",
         "_max_globs",
         "_max_selectors",
         "_pending",
         "_untrusted_age",
         "fence",
         "floor",
+        "forgotten",
         "gen",
         "seq",
         "settled",
@@ -130,6 +150,7 @@ class Index:
         self,
         *,
         max_selectors: int = MAX_SELECTORS,
+        max_bytes: int = MAX_BYTES,
         max_globs: int = MAX_GLOBS,
         untrusted_age: float = UNTRUSTED_AGE,
         clock: Clock = time.monotonic,
@@ -147,6 +168,9 @@ class Index:
         self._pending: dict[Selector, None] = {}
         self._heads = 0
         self._max_selectors = max_selectors
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self.forgotten = 0
         self._max_globs = max_globs
         self._untrusted_age = untrusted_age
         self._clock = clock
@@ -195,11 +219,11 @@ class Index:
             if mark is not None and mark.refuses(born):
                 return False
             for text in (key, name) if name else (key,):
-                mark = find(("key", text))
+                mark = find(("key", text if len(text) <= LONG else shortened(text)))
                 if mark is not None and mark.refuses(born):
                     return False
             for tag in tags:
-                mark = find(("tag", tag))
+                mark = find(("tag", tag if len(tag) <= LONG else shortened(tag)))
                 if mark is not None and mark.refuses(born):
                     return False
             if route:
@@ -214,11 +238,11 @@ class Index:
 
     def _path_refuses(self, path: str, born: Born) -> bool:
         find = self._marks.get
-        mark = find(("path", path))
+        mark = find(("path", shortened(path)))
         if mark is not None and mark.refuses(born):
             return True
         for prefix in _prefixes(path):
-            mark = find(("prefix", prefix))
+            mark = find(("prefix", shortened(prefix)))
             if mark is not None and mark.refuses(born):
                 return True
         return False
@@ -343,6 +367,7 @@ class Index:
         """
         _keep_live(self._marks)
         _keep_live(self._globs)
+        self._bytes = sum(map(_weight, self._marks))
         self._literals = None
         self._heads = 0
         self.gen = gen
@@ -380,7 +405,8 @@ class Index:
         if mark is not None:
             marks.move_to_end(name)
             return mark
-        if len(marks) >= self._max_selectors:
+        self._bytes += _weight(name)
+        if len(marks) >= self._max_selectors or self._bytes > self._max_bytes:
             self._forget_oldest()
         mark = marks[name] = Mark()
         self._heads += name[0] == "head"
@@ -394,7 +420,7 @@ class Index:
             return mark
         if len(globs) >= self._max_globs:
             self._shorten_oldest_glob()
-        mark = globs[pattern] = Mark(_literal(pattern))
+        mark = globs[pattern] = Mark(literal_head(pattern))
         self._literals = None
         return mark
 
@@ -407,40 +433,83 @@ class Index:
                 marks[name] = mark
                 continue
             self._raise_floor(mark)
+            self._bytes -= _weight(name)
             self._heads -= name[0] == "head"
-            return
+            if self._bytes <= self._max_bytes:
+                return
 
     def _shorten_oldest_glob(self) -> None:
-        """Turn the oldest glob that may go into its head; where it has none, forget it."""
-        for pattern, mark in self._globs.items():
-            if mark.pending or mark.holds:
-                continue
-            del self._globs[pattern]
-            head = _head_of(pattern)
-            if head:
-                kept = self._mark_exact(("head", head))
-                kept.foreign = max(kept.foreign, mark.foreign)
-                kept.own = max(kept.own, mark.own)
-                kept.fence = max(kept.fence, mark.fence)
-            else:
-                self._raise_floor(mark)
+        """Turn the oldest glob that may go into its head; where it has none, into a wider one."""
+        free = [name for name, mark in self._globs.items() if not (mark.pending or mark.holds)]
+        if not free:
             return
+        oldest, *others = free[: _CANDIDATES + 1]
+        mark = self._globs.pop(oldest)
+        self._literals = None
+        head = _head_of(oldest)
+        if head:
+            self._mark_exact(("head", head)).join(mark)
+            return
+        wide = {united(oldest, other): other for other in others}
+        best = max(wide, key=literals, default="")
+        if not literals(best):
+            self._raise_floor(mark)
+            return
+        other = self._globs.pop(wide[best])
+        kept = self._globs.setdefault(best, Mark(literal_head(best)))
+        kept.join(mark)
+        kept.join(other)
+
+    def unite_globs(self) -> dict[Selector, Selector]:
+        """Replace pending globs, two neighbours by one that selects what either does.
+
+        Returns:
+            Which was replaced by which; those of which nothing was left in common stay.
+        """
+        names = sorted(name for name, m in self._globs.items() if m.pending and not m.holds)
+        replaced: dict[Selector, Selector] = {}
+        for one, other in zip(names[::2], names[1::2], strict=False):
+            wide = united(one, other)
+            if literals(wide):
+                replaced |= {
+                    Selector("glob", name): Selector("glob", wide) for name in (one, other)
+                }
+        marks = {old: self._globs.pop(old.text) for old in replaced}
+        for old in replaced:
+            del self._pending[old]
+        self.begin(dict.fromkeys(replaced.values()))
+        for old, wide_selector in replaced.items():
+            self._mark(wide_selector).join(marks[old])
+        return replaced
 
     def _raise_floor(self, forgotten: Mark) -> None:
+        self.forgotten += 1
         self.floor = max(self.floor, forgotten.seq)
         self._fence_floor = max(self._fence_floor, forgotten.fence)
 
 
 def canonical(selector: Selector) -> Selector:
-    """The selector as the tables know it: prefixes without a last slash, and not too deep."""
-    if selector.kind == "all":
+    """The selector as the tables know it.
+
+    Prefixes are without a last slash and not too deep, and what is long is shortened.
+    """
+    kind, text = selector
+    if kind == "all":
         return ALL
-    if selector.kind != "prefix":
+    if kind in ("route", "glob"):  # as long as the application's own
         return selector
-    text = selector.text.rstrip("/")
-    if text.count("/") > MAX_DEPTH:
-        text = "/".join(text.split("/", MAX_DEPTH + 1)[: MAX_DEPTH + 1])
-    return Selector("prefix", text)
+    if kind == "prefix":
+        text = text.rstrip("/")
+        if text.count("/") > MAX_DEPTH:
+            text = "/".join(text.split("/", MAX_DEPTH + 1)[: MAX_DEPTH + 1])
+    return (
+        selector if text == selector.text and len(text) <= LONG else Selector(kind, shortened(text))
+    )
+
+
+def _weight(name: tuple[str, str]) -> int:
+    """Bytes that a mark of this name is accounted for."""
+    return _MARK_BYTES + getsizeof(name[1])
 
 
 def _keep_live(table: OrderedDict[Name, Mark]) -> None:
@@ -474,12 +543,7 @@ def _heads(text: str) -> Iterator[str]:
                 return
 
 
-def _literal(pattern: str) -> str:
-    """The part of a glob before its first wildcard."""
-    return pattern.split("*", 1)[0].split("?", 1)[0]
-
-
 def _head_of(pattern: str) -> str:
     """The literal part of a glob up to its last `/` or `:` that is looked up; "" if none."""
-    cuts = list(_heads(_literal(pattern)))
+    cuts = list(_heads(literal_head(pattern)))
     return cuts[-1] if cuts else ""

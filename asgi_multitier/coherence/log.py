@@ -79,6 +79,8 @@ class InvalidationStats:
         gen, seq: The position applied.
         trusted: False while the log has not been heard of for too long.
         audit_errors: Entries of the audit stream that could not be written.
+        forgotten: Selectors that there was no room for, so that all that is older than them counts
+            as dropped: too many different ones were in force, or patterns without a common part.
     """
 
     sent: int
@@ -96,6 +98,7 @@ class InvalidationStats:
     seq: int
     trusted: bool
     audit_errors: int = 0
+    forgotten: int = 0
 
 
 class LogListener(Protocol):

@@ -13,7 +13,8 @@ from typing import Literal
 import msgspec
 
 from ..errors import SerializationError
-from ..selectors import Selector
+from ..selectors import Selector, beginning
+from ..selectors.patterns import symbols
 from .log import MAX_RIDE, Operation, Update
 
 MAX_BODY = 1024 * 1024
@@ -45,6 +46,20 @@ class Body(msgspec.Struct, array_like=True, frozen=True):
     settle: float
     selectors: tuple[Selector, ...]
     updates: tuple[tuple[str, bytes | None, float, tuple[str, ...]], ...] = ()
+
+
+class _Written(Body, array_like=True, frozen=True):
+    """A body as it is written: every release reads it, and the newer ones read it more closely.
+
+    The first release knows neither escapes in patterns nor digests of long texts, and takes the
+    selectors as they stand. So these are wider there, where it would otherwise drop too little.
+
+    Attributes:
+        exact: What stands in place of the selectors of these numbers; None in a body of the first
+            release.
+    """
+
+    exact: tuple[tuple[int, Selector], ...] | None = None
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -83,11 +98,11 @@ class RecordCodec:
         self._context = f"log:{len(namespace)}:{namespace}:".encode()
         self._secret = secret
         self._encoder = msgspec.msgpack.Encoder()
-        self._decoder = msgspec.msgpack.Decoder(Body)
+        self._decoder = msgspec.msgpack.Decoder(_Written)
 
     def encode(self, op: str, body: Body) -> tuple[bytes, bytes]:
         """The body's bytes and its MAC, which is empty without a secret."""
-        data = self._encoder.encode(body)
+        data = self._encoder.encode(_written(body))
         return data, self._mac(op, data)
 
     def decode(self, op: str, data: bytes, mac: bytes) -> Body:
@@ -103,7 +118,7 @@ class RecordCodec:
         if self._secret is not None and not hmac.compare_digest(mac, self._mac(op, data)):
             raise SerializationError("record is not authentic")
         try:
-            return self._decoder.decode(data)
+            return _read(self._decoder.decode(data))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise SerializationError(f"record is unreadable: {error}") from None
 
@@ -112,6 +127,53 @@ class RecordCodec:
             return b""
         text = self._context + f"{len(op)}:{op}:".encode() + data
         return hmac.digest(self._secret, text, "sha256")[:_MAC_LENGTH]
+
+
+def _written(body: Body) -> _Written:
+    wide = tuple(map(_for_all_releases, body.selectors))
+    pairs = enumerate(zip(body.selectors, wide, strict=True))
+    exact = tuple((number, ours) for number, (ours, theirs) in pairs if ours != theirs)
+    fields = msgspec.structs.asdict(body) | {"selectors": wide, "exact": exact}
+    return _Written(**fields)
+
+
+def _read(written: _Written) -> Body:
+    selectors = list(written.selectors)
+    if written.exact is None:
+        selectors = [_of_first_release(selector) for selector in selectors]
+    for number, exact in written.exact or ():
+        if number < len(selectors):
+            selectors[number] = exact
+    fields = msgspec.structs.asdict(written) | {"selectors": tuple(selectors)}
+    del fields["exact"]
+    return Body(**fields)
+
+
+def _for_all_releases(selector: Selector) -> Selector:
+    """The selector itself, or a wider one that says the same to the first release."""
+    kind, text = selector
+    if kind == "glob":
+        wide = ("?" if len(symbol) == 2 else symbol for symbol in symbols(text))
+        return Selector("glob", "".join(wide)) if "\\" in text else selector
+    head = beginning(text)
+    if head is None:
+        return selector
+    if kind == "prefix":
+        return Selector("prefix", head.rpartition("/")[0])
+    if kind in ("key", "path"):
+        return Selector("glob", _without_stars(head) + "*")
+    return Selector("all", "")
+
+
+def _of_first_release(selector: Selector) -> Selector:
+    """A pattern of the first release, in which a backslash stood for itself."""
+    if selector.kind != "glob" or "\\" not in selector.text:
+        return selector
+    return Selector("glob", selector.text.replace("\\", "\\\\"))
+
+
+def _without_stars(text: str) -> str:
+    return text.replace("*", "?")
 
 
 def bodies(node: str, operation: Operation) -> Iterator[Body]:

@@ -94,7 +94,7 @@ class CachedFunction(_Kept[P, T]):
             self._return_type(),
             partial(self._function, *args, **kwargs),
             self._strategy,
-            tags=self._naming.tags(texts),
+            tags=self._naming.tags(args, kwargs),
             **self._options,
         )
         return value
@@ -143,7 +143,7 @@ class SyncCachedFunction(_Kept[P, T]):
             self._return_type(),
             partial(self._function, *args, **kwargs),
             self._strategy,
-            tags=self._naming.tags(texts),
+            tags=self._naming.tags(args, kwargs),
             **self._options,
         )
         return value

@@ -85,9 +85,18 @@ class Naming:
             texts = {name: text.translate(self._separators) for name, text in texts.items()}
         return self.template.render(texts)
 
-    def tags(self, texts: Mapping[str, str]) -> list[str]:
-        """The tags."""
-        return [tag.render(texts) for tag in self._tags]
+    def tags(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[str]:
+        """The tags: one for each member of an argument that is a list, a tuple or a set."""
+        if not self._tags:
+            return []
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        values = {name: self._members(bound.arguments[name], name) for name in self._wanted}
+        return list(dict.fromkeys(text for tag in self._tags for text in tag.each(values)))
+
+    def _members(self, value: object, name: str) -> list[str]:
+        members = value if isinstance(value, list | tuple | set | frozenset) else [value]
+        return [text_of(member, name, self.where) for member in members]
 
     def returned(self) -> Any:
         """What the function says it returns; `Any` if it says nothing.

@@ -150,6 +150,7 @@ def _check_policy(leaf: Leaf, policy: Policy) -> None:
     for option, texts in (("tags", policy.tags), ("key", key)):
         _check_texts(leaf, option, texts, known)
         _check_allow_list(leaf, option, texts, policy)
+    _check_one_name(leaf, key)
     _check_required(leaf, policy, where=str(leaf))
     need = unkeyed(policy, leaf.needs) if leaf.takes(policy.methods) else None
     if need is not None:
@@ -181,6 +182,17 @@ def _check_texts(leaf: Leaf, option: str, texts: Texts, known: set[str]) -> None
                 "endpoint does not declare must stand in query=, anything else needs a callable",
                 where=str(leaf),
             )
+
+
+def _check_one_name(leaf: Leaf, key: Texts) -> None:
+    """A response has one name: of several values, all but one would not find it."""
+    for template, name in _places(key):
+        if name in leaf.fields and leaf.fields[name].many:
+            allowed = (
+                f"places with one value, and {name} is a list; tags= carries one tag for each of "
+                "its values"
+            )
+            raise ConfigError.of("key", template.text, allowed, where=str(leaf))
 
 
 def _check_allow_list(leaf: Leaf, option: str, texts: Texts, policy: Policy) -> None:

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Literal, NamedTuple, TypeAlias
 
-from ..selectors import MAX_GLOB_LENGTH, MAX_GLOB_STARS, glob_matches
+from ..selectors import escape_pattern, fitted, glob_matches
+from ..selectors.patterns import MAX_STARS, symbols
 
 _PLACE = re.compile(r"\{[A-Za-z_]\w*(?::(?P<convertor>\w+))?\}")
 _NAMED_PLACE = re.compile(r"\{(?P<name>[A-Za-z_]\w*)(?::\w+)?\}")
@@ -64,24 +65,19 @@ def fill_path(template: str, params: Mapping[str, object]) -> str:
 
 
 def fill_glob(template: str, params: Mapping[str, object]) -> str | None:
-    """A pattern of the paths that a route takes for these parameters, others free; None if too big.
+    """A pattern of the paths that a route takes for these parameters, others free.
 
-    A star or question mark that is meant as itself becomes `?`, which matches it too.
+    None where too many are free; one that is too long is a wider one (`fitted`).
     """
     pieces: list[str] = []
     end = 0
     for place in _NAMED_PLACE.finditer(template):
-        pieces.append(_harmless(template[end : place.start()]))
+        pieces.append(escape_pattern(template[end : place.start()]))
         name = place["name"]
-        pieces.append(_harmless(_text(params[name])) if name in params else "*")
+        pieces.append(escape_pattern(_text(params[name])) if name in params else "*")
         end = place.end()
-    pattern = "".join([*pieces, _harmless(template[end:])])
-    fits = len(pattern) <= MAX_GLOB_LENGTH and pattern.count("*") <= MAX_GLOB_STARS
-    return pattern if fits else None
-
-
-def _harmless(text: str) -> str:
-    return text.replace("*", "?")
+    pattern = "".join([*pieces, escape_pattern(template[end:])])
+    return fitted(pattern) if pieces.count("*") <= MAX_STARS else None
 
 
 def _text(value: object) -> str:
@@ -111,7 +107,10 @@ def _share_a_character(a: _Token, b: _Token) -> bool:
 
 
 def _of_glob(glob: str) -> list[_Token]:
-    return [_Token("any", repeats=c == "*") if c in "*?" else _Token("char", c) for c in glob]
+    return [
+        _Token("any", repeats=symbol == "*") if symbol in ("*", "?") else _Token("char", symbol[-1])
+        for symbol in symbols(glob)
+    ]
 
 
 def _of_template(template: str) -> list[_Token]:

@@ -8,6 +8,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from types import MappingProxyType
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
@@ -16,7 +17,7 @@ from .._types import Scope
 from ..config import Invalidations, Policy, Rule
 from ..errors import ConfigError, InvalidationError
 from ..policy.invalidation import is_safe
-from ..selectors import MAX_TEXT, Selector, check_glob
+from ..selectors import MAX_TEXT, Selector, fitted
 from ..templates import render_texts, within_bounds
 from .annotations import NO_MARKS, Marks, marks_of
 from .checks import check_effect, check_leaf, check_rules, leaf_marks
@@ -233,26 +234,47 @@ class RouteTable:
             return True
         return resolved.endpoint is endpoint or bool(resolved.endpoint == endpoint)
 
-    def values(self, resolved: Resolved, query: bytes) -> dict[str, str]:
-        """What templates are filled from: path parameters, and the last query parameter of a name.
+    def values(self, resolved: Resolved, query: bytes) -> dict[str, tuple[str, ...]]:
+        """What templates are filled from: path and query parameters, each with all its values.
 
+        One value counts where the endpoint declares that it takes one: the last. A parameter that
+        it declares as a list, and a name that it does not declare at all, has all that were sent.
         Where a FastAPI route declares a number, a truth value or a UUID, the text is brought into
         one form, so that `/products/007` and `/products/7` carry the same tag. A parameter that
         was not sent has the default that the route's signature states; without one it is not
         there, and a template renders it as nothing.
         """
-        sent = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
-        values = dict(sent)
+        sent: dict[str, dict[str, None]] = {}
+        for name, text in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+            texts = sent.setdefault(name, {})
+            texts.pop(text, None)  # the last that was sent stands last
+            texts[text] = None
+        values = {name: tuple(texts) for name, texts in sent.items()}
         if resolved.leaf is not None:
             for name, declared in resolved.leaf.fields.items():
                 if declared.alias in sent:
-                    values[name] = declared.read(sent[declared.alias])
-                elif declared.default is not None:
-                    values[name] = declared.default
-        return values | dict(resolved.texts)
+                    values[name] = declared.read_all(tuple(sent[declared.alias]))
+                elif default := declared.default():
+                    values[name] = default
+        return values | {name: (text,) for name, text in resolved.texts.items()}
+
+    def labels(
+        self, resolved: Resolved, values: Mapping[str, Sequence[str]], request: object
+    ) -> tuple[str, tuple[str, ...]] | None:
+        """The name and the tags of a response; None if it may not have them: it is not stored.
+
+        Several values under one name would be a response that some of its names do not find.
+        An exception of a callable in `tags=` reaches the caller.
+        """
+        tags = self.tags(resolved, values, request)
+        key = resolved.policy.key if resolved.policy is not None else None
+        if tags is None or key is None:
+            return None if tags is None else ("", tags)
+        names = list(islice(key.each(values), 2))
+        return (names[0], tags) if len(names) == 1 else None
 
     def tags(
-        self, resolved: Resolved, values: Mapping[str, str], request: object
+        self, resolved: Resolved, values: Mapping[str, Sequence[str]], request: object
     ) -> tuple[str, ...] | None:
         """The tags of a response; None if they are beyond bounds: then it is not stored.
 
@@ -260,18 +282,22 @@ class RouteTable:
         """
         if resolved.policy is None:
             return ()
-        tags = render_texts(resolved.policy.tags, values, request)
+        try:
+            tags = render_texts(resolved.policy.tags, values, request)
+        except InvalidationError:  # far more than a response may carry
+            return None
         return tuple(tags) if within_bounds(tags) else None
 
     def dropped_by(
-        self, resolved: Resolved, values: Mapping[str, str], request: object
+        self, resolved: Resolved, values: Mapping[str, Sequence[str]], request: object
     ) -> list[Selector]:
         """What a success of this route drops, beside its own URL.
 
-        An exception of a callable in `tags=`, `paths=` or `patterns=` reaches the caller.
+        A pattern that parameters make too long becomes a wider one. An exception of a callable in
+        `tags=`, `paths=` or `patterns=` reaches the caller.
 
         Raises:
-            InvalidationError: If a pattern is one that nothing can match.
+            InvalidationError: If parameters with many values make more than 10,000 texts.
         """
         named = resolved.invalidations
         if named is None:
@@ -281,8 +307,8 @@ class RouteTable:
         selectors += [Selector("path", path) for path in paths if len(path.encode()) <= MAX_TEXT]
         for name in named.routes:
             selectors += [Selector("route", leaf.template) for leaf in self._named(name)]
-        patterns = render_texts(named.patterns, values, request, glob=True)
-        selectors += [Selector("glob", check_glob(pattern)) for pattern in patterns]
+        patterns = render_texts(named.patterns, values, request, pattern=True)
+        selectors += [Selector("glob", fitted(pattern)) for pattern in patterns]
         return list(dict.fromkeys(selectors))
 
     def route_paths(

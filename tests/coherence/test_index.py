@@ -1,6 +1,7 @@
 """What the index permits: one row a rule, then its bounds."""
 
 import time
+import tracemalloc
 
 import pytest
 
@@ -341,3 +342,71 @@ def test_it_tells_its_state() -> None:
     assert index.is_pending(ALL)
     assert index.begun(ALL) == 1
     assert index.begun(Selector("tag", "x")) == 0
+
+
+def test_globs_too_many_are_united_with_the_one_most_like_them() -> None:
+    """Without a beginning of their own: what they have in common is dropped, not everything."""
+    index = make(max_globs=3)
+    for seq, pattern in enumerate(("*:sku-17:*", "*:user-1:*", "*:sku-18:*", "*z"), 1):
+        index.apply(seq, [Selector("glob", pattern)])
+
+    assert (index.floor, index.forgotten) == (0, 0)
+    assert not index.permits(value(Born(GEN, 0), key="a:sku-17:b"))
+    assert not index.permits(value(Born(GEN, 2), key="a:sku-18:b"))
+    assert index.permits(value(Born(GEN, 0), key="a:other-1:b"))
+    assert index.permits(value(Born(GEN, 3), key="a:sku-17:b"))
+
+
+def test_pending_globs_over_the_cap_are_united_and_wait_as_one() -> None:
+    """What was begun stays in force, and what is to be sent covers it."""
+    index = make(max_globs=3)
+    names = [f"*:{number}:*" for number in range(10, 14)]
+    index.begin([Selector("glob", name) for name in names])
+    assert index.crowded
+    replaced = index.unite_globs()
+
+    assert not index.crowded
+    assert set(index.pending()) == set(replaced.values())
+    for number in range(10, 14):
+        assert not index.permits(value(Born(GEN, 99), key=f"a:{number}:b"))
+    assert index.permits(value(Born(GEN, 99), key="a:20:b"))
+
+
+def test_a_long_text_is_compared_by_its_beginning_and_a_digest() -> None:
+    """Keys, tags, paths and prefixes: each selects its own and no other that begins like it."""
+    long = "/" + "a" * 5_000
+    index = make()
+    for seq, selector in enumerate(
+        (
+            Selector("path", long + "b"),
+            Selector("tag", long + "b"),
+            Selector("key", long + "b"),
+            Selector("prefix", long + "b"),
+        ),
+        1,
+    ):
+        kept = canonical(selector)
+        assert len(kept.text) <= 128
+        assert canonical(kept) == kept
+        index.apply(seq, [selector])
+
+    for end, refused in (("b", True), ("c", False)):
+        assert index.permits(entry(Born(GEN, 0), path=long + end)) is not refused
+        assert index.permits(entry(Born(GEN, 0), path=long + end + "/x")) is not refused
+        assert index.permits(entry(Born(GEN, 0), tags=(long + end,))) is not refused
+        assert index.permits(value(Born(GEN, 0), key=long + end)) is not refused
+
+
+def test_the_index_is_bounded_by_bytes() -> None:
+    """However long and however many: the oldest are forgotten, on the safe side, and counted."""
+    index = make(max_bytes=100_000)
+    tracemalloc.start()
+    for seq in range(1, 3_001):
+        index.apply(seq, [Selector("path", f"/{seq}" + "\U0001f600" * 2_000)])
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert held < 2 * 100_000
+    assert index.forgotten > 0
+    assert index.floor == index.forgotten
+    assert index.permits(entry(Born(GEN, 2_999), path="/other"))

@@ -1,13 +1,16 @@
 """Records as bytes."""
 
+from typing import Literal
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asgi_multitier.coherence.index import ALL, canonical
 from asgi_multitier.coherence.records import BEGINNING, MAX_BODY, Body, RecordCodec
 from asgi_multitier.errors import SerializationError
-from asgi_multitier.selectors import Selector
+from asgi_multitier.selectors import Selector, glob_matches
 
 BODY = Body(
     1, "node", "gen", 7, 3, 0.5, (Selector("tag", "t"),), (("k", b"\x00\xff", 2.5, ("t",)),)
@@ -95,3 +98,52 @@ def test_no_bytes_raise_anything_else(data: bytes) -> None:
         RecordCodec("ns").decode("op", data, b"")
     except SerializationError:
         return
+
+
+class FirstBody(msgspec.Struct, array_like=True, frozen=True):
+    """A body as the first release reads and writes it."""
+
+    version: Literal[1]
+    node: str
+    gen: str
+    seq: int
+    fence: int
+    settle: float
+    selectors: tuple[Selector, ...]
+    updates: tuple[tuple[str, bytes | None, float, tuple[str, ...]], ...] = ()
+
+
+LONG = canonical(Selector("path", "/a*b/" + "c" * 500))
+WIDER = [
+    pytest.param(Selector("glob", r"/a\*/*"), Selector("glob", "/a?/*"), id="escapes"),
+    pytest.param(Selector("glob", "/a/*"), Selector("glob", "/a/*"), id="without"),
+    pytest.param(LONG, Selector("glob", "/a?b/" + "c" * 89 + "*"), id="long path"),
+    pytest.param(
+        canonical(Selector("prefix", "/a*b/" + "c" * 500)), Selector("prefix", "/a*b"), id="prefix"
+    ),
+    pytest.param(canonical(Selector("tag", "t" * 500)), ALL, id="long tag"),
+    pytest.param(Selector("tag", "t"), Selector("tag", "t"), id="tag"),
+]
+
+
+@pytest.mark.parametrize(("selector", "wider"), WIDER)
+def test_the_first_release_reads_what_is_at_least_as_wide(
+    selector: Selector, wider: Selector
+) -> None:
+    """In a rolling deploy: it knows neither escapes nor digests, and drops more, never less."""
+    body = msgspec.structs.replace(BODY, selectors=(Selector("tag", "x"), selector))
+    codec = RecordCodec("ns")
+    data, mac = codec.encode("op", body)
+
+    assert msgspec.msgpack.decode(data, type=FirstBody).selectors == (Selector("tag", "x"), wider)
+    assert codec.decode("op", data, mac) == body
+
+
+def test_a_backslash_of_the_first_release_stands_for_itself() -> None:
+    """It escapes nothing there, so it must not escape anything here."""
+    given = Selector("glob", r"c:\*")
+    body = FirstBody(1, "n", "g", 1, 1, 0.0, (given, Selector("key", r"a\*")))
+    read = RecordCodec("ns").decode("op", msgspec.msgpack.encode(body), b"")
+
+    assert read.selectors == (Selector("glob", r"c:\\*"), Selector("key", r"a\*"))
+    assert glob_matches(read.selectors[0].text, r"c:\windows")

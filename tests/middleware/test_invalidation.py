@@ -11,7 +11,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
-from asgi_multitier import CacheStrategy, InvalidationError, Rule, cached, invalidates
+from asgi_multitier import (
+    CacheStrategy,
+    InvalidationError,
+    Rule,
+    cached,
+    escape_pattern,
+    invalidates,
+)
 from asgi_multitier._types import Receive, Scope, Send
 from tests.support import Origin, Visit, caching, respond, settled
 
@@ -530,3 +537,63 @@ async def test_a_path_too_long_to_be_dropped_is_not_stored() -> None:
     async with caching(Origin(), [Rule("*", 300)], max_url=100_000) as cache:
         assert (await cache.get("/" + "a" * 20_000)).detail == "target"
         assert (await cache.get("/a?" + "a" * 20_000)).stored
+
+
+def users() -> FastAPI:
+    """Pages below users, and a change that drops all of one user's."""
+    app = FastAPI()
+
+    @app.get("/users/{user}/page")
+    @cached(60)
+    async def page(user: str) -> str:
+        return user
+
+    @app.put("/users/{user}")
+    @invalidates(patterns=["/users/{user}/*"])
+    async def change(user: str, fails: bool = False) -> None:
+        if fails:
+            raise ValueError("after the commit")
+
+    return app
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("name", ["a" * 300, "*", "%3F", "%2A%2A", "a%5C"], ids=len)
+async def test_a_pattern_drops_what_its_values_name_and_no_more(name: str, fails: bool) -> None:
+    """An id that is long, or holds wildcards: one user's pages, also when the endpoint raises."""
+    async with caching(users(), ()) as cache:
+        for user in (name, "b", "bc"):
+            await cache.get(f"/users/{user}/page")
+        change = cache.client.request("PUT", f"/users/{name}?fails={fails}")
+        if fails:
+            with pytest.raises(ValueError, match="after the commit"):
+                await change
+        else:
+            assert (await change).status == 200
+
+        assert not (await cache.get(f"/users/{name}/page")).hit
+        assert (await cache.get("/users/b/page")).hit
+        assert (await cache.get("/users/bc/page")).hit
+        assert cache.manager.stats().failures.get("invalidates", 0) == 0
+
+
+async def test_a_pattern_by_hand_is_built_with_escapes() -> None:
+    """`escape_pattern` makes a text stand for itself; without it a star is a star."""
+    async with caching(users(), ()) as cache:
+        for pattern, hit in ((f"/users/{escape_pattern('*')}/*", True), ("/users/*/*", False)):
+            await cache.get("/users/b/page")
+            await cache.get("/users/*/page")
+            await cache.manager.invalidate_pattern(pattern)
+            assert not (await cache.get("/users/*/page")).hit
+            assert (await cache.get("/users/b/page")).hit is hit
+
+
+async def test_hundreds_of_patterns_do_not_drop_everything() -> None:
+    """More than are kept apart, without a beginning: others' pages stay."""
+    async with caching(Origin()) as cache:
+        await cache.get("/other")
+        for number in range(600):
+            await cache.manager.invalidate_pattern(f"*/sku-{number}/*")
+
+        assert (await cache.get("/other")).hit
+        assert cache.manager.invalidation_stats().forgotten == 0

@@ -56,10 +56,10 @@ def test_a_path_is_filled() -> None:
     ("template", "params", "pattern"),
     [
         pytest.param("/p/{id:int}/{part}", {"id": 7}, "/p/7/*", id="missing-is-free"),
-        pytest.param("/p/{id}/{part}", {"id": "*"}, "/p/?/*", id="star-is-no-star"),
-        pytest.param("/*/{id}", {}, "/?/*", id="literal-star"),
+        pytest.param("/p/{id}/{part}", {"id": "*"}, r"/p/\*/*", id="star-is-no-star"),
+        pytest.param("/*/{id}", {}, r"/\*/*", id="literal-star"),
         pytest.param("/{a}" * 9, {}, None, id="too-many-stars"),
-        pytest.param("/" + "a" * 256 + "{x}", {}, None, id="too-long"),
+        pytest.param("/" + "a" * 256 + "{x}", {}, "/" + "a" * 254 + "*", id="too-long"),
     ],
 )
 def test_a_pattern_is_filled(template: str, params: dict[str, str], pattern: str | None) -> None:

@@ -4,15 +4,35 @@ A selector is a kind and a text. The reader of an entry asks whether any selecto
 birth selects it, so a selector also covers keys that nobody has seen yet.
 """
 
-from functools import lru_cache
+from hashlib import blake2b
 from typing import Literal, NamedTuple, TypeAlias
 
-from .errors import InvalidationError
+from ..errors import InvalidationError
+from .patterns import check_glob, escape_pattern, fitted, glob_matches
+
+__all__ = [
+    "LONG",
+    "MAX_TEXT",
+    "Kind",
+    "Selector",
+    "beginning",
+    "check_glob",
+    "check_path",
+    "escape_pattern",
+    "fitted",
+    "glob_matches",
+    "is_short",
+    "shortened",
+]
 
 Kind: TypeAlias = Literal["key", "tag", "route", "path", "prefix", "glob", "all"]
 
-MAX_GLOB_LENGTH = 256
-MAX_GLOB_STARS = 8
+LONG = 128
+"""Characters above which a text stands in a log and in an index as its beginning and a digest."""
+
+_BEGINNING = 94
+_DIGEST_MARK = "\x02"
+
 MAX_TEXT = 8192
 """Bytes of UTF-8 in one selector; a longer path cannot be cached either."""
 
@@ -27,12 +47,34 @@ class Selector(NamedTuple):
     | route  | a route's identity       | that this route filled                                 |
     | path   | a path                   | of that path, every query string and variant           |
     | prefix | a path                   | of that path and of everything below it                |
-    | glob   | a pattern of `*` and `?` | whose key (values) or path or name (responses) matches |
+    | glob   | a pattern (`patterns`)   | whose key (values) or path or name (responses) matches |
     | all    | ""                       | all                                                    |
     """
 
     kind: Kind
     text: str
+
+
+def shortened(text: str) -> str:
+    """The text as it is compared everywhere: a long one as its beginning and 128 bits of BLAKE2b.
+
+    So nobody fills an index or a log with what can be as long as a URL. Shortening twice is
+    harmless.
+    """
+    if len(text) <= LONG:
+        return text
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return text[:_BEGINNING] + _DIGEST_MARK + digest
+
+
+def beginning(text: str) -> str | None:
+    """What a shortened text began with; None if it is whole."""
+    head, mark, digest = (
+        text[:_BEGINNING],
+        text[_BEGINNING : _BEGINNING + 1],
+        text[_BEGINNING + 1 :],
+    )
+    return head if mark == _DIGEST_MARK and len(digest) == 32 else None
 
 
 def is_short(text: str) -> bool:
@@ -41,22 +83,6 @@ def is_short(text: str) -> bool:
         return len(text.encode()) <= MAX_TEXT
     except UnicodeEncodeError:
         return False
-
-
-def check_glob(pattern: str) -> str:
-    """Return the pattern if it is one that the linear matcher takes.
-
-    `*` stands for any run of characters, `/` included, `?` for one; everything else for itself.
-
-    Raises:
-        InvalidationError: If it is empty, longer than 256 characters or has more than 8 stars.
-    """
-    if not pattern or len(pattern) > MAX_GLOB_LENGTH or pattern.count("*") > MAX_GLOB_STARS:
-        raise InvalidationError(
-            f"pattern={pattern[:80]!r} is not allowed; expected 1 to {MAX_GLOB_LENGTH} characters "
-            f"with at most {MAX_GLOB_STARS} stars"
-        )
-    return pattern
 
 
 def check_path(path: str) -> str:
@@ -75,42 +101,3 @@ def check_path(path: str) -> str:
             "a pattern drops it)"
         )
     return path
-
-
-def glob_matches(pattern: str, text: str) -> bool:
-    """Whether the whole text matches, in time linear in the text for each star, without `re`."""
-    head, *middle = _pieces(pattern)
-    if not middle:
-        return len(text) == len(head) and _stands_at(head, text, 0)
-    tail = middle.pop()
-    at, end = len(head), len(text) - len(tail)
-    if end < at or not _stands_at(head, text, 0) or not _stands_at(tail, text, end):
-        return False
-    for piece in middle:
-        at = _find(piece, text, at, end)
-        if at < 0:
-            return False
-        at += len(piece)
-    return True
-
-
-@lru_cache(maxsize=1024)
-def _pieces(pattern: str) -> tuple[str, ...]:
-    """The parts between stars. Leftmost finds are enough: a star takes any run of characters."""
-    return tuple(pattern.split("*"))
-
-
-def _stands_at(piece: str, text: str, at: int) -> bool:
-    if "?" not in piece:
-        return text.startswith(piece, at)
-    here = text[at : at + len(piece)]
-    return len(here) == len(piece) and all(p in ("?", c) for p, c in zip(piece, here, strict=True))
-
-
-def _find(piece: str, text: str, start: int, end: int) -> int:
-    if "?" not in piece:
-        return text.find(piece, start, end)
-    for at in range(start, end - len(piece) + 1):
-        if _stands_at(piece, text, at):
-            return at
-    return -1
