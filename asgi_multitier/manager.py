@@ -116,7 +116,7 @@ class CacheManager(Lifecycle):
         return await self.values.find(key, read)
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
-        """The values that there are, by key; each shared tier is asked once for all.
+        """The values that there are, by key; each shared tier is asked for up to 500 keys at once.
 
         Raises:
             ConfigError: If a key is not allowed.
@@ -344,7 +344,7 @@ class CacheManager(Lifecycle):
 
     async def invalidate_tags(self, *tags: str, settle: Lifetime = 0) -> bool:
         """Drop everything that carries one of the tags, everywhere. See `invalidate`."""
-        selectors = [Selector("tag", tag) for tag in checked_tags(tags)]
+        selectors = [Selector("tag", tag) for tag in checked_tags(tags, None)]
         return await self.invalidate_selectors(selectors, settle=settle)
 
     async def invalidate_pattern(self, pattern: str, *, settle: Lifetime = 0) -> bool:

@@ -10,10 +10,10 @@ Reads and writes of one tick of the event loop go to a shared tier in one round 
 import asyncio
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from ._types import Clock
 from .breaker import BreakerState, CircuitBreaker
@@ -27,6 +27,15 @@ from .tiers.base import Held, LocalTier, OrderedTier, SharedTier, TierConfig
 from .tiers.memory import MemoryTier
 
 T = TypeVar("T")
+
+_Item: TypeAlias = tuple[bytes, float, Born]
+"""Bytes, seconds to live, and birth."""
+
+AT_ONCE = 500
+"""Keys that one call of a shared tier is for at most: each call has one time limit."""
+
+BYTES_AT_ONCE = 4 * 1024 * 1024
+"""Bytes that one call of a shared tier writes at most, as far as its values are not larger."""
 
 MAX_PENDING_WRITES = 4_096
 """Entries waiting to be written to shared tiers; beyond it they are not written, and counted."""
@@ -191,19 +200,28 @@ class TierStack:
         self.spawn(self._read(keys), "asgi-multitier read")
 
     async def _read(self, keys: list[str]) -> None:
-        missing = keys
+        left = dict.fromkeys(keys)
         try:
             for placed in self.shared:
-                if not missing:
-                    break
-                found = await self._read_from(placed, missing)
-                # At once, while the judgement is young: whoever asks from now on reads anew.
-                for key, answer in found.items():
-                    self._answer(key, answer)
-                missing = [key for key in missing if key not in found]
+                await self._read_parts(placed, left)
         finally:
-            for key in missing:
+            for key in left:
                 self._answer(key, None)
+
+    async def _read_parts(self, placed: Placed, left: dict[str, None]) -> None:
+        """Ask a tier for all that is left, each part within a time limit of its own.
+
+        Where one is not answered the others are not waited for.
+        """
+        asked = list(left)
+        for start in range(0, len(asked), AT_ONCE):
+            found = await self._read_from(placed, asked[start : start + AT_ONCE])
+            if found is None:
+                return
+            # At once, while the judgement is young: whoever asks from now on reads anew.
+            for key, answer in found.items():
+                del left[key]
+                self._answer(key, answer)
 
     def _answer(self, key: str, found: Found | None) -> None:
         """End the read of a key."""
@@ -211,7 +229,8 @@ class TierStack:
             if not future.done():
                 future.set_result(found)
 
-    async def _read_from(self, placed: Placed, keys: list[str]) -> dict[str, Found]:
+    async def _read_from(self, placed: Placed, keys: list[str]) -> dict[str, Found] | None:
+        """What a tier has of these keys; None if it does not answer."""
         names = [storage_key(key) for key in keys]
 
         async def get_all() -> list[Held | None]:
@@ -222,7 +241,7 @@ class TierStack:
 
         replies = await self._ask(placed, "get", get_all)
         if replies is None:
-            return {}
+            return None
         found = {}
         for key, held in zip(keys, replies, strict=True):
             if held is not None and (slot := self._admit(placed, key, held)):
@@ -348,12 +367,11 @@ class TierStack:
                     placed.failures["encode"] += 1
                     continue
                 items[storage_key(key)] = (encoded, scaled.keep_until - now, entry.born)
-        if not items:
-            return True
-        done = await self._ask(placed, "set", lambda: _set_all(placed.tier, items))
-        if done:
-            placed.writes += len(items)
-        return bool(done)
+        for part in _parts(items):
+            if not await self._ask(placed, "set", partial(_set_all, placed.tier, part)):
+                return False
+            placed.writes += len(part)
+        return True
 
     def _encode(self, entry: Entry, now: float) -> bytes:
         form = self._form
@@ -399,8 +417,10 @@ class TierStack:
             self.local.delete(key)
         names = [storage_key(key) for key in keys]
         for placed in self.shared:
-            delete = partial(placed.tier.delete, names)
-            await self._ask(placed, "delete", delete)
+            for start in range(0, len(names), AT_ONCE):
+                delete = partial(placed.tier.delete, names[start : start + AT_ONCE])
+                if await self._ask(placed, "delete", delete) is None:
+                    break
 
     def forget_soon(self, key: str) -> None:
         """Delete a key here now, and from the shared tiers with the next turn."""
@@ -495,7 +515,21 @@ class TierStack:
         return (_local_stats(self.local, hits.get(1, 0)), *shared)
 
 
-async def _set_all(tier: SharedTier, items: Mapping[str, tuple[bytes, float, Born]]) -> bool:
+def _parts(items: Mapping[str, _Item]) -> Iterator[dict[str, _Item]]:
+    """What is written in one call each."""
+    part: dict[str, _Item] = {}
+    size = 0
+    for key, item in items.items():
+        if len(part) >= AT_ONCE or (part and size + len(item[0]) > BYTES_AT_ONCE):
+            yield part
+            part, size = {}, 0
+        part[key] = item
+        size += len(item[0])
+    if part:
+        yield part
+
+
+async def _set_all(tier: SharedTier, items: Mapping[str, _Item]) -> bool:
     if isinstance(tier, OrderedTier):
         await tier.set_many_born(items)
     else:

@@ -40,8 +40,12 @@ def keys_of(keys: Iterable[str]) -> Sequence[str]:
     return list(dict.fromkeys(checked_key(key) for key in keys))
 
 
-def checked_tags(tags: object) -> tuple[str, ...]:
+def checked_tags(tags: object, limit: int | None = MAX_TAGS) -> tuple[str, ...]:
     """The tags.
+
+    Args:
+        tags: As they were given.
+        limit: How many a value may carry; None where tags are only looked for.
 
     Raises:
         ConfigError: If they are none, too many, or one is too long.
@@ -50,7 +54,7 @@ def checked_tags(tags: object) -> tuple[str, ...]:
     if isinstance(tags, str) or not isinstance(tags, Iterable):
         raise ConfigError.of("tags", tags, allowed, where="CacheManager")
     marks = tuple(tags)
-    if len(marks) > MAX_TAGS:
+    if limit is not None and len(marks) > limit:
         raise ConfigError.of("tags", f"{len(marks)} of them", allowed, where="CacheManager")
     for tag in marks:
         sound = isinstance(tag, str) and is_short(tag)

@@ -100,7 +100,7 @@ class Values:
             SerializationError: If one cannot be turned into bytes, or into too many.
             BackendError: If no tier took them.
         """
-        payloads = {checked_key(key): self.dumped(value) for key, value in values.items()}
+        payloads = {checked_key(key): self._dumped_for(key, value) for key, value in values.items()}
         if not payloads:
             return
         for key, payload in payloads.items():
@@ -126,6 +126,12 @@ class Values:
             SerializationError: If it cannot be turned into bytes.
         """
         return self._serializer.dumps(value)
+
+    def _dumped_for(self, key: str, value: Any) -> bytes:
+        try:
+            return self.dumped(value)
+        except SerializationError as error:
+            raise SerializationError(f"{key!r}: {error}") from error
 
     def too_large(self, payload: bytes) -> bool:
         """Whether these are more bytes than one entry may have."""

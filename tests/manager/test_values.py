@@ -103,6 +103,74 @@ async def test_many_values_take_one_round_trip() -> None:
         assert cache.stats().misses == 1
 
 
+async def test_thousands_of_values_are_asked_for_in_parts() -> None:
+    """Each call of a tier has one time limit, whatever is asked for."""
+    clock = FakeClock()
+    below = SeenTier(clock)
+    async with over(clock, below) as cache:
+        values = {f"k{i}": i for i in range(8_000)}
+        await cache.set_many(values, tags=["t"])
+        assert below.calls == {"set": 16}
+        cache.engine.stack.local.clear()
+
+        assert await cache.get_many([*values, "absent"]) == values
+        assert below.calls["get"] == 17
+        await cache.invalidate(*values)
+        assert below.calls["delete"] == 16
+        assert not below.items
+        assert await cache.get_many(values) == {}
+
+
+async def test_large_values_are_written_in_parts() -> None:
+    """By bytes too."""
+    clock = FakeClock()
+    below = SeenTier(clock)
+    async with over(clock, below) as cache:
+        await cache.set_many({f"k{i}": b"x" * 900_000 for i in range(10)})
+
+        assert below.calls == {"set": 3}
+        assert len(below.items) == 10
+
+
+async def test_a_tier_that_does_not_answer_is_waited_for_once() -> None:
+    """Not once a part."""
+    clock = FakeClock()
+    below = SeenTier(clock)
+    async with over(clock, below) as cache:
+        values = {f"k{i}": i for i in range(1_500)}
+        await cache.set_many(values)
+        below.calls.clear()
+        below.broken = True
+        await cache.set_many(values)
+        assert await cache.get_many(values) == values
+        cache.engine.stack.local.clear()
+
+        assert await cache.get_many(values) == {}
+        await cache.invalidate(*values)
+        assert below.calls == {"set": 1, "get": 1, "delete": 1}
+
+
+async def test_one_value_among_many_that_cannot_be_stored_is_named() -> None:
+    """And nothing is stored."""
+    async with in_memory() as cache:
+        with pytest.raises(SerializationError, match="'b': object cannot be stored"):
+            await cache.set_many({"a": 1, "b": object(), "c": 2})
+        with pytest.raises(ConfigError, match="key=''"):
+            await cache.get_many(["a", "", "c"])
+
+        assert await cache.get_many(["a", "c"]) == {}
+
+
+async def test_thousands_of_tags_are_dropped_at_once() -> None:
+    """The bound is on what one value carries."""
+    async with in_memory() as cache:
+        await cache.set("k", 1, tags=["t1500"])
+        await cache.set("other", 1, tags=["u"])
+        await cache.invalidate_tags(*(f"t{i}" for i in range(2_000)))
+
+        assert await cache.get_many(["k", "other"]) == {"other": 1}
+
+
 async def test_nothing_to_store_is_no_error() -> None:
     """An empty mapping stores nothing."""
     clock = FakeClock()
