@@ -11,6 +11,7 @@ from functools import cached_property, partial
 from typing import Any, ParamSpec, TypeAlias, TypeVar, Unpack, overload
 
 from .coherence.log import InvalidationStats, Operation
+from .coherence.repeats import note, note_kept
 from .config import Policy
 from .entry import Born
 from .errors import InvalidationError
@@ -176,6 +177,7 @@ class CacheManager(Lifecycle):
             return
         await self.start()
         await self.values.put(values, policy, named, broadcast=broadcast)
+        note_kept(self, values)
 
     async def update(self, key: str, value: Any, ttl: Lifetime | None = None) -> None:
         """Replace a value here and on every other instance, for 5 minutes or `ttl`. See `set`."""
@@ -402,7 +404,32 @@ class CacheManager(Lifecycle):
         """Drop what the selectors name, everywhere. See `invalidate`."""
         if not selectors:
             return True
-        return await self._drop(selectors, self.beginning(settle)) is not None
+        begin = self.beginning(settle)
+
+        def noting(selectors: Sequence[Selector]) -> Operation:
+            operation = begin(selectors)
+            note(self, selectors, operation.settle)
+            return operation
+
+        return await self._drop(selectors, noting) is not None
+
+    def drop_again(
+        self, selectors: Sequence[Selector], settle: float, kept: Iterable[str]
+    ) -> "asyncio.Task[Born | None]":
+        """Drop what a request has dropped, once more at its end. See `coherence.repeats`."""
+        return self.spawn(self._drop_again(selectors, settle, kept), "asgi-multitier invalidation")
+
+    async def _drop_again(
+        self, selectors: Sequence[Selector], settle: float, kept: Iterable[str]
+    ) -> Born | None:
+        await self.start()
+        stack = self.engine.stack
+        slots = [slot for key in kept if (slot := stack.peek(key)) is not None]
+        operation = self.beginning(settle)(selectors)
+        note(self, selectors, settle)
+        for slot in slots:
+            stack.renew(slot)
+        return await self.engine.log.commit(operation)
 
     def beginning(self, settle: Lifetime = 0) -> Begin:
         """What puts selectors into force on this instance, with a time to settle.

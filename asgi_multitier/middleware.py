@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from ._types import ASGIApp, Header, Headers, Message, Receive, Scope, Send
+from .coherence.repeats import repeating
 from .config import Policy, Rule
 from .entry import Born
 from .errors import ConfigError
@@ -221,7 +222,7 @@ class CacheMiddleware:
             request.primary = plan.key
         else:
             request.primary = request_key(plan, request.headers, found, partition)
-        await Exchange(self.manager.engine, self.app, request, receive, send, self._chosen).run()
+        await Exchange(self.manager.engine, self._run, request, receive, send, self._chosen).run()
 
     async def _reached(self, scope: Scope, secret: bytes) -> tuple[Found, bool]:
         """Take the position's cookie off a request; whether this instance is as far as it says."""
@@ -267,6 +268,11 @@ class CacheMiddleware:
             return Reason.PRECONDITION
         return reason
 
+    async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The application; what is dropped in it by hand is dropped again when it returns."""
+        async with repeating():
+            await self.app(scope, receive, send)
+
     # What passes by.
 
     async def _beside(
@@ -276,7 +282,7 @@ class CacheMiddleware:
         plan.tally.passes[reason] += 1
         self._give_state(scope)
         member = cache_status.forwarded(Forward.BYPASS, detail=reason)
-        await self.app(scope, receive, noting(send, member, plan.terms))
+        await self._run(scope, receive, noting(send, member, plan.terms))
         self._chosen(plan, scope)
 
     async def _unsafe(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -286,7 +292,7 @@ class CacheMiddleware:
         method = scope["method"]
         if is_safe(method) or loop_here() is None:
             member = cache_status.forwarded(Forward.METHOD)
-            await self.app(scope, receive, noting(send, member))
+            await self._run(scope, receive, noting(send, member))
             return
         await self._start()
         resolved = self._resolve(method, scope)
@@ -299,7 +305,7 @@ class CacheMiddleware:
         posted = self._posted(resolved, scope, begin)
         stamp = None if self._secret is None else partial(self._stamp, scope, self._secret)
         await mutate(
-            self.app if posted is None else posted,
+            self._run if posted is None else posted,
             scope,
             receive,
             send,
@@ -338,7 +344,7 @@ class CacheMiddleware:
         request.primary = request_key(plan, request.headers, found, None)
         scheme = scope.get("scheme", "http")
         target = Target(scheme, keys.host_of(host, scheme) or b"", raw_path, query)
-        return Posted(self.app, self.manager.engine, request, target, begin, *labels)
+        return Posted(self._run, self.manager.engine, request, target, begin, *labels)
 
     def _dropped(self, resolved: Resolved, scope: Scope, headers: Headers) -> Sequence[Selector]:
         """The request's own URL, what its response names, and what its route names."""
@@ -371,6 +377,8 @@ class CacheMiddleware:
             return
         if scope["type"] == "websocket":
             self._give_state(scope)
+            await self._run(scope, receive, send)
+            return
         await self.app(scope, receive, send)
 
     # Start and stop.

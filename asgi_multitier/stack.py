@@ -303,6 +303,12 @@ class TierStack:
         self.local.set(slot)
         return slot
 
+    def renew(self, slot: Slot) -> None:
+        """Let a local entry outlive what was begun just now: it is born again."""
+        entry = replace(slot.entry, born=self._index.born())
+        if self._index.permits(entry):
+            self.local.set(Slot(entry, self._index.view if self._index.settled else -1))
+
     def keep_variant(self, marker: Entry, key: str, max_variants: int) -> None:
         """Note that a URL has this variant: its oldest leaves when there are too many."""
         present = self.local.get(marker.key)

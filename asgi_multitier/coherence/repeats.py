@@ -1,0 +1,102 @@
+"""What is dropped by hand within a request is dropped once more when the application returns.
+
+Dependencies with `yield`, and middlewares that hold a session, commit after the endpoint has
+called `invalidate_tags`, even after the response was sent. Who reads in between stores the old row.
+
+A context variable leads from a call to the request that it is made in: through tasks, worker
+threads and middlewares, which all copy the context. A task that outlives its request finds a
+request that has ended, and repeats nothing: what it commits it drops itself, afterwards.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+from ..selectors import Selector
+from .index import ALL
+
+MAX_NOTED = 10_000
+"""Selectors of one request; beyond it they become "everything", as in the log."""
+
+_MAX_KEPT = 1_000
+
+
+class Dropper(Protocol):
+    """Who drops. Compared by identity."""
+
+    def drop_again(
+        self, selectors: Sequence[Selector], settle: float, kept: Iterable[str]
+    ) -> "asyncio.Future[Any]":
+        """Drop once more. What stands under the keys `kept` was stored since, and stays here."""
+
+
+class _Noted:
+    """What one dropper was asked for in one request."""
+
+    def __init__(self) -> None:
+        self.selectors: dict[Selector, None] = {}
+        self.settle = 0.0
+        self.kept: dict[str, None] = {}
+
+    def add(self, selectors: Sequence[Selector], settle: float) -> None:
+        for selector in selectors:
+            self.selectors[selector] = None
+            if selector.kind == "key":
+                self.kept.pop(selector.text, None)
+        self.settle = max(self.settle, settle)
+        if len(self.selectors) > MAX_NOTED:
+            self.selectors = {ALL: None}
+
+
+class _Request:
+    """A request under way."""
+
+    def __init__(self, outer: "_Request | None") -> None:
+        self.outer = outer
+        self.open = True
+        self.noted: dict[Dropper, _Noted] = {}
+
+
+_current: ContextVar[_Request | None] = ContextVar("asgi_multitier_request", default=None)
+
+
+@asynccontextmanager
+async def repeating() -> AsyncIterator[None]:
+    """A run of the application: at its end, however it ends, what it dropped is dropped again."""
+    request = _Request(_current.get())
+    token = _current.set(request)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+        request.open = False
+        # In the context of a request around this one, which commits later still, and repeats it.
+        for dropper, noted in request.noted.items():
+            await asyncio.shield(
+                dropper.drop_again(tuple(noted.selectors), noted.settle, tuple(noted.kept))
+            )
+
+
+def note(dropper: Dropper, selectors: Sequence[Selector], settle: float) -> None:
+    """Something was dropped; if that was within a request, it is repeated at its end."""
+    request = _innermost()
+    if request is not None:
+        request.noted.setdefault(dropper, _Noted()).add(selectors, settle)
+
+
+def note_kept(dropper: Dropper, keys: Iterable[str]) -> None:
+    """New values were stored by hand: what was dropped before them in this request is not them."""
+    request = _innermost()
+    noted = None if request is None else request.noted.get(dropper)
+    if noted is not None and len(noted.kept) < _MAX_KEPT:
+        noted.kept.update(dict.fromkeys(keys))
+
+
+def _innermost() -> _Request | None:
+    """The request that the running code belongs to, as far as it has not ended."""
+    request = _current.get()
+    while request is not None and not request.open:
+        request = request.outer
+    return request
