@@ -39,7 +39,13 @@ from .policy import cache_status
 from .policy import key as keys
 from .policy.cache_status import Forward
 from .policy.headers import normalised
-from .policy.invalidation import Target, invalidated_groups, invalidated_paths, is_safe
+from .policy.invalidation import (
+    Target,
+    invalidated_groups,
+    invalidated_paths,
+    is_safe,
+    sends_on,
+)
 from .policy.reasons import Reason
 from .policy.request import Field, Found, Watch, credential_refusal, is_doubtful, refusal, scan
 from .policy.validation import is_for_origin
@@ -297,8 +303,12 @@ class CacheMiddleware:
         await self._start()
         resolved = self._resolve(method, scope)
 
-        def dropped(scope: Scope, headers: Headers) -> Sequence[Selector]:
-            return self._dropped(resolved, scope, headers)
+        def dropped(asked: Scope, status: int, headers: Headers) -> Sequence[Selector]:
+            if not 200 <= status < 300 and not self._table.answers(
+                resolved, scope.get("endpoint"), proven=sends_on(status)
+            ):
+                return ()
+            return self._dropped(resolved, asked, status, headers)
 
         settle = 0.0 if resolved.invalidations is None else resolved.invalidations.settle
         begin = self.manager.beginning(settle)
@@ -346,7 +356,9 @@ class CacheMiddleware:
         target = Target(scheme, keys.host_of(host, scheme) or b"", raw_path, query)
         return Posted(self._run, self.manager.engine, request, target, begin, *labels)
 
-    def _dropped(self, resolved: Resolved, scope: Scope, headers: Headers) -> Sequence[Selector]:
+    def _dropped(
+        self, resolved: Resolved, scope: Scope, status: int, headers: Headers
+    ) -> Sequence[Selector]:
         """The request's own URL, what its response names, and what its route names."""
         raw_path, query = raw_target(scope)
         root_path = scope.get("root_path", "")
@@ -355,7 +367,7 @@ class CacheMiddleware:
         path_of = self._table.path_of
         selectors = [Selector("path", path_of(scope["path"], root_path))]
         target = Target(scheme, keys.host_of(host, scheme) or b"", raw_path, query)
-        for path in invalidated_paths(target, headers):
+        for path in invalidated_paths(target, status, headers):
             named = path_of(unquote(path.decode("latin-1")), root_path)
             selectors.append(Selector("path", named))
         groups = invalidated_groups(scope["method"], headers)

@@ -1,6 +1,7 @@
 """Unsafe requests: what they drop, and when.
 
-An unsafe request that was answered 2xx or 3xx has changed something (RFC 9111 §4.4). What it drops
+An unsafe request that was answered 2xx or 3xx has changed something (RFC 9111 §4.4), unless it was
+turned away before any endpoint had it. What it drops
 is dropped before the client can know of the change, that is before `http.response.start` leaves,
 and a second time when the application returns: dependencies with `yield` commit after the response.
 One that raises or is cancelled may have changed something before, and drops it as well.
@@ -17,8 +18,9 @@ from .policy.headers import normalised
 from .policy.invalidation import invalidates
 from .selectors import Selector
 
-Dropped = Callable[[Scope, Headers], Sequence[Selector]]
-"""What this exchange drops: takes the scope and the response's field lines."""
+Dropped = Callable[[Scope, int, Headers], Sequence[Selector]]
+"""What this exchange drops: takes the scope as it came, and the response's status and field lines;
+status 0 where there was no response."""
 
 Invalidate = Callable[[Sequence[Selector]], "asyncio.Future[Born | None]"]
 """Drops it on every instance; goes on if whoever waits for it is cancelled. Its result is the
@@ -56,9 +58,9 @@ async def mutate(
         if message["type"] == "http.response.start":
             headers = [*message.get("headers", ()), (cache_status.NAME, member)]
             if invalidates(scope["method"], message["status"]):
-                selectors = dropped(asked, normalised(headers))
-                position = await asyncio.shield(invalidate(selectors))
-                if stamp is not None:
+                selectors = dropped(asked, message["status"], normalised(headers))
+                position = await asyncio.shield(invalidate(selectors)) if selectors else None
+                if selectors and stamp is not None:
                     headers.append(stamp(position))
             message = {**message, "headers": headers}
         await send(message)
@@ -70,7 +72,7 @@ async def mutate(
     finally:
         if not (selectors or returned):
             # It raised or was cancelled: nobody knows how far it came, so it counts as done.
-            selectors = dropped(asked, ())
+            selectors = dropped(asked, 0, ())
         if selectors:
             # Also when the client has gone: what was committed is committed.
             await asyncio.shield(invalidate(selectors))

@@ -43,6 +43,14 @@ def invalidates(method: str, status: int) -> bool:
     return method not in SAFE_METHODS and 200 <= status < 400
 
 
+def sends_on(status: int) -> bool:
+    """Whether the client is to send the very request elsewhere, so nothing was done with it here.
+
+    RFC 9110 §15.4.8, §15.4.9: 307 and 308. Routers answer so where only a slash is wrong.
+    """
+    return status in (307, 308)
+
+
 def resolved(reference: bytes, base: Target) -> Target | None:
     """The same-origin URL that a `Location` or `Content-Location` names; None for any other.
 
@@ -87,17 +95,20 @@ def _without_dot_segments(path: str) -> str:
     return "/" + "/".join(kept)
 
 
-def invalidated_paths(target: Target, headers: Headers) -> tuple[bytes, ...]:
+def invalidated_paths(target: Target, status: int, headers: Headers) -> tuple[bytes, ...]:
     """The raw paths of this origin whose stored responses an invalidating exchange drops.
 
-    The request's own first, then those of `Location` and `Content-Location`, each once.
+    The request's own first, then those of `Location` and `Content-Location`, each once. Deliberate:
+    these count in a 2xx only (RFC 9111 §4.4 leaves it open): where a redirect leads is often what
+    the client has asked for, as in `POST /login?next=/expensive`.
 
     Args:
         target: The request's URL.
+        status: The response's status.
         headers: The response's field lines, normalised.
     """
     paths = [target.path]
-    for name, value in headers:
+    for name, value in headers if 200 <= status < 300 else ():
         if name in (b"location", b"content-location"):
             other = resolved(value, target)
             if other is not None:

@@ -234,6 +234,24 @@ class RouteTable:
             return True
         return resolved.endpoint is endpoint or bool(resolved.endpoint == endpoint)
 
+    def answers(self, resolved: Resolved, endpoint: object, *, proven: bool) -> bool:
+        """Whether an endpoint had the request, and not only a router or a middleware before it.
+
+        Where a middleware has given the application another scope, the router's choice cannot be
+        seen; then what was expected counts, as it does where no routes are known.
+
+        Args:
+            resolved: What was expected.
+            endpoint: `scope["endpoint"]` after the application answered or raised.
+            proven: Whether nothing but the router's own choice counts.
+        """
+        if endpoint is not None and routed(endpoint) is None:
+            return True
+        if self._app is None:
+            return not proven
+        expected = resolved.leaf is not None and resolved.reason != "method"
+        return not proven and (expected or resolved.reason in ("custom-match", "match-error"))
+
     def values(self, resolved: Resolved, query: bytes) -> dict[str, tuple[str, ...]]:
         """What templates are filled from: path and query parameters, each with all its values.
 

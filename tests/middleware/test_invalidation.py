@@ -597,3 +597,98 @@ async def test_hundreds_of_patterns_do_not_drop_everything() -> None:
 
         assert (await cache.get("/other")).hit
         assert cache.manager.invalidation_stats().forgotten == 0
+
+
+def site() -> FastAPI:
+    """A page that costs much, a login, and changes that answer by redirects."""
+    app = FastAPI()
+
+    @app.get("/expensive")
+    @cached(60, tags=["page"])
+    async def expensive() -> str:
+        return "page"
+
+    @app.get("/sub/")
+    @cached(60)
+    async def sub() -> str:
+        return "sub"
+
+    @app.post("/sub/")
+    async def change_sub() -> None: ...
+
+    @app.post("/login")
+    async def login(next: str) -> Response:  # noqa: A002
+        return Response(status_code=303, headers={"location": next})
+
+    @app.put("/expensive")
+    async def change(status: int) -> Response:
+        return Response(status_code=status, headers={"location": "/sub/"})
+
+    @app.post("/tagged")
+    @invalidates(tags=["page"])
+    async def tagged(status: int) -> Response:
+        return Response(status_code=status, headers={"location": "/"})
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status"),
+    [
+        pytest.param("POST", "/login?next=/expensive", 303, id="a redirect of the client's choice"),
+        pytest.param("POST", "/expensive/", 307, id="the router's own redirect"),
+        pytest.param("POST", "/sub", 307, id="the router's own redirect to a slash"),
+        pytest.param("POST", "/expensive", 405, id="a method that the route does not take"),
+        pytest.param("UNHEARD", "/expensive", 405, id="a method that nobody knows"),
+        pytest.param("POST", "/nothing", 404, id="no route"),
+        pytest.param("PUT", "/expensive?status=x", 422, id="a request that is refused"),
+    ],
+)
+async def test_a_request_that_no_endpoint_has_acted_on_drops_nothing(
+    method: str, target: str, status: int
+) -> None:
+    """Anybody may send these, as often as they like."""
+    async with caching(site(), [Rule("/*", 60)]) as cache:
+        for path in ("/expensive", "/sub/", "/sub", "/expensive/"):
+            await cache.get(path)
+        before = cache.manager.engine.index.fence
+        assert (await cache.client.request(method, target)).status == status
+
+        assert (await cache.get("/expensive")).hit
+        assert (await cache.get("/sub/")).hit
+        if status != 303:
+            assert cache.manager.engine.index.fence == before
+
+
+@pytest.mark.parametrize("copied", [False, True])
+@pytest.mark.parametrize("status", [200, 204, 301, 302, 303, 307, 308])
+async def test_an_endpoint_s_redirect_is_a_change(status: int, copied: bool) -> None:
+    """POST, redirect, GET: its own URL and what it names go, also behind another scope."""
+    app = site()
+
+    async def other_scope(scope: Scope, receive: Receive, send: Send) -> None:
+        await app(dict(scope), receive, send)
+
+    other_scope.app = app  # type: ignore[attr-defined]
+    async with caching(other_scope if copied else app, ()) as cache:
+        for change in (f"PUT /expensive?status={status}", f"POST /tagged?status={status}"):
+            await cache.get("/expensive")
+            method, target = change.split()
+            assert (await cache.client.request(method, target)).status == status
+            turned_away = copied and status in (307, 308)
+            assert (await cache.get("/expensive")).hit is turned_away
+
+
+async def test_where_no_routes_are_known_a_catch_all_s_answer_counts() -> None:
+    """An application without a table: its 2xx is a change whatever the method; its 307 is none."""
+
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        status = int(scope["query_string"] or b"200")
+        await respond(send, b"", (b"location", b"/y"), status=status)
+
+    async with caching(page) as cache:
+        for method in ("POST", "UNHEARD"):
+            for status, drops in ((200, True), (303, True), (307, False), (308, False)):
+                await cache.get("/x")
+                await cache.client.request(method, f"/x?{status}")
+                assert (await cache.get("/x")).hit is not drops

@@ -107,14 +107,20 @@ def test_invalidated_paths_are_target_location_and_content_location():
         ("link", "/not-this"),
     )
 
-    assert invalidated_paths(BASE, headers) == (b"/dir/page", b"/new", b"/cl")
+    assert invalidated_paths(BASE, 201, headers) == (b"/dir/page", b"/new", b"/cl")
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308, 0])
+def test_where_a_redirect_leads_is_not_invalidated(status):
+    """It is often what the client has asked for: only a 2xx says what was changed."""
+    assert invalidated_paths(BASE, status, lines(("location", "/x"))) == (b"/dir/page",)
 
 
 def test_target_is_invalidated_even_under_a_malformed_host():
     """Junk in Host costs the references, not the target."""
     base = Target("http", b"[", b"/a")
 
-    assert invalidated_paths(base, lines(("location", "/b"))) == (b"/a",)
+    assert invalidated_paths(base, 200, lines(("location", "/b"))) == (b"/a",)
 
 
 @pytest.mark.parametrize(
