@@ -6,13 +6,16 @@ STAMP := $(VENV)/.installed
 
 # Two files of tests at a time, in the order of their names: the long ones come first.
 BESIDE := -n 2 --dist loadfile --no-loadscope-reorder
+IN_PROCESS := $(addprefix tests/,policy routing http middleware manager) \
+	$(addprefix --ignore=tests/middleware/,test_processes.py test_lost_redis.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench load soak compatibility clean
+.PHONY: help demo test check lint bench load soak compatibility clean
 
 help:
 	@echo "make demo   two instances of the demo over an embedded server"
 	@echo "make test   all tests, with a real server from a wheel"
+	@echo "make check  ruff, mypy, and the tests that need no other process"
 	@echo "make lint   ruff and mypy"
 	@echo "make bench  the figures in benchmarks/README.md, measured again"
 	@echo "make load   locust against the demo for 20 s"
@@ -31,6 +34,9 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -m "not soak" $(BESIDE) --durations=20 \
 		--cov --cov-report=term --cov-fail-under=95
+
+check: lint
+	$(BIN)/python -m pytest -q $(BESIDE) $(IN_PROCESS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
