@@ -6,12 +6,13 @@ import os
 import sys
 import sysconfig
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-_DEPTH = 32
+from .layers import attribute, layers_of
+
 _FRAMEWORKS = frozenset({"starlette", "fastapi", "asgi_multitier"})
 _MAINS = ("__main__", "__mp_main__")
 
@@ -40,23 +41,15 @@ def describe(app: object, endpoints: Iterable[object] = ()) -> Application:
             program that runs.
         endpoints: The endpoints of its routes.
     """
-    layers = list(_layers(app))
+    layers = list(layers_of(app))
     title = next((text for layer in layers if (text := _title(layer))), "")
     packages = _packages(endpoints)
-    module, attribute = _holder(layers, packages) or _defined(layers) or _of(packages) or _program()
-    return Application(title, _real_name(module), attribute, _directory(module))
-
-
-def _layers(app: object) -> Iterator[object]:
-    for _ in range(_DEPTH):
-        if app is None:
-            return
-        yield app
-        app = getattr(app, "app", None) or getattr(app, "__wrapped__", None)
+    module, name = _holder(layers, packages) or _defined(layers) or _of(packages) or _program()
+    return Application(title, _real_name(module), name, _directory(module))
 
 
 def _title(layer: object) -> str:
-    title = getattr(layer, "title", "")
+    title = attribute(layer, "title")
     return title if isinstance(title, str) else ""
 
 
@@ -79,9 +72,9 @@ def _holder(layers: Sequence[object], packages: Sequence[str]) -> tuple[str, str
         top = name.partition(".")[0]
         if top in _FRAMEWORKS or not (top in packages or _is_of_the_user(module)):
             continue
-        for attribute, value in list(vars(module).items()):
+        for variable, value in list(vars(module).items()):
             if id(value) in wanted:
-                found.append((name, attribute))
+                found.append((name, variable))
     if len(found) > 1:
         found = [pair for pair in found if not _imports(*pair)] or found
     ours = [pair for pair in found if pair[0].partition(".")[0] in packages]

@@ -8,15 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-_MAX_DEPTH = 32
-
-
-def attribute(thing: object, name: str) -> Any:
-    """An attribute; None where there is none, or where reading it raises."""
-    try:
-        return getattr(thing, name, None)
-    except Exception:  # noqa: BLE001  # a property of somebody else's
-        return None
+from ..identity.layers import attribute, layers_of
 
 
 def routes_of(app: object) -> list[Any] | None:
@@ -35,28 +27,20 @@ def routed(app: object) -> Any:
     setting, so it counts only where nothing further in has routes.
     """
     empty = None
-    for _ in range(_MAX_DEPTH):
-        if app is None:
-            break
-        routes = routes_of(app)
+    for layer in layers_of(app):
+        routes = routes_of(layer)
         if routes:
-            return app
+            return layer
         if routes is not None and empty is None:
-            empty = app
-        inner = attribute(app, "app")
-        app = attribute(app, "__wrapped__") if inner is None else inner
+            empty = layer
     return empty
 
 
 def unreadable(app: object) -> str:
     """The name of the application's class if it has routes that cannot be read; else ""."""
-    for _ in range(_MAX_DEPTH):
-        if app is None:
-            break
-        if _has_routes(app) and routes_of(app) is None:
-            return type(app).__qualname__
-        inner = attribute(app, "app")
-        app = attribute(app, "__wrapped__") if inner is None else inner
+    for layer in layers_of(app):
+        if _has_routes(layer) and routes_of(layer) is None:
+            return type(layer).__qualname__
     return ""
 
 
@@ -82,7 +66,8 @@ def front_ends(app: object) -> Iterator[tuple[Any, Any, str]]:
     found = []
     for group in groups() if callable(groups) else ():
         prefix = attribute(group, "frontend_prefix") or ""
-        original = attribute(group, "original_route")
+        # In 0.138 a group is copied for each place at which its router is included.
+        original = attribute(group, "starlette_route") or attribute(group, "original_route")
         below = routes_of(group if original is None else original) or ()
         found += [(group, route, prefix + route.path.rstrip("/")) for route in below]
     yield from sorted(found, key=lambda each: len(each[2]), reverse=True)

@@ -20,13 +20,13 @@ from types import UnionType
 from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
 from uuid import UUID
 
-from .foreign import attribute, flat, front_ends, routed, routes_of
+from ..identity.layers import MAX_DEPTH, attribute
+from .foreign import flat, front_ends, routed, routes_of
 from .security import Need, needs_of
 
 _FULL = 2
 _PARTIAL = 1
 _FRAMEWORKS = ("starlette", "fastapi")
-_MAX_DEPTH = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +260,7 @@ def _node(route: Any, place: _Place) -> Node:
         known = attribute(route, "endpoint") is not None
         return _leaf(route, place) if known else _opaque_leaf(route, place)
     target = routed(inner)
-    if target is None or place.depth >= _MAX_DEPTH:
+    if target is None or place.depth >= MAX_DEPTH:
         return _passing_leaf(route, place)
     inner_tree = _tree(target, place.below(route))
     return Branch(route, route.matches, inner_tree, _is_opaque(route))
@@ -308,9 +308,12 @@ def _opaque_leaf(route: Any, place: _Place) -> Leaf:
 def _front_end(group: Any, front_end: Any, path: str, place: _Place) -> Leaf:
     """A static front end of FastAPI: everything below a path."""
     below = f"{place.path}{path}/{{path:path}}"
+    matches = attribute(front_end, "matches_with_path")
     return Leaf(
         matcher=group,
-        matches=functools.partial(front_end.matches_with_path, path=path or "/"),
+        matches=front_end.matches
+        if matches is None
+        else functools.partial(matches, path=path or "/"),
         endpoint=None,
         name="",
         template=place.host + below,
@@ -391,7 +394,7 @@ def route_path(path: str, root_path: str) -> str:
 
 def _collect(app: Any, found: list[Any], depth: int) -> None:
     found.append(app)
-    for route in (routes_of(app) or ()) if depth < _MAX_DEPTH else ():
+    for route in (routes_of(app) or ()) if depth < MAX_DEPTH else ():
         included = attribute(route, "original_router")
         inner = routed(included if included is not None else _inner(route))
         if inner is not None:
