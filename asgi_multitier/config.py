@@ -9,9 +9,11 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields, replace
+from enum import Enum
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypedDict, Unpack, cast, get_args
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from .environment import read_dotenv
 from .errors import ConfigError, InvalidationError
@@ -41,8 +43,9 @@ from .selectors import check_glob, glob_matches
 from .strategy import CacheStrategy, Lifetime, seconds_of
 from .templates import Template, Texts, TextsFunction, fields_of
 
-Partition: TypeAlias = str | int | bytes | None
-"""What `vary_by` returns: whose copy this is, or None for "do not cache this request"."""
+Partition: TypeAlias = str | int | bytes | UUID | Enum | tuple[Any, ...] | None
+"""What `vary_by` returns: whose copy this is, or None for "do not cache this request". A tuple has
+such parts, with bool beside them."""
 
 VaryBy: TypeAlias = Callable[[Any], Partition | Awaitable[Partition]]
 When: TypeAlias = Callable[[Any], bool]
@@ -111,7 +114,9 @@ class Policy:
         tags: Templates and functions of the request that name what the response is made of.
         query: Query parameters that the response depends on; None for all of them.
         vary: Request fields that it depends on, lower-case.
-        vary_by: Takes the request, returns whose copy it is, or None to bypass; may be async.
+        vary_by: Takes the request, returns whose copy it is, or None to bypass; may be async, and
+            else runs in the event loop, which it must not block. An exception bypasses too, unless
+            the framework has an answer to it, as to an `HTTPException`.
         cookies: Cookies that it depends on.
         ignore_cookies: Cookies that the response does not depend on: True for all, or names, with a
             star at the end for all that begin so. They keep no request from the cache and are in no
@@ -139,7 +144,7 @@ class Policy:
             all who wait; None for the cache's own setting.
         soft_timeout: Seconds after which a stale copy, if there is one, is served instead.
         hard_timeout: Seconds after which a call of the origin counts as failed.
-        when: Takes the request; False bypasses the cache.
+        when: Takes the request; False bypasses the cache. Runs, and fails, as `vary_by` does.
         heuristics: Whether a response without explicit freshness may be stored (RFC 9111 §4.2.2).
         strip: Names of response fields that are not stored: the client whose request the
             application answered gets them, a hit does not have them.

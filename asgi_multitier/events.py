@@ -244,9 +244,15 @@ class Events:
         )
 
     def callback_failed(self, what: str, error: Exception) -> None:
-        """A callable of a rule raised."""
+        """A callable of a rule raised, which it may do at each request.
+
+        One line the first time, and whenever the number has doubled since the last one.
+        """
         self.failures[what] += 1
-        logger.warning("%s raised %s: %s", what, type(error).__name__, error)
+        count = self.failures[what]
+        if count & (count - 1) == 0:
+            kind, text = type(error).__name__, str(error)[:200]
+            logger.warning("%s raised %s: %r (%d times so far)", what, kind, text, count)
 
     def refresh_failed(self, route: str, error: BaseException) -> None:
         """A background run of the origin failed; the entry in place stays until it ends."""

@@ -96,11 +96,16 @@ def _positional(app: Any) -> int | None:
     return sum(each.kind in positional for each in parameters)
 
 
-async def answer_exception(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer as if the endpoint had raised: by the application's own exception handlers.
+def answer_to(error: Exception, scope: Scope, app: object) -> ASGIApp | None:
+    """What answers an exception of a rule's callable as if the endpoint had raised it.
 
-    Raises:
-        Exception: The error itself, where the application has no handler for it.
+    That is Starlette's own for its `HTTPException`, and the application's handler where it has one
+    for exceptions of this kind. None for any other: it says nothing about the answer.
+
+    Args:
+        error: The exception.
+        scope: The request.
+        app: The application, where the scope does not say which one it is.
     """
 
     async def raising(_scope: Scope, _receive: Receive, _send: Send) -> None:
@@ -108,10 +113,14 @@ async def answer_exception(error: Exception, scope: Scope, receive: Receive, sen
 
     exceptions = sys.modules.get("starlette.middleware.exceptions")
     applications = sys.modules.get("starlette.applications")
-    app = scope.get("app")
+    app = scope.get("app", app)
     # Other frameworks call their handlers so as well, but with other arguments.
     if exceptions is None or applications is None or not isinstance(app, applications.Starlette):
-        raise error
-    handlers = app.exception_handlers
+        return None
+    handlers: Mapping[Any, Any] = app.exception_handlers
     own = {kind: handler for kind, handler in handlers.items() if kind not in (500, Exception)}
-    await exceptions.ExceptionMiddleware(raising, handlers=own)(scope, receive, send)
+    handled = isinstance(error, sys.modules["starlette.exceptions"].HTTPException)
+    if not handled and own.keys().isdisjoint(type(error).__mro__):
+        return None
+    answering: ASGIApp = exceptions.ExceptionMiddleware(raising, handlers=own)
+    return answering

@@ -17,11 +17,11 @@ from urllib.parse import unquote
 
 from ._types import ASGIApp, Header, Headers, Message, Receive, Scope, Send
 from .coherence.repeats import repeating
-from .config import Policy, Rule
+from .config import Policy, Rule, VaryBy
 from .entry import Born
 from .errors import ConfigError
 from .exchange import Exchange, noting
-from .framework import SCOPE_KEY, answer_exception, request_of, single_callable
+from .framework import SCOPE_KEY, answer_to, request_of, single_callable
 from .layers import is_known, opened
 from .manager import CacheManager
 from .mutation import mutate
@@ -46,6 +46,7 @@ from .policy.invalidation import (
     is_safe,
     sends_on,
 )
+from .policy.partition import ALLOWED, partition_part
 from .policy.reasons import Reason
 from .policy.request import Field, Found, Watch, credential_refusal, is_doubtful, refusal, scan
 from .policy.validation import is_for_origin
@@ -64,6 +65,9 @@ _REASONS = {
 }
 """What the route table's words are called in `Cache-Status`; anything else is `no-rule`."""
 
+
+_CALLABLES = {Reason.WHEN: "when", Reason.PARTITION: "vary_by"}
+"""What the options are called in the counters of failures."""
 
 _TARGET = ("raw_path", "query_string", "path", "root_path", "scheme", "http_version")
 _target = itemgetter(*_TARGET)
@@ -202,7 +206,7 @@ class CacheMiddleware:
         self._give_state(scope)
         request = Request(scope, found, plan, self._table, self._common)
         policy = plan.policy
-        partition: object = None
+        partition: bytes | None = None
         asked = Reason.WHEN
         try:
             if is_known(scope) and not (policy.public or policy.vary_by):
@@ -211,16 +215,17 @@ class CacheMiddleware:
                 reason = Reason.WHEN
             elif policy.vary_by is not None:
                 asked = Reason.PARTITION
-                partition = await _awaited(policy.vary_by(request.view))
-                if partition is not None and type(partition) not in (str, int, bytes):
-                    allowed = "a str, an int, bytes or None"
-                    raise ConfigError.of("vary_by", partition, allowed, where=str(scope["path"]))
+                partition = await _partition(policy.vary_by, request)
                 reason = Reason.PARTITION if partition is None else None
-        except Exception as error:  # noqa: BLE001  # answered as the framework would
-            plan.tally.passes[asked] += 1
-            member = cache_status.forwarded(Forward.BYPASS, detail=asked)
-            await answer_exception(error, scope, receive, noting(send, member, plan.terms))
-            return
+        except Exception as error:  # noqa: BLE001  # answered as the framework would, or not at all
+            answering = answer_to(error, scope, self.app)
+            if answering is not None:
+                plan.tally.passes[asked] += 1
+                member = cache_status.forwarded(Forward.BYPASS, detail=asked)
+                await answering(scope, receive, noting(send, member, plan.terms))
+                return
+            self.manager.engine.events.callback_failed(_CALLABLES[asked], error)
+            reason = asked
         if reason is not None:
             await self._beside(plan, reason, scope, receive, send)
             return
@@ -451,6 +456,8 @@ class CacheMiddleware:
         engine = self.manager.engine
         if self._table.unreadable:
             engine.events.routes_unreadable(self._table.unreadable)
+        config = self.manager.config
+        self._veil = keys.Veil(config.secret or self.manager.namespace.encode())
         self._index = engine.index
         self._get = engine.stack.local.get
         self._clock = engine.clock
@@ -479,6 +486,7 @@ class CacheMiddleware:
             terms=self.manager.config.terms_of(policy),
             version=self.manager.config.version,
             max_url=self.manager.config.max_url,
+            veil=self._veil,
             positions=self._secret is not None,
         )
         if target is not None:
@@ -519,6 +527,19 @@ class CacheMiddleware:
         if "cache" not in state or state["cache"] is scope.get(SCOPE_KEY, self.manager):
             state["cache"] = self.manager
         scope[SCOPE_KEY] = self.manager
+
+
+async def _partition(vary_by: VaryBy, request: Request) -> bytes | None:
+    """Whose copy a request gets, as a part of its key; None for none.
+
+    Raises:
+        TypeError: If `vary_by` returns what cannot be told apart with certainty.
+    """
+    found = await _awaited(vary_by(request.view))
+    partition = None if found is None else partition_part(found)
+    if partition is None and found is not None:
+        raise TypeError(f"a {type(found).__name__} is no partition; expected {ALLOWED}")
+    return partition
 
 
 async def _awaited(value: Any) -> Any:

@@ -43,6 +43,7 @@ class Plan:
         terms: What the HTTP rules are asked with.
         key: The primary key before what the rule adds from the request; "" with a reason.
         query: What the application is to see as the query string; None for the request's own.
+        veil: Hides in keys what is somebody's own.
         tally: The route's counters.
         whole: `key` is the whole key of a request in which the scan found only what is in `plain`.
         instant: Besides, nothing needs to be waited for before such a request is answered.
@@ -56,6 +57,7 @@ class Plan:
     terms: Terms
     key: str
     query: bytes | None
+    veil: keys.Veil
     tally: Tally
     whole: bool
     instant: bool
@@ -74,6 +76,7 @@ def plan_for(
     terms: Terms,
     version: str,
     max_url: int,
+    veil: keys.Veil,
     positions: bool = False,
 ) -> Plan:
     """Make the plan of a target.
@@ -88,6 +91,7 @@ def plan_for(
         terms: The policy's terms within the cache's bounds.
         version: The application's release.
         max_url: Bytes of path and query at most.
+        veil: Hides in keys what is somebody's own.
         positions: A cookie may carry a log position (see `position`), so none is overlooked.
     """
     raw_path, query = raw_target(scope)
@@ -104,7 +108,7 @@ def plan_for(
             reason = Reason.TARGET
     if reason is not None or name is None:
         return Plan(
-            reason, resolved, policy, terms, "", None, tally, False, False, True, frozenset()
+            reason, resolved, policy, terms, "", None, veil, tally, False, False, True, frozenset()
         )
     narrowed = (
         None if policy.query is None else keys.canonical_query(query, frozenset(policy.query))
@@ -117,7 +121,7 @@ def plan_for(
         root_path=scope.get("root_path", ""),
         path=scope["path"],
         raw_path=raw_path,
-        query=query if narrowed is None else narrowed,
+        query=veil.query(query if narrowed is None else narrowed),
         version=version,
     )
     plain = _HARMLESS if not policy.honor_request_directives else frozenset()
@@ -134,6 +138,7 @@ def plan_for(
         terms=terms,
         key=key,
         query=narrowed,
+        veil=veil,
         tally=tally,
         whole=whole,
         instant=whole and framed,
@@ -160,21 +165,26 @@ def raw_target(scope: Scope) -> tuple[bytes, bytes]:
 
 
 def request_key(
-    plan: Plan, headers: Iterable[Header], found: Found | None, partition: object
+    plan: Plan, headers: Iterable[Header], found: Found | None, partition: bytes | None
 ) -> str:
-    """The primary key of one request: the target's, and what the rule adds from the request."""
-    policy = plan.policy
+    """The primary key of one request: the target's, and what the rule adds from the request.
+
+    Args:
+        plan: The target's.
+        headers: The request's field lines.
+        found: What the scan found.
+        partition: What the rule's `vary_by` has returned, as `partition_part` gives it.
+    """
+    policy, veil = plan.policy, plan.veil
     headers = list(headers)
-    parts = [keys.field_part(headers, name) for name in policy.vary]
+    parts = [keys.field_part(headers, name, veil) for name in policy.vary]
     found = found or {}
     for cookie in policy.cookies:
         values = cookie_values(found.get(Field.COOKIE, ()), cookie)
         parts.append(b"cookie:%d:%b" % (len(values), cookie.encode("latin-1")))
-        parts.extend(values)
-    if policy.vary_by is not None:
-        kind = type(partition).__name__.encode()
-        text = partition if isinstance(partition, bytes) else str(partition).encode()
-        parts.append(b"partition:" + kind + b":" + text)
+        parts.extend(map(veil, values))
+    if partition is not None:
+        parts.append(b"partition:" + veil(partition))
     parts += keys.forwarded_parts(found.get(Field.FORWARDED, ()))
     if Field.ORIGIN in found:
         # Frameworks add CORS fields to the answers to these only, and not all of them say `Vary`.
@@ -185,7 +195,7 @@ def request_key(
     if policy.lifetime is None and not (policy.public or policy.cookies or policy.vary_by):
         # Deliberate: RFC 9111 would share these, but what an application shows to a cookie is too
         # often its owner's, whatever its fields say. `public` or `cookies` share more.
-        parts += [b"cookies:" + line for _, line in found.get(Field.COOKIE, ())]
+        parts += [b"cookies:" + veil(line) for _, line in found.get(Field.COOKIE, ())]
     return keys.extended(plan.key, parts) if parts else plan.key
 
 

@@ -126,4 +126,4 @@ class Request:
         """The key of the representation that this request's fields choose."""
         policy = self.plan.policy
         chosen = secondary_key(fields, self.headers, normalise_language=policy.normalise_language)
-        return f"{self.primary}{VARIANT_MARK}{chosen.decode('latin-1')}"
+        return f"{self.primary}{VARIANT_MARK}{self.plan.veil(chosen).decode()}"

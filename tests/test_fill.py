@@ -20,6 +20,7 @@ from asgi_multitier.fill.question import (
 )
 from asgi_multitier.plan import plan_for, visible
 from asgi_multitier.policy.credentials import Credentials
+from asgi_multitier.policy.key import Veil
 from asgi_multitier.policy.request import Watch, scan
 from asgi_multitier.policy.storing import etag_of
 from asgi_multitier.request import Request
@@ -48,6 +49,7 @@ def request(policy: Policy | None = None, method: str = "GET", *lines: tuple[str
         terms=policy.terms,
         version="",
         max_url=100,
+        veil=Veil(b"shop"),
     )
     made = Request(scope, visible(policy, found or {}), plan, table)
     made.primary = plan.key

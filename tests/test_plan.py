@@ -8,6 +8,8 @@ import pytest
 from asgi_multitier.config import Policy
 from asgi_multitier.events import Tally
 from asgi_multitier.plan import Plan, plan_for, raw_target, request_key
+from asgi_multitier.policy.key import Veil
+from asgi_multitier.policy.partition import partition_part
 from asgi_multitier.policy.reasons import Reason
 from asgi_multitier.policy.request import Field, Found
 from asgi_multitier.routing import RouteTable
@@ -38,6 +40,7 @@ def plan(
         terms=policy.terms,
         version="",
         max_url=max_url,
+        veil=Veil(b"shop"),
     )
 
 
@@ -116,7 +119,7 @@ def test_every_kind_of_addition_tells_requests_apart() -> None:
         for fields in ([], [("a", "")], [("a", "1")], [("a", "c")])
         for cookies in _found(Field.COOKIE, "cookie", "", "c=", "c=1", "c=1; c=2", "d=1")
         for forwarded in _found(Field.FORWARDED, "x-forwarded-host", None, "a", "b")
-        for partition in ("1", 1, b"1", "")
+        for partition in map(partition_part, ("1", 1, b"1", ""))
     ]
 
     # A cookie that the rule does not name is the same as none.

@@ -3,6 +3,10 @@
 A key is built from parts, each with its length in front, so no choice of bytes in one part can look
 like two parts. Nothing is normalised that two applications could read differently: the path stays
 raw, percent-encoding stays as sent. What cannot be keyed with certainty bypasses the cache.
+
+The full key stands in every stored entry. What it has from a request beside the URL, and what a
+query presents as a credential, stand there as keyed digests: who can read a shared tier learns
+whose copy it is only by guessing.
 """
 
 import hashlib
@@ -10,9 +14,16 @@ from collections.abc import Iterable
 from urllib.parse import unquote, unquote_plus
 
 from .._types import Header
+from .credentials import folded, says_who
 
 _HOST_BYTES = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~[]:%")
 _DEFAULT_PORTS = {"http": b":80", "https": b":443"}
+
+_FORMAT = b"2"
+"""What keys are made of: entries under keys of another make are not found."""
+
+_LONGEST_NAME = 64
+"""Bytes of a query parameter's name that is looked at; a longer one counts as a credential."""
 
 RESPONSE_MARK = "\x00"
 """First character of every response's key; a manager's key may not begin with it."""
@@ -61,6 +72,43 @@ def _name_of(pair: bytes) -> str:
     return unquote_plus(pair.partition(b"=")[0].decode("latin-1"))
 
 
+class Veil:
+    """Keyed digests that stand in a key for what is somebody's own.
+
+    Args:
+        secret: The same on all instances that share a tier: the secret that signs entries, or else
+            the application's name, which keeps digests of two applications from being compared.
+    """
+
+    __slots__ = ("_hash",)
+
+    def __init__(self, secret: bytes) -> None:
+        key = hashlib.blake2b(secret, digest_size=32, person=b"asgi-mt key part").digest()
+        self._hash = hashlib.blake2b(key=key, digest_size=24)
+
+    def __call__(self, text: bytes) -> bytes:
+        """192 bits in hexadecimal: no two texts will ever be found that have the same."""
+        hashed = self._hash.copy()
+        hashed.update(text)
+        return hashed.hexdigest().encode()
+
+    def query(self, query: bytes) -> bytes:
+        """A query with a digest in place of each parameter that says who asks, by its name."""
+        return b"&".join(map(self._pair, query.split(b"&")))
+
+    def _pair(self, pair: bytes) -> bytes:
+        # Some applications also take a semicolon for the end of a pair.
+        if not any(map(_presents_credential, pair.split(b";"))):
+            return pair
+        # A byte that stands in no query, so that nothing sent can look like a digest.
+        return pair.partition(b"=")[0][:_LONGEST_NAME] + b"\x00" + self(pair)
+
+
+def _presents_credential(pair: bytes) -> bool:
+    name = _name_of(pair).encode("utf-8", "surrogatepass")
+    return len(name) > _LONGEST_NAME or says_who(folded(name))
+
+
 def primary_key(
     *,
     scheme: str,
@@ -82,7 +130,7 @@ def primary_key(
         query: The query, as sent or as `canonical_query` returns it.
         version: The application's release: another release's responses are not found.
     """
-    parts = [scheme.encode(), host, root_path.encode(), raw_path, query, version.encode()]
+    parts = [_FORMAT, scheme.encode(), host, root_path.encode(), raw_path, query, version.encode()]
     # A layer outside may have rewritten the path and not the raw path: then both count.
     if unquote(raw_path.decode("latin-1")) != path:
         parts.append(path.encode("utf-8", "surrogatepass"))
@@ -99,10 +147,10 @@ def extended(key: str, parts: Iterable[bytes]) -> str:
     return f"{key}\x00{joined(parts)}"
 
 
-def field_part(headers: Iterable[Header], name: bytes) -> bytes:
+def field_part(headers: Iterable[Header], name: bytes, veil: Veil) -> bytes:
     """One request field as a key part; a field that is absent differs from an empty one."""
     lines = [value.strip() for field, value in headers if field.lower() == name]
-    return name + (b"=" + b", ".join(lines) if lines else b"")
+    return name + (b"=" + veil(b", ".join(lines)) if lines else b"")
 
 
 def forwarded_parts(lines: Iterable[Header]) -> list[bytes]:

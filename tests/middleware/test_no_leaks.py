@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from starlette.responses import PlainTextResponse, StreamingResponse
 
-from asgi_multitier import ConfigError, Policy, Rule
+from asgi_multitier import Policy, Rule
 from asgi_multitier._types import Receive, Scope, Send
 from asgi_multitier.selectors import Selector
 from tests.support import Origin, answering, caching, respond, settled
@@ -19,13 +19,18 @@ class User:
         return "user"
 
 
-@pytest.mark.parametrize("partition", [User(), False, 1.5, ["a"]], ids=str)
-async def test_a_partition_of_another_kind_is_an_error(partition: Any) -> None:
+@pytest.mark.parametrize("partition", [User(), False, 1.5, ["a"], "\udce9", ()], ids=repr)
+async def test_a_partition_of_another_kind_is_none(partition: Any) -> None:
     """Two users' objects may look the same as text: nothing is shared by them."""
     rule = Rule("*", 60, vary_by=lambda request: partition)
     async with caching(Origin(), [rule]) as cache:
-        with pytest.raises(ConfigError, match=r"vary_by=.* expected a str, an int, bytes or None"):
-            await cache.get("/x")
+        replies = [await cache.get("/x") for _ in range(2)]
+
+        assert [(reply.body, reply.detail) for reply in replies] == [
+            (b"1", "partition"),
+            (b"2", "partition"),
+        ]
+        assert cache.manager.stats().failures["vary_by"] == 2
 
 
 async def test_an_async_condition_is_awaited() -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from asgi_multitier.policy.key import (
     RESPONSE_MARK,
+    Veil,
     canonical_query,
     extended,
     field_part,
@@ -202,8 +203,30 @@ def test_what_a_rule_adds_is_told_apart(one: list[bytes], other: list[bytes]) ->
 
 def test_an_absent_field_is_no_empty_one() -> None:
     """And several lines are their list."""
-    assert field_part([], b"a") != field_part(lines(("a", "")), b"a")
-    assert field_part(lines(("A", "1"), ("a", " 2 ")), b"a") == b"a=1, 2"
+    veil = Veil(b"shop")
+
+    assert field_part([], b"a", veil) != field_part(lines(("a", "")), b"a", veil)
+    assert field_part(lines(("A", "1"), ("a", " 2 ")), b"a", veil) == b"a=" + veil(b"1, 2")
+
+
+def test_a_veil_is_the_same_for_all_who_hold_its_secret() -> None:
+    """And tells nothing to those who do not."""
+    assert Veil(b"shop")(b"ann") == Veil(b"shop")(b"ann")
+    assert Veil(b"shop")(b"ann") != Veil(b"shop")(b"bob")
+    assert Veil(b"shop")(b"ann") != Veil(b"depot")(b"ann")
+
+
+def test_a_query_keeps_what_is_nobodys_and_hides_the_rest() -> None:
+    """By the names of its parameters as the application reads them; nothing sent looks hidden."""
+    veil = Veil(b"shop")
+
+    assert veil.query(b"") == b""
+    assert veil.query(b"page=1&&q=a=b&lang") == b"page=1&&q=a=b&lang"
+    hidden = veil.query(b"page=1&token=ann&%74oken=ann&token&" + b"x" * 65 + b"=1").split(b"&")
+    assert hidden[0] == b"page=1"
+    assert hidden[1] == b"token\x00" + veil(b"token=ann")
+    assert all(b"\x00" in part and b"ann" not in part for part in hidden[1:])
+    assert len(set(hidden)) == 5
 
 
 @pytest.mark.parametrize(

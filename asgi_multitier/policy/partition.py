@@ -1,0 +1,61 @@
+"""Whose copy it is, as `vary_by=` says it: the forms that are told apart with certainty."""
+
+from enum import Enum
+from uuid import UUID
+
+from .key import joined
+
+ALLOWED = "a str, an int, bytes, a UUID, an Enum, a tuple of these, or None"
+
+_DEEPEST = 8
+_MOST_BITS = 4096
+
+
+def partition_part(partition: object) -> bytes | None:
+    """A partition as bytes that no other value, of whatever type, is turned into.
+
+    Returns:
+        None for what is no partition: another type, text that is no Unicode, a tuple that is empty
+        or holds such. *Deliberate*: a bare bool is none. It says that somebody is logged in, not
+        who, and would give all of them one copy; in a tuple it is fine.
+    """
+    return None if isinstance(partition, bool) else _encoded(partition, 0)
+
+
+def _encoded(value: object, depth: int) -> bytes | None:
+    # Before int and str, as members of an enumeration may be either.
+    if isinstance(value, Enum):
+        inner = _encoded(value.value, depth + 1) if depth < _DEEPEST else None
+        kind = type(value)
+        return None if inner is None else _typed(f"{kind.__module__}.{kind.__qualname__}", inner)
+    if isinstance(value, str):
+        try:
+            return _typed("str", str.encode(value, "utf-8"))
+        except UnicodeEncodeError:
+            return None
+    if isinstance(value, bool):
+        return _typed("bool", b"%d" % value)
+    if isinstance(value, int):
+        number = int.__index__(value)
+        return _typed("int", b"%d" % number) if number.bit_length() <= _MOST_BITS else None
+    if isinstance(value, bytes):
+        return _typed("bytes", bytes(value))
+    if isinstance(value, UUID):
+        return _typed("uuid", value.bytes)
+    return _encoded_tuple(value, depth) if isinstance(value, tuple) else None
+
+
+def _encoded_tuple(values: tuple[object, ...], depth: int) -> bytes | None:
+    if not values or depth >= _DEEPEST:
+        return None
+    parts: list[bytes] = []
+    for value in values:
+        part = _encoded(value, depth + 1)
+        if part is None:
+            return None
+        parts.append(part)
+    return _typed("tuple", joined(parts).encode("latin-1"))
+
+
+def _typed(kind: str, text: bytes) -> bytes:
+    return kind.encode("utf-8", "surrogatepass") + b":" + text
