@@ -14,7 +14,8 @@ from .coherence.local import LocalLog
 from .coherence.log import InvalidationLog
 from .config import DEFAULT_REDIS_URL, CacheConfig
 from .errors import ConfigError
-from .redis import Leases, Link, RedisLog, RedisStreams, RedisTier, connect
+from .nearby import NearLog
+from .redis import Leases, Link, RedisLog, RedisStreams, RedisTier, StreamStore, connect
 from .sqlite_log import SQLiteLog
 from .streams import Streams
 from .tiers.base import LocalTier, SharedTier, TierConfig
@@ -128,8 +129,13 @@ class Backends:
             return [(RedisTier(self.link(), namespace=namespace), TierConfig.l2())]
         return []
 
-    def log(self, namespace: str) -> InvalidationLog:
-        """The invalidation log."""
+    def log(self, namespace: str, *, named: bool) -> InvalidationLog:
+        """The invalidation log.
+
+        Args:
+            namespace: What separates the application from others.
+            named: Whether all workers of the application have it, and may be told by it.
+        """
         if self._given_log is not None:
             return self._given_log
         if self._sqlite is not None:
@@ -138,6 +144,15 @@ class Backends:
                 namespace=namespace,
                 maxlen=self._invalidation.maxlen,
                 secret=self._config.secret,
+                clock=self._clock,
+            )
+        alone = not self.has_redis or self.uses_default
+        if named and alone and not self._invalidation.enable_audit_stream:
+            return NearLog(
+                namespace=namespace,
+                maxlen=self._invalidation.maxlen,
+                secret=self._config.secret,
+                far=self._stream(namespace) if self.has_redis else None,
                 clock=self._clock,
             )
         if not self.has_redis:
@@ -150,6 +165,17 @@ class Backends:
             # Deliberate: an address that nobody gave may well have no server behind it. Until one
             # was seen there, this process is alone and needs to distrust nobody.
             optional=self.uses_default,
+            clock=self._clock,
+        )
+
+    def _stream(self, namespace: str) -> StreamStore:
+        """The log on Redis, as `RedisLog` has it."""
+        return StreamStore(
+            self.link(),
+            namespace,
+            self._invalidation.channel,
+            maxlen=self._invalidation.maxlen,
+            flush_on_failover=True,
             clock=self._clock,
         )
 

@@ -100,6 +100,7 @@ class Lifecycle:
         self._compress_over = compress_over
         self._clock, self._wall = clock, wall
         self._namespace = self.config.namespace
+        self._is_named = self._namespace is not None
         self._mode = self.config.mode
         self._mode_changed: list[Callable[[], None]] = []
         self._table: RouteTable | None = None
@@ -164,6 +165,7 @@ class Lifecycle:
         self._table = table
         if self._namespace is None and self._engine is None:
             self._namespace = self._name_of(describe(app, table.endpoints))
+            self._is_named = True
 
     def _name_of(self, application: Application) -> str:
         shared = self._backends.is_shared
@@ -184,7 +186,7 @@ class Lifecycle:
                 self.config,
                 backends.local(),
                 place(backends.shared(namespace), self.config),
-                backends.log(namespace),
+                backends.log(namespace, named=self._is_named),
                 backends.leases(namespace),
                 namespace=namespace,
                 clock=self._clock,

@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Final
@@ -113,13 +114,25 @@ class TableStore:
         path: The file.
         namespace: Whose rows.
         maxlen: Records kept.
+        poll: Seconds between two looks, where nothing else tells of what is new.
+        durable: Whether a commit is on the disk when it returns.
     """
 
-    def __init__(self, path: Path, namespace: str, maxlen: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        namespace: str,
+        maxlen: int,
+        *,
+        poll: float = POLL,
+        durable: bool = True,
+    ) -> None:
         self.path = path
         self.namespace = namespace
-        self.worker = SQLiteWorker(path, _LOCKED, "log reader", prepare=_prepare)
-        self._writer = SQLiteWorker(path, _LOCKED, "log writer", prepare=_prepare)
+        self.poll = poll
+        prepare = partial(_prepare, durable=durable)
+        self.worker = SQLiteWorker(path, _LOCKED, "log reader", prepare=prepare)
+        self._writer = SQLiteWorker(path, _LOCKED, "log writer", prepare=prepare)
         self._maxlen = maxlen
         self._reader: TableReader | None = None
 
@@ -135,9 +148,13 @@ class TableStore:
                 position = await self._writer.run(self._appending(op, data, mac))
         except TimeoutError as error:
             raise BackendError(f"SQLite file {self.path}: no answer in time") from error
+        self.look()
+        return position
+
+    def look(self) -> None:
+        """There is something new: let the reader look at once."""
         if self._reader is not None:
             self._reader.look()
-        return position
 
     def _appending(self, op: str, data: bytes, mac: bytes) -> Callable[[sqlite3.Connection], Born]:
         def work(db: sqlite3.Connection) -> Born:
@@ -192,7 +209,7 @@ class TableReader:
         self._count = FEW
 
     def look(self) -> None:
-        """There is something new: this process has just written it."""
+        """There is something new."""
         # After a fork the lock inside may be held by a thread that is not there any more.
         if self._pid == os.getpid():
             self._nudge.set()
@@ -242,16 +259,16 @@ class TableReader:
                         return rows
                 if time.monotonic() >= deadline:
                     break
-                if self._nudge.wait(POLL):
+                if self._nudge.wait(self._store.poll):
                     self._nudge.clear()
             return []
 
         return work
 
 
-def _prepare(db: sqlite3.Connection) -> None:
+def _prepare(db: sqlite3.Connection, *, durable: bool) -> None:
     """What a new connection begins with. FULL: a commit is on the disk when it returns."""
-    db.execute("PRAGMA synchronous=FULL")
+    db.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
     if db.execute(_IS_MADE).fetchone() is None:
         with writing(db):
             for statement in _SCHEMA:

@@ -59,6 +59,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     (
         "engine",
+        "nearby",
         "routing",
         "streams",
     ),

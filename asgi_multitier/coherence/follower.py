@@ -139,6 +139,28 @@ class Follower:
             return Operation(token_hex(8), self.index.born(), (ALL,), (), self._unsent[ALL])
         return Operation(token_hex(8), self.index.born(), chosen, updates, settle)
 
+    def be_alone(self) -> None:
+        """Begin a history of this node's own: nobody else has one, so nobody is to be told."""
+        self.index.enter(token_hex(16), 0)
+        self.last = ""
+        self.epoch += 1
+        self.index.acknowledge(list(self.index.pending()), self.index.fence)
+        self._unsent.clear()
+        self.index.trust()
+
+    def begin_alone(
+        self, selectors: Sequence[Selector], updates: Sequence[Update], settle: float
+    ) -> Operation:
+        """Begin an operation and apply it in the same moment."""
+        operation = self.begin(selectors, updates, settle)
+        for body in self.bodies(operation):
+            prev = self.last or ""
+            record = Record(self.index.seq + 1, self.index.gen, prev, operation.id, body)
+            self.sending(operation.id)
+            self.read(record)
+        self.sent(operation, self.epoch)
+        return operation
+
     def _collapsed(self) -> bool:
         """Whether so much was pending that it has now become "everything"."""
         if self.index.crowded:

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from secrets import token_hex
 
 from .._types import Clock
 from ..entry import Born
@@ -11,7 +10,6 @@ from ..selectors import Selector
 from .follower import Follower
 from .index import Index
 from .log import InvalidationStats, LogListener, Operation, Update
-from .records import Record
 
 
 class LocalLog:
@@ -23,9 +21,8 @@ class LocalLog:
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self.index = Index(clock=clock)
-        self.index.enter(token_hex(16), 0)
         self._follower = Follower(self.index, later=_call_later, clock=clock)
-        self._follower.last = ""
+        self._follower.be_alone()
 
     def __repr__(self) -> str:
         return f"<LocalLog {self.index!r}>"
@@ -42,15 +39,7 @@ class LocalLog:
         self, selectors: Sequence[Selector], updates: Sequence[Update] = (), *, settle: float = 0.0
     ) -> Operation:
         """Put an invalidation into force, for good. See `InvalidationLog.begin`."""
-        follower = self._follower
-        operation = follower.begin(selectors, updates, settle)
-        for body in follower.bodies(operation):
-            prev = follower.last or ""
-            record = Record(self.index.seq + 1, self.index.gen, prev, operation.id, body)
-            follower.sending(operation.id)
-            follower.read(record)
-        follower.sent(operation, follower.epoch)
-        return operation
+        return self._follower.begin_alone(selectors, updates, settle)
 
     async def commit(self, operation: Operation) -> Born | None:  # noqa: ARG002 (protocol)
         """The position now; the operation was applied when it was begun."""

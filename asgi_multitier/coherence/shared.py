@@ -85,6 +85,10 @@ class SharedLog:
         self._follower.listener = listener
         self._follower.rearm()
         self._know_process()
+        await self._follow()
+
+    async def _follow(self) -> None:
+        """Follow the store, in the event loop that runs. See `start`."""
         self._leave_other_loop()
         self._outbox.prepare()
         self._tail.prepare()
@@ -110,10 +114,14 @@ class SharedLog:
 
     def _know_process(self) -> None:
         """A forked process is a node of its own."""
-        if os.getpid() != self._pid:
+        if self._is_forked:
             self._pid = os.getpid()
             self._tasks = ()
             self._follower.take_new_identity()
+
+    @property
+    def _is_forked(self) -> bool:
+        return os.getpid() != self._pid
 
     def _leave_other_loop(self) -> None:
         """End what still follows the log in another event loop: the index has one writer."""

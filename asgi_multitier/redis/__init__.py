@@ -3,6 +3,7 @@
 from .client import Link, connect
 from .lease import Claim, Leases
 from .log import RedisLog
+from .log_store import StreamStore
 from .streams import RedisStreams, StreamEntry
 from .tier import RedisTier
 
@@ -14,5 +15,6 @@ __all__ = [
     "RedisStreams",
     "RedisTier",
     "StreamEntry",
+    "StreamStore",
     "connect",
 ]

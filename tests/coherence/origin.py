@@ -151,7 +151,7 @@ async def stats(request: Request) -> Response:
             "failures": dict(manager.engine.events.failures),
             "unwritten": sum(placed.failures["set"] for placed in shared),
             "errors": [placed.last_error for placed in shared],
-            "leases": len(manager.engine.leases._waiting),  # type: ignore[union-attr]
+            "leases": len(getattr(manager.engine.leases, "_waiting", ())),
             "waiting": sum(f.waiting for f in manager.engine.flights._flights.values()),
         }
     )

@@ -1,0 +1,5 @@
+"""Workers of one application on one machine hear each other, without any server."""
+
+from .log import NearLog
+
+__all__ = ["NearLog"]

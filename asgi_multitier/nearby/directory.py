@@ -1,0 +1,67 @@
+"""A directory of this user alone, one for each application.
+
+What lies there is believed, so nobody else may write into it: it is no symbolic link, belongs to
+the user of this process, and lets no other user in.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+
+_NAME = 30
+_LONGEST = 100
+"""Bytes of a socket's address that every system takes (104 on some, with a zero at the end)."""
+
+_ROOM = 20
+_TEMPORARY = "/tmp"  # noqa: S108 (a directory of our own in it)
+
+
+def private_directory(namespace: str) -> Path:
+    """The directory of an application, made if it is not there.
+
+    Raises:
+        OSError: If there is no place where one may be.
+    """
+    failure = OSError("no directory with a short enough path")
+    for base in _bases():
+        place = base / _called(namespace)
+        if len(os.fsencode(place)) + _ROOM > _LONGEST:
+            continue
+        try:
+            _make(base)
+            _make(place)
+        except OSError as error:
+            failure = error
+        else:
+            return place
+    raise failure
+
+
+def _bases() -> Iterator[Path]:
+    """Where such directories may be. No file is made to find out, as `tempfile` would."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    if os.path.isabs(runtime):
+        yield Path(runtime, "asgi-multitier")
+    own = f"asgi-multitier-{os.geteuid()}"
+    for temporary in dict.fromkeys((os.environ.get("TMPDIR", ""), _TEMPORARY)):
+        if os.path.isabs(temporary):
+            yield Path(temporary, own)
+
+
+def _called(namespace: str) -> str:
+    # Under pytest each test is a world of its own, with the processes that it starts.
+    test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
+    world = "\0".join((namespace, test, os.environ.get("PYTEST_XDIST_WORKER", "")))
+    digest = blake2b(os.fsencode(world), digest_size=4).hexdigest()
+    return f"{namespace[:_NAME]}-{digest}"
+
+
+def _make(path: Path) -> None:
+    with suppress(FileExistsError):
+        path.mkdir(0o700)
+    state = path.lstat()
+    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.geteuid() or state.st_mode & 0o077:
+        raise PermissionError(f"{path} is not a directory of this user alone (mode 0700)")

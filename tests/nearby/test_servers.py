@@ -1,0 +1,129 @@
+"""Each server with two workers and nothing configured: an edit through one is seen by the other."""
+
+import http.client
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.figures import Figure
+from tests.servers import free_port
+
+APPLICATION = """
+import os
+from pathlib import Path
+from fastapi import FastAPI, Response
+from asgi_multitier import CacheMiddleware, cached, invalidates
+
+app = FastAPI()
+app.add_middleware(CacheMiddleware)
+price = Path("price")
+
+@app.get("/pid")
+async def pid():
+    return os.getpid()
+
+@app.get("/price")
+@cached(3600, tags=["price"])
+async def read():
+    return int(price.read_text())
+
+@app.put("/price")
+@invalidates(tags=["price"])
+async def edit(amount: int):
+    price.write_text(str(amount))
+    return amount
+"""
+
+SERVERS = {
+    "uvicorn": "-m uvicorn main:app --workers 2 --host 127.0.0.1 --port {port} --log-level warning",
+    "gunicorn": (
+        "-m gunicorn main:app --preload -w 2 -k uvicorn_worker.UvicornWorker -b 127.0.0.1:{port}"
+        " --log-level warning"
+    ),
+    "granian": (
+        "-m granian main:app --interface asgi --workers 2 --host 127.0.0.1 --port {port}"
+        " --log-level warning"
+    ),
+    "hypercorn": "-m hypercorn main:app -w 2 -b 127.0.0.1:{port} --log-level WARNING",
+}
+
+
+class Worker:
+    """A connection that one worker answers."""
+
+    def __init__(self, port: int) -> None:
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+
+    def ask(self, method: str, target: str) -> str:
+        self.connection.request(method, target)
+        return self.connection.getresponse().read().decode()
+
+
+@contextmanager
+def workers(port: int, count: int) -> Iterator[list[Worker]]:
+    """A connection to each of so many workers."""
+    found: dict[int, Worker] = {}
+    deadline = time.monotonic() + 50
+    # A connection that stands occupies its worker, so the next one goes elsewhere.
+    with ExitStack() as kept:
+        while len(found) < count and time.monotonic() < deadline:
+            worker = Worker(port)
+            kept.callback(worker.connection.close)
+            try:
+                pid = int(worker.ask("GET", "/pid"))
+            except (OSError, http.client.HTTPException):
+                time.sleep(0.05)  # no server yet
+            else:
+                found.setdefault(pid, worker)
+        assert len(found) == count
+        yield list(found.values())
+
+
+@contextmanager
+def served(command: str, place: Path) -> Iterator[int]:
+    """The application behind a server, in processes that end with the block."""
+    (place / "main.py").write_text(APPLICATION)
+    (place / "price").write_text("1")
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="amt-", dir="/tmp") as runtime:
+        process = subprocess.Popen(
+            [sys.executable, *command.format(port=port).split()],
+            cwd=place,
+            env={**os.environ, "REDIS_URL": "none", "XDG_RUNTIME_DIR": runtime},
+            start_new_session=True,
+        )
+        try:
+            yield port
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, 9)
+            process.wait()
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("server", SERVERS)
+def test_edit_through_one_worker_is_seen_by_the_other(
+    server: str, tmp_path: Path, figure: Figure
+) -> None:
+    """Nothing is configured and no server runs: the workers hear each other all the same."""
+    waits = []
+    with served(SERVERS[server], tmp_path) as port, workers(port, 2) as pair:
+        for amount in range(2, 22):
+            editor, other = pair if amount % 2 else reversed(pair)
+            assert [int(each.ask("GET", "/price")) for each in pair] == [amount - 1] * 2
+            assert int(editor.ask("PUT", f"/price?amount={amount}")) == amount
+            edited = time.monotonic()
+            assert int(editor.ask("GET", "/price")) == amount
+            while int(other.ask("GET", "/price")) != amount:
+                assert time.monotonic() < edited + 20
+            waits.append(time.monotonic() - edited)
+    figure(
+        f"{server}, two workers, no Redis: edit seen after", f"{max(waits) * 1000:.0f} ms", "50 ms"
+    )
