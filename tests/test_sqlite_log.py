@@ -510,3 +510,25 @@ async def test_values_of_one_process_are_found_and_followed_by_another(path: Pat
 
         assert await two.get("k") is None
         assert [tier.name for tier in (await one.health()).tiers] == ["memory", "sqlite"]
+
+
+async def test_log_that_can_be_read_and_not_written_is_not_trusted(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A full disk: this process believes nothing while others cannot hear what it has to say."""
+
+    async def full(*_: object, **__: object) -> Born:
+        raise BackendError("database or disk is full")
+
+    clock = FakeClock()
+    async with following(path, 1, clock=clock) as [(log, _)]:
+        with monkeypatch.context() as broken:
+            broken.setattr(log._table, "append", full)
+            assert await log.commit(log.begin([KEY])) is None
+            await asyncio.sleep(0)
+            assert log.trusted
+            clock.advance(3.5)
+            await until(lambda: "waited for 3 s to be written" in caplog.text)
+            assert not log.trusted
+        await until(lambda: log.trusted)
+        assert log.stats().queued == 0

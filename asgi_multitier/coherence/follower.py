@@ -148,6 +148,12 @@ class Follower:
         self._unsent.clear()
         self.index.trust()
 
+    def forget(self) -> None:
+        """Use nothing that was filled, or is being filled, before this moment; tell nobody."""
+        self.index.begin((ALL,))
+        self.index.acknowledge((ALL,), self.index.fence)
+        self._flush()
+
     def begin_alone(
         self, selectors: Sequence[Selector], updates: Sequence[Update], settle: float
     ) -> Operation:

@@ -16,6 +16,7 @@ from .follower import Follower
 from .log import Operation
 from .records import RecordCodec
 from .store import LogStore
+from .trust import TRUST
 
 logger = logging.getLogger("asgi_multitier")
 
@@ -56,6 +57,7 @@ class Outbox:
         self._sent = sent
         self._breaker = CircuitBreaker()
         self._wake = asyncio.Event()
+        self._waiting_since: float | None = None
 
     def prepare(self) -> None:
         """Serve the event loop that runs now."""
@@ -65,7 +67,21 @@ class Outbox:
     def look(self) -> None:
         """Something may wait to be sent."""
         if self._follower.queued:
+            if self._waiting_since is None:
+                self._waiting_since = self._clock()
             self._wake.set()
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether something has waited longer to be written than a silent log is trusted.
+
+        A log that can be read and not written (a full disk, no memory, a permission taken away, a
+        replica) looks well from the reader's side alone.
+        """
+        if not self._follower.queued:
+            self._waiting_since = None
+        since = self._waiting_since
+        return since is not None and self._clock() - since > TRUST
 
     async def commit(self, operation: Operation) -> Born | None:
         """See `InvalidationLog.commit`."""
@@ -105,7 +121,7 @@ class Outbox:
 
     def _queue(self, operation: Operation) -> None:
         self._follower.unsent(operation)
-        self._wake.set()
+        self.look()
 
     async def run(self) -> None:
         """Send what could not be sent, as soon as that is possible. Ends with its task."""

@@ -15,7 +15,7 @@ from .outbox import MAX_PAUSE, PAUSE, Outbox
 from .positions import Positions
 from .records import Body, Record, RecordCodec
 from .store import LogReader, LogStore, StoredRecord
-from .trust import Trust
+from .trust import TRUST, Trust
 
 logger = logging.getLogger("asgi_multitier")
 
@@ -64,6 +64,7 @@ class Tail:
         self._optional = optional
         self._clock = clock
         self._connected = True
+        self._doubted = False
         self._pause = 0.0
         self._complained = -float("inf")
 
@@ -156,11 +157,27 @@ class Tail:
 
     def _up_to_date(self) -> None:
         self._pause = 0.0
-        if not self._connected or not self._index.settled:
-            logger.info("%s: up to date", self._store.name)
+        if self._outbox.is_overdue:
+            self._doubt()
+        else:
+            if not self._connected or not self._index.settled:
+                logger.info("%s: up to date", self._store.name)
+            self._doubted = False
+            self._trust.renew()
         self._connected = True
-        self._trust.renew()
         self.tried.set()
+
+    def _doubt(self) -> None:
+        """The log can be read, and what this node has to say cannot be written."""
+        if not self._doubted:
+            self._doubted = True
+            logger.error(
+                "%s: invalidations of this process have waited for %g s to be written; until they "
+                "are, other processes may serve older copies, and this one trusts none",
+                self._store.name,
+                TRUST,
+            )
+        self._index.distrust()
 
     def _lost(self, error: BackendError) -> None:
         if self._connected:

@@ -28,6 +28,9 @@ HERE: Final = b"a"
 LOOK: Final = b"l"
 """There is something new in the common log."""
 
+LOST: Final = b"x"
+"""The sender has invalidated something and cannot write it: nothing of before may be used."""
+
 MOVED: Final = b"m"
 """The sender follows the log of a server that all of this machine reach."""
 

@@ -28,7 +28,7 @@ from ..entry import Born
 from ..errors import BackendError
 from ..selectors import Selector
 from ..sqlite_log import TableStore
-from .door import HELLO, HERE, LOOK, MOVED, Door
+from .door import HELLO, HERE, LOOK, LOST, MOVED, Door
 
 logger = logging.getLogger("asgi_multitier")
 
@@ -174,7 +174,12 @@ class NearLog(SharedLog):
         """Make it known to the other workers, if there are any. See `InvalidationLog.commit`."""
         if self._mode is _Mode.ALONE:
             return Born(self.index.gen, self.index.seq)
-        return await super().commit(operation)
+        position = await super().commit(operation)
+        if position is None and self._mode is _Mode.NEAR:
+            # The file cannot be written, on a full disk for one. The others can still be told that
+            # something has changed, if not what.
+            self._door.tell(LOST)
+        return position
 
     def _sent(self, operation: Operation) -> None:  # noqa: ARG002 (whoever follows reads it there)
         if self._mode is _Mode.FAR:
@@ -198,6 +203,8 @@ class NearLog(SharedLog):
         elif what == HELLO:
             self._go_on(self._welcome(name))
         elif self._mode is _Mode.NEAR and self._table is not None:
+            if what == LOST:
+                self._follower.forget()
             self._table.look()
         else:
             self._go_on(self._welcome(name))

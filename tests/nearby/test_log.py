@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from asgi_multitier import CacheManager
+from asgi_multitier import BackendError, CacheManager
 from asgi_multitier.nearby import NearLog
 from asgi_multitier.nearby.door import Door
 from asgi_multitier.redis import Link, StreamStore, connect
 from asgi_multitier.selectors import Selector
+from asgi_multitier.sqlite_log import TableStore
 from tests.coherence.probe import until
 from tests.servers import ValkeyServer
 
@@ -87,6 +88,25 @@ async def test_leftovers_of_killed_workers_are_taken_away(runtime: Path) -> None
         dead.close()
         async with worker():
             assert not (place / "0123.s").exists()
+
+
+@pytest.mark.usefixtures("strangers", "runtime")
+async def test_edit_that_cannot_be_written_is_told_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a full disk the other worker drops what it holds."""
+
+    async def full(*_: object, **__: object) -> None:
+        raise BackendError("database or disk is full")
+
+    async with worker() as one, worker() as two:
+        await two.set("a", 1)
+        with monkeypatch.context() as broken:
+            broken.setattr(TableStore, "append", full)
+            assert not await one.invalidate("a")
+            await until(lambda: gone(two, "a"), 5)
+            await two.set("b", 1)
+            assert await two.get("b") == 1
 
 
 @pytest.fixture(params=["link", "mode", "file"])
