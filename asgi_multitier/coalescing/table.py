@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from .._types import Clock
 from ..coherence.index import Index
 from ..entry import Entry
+from ..selectors import shortened
 from .flight import Flight
 from .herd import RunCancelled
 from .within import running_for, waits_for_itself
@@ -217,24 +218,26 @@ class Flights(Generic[R]):
 
     def mark_solo(self, key: str, seconds: float) -> None:
         """Remember for a while that this key's answers are not shared (Varnish's hit-for-miss)."""
-        self._solo[key] = self._clock() + seconds
-        self._solo.move_to_end(key)
+        name = shortened(key)
+        self._solo[name] = self._clock() + seconds
+        self._solo.move_to_end(name)
         if len(self._solo) > self._max_flights:
             self._solo.popitem(last=False)
 
     def is_solo(self, key: str) -> bool:
         """Whether requests for this key should not wait for each other."""
-        until = self._solo.get(key)
+        name = shortened(key)
+        until = self._solo.get(name)
         if until is None:
             return False
         if self._clock() < until:
             return True
-        del self._solo[key]
+        del self._solo[name]
         return False
 
     def clear_solo(self, key: str) -> None:
         """The key's answers can be shared after all."""
-        self._solo.pop(key, None)
+        self._solo.pop(shortened(key), None)
 
     async def close(self, timeout: float) -> None:
         """Let runs finish for up to `timeout` seconds, cancel the rest, leave none behind."""

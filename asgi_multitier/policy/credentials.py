@@ -129,6 +129,10 @@ asks, although the rule would take their names so; `-ip` is where a request come
 `X-Forwarded-For`."""
 
 
+_REMEMBERED = 64
+"""Bytes of a name that is worth remembering what was decided about it."""
+
+
 def folded(name: bytes) -> bytes:
     """A field name as gateways of CGI's kind read it: without case, `_` and `-` being one."""
     return name.lower().replace(b"_", b"-")
@@ -152,7 +156,10 @@ class Credentials:
         if lower in self.harmless:
             return False
         plain = folded(lower)
-        return plain in self.added or says_who(plain)
+        if plain in self.added:
+            return True
+        # A long name is a stranger's: worth no memory.
+        return says_who(plain) if len(plain) <= _REMEMBERED else says_who.__wrapped__(plain)
 
     def include_any(self, names: Iterable[bytes]) -> bool:
         """Whether one of these does."""

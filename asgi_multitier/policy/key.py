@@ -25,6 +25,9 @@ _FORMAT = b"2"
 _LONGEST_NAME = 64
 """Bytes of a query parameter's name that is looked at; a longer one counts as a credential."""
 
+_MAX_PART = 512
+"""Characters that fields add to a key as they are."""
+
 RESPONSE_MARK = "\x00"
 """First character of every response's key; a manager's key may not begin with it."""
 
@@ -144,7 +147,18 @@ def joined(parts: Iterable[bytes]) -> str:
 
 def extended(key: str, parts: Iterable[bytes]) -> str:
     """A key with further parts: named fields, cookies, a partition, or the variant."""
-    return f"{key}\x00{joined(parts)}"
+    return f"{key}\x00{bounded(joined(parts))}"
+
+
+def bounded(part: str) -> str:
+    """What a client's fields add to a key; a long one as 256 bits of BLAKE2b.
+
+    A key stands in more places than its entry, and a client's fields may be as long as it likes.
+    """
+    if len(part) <= _MAX_PART:
+        return part
+    digest = hashlib.blake2b(part.encode("utf-8", "surrogatepass"), digest_size=32)
+    return f"#{digest.hexdigest()}"  # no part begins so: those begin with a length, or with "-"
 
 
 def field_part(headers: Iterable[Header], name: bytes, veil: Veil) -> bytes:

@@ -51,6 +51,7 @@ class Reason(StrEnum):
     SET_COOKIE = "set-cookie"
     PERSONAL_FIELD = "personal-field"
     VARY_STAR = "vary-star"
+    VARY_NAMES = "vary-names"
     VARIANTS = "variants"
     PARTIAL = "partial"
     NO_FRESHNESS = "no-freshness"

@@ -23,7 +23,7 @@ from .ranges import content_range
 from .reasons import Reason
 from .statuses import ANNOTATED, HEURISTIC, NEGATIVE, UNDERSTOOD
 from .terms import Terms
-from .vary import selecting_fields
+from .vary import MAX_NAMES, selecting_fields
 
 ON_ERROR = 3600.0
 """Seconds of `Terms.stale_on_error=True`."""
@@ -116,6 +116,8 @@ def judge(
     vary = selecting_fields(headers)
     if vary is None:
         return Reason.VARY_STAR
+    if len(vary) > MAX_NAMES:
+        return Reason.VARY_NAMES
     explicit = explicit_lifetime(headers, directives, targeted=targeted, now=now)
     if method == "POST" and not terms.annotated:
         if explicit is None:

@@ -7,6 +7,9 @@ from .._types import Headers
 from . import headers as fields
 
 _CODING = re.compile(rb"([!#$%&'*+\-.^_`|~0-9a-z]+)[ \t]*(?:;[ \t]*q=([01](?:\.[0-9]{0,3})?))?")
+MAX_NAMES = 16
+"""Names that a `Vary` may have: nothing that is meant to be shared depends on more."""
+
 _NONE = b"-"
 """Stands for a field that is absent; a present one begins with its length, a digit."""
 

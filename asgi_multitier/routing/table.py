@@ -320,7 +320,8 @@ class RouteTable:
         named = resolved.invalidations
         if named is None:
             return []
-        selectors = [Selector("tag", tag) for tag in render_texts(named.tags, values, request)]
+        tags = render_texts(named.tags, values, request)
+        selectors = [Selector("tag", tag) for tag in tags if within_bounds([tag])]
         paths = render_texts(named.paths, values, request)
         selectors += [Selector("path", path) for path in paths if len(path.encode()) <= MAX_TEXT]
         for name in named.routes:
