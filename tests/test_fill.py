@@ -1,5 +1,7 @@
 """What a fill asks the application, and where what comes is kept."""
 
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from asgi_multitier.fill.question import (
     question_of,
     scope_for_app,
 )
+from asgi_multitier.fill.sharing import stored_elsewhere
 from asgi_multitier.plan import plan_for, visible
 from asgi_multitier.policy.credentials import Credentials
 from asgi_multitier.policy.key import Veil
@@ -251,3 +254,29 @@ def test_entries_lie_under_the_key_of_their_variant(
     assert (marker.key, marker.payload) == (asked.primary, Variants(fields))
     assert marker.fresh_until == marker.keep_until == made.keep_until
     assert marker.tags == ()
+
+
+@pytest.mark.parametrize(
+    ("status", "changes", "serves"),
+    [
+        pytest.param(200, {}, True, id="fresh and whole"),
+        pytest.param(200, {"fresh_until": 0.0}, False, id="stale"),
+        pytest.param(200, {"always_validate": True}, False, id="to be validated first"),
+        pytest.param(206, {}, False, id="a part"),
+    ],
+)
+async def test_what_others_stored_answers_where_it_may(
+    status: int, changes: dict[str, Any], serves: bool
+) -> None:
+    """Another process's entry is served unasked only if it is whole, fresh and not `no-cache`."""
+    log = LocalLog()
+    theirs = replace(entry(log, "k", StoredResponse(status, (), b"x")), **changes)
+
+    async def fetch(key: str) -> Any:
+        return SimpleNamespace(slot=Slot(theirs)) if key == "k" else None
+
+    engine: Any = SimpleNamespace(stack=SimpleNamespace(fetch=fetch), clock=lambda: 10.0)
+    marker, slot = await stored_elsewhere(engine, request(), "k")
+
+    assert marker is None
+    assert (slot is not None) is serves

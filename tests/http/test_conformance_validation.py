@@ -123,6 +123,12 @@ TO_CLIENTS = [
         get(HIT, answer=200, content=b"content 1"),
     ),
     case(
+        "old-already-when-validated",
+        put(SHORT, ETAG, then=3),
+        get(VALIDATED, MAX_AGE, ("Age", "10"), status=304, has=(("Age", "10"),)),
+        get(HIT, has=(("Age", "10"),)),
+    ),
+    case(
         "on-the-first-answer",
         put(MAX_AGE, ETAG, ask=unless('"abcdef"'), answer=304),
         get(HIT, answer=200),

@@ -481,6 +481,20 @@ async def test_a_percent_encoded_path_is_dropped_in_every_spelling() -> None:
         assert not (await cache.get("/%63af%C3%A9")).hit
 
 
+async def test_a_percent_encoded_location_names_the_path_that_it_spells() -> None:
+    """As the path of a request does, whichever its spelling."""
+
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        status = 200 if scope["method"] == "GET" else 201
+        await respond(send, b"x", (b"location", b"/caf%C3%A9"), status=status)
+
+    async with caching(page) as cache:
+        await cache.get("/%63af%C3%A9")
+        await cache.client.request("POST", "/x")
+
+        assert not (await cache.get("/%63af%C3%A9")).hit
+
+
 @pytest.mark.parametrize("target", ["/" + "a" * 20_000, "/\x00", "/%FF", "*", ""], ids=len)
 async def test_an_odd_target_does_not_break_a_change(target: str) -> None:
     """The application's answer arrives whatever its URL looks like."""
