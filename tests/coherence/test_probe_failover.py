@@ -42,6 +42,9 @@ class Pair:
         doors: The proxies.
         command: What the processes run.
         settings: Their further environment.
+
+    Attributes:
+        warmed: Loop time at which they began to fill.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Pair:
     ) -> None:
         self.master, self.replica, self.doors = master, replica, doors
         self.now = asyncio.get_running_loop().time
+        self.warmed = 0.0
         self._stack = stack
         self._make = partial(
             Instance, place, namespace=namespace, command=command, settings=settings
@@ -72,6 +76,7 @@ class Pair:
 
     async def warm(self) -> None:
         """Have both hold all keys, and the replica what they have written."""
+        self.warmed = self.now()
         for each in self.made:
             await each.warm(KEYS)
         await until(lambda: self.master.command("DBSIZE") >= len(KEYS) + 2, 5)
@@ -186,8 +191,10 @@ async def test_who_trusts_a_failover_is_wrong_for_a_lifetime_at_most(
         gen = (await witness.stats())["gen"]
         versions, edited = await lose_the_editor_with_the_master(two)
         held = [await witness.ask(f"/v/{key}") for key in KEYS]
+        in_time = two.now() - two.warmed < LIFETIME
         heir = await two.start(two.doors[0]).wait()
         found = [await heir.ask(f"/v/{key}") for key in KEYS]
+        all_in_time = two.now() - two.warmed < LIFETIME
         probe = Probe([witness.caller, heir.caller], (), bound=LIFETIME)
         await follow(probe, versions, edited)
 
@@ -197,9 +204,12 @@ async def test_who_trusts_a_failover_is_wrong_for_a_lifetime_at_most(
             f"0 after the lifetime, {LIFETIME:g} s",
         )
         probe.check()
-        # The price: they do believe what they hold, and what the new master holds.
-        assert {(reply.text, b"detail=l1" in reply.head) for reply in held} == {("0", True)}
-        assert {(reply.text, b"detail=l2" in reply.head) for reply in found} == {("0", True)}
+        # The price: they do believe what they hold, and what the new master holds. Where a busy
+        # machine took a lifetime to get here, nothing is left that could be believed.
+        if in_time:
+            assert {(reply.text, b"detail=l1" in reply.head) for reply in held} == {("0", True)}
+        if all_in_time:
+            assert {(reply.text, b"detail=l2" in reply.head) for reply in found} == {("0", True)}
         assert (await witness.stats())["gen"] == gen
 
 
