@@ -9,7 +9,7 @@ Every request that meets the cache ends in exactly one outcome, so for each rout
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 logger = logging.getLogger("asgi_multitier")
@@ -232,6 +232,17 @@ class Events:
             "rules=[Rule('/path/*', 60)] for what is to be cached, and Rule('/path/*', None) for "
             "what checks who asks",
             application,
+        )
+
+    def marks_stray(self, names: Sequence[str]) -> None:
+        """Endpoints are marked that no route of the application has."""
+        more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+        logger.warning(
+            "marks such as @cached do nothing on %s%s: no route of this application carries them; "
+            "mark the endpoint itself, include its router, write functools.wraps into the "
+            "decorators above it, or use CacheManager.cached for functions that are no endpoints",
+            ", ".join(names[:10]),
+            more,
         )
 
     def route_mismatch(self, predicted: str, chosen: object) -> None:

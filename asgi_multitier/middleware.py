@@ -456,6 +456,8 @@ class CacheMiddleware:
         engine = self.manager.engine
         if self._table.unreadable:
             engine.events.routes_unreadable(self._table.unreadable)
+        if stray := self._table.stray():
+            engine.events.marks_stray(stray)
         config = self.manager.config
         self._veil = keys.Veil(config.secret or self.manager.namespace.encode())
         self._index = engine.index

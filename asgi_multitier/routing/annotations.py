@@ -3,12 +3,18 @@
 The marks stand in one attribute of the function or class itself and are read when a request is
 resolved, so their order among a framework's decorators does not matter. `functools.wraps` carries
 the attribute on to a wrapper; the search goes the other way, through `__wrapped__` and `partial`.
+Those of an object's method stand in the object, so that another object's may be marked otherwise.
+
+What is marked is known weakly, so that a mark that no route carries can be told of.
 """
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from inspect import ismethod
 from typing import Any, TypeVar, Unpack, overload
+from weakref import WeakSet
 
 from ..config import Invalidations, Policy, PolicyOptions, TextsOption, policy_of
 from ..errors import ConfigError, InvalidationError
@@ -17,6 +23,10 @@ from ..strategy import CacheStrategy, Lifetime, seconds_of
 from ..templates import Template, texts_of
 
 _ATTRIBUTE = "__asgi_multitier__"
+_METHODS = "__asgi_multitier_methods__"
+
+_marked: "WeakSet[Any]" = WeakSet()
+"""Functions and classes with marks that no application's routes have been seen to carry."""
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 RouteName = str | Callable[..., Any]
@@ -150,17 +160,52 @@ def marks_of(endpoint: object, method: str = "GET") -> Marks:
     return found or NO_MARKS
 
 
+def stray(carried: set[int], packages: set[str]) -> list[str]:
+    """What is marked where no route carries the marks; each is named once.
+
+    Args:
+        carried: The identities of the marks that routes carry.
+        packages: The packages that the application's endpoints are in; elsewhere marks may belong
+            to another application.
+    """
+    found = []
+    for target in list(_marked):
+        is_carried = any(id(marks) in carried for marks in _own(target))
+        module = getattr(target, "__module__", None) or ""
+        if is_carried or module.partition(".")[0] in packages:
+            _marked.discard(target)
+        if not is_carried and module.partition(".")[0] in packages:
+            found.append(f"{module}.{_name(target)}")
+    return sorted(found)
+
+
+def _own(target: Any) -> Iterator[Marks]:
+    """The marks that an object itself has: its own, and those of its methods."""
+    held = getattr(target, "__dict__", {})
+    if isinstance(marks := held.get(_ATTRIBUTE), Marks):
+        yield marks
+    yield from held.get(_METHODS, {}).values()
+
+
 def _search(endpoint: object) -> Marks | None:
     """The marks on an object or on what it wraps."""
     seen = 0
     while endpoint is not None and seen < 100:
-        marks = getattr(endpoint, _ATTRIBUTE, None)
+        marks = _of_method(endpoint) or getattr(endpoint, _ATTRIBUTE, None)
         if isinstance(marks, Marks):
             return marks
         inner = endpoint.func if isinstance(endpoint, functools.partial) else None
         endpoint = inner or getattr(endpoint, "__wrapped__", None)
         seen += 1
     return None
+
+
+def _of_method(endpoint: object) -> Marks | None:
+    """The marks that an object's method has for this object alone."""
+    if not ismethod(endpoint):
+        return None
+    held: dict[Any, Marks] = getattr(endpoint.__self__, "__dict__", {}).get(_METHODS, {})
+    return held.get(endpoint.__func__)
 
 
 def _mark(endpoint: Endpoint, decorator: str, new: Marks) -> Endpoint:
@@ -170,14 +215,21 @@ def _mark(endpoint: Endpoint, decorator: str, new: Marks) -> Endpoint:
         raise ConfigError(f"{decorator} on {name}: expected an endpoint, a function or a class")
     # A class inherits its parent's marks, and may replace them.
     present = vars(endpoint).get(_ATTRIBUTE) if isinstance(endpoint, type) else _search(endpoint)
-    target: Any = getattr(endpoint, "__func__", endpoint)
     marks = _join(present or NO_MARKS, new, where=f"{decorator} on {name}")
+    target: Any = endpoint
     try:
-        setattr(target, _ATTRIBUTE, marks)
+        if ismethod(endpoint):
+            target = endpoint.__self__
+            held = getattr(target, "__dict__", {}).get(_METHODS, {})
+            setattr(target, _METHODS, {**held, endpoint.__func__: marks})
+        else:
+            setattr(target, _ATTRIBUTE, marks)
     except (AttributeError, TypeError):
         raise ConfigError(
             f"{decorator} on {name}: it takes no attributes; mark the function or use a Rule"
         ) from None
+    with suppress(TypeError):  # it cannot be known weakly
+        _marked.add(target)
     return endpoint
 
 

@@ -6,7 +6,7 @@ from ..config import Invalidations, Policy, Rule
 from ..errors import ConfigError
 from ..policy.invalidation import is_safe
 from ..templates import Template, Texts
-from .annotations import NO_MARKS, Marks, marks_of
+from .annotations import NO_MARKS, Marks, marks_of, stray
 from .globs import covers, fill_glob, may_meet
 from .routes import Leaf
 from .security import unkeyed
@@ -35,6 +35,21 @@ def _methods(leaf: Leaf) -> Iterable[str]:
         # HEAD is answered by `get`; a class without any of them answers by code of its own.
         return {*own, "HEAD"} if "GET" in own else own or _METHODS
     return _METHODS
+
+
+def stray_marks(leaves: Iterable[Leaf]) -> list[str]:
+    """What is marked in the packages of these routes' endpoints, and stands at no route.
+
+    Such as a helper or a dependency, an endpoint below a decorator without `functools.wraps`, or
+    one whose router is not included: its marks do nothing.
+    """
+    carried: set[int] = set()
+    packages: set[str] = set()
+    for leaf in leaves:
+        carried |= {id(marks_of(leaf.endpoint, method)) for method in _methods(leaf)}
+        module = getattr(leaf.endpoint, "__module__", None)
+        packages.add(module.partition(".")[0] if isinstance(module, str) else "")
+    return stray(carried, packages - {"", "fastapi", "starlette"})
 
 
 def check_effect(leaves: Iterable[Leaf]) -> None:

@@ -20,7 +20,7 @@ from ..policy.invalidation import is_safe
 from ..selectors import MAX_TEXT, Selector, fitted
 from ..templates import render_texts, within_bounds
 from .annotations import NO_MARKS, Marks, marks_of
-from .checks import check_effect, check_leaf, check_rules, leaf_marks
+from .checks import check_effect, check_leaf, check_rules, leaf_marks, stray_marks
 from .foreign import routed, unreadable
 from .globs import fill_glob, fill_path
 from .routes import Found, Leaf, Tree, build, containers, find, fingerprint, route_path
@@ -172,6 +172,13 @@ class RouteTable:
                 for name in marks.invalidations.routes if marks.invalidations else ():
                     self._check_name(name, leaf)
         check_effect(leaves)
+
+    def stray(self) -> list[str]:
+        """What is marked near the application's endpoints and stands at no route of it.
+
+        Each is named once in a process, and none where the routes are not known.
+        """
+        return stray_marks(self._tree().leaves()) if self.has_routes else []
 
     def resolve(
         self,
