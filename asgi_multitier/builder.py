@@ -1,15 +1,33 @@
 """CacheBuilder: a manager put together step by step."""
 
 import os
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
+from ._types import Clock
 from .assembly import Tier
 from .coherence.config import InvalidationConfig
+from .coherence.log import InvalidationLog
+from .config import CacheConfig, Settings
 from .errors import ConfigError
 from .manager import CacheManager
 from .serializers import Serializer
 from .streams import Streams
 from .tiers.base import TierConfig
+
+
+class ManagerSettings(Settings, total=False):
+    """What the builder has no word of its own for: settings, and arguments of `CacheManager`."""
+
+    log: InvalidationLog | None
+    redis: Any
+    sqlite: str | os.PathLike[str] | None
+    streams: Streams | None
+    serializer: Serializer | None
+    invalidation: InvalidationConfig | None
+    compress_over: int | None
+    config: CacheConfig | None
+    clock: Clock
+    wall: Clock
 
 
 class CacheBuilder:
@@ -73,7 +91,7 @@ class CacheBuilder:
         """How values become bytes."""
         return self._once("serializer", serializer)
 
-    def with_settings(self, **settings: Any) -> Self:
+    def with_settings(self, **settings: Unpack[ManagerSettings]) -> Self:
         """Attributes of `CacheConfig`, and other arguments of `CacheManager`."""
         for name, value in settings.items():
             self._once(name, value)

@@ -510,6 +510,34 @@ _NO_REDIS = "none"
 _MIN_SECRET = 16
 
 
+class Settings(TypedDict, total=False):
+    """Attributes of `CacheConfig` as they may be given; it has the meanings."""
+
+    redis_url: str | None
+    namespace: str | None
+    version: str
+    secret: bytes | None
+    max_entry: int
+    header_block: int
+    l1_bytes: int
+    l1_entries: int
+    max_variants: int
+    max_url: int
+    max_flights: int
+    max_waiters: int
+    overload: Literal["wait", "refuse"]
+    max_refreshes: int
+    coalesce_timeout: Lifetime
+    redis_timeout: Lifetime
+    breaker_failures: int
+    breaker_reset: Lifetime
+    hit_for_miss: Lifetime
+    credential_headers: Names | AbstractSet[bytes]
+    harmless_headers: Names | AbstractSet[bytes]
+    mode: Mode
+    debug: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheConfig:
     """What holds for a process: where Redis is, and every bound.
@@ -640,7 +668,7 @@ class CacheConfig:
         *,
         environ: Mapping[str, str] | None = None,
         dotenv: str | os.PathLike[str] | None = ".env",
-        **arguments: Any,
+        **arguments: Unpack[Settings],
     ) -> "CacheConfig":
         """Gather the settings, strongest first: arguments, environment, `.env`, defaults.
 
@@ -663,7 +691,8 @@ class CacheConfig:
             ("environment", os.environ if environ is None else environ),
         ):
             found |= _settings(settings, source)
-        return cls(**(found | arguments))
+        found |= arguments
+        return cls(**found)
 
 
 _COUNTS = (

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from ._types import Clock
 from .assembly import Tier, assemble, place
@@ -14,7 +14,7 @@ from .backends import Backends
 from .codec import check_compression
 from .coherence.config import InvalidationConfig
 from .coherence.log import InvalidationLog, Update
-from .config import CacheConfig, Mode, read_mode
+from .config import CacheConfig, Mode, Settings, read_mode
 from .engine import Engine
 from .entry import Born
 from .errors import ConfigError
@@ -68,7 +68,7 @@ class Lifecycle:
         config: CacheConfig | None = None,
         clock: Clock = time.monotonic,
         wall: Clock = time.time,
-        **settings: Any,
+        **settings: Unpack[Settings],
     ) -> None:
         _refuse_both("config", config, ", ".join(sorted(settings)), settings or None)
         _refuse_both("redis", redis, "redis_url", settings.get("redis_url"))

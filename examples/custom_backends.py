@@ -47,14 +47,22 @@ class DirectoryTier:
         await self.set_many({key: (value, ttl)})
 
     async def set_many(self, items: Mapping[str, tuple[bytes, float]]) -> None:
-        await self._run(lambda: [self._write(key, *item) for key, item in items.items()])
+        def write() -> None:
+            for key, item in items.items():
+                self._write(key, *item)
+
+        await self._run(write)
 
     async def delete(self, keys: Iterable[str]) -> int:
         names = list(keys)
         return await self._run(lambda: sum(self._remove(key) for key in names))
 
     async def clear(self) -> None:
-        await self._run(lambda: [path.unlink() for path in self.files()])
+        def unlink() -> None:
+            for path in self.files():
+                path.unlink()
+
+        await self._run(unlink)
 
     async def ping(self) -> None:
         await self._run(lambda: next(os.scandir(self._directory), None))
@@ -104,8 +112,10 @@ async def main() -> None:
             print("tiers:", [(tier.name, tier.hits) for tier in cache.tier_stats()])
 
         # To switch a tier off, put one there that keeps nothing.
-        tiers = [(NullLocalTier(), TierConfig.l1()), (NullTier(), TierConfig.l2())]
-        async with CacheManager(tiers=tiers, redis_url=None) as cache:
+        async with CacheManager(
+            tiers=[(NullLocalTier(), TierConfig.l1()), (NullTier(), TierConfig.l2())],
+            redis_url=None,
+        ) as cache:
             print("computed:", await cache.get_or_compute("k", lambda: 1))
             print("and kept nowhere:", await cache.get("k"))
 

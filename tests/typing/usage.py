@@ -1,0 +1,83 @@
+"""Checked by mypy, never run. A comment `# E: code` says which error a line must have."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import assert_type
+
+from asgi_multitier import CacheBuilder, CacheManager, CacheMiddleware, Rule, cached
+
+
+@dataclass
+class User:
+    id: int
+
+
+async def load() -> User:
+    return User(1)
+
+
+def read() -> int:
+    return 1
+
+
+async def values(cache: CacheManager) -> None:
+    assert_type(await cache.get_or_compute("k", load), User)
+    assert_type(await cache.get_or_compute("k", read), int)
+    assert_type(await cache.get_or_compute("k", lambda: 1, 60, tags=["t"]), int)
+    found = await cache.get_or_compute("k", load, timedelta(1), coalesce="fleet")
+    assert_type(found, User)
+    assert_type(await cache.get_or_compute_typed("k", User, load), User)
+    assert_type(await cache.get_or_compute_typed("k", list[User], lambda: [User(1)]), list[User])
+    assert_type(await cache.get_typed("k", User), User | None)
+    await cache.get_or_compute("k", load, coalesec=True)  # E: call-overload
+    await cache.get_or_compute_typed("k", User, read)  # E: arg-type
+    await cache.set("k", 1, jiter=0.1)  # E: call-arg
+    await cache.set("k", 1, "60")  # E: arg-type
+
+
+def sync_values(cache: CacheManager) -> None:
+    assert_type(cache.sync.get_or_compute("k", read), int)
+    assert_type(cache.sync.get_or_compute("k", load), User)
+    assert_type(cache.sync.get_or_compute_typed("k", User, lambda: User(1)), User)
+    assert_type(cache.sync.get_typed("k", User), User | None)
+    assert_type(cache.sync.invalidate_many(["k"], settle=1), bool)
+
+
+async def functions(cache: CacheManager) -> None:
+    @cache.cached("user:{number}")
+    async def user(number: int) -> User:
+        return User(number)
+
+    @cache.sync.cached("name:{number}")
+    def name(number: int) -> str:
+        return ""
+
+    assert_type(await user(1), User)
+    assert_type(await user.invalidate(number=1), bool)
+    assert_type(name(1), str)
+    assert_type(name.key(1), str)
+    await user("1")  # E: arg-type
+    name(2, 3)  # E: call-arg
+    cache.cached("k")(read)  # E: arg-type
+
+
+def settings() -> None:
+    CacheManager(l1_bytes=1, redis_timeout=timedelta(seconds=1), credential_headers=["x-a"])
+    CacheManager(l1_bytez=1)  # E: call-arg
+    CacheManager(l1_bytes="1")  # E: arg-type
+    CacheManager(mode="of")  # E: arg-type
+    CacheBuilder().with_settings(l1_bytes=1, compress_over=1024)
+    CacheBuilder().with_settings(l1_bytez=1)  # E: call-arg
+    CacheBuilder().with_settings(max_entry=None)  # E: arg-type
+
+
+async def app(scope: object, receive: object, send: object) -> None: ...
+
+
+def middleware() -> None:
+    CacheMiddleware(app, rules=[Rule("/x/*", 60, public=True)])
+    CacheMiddleware(app, ruls=[])  # E: call-arg
+    CacheMiddleware(app, rules=["/x/*"])  # E: list-item
+    Rule("/x/*", 60, pubic=True)  # E: call-arg
+    cached(60, vary=["accept-language"])
+    cached(60, varry=["x"])  # E: call-arg
