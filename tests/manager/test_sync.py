@@ -349,6 +349,7 @@ INNER = {
     "beginning": "for the middleware",
     "computing": "a part",
     "config": "a part",
+    "drop_again": "for the middleware",
     "dropped": "what the log says",
     "engine": "a part",
     "flushed": "what the log says",
