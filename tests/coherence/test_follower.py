@@ -10,7 +10,7 @@ from asgi_multitier.coherence.log import MAX_RIDE, Operation, Update
 from asgi_multitier.coherence.records import Body, Record
 from asgi_multitier.entry import Born
 from asgi_multitier.errors import InvalidationError
-from asgi_multitier.selectors import MAX_TEXT, Selector
+from asgi_multitier.selectors import MAX_TEXT, Selector, glob_matches
 
 GEN = "g"
 TAG = Selector("tag", "t")
@@ -508,3 +508,34 @@ def test_values_are_not_taken_while_catching_up(bench: Bench) -> None:
 
     assert ("updated" in str(bench.listener.told)) is False
     assert bench.listener.told == [("dropped", (Selector("key", "k"),))]
+
+
+def test_patterns_that_wait_are_united_and_not_everything(bench: Bench) -> None:
+    """Hundreds of different ones while the log is away: what they have in common is sent."""
+    operations = [
+        bench.follower.begin([Selector("glob", f"*:sku-{number}:*")], (), 0.0)
+        for number in range(600)
+    ]
+    for operation in operations:
+        bench.follower.unsent(operation)
+
+    assert not any(ALL in operation.selectors for operation in operations)
+    assert bench.follower.stats().overflows == 0
+    assert len(bench.index) <= 300
+    resent = bench.follower.resend()
+    assert resent is not None
+    for number in range(600):
+        text = f"a:sku-{number}:b"
+        assert any(glob_matches(selector.text, text) for selector in resent.selectors)
+        assert not bench.index.permits_fill(Born(GEN, 5), text, "", "", "", ())
+    assert bench.index.permits_fill(Born(GEN, 5), "a:user-1:b", "", "", "", ())
+
+
+def test_patterns_without_anything_in_common_become_everything_and_are_counted() -> None:
+    """There is nothing narrower that covers them."""
+    bench = Bench()
+    names = [f"*{chr(0x4E00 + number)}*" for number in range(257)]
+    operations = [bench.follower.begin([Selector("glob", name)], (), 0.0) for name in names]
+
+    assert operations[-1].selectors == (ALL,)
+    assert bench.follower.stats().overflows == 1
