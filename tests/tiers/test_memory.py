@@ -170,6 +170,41 @@ def test_hot_key_does_not_grow_the_memory_of_ends() -> None:
     assert tier.expire() == 1
 
 
+def test_keeping_track_of_ends_is_never_done_for_all_at_once() -> None:
+    """A slot that leaves early takes its record along, so there are as many as there are slots."""
+    clock = FakeClock(NOW)
+    tier = MemoryTier(max_entries=50, clock=clock)
+    for i in range(1_000):
+        tier.set(a_slot(f"{i % 100}", keep=60 + i % 7 + i / 1000))
+        assert sum(map(len, tier._due.values())) == len(tier) <= 50
+    assert len(tier._due) == len(tier._seconds) <= 8
+    clock.advance(68)
+
+    assert tier.expire() == 50
+    assert (len(tier._due), len(tier._seconds)) == (0, 0)
+
+
+def test_what_was_cleared_is_given_back_in_steps() -> None:
+    """A few with every set, and never so late that both together are above the bound."""
+    tier = MemoryTier(max_bytes=10_000, clock=FakeClock(NOW))
+    for i in range(100):
+        tier.set(a_slot(f"old-{i}"))
+    tier.clear()
+    tier.set(a_slot("new"))
+
+    assert keys(tier) == {"new"}
+    assert sum(map(len, tier._leaving)) == 92
+    tier.clear()
+    for i in range(5):
+        tier.set(a_slot(f"more-{i}"))
+    tier.set(a_slot("large", size=9_000))
+    assert tier._held + tier.statistics().bytes <= 10_000
+    for i in range(20):
+        tier.set(a_slot(f"last-{i}"))
+    assert tier._leaving == []
+    assert evictions(tier)["cleared"] == 101
+
+
 def test_idle_entry_leaves() -> None:
     """Not asked for during `max_idle`, it is gone, though its own time is not over."""
     clock = FakeClock(NOW)
