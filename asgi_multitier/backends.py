@@ -5,6 +5,7 @@ Nothing is opened here; everything is made at its first use, over one link to Re
 
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
 from ._types import Clock
@@ -201,12 +202,13 @@ class Backends:
 
     async def close(self) -> None:
         """Release what is not a tier's or the log's. May be called twice."""
-        if self._leases is not None:
-            await self._leases.close()
-        if self._streams is not None:
-            await self._streams.close()
-        if self._link is not None:
-            await self._link.close()
+        async with AsyncExitStack() as ends:  # what cannot be closed keeps nothing else open
+            if self._link is not None:
+                ends.push_async_callback(self._link.close)
+            if self._streams is not None:
+                ends.push_async_callback(self._streams.close)
+            if self._leases is not None:
+                ends.push_async_callback(self._leases.close)
 
 
 def _check_places(tiers: Sequence[tuple[Tier, TierConfig]]) -> None:

@@ -1,6 +1,8 @@
 """Every counter and every log line, by name.
 
 Log lines are written where a state changes, never per request; per request there are counters only.
+What an application or a server says in an exception is a stranger's text: control characters in it
+are escaped, so that it is neither taken for lines of ours nor for commands to a terminal.
 The words of `Outcome` are the words of the statistics, of `Cache-Status` and of the docs.
 
 Every request that meets the cache ends in exactly one outcome, so for each route and in total
@@ -8,11 +10,55 @@ Every request that meets the cache ends in exactly one outcome, so for each rout
 """
 
 import logging
+import re
+import traceback
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 logger = logging.getLogger("asgi_multitier")
+
+MAX_LINE = 4_000
+"""Characters of one message, and of one exception's text, that are written."""
+
+_MAX_CHAIN = 8
+"""Exceptions of a chain that are written."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class _Plain(logging.Filter):
+    """Escapes what is not printable in every line of this package's logger."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        plain = _escaped(message)
+        if plain != message:
+            record.msg, record.args = plain, ()
+        if record.exc_info and record.exc_info[1] is not None:
+            record.exc_text = _traceback(record.exc_info[1])
+        return True
+
+
+def _escaped(text: str) -> str:
+    """The text in one line, without control characters, and not too long."""
+    if len(text) > MAX_LINE:
+        text = f"{text[:MAX_LINE]}..."
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def _traceback(error: BaseException) -> str:
+    """The exception with its chain, first cause first, as Python shows it."""
+    parts: list[str] = []
+    seen: BaseException | None = error
+    while seen is not None and len(parts) < _MAX_CHAIN:
+        frames = "".join(traceback.format_tb(seen.__traceback__))
+        parts.append(f"{frames}{type(seen).__qualname__}: {_escaped(str(seen))}")
+        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
+    return "\n\nThen:\n\n".join(reversed(parts))
+
+
+logger.addFilter(_Plain())
 
 
 class Tally:
@@ -224,6 +270,10 @@ class Events:
     def tier_resumed(self, name: str) -> None:
         """A tier answers again."""
         logger.warning("tier %s answers again", name)
+
+    def not_closed(self, name: str, error: Exception) -> None:
+        """A tier's back end could not be released."""
+        logger.warning("tier %s could not be closed: %s: %s", name, type(error).__name__, error)
 
     def routes_unreadable(self, application: str) -> None:
         """The application has routes of a kind that the cache does not know."""

@@ -17,6 +17,10 @@ SCOPE_KEY = "asgi_multitier"
 """Under which name the manager stands in the scope of every request that the application gets."""
 
 
+FILL_KEY = "asgi_multitier.fill"
+"""Under which name the cache that asks the application for everybody stands in that scope."""
+
+
 class PlainRequest:
     """What a rule's callables get where Starlette is not in use; the same names mean the same.
 

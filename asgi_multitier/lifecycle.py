@@ -5,6 +5,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
@@ -260,16 +261,18 @@ class Lifecycle:
         if self._starting is not None:
             self._starting.cancel()
             self._starting = None
-        await engine.flights.close(_CLOSE_PATIENCE)
-        if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=max(0.0, deadline - loop.time()))
-        # Before the log: nothing is written where the log is not followed any more.
-        await engine.stack.close(max(0.0, deadline - loop.time()))
-        try:
-            await engine.log.close()
-        finally:
-            await self._backends.close()
-            self.loop = None
+        async with AsyncExitStack() as ends:  # from the last to the first, whatever fails
+            ends.callback(self._closed)
+            ends.push_async_callback(self._backends.close)
+            ends.push_async_callback(engine.log.close)
+            await engine.flights.close(_CLOSE_PATIENCE)
+            if self._tasks:
+                await asyncio.wait(set(self._tasks), timeout=max(0.0, deadline - loop.time()))
+            # Before the log: nothing is written where the log is not followed any more.
+            await engine.stack.close(max(0.0, deadline - loop.time()))
+
+    def _closed(self) -> None:
+        self.loop = None
 
     async def __aenter__(self) -> Self:
         await self.start()

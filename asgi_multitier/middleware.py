@@ -21,7 +21,7 @@ from .config import Policy, Rule, VaryBy
 from .entry import Born
 from .errors import ConfigError
 from .exchange import Exchange, noting
-from .framework import SCOPE_KEY, answer_to, request_of, single_callable
+from .framework import FILL_KEY, SCOPE_KEY, answer_to, request_of, single_callable
 from .layers import is_known, opened
 from .manager import CacheManager
 from .mutation import mutate
@@ -185,6 +185,10 @@ class CacheMiddleware:
         self, plan: Plan, found: Found, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Everything but the plain hit."""
+        if scope.get(FILL_KEY) is self.manager.engine:
+            # The same cache stands outside as well, and asks for everybody.
+            await self.app(scope, receive, send)
+            return
         if self._secret is not None and Field.COOKIE in found and loop_here() is not None:
             found, reached = await self._reached(scope, self._secret)
             if not reached:
@@ -403,6 +407,7 @@ class CacheMiddleware:
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Start the manager when the application has started, close it when that has stopped."""
         try:
+            _refuse_another(scope.get(SCOPE_KEY), self.manager)
             self._bind(scope)
         except ConfigError as error:
             await receive()
@@ -417,6 +422,7 @@ class CacheMiddleware:
                 await self._close()
             await send(message)
 
+        scope[SCOPE_KEY] = self.manager
         if scope.get("state") is not None:
             self._give_state(scope)
             self._common = scope["state"]
@@ -546,6 +552,16 @@ async def _partition(vary_by: VaryBy, request: Request) -> bytes | None:
 
 async def _awaited(value: Any) -> Any:
     return await value if isawaitable(value) else value
+
+
+def _refuse_another(outer: object, manager: CacheManager) -> None:
+    """Two caches around one application would each miss what the other is told by hand."""
+    if outer is not None and outer is not manager:
+        raise ConfigError(
+            f"CacheMiddleware stands around this application twice, with two managers, {outer!r}"
+            f" and {manager!r}: install it once, or give both the same one,"
+            " CacheMiddleware(app, manager)"
+        )
 
 
 def _check_arguments(cache: object, rules: object, default: object) -> None:

@@ -509,7 +509,13 @@ class TierStack:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._writes.clear()
         for placed in self.shared:
-            await placed.tier.close()
+            try:
+                async with asyncio.timeout(self._timeout):
+                    await placed.tier.close()
+            except Exception as error:  # noqa: BLE001  # a user's back end; the others go on
+                placed.failures["close"] += 1
+                placed.last_error = str(error) or type(error).__name__
+                self._events.not_closed(placed.tier.name, error)
 
     def statistics(self, hits: Mapping[int, int]) -> tuple[TierStats, ...]:
         """One reading a tier.

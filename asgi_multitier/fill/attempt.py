@@ -10,6 +10,7 @@ from ..coalescing import Flight
 from ..draft import objection_of
 from ..engine import Engine
 from ..entry import Slot, StoredResponse
+from ..framework import FILL_KEY
 from ..inbox import Inbox
 from ..layers import Outside
 from ..plan import Plan
@@ -106,6 +107,7 @@ class Attempt:
         request = self._request
         self._question, self._stock = question, stock
         self._scope = scope_for_app(request, question, background=self._client is None)
+        self._scope[FILL_KEY] = self._engine
         self._outside.watch(self._scope)
         self._asked_at = self._engine.wall()
         try:

@@ -784,6 +784,99 @@ async def test_a_soft_timeout_serves_the_stale_copy_and_lets_the_run_finish() ->
         assert (await cache.get("/x")).body == b"2"
 
 
+async def test_a_soft_timeout_serves_all_who_wait() -> None:
+    """Also who has joined the run, and later."""
+    origin = Origin()
+    rule = Rule("*", 10, stale_if_error=60, soft_timeout=2)
+    async with caching(origin, [rule]) as cache:
+        await cache.get("/x")
+        await origin.arrived.acquire()
+        cache.clock.advance(11)
+        tasks = await gathered(cache, origin, 10)
+        await pass_time(2.1)
+        replies = await asyncio.gather(*tasks)
+
+        assert {(reply.body, reply.detail) for reply in replies} == {(b"1", "soft-timeout")}
+        assert origin.calls == 2
+        assert cache.manager.stats().total.stale == 11
+        origin.gate.set()
+        await settled()
+        assert (await cache.get("/x")).body == b"2"
+
+
+async def test_a_hard_timeout_is_that_of_all_who_wait() -> None:
+    """Not of the run alone: one more run may be under way when a request's time is over."""
+    origin = Origin()
+    rule = Rule("*", 10, hard_timeout=6, coalesce_timeout=4)
+    async with caching(origin, [rule]) as cache:
+        tasks = await gathered(cache, origin, 10)
+        await pass_time(4.1)
+        assert origin.calls == 2
+        await pass_time(2)
+        results = await asyncio.gather(*tasks[:1], *tasks[2:], return_exceptions=True)
+
+        assert {type(result) for result in results} == {TimeoutError}
+        await pass_time(4)
+        with pytest.raises(TimeoutError):
+            await tasks[1]
+        origin.gate.set()
+
+
+async def test_a_hard_timeout_leaves_who_waits_for_an_answer_that_comes() -> None:
+    """It counts until the origin begins to answer, for all who wait as for the first."""
+    gate = asyncio.Event()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"content-length", b"1")],
+            }
+        )
+        await gate.wait()
+        await send({"type": "http.response.body", "body": b"x"})
+
+    origin = Origin(slow)
+    async with caching(origin, [Rule("*", 10, hard_timeout=2)]) as cache:
+        tasks = await gathered(cache, origin, 3)
+        origin.gate.set()
+        await pass_time(2.1)
+        gate.set()
+
+        assert [reply.body for reply in await asyncio.gather(*tasks)] == [b"x"] * 4
+        assert origin.calls == 1
+
+
+@pytest.mark.parametrize(
+    "fails", [_boom_after_start, _boom_after_half, _boom_after_half_with_length]
+)
+async def test_a_failure_in_the_middle_is_stood_in_for_where_nothing_was_heard(
+    fails: Callable[[Scope, Receive, Send], object],
+) -> None:
+    """All who wait get the stale copy; the first client does unless it has had a part already."""
+    origin = Origin()
+    async with caching(origin, [Rule("*", 10, stale_if_error=60)]) as cache:
+        await cache.get("/x")
+        await origin.arrived.acquire()
+        cache.clock.advance(11)
+        origin._answer = fails
+        tasks = await gathered(cache, origin, 5)
+        origin.gate.set()
+        first, *others = await asyncio.gather(*tasks, return_exceptions=True)
+
+        assert {(reply.body, reply.detail) for reply in others if isinstance(reply, Reply)} == {
+            (b"1", "stale-if-error")
+        }
+        assert len([reply for reply in others if isinstance(reply, Reply)]) == 5
+        if fails is _boom_after_start:
+            assert isinstance(first, Reply)
+            assert first.body == b"1"
+        else:
+            assert isinstance(first, BoomError)
+        assert origin.calls == 2
+
+
 async def test_a_hard_timeout_is_the_origins_failure() -> None:
     """Without a copy that may stand in, `TimeoutError` is raised; with one it is served."""
     origin = Origin()

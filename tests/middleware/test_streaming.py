@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from asgi_multitier._types import Message, Receive, Scope, Send
-from tests.support import Origin, Visit, caching, respond, settled
+from tests.support import Origin, Visit, caching, pass_time, respond, settled
 
 
 class Stream:
@@ -144,6 +144,60 @@ async def test_an_endless_stream_whose_leader_left_early_stops() -> None:
 
         assert isinstance(stream.ended, OSError)
         assert stream.sent == 2
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["by and by", "at the end"])
+async def test_storable_streams_without_end_end_after_their_clients(early: bool) -> None:
+    """30 clients of a framework's stream leave: their requests end at once, the runs in seconds."""
+    ended = []
+
+    async def pieces() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"tick"
+                await asyncio.sleep(1)
+        finally:
+            ended.append(1)
+
+    async def page(request: Request) -> Response:
+        return StreamingResponse(pieces(), media_type="application/x-ndjson")
+
+    async with caching(Starlette(routes=[Route("/{n}", page)])) as cache:
+        asgi = {"version": "3.0", "spec_version": "2.3"}
+        visits = [Visit() for _ in range(30)]
+        tasks = [
+            cache.client.begin(f"/{number}", visit=visit, asgi=asgi)
+            for number, visit in enumerate(visits)
+        ]
+        await asyncio.gather(*(visit.heard.wait() for visit in visits))
+        for visit in visits:
+            visit.leave()
+        await asyncio.gather(*tasks)
+        if early:
+            await pass_time(5.1)
+        else:
+            await cache.manager.close()
+        await settled()
+
+        assert len(ended) == 30
+        assert cache.manager.engine.flights.running == 0
+
+
+async def test_a_stream_whose_client_breaks_off_ends_too() -> None:
+    """The server takes nothing any more; the application does not ask whether anybody listens."""
+    stream = Stream()
+    async with caching(Origin(stream)) as cache:
+        visit = Visit()
+        task = cache.client.begin("/x", visit=visit)
+        stream.pieces.put_nowait(b"1")
+        await settled()
+        visit.leave()
+        stream.pieces.put_nowait(b"2")
+        await task
+        await pass_time(5.1)
+
+        assert isinstance(stream.ended, asyncio.CancelledError)
+        assert cache.manager.engine.flights.running == 0
 
 
 async def test_a_frameworks_stream_hears_that_its_client_left() -> None:
