@@ -53,6 +53,6 @@ def test_control_characters_of_strangers_are_escaped(
 
 def test_long_texts_are_cut(caplog: pytest.LogCaptureFixture) -> None:
     """An exception may hold a whole document."""
-    Events().callback_failed("tags", ValueError("x" * 10 * MAX_LINE))
+    Events().tier_suspended("redis", "x" * 10 * MAX_LINE)
 
     assert len(caplog.messages[0]) == MAX_LINE + 3
