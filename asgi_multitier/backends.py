@@ -14,10 +14,13 @@ from .coherence.config import InvalidationConfig
 from .coherence.local import LocalLog
 from .coherence.log import InvalidationLog
 from .config import DEFAULT_REDIS_URL, CacheConfig
-from .errors import ConfigError
+from .errors import BackendError, ConfigError
 from .nearby import NearLog
+from .nearby import namespaces as nearby_namespaces
 from .redis import Leases, Link, RedisLog, RedisStreams, RedisTier, StreamStore, connect
+from .redis import namespaces as redis_namespaces
 from .sqlite_log import SQLiteLog
+from .sqlite_log import namespaces as sqlite_namespaces
 from .streams import Streams
 from .tiers.base import LocalTier, SharedTier, TierConfig
 from .tiers.memory import MemoryTier
@@ -199,6 +202,26 @@ class Backends:
                 )
             self._streams = RedisStreams(self.link(), namespace=namespace)
         return self._streams
+
+    async def namespaces(self) -> set[str]:
+        """The applications that can be seen where this manager looks for its log.
+
+        Raises:
+            BackendError: If that cannot be found out.
+        """
+        if self._given_log is not None:
+            return set()
+        if self._sqlite is not None:
+            return await sqlite_namespaces(self._sqlite)
+        near = nearby_namespaces() if self.uses_default else set()
+        if not self.has_redis:
+            return near
+        try:
+            return near | await redis_namespaces(self.link(), self._invalidation.channel)
+        except BackendError:
+            if self.uses_default:
+                return near
+            raise
 
     async def close(self) -> None:
         """Release what is not a tier's or the log's. May be called twice."""

@@ -18,7 +18,7 @@ from .coherence.log import InvalidationLog, Update
 from .config import CacheConfig, Mode, Settings, read_mode
 from .engine import Engine
 from .entry import Born
-from .errors import ConfigError
+from .errors import BackendError, ConfigError
 from .identity import Application, describe, local_name, name_of_its_own
 from .selectors import Selector
 from .serializers import JsonSerializer, Serializer
@@ -37,6 +37,12 @@ _SAYS_NOTHING = (
     "CacheManager: namespace=None is not allowed for title {title!r} and module {module!r}, which "
     "another application may have as well, where a {shared} was given; expected namespace= or "
     "ASGI_MULTITIER_NAMESPACE, a name that no other application there has"
+)
+
+_WHOSE = (
+    "CacheManager: namespace=None is not allowed where something is to be dropped and no "
+    "application is known; expected namespace= or ASGI_MULTITIER_NAMESPACE, or "
+    "CacheManager.of('module:app'); the applications seen there are: {seen}"
 )
 
 _START_PATIENCE = 0.25
@@ -111,6 +117,7 @@ class Lifecycle:
         self._starting: asyncio.Task[None] | None = None
         self._patience_ends = 0.0
         self._named = False
+        self._is_unfollowed = False
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def __repr__(self) -> str:
@@ -177,6 +184,35 @@ class Lifecycle:
             title, module = application.title, application.module
             raise ConfigError(_SAYS_NOTHING.format(title=title, module=module, shared=shared))
         return name
+
+    async def check_name(self) -> None:
+        """Before something is dropped: whether it is known whose.
+
+        A manager that has a name, an application or values of its own drops what is its own. Any
+        other one is a program that means an application, and has to say which.
+
+        Raises:
+            ConfigError: If that is not known, and there are applications that may be meant.
+        """
+        if self._is_named or self._table is not None or self._made_values is not None:
+            return
+        try:
+            seen = ", ".join(sorted(await self._backends.namespaces() - {self.namespace}))
+        except BackendError as error:
+            seen = f"not known: {error}"
+        if seen:
+            raise ConfigError(_WHOSE.format(seen=seen))
+
+    def note_followers(self) -> None:
+        """Say once if a program drops something under a name that nobody had used before."""
+        ours = self._table is not None or self._made_values is not None or self._is_unfollowed
+        if not ours and getattr(self.engine.log, "is_own", False):
+            self._is_unfollowed = True
+            logger.warning(
+                "nobody else has used the namespace %s: what is dropped in it drops nothing of an "
+                "application with another name; CacheManager.of('module:app') takes that one's",
+                self.namespace,
+            )
 
     @property
     def engine(self) -> Engine:

@@ -14,12 +14,14 @@ from .coherence.log import InvalidationStats, Operation
 from .coherence.repeats import note, note_kept
 from .config import Policy
 from .entry import Born
-from .errors import InvalidationError
+from .errors import ConfigError, InvalidationError
 from .events import CacheStats, TierStats
 from .functions import CachedFunction, Taken
 from .health import Health, examine
+from .identity import caches_of, load
 from .lifecycle import Lifecycle
 from .policy.reasons import Reason
+from .routing import RouteTable
 from .selectors import Selector, check_glob, check_path
 from .strategy import CacheStrategy, Lifetime, seconds_of
 from .streams import Streams
@@ -455,18 +457,39 @@ class CacheManager(Lifecycle):
         return self.spawn(self._drop(selectors, begin), "asgi-multitier invalidation")
 
     async def _drop(self, selectors: Sequence[Selector], begin: Begin) -> Born | None:
+        await self.check_name()
         await self.start()
         log, stack = self.engine.log, self.engine.stack
         operation = begin(selectors)
         keys = [selector.text for selector in selectors if selector.kind == "key"]
-        if not keys:
-            return await log.commit(operation)
         for key in keys:
             stack.local.delete(key)
         # The delete is only to free room: nobody believes what is there any more. It is waited for
         # because it must not remove what this caller sets next.
         position, _ = await asyncio.gather(log.commit(operation), stack.drop(keys))
+        self.note_followers()
         return position
+
+    @classmethod
+    def of(cls, target: str) -> "CacheManager":
+        """The manager of an application, for a program that drops what the application keeps.
+
+        It opens nothing by being found, and is used as any other one, by `async with`.
+
+        Args:
+            target: Where the application is: `"module:attribute"`.
+
+        Raises:
+            ConfigError: If it cannot be imported, has no `CacheMiddleware`, or no name.
+        """
+        app = load(target)
+        for found in caches_of(app):
+            manager = found if found is not None else cls()
+            if isinstance(manager, cls):
+                manager.name_after(app, RouteTable(app))
+                return manager
+        allowed = "an application with a CacheMiddleware"
+        raise ConfigError.of("target", target, allowed, where="CacheManager.of")
 
     # What it knows of itself.
 

@@ -60,6 +60,7 @@ _SCHEMA = (
 )
 _IS_MADE = "SELECT 1 FROM sqlite_master WHERE name='amt_log_state_1'"
 _STATE = "SELECT gen, seq, last FROM amt_log_state_1 WHERE namespace=?"
+_NAMESPACES = "SELECT namespace FROM amt_log_state_1"
 _SET_STATE = "INSERT OR REPLACE INTO amt_log_state_1 VALUES (?, ?, ?, ?)"
 _APPEND = "INSERT OR REPLACE INTO amt_log_1 VALUES (?, ?, ?, ?, ?, ?, ?)"
 _TRIM = "DELETE FROM amt_log_1 WHERE namespace=? AND seq<=?"
@@ -107,6 +108,22 @@ class SQLiteLog(SharedLog):
         await self._table.close()
 
 
+async def namespaces(path: str | os.PathLike[str]) -> set[str]:
+    """The namespaces that have a log beside a file of entries.
+
+    Raises:
+        BackendError: If it cannot be read.
+    """
+    entries = check_path(path, where="SQLiteLog")
+    log = entries.with_name(entries.name + SUFFIX)
+    worker = SQLiteWorker(log, _LOCKED, "log names", prepare=partial(_prepare, durable=True))
+    try:
+        rows = await worker.run(lambda db: db.execute(_NAMESPACES).fetchall())
+    finally:
+        await worker.close()
+    return {str(name) for (name,) in rows}
+
+
 class TableStore:
     """A log's records in a table.
 
@@ -135,6 +152,7 @@ class TableStore:
         self._writer = SQLiteWorker(path, _LOCKED, "log writer", prepare=prepare)
         self._maxlen = maxlen
         self._reader: TableReader | None = None
+        self.own_gen = ""
 
     @property
     def name(self) -> str:
@@ -173,7 +191,7 @@ class TableStore:
         row = db.execute(_STATE, (self.namespace,)).fetchone()
         if row is not None and row[0] != condemned:
             return str(row[0]), int(row[1]), str(row[2])
-        gen = token_hex(16)
+        self.own_gen = gen = token_hex(16)
         db.execute(_CLEAR, (self.namespace,))
         db.execute(_SET_STATE, (self.namespace, gen, 0, ""))
         return gen, 0, ""

@@ -22,7 +22,6 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "errors",
         "events",
         "fleet",
-        "identity",
     ),
     ("selectors",),
     (
@@ -30,6 +29,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "entry",
         "environment",
         "framework",
+        "identity",
         "policy",
         "serializers",
         "sqlite_worker",

@@ -76,6 +76,11 @@ class SharedLog:
         """Whether the log has been heard of recently enough to believe shared tiers."""
         return self.index.settled and bool(self.index.gen)
 
+    @property
+    def is_own(self) -> bool:
+        """Whether this node began the log that it follows: nobody was there before."""
+        return bool(self.index.gen) and self._store.own_gen == self.index.gen
+
     def stats(self) -> InvalidationStats:
         """A frozen reading of the counters."""
         return self._follower.stats()

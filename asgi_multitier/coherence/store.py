@@ -94,6 +94,10 @@ class LogStore(Protocol):
     def name(self) -> str:
         """Where it lies, for messages; without credentials."""
 
+    @property
+    def own_gen(self) -> str:
+        """The generation that this object was the one to begin; "" if none."""
+
     async def append(self, op: str, data: bytes, mac: bytes, *, after: int, timeout: float) -> Born:
         """Write a record at the end. Writing the same operation twice is harmless.
 

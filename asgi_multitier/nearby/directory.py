@@ -11,7 +11,7 @@ from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
-_NAME = 30
+_NAME = 40
 _LONGEST = 100
 """Bytes of a socket's address that every system takes (104 on some, with a zero at the end)."""
 
@@ -25,6 +25,8 @@ def private_directory(namespace: str) -> Path:
     Raises:
         OSError: If there is no place where one may be.
     """
+    if not hasattr(os, "geteuid"):
+        raise OSError("this system has no users to keep a directory for")
     failure = OSError("no directory with a short enough path")
     for base in _bases():
         place = base / _called(namespace)
@@ -38,6 +40,20 @@ def private_directory(namespace: str) -> Path:
         else:
             return place
     raise failure
+
+
+def namespaces() -> set[str]:
+    """The applications that have, or had, such a directory; those with long names left out."""
+    found: set[str] = set()
+    if not hasattr(os, "geteuid"):
+        return found
+    for base in _bases():
+        with suppress(OSError):
+            for place in os.listdir(base):
+                name = place.rpartition("-")[0]
+                if _called(name) == place:
+                    found.add(name)
+    return found
 
 
 def _bases() -> Iterator[Path]:

@@ -271,6 +271,11 @@ class NearLog(SharedLog):
         await end(*tasks)
         await self._follow()
 
+    @property
+    def is_own(self) -> bool:
+        """Whether nobody was there before. See `SharedLog.is_own`."""
+        return self._mode is _Mode.ALONE or super().is_own
+
     # Whether a server is there.
 
     async def _seek(self) -> None:
@@ -298,6 +303,11 @@ class _Place:
     def __init__(self, name: str) -> None:
         self.name = name
         self.store: LogStore | None = None
+
+    @property
+    def own_gen(self) -> str:
+        """See `LogStore.own_gen`."""
+        return "" if self.store is None else self.store.own_gen
 
     async def append(self, op: str, data: bytes, mac: bytes, *, after: int, timeout: float) -> Born:
         """See `LogStore.append`."""

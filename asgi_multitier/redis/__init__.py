@@ -4,6 +4,7 @@ from .client import Link, connect
 from .lease import Claim, Leases
 from .log import RedisLog
 from .log_store import StreamStore
+from .names import namespaces
 from .streams import RedisStreams, StreamEntry
 from .tier import RedisTier
 
@@ -17,4 +18,5 @@ __all__ = [
     "StreamEntry",
     "StreamStore",
     "connect",
+    "namespaces",
 ]

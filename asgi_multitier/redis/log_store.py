@@ -60,6 +60,7 @@ class StreamStore:
         self._maxlen = maxlen
         self._flush_on_failover = flush_on_failover
         self._clock = clock
+        self.own_gen = ""
         self._renewed = -float("inf")
         self._permissions_checked = False
 
@@ -71,15 +72,20 @@ class StreamStore:
     async def append(self, op: str, data: bytes, mac: bytes, *, after: int, timeout: float) -> Born:
         """Write a record at the end. See `LogStore.append`."""
         keys = (self.control, self.stream)
+        proposed = token_hex(16)
 
         async def work(client: Client) -> Any:
-            gen = token_hex(16)
             return await APPEND.run(
-                client, keys, op, data, mac, gen, self._maxlen, KEEP * 1000, after
+                client, keys, op, data, mac, proposed, self._maxlen, KEEP * 1000, after
             )
 
         gen, number = await self.link.run(work, timeout=timeout)
+        self._note(proposed, gen.decode())
         return Born(gen.decode(), int(number))
+
+    def _note(self, proposed: str, gen: str) -> None:
+        if gen == proposed:
+            self.own_gen = gen
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator["StreamReader"]:
@@ -91,17 +97,19 @@ class StreamStore:
         """What the log holds. See `LogReader.facts`."""
         keys = (self.control, self.stream)
         renew = self._clock() - self._renewed > _RENEW
+        proposed = token_hex(16)
 
         async def work(client: Client) -> Any:
-            gen, flush = token_hex(16), int(self._flush_on_failover)
+            flush = int(self._flush_on_failover)
             return await ATTACH.run(
-                client, keys, after, gen, condemned, flush, KEEP * 1000, int(renew)
+                client, keys, after, proposed, condemned, flush, KEEP * 1000, int(renew)
             )
 
         reply = await connection.run(work, timeout=2 * self.link.timeout)
         if renew:
             self._renewed = self._clock()
         gen, number, last, first, top, at = reply
+        self._note(proposed, gen.decode())
         return Facts(
             gen.decode(),
             int(number),

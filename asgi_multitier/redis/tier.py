@@ -9,7 +9,7 @@ pipeline to a cluster.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from redis.exceptions import NoScriptError
@@ -206,14 +206,8 @@ class RedisTier:
         Housekeeping: it walks through all keys of the server, so a cache that is cleared by the log
         need not call it. The pattern is made of the namespace, which holds no wildcard.
         """
-        nodes = await self.link.run(_primaries)
-        for node in nodes:
-            cursor = 0
-            while True:
-                cursor, names = await self.link.run(_scan(node, cursor, self._prefix + "*"))
-                await self._unlink([name.decode() for name in names])
-                if cursor == 0:
-                    break
+        async for names in scanned(self.link, self._prefix + "*"):
+            await self._unlink(names)
 
     async def ping(self) -> None:
         """Return if the server answers."""
@@ -267,6 +261,17 @@ async def _primaries(client: Client) -> Sequence[Any]:
         return [None]
     await client.initialize()
     return cast("Sequence[Any]", nodes())
+
+
+async def scanned(link: Link, pattern: str) -> AsyncIterator[list[str]]:
+    """Names of keys on all masters, some at a time. The pattern holds no caller's text."""
+    for node in await link.run(_primaries):
+        cursor = 0
+        while True:
+            cursor, names = await link.run(_scan(node, cursor, pattern))
+            yield [name.decode() for name in names]
+            if cursor == 0:
+                break
 
 
 def _scan(node: Any, cursor: int, pattern: str) -> Any:
