@@ -14,6 +14,7 @@ must be all that was sent.
 """
 
 import asyncio
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import Protocol
 
@@ -180,6 +181,21 @@ class Capture:
         elif self._state is _State.TEE:
             self._desk.pass_on(Reason.INCOMPLETE, self._start["status"], ())
             self._state = _State.PASS
+
+    async def let_go(self, told: Callable[[Headers], Headers]) -> None:
+        """The origin failed after it had begun: the client gets what was held for its end.
+
+        Args:
+            told: Makes the field lines for the client out of the origin's.
+        """
+        if self._state is not _State.HELD or self.holds_back:
+            return
+        chunks, self._body = self._body, []
+        headers = told(normalised(self._start.get("headers", ())))
+        self._state = _State.PASS
+        await self._forward({**self._start, "headers": list(headers)})
+        for chunk in chunks:
+            await self._forward({"type": "http.response.body", "body": chunk, "more_body": True})
 
     async def deliver(self, message: Message) -> None:
         """Give the client a message in the origin's place: it failed before it said anything."""

@@ -37,7 +37,7 @@ from .policy.reasons import Reason
 from .policy.request import Field
 from .policy.reuse import Use, assess
 from .policy.terms import Terms
-from .replay import PARTIAL, aged, answer, part_for, prepare
+from .replay import PARTIAL, aged, answer, part_for, prepare, ttl_of
 from .request import Request
 from .stack import Found
 from .stale import stands_in
@@ -232,7 +232,21 @@ class Exchange:
     async def _serve(self, slot: Slot, detail: str) -> None:
         entry, engine = slot.entry, self._engine
         now = engine.clock()
-        member = cache_status.hit(entry.fresh_until - now, detail)
+        member = cache_status.hit(ttl_of(entry, now), detail)
+        await self._send_entry(entry, member, now)
+
+    async def _serve_instead(
+        self, slot: Slot, detail: str, *, status: int | None = None, collapsed: bool = False
+    ) -> None:
+        """Serve a stale entry in place of the origin's answer, of this status, that is no good."""
+        entry, now = slot.entry, self._engine.clock()
+        member = cache_status.forwarded(
+            self._forward,
+            fwd_status=status,
+            collapsed=collapsed,
+            ttl=ttl_of(entry, now),
+            detail=detail,
+        )
         await self._send_entry(entry, member, now)
 
     async def _send_entry(self, entry: Entry, member: bytes, now: float) -> None:
@@ -390,7 +404,7 @@ class Exchange:
                     client.leave()
                     self._tally.stale += 1
                     self._leave(flight)
-                    await self._serve(stale, "soft-timeout")
+                    await self._serve_instead(stale, "soft-timeout")
                     return
             self._tally.misses += 1
             # The run goes on for the others if this client leaves.
@@ -441,7 +455,7 @@ class Exchange:
         except Exception:
             if stale is not None and self._stands_in(stale):
                 self._tally.stale += 1
-                await self._serve(stale, "stale-if-error")
+                await self._serve_instead(stale, "stale-if-error", collapsed=True)
                 return True
             self._tally.coalesced += 1
             raise
@@ -462,7 +476,9 @@ class Exchange:
             return False
         if isinstance(result, StaleStored):
             self._tally.stale += 1
-            await self._serve(result.slot, result.detail)
+            await self._serve_instead(
+                result.slot, result.detail, status=result.status, collapsed=True
+            )
             return True
         self._tally.coalesced += 1
         now = self._engine.clock()
@@ -470,7 +486,7 @@ class Exchange:
             self._forward,
             collapsed=True,
             stored=isinstance(result, Stored),
-            ttl=entry.fresh_until - now,
+            ttl=ttl_of(entry, now),
         )
         await self._send_entry(entry, member, now)
         return True

@@ -69,7 +69,7 @@ _REASONS = {
 _CALLABLES = {Reason.WHEN: "when", Reason.PARTITION: "vary_by"}
 """What the options are called in the counters of failures."""
 
-_TARGET = ("raw_path", "query_string", "path", "root_path", "scheme", "http_version")
+_TARGET = ("raw_path", "query_string", "path", "root_path", "scheme", "http_version", "method")
 _target = itemgetter(*_TARGET)
 """Everything in a scope that names its target and how it is asked, beside the Host; some of it is
 optional."""
@@ -144,9 +144,6 @@ class CacheMiddleware:
             plan = self._plans.recall(target) or self._plan(scope, host, target)
         if plan.reason is not None:
             await self._beside(plan, plan.reason, scope, receive, send)
-            return
-        if method == "HEAD" and "HEAD" not in plan.policy.methods:
-            await self._beside(plan, Reason.METHOD, scope, receive, send)
             return
         if (
             plan.instant
@@ -483,6 +480,14 @@ class CacheMiddleware:
             reason = _REASONS.get(resolved.reason, Reason.NO_RULE)
         elif self.manager.mode == "off":
             reason = Reason.OFF
+        if scope["method"] == "HEAD":
+            own = self._resolve("HEAD", scope)
+            methods = () if resolved.policy is None else resolved.policy.methods
+            if own.reason != "method" and own.endpoint is not resolved.endpoint:
+                # The application answers it by an endpoint of its own.
+                resolved, reason = own, Reason.METHOD
+            elif reason is None and "HEAD" not in methods:
+                reason = Reason.METHOD
         policy = self.manager.config.applied(resolved.policy or _UNRULED)
         plan = plan_for(
             scope,

@@ -106,6 +106,14 @@ def prepare(slot: Slot, terms: Terms, level: int = 1) -> Replay | None:
     return replay
 
 
+def ttl_of(entry: Entry, now: float) -> int:
+    """Whole seconds of freshness that are left, as `Cache-Status` says it everywhere.
+
+    Both ends are cut to whole seconds, so that the first answer and the first hit say the same.
+    """
+    return int(entry.fresh_until - entry.created) - int(now - entry.created)
+
+
 def aged(headers: Headers, age: float) -> Headers:
     """The field lines with an `Age` (RFC 9111 §5.1) in place of any other."""
     return (*(line for line in headers if line[0] != AGE), (AGE, b"%d" % max(age, 0)))

@@ -21,10 +21,12 @@ class StaleStored:
     Attributes:
         slot: The entry.
         detail: Why.
+        status: The origin's own status; None if it raised, or has not answered.
     """
 
     slot: Slot
     detail: str = "stale-if-error"
+    status: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

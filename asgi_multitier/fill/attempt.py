@@ -136,6 +136,8 @@ class Attempt:
         """
         stale = None if self.capture.streaming else self._substitute()
         if stale is None:
+            # What its client would have had of the application alone.
+            await self.capture.let_go(lambda lines: self._leader.passed(lines, Reason.INCOMPLETE))
             raise error
         self._engine.events.stood_in(self._request.plan.resolved.route, error)
         self._stand_in(stale)
@@ -169,7 +171,7 @@ class Attempt:
                 return Discard.DISCARD
             self.capture.holds_back = status == PARTIAL
         if is_origin_failure(status) and (stale := self._substitute()) is not None:
-            self._stand_in(stale)
+            self._stand_in(stale, status)
             return Discard.DISCARD
         verdict = objection or self._keeping.judge(status, headers, self._asked_at)
         if isinstance(verdict, Store) and self._wants_part and content_length(headers) is not None:
@@ -333,12 +335,12 @@ class Attempt:
             return None
         return stale
 
-    def _stand_in(self, stale: Slot) -> None:
-        """Answer everybody with the stale entry."""
+    def _stand_in(self, stale: Slot, status: int | None = None) -> None:
+        """Answer everybody with the stale entry; the origin's own status is None if it raised."""
         self._engine.events.failures["origin"] += 1
         self._engine.flights.land(self._flight)
-        self._flight.answer(StaleStored(stale))
-        self._closing = self._leader.stood_in(stale)
+        self._flight.answer(StaleStored(stale, status=status))
+        self._closing = self._leader.stood_in(stale, status)
 
 
 def _joined(stored: StoredResponse, newer: StoredResponse, limit: int) -> StoredResponse:

@@ -11,7 +11,7 @@ from ..policy.headers import end_to_end
 from ..policy.reasons import Reason
 from ..policy.storing import client_headers
 from ..policy.validation import is_held, not_modified_headers
-from ..replay import aged, answer
+from ..replay import aged, answer, ttl_of
 from ..request import Request
 from .question import response_of
 
@@ -54,21 +54,26 @@ class Leader:
                 self.forward,
                 stored=True,
                 fwd_status=fwd_status,
-                ttl=kept.entry.fresh_until - self.engine.clock(),
+                ttl=ttl_of(kept.entry, self.engine.clock()),
                 detail=self.detail,
             )
         return self._answer(response, lines, member, self.engine.wall())
 
     def found(self, slot: Slot) -> list[Message]:
         """What another process's run has brought."""
-        ttl = slot.entry.fresh_until - self.engine.clock()
+        ttl = ttl_of(slot.entry, self.engine.clock())
         member = cache_status.forwarded(self.forward, collapsed=True, stored=True, ttl=ttl)
         return self._from(slot, member)
 
-    def stood_in(self, slot: Slot) -> list[Message]:
-        """A stale entry, in place of the origin's failure."""
-        ttl = slot.entry.fresh_until - self.engine.clock()
-        return self._from(slot, cache_status.hit(ttl, "stale-if-error"))
+    def stood_in(self, slot: Slot, fwd_status: int | None) -> list[Message]:
+        """A stale entry, in place of the origin's failure: its status, None if it has raised."""
+        member = cache_status.forwarded(
+            self.forward,
+            fwd_status=fwd_status,
+            ttl=ttl_of(slot.entry, self.engine.clock()),
+            detail="stale-if-error",
+        )
+        return self._from(slot, member)
 
     def passed(self, headers: Headers, reason: Reason) -> Headers:
         """The field lines of a response that is this client's alone."""

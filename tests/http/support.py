@@ -312,7 +312,7 @@ async def _check(world: World, step: Step, profile: str, place: str) -> None:
 
 def _source(got: Answered, asked: list[Asked]) -> str:
     """Where an answer came from, by what the cache says of it and what the origin has seen."""
-    if "; hit" in got.cache_status:
+    if "; hit" in got.cache_status or "detail=stale-if-error" in got.cache_status:
         return HIT
     conditional = any(
         asking.values("if-none-match") or asking.values("if-modified-since") for asking in asked
