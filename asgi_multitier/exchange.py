@@ -36,6 +36,7 @@ from .policy.headers import normalised
 from .policy.reasons import Reason
 from .policy.request import Field
 from .policy.reuse import Use, assess
+from .policy.storing import may_answer_authorized
 from .policy.terms import Terms
 from .replay import PARTIAL, aged, answer, part_for, prepare, ttl_of
 from .request import Request
@@ -101,6 +102,10 @@ class Exchange:
                     key = self._request.variant_key(payload.fields)
                     continue
                 assert isinstance(payload, StoredResponse)  # noqa: S101  # values have other keys
+                if self._is_for_others(payload):
+                    self._forward = Forward.BYPASS
+                    await self.alone(Reason.AUTHORIZATION)
+                    return
                 if payload.status == PARTIAL and not self._within(payload):
                     self._part, self._forward = slot, Forward.PARTIAL
                     self._engine.events.unused[Reason.PARTIAL] += 1
@@ -519,14 +524,28 @@ class Exchange:
         return result
 
     def _is_for_me(self, entry: Entry) -> bool:
-        """Whether the entry is the variant that this request chooses."""
+        """Whether the entry is the variant that this request chooses, and may have."""
         primary, request = self._request.primary, self._request
+        if isinstance(entry.payload, StoredResponse) and self._is_for_others(entry.payload):
+            return False
         if entry.key == primary:
             return True
         slot = self._engine.stack.peek(primary)
         if slot is None or not isinstance(slot.entry.payload, Variants):
             return False
         return entry.key == request.variant_key(slot.entry.payload.fields)
+
+    def _is_for_others(self, stored: StoredResponse) -> bool:
+        """Whether this request carries `Authorization` and the response does not say that it does.
+
+        Where an annotation decides, the rule has said what separates users, or that nothing does.
+        """
+        policy = self._policy
+        if Field.AUTHORIZATION not in self._request.found or policy.lifetime is not None:
+            return False
+        if policy.public or policy.terms.authorized:
+            return False
+        return not may_answer_authorized(stored.headers, policy.terms)
 
     def _refresh(self, slot: Slot) -> None:
         """Renew an entry in the background, if that is not done already and may begin now."""

@@ -189,9 +189,6 @@ def request_key(
     if Field.ORIGIN in found:
         # Frameworks add CORS fields to the answers to these only, and not all of them say `Vary`.
         parts.append(b"cross-origin")
-    if policy.lifetime is None and Field.AUTHORIZATION in found and not policy.public:
-        # RFC 9111 §3.5 lets some answers to these be stored; nobody else's are mixed with them.
-        parts.append(b"authorized")
     if policy.lifetime is None and not (policy.public or policy.cookies or policy.vary_by):
         # Deliberate: RFC 9111 would share these, but what an application shows to a cookie is too
         # often its owner's, whatever its fields say. `public` or `cookies` share more.

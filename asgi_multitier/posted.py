@@ -17,7 +17,7 @@ from .draft import entry_of, objection_of, probe_of
 from .engine import Engine
 from .entry import StoredResponse
 from .layers import Outside
-from .policy.headers import without
+from .policy.headers import with_length, without
 from .policy.invalidation import Target
 from .policy.reasons import Reason
 from .policy.storing import Store, judge
@@ -125,7 +125,7 @@ class Posted:
         """It is complete."""
         response = StoredResponse(
             status=status,
-            headers=without(store.headers, {AGE}),
+            headers=with_length(status, without(store.headers, {AGE}), len(body)),
             body=body,
             etag=store.etag,
             last_modified=store.last_modified,

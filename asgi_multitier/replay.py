@@ -12,6 +12,7 @@ from ._types import Header, Headers, Message
 from .entry import Entry, Slot, StoredResponse
 from .policy import cache_status
 from .policy.downstream import told
+from .policy.freshness import date_value
 from .policy.headers import end_to_end, first, values
 from .policy.ranges import (
     Span,
@@ -158,12 +159,13 @@ def answer(
         now: Unix seconds.
     """
     status, body = response.status, response.body
+    date = date_value(response.headers, received)
     if not_modified(
         request_headers,
         status=status,
         etag=response.etag,
         last_modified=response.last_modified,
-        date=received,
+        date=date,
         now=now,
     ):
         # What belongs to the connection of the origin's own message says nothing of this one.
@@ -175,7 +177,7 @@ def answer(
             size=len(body),
             etag=response.etag,
             last_modified=response.last_modified,
-            date=received,
+            date=date,
             now=now,
         )
         if isinstance(span, Span):

@@ -7,7 +7,7 @@ from ..coalescing import Flight
 from ..draft import entry_of
 from ..engine import Engine
 from ..entry import Entry, Slot, StoredResponse, Variants
-from ..policy.headers import first, without
+from ..policy.headers import first, with_length, without
 from ..policy.reasons import Reason
 from ..policy.storing import Store, judge
 from ..replay import AGE
@@ -154,7 +154,7 @@ def as_stored(
     """
     return StoredResponse(
         status=status,
-        headers=without(lines, {AGE}),
+        headers=with_length(status, without(lines, {AGE}), len(body)),
         body=body,
         etag=first(lines, b"etag"),
         last_modified=last_modified,

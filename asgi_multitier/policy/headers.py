@@ -162,6 +162,13 @@ def content_length(headers: Headers) -> int | None:
     return int(digits) if digits.isdigit() and len(digits) <= 18 else None
 
 
+def with_length(status: int, headers: Headers, size: int) -> Headers:
+    """The lines with the length of a stored content where they do not tell it: it is known now."""
+    if status in (204, 304) or any(name == b"content-length" for name, _ in headers):
+        return headers
+    return (*headers, (b"content-length", b"%d" % size))
+
+
 def is_complete(headers: Headers, received: int) -> bool:
     """Whether a body of `received` bytes is as long as its header says (RFC 9112 §8)."""
     if not any(name == b"content-length" for name, _ in headers):

@@ -232,9 +232,25 @@ def _unshareable(
         return Reason.PERSONAL_FIELD
     if terms.authorized or not any(name == b"authorization" for name, _ in request_headers):
         return None
-    # RFC 9111 §3.5
-    shared = directives.public or directives.must_revalidate or directives.s_maxage is not None
-    return None if shared else Reason.AUTHORIZATION
+    return None if _is_for_all(directives) else Reason.AUTHORIZATION
+
+
+def _is_for_all(directives: CacheControl) -> bool:
+    """Whether a response may be shared although a request carries `Authorization` (§3.5)."""
+    return directives.public or directives.must_revalidate or directives.s_maxage is not None
+
+
+def may_answer_authorized(headers: Headers, terms: Terms) -> bool:
+    """Whether a stored response answers requests with `Authorization` too.
+
+    *Deliberate*: RFC 9111 §3.5 speaks of those that answered such a request. What was made for
+    somebody without one is as unlikely to be what somebody with one is to get.
+
+    Args:
+        headers: The stored field lines.
+        terms: The rule's terms.
+    """
+    return _is_for_all(governing(headers, terms.targeted)[0])
 
 
 def _annotated_lifetime(status: int, terms: Terms) -> float | None:
