@@ -76,8 +76,8 @@ _PLUMBING = _words(
     "delivery deploy deployment diagnostics dictionary eagleeye edge event execution fd flow",
     "frame hop host invocation log message metadata msg newrelic node op opaque operation",
     "page parentspan pod process ray ref region release render req request requests revision",
-    "rndr route rpc server span thread trace tracing transaction turbo tx txn unique vercel",
-    "version zone",
+    "rndr route rpc server span test thread trace tracing transaction turbo tx txn unique",
+    "vercel version zone",
 )
 """What an `-id` of one message, process or machine is called; any other identifier counts."""
 

@@ -92,7 +92,7 @@ HARMLESS = (
     "X-Device-User-Agent X-Original-User-Agent X-Operamini-Phone-Ua Apollographql-Client-Name "
     "Apollographql-Client-Version X-Client-Version X-Client-Name X-App-Version X-Api-Version "
     "X-Platform X-Timezone X-Locale X-Country X-Currency Anthropic-Version Idempotency-Key "
-    "X-Request-Received X-Sent-From X-Github-Api-Version "
+    "X-Request-Received X-Sent-From Test-Id Test-Name Req-Num X-Github-Api-Version "
 )
 
 
