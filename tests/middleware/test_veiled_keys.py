@@ -9,7 +9,7 @@ import redis.asyncio as redis_client
 from asgi_multitier import Policy, Rule
 from asgi_multitier._types import Receive, Scope, Send
 from tests.servers import ValkeyServer
-from tests.support import Origin, caching, respond
+from tests.support import Origin, caching, respond, until
 
 TELLTALE = "ann-7f3a-verbatim"
 """Stands in each credential, and may stand nowhere else."""
@@ -50,6 +50,8 @@ async def test_no_credential_stands_in_redis(
         "secret": secret,
     }
     async with caching(Origin(page), [Rule("*", policy)], **settings) as cache:
+        await cache.manager.start()
+        await until(lambda: cache.manager.engine.log.trusted)
         assert (await cache.get(target, lines)).stored
         await cache.manager.close()
         slots = cache.manager.engine.stack.local.select(lambda entry: True)
@@ -58,6 +60,8 @@ async def test_no_credential_stands_in_redis(
         names = [key async for key in client.scan_iter()]
         dumped = b"".join([await client.get(name) or b"" for name in names if b"r:" in name])
     async with caching(Origin(page), [Rule("*", policy)], **settings) as other:
+        await other.manager.start()
+        await until(lambda: other.manager.engine.log.trusted)
         assert (await other.get(target, lines)).hit
         assert not (await other.get(target.replace("ann", "bob"), _of_bob(lines))).hit
 
