@@ -113,13 +113,11 @@ class Attempt:
         try:
             async with asyncio.timeout(request.plan.policy.hard_timeout) as self._deadline:
                 await self._app(self._scope, self._inbox.receive, self.capture.send)
-        except Unheard:
-            if self.declined is None and not self._spared:
-                raise
-            return
-        except Exception as error:  # noqa: BLE001  # raised again unless something stands in
-            if self.declined is not None:
+        except Exception as error:
+            if self._is_unwanted:
                 return
+            if isinstance(error, Unheard):
+                raise
             await self._failed(error)
             return
         finally:
@@ -127,6 +125,11 @@ class Attempt:
         await self.capture.finish()
         if not self.again:
             self._flight.answer(Passed(Reason.INCOMPLETE))
+
+    @property
+    def _is_unwanted(self) -> bool:
+        """Whether the rest of the answer is nobody's, as the application may have found out."""
+        return self.declined is not None or (self._spared and self.capture.streaming)
 
     async def _failed(self, error: Exception) -> None:
         """The application raised: a stale entry stands in for all who have heard nothing.

@@ -149,6 +149,23 @@ async def test_a_waiters_leaving_harms_nobody() -> None:
         assert all(isinstance(reply, Reply) and reply.body == b"1" for reply in replies)
 
 
+async def test_who_gives_up_waiting_changes_nothing_for_others() -> None:
+    """Some clients leave, then 20 more come: all of them share the one run, as for values."""
+    origin = Origin()
+    async with caching(origin) as cache:
+        leader, *hasty = await gathered(cache, origin, 2)
+        for task in hasty:
+            task.cancel()
+        await settled()
+        others = [cache.client.begin("/x") for _ in range(20)]
+        await settled()
+        origin.gate.set()
+        replies = await asyncio.gather(leader, *others)
+
+        assert {reply.body for reply in replies} == {b"1"}
+        assert origin.calls == 1
+
+
 async def test_a_waiters_leaving_does_not_end_the_leaders_run() -> None:
     """The leader still waits, so the run is not given up however long it takes."""
     origin = Origin()

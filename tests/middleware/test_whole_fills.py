@@ -1,12 +1,13 @@
 """What asks by a condition, or for a part, fills from the whole and gets its own answer."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from asgi_multitier import Policy, Rule
@@ -216,6 +217,27 @@ async def test_a_client_that_has_a_response_is_not_sent_it(
         assert (reply.status, reply.body) == (status, BODY if status == 200 else b"")
         assert reply.complete
         assert (await cache.get("/x")).hit is not private
+
+
+@pytest.mark.parametrize("asked", [("if-none-match", '"1"'), ("range", "bytes=0-1")])
+async def test_a_framework_whose_response_is_cut_short_is_no_failure(asked: Any) -> None:
+    """It says in words of its own that nobody listens any more; its client has its answer."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield b"x" * 100
+
+    async def page(request: Request) -> Response:
+        if "range" in request.headers:
+            return Response(b"xx", 206, {"content-range": "bytes 0-1/300"})
+        headers = {"etag": '"1"', "cache-control": "private", "accept-ranges": "bytes"}
+        return StreamingResponse(pieces(), headers=headers)
+
+    async with caching(Starlette(routes=[Route("/x", page)])) as cache:
+        reply = await cache.get("/x", [asked])
+
+        assert (reply.status, reply.body) in ((304, b""), (206, b"xx"))
+        assert cache.manager.stats().failures == {}
 
 
 async def test_conditions_reach_an_application_whose_answers_are_not_shared() -> None:

@@ -12,7 +12,7 @@ from asgi_multitier._types import ASGIApp, Receive, Scope, Send
 from asgi_multitier.errors import BackendError
 from asgi_multitier.fleet import run_in_fleet
 from asgi_multitier.tiers.base import Held
-from tests.support import Client, respond, settled
+from tests.support import Client, pass_time, respond, settled
 
 TIMEOUT = 0.05
 
@@ -132,6 +132,93 @@ async def test_who_has_waited_for_the_tier_does_not_wait_for_the_leases() -> Non
             reply = await Client(CacheMiddleware(app, manager, rules=rules)).get("/x")
         assert reply.body == b"answer"
         assert len(claims) == expected
+
+
+class _Lease:
+    """A claim at a lease that is held in this process."""
+
+    def __init__(self, leases: "_Held", key: str) -> None:
+        self.won = self.held = key not in leases.held
+        self.leases, self.key = leases, key
+        if self.won:
+            leases.held[key] = asyncio.Event()
+        self.over = leases.held[key]
+
+    async def released(self, timeout: float) -> bool:
+        try:
+            async with asyncio.timeout(timeout):
+                await self.over.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def release(self) -> None:
+        if self.held:
+            self.leases.held.pop(self.key).set()
+
+
+class _Held:
+    def __init__(self) -> None:
+        self.held: dict[str, asyncio.Event] = {}
+
+    async def claim(self, key: str) -> _Lease:
+        return _Lease(self, key)
+
+
+async def test_a_slow_run_is_followed_by_one_more_in_the_fleet_and_not_by_all() -> None:
+    """Twenty processes wait for one that hangs: one more run each patience; one answers all."""
+    leases, gates, stored = _Held(), [asyncio.Event() for _ in range(4)], []
+
+    async def look() -> str | None:
+        return stored[0] if stored else None
+
+    runs: list[int] = []
+
+    async def run(claim: object) -> None:
+        runs.append(1)
+        await gates[len(runs) - 1].wait()
+        stored.append("answer")
+
+    processes = [
+        asyncio.create_task(run_in_fleet(leases, "key", 100.0, look, run)) for _ in range(21)
+    ]
+    for expected in (1, 2, 3):
+        await pass_time(80)
+        assert len(runs) == expected
+        await pass_time(21)
+    assert len(runs) == 4
+    gates[3].set()
+    await pass_time(101)
+    for gate in gates:
+        gate.set()
+    answers = await asyncio.gather(*processes)
+
+    assert len(runs) == 4
+    assert answers.count("answer") == 17
+
+
+async def test_a_process_that_has_waited_already_asks_for_a_further_run() -> None:
+    """Its own run takes too long: there is one more in the fleet, whichever process begins it."""
+    leases, gate = _Held(), asyncio.Event()
+
+    async def look() -> None:
+        return None
+
+    runs: list[int] = []
+
+    async def run(claim: object) -> None:
+        runs.append(1)
+        await gate.wait()
+
+    turns = [
+        asyncio.create_task(run_in_fleet(leases, "key", 100.0, look, run, turn=turn))
+        for turn in (0, 1, 1)
+    ]
+    await settled()
+
+    assert len(runs) == 2
+    gate.set()
+    await asyncio.gather(*turns)
 
 
 class FailingTier(NullTier):
