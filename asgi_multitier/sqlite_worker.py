@@ -161,12 +161,22 @@ def _open(
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     db = sqlite3.connect(path, timeout=timeout, isolation_level=None)
     try:
+        if _is_empty(path):
+            # Before anything is in the file, or it can never give space back to the disk.
+            db.execute("PRAGMA auto_vacuum=INCREMENTAL")
         _use_wal(db, time.monotonic() + timeout)
         prepare(db)
     except sqlite3.Error:
         db.close()
         raise
     return db
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        return path.stat().st_size == 0
+    except FileNotFoundError:
+        return True
 
 
 def _inode(path: Path) -> int:

@@ -32,6 +32,9 @@ _VARIABLES = 500
 _SWEEP = 64
 """Expired rows that a write removes at most, beyond as many as it adds."""
 
+_SPARE = 256
+"""Free pages that are kept for what comes next, and that are given back at once at most."""
+
 _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS amt_entries_1 (
         id INTEGER PRIMARY KEY,
@@ -200,6 +203,7 @@ class SQLiteTier:
                 if row[3] <= self.max_bytes:
                     self._make_room(db, row[3])
                     db.execute(_INSERT, row)
+        _give_back(db)
 
     def _make_room(self, db: sqlite3.Connection, size: int) -> None:
         excess = self._usage(db) + size - self.max_bytes
@@ -220,16 +224,31 @@ class SQLiteTier:
         with writing(db):
             alive = len(self._read(db, keys))
             db.executemany(_REMOVE, [(self.namespace, key) for key in keys])
+        _give_back(db)
         return alive
 
     def _clear(self, db: sqlite3.Connection) -> None:
         with writing(db):
             db.execute("DELETE FROM amt_entries_1 WHERE namespace=?", (self.namespace,))
+        _give_back(db)
 
     def _statistics(self, db: sqlite3.Connection) -> SQLiteStatistics:
         count = "SELECT count(*) FROM amt_entries_1 WHERE namespace=?"
         (entries,) = db.execute(count, (self.namespace,)).fetchone()
         return SQLiteStatistics(entries, self._usage(db), self.max_bytes)
+
+
+def _give_back(db: sqlite3.Connection) -> None:
+    """Let the disk have some of the pages that nothing lies in, where they are many.
+
+    A file that was made without `auto_vacuum` has none to give back.
+    """
+    (free,), (pages,) = (
+        db.execute(f"PRAGMA {count}").fetchone() for count in ("freelist_count", "page_count")
+    )
+    if free > _SPARE and free * 4 > pages:
+        # `execute` would give back a single page.
+        db.executescript(f"PRAGMA incremental_vacuum({_SPARE})")
 
 
 def _prepare(db: sqlite3.Connection) -> None:

@@ -7,6 +7,7 @@ import sqlite3
 import struct
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -457,3 +458,18 @@ def test_killed_writers_leave_the_file_whole(path: Path, writers: Writers) -> No
 def test_a_hundred_killed_writers_leave_the_file_whole(path: Path, writers: Writers) -> None:
     """The same, a hundred times."""
     kill_in_turn(path, writers, 100)
+
+
+async def test_room_that_is_free_goes_back_to_the_disk(tmp_path: Path) -> None:
+    """A file that was once full does not stay as large for good."""
+    path = tmp_path / "cache.db"
+    tier = SQLiteTier(path)
+    for number in range(40):
+        await tier.set_many({f"{number}:{n}": (b"x" * 4_000, 60.0) for n in range(100)})
+    await tier.clear()
+    for number in range(20):
+        await tier.set_many({f"{number}": (b"x", 60.0)})
+    await tier.close()
+    with closing(sqlite3.connect(path)) as db:
+        (pages,) = db.execute("PRAGMA page_count").fetchone()
+    assert pages < 600
