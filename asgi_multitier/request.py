@@ -18,8 +18,8 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 VARIANT_MARK = "\x01"
 """Stands in a key between what names the URL and what chooses its representation."""
 
-
-AUTHORIZED_MARK = "\x02"
+_AUTHORIZED_MARK = "\x02"
+"""Stands behind a key where it is remembered what becomes of answers to `Authorization`."""
 
 
 class Request:
@@ -120,7 +120,7 @@ class Request:
         Those to `Authorization` may have to be each client's own while everybody else's is shared.
         """
         own = Field.AUTHORIZATION in self.found and not self.plan.terms.authorized
-        return f"{key}{AUTHORIZED_MARK}" if own else key
+        return f"{key}{_AUTHORIZED_MARK}" if own else key
 
     def variant_key(self, fields: tuple[bytes, ...]) -> str:
         """The key of the representation that this request's fields choose."""
