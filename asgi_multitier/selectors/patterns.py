@@ -119,6 +119,8 @@ def glob_matches(pattern: str, text: str) -> bool:
     at, end = head.length, len(text) - tail.length
     if end < at or not head.stands_at(text, 0) or not tail.stands_at(text, end):
         return False
+    if not middle:
+        return True
     rows = _Rows(text)
     for piece in middle:
         at = piece.find(text, at, end, rows)
@@ -141,7 +143,10 @@ class _Piece(NamedTuple):
 
     def stands_at(self, text: str, at: int) -> bool:
         """Whether it matches there; the caller has seen to the length."""
-        return all(text.startswith(fragment, at + place) for place, fragment in self.fragments)
+        for place, fragment in self.fragments:  # noqa: SIM110  # twice as fast as `all`
+            if not text.startswith(fragment, at + place):
+                return False
+        return True
 
     def find(self, text: str, start: int, end: int, rows: "_Rows") -> int:
         """The first place between two where it matches, or -1."""
