@@ -22,7 +22,7 @@ from .entry import Born
 from .errors import ConfigError
 from .exchange import Exchange, noting
 from .framework import FILL_KEY, SCOPE_KEY, answer_to, request_of, single_callable
-from .layers import is_known, opened
+from .layers import dated, is_known, opened, take_date
 from .manager import CacheManager
 from .mutation import mutate
 from .plan import (
@@ -120,6 +120,7 @@ class CacheMiddleware:
         self._bound = False
         self._started = False
         self._common: Mapping[str, Any] = {}
+        self._dates = False
         self._complaint: ConfigError | None = None
 
     def __repr__(self) -> str:
@@ -282,6 +283,8 @@ class CacheMiddleware:
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The application; what is dropped in it by hand is dropped again when it returns."""
+        if self._dates:
+            send = dated(send, self.manager.engine.wall)
         async with repeating():
             await self.app(scope, receive, send)
 
@@ -419,6 +422,7 @@ class CacheMiddleware:
                 await self._close()
             await send(message)
 
+        self._dates = take_date(receive) or self._dates
         scope[SCOPE_KEY] = self.manager
         if scope.get("state") is not None:
             self._give_state(scope)
