@@ -1,9 +1,9 @@
 """The `Date` of a server and that of what it serves: one line, and the right one.
 
 A stored response keeps the `Date` of its origin (RFC 9110 §6.6.1). uvicorn and hypercorn put one of
-their own before all that an application sends, so a hit would leave with two. They have a switch for
-it, which can be reached in time: with the lifespan. From then on every response of the application
-gets its `Date` here, once, when it is made.
+their own before all that an application sends, so a hit would leave with two. They have a switch,
+which can be reached in time: with the lifespan. From then on every response of the application gets
+its `Date` here, once, when it is made.
 """
 
 from collections.abc import Callable
