@@ -328,7 +328,7 @@ class Lifecycle:
         """Another node's selectors came into force: free what they name exactly."""
         for selector in selectors:
             if selector.kind == "key":
-                self.engine.stack.local.delete(selector.text)
+                self.engine.stack.peek(selector.text)  # which takes away what is not valid
 
     def updated(self, updates: Sequence[Update], born: Born) -> None:
         """Another node has new values."""

@@ -8,6 +8,7 @@ Reads and writes of one tick of the event loop go to a shared tier in one round 
 """
 
 import asyncio
+import math
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
@@ -39,6 +40,12 @@ BYTES_AT_ONCE = 4 * 1024 * 1024
 
 MAX_PENDING_WRITES = 4_096
 """Entries waiting to be written to shared tiers; beyond it they are not written, and counted."""
+
+_LEFT = 10_000
+"""Entries that left the first tier because of the log, of which it is known how old they were."""
+
+_TICK = 0.001
+"""Seconds by which the ages of one entry differ when it has travelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +152,7 @@ class TierStack:
         self._writes: dict[str, Entry] = {}
         self._writing: asyncio.Task[Any] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._left: OrderedDict[str, float] = OrderedDict()
 
     def __repr__(self) -> str:
         return f"<TierStack {self.local!r} over {list(self.shared)!r}>"
@@ -160,6 +168,7 @@ class TierStack:
         if slot.view != index.view:
             if not index.permits(slot.entry):
                 self.local.delete(key)
+                self._remember(key, slot.entry)
                 return None
             if index.settled:
                 slot.view = index.view
@@ -265,7 +274,8 @@ class TierStack:
         if isinstance(entry, Unreadable):
             placed.unreadable[entry] += 1
             return None
-        if not self._index.permits_shared(entry):
+        older = entry.created < self._left.get(key, -math.inf) - _TICK
+        if older or not self._index.permits_shared(entry):
             placed.unreadable["invalidated"] += 1
             return None
         slot = Slot(entry, self._index.view)
@@ -274,6 +284,18 @@ class TierStack:
         if config.promotion and placed.hits % config.promotion_frequency == 0:
             self._promote(placed, slot)
         return slot
+
+    def _remember(self, key: str, entry: Entry) -> None:
+        """This process has served it: until it knows better, it takes nothing older from below.
+
+        A process that lags behind the log may have read a change before its record. When the record
+        comes, its entry counts as older than the one that another process filled in between, which
+        is younger by the log and older by what it says.
+        """
+        self._left.pop(key, None)
+        self._left[key] = entry.created
+        if len(self._left) > _LEFT:
+            self._left.popitem(last=False)
 
     def _promote(self, placed: Placed, slot: Slot) -> None:
         """Copy into the tiers above, with the lifetime that remains, never longer."""

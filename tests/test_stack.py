@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -129,6 +130,24 @@ async def test_a_younger_copy_is_not_replaced_by_what_a_reply_brings() -> None:
 
     assert slot is not None
     assert slot.entry.payload == b"new"
+
+
+async def test_nothing_older_than_what_was_served_is_taken_from_below() -> None:
+    """A lagging process had read the next version; what another one filled before has a later
+    place in the log, and is older all the same."""
+    built = Built(L2)
+    older = built.entry(body=b"older")
+    built.clock.advance(1)
+    built.stack.keep(built.entry(body=b"newer"))
+    built.log.begin([Selector("path", "/x")])
+    await built.written(replace(older, born=built.log.index.born()))
+    assert built.stack.peek("k") is None
+    assert await built.stack.fetch("k") is None
+
+    await built.written(built.entry(body=b"newest"))
+    found = await built.stack.fetch("k")
+    assert found is not None
+    assert found.slot.entry.payload == b"newest"
 
 
 async def test_a_reply_is_judged_when_it_lands() -> None:
