@@ -164,6 +164,15 @@ async def test_bytes_of_somebody_else_are_a_miss(
     assert await tier.get("endless") is None
 
 
+async def test_a_lifetime_below_a_millisecond_is_one(valkey: ValkeyServer, namespace: str) -> None:
+    """The server refuses 0, which is what such a lifetime is in its unit."""
+    tier = RedisTier(valkey.url, namespace=namespace)
+
+    await tier.set("k", b"v", 0.0001)
+    await tier.set_born("b", b"v", 0.0001, Born(GEN, 1))
+    await tier.close()
+
+
 async def test_a_server_that_is_not_there_is_a_backend_error_at_once(namespace: str) -> None:
     """Refused: no retries, no waiting; nothing else is raised."""
     tier = RedisTier("redis://user:hush@127.0.0.1:1", namespace=namespace)
