@@ -166,6 +166,9 @@ class Flights(Generic[R]):
                 await run
         except asyncio.CancelledError:
             raise
+        except GeneratorExit:
+            # The event loop is gone, and who waited in it.
+            raise
         except BaseException as error:
             self.land(flight)
             flight.fail(error)
