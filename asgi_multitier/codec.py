@@ -1,32 +1,40 @@
 """Entry <-> bytes, for tiers that other processes read.
 
-Layout of format 1, numbers big-endian:
+Layout of format 2, numbers big-endian:
 
 | bytes  | what                                                            |
 |--------|-----------------------------------------------------------------|
 | 0-3    | magic, `amt1`                                                   |
-| 4      | format, 1                                                       |
+| 4      | format, 2                                                       |
 | 5      | flags: 1 it has a MAC, 2 its body is zstd                       |
 |        | and kind: 0 response, 4 variants, 8 value                       |
 | 6-21   | born: generation, 16 raw bytes; zeros for none                  |
 | 22-29  | born: sequence number, unsigned                                 |
 | 30-33  | length of the metadata                                          |
 | 34-37  | length of the body as it stands here                            |
-| 38-53  | MAC, only where flagged                                         |
+| then   | where flagged a MAC, 16 bytes, else a checksum, 4 bytes         |
 | then   | the metadata, a MessagePack array, and the body, raw            |
+
+Format 1 had no checksum. What it wrote with a MAC is still read; without one nothing told a whole
+entry from a damaged one, and it is a miss.
 
 `born` stands at a fixed place so that a script in a server can compare two values without decoding:
 `BORN_GEN` and `BORN_SEQ` are its offsets, and sequence numbers compare as bytes.
 
-Times travel as durations. The reader rebuilds them from the lifetime that the tier says is left;
-the writer's wall clock, stamped in the metadata, counts only where the tier cannot tell. Nothing
-that is read lives longer than what is left.
+Times travel as durations. The reader rebuilds them from the lifetime that the tier says is left,
+and from the writer's wall clock, stamped in the metadata: bytes that are put back into a tier after
+their life do not live again. Clocks of two machines may differ by a tenth of the entry's life, 5 s
+at most, without effect; what they differ by beyond that shortens its life. Where the tier cannot
+tell what is left, the stamp alone counts. Nothing that is read lives longer than what is left.
 
-The MAC is BLAKE2b, keyed, over everything but itself; the metadata holds key, namespace and
-version, so bytes moved to another place do not pass. Whether there must be one is the reader's
-setting, never the data's. Reading answers with a reason, not with an exception: these bytes come
-from outside. The field lines are checked again here, because one bad byte makes a server drop its
-connection, and whoever wrote them may have been an older process or none of ours.
+The MAC is BLAKE2b, keyed, and the checksum CRC-32, over everything but itself; the metadata holds
+key, namespace and version, so bytes moved to another place do not pass. A checksum finds damage,
+not malice: without a secret, who may write there may write anything. Whether there must be a MAC is
+the reader's setting, never the data's.
+
+Reading answers with a reason, not with an exception: these bytes come from outside. The field lines
+are checked again here, because one bad byte makes a server drop its connection, and whoever wrote
+them may have been an older process or none of ours.
 """
 
 import re
@@ -37,6 +45,7 @@ from hashlib import blake2b
 from hmac import compare_digest
 from struct import Struct
 from typing import Annotated, Any, Final, TypeAlias, cast
+from zlib import crc32
 
 import msgspec
 
@@ -50,7 +59,7 @@ except ImportError:  # the extra `compression` is not installed
     zstandard = None
 
 MAGIC: Final = b"amt1"
-FORMAT: Final = 1
+FORMAT: Final = 2
 BORN_GEN: Final = slice(6, 22)
 """Where the generation stands, 16 raw bytes."""
 BORN_SEQ: Final = slice(22, 30)
@@ -59,8 +68,17 @@ BORN_SEQ: Final = slice(22, 30)
 MAX_METADATA: Final = 256 * 1024
 """Bytes of metadata that are written or read: everything but the body."""
 
+MAX_SKEW: Final = 5.0
+"""Seconds that two machines' clocks may differ without effect on what one of them reads."""
+
+_SKEW_SHARE = 0.1
+"""The same, as a share of an entry's life: the shorter it is, the less it may be prolonged."""
+
 _MIN_SECRET = 16
 _MAC_SIZE = 16
+_SUM_SIZE = 4
+_UNSUMMED = 1
+"""The format that had a MAC or nothing."""
 _MAX_LENGTH = 2**32 - 1
 _HAS_MAC, _HAS_ZSTD, _KIND = 1, 2, 12
 _RESPONSE, _VARIANTS, _VALUE = 0, 4, 8
@@ -92,11 +110,13 @@ class Unreadable(StrEnum):
     FORMAT = "format"
     """Another version of this layout."""
     FLAGS = "flags"
-    """Flags that format 1 does not have."""
+    """Flags that this layout does not have."""
     OVERSIZED = "oversized"
     """More body or metadata than is allowed, before or after decompression."""
     MAC = "mac"
     """Not written by a holder of this secret, or with one where none is set, or the reverse."""
+    CHECKSUM = "checksum"
+    """Damaged, where no secret is set."""
     CORRUPT = "corrupt"
     """The metadata or the compressed body cannot be read."""
     KEY = "key"
@@ -216,9 +236,8 @@ def encode(
         )
     flags = kind if secret is None else kind | _HAS_MAC
     head = _head(entry, flags, len(metadata), len(body))
-    if secret is None:
-        return head + metadata + body
-    return b"".join((head, _mac(secret, head, metadata, body), metadata, body))
+    check = _sum(head, metadata, body) if secret is None else _mac(secret, head, metadata, body)
+    return b"".join((head, check, metadata, body))
 
 
 def decode(
@@ -239,7 +258,7 @@ def decode(
         data: What a tier returned.
         key: The full key that was asked for.
         now: A reading of the clock that the entry's times shall belong to, in seconds.
-        wall: Unix seconds now; used only where `remaining` is None.
+        wall: Unix seconds now, to be compared with the writer's.
         remaining: Seconds that the tier says are left; None where it cannot tell.
         secret: Keys the MAC. If set, bytes without a good MAC are unreadable; if None, bytes with
             one are.
@@ -255,18 +274,20 @@ def decode(
     magic, form, flags, gen, seq, metadata_size, body_size = _HEAD.unpack_from(data)
     if magic != MAGIC:
         return Unreadable.MAGIC
-    if form != FORMAT:
+    if form != FORMAT and not (form == _UNSUMMED and flags & _HAS_MAC):
         return Unreadable.FORMAT
     if flags & ~_KNOWN_FLAGS or flags & _KIND not in _READ:
         return Unreadable.FLAGS
-    start = _HEAD.size + _MAC_SIZE if flags & _HAS_MAC else _HEAD.size
+    start = _HEAD.size + (_MAC_SIZE if flags & _HAS_MAC else _SUM_SIZE)
     middle = start + metadata_size
     if len(data) != middle + body_size:
         return Unreadable.LENGTH
     if body_size > max_size or metadata_size > MAX_METADATA:
         return Unreadable.OVERSIZED
-    if not _is_authentic(data, flags, start, secret):
+    if bool(flags & _HAS_MAC) != (secret is not None):
         return Unreadable.MAC
+    if not _is_as_written(data, start, secret):
+        return Unreadable.CHECKSUM if secret is None else Unreadable.MAC
     try:
         metadata = _READ[flags & _KIND](memoryview(data)[start:middle])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -362,16 +383,22 @@ def _mac(secret: bytes, *parts: bytes | memoryview) -> bytes:
     return mac.digest()
 
 
+def _sum(*parts: bytes | memoryview) -> bytes:
+    value = 0
+    for part in parts:
+        value = crc32(part, value)
+    return value.to_bytes(_SUM_SIZE, "big")
+
+
 # Reading.
 
 
-def _is_authentic(data: bytes, flags: int, start: int, secret: bytes | None) -> bool:
+def _is_as_written(data: bytes, start: int, secret: bytes | None) -> bool:
+    view, check = memoryview(data), data[_HEAD.size : start]
+    parts = view[: _HEAD.size], view[start:]
     if secret is None:
-        return not flags & _HAS_MAC
-    if not flags & _HAS_MAC:
-        return False
-    view = memoryview(data)
-    return compare_digest(data[_HEAD.size : start], _mac(secret, view[: _HEAD.size], view[start:]))
+        return check == _sum(*parts)
+    return compare_digest(check, _mac(secret, *parts))
 
 
 def _inflated(body: bytes, size: int) -> bytes | Unreadable:
@@ -421,13 +448,17 @@ def _entry(
     m: _Value, payload: Payload, born: Born, now: float, wall: float, remaining: float | None
 ) -> Entry | Unreadable:
     """The entry with its times on this node's clock, shortened by what has passed since."""
+    # A stamp from the future is clocks that disagree: the difference shortens the life too.
+    passed = abs(wall - m.written)
     if remaining is None:
-        # A stamp from the future is clocks that disagree: the difference shortens the life too.
-        remaining = m.keep_for - abs(wall - m.written)
-    left = min(remaining, m.keep_for)
+        left = m.keep_for - passed
+    else:
+        beyond = max(0.0, passed - min(MAX_SKEW, m.keep_for * _SKEW_SHARE))
+        left = min(remaining, m.keep_for - beyond)
     refresh_in = _NEVER if m.refresh_in is None else m.refresh_in
     windows = m.stale_while_revalidate + m.stale_if_error
-    if not _are_finite(m.age, m.fresh_for, m.keep_for, left, m.refresh_in or 0.0, windows):
+    times = (m.written, m.age, m.fresh_for, m.keep_for, left, m.refresh_in or 0.0, windows)
+    if not _are_finite(*times):
         return Unreadable.CORRUPT
     if now + left <= now:  # a rest too small to be added counts as none
         return Unreadable.EXPIRED

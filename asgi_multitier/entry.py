@@ -2,7 +2,8 @@
 
 Times are readings of the node's own monotonic clock, in seconds. They mean nothing on another
 machine, so the codec writes durations and the reader rebuilds the times from the lifetime that the
-tier says is left. No two machines' clocks are ever compared.
+tier says is left. Two machines' wall clocks are compared for one thing: that nothing outlives its
+life because somebody put it back (see `codec`).
 """
 
 from collections import OrderedDict

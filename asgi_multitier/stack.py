@@ -47,6 +47,9 @@ _LEFT = 10_000
 _TICK = 0.001
 """Seconds by which the ages of one entry differ when it has travelled."""
 
+CATCH_UP = 0.05
+"""Seconds that a read waits for this node to get where what it found was born."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -251,14 +254,25 @@ class TierStack:
         replies = await self._ask(placed, "get", get_all)
         if replies is None:
             return None
+        pairs = zip(keys, replies, strict=True)
+        entries = [self._readable(placed, key, held) for key, held in pairs if held is not None]
+        present = [entry for entry in entries if entry is not None]
+        await self._catch_up(present)
         found = {}
-        for key, held in zip(keys, replies, strict=True):
-            if held is not None and (slot := self._admit(placed, key, held)):
-                found[key] = Found(slot, placed.config.level)
+        for entry in present:
+            slot = self._admit(placed, entry)
+            if slot is not None:
+                found[entry.key] = Found(slot, placed.config.level)
         return found
 
-    def _admit(self, placed: Placed, key: str, held: Held) -> Slot | None:
-        """The entry in a reply, if it can be read and is valid now that the reply is here."""
+    async def _catch_up(self, entries: Sequence[Entry]) -> None:
+        """Let this node get where the entries were born: another one may be a little ahead."""
+        ahead = [entry.born for entry in entries if self._index.is_ahead(entry.born)]
+        if ahead:
+            await self._log.reached(max(ahead, key=lambda born: born.seq), CATCH_UP)
+
+    def _readable(self, placed: Placed, key: str, held: Held) -> Entry | None:
+        """The entry in a reply, if it can be read."""
         form = self._form
         entry = decode(
             held.value,
@@ -274,7 +288,18 @@ class TierStack:
         if isinstance(entry, Unreadable):
             placed.unreadable[entry] += 1
             return None
-        older = entry.created < self._left.get(key, -math.inf) - _TICK
+        return entry
+
+    def _admit(self, placed: Placed, entry: Entry) -> Slot | None:
+        """The entry in its slot, if it is valid now that the reply is here."""
+        if self._index.is_ahead(entry.born):
+            placed.unreadable["ahead"] += 1
+            # A tier that keeps the younger of two would keep it for its whole life.
+            names = [storage_key(entry.key)]
+            forget = self._ask(placed, "delete", partial(placed.tier.delete, names))
+            self.spawn(forget, "asgi-multitier drop")
+            return None
+        older = entry.created < self._left.get(entry.key, -math.inf) - _TICK
         if older or not self._index.permits_shared(entry):
             placed.unreadable["invalidated"] += 1
             return None

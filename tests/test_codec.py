@@ -2,6 +2,7 @@
 
 import math
 import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -164,7 +165,7 @@ def test_birth_stands_where_a_script_looks_for_it(gen: str, seq: int) -> None:
 )
 def test_times_follow_what_is_left(remaining: float, elapsed: float) -> None:
     """Age and ends move by what has passed; more than was given is not believed."""
-    entry = found(read(written(), remaining=remaining, wall=WALL + 9_999))
+    entry = found(read(written(), remaining=remaining, wall=WALL + elapsed))
     expected = as_read(ENTRY, elapsed)
 
     for name in ("created", "fresh_until", "keep_until", "refresh_at"):
@@ -223,13 +224,18 @@ def patched(data: bytes, at: int, *new: int) -> bytes:
     return data[:at] + bytes(new) + data[at + len(new) :]
 
 
+def summed(data: bytes) -> bytes:
+    """The bytes with the checksum that belongs to them: damage, as a writer could have made it."""
+    return data[:38] + struct.pack(">I", zlib.crc32(data[:38] + data[42:])) + data[42:]
+
+
 def with_metadata(data: bytes, change: Callable[[list[Any]], None]) -> bytes:
-    """The bytes with other metadata, lengths adjusted."""
+    """The bytes with other metadata, lengths and checksum adjusted."""
     head, size = data[:30], struct.unpack(">I", data[30:34])[0]
-    metadata = msgspec.msgpack.decode(data[38 : 38 + size])
+    metadata = msgspec.msgpack.decode(data[42 : 42 + size])
     change(metadata)
     new = msgspec.msgpack.encode(metadata)
-    return head + struct.pack(">I", len(new)) + data[34:38] + new + data[38 + size :]
+    return summed(head + struct.pack(">I", len(new)) + data[34:42] + new + data[42 + size :])
 
 
 def put(index: int, value: object) -> Callable[[list[Any]], None]:
@@ -249,13 +255,16 @@ DAMAGED: dict[str, tuple[bytes, Unreadable]] = {
     "body-length": (patched(written(), 34, 255, 255, 255, 255), Unreadable.LENGTH),
     "magic": (patched(written(), 0, 0), Unreadable.MAGIC),
     "older-format": (patched(written(), 4, 0), Unreadable.FORMAT),
-    "newer-format": (patched(written(), 4, 2), Unreadable.FORMAT),
+    "newer-format": (patched(written(), 4, 3), Unreadable.FORMAT),
+    "format without a checksum": (patched(written(), 4, 1), Unreadable.FORMAT),
     "unknown-flag": (patched(written(), 5, 16), Unreadable.FLAGS),
     "unknown-kind": (patched(written(), 5, 12), Unreadable.FLAGS),
-    "kind-of-another": (patched(written(), 5, 8), Unreadable.CORRUPT),
-    "zstd-that-is-not": (patched(written(), 5, 2), Unreadable.CORRUPT),
-    "metadata-garbage": (patched(written(), 38, 0xC1), Unreadable.CORRUPT),
-    "metadata-not-text": (patched(written(), 42, 0xFF, 0xFF), Unreadable.CORRUPT),
+    "kind-of-another": (summed(patched(written(), 5, 8)), Unreadable.CORRUPT),
+    "zstd-that-is-not": (summed(patched(written(), 5, 2)), Unreadable.CORRUPT),
+    "metadata-garbage": (summed(patched(written(), 42, 0xC1)), Unreadable.CORRUPT),
+    "metadata-not-text": (summed(patched(written(), 46, 0xFF, 0xFF)), Unreadable.CORRUPT),
+    "checksum": (patched(written(), 38, written()[38] ^ 1), Unreadable.CHECKSUM),
+    "stamp-not-a-number": (with_metadata(written(), put(4, math.nan)), Unreadable.CORRUPT),
     "one-field-more": (with_metadata(written(), lambda m: m.append(1)), Unreadable.CORRUPT),
     "one-field-less": (with_metadata(written(), lambda m: m.pop()), Unreadable.CORRUPT),
     "size-other": (with_metadata(written(), put(3, 1)), Unreadable.CORRUPT),
@@ -325,7 +334,7 @@ def test_anothers_entry_is_refused(
 
 def test_oversized_body_is_refused_before_anything_is_parsed() -> None:
     """Nobody computes over bytes that will not be used."""
-    data = patched(written(), 38, 0xC1)
+    data = patched(written(), 42, 0xC1)
 
     assert read(data, max_size=len(RESPONSE.body) - 1) is Unreadable.OVERSIZED
 
@@ -342,16 +351,60 @@ def test_header_block_may_be_empty() -> None:
     assert found(read(written(entry))).payload == entry.payload
 
 
-# The MAC.
+# The checksum and the MAC.
 
 
+@pytest.mark.parametrize("secret", [None, SECRET], ids=["checksum", "mac"])
 @pytest.mark.parametrize("compress_over", [None, 0], ids=["plain", "zstd"])
-def test_no_byte_can_be_changed(compress_over: int | None) -> None:
-    """With a secret, a change of any byte is noticed, and nothing is read from it."""
-    data = written(secret=SECRET, compress_over=compress_over)
+@pytest.mark.parametrize("entry", KINDS.values(), ids=KINDS)
+def test_no_bit_can_be_changed(
+    entry: Entry, compress_over: int | None, secret: bytes | None
+) -> None:
+    """A change of any bit is noticed, and nothing is read from it."""
+    data = written(entry, secret=secret, compress_over=compress_over)
 
-    for at in range(len(data)):
-        assert isinstance(read(patched(data, at, data[at] ^ 1), secret=SECRET), Unreadable), at
+    for at in range(8 * len(data)):
+        byte, bit = divmod(at, 8)
+        changed = patched(data, byte, data[byte] ^ (1 << bit))
+        assert isinstance(read(changed, secret=secret), Unreadable), at
+
+
+@pytest.mark.parametrize(
+    ("passed", "left"),
+    [
+        pytest.param(0.0, 160.0, id="at once"),
+        pytest.param(4.0, 160.0, id="clocks a little apart"),
+        pytest.param(5.0, 160.0, id="clocks as far apart as allowed"),
+        pytest.param(15.0, 150.0, id="clocks further apart, or put back"),
+        pytest.param(-15.0, 150.0, id="written in the future"),
+        pytest.param(164.0, 1.0, id="just before the end"),
+        pytest.param(165.0, None, id="put back after its life"),
+        pytest.param(-165.0, None, id="a clock of another day"),
+        pytest.param(3600.0, None, id="put back an hour later"),
+    ],
+)
+@pytest.mark.parametrize("secret", [None, SECRET], ids=["checksum", "mac"])
+def test_what_is_put_back_does_not_live_again(
+    passed: float, left: float | None, secret: bytes | None
+) -> None:
+    """Whatever a tier says is left: the writer's clock counts too."""
+    got = read(written(secret=secret), secret=secret, wall=WALL + passed, remaining=160.0)
+
+    if left is None:
+        assert got is Unreadable.EXPIRED
+        return
+    entry = found(got)
+    assert entry.keep_until == pytest.approx(100.0 + left)
+    assert entry.fresh_until == pytest.approx(100.0 + left - 60.0)
+
+
+def test_a_short_life_is_not_prolonged_by_more_than_its_tenth() -> None:
+    """What clocks may differ by is little against what is kept for seconds."""
+    brief = replace(ENTRY, keep_until=NOW + 10, fresh_until=NOW + 10)
+    data = written(brief)
+
+    assert isinstance(read(data, wall=WALL + 10.9, remaining=10.0), Entry)
+    assert read(data, wall=WALL + 11.1, remaining=10.0) is Unreadable.EXPIRED
 
 
 @pytest.mark.parametrize(
@@ -406,7 +459,7 @@ def bomb(claimed: int, real: int) -> bytes:
     frame = zstandard.ZstdCompressor().compress(bytes(real))
     data = with_metadata(written(EMPTY), put(3, claimed))
     data = patched(data, 5, 8 | 2)
-    return data[:34] + struct.pack(">I", len(frame)) + data[38:] + frame
+    return summed(data[:34] + struct.pack(">I", len(frame)) + data[38:] + frame)
 
 
 @pytest.mark.parametrize(
@@ -427,8 +480,9 @@ def test_frame_of_unknown_size_is_refused() -> None:
     """We always write the size; a frame without it is not ours and has no bound."""
     frame = zstandard.ZstdCompressor(write_content_size=False).compress(bytes(1_000))
     data = patched(with_metadata(written(EMPTY), put(3, 1_000)), 5, 8 | 2)
+    data = summed(data[:34] + struct.pack(">I", len(frame)) + data[38:] + frame)
 
-    assert read(data[:34] + struct.pack(">I", len(frame)) + data[38:] + frame) is Unreadable.CORRUPT
+    assert read(data) is Unreadable.CORRUPT
 
 
 def test_bytes_after_the_frame_are_refused() -> None:
@@ -437,14 +491,14 @@ def test_bytes_after_the_frame_are_refused() -> None:
     size = struct.unpack(">I", data[34:38])[0]
     longer = data[:34] + struct.pack(">I", size + 1) + data[38:] + b"x"
 
-    assert read(longer) is Unreadable.CORRUPT
+    assert read(summed(longer)) is Unreadable.CORRUPT
 
 
 def test_broken_frame_is_refused() -> None:
     """A compressed body that is damaged in the middle is a miss."""
     data = written(compress_over=0)
 
-    assert read(patched(data, len(data) - 6, *bytes(6))) is Unreadable.CORRUPT
+    assert read(summed(patched(data, len(data) - 6, *bytes(6)))) is Unreadable.CORRUPT
 
 
 def test_without_zstandard_compressed_entries_are_misses(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -504,14 +558,14 @@ def test_too_much_metadata_is_not_read() -> None:
 # The format itself.
 
 GOLDEN = {
-    "entry-1-response.bin": (ENTRY, {}),
-    "entry-1-variants.bin": (VARIANTS, {}),
-    "entry-1-value-mac.bin": (VALUE, {"secret": SECRET}),
+    "entry-2-response.bin": (ENTRY, {}),
+    "entry-2-variants.bin": (VARIANTS, {}),
+    "entry-2-value-mac.bin": (VALUE, {"secret": SECRET}),
 }
 
 
 @pytest.mark.parametrize(("name", "entry", "options"), [(k, *v) for k, v in GOLDEN.items()])
-def test_format_1_stays_as_it_is(name: str, entry: Entry, options: dict[str, Any]) -> None:
+def test_format_2_stays_as_it_is(name: str, entry: Entry, options: dict[str, Any]) -> None:
     """Files written by the first version of this format; a change of layout needs a new number."""
     data = (DATA / name).read_bytes()
 
@@ -519,11 +573,21 @@ def test_format_1_stays_as_it_is(name: str, entry: Entry, options: dict[str, Any
     assert read(data, **options) == as_read(entry)
 
 
-def test_compressed_format_1_stays_readable() -> None:
+def test_compressed_format_2_stays_readable() -> None:
     """Another zstd may write other bytes, but must read these."""
-    data = (DATA / "entry-1-response-zstd.bin").read_bytes()
+    data = (DATA / "entry-2-response-zstd.bin").read_bytes()
 
     assert read(data) == as_read(ENTRY)
+
+
+def test_format_1_stays_readable_where_it_can_be_checked() -> None:
+    """It had a MAC or nothing; what nothing was known of is a miss, and is filled again."""
+    signed = (DATA / "entry-1-value-mac.bin").read_bytes()
+
+    assert read(signed, secret=SECRET) == as_read(VALUE)
+    for name in ("response", "variants", "response-zstd"):
+        data = (DATA / f"entry-1-{name}.bin").read_bytes()
+        assert read(data) is Unreadable.FORMAT
 
 
 # Whatever comes.
@@ -603,7 +667,7 @@ def test_any_entry_comes_back(
 def test_any_bytes_are_answered(data: bytes, behind_a_prefix: bool) -> None:
     """No input raises: it is an entry or a reason."""
     if behind_a_prefix:
-        data = written()[:30] + struct.pack(">II", len(data), 0) + data
+        data = summed(written()[:30] + struct.pack(">II", len(data), 0) + bytes(4) + data)
     assert isinstance(read(data), Unreadable)
 
 
@@ -616,7 +680,7 @@ def test_any_damage_is_answered(data: bytes, changes: list[tuple[int, int]]) -> 
     """No damage raises; what still reads has lines that may be sent, and an end in time."""
     for at, byte in changes:
         data = patched(data, at % len(data), byte)
-    entry = read(data)
+    entry = read(summed(data))
     if isinstance(entry, Entry):
         assert 100.0 < entry.keep_until <= 260.0
         assert entry.key == ENTRY.key

@@ -10,7 +10,7 @@ import pytest
 from asgi_multitier.assembly import place
 from asgi_multitier.coherence.local import LocalLog
 from asgi_multitier.config import CacheConfig
-from asgi_multitier.entry import Entry, StoredResponse, Variants
+from asgi_multitier.entry import Born, Entry, StoredResponse, Variants
 from asgi_multitier.events import Events
 from asgi_multitier.selectors import Selector
 from asgi_multitier.stack import MAX_PENDING_WRITES, Format, TierStack
@@ -397,3 +397,42 @@ async def test_responses_travel_whole() -> None:
 
     assert found is not None
     assert found.slot.entry.payload == response
+
+
+# What was born elsewhere.
+
+
+async def test_what_was_born_beyond_the_log_is_a_miss_and_removed() -> None:
+    """No record could refuse it, and a tier that keeps the younger would keep it for its life."""
+    built = Built(L2)
+    entry = built.entry()
+    beyond = replace(entry, born=replace(entry.born, seq=entry.born.seq + 2**40))
+    await built.written(beyond)
+
+    assert await built.stack.fetch("k") is None
+    await built.stack.settle()
+    assert built.tiers[0].items == {}
+    assert built.stack.shared[0].unreadable == {"ahead": 1}
+    # The next one is kept as any other.
+    await built.written(built.entry())
+    assert await built.stack.fetch("k") is not None
+
+
+async def test_what_another_node_filled_a_little_ahead_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """This node gets where the entry was born while it waits, and then judges it."""
+    built = Built(L2)
+    entry = built.entry()
+    await built.written(replace(entry, born=replace(entry.born, seq=entry.born.seq + 1)))
+    waited: list[Born] = []
+
+    async def reached(position: Born, timeout: float) -> bool:
+        waited.append(position)
+        await built.log.commit(built.log.begin([Selector("tag", "another")]))
+        return True
+
+    monkeypatch.setattr(built.log, "reached", reached)
+
+    assert await built.stack.fetch("k") is not None
+    assert [born.seq for born in waited] == [entry.born.seq + 1]

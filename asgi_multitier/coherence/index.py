@@ -202,9 +202,15 @@ class Index:
     def permits_shared(self, entry: Entry) -> bool:
         """Whether an entry just read from a shared tier may be promoted.
 
-        Never while untrusted: there each reading would begin the entry's last seconds anew.
+        Never while untrusted: there each reading would begin the entry's last seconds anew. Nor
+        what was born beyond what this node has applied: no record could ever refuse it before the
+        log gets there (`is_ahead`).
         """
-        return self.settled and self.permits(entry)
+        return self.settled and not self.is_ahead(entry.born) and self.permits(entry)
+
+    def is_ahead(self, born: Born) -> bool:
+        """Whether something was born where this node has not got to, or where no log ever was."""
+        return born.gen == self.gen and born.seq > self.seq
 
     def permits_fill(
         self, born: Born, key: str, name: str, path: str, route: str, tags: Sequence[str]

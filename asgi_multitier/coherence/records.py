@@ -1,12 +1,14 @@
-"""Records of the log as bytes: MessagePack, and a MAC where a secret is set.
+"""Records of the log as bytes: MessagePack, and a MAC where a secret is set, else a checksum.
 
 The MAC covers what the writer knows: namespace, operation id and body. The position is given by the
 server. Whoever can write to the server can therefore replay a record, which drops what it dropped
 before and no more: a value that rides along counts only if nothing has selected its key since the
-position at which it was begun.
+position at which it was begun. The checksum covers the same: a record with a flipped bit would drop
+something else. One without any is an older release's.
 """
 
 import hmac
+import zlib
 from collections.abc import Iterator
 from typing import Literal
 
@@ -89,7 +91,7 @@ class RecordCodec:
 
     Args:
         namespace: Bound by the MAC, so that records cannot be moved between applications.
-        secret: Key of the MAC; None for no MAC.
+        secret: Key of the MAC; None for a checksum.
     """
 
     __slots__ = ("_context", "_decoder", "_encoder", "_secret")
@@ -101,7 +103,7 @@ class RecordCodec:
         self._decoder = msgspec.msgpack.Decoder(_Written)
 
     def encode(self, op: str, body: Body) -> tuple[bytes, bytes]:
-        """The body's bytes and its MAC, which is empty without a secret."""
+        """The body's bytes and its MAC, or without a secret its checksum."""
         data = self._encoder.encode(_written(body))
         return data, self._mac(op, data)
 
@@ -117,15 +119,17 @@ class RecordCodec:
             raise SerializationError(f"record of {len(data)} bytes is longer than {MAX_BODY}")
         if self._secret is not None and not hmac.compare_digest(mac, self._mac(op, data)):
             raise SerializationError("record is not authentic")
+        if self._secret is None and mac and len(mac) != _MAC_LENGTH and mac != self._mac(op, data):
+            raise SerializationError("record is damaged")
         try:
             return _read(self._decoder.decode(data))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise SerializationError(f"record is unreadable: {error}") from None
 
     def _mac(self, op: str, data: bytes) -> bytes:
-        if self._secret is None:
-            return b""
         text = self._context + f"{len(op)}:{op}:".encode() + data
+        if self._secret is None:
+            return zlib.crc32(text).to_bytes(4, "big")
         return hmac.digest(self._secret, text, "sha256")[:_MAC_LENGTH]
 
 

@@ -2,7 +2,8 @@
 
 Before each value stand 48 bytes of ASCII that say where in the log it was born: the generation in
 32 hexadecimal digits and the number in 16 decimal ones. The server's script compares them, so that
-a write that lingered in a socket does not replace a younger value.
+a write that lingered in a socket does not replace a younger value. An entry says the same in
+itself: where the two differ, one is damaged, and both are removed.
 
 Reads of one turn of the event loop are sent together, in one command to a single server and in one
 pipeline to a cluster.
@@ -14,6 +15,7 @@ from typing import Any, cast
 
 from redis.exceptions import NoScriptError
 
+from ..codec import BORN_GEN, BORN_SEQ, MAGIC
 from ..entry import Born
 from ..errors import BackendError, ConfigError
 from ..tiers.base import Held
@@ -116,7 +118,14 @@ class RedisTier:
             return await read(client, names)
 
         replies = await self.link.run(work)
-        return [_held(replies[i], replies[i + 1]) for i in range(0, len(replies), 2)]
+        values = replies[::2]
+        damaged = {name for name, value in zip(names, values, strict=True) if not _is_whole(value)}
+        if damaged:
+            await self._unlink(list(damaged))
+        return [
+            None if name in damaged else _held(value, left)
+            for name, value, left in zip(names, values, replies[1::2], strict=True)
+        ]
 
     async def _read_server(self, client: Client, names: Sequence[str]) -> list[Any]:
         return cast("list[Any]", await READ.run(client, names))
@@ -159,8 +168,7 @@ class RedisTier:
         names = [self._prefix + key for key in items]
         args: list[tuple[bytes, int]] = []
         for value, ttl, born in items.values():
-            birth = f"{born.gen:0>32.32}{born.seq:016d}".encode()
-            args.append((birth + value, _milliseconds(ttl)))
+            args.append((_birth(born.gen, born.seq) + value, _milliseconds(ttl)))
 
         async def work(client: Client) -> list[int]:
             if not self.link.cluster:
@@ -242,6 +250,18 @@ async def _pipelined(client: Client, commands: Iterable[tuple[Any, ...]]) -> lis
     for command in commands:
         send(pipeline, *command)
     return await pipeline.execute()
+
+
+def _is_whole(value: bytes | None) -> bool:
+    """Whether the birth before an entry is the entry's own; other values have none to compare."""
+    if value is None or value[BIRTH : BIRTH + len(MAGIC)] != MAGIC or value[:BIRTH] == _UNBORN:
+        return True
+    entry = value[BIRTH : BIRTH + BORN_SEQ.stop]
+    return value[:BIRTH] == _birth(entry[BORN_GEN].hex(), int.from_bytes(entry[BORN_SEQ], "big"))
+
+
+def _birth(gen: str, seq: int) -> bytes:
+    return f"{gen:0>32.32}{seq:016d}".encode()
 
 
 def _held(value: bytes | None, left: int) -> Held | None:

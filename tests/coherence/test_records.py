@@ -27,7 +27,29 @@ def test_a_body_survives_the_way_through_bytes(secret: bytes | None) -> None:
 
     assert read == BODY
     assert isinstance(read.selectors[0], Selector)
-    assert bool(mac) is (secret is not None)
+    assert len(mac) == (4 if secret is None else 16)
+
+
+@pytest.mark.parametrize("secret", [None, SECRET], ids=["checksum", "MAC"])
+def test_no_bit_of_a_record_can_be_changed(secret: bytes | None) -> None:
+    """A damaged selector would drop something else, and leave what was meant."""
+    codec = RecordCodec("ns", secret)
+    data, mac = codec.encode("op", BODY)
+
+    for at in range(8 * len(data)):
+        byte, bit = divmod(at, 8)
+        changed = data[:byte] + bytes([data[byte] ^ (1 << bit)]) + data[byte + 1 :]
+        with pytest.raises(SerializationError):
+            codec.decode("op", changed, mac)
+    with pytest.raises(SerializationError):
+        codec.decode("oq", data, mac)
+
+
+def test_a_record_of_a_release_without_checksums_is_read() -> None:
+    """Both run side by side during a deploy."""
+    codec = RecordCodec("ns")
+
+    assert codec.decode("op", codec.encode("op", BODY)[0], b"") == BODY
 
 
 @pytest.mark.parametrize(
