@@ -203,6 +203,11 @@ class Backends:
             self._streams = RedisStreams(self.link(), namespace=namespace)
         return self._streams
 
+    async def leave(self) -> None:
+        """Release what belongs to this event loop, where the cache lives in another."""
+        if self._link is not None:
+            await self._link.close()
+
     async def namespaces(self) -> set[str]:
         """The applications that can be seen where this manager looks for its log.
 

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
@@ -14,6 +15,7 @@ from .assembly import Tier, assemble, place
 from .backends import Backends
 from .codec import check_compression
 from .coherence.config import InvalidationConfig
+from .coherence.home import Home
 from .coherence.log import InvalidationLog, Update
 from .config import CacheConfig, Mode, Settings, read_mode
 from .engine import Engine
@@ -90,7 +92,8 @@ class Lifecycle:
         self.config = config if config is not None else CacheConfig.resolve(**settings)
         self.serializer: Serializer = serializer if serializer is not None else JsonSerializer()
         self.invalidation = invalidation if invalidation is not None else InvalidationConfig()
-        self.loop: asyncio.AbstractEventLoop | None = None
+        self.home = Home()
+        self._making = threading.RLock()
         pairs = list(tiers or ())
         pairs += [(l1, TierConfig.l1())] if l1 is not None else []
         pairs += [(l2, TierConfig.l2())] if l2 is not None else []
@@ -119,6 +122,7 @@ class Lifecycle:
         self._named = False
         self._is_unfollowed = False
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._from_afar: set[asyncio.Task[Any]] = set()
 
     def __repr__(self) -> str:
         state = "running" if self.running else "not running"
@@ -217,36 +221,51 @@ class Lifecycle:
     @property
     def engine(self) -> Engine:
         """The parts, put together at the first use."""
-        if self._engine is None:
-            backends, namespace = self._backends, self.namespace
-            self._engine = assemble(
-                self.config,
-                backends.local(),
-                place(backends.shared(namespace), self.config),
-                backends.log(namespace, named=self._is_named),
-                backends.leases(namespace),
-                namespace=namespace,
-                clock=self._clock,
-                wall=self._wall,
-                compress_over=self._compress_over,
-            )
-        return self._engine
+        return self._engine or self._once("_engine", self._assembled)
+
+    def _once(self, name: str, make: Callable[[], T]) -> T:
+        """Make a part that is not there yet; only one where several threads come at once."""
+        with self._making:
+            made: T | None = getattr(self, name)
+            if made is None:
+                made = make()
+                setattr(self, name, made)
+            return made
+
+    def _assembled(self) -> Engine:
+        backends, namespace = self._backends, self.namespace
+        return assemble(
+            self.config,
+            backends.local(),
+            place(backends.shared(namespace), self.config),
+            backends.log(namespace, named=self._is_named),
+            backends.leases(namespace),
+            namespace=namespace,
+            clock=self._clock,
+            wall=self._wall,
+            compress_over=self._compress_over,
+        )
 
     @property
     def values(self) -> Values:
         """The values, made at the first use."""
-        if self._made_values is None:
-            self._made_values = Values(self.engine, self.serializer)
-        return self._made_values
+        return self._made_values or self._once(
+            "_made_values", lambda: Values(self.engine, self.serializer)
+        )
 
     @property
     def computing(self) -> Computing:
         """Who gets or computes values, made at the first use."""
-        if self._made_computing is None:
-            self._made_computing = Computing(self.engine, self.values)
-        return self._made_computing
+        return self._made_computing or self._once(
+            "_made_computing", lambda: Computing(self.engine, self.values)
+        )
 
     # Life.
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The event loop that it lives in; None while it does not run."""
+        return self.home.loop
 
     @property
     def running(self) -> bool:
@@ -256,19 +275,18 @@ class Lifecycle:
     async def start(self) -> None:
         """Begin to follow the log. Costs next to nothing when it runs already.
 
-        Returns within a quarter of a second even if the log's server hangs. Another event loop or
-        a forked process starts anew.
+        Returns within a quarter of a second even if the log's server hangs. A forked process starts
+        anew, and so does another event loop where the one that it lived in has ended; while that
+        runs, nothing is to be started (see `coherence.home`).
         """
         loop = asyncio.get_running_loop()
         if self.loop is loop and self._starting is None:
             return
         if self.loop is not loop:
-            if self.loop is not None:
-                # What belonged to the other loop ended with it.
-                self.engine.flights.forget()
-                self.engine.stack.forget()
-                self._tasks.clear()
-            self.loop = loop
+            await self._dismiss_guest()
+            if not self.home.move_in():
+                return
+            self._forget()
             if not self._named:
                 self._named = True
                 logger.info("namespace %s: %r", self.namespace, self.engine.log)
@@ -281,6 +299,20 @@ class Lifecycle:
         if self._starting is not None and left > 0:
             await asyncio.wait({self._starting}, timeout=left)
 
+    async def _dismiss_guest(self) -> None:
+        """Close the cache where it lives for a facade's sake only."""
+        if self.home.is_elsewhere and self.loop is self.home.guest:
+            with suppress(BackendError):
+                await self.home.run(self.close)
+
+    def _forget(self) -> None:
+        """What belonged to another event loop ended with it."""
+        if self.home.is_new():
+            self.engine.flights.forget()
+            self.engine.stack.forget()
+            self._tasks = set()
+            self._starting = None
+
     def _started(self, task: "asyncio.Task[None]") -> None:
         if self._starting is task:
             self._starting = None
@@ -288,17 +320,25 @@ class Lifecycle:
             self.engine.events.start_failed(error)
 
     async def close(self) -> None:
-        """Finish what is going on, for up to 5 s, and release everything. May be called twice."""
+        """Finish what is going on, for up to 5 s, and release everything. May be called twice.
+
+        In an event loop that the cache does not live in, only what is that loop's own is released.
+        """
         if self.loop is None:
             await self._backends.close()  # of streams that were used alone
             return
         loop, engine = asyncio.get_running_loop(), self.engine
+        if self.loop is not loop:
+            if not self.home.move_in():
+                await self._backends.leave()
+                return
+            self._forget()
         deadline = loop.time() + _CLOSE_PATIENCE
         if self._starting is not None:
             self._starting.cancel()
             self._starting = None
         async with AsyncExitStack() as ends:  # from the last to the first, whatever fails
-            ends.callback(self._closed)
+            ends.push_async_callback(self.home.leave)
             ends.push_async_callback(self._backends.close)
             ends.push_async_callback(engine.log.close)
             await engine.flights.close(_CLOSE_PATIENCE)
@@ -306,9 +346,6 @@ class Lifecycle:
                 await asyncio.wait(set(self._tasks), timeout=max(0.0, deadline - loop.time()))
             # Before the log: nothing is written where the log is not followed any more.
             await engine.stack.close(max(0.0, deadline - loop.time()))
-
-    def _closed(self) -> None:
-        self.loop = None
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -6,10 +6,11 @@ invalidation is a record of the log. The manager sees no scope and no header.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, ParamSpec, TypeAlias, TypeVar, Unpack, overload
 
+from .coherence.home import HomeBlocked, at_home
 from .coherence.log import InvalidationStats, Operation
 from .coherence.repeats import note, note_kept
 from .config import Policy
@@ -46,6 +47,9 @@ T = TypeVar("T")
 
 Begin: TypeAlias = Callable[[Sequence[Selector]], Operation]
 """Puts an invalidation into force, synchronously."""
+
+Drop: TypeAlias = Callable[[], Coroutine[Any, Any, "Born | None"]]
+"""Drops something, and gives the position of its record."""
 
 
 class CacheManager(Lifecycle):
@@ -84,6 +88,7 @@ class CacheManager(Lifecycle):
 
     # Values.
 
+    @at_home
     async def get(self, key: str, default: Any = None) -> Any:
         """The fresh value, or `default` if there is none; a stored None is a value.
 
@@ -95,6 +100,7 @@ class CacheManager(Lifecycle):
         value = await self._found(key, self.serializer.loads)
         return default if value is MISSING else value
 
+    @at_home
     async def get_typed(self, key: str, type_: type[T], default: T | None = None) -> T | None:
         """The value as an instance of a type, or `default` if there is none of that shape.
 
@@ -118,6 +124,7 @@ class CacheManager(Lifecycle):
         await self.start()
         return await self.values.find(key, read)
 
+    @at_home
     async def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """The values that there are, by key; each shared tier is asked for up to 500 keys at once.
 
@@ -160,6 +167,7 @@ class CacheManager(Lifecycle):
         """
         await self.set_many({key: value}, strategy, tags=tags, broadcast=broadcast, **options)
 
+    @at_home
     async def set_many(
         self,
         values: Mapping[str, Any],
@@ -282,10 +290,19 @@ class CacheManager(Lifecycle):
     ) -> Any:
         """The value of a key; None as its type stands for plain objects."""
         serializer = self.serializer
+        if self.home.is_elsewhere:
+            compute = self.home.carrying(compute)
         read, write = reader(serializer, type_), writer(serializer, type_)
         ask = Ask(checked_key(key), compute, policy, checked_tags(tags), read, write)
         if self.mode == "off":
             return await self.computing.alone(ask, Reason.OFF)
+        try:
+            return await self._answered(ask)
+        except HomeBlocked:
+            return await compute()
+
+    @at_home
+    async def _answered(self, ask: Ask) -> Any:
         await self.start()
         return await self.computing.answer(ask)
 
@@ -397,7 +414,8 @@ class CacheManager(Lifecycle):
 
     async def clear(self) -> bool:
         """Drop everything of this namespace, everywhere. See `invalidate`."""
-        self.engine.stack.local.clear()
+        if not self.home.is_elsewhere:
+            self.engine.stack.local.clear()
         return await self.invalidate_selectors([Selector("all", "")])
 
     async def invalidate_selectors(
@@ -413,13 +431,13 @@ class CacheManager(Lifecycle):
             note(self, selectors, operation.settle)
             return operation
 
-        return await self._drop(selectors, noting) is not None
+        return await self._carried(lambda: self._drop(selectors, noting)) is not None
 
     def drop_again(
         self, selectors: Sequence[Selector], settle: float, kept: Iterable[str]
     ) -> "asyncio.Task[Born | None]":
         """Drop what a request has dropped, once more at its end. See `coherence.repeats`."""
-        return self.spawn(self._drop_again(selectors, settle, kept), "asgi-multitier invalidation")
+        return self._begun(lambda: self._drop_again(selectors, settle, kept))
 
     async def _drop_again(
         self, selectors: Sequence[Selector], settle: float, kept: Iterable[str]
@@ -454,7 +472,22 @@ class CacheManager(Lifecycle):
         Returns:
             The task; its result is the position of the log's record, None if it waits to be sent.
         """
-        return self.spawn(self._drop(selectors, begin), "asgi-multitier invalidation")
+        return self._begun(lambda: self._drop(selectors, begin))
+
+    def _begun(self, drop: Drop) -> "asyncio.Task[Born | None]":
+        if not self.home.is_elsewhere:
+            return self.spawn(drop(), "asgi-multitier invalidation")
+        task = asyncio.create_task(self._carried(drop), name="asgi-multitier invalidation")
+        self._from_afar.add(task)
+        task.add_done_callback(self._from_afar.discard)
+        return task
+
+    async def _carried(self, drop: Drop) -> Born | None:
+        """Drop it where the cache lives; None where something blocks that loop, which does it later."""
+        try:
+            return await self.home.run(drop)
+        except HomeBlocked:
+            return None
 
     async def _drop(self, selectors: Sequence[Selector], begin: Begin) -> Born | None:
         await self.check_name()
@@ -526,6 +559,7 @@ class CacheManager(Lifecycle):
         """What the log has done."""
         return self.engine.log.stats()
 
+    @at_home
     async def health(self) -> Health:
         """Ask every tier whether it answers."""
         await self.start()

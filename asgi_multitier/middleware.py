@@ -118,7 +118,8 @@ class CacheMiddleware:
         )
         self._watched = Watch(config.credentials)
         self._bound = False
-        self._started = False
+        self._home = self.manager.home
+        self._started: object = None
         self._common: Mapping[str, Any] = {}
         self._dates = False
         self._complaint: ConfigError | None = None
@@ -148,6 +149,7 @@ class CacheMiddleware:
             return
         if (
             plan.instant
+            and self._home.place is loop_here()
             and (found is None or plan.plain.issuperset(found))
             # Where a layer says who asks; written out, as it is faster than a set.
             and not (
@@ -160,7 +162,7 @@ class CacheMiddleware:
             if slot is not None and slot.view == self._index.view:
                 replay = slot.replay or prepare(slot, plan.terms)
                 now = self._clock()
-                if replay is not None and now < replay.until and self.manager.loop is loop_here():
+                if replay is not None and now < replay.until:
                     second = int(now - replay.created)
                     if second != replay.second:
                         replay.renew(second)
@@ -205,6 +207,11 @@ class CacheMiddleware:
                 await self._beside(plan, Reason.REQUEST_BODY, scope, receive, send)
                 return
         await self._start()
+        if self._home.place is not loop_here():
+            # Deliberate: the cache lives in another event loop, and this one's `send` and `receive`
+            # cannot be used from there. The application answers, and nothing is stored.
+            await self._beside(plan, Reason.EVENT_LOOP, scope, receive, send)
+            return
         self._give_state(scope)
         request = Request(scope, found, plan, self._table, self._common)
         policy = plan.policy
@@ -246,6 +253,8 @@ class CacheMiddleware:
         if position is None:
             return found, True
         await self._start()
+        if self._home.place is not loop_here():
+            return found, False
         return found, await self.manager.engine.log.reached(position, PATIENCE)
 
     def _stamp(self, scope: Scope, secret: bytes, position: Born | None) -> Header:
@@ -340,7 +349,7 @@ class CacheMiddleware:
 
         A policy that is for POST lets the responses' own headers decide.
         """
-        if resolved.policy is None:
+        if resolved.policy is None or self._home.place is not loop_here():
             return None
         host, found = scan(scope["headers"], self._watched)
         raw_path, query = raw_target(scope)
@@ -434,13 +443,17 @@ class CacheMiddleware:
 
     async def _start(self) -> None:
         """Start the manager, unless somebody else has; whoever starts it closes it."""
-        if self.manager.loop is not loop_here():
-            self._started = True
+        here = loop_here()
+        if self._home.place is here:
+            await self.manager.start()
+            return
         await self.manager.start()
+        if self._home.place is here:
+            self._started = here
 
     async def _close(self) -> None:
-        if self._started:
-            self._started = False
+        if self._started is not None and self._started is loop_here():
+            self._started = None
             await self.manager.close()
 
     def _bind(self, scope: Scope) -> None:

@@ -64,6 +64,10 @@ class Found:
     level: int
 
 
+Reads: TypeAlias = dict[str, list["asyncio.Future[Found | None]"]]
+"""Who waits for which key, in one event loop."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
     """How entries are written to shared tiers.
@@ -150,7 +154,7 @@ class TierStack:
         self._timeout = timeout
         self._clock = clock
         self._wall = wall
-        self._reads: dict[str, list[asyncio.Future[Found | None]]] = {}
+        self._reads: Reads = {}
         self._wanted: list[str] = []
         self._writes: dict[str, Entry] = {}
         self._writing: asyncio.Task[Any] | None = None
@@ -204,23 +208,24 @@ class TierStack:
         self._reads[key] = [future]
         self._wanted.append(key)
         if len(self._wanted) == 1:
-            loop.call_soon(self._start_reading)
+            loop.call_soon(self._start_reading, self._wanted, self._reads)
         return await future
 
-    def _start_reading(self) -> None:
-        keys, self._wanted = self._wanted, []
-        self.spawn(self._read(keys), "asgi-multitier read")
+    def _start_reading(self, wanted: list[str], reads: Reads) -> None:
+        keys = wanted.copy()
+        wanted.clear()
+        self.spawn(self._read(keys, reads), "asgi-multitier read")
 
-    async def _read(self, keys: list[str]) -> None:
+    async def _read(self, keys: list[str], reads: Reads) -> None:
         left = dict.fromkeys(keys)
         try:
             for placed in self.shared:
-                await self._read_parts(placed, left)
+                await self._read_parts(placed, left, reads)
         finally:
             for key in left:
-                self._answer(key, None)
+                _answer(reads, key, None)
 
-    async def _read_parts(self, placed: Placed, left: dict[str, None]) -> None:
+    async def _read_parts(self, placed: Placed, left: dict[str, None], reads: Reads) -> None:
         """Ask a tier for all that is left, each part within a time limit of its own.
 
         Where one is not answered the others are not waited for.
@@ -233,13 +238,7 @@ class TierStack:
             # At once, while the judgement is young: whoever asks from now on reads anew.
             for key, answer in found.items():
                 del left[key]
-                self._answer(key, answer)
-
-    def _answer(self, key: str, found: Found | None) -> None:
-        """End the read of a key."""
-        for future in self._reads.pop(key, ()):
-            if not future.done():
-                future.set_result(found)
+                _answer(reads, key, answer)
 
     async def _read_from(self, placed: Placed, keys: list[str]) -> dict[str, Found] | None:
         """What a tier has of these keys; None if it does not answer."""
@@ -521,12 +520,15 @@ class TierStack:
     # Life.
 
     def forget(self) -> None:
-        """The event loop that reads and writes belonged to is gone."""
-        self._reads.clear()
-        self._wanted.clear()
-        self._writes.clear()
+        """The event loop that reads and writes belonged to is gone, or stands still.
+
+        Should it go on, it finds its own futures and tasks, and not those of the next one.
+        """
+        self._reads = {}
+        self._wanted = []
+        self._writes = {}
         self._writing = None
-        self._tasks.clear()
+        self._tasks = set()
 
     def spawn(self, run: Coroutine[Any, Any, Any], name: str) -> "asyncio.Task[Any]":
         """Run something of these tiers' in a task, which `settle` and `close` wait for."""
@@ -586,6 +588,13 @@ def _parts(items: Mapping[str, _Item]) -> Iterator[dict[str, _Item]]:
         size += len(item[0])
     if part:
         yield part
+
+
+def _answer(reads: Reads, key: str, found: Found | None) -> None:
+    """End the read of a key."""
+    for future in reads.pop(key, ()):
+        if not future.done():
+            future.set_result(found)
 
 
 async def _set_all(tier: SharedTier, items: Mapping[str, _Item]) -> bool:

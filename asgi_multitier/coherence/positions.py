@@ -43,6 +43,10 @@ class Positions:
         known = bool(position.gen) and position.gen == self._index.gen
         return known and position.seq <= self._index.seq
 
+    def forget(self) -> None:
+        """Another event loop waits from now on; who waited in the last one has its own time-out."""
+        self._waiting = []
+
     def moved(self) -> None:
         """The node has applied more: wake those who waited for it."""
         if not self._waiting:

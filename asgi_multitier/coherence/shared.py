@@ -95,6 +95,7 @@ class SharedLog:
     async def _follow(self) -> None:
         """Follow the store, in the event loop that runs. See `start`."""
         self._leave_other_loop()
+        self._positions.forget()
         self._outbox.prepare()
         self._tail.prepare()
         self._trust.prepare()

@@ -53,11 +53,18 @@ class Lane:
     connection to whoever asks next, and starves the rest.
     """
 
-    __slots__ = ("client", "turns")
+    __slots__ = ("_keeper", "client", "turns")
 
     def __init__(self, client: Client, connections: int) -> None:
         self.client = client
         self.turns = asyncio.Semaphore(connections)
+        # A loop that ends cancels it: connections are closed with their loop, not after it.
+        self._keeper = asyncio.create_task(_keep(client), name="asgi-multitier connections")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        self._keeper.cancel()
+        await asyncio.wait({self._keeper})
 
 
 class Link:
@@ -159,7 +166,7 @@ class Link:
         """Close this event loop's connections. May be called twice; the link may be used again."""
         lane = self._lanes.pop(asyncio.get_running_loop(), None)
         if lane is not None:
-            await _close(lane.client)
+            await lane.close()
 
 
 class Dedicated:
@@ -240,6 +247,13 @@ def _is_running(loop: asyncio.AbstractEventLoop) -> bool:
         return asyncio.get_running_loop() is loop
     except RuntimeError:
         return False
+
+
+async def _keep(client: Client) -> None:
+    try:
+        await asyncio.get_running_loop().create_future()
+    finally:
+        await _close(client)
 
 
 async def _close(client: Client) -> None:

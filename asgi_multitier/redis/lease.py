@@ -9,6 +9,7 @@ on leases: two holders cost one more run of the origin.
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from secrets import token_hex
 from typing import Any
 
@@ -205,9 +206,8 @@ class Leases:
 
     def _keep_own(self) -> None:
         """Forget who waited in an event loop that is gone."""
-        loop = asyncio.get_running_loop()
         for key, waiting in list(self._waiting.items()):
-            own = {woken for woken in waiting if woken.get_loop() is loop}
+            own = {woken for woken in waiting if woken.get_loop().is_running()}
             if own:
                 self._waiting[key] = own
             else:
@@ -259,9 +259,15 @@ class Leases:
         return reply[0][0].decode() if reply else "0-0"
 
     def _wake(self, key: str) -> None:
+        loop = asyncio.get_running_loop()
         for woken in self._waiting.pop(key, ()):
-            if not woken.done():
-                woken.set_result(None)
+            theirs = woken.get_loop()
+            if theirs is loop:
+                _wake(woken)
+            else:
+                # One that has ended needs no word.
+                with suppress(RuntimeError):
+                    theirs.call_soon_threadsafe(_wake, woken)
 
     async def close(self) -> None:
         """Stop waiting; leases still held end by themselves. May be called twice."""
@@ -271,11 +277,17 @@ class Leases:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._tail = None
+        if self._tail is not None and self._tail.get_loop() is loop:
+            self._tail = None
         for key in list(self._waiting):
             self._wake(key)
         if self._owns_link:
             await self.link.close()
+
+
+def _wake(woken: "asyncio.Future[None]") -> None:
+    if not woken.done():
+        woken.set_result(None)
 
 
 def _script(run: Any, keys: list[str], *args: Any) -> Callable[[Client], Awaitable[Any]]:

@@ -11,7 +11,8 @@ pipeline to a cluster.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
+from weakref import WeakKeyDictionary
 
 from redis.exceptions import NoScriptError
 
@@ -24,6 +25,9 @@ from .scripts import READ, WRITE
 
 BIRTH = 48
 """Bytes before each value."""
+
+Batch: TypeAlias = list[tuple[str, "asyncio.Future[Held | None]"]]
+"""Who asks for what in one turn of an event loop."""
 
 _UNBORN = b"0" * BIRTH
 _READ_AT_ONCE = 64
@@ -57,7 +61,7 @@ class RedisTier:
         self.link = connect(target)
         self._owns_link = not isinstance(target, Link)
         self._prefix = f"{self.namespace}:e:"
-        self._waiting: list[tuple[str, asyncio.Future[Held | None]]] = []
+        self._batches: WeakKeyDictionary[asyncio.AbstractEventLoop, Batch] = WeakKeyDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
@@ -69,22 +73,22 @@ class RedisTier:
         """The bytes and the seconds left. Calls of one turn of the loop share a round trip."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Held | None] = loop.create_future()
-        if self._waiting and self._waiting[0][1].get_loop() is not loop:
-            return (await self._read([key]))[0]
-        if not self._waiting:
-            loop.call_soon(self._depart)
-        self._waiting.append((key, future))
+        waiting = self._batches.setdefault(loop, [])
+        if not waiting:
+            loop.call_soon(self._depart, waiting)
+        waiting.append((key, future))
         return await future
 
-    def _depart(self) -> None:
-        waiting, self._waiting = self._waiting, []
+    def _depart(self, batch: "Batch") -> None:
+        waiting = batch.copy()
+        batch.clear()
         for start in range(0, len(waiting), _READ_AT_ONCE):
             batch = waiting[start : start + _READ_AT_ONCE]
             task = asyncio.create_task(self._serve(batch), name="asgi-multitier redis read")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _serve(self, batch: Sequence[tuple[str, "asyncio.Future[Held | None]"]]) -> None:
+    async def _serve(self, batch: "Batch") -> None:
         wanted = [(key, future) for key, future in batch if not future.done()]
         if not wanted:
             return
@@ -224,9 +228,11 @@ class RedisTier:
 
     async def close(self) -> None:
         """End the reads under way and release the connections. May be called twice."""
-        for task in list(self._tasks):
+        loop = asyncio.get_running_loop()
+        tasks = [task for task in list(self._tasks) if task.get_loop() is loop]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._owns_link:
             await self.link.close()
 

@@ -1,0 +1,214 @@
+"""Where a cache lives: in one event loop at a time, since what it knows of the log has one writer.
+
+Test clients, threads with a loop each and servers with several loops call one cache from others.
+Those calls are carried to the loop that it lives in, and waited for from outside: no future, event
+or task of one loop is touched by another. When that loop has ended, the next caller's is the home.
+"""
+
+import asyncio
+import os
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial, update_wrapper
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from ..errors import BackendError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_LOOK = 0.05
+"""Seconds after which a call looks whether the loop that it waits for still runs."""
+
+_NOWHERE = object()
+
+PATIENCE = 1.0
+"""Seconds that a call waits to be begun in the other loop, which something may block: perhaps the
+very thread that waits for this one."""
+
+
+class HomeBlocked(BackendError):  # noqa: N818  # an outcome, not a fault
+    """Something blocks the event loop that the cache lives in."""
+
+
+class LoopEnded(Exception):  # noqa: N818  # an outcome, not a fault
+    """The other event loop ended before the call did."""
+
+
+class Home:
+    """The event loop that a cache lives in.
+
+    Attributes:
+        loop: That loop; None while the cache does not run.
+        place: The same, and something that is no loop while the cache does not run: to be compared
+            with the loop that runs, which is None under anything but asyncio.
+        guest: A loop that lives for nothing but this cache, as that of `CacheManager.sync`: it
+            makes room for any other.
+    """
+
+    def __init__(self) -> None:
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.place: object = _NOWHERE
+        self.guest: asyncio.AbstractEventLoop | None = None
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+        self._last: asyncio.AbstractEventLoop | None = None
+        self._door: asyncio.Task[None] | None = None
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the cache lives in another event loop of this process, which runs."""
+        loop = self.loop
+        if loop is None or loop is asyncio.get_running_loop():
+            return False
+        return loop.is_running() and self._pid == os.getpid()
+
+    def move_in(self) -> bool:
+        """Make the running loop the home, unless the cache lives elsewhere; whether it is now."""
+        here = asyncio.get_running_loop()
+        with self._lock:
+            if self.is_elsewhere:
+                return False
+            self.loop = self.place = here
+            self._pid = os.getpid()
+        self._door = asyncio.create_task(self._mind(here), name="asgi-multitier home")
+        return True
+
+    def is_new(self) -> bool:
+        """Whether the running loop is another than the cache lived in before; True once."""
+        here, last = asyncio.get_running_loop(), self._last
+        self._last = here
+        return last is not None and last is not here
+
+    async def leave(self) -> None:
+        """The cache does not run any more."""
+        door, self._door = self._door, None
+        self._vacate()
+        if door is not None and door.get_loop() is asyncio.get_running_loop():
+            door.cancel()
+            await asyncio.wait({door})
+
+    async def _mind(self, here: asyncio.AbstractEventLoop) -> None:
+        """A loop that ends cancels this: from then on nothing is to be begun in it."""
+        try:
+            await here.create_future()
+        finally:
+            if self._door is asyncio.current_task():
+                self._vacate()
+
+    def _vacate(self) -> None:
+        self.loop, self.place = None, _NOWHERE
+
+    async def run(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run a call where the cache lives, and wait for it.
+
+        It goes on there if whoever waits for it is cancelled.
+
+        Raises:
+            HomeBlocked: If something blocks that loop for longer than a second. The call is done
+                as soon as it is free again.
+            Exception: What the call raises.
+        """
+        while True:
+            loop = self.loop
+            if loop is None or not self.is_elsewhere:
+                return await call()
+            try:
+                return await _carried(loop, partial(self._if_open, call))
+            except LoopEnded:
+                continue
+
+    async def _if_open(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        if self.loop is not asyncio.get_running_loop():
+            raise LoopEnded
+        return await call()
+
+    def carrying(self, function: Callable[[], T | Awaitable[T]]) -> Callable[[], Awaitable[T]]:
+        """A function of the running loop, to be called from where the cache lives.
+
+        What it needs, such as connections, belongs to the loop that it comes from.
+        """
+        origin = asyncio.get_running_loop()
+
+        async def run() -> T:
+            result = function()
+            return await result if isinstance(result, Awaitable) else result
+
+        async def carry() -> T:
+            if asyncio.get_running_loop() is origin:
+                return await run()
+            try:
+                return await _carried(origin, run, cancel=True)
+            except LoopEnded:
+                raise BackendError("the event loop that computes a value has ended") from None
+
+        return carry
+
+
+class _Housed(Protocol):
+    @property
+    def home(self) -> Home:
+        """Where it lives."""
+
+
+H = TypeVar("H", bound=_Housed)
+
+
+def at_home(
+    method: Callable[Concatenate[H, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[H, P], Coroutine[Any, Any, T]]:
+    """A method of something that has a home, which runs there from wherever it is called."""
+
+    async def called(self: H, /, *args: P.args, **options: P.kwargs) -> T:
+        if self.home.is_elsewhere:
+            return await self.home.run(lambda: method(self, *args, **options))
+        return await method(self, *args, **options)
+
+    return update_wrapper(called, method)
+
+
+async def _carried(
+    loop: asyncio.AbstractEventLoop,
+    call: Callable[[], Coroutine[Any, Any, T]],
+    *,
+    cancel: bool = False,
+) -> T:
+    begun = False
+
+    async def run() -> T:
+        nonlocal begun
+        begun = True
+        return await call()
+
+    work = run()
+    try:
+        future = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, loop))
+    except RuntimeError:
+        work.close()
+        raise LoopEnded from None
+    future.add_done_callback(_heard)
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    try:
+        while True:
+            done, _ = await asyncio.wait({future}, timeout=_LOOK)
+            if done and future.cancelled():
+                # A loop that ends cancels what runs in it.
+                raise LoopEnded
+            if done:
+                return future.result()
+            if not loop.is_running():
+                cancel = False
+                if not begun:
+                    work.close()
+                raise LoopEnded
+            if not begun and asyncio.get_running_loop().time() > deadline:
+                raise HomeBlocked("the event loop that the cache lives in is blocked")
+    finally:
+        if cancel:
+            future.cancel()
+
+
+def _heard(future: "asyncio.Future[Any]") -> None:
+    """Nobody may be waiting any more for what it raised."""
+    if not future.cancelled():
+        future.exception()
