@@ -80,11 +80,15 @@ class Tail:
                     await self._reconcile(reader)
                     while True:
                         await self._step(reader)
+                        self._has_read()
             except BackendError as error:
                 self._lost(error)
-            except Exception:
+            except Exception as error:
                 # A tail that ended would leave the node untrusted for good.
-                logger.exception("%s: the tail broke and begins again", self._store.name)
+                if self._connected:
+                    logger.exception("%s: the tail broke and begins again", self._store.name)
+                    self._connected = False
+                self._lost(error)
             await asyncio.sleep(self._pause)
             self._pause = min(max(2 * self._pause, PAUSE), MAX_PAUSE)
 
@@ -156,15 +160,13 @@ class Tail:
         self._outbox.look()
 
     def _up_to_date(self) -> None:
-        self._pause = 0.0
         if self._outbox.is_overdue:
             self._doubt()
         else:
-            if not self._connected or not self._index.settled:
+            if self._doubted:
                 logger.info("%s: up to date", self._store.name)
             self._doubted = False
             self._trust.renew()
-        self._connected = True
         self.tried.set()
 
     def _doubt(self) -> None:
@@ -179,7 +181,18 @@ class Tail:
             )
         self._index.distrust()
 
-    def _lost(self, error: BackendError) -> None:
+    def _has_read(self) -> None:
+        """Records can be read. What the store says of itself is no sign of that.
+
+        Only now the pauses begin anew: a store that answers questions and refuses to be read would
+        be asked without a pause, and each time be told of as one that came back.
+        """
+        self._pause = 0.0
+        if not self._connected:
+            logger.info("%s: read again", self._store.name)
+        self._connected = True
+
+    def _lost(self, error: Exception) -> None:
         if self._connected:
             self._connected = False
             logger.warning("the invalidation log does not answer, trying again: %s", error)

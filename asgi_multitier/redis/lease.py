@@ -104,6 +104,7 @@ class Leases:
         self._stream = f"{{{namespace}}}:leases"
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._tail: asyncio.Task[None] | None = None
+        self._pause = 0.0
         self._pid = os.getpid()
         self._listening: asyncio.Event = asyncio.Event()
         self._renewals: set[asyncio.Task[None]] = set()
@@ -220,10 +221,11 @@ class Leases:
     async def _follow(self) -> None:
         """Wake those whose key is released. Ends when nobody has waited for a while."""
         position = ""
-        pause = 0.0
         loop = asyncio.get_running_loop()
         wanted = loop.time()
         while True:
+            # Also at the beginning: who is woken by a tail that failed lets the next one begin.
+            await asyncio.sleep(self._pause)
             try:
                 async with self.link.dedicated() as connection:
                     if not position:
@@ -232,7 +234,7 @@ class Leases:
                     while True:
                         work = self._after(position)
                         reply = await connection.run(work, timeout=_BLOCK + self.link.timeout)
-                        pause = 0.0
+                        self._pause = 0.0
                         for number, fields in reply[0][1] if reply else ():
                             position = number.decode()
                             self._wake(fields[1].decode("utf-8", "replace"))
@@ -242,12 +244,11 @@ class Leases:
                             return
             except BackendError:
                 # What was released meanwhile may be lost with the server: let all look again.
+                self._pause = min(max(2 * self._pause, _PAUSE), _MAX_PAUSE)
                 for key in list(self._waiting):
                     self._wake(key)
                 if not self._waiting:
                     return
-                pause = min(max(2 * pause, _PAUSE), _MAX_PAUSE)
-                await asyncio.sleep(pause)
 
     def _after(self, position: str) -> Callable[[Client], Awaitable[Any]]:
         block = int(_BLOCK * 1000)
