@@ -173,6 +173,18 @@ class Flight(Generic[R]):
         self.view = index.view
 
 
+class _Unbegun:
+    """A run that may never be begun: its task may be cancelled before its first step."""
+
+    __slots__ = ("run",)
+
+    def __init__(self, run: Coroutine[Any, Any, None]) -> None:
+        self.run = run
+
+    def __del__(self) -> None:
+        self.run.close()
+
+
 class Flights(Generic[R]):
     """The flights in the air, by key, and the keys not worth flying for.
 
@@ -242,13 +254,11 @@ class Flights(Generic[R]):
 
     def launch(self, flight: Flight[R], run: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Start the run in a task of its own. Its end, however it comes, lands the flight."""
-        task = asyncio.create_task(self._fly(flight, run), name="asgi-multitier flight")
+        task = asyncio.create_task(self._fly(flight, _Unbegun(run)), name="asgi-multitier flight")
         flight.task = task
         self._tasks.add(task)
         self._running.setdefault(flight.probe.key, []).append(flight)
         task.add_done_callback(partial(self._ended, flight))
-        # Of a task that is cancelled before its first step, the run was never begun.
-        task.add_done_callback(lambda _: run.close())
         return task
 
     def _ended(self, flight: Flight[R], task: "asyncio.Task[None]") -> None:
@@ -262,10 +272,10 @@ class Flights(Generic[R]):
         if not task.cancelled():
             task.exception()
 
-    async def _fly(self, flight: Flight[R], run: Coroutine[Any, Any, None]) -> None:
+    async def _fly(self, flight: Flight[R], unbegun: "_Unbegun") -> None:
         try:
             with running_for(flight.probe.key):
-                await run
+                await unbegun.run
         except asyncio.CancelledError:
             self.land(flight)
             # Deliberate: to a member, a CancelledError would say that he himself was cancelled.

@@ -483,7 +483,7 @@ class CacheManager(Lifecycle):
         return task
 
     async def _carried(self, drop: Drop) -> Born | None:
-        """Drop it where the cache lives; None where something blocks that loop, which does it later."""
+        """Drop it where the cache lives; None where that loop is blocked, and will do it later."""
         try:
             return await self.home.run(drop)
         except HomeBlocked:

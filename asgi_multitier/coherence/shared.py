@@ -65,6 +65,7 @@ class SharedLog:
             optional=optional,
             clock=clock,
         )
+        self._optional = optional
         self._pid = os.getpid()
         self._tasks: tuple[asyncio.Task[None], ...] = ()
 
@@ -116,7 +117,9 @@ class SharedLog:
         await end(*self._tasks)
         self._tasks = ()
         self._trust.end()
-        await self._outbox.flush()
+        # Where there may be no store and none was ever seen, there is nobody to tell.
+        if self.index.gen or not self._optional:
+            await self._outbox.flush()
 
     def _know_process(self) -> None:
         """A forked process is a node of its own."""

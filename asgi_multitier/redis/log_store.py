@@ -123,11 +123,11 @@ class StreamStore:
         """Say once what the server's user is not allowed to do."""
         if self._permissions_checked:
             return
-        self._permissions_checked = True
         found = await connection.run(
             lambda client: refused(client, self.stream, self.namespace),
             timeout=2 * self.link.timeout,
         )
+        self._permissions_checked = True
         for command in found:
             logger.warning(
                 "%s: the user has no permission to run %s; docs/redis.md lists what is needed",
@@ -151,11 +151,12 @@ class StreamReader:
 
     async def facts(self, after: int, condemned: str = "") -> Facts:
         """What the log holds. See `LogReader.facts`."""
+        # Before anything is refused: the refusal of a script does not always say of what.
+        await self._store.check_permissions(self._connection)
         return await self._store.attach(self._connection, after, condemned)
 
     async def records(self, after: int) -> Batch:
         """The next records. The deadline is ours: a server that hangs says nothing."""
-        await self._store.check_permissions(self._connection)
         block = int(PATIENCE * 1000)
         where = ("STREAMS", self._store.stream, f"{after}-0")
         count = self._count

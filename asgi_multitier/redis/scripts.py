@@ -76,7 +76,8 @@ local function begin(gen, after, run, ttl)
   redis.call('PEXPIRE', KEYS[2], ttl)
 end
 local function run_id()
-  return string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') or ''
+  local info = redis.pcall('INFO', 'server')
+  return type(info) == 'string' and string.match(info, 'run_id:(%x+)') or ''
 end
 local function number(id)
   return string.match(id, '^%d+')
@@ -89,7 +90,8 @@ ATTACH = Script(
 local ctl = redis.call('HMGET', KEYS[1], 'gen', 'seq', 'last', 'run')
 local run = run_id()
 local mine = tonumber(ARGV[1])
-local moved = ARGV[4] == '1' and ctl[4] and ctl[4] ~= run
+local told = run ~= '' and ctl[4] and ctl[4] ~= ''
+local moved = ARGV[4] == '1' and told and ctl[4] ~= run
 if not ctl[1] or ctl[1] == ARGV[3] or moved then
   begin(ARGV[2], math.max(mine, tonumber(ctl[2] or 0)), run, ARGV[5])
   ctl = redis.call('HMGET', KEYS[1], 'gen', 'seq', 'last')
@@ -116,7 +118,8 @@ return {ctl[1], ctl[2], ctl[3], first, top, op}
 
 KEYS: control hash, log. ARGV: number applied by the asker; random name for a generation that may be
 begun; generation condemned by the asker, "" if none; "1" to begin one when this is another server
-than the one it was begun on; lifetime of the keys in ms; "1" to renew it.
+than the one it was begun on (a user that may not run INFO does not know); lifetime of the keys in
+ms; "1" to renew it.
 A generation goes on counting after the highest number known, so that whoever waits for the next
 record is told at once. Reply: gen, seq, last operation, number of the oldest and of the youngest
 record, operation at the asker's number (the last three nil if there is none).

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from asgi_multitier import CacheManager
 from asgi_multitier.coherence.outbox import MAX_PAUSE
 from asgi_multitier.entry import Born
-from asgi_multitier.redis import Leases
+from asgi_multitier.redis import Leases, RedisLog
 from asgi_multitier.redis import lease as leases_module
-from tests.redis.support import followed, invalidate, permits, until
-from tests.servers import FaultProxy, ValkeyServer
+from tests.redis.support import Recorder, followed, invalidate, permits, until
+from tests.servers import FaultProxy, ValkeyServer, free_port
 
 USER = ("ACL", "SETUSER", "app", "on", ">p", "~*", "+@all")
 
@@ -91,3 +92,63 @@ async def test_a_lease_whose_releases_may_not_be_read_is_waited_for_in_pauses(
     for each in (holder, waiting):
         await each.close()
     await asyncio.sleep(0)
+
+
+async def test_a_user_without_info_has_both_tier_and_log(
+    own_valkey: ValkeyServer, namespace: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Only a failover is then seen by nothing but the records; one line says what is refused."""
+    own_valkey.command(*USER)
+    own_valkey.command("ACL", "SETUSER", "app", "-info")
+    url = f"redis://app:p@127.0.0.1:{own_valkey.port}/0"
+    async with (
+        followed(own_valkey.url, namespace) as other,
+        followed(url, namespace) as log,
+        CacheManager(redis_url=url, namespace=namespace) as manager,
+    ):
+        await until(lambda: log.trusted and manager.engine.log.trusted, 5.0)
+        gen = log.index.gen
+        assert await log.reached(await invalidate(other) or Born("", 0), 2.0)
+        assert await other.reached(await invalidate(log) or Born("", 0), 2.0)
+        await manager.set("k", "v")
+        manager.engine.stack.local.clear()
+        assert await manager.get("k") == "v"
+        # Users who may and who may not do not take each other for another server.
+        assert log.index.gen == other.index.gen == gen
+
+    refused = {line for line in _lines(caplog) if "permission" in line}
+    assert len(refused) == 1
+    assert "INFO server" in refused.pop()
+
+
+async def test_a_command_that_a_script_may_not_run_is_named(
+    own_valkey: ValkeyServer, namespace: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Before the script that needs it fails."""
+    own_valkey.command(*USER)
+    own_valkey.command("ACL", "SETUSER", "app", "-hmget")
+    async with followed(f"redis://app:p@127.0.0.1:{own_valkey.port}/0", namespace) as log:
+        assert not log.trusted
+    assert any("permission to run HMGET" in line for line in _lines(caplog))
+
+
+@pytest.mark.parametrize("optional", [True, False])
+async def test_a_close_where_no_server_was_ever_seen(
+    namespace: str, caplog: pytest.LogCaptureFixture, optional: bool
+) -> None:
+    """With an address that nobody gave there is nobody to tell; else it is said what is lost."""
+    log = RedisLog(f"redis://127.0.0.1:{free_port()}", namespace=namespace, optional=optional)
+    await log.start(Recorder())
+    assert await invalidate(log) is None
+    sent = log._outbox._send
+    asked = []
+
+    async def send(operation: Any) -> Born:
+        asked.append(operation)
+        return await sent(operation)
+
+    log._outbox._send = send  # type: ignore[method-assign]
+    await log.close()
+
+    assert bool(asked) is not optional
+    assert any("are lost" in line for line in _lines(caplog)) is not optional
