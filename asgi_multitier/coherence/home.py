@@ -92,9 +92,10 @@ class Home:
         """A loop that ends cancels this: from then on nothing is to be begun in it."""
         try:
             await here.create_future()
-        finally:
+        except asyncio.CancelledError:
             if self._door is asyncio.current_task():
                 self._vacate()
+            raise
 
     def _vacate(self) -> None:
         self.loop, self.place = None, _NOWHERE

@@ -252,8 +252,9 @@ def _is_running(loop: asyncio.AbstractEventLoop) -> bool:
 async def _keep(client: Client) -> None:
     try:
         await asyncio.get_running_loop().create_future()
-    finally:
+    except asyncio.CancelledError:
         await _close(client)
+        raise
 
 
 async def _close(client: Client) -> None:
