@@ -164,7 +164,8 @@ class Flights(Generic[R]):
         try:
             with self.running_for(flight.probe.key):
                 await run
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):
+            # The second is the garbage collector's, where the event loop is gone already.
             raise
         except GeneratorExit:
             # The event loop is gone, and who waited in it.
