@@ -388,7 +388,7 @@ class CacheMiddleware:
         for path in invalidated_paths(target, status, headers):
             named = path_of(unquote(path.decode("latin-1")), root_path)
             selectors.append(Selector("path", named))
-        groups = invalidated_groups(scope["method"], headers)
+        groups = invalidated_groups(scope["method"], headers, target)
         selectors += [Selector("tag", group) for group in groups]
         try:
             values = self._table.values(resolved, query)

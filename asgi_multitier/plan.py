@@ -48,6 +48,7 @@ class Plan:
         whole: `key` is the whole key of a request in which the scan found only what is in `plain`.
         instant: Besides, nothing needs to be waited for before such a request is answered.
         framed: The request's fields say whether it has a body: in HTTP/1, not in HTTP/2 and 3.
+        origin: The scheme and the host as the key has it.
         plain: Fields that may stand in a request without making it special.
     """
 
@@ -62,6 +63,7 @@ class Plan:
     whole: bool
     instant: bool
     framed: bool
+    origin: tuple[str, bytes]
     plain: frozenset[Field]
 
 
@@ -108,7 +110,19 @@ def plan_for(
             reason = Reason.TARGET
     if reason is not None or name is None:
         return Plan(
-            reason, resolved, policy, terms, "", None, veil, tally, False, False, True, frozenset()
+            reason,
+            resolved,
+            policy,
+            terms,
+            "",
+            None,
+            veil,
+            tally,
+            False,
+            False,
+            True,
+            (scheme, b""),
+            frozenset(),
         )
     narrowed = (
         None if policy.query is None else keys.canonical_query(query, frozenset(policy.query))
@@ -143,6 +157,7 @@ def plan_for(
         whole=whole,
         instant=whole and framed,
         framed=framed,
+        origin=(scheme, name),
         plain=plain,
     )
 

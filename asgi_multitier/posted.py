@@ -103,6 +103,7 @@ class Posted:
             now=self._engine.wall(),
             request_time=self._asked_at,
             target=self._target,
+            origin=(self._target.scheme, self._target.host),
         )
         if isinstance(verdict, Store) and verdict.vary:
             # What selects a representation for GET may stand in no POST.

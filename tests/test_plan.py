@@ -130,13 +130,13 @@ def _found(field: Field, name: str, *values: str | None) -> list[Found]:
     return [{} if value is None else {field: [(name.encode(), value.encode())]} for value in values]
 
 
-def test_answers_to_credentials_have_keys_of_their_own_where_responses_decide() -> None:
-    """In `from_origin` mode; where a rule says `public` they are the same as everybody's."""
+def test_answers_to_authorization_have_everybodys_key_where_responses_decide() -> None:
+    """In `from_origin` mode each response says whether it is shared with those (RFC 9111 §3.5)."""
     found: Found = {Field.AUTHORIZATION: [(b"authorization", b"x")]}
     decided = plan(policy=Policy.from_origin())
     public = plan(policy=Policy.from_origin(public=True))
 
-    assert request_key(decided, [], found, None) != decided.key
+    assert request_key(decided, [], found, None) == decided.key
     assert request_key(public, [], found, None) == public.key
 
 

@@ -63,6 +63,7 @@ class Keeping:
                 terms=self._request.plan.terms,
                 now=self._engine.wall(),
                 request_time=asked_at,
+                origin=self._request.plan.origin,
             )
         except Exception as error:  # noqa: BLE001  # the answer is good, if its client's alone
             self._engine.events.broken("judging a response", error)

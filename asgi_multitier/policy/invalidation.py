@@ -116,9 +116,19 @@ def invalidated_paths(target: Target, status: int, headers: Headers) -> tuple[by
     return tuple(dict.fromkeys(paths))
 
 
-def invalidated_groups(method: str, headers: Headers) -> tuple[str, ...]:
-    """The tags that `Cache-Group-Invalidation` drops; none for a safe method (RFC 9875 §3)."""
-    return () if is_safe(method) else group_tags(headers, b"cache-group-invalidation")
+def invalidated_groups(method: str, headers: Headers, target: Target) -> tuple[str, ...]:
+    """The tags that `Cache-Group-Invalidation` drops; none for a safe method (RFC 9875 §3).
+
+    They are those of the request's own origin: the groups of another are not its to drop.
+    """
+    if is_safe(method):
+        return ()
+    return of_origin(group_tags(headers, b"cache-group-invalidation"), target.scheme, target.host)
+
+
+def of_origin(tags: tuple[str, ...], scheme: str, host: bytes) -> tuple[str, ...]:
+    """Tags of cache groups as those of one origin (RFC 9875 §2: a group lies within its origin)."""
+    return tuple(f"{tag}@{scheme}://{host.decode('latin-1')}" for tag in tags)
 
 
 def group_tags(headers: Headers, name: bytes) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from .freshness import (
     heuristic_lifetime,
     initial_age,
 )
-from .invalidation import Target, group_tags, resolved
+from .invalidation import Target, group_tags, of_origin, resolved
 from .personal import is_proof, numbers_exchange
 from .ranges import content_range
 from .reasons import Reason
@@ -80,6 +80,7 @@ def judge(
     now: float,
     request_time: float,
     target: Target | None = None,
+    origin: tuple[str, bytes] | None = None,
 ) -> Store | Reason:
     """Decide about one response.
 
@@ -91,6 +92,7 @@ def judge(
         terms: The rule's terms.
         now: Unix seconds at which the response's header arrived.
         request_time: Unix seconds at which the request was sent.
+        origin: The scheme and host of the request; its cache groups are also tags of that origin.
         target: The request's URL: without it no answer to a POST is stored in `from_origin` mode.
 
     Returns:
@@ -155,10 +157,16 @@ def judge(
         immutable=directives.immutable,
         vary=vary,
         headers=storable,
-        tags=group_tags(headers, b"cache-groups"),
+        tags=_tags(headers, origin),
         etag=etag,
         last_modified=last_modified,
     )
+
+
+def _tags(headers: Headers, origin: tuple[str, bytes] | None) -> tuple[str, ...]:
+    """The cache groups as tags: by their name for calls by hand, and as those of their origin."""
+    groups = group_tags(headers, b"cache-groups")
+    return groups if origin is None else (*groups, *of_origin(groups, *origin))
 
 
 def _storable(headers: Headers, directives: CacheControl, terms: Terms) -> Headers:

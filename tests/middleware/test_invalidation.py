@@ -706,3 +706,21 @@ async def test_where_no_routes_are_known_a_catch_all_s_answer_counts() -> None:
                 await cache.get("/x")
                 await cache.client.request(method, f"/x?{status}")
                 assert (await cache.get("/x")).hit is not drops
+
+
+async def test_a_group_lies_within_its_origin() -> None:
+    """RFC 9875 §2: one host drops nothing of another's; by hand the group is dropped everywhere."""
+
+    async def grouped(scope: Scope, receive: Receive, send: Send) -> None:
+        kind = b"cache-groups" if scope["method"] == "GET" else b"cache-group-invalidation"
+        await respond(send, b"x", (kind, b'"a"'))
+
+    async with caching(Origin(grouped)) as cache:
+        hosts = [[("host", name)] for name in ("a.example", "b.example")]
+        for host in hosts:
+            await cache.get("/page", host)
+        await cache.client.request("POST", "/edit", hosts[0])
+
+        assert [(await cache.get("/page", host)).hit for host in hosts] == [False, True]
+        await cache.manager.invalidate_tags("group:a")
+        assert [(await cache.get("/page", host)).hit for host in hosts] == [False, False]

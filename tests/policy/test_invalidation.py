@@ -142,7 +142,11 @@ def test_cache_groups_become_tags(values, tags):
     assert group_tags(lines(*(("cache-groups", v) for v in values)), b"cache-groups") == tags
 
 
-@pytest.mark.parametrize(("method", "tags"), [("POST", ("group:a",)), ("GET", ())])
+@pytest.mark.parametrize(
+    ("method", "tags"), [("POST", ("group:a@https://a.example",)), ("GET", ())]
+)
 def test_groups_are_invalidated_by_unsafe_methods_only(method, tags):
-    """RFC 9875 §3."""
-    assert invalidated_groups(method, lines(("cache-group-invalidation", '"a"'))) == tags
+    """RFC 9875 §3: those of the request's own origin."""
+    target = Target("https", b"a.example", b"/")
+
+    assert invalidated_groups(method, lines(("cache-group-invalidation", '"a"')), target) == tags
