@@ -164,8 +164,7 @@ class Flights(Generic[R]):
         try:
             with self.running_for(flight.probe.key):
                 await run
-        except (asyncio.CancelledError, GeneratorExit):
-            # The second is the garbage collector's, where the event loop is gone already.
+        except asyncio.CancelledError:
             raise
         except GeneratorExit:
             # The event loop is gone, and who waited in it.
