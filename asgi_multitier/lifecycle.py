@@ -189,7 +189,7 @@ class Lifecycle:
             raise ConfigError(_SAYS_NOTHING.format(title=title, module=module, shared=shared))
         return name
 
-    async def check_name(self) -> None:
+    async def _check_name(self) -> None:
         """Before something is dropped: whether it is known whose.
 
         A manager that has a name, an application or values of its own drops what is its own. Any
@@ -207,7 +207,7 @@ class Lifecycle:
         if seen:
             raise ConfigError(_WHOSE.format(seen=seen))
 
-    def note_followers(self) -> None:
+    def _note_followers(self) -> None:
         """Say once if a program drops something under a name that nobody had used before."""
         ours = self._table is not None or self._made_values is not None or self._is_unfollowed
         if not ours and getattr(self.engine.log, "is_own", False):

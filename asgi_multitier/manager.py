@@ -490,7 +490,7 @@ class CacheManager(Lifecycle):
             return None
 
     async def _drop(self, selectors: Sequence[Selector], begin: Begin) -> Born | None:
-        await self.check_name()
+        await self._check_name()
         await self.start()
         log, stack = self.engine.log, self.engine.stack
         operation = begin(selectors)
@@ -500,7 +500,7 @@ class CacheManager(Lifecycle):
         # The delete is only to free room: nobody believes what is there any more. It is waited for
         # because it must not remove what this caller sets next.
         position, _ = await asyncio.gather(log.commit(operation), stack.drop(keys))
-        self.note_followers()
+        self._note_followers()
         return position
 
     @classmethod

@@ -79,9 +79,9 @@ async def test_03_l2_to_l1_promotion(valkey: ValkeyServer, namespace: str) -> No
         assert two.stats().promotions == 1
         slot = two.engine.stack.local.get("k")
         assert slot is not None
-        near = slot.entry.fresh_until - time.monotonic()
         far = valkey.command("PTTL", f"{namespace}:e:{storage_key('k')}") / 1000
-        assert near <= far + 0.05 <= 300.05
+        near = slot.entry.fresh_until - time.monotonic()  # asked last, when less is left
+        assert near <= far + 0.001 <= 300.001
 
 
 async def test_04_cache_miss(valkey: ValkeyServer, namespace: str) -> None:

@@ -357,6 +357,7 @@ INNER = {
     "invalidation": "a part",
     "loop": "a part",
     "name_after": "for the middleware",
+    "of": "makes a manager",
     "on_mode_change": "for the middleware",
     "serializer": "a part",
     "spawn": "for the middleware",
