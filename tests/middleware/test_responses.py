@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import pytest
 from starlette.applications import Starlette
@@ -395,7 +396,10 @@ async def test_a_stale_local_copy_gives_way_to_what_another_instance_filled() ->
     options = {"l2": shared, "log": log, "clock": clock, "wall": clock}
     rules = [Rule("*", 10, stale_if_error=100)]
     one, two = Origin(answering(b"one")), Origin(answering(b"two"))
-    async with caching(one, rules, **options) as first, caching(two, rules, **options) as second:
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(caching(one, rules, **options))
+        await first.manager.start()  # what it leaves behind is not the second one's
+        second = await stack.enter_async_context(caching(two, rules, **options))
         await first.get("/x")
         await first.manager.engine.stack.settle()
         assert (await second.get("/x")).detail == "l2"
