@@ -393,7 +393,7 @@ async def test_a_stale_local_copy_gives_way_to_what_another_instance_filled() ->
     """Before the origin is asked again the shared tier is, also where a stale copy is kept."""
     log, clock = LocalLog(), FakeClock()
     shared = SeenTier(clock)
-    options = {"l2": shared, "log": log, "clock": clock, "wall": clock}
+    options = {"l2": shared, "log": log, "clock": clock, "wall": clock, "namespace": "shop"}
     rules = [Rule("*", 10, stale_if_error=100)]
     one, two = Origin(answering(b"one")), Origin(answering(b"two"))
     async with AsyncExitStack() as stack:
