@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar, Unpack, overload
 
 from .coherence.home import HomeBlocked, at_home
 from .coherence.log import InvalidationStats, Operation
-from .coherence.repeats import note, note_kept
+from .coherence.repeats import note, note_kept, root_paths
 from .config import Policy
 from .entry import Born
 from .errors import ConfigError, InvalidationError
@@ -23,7 +23,7 @@ from .identity import caches_of, load
 from .lifecycle import Lifecycle
 from .policy.reasons import Reason
 from .routing import RouteTable
-from .selectors import Selector, check_glob, check_path
+from .selectors import Kind, Selector, check_glob, check_path, spellings
 from .strategy import CacheStrategy, Lifetime, seconds_of
 from .streams import Streams
 from .sync import SyncCache
@@ -377,7 +377,7 @@ class CacheManager(Lifecycle):
         Raises:
             InvalidationError: If it is longer than 256 characters or has more than 8 stars.
         """
-        selectors = [Selector("glob", check_glob(pattern))]
+        selectors = [Selector("glob", each) for each in self._meant_by(check_glob(pattern)) if each]
         return await self.invalidate_selectors(selectors, settle=settle)
 
     async def invalidate_path(
@@ -386,15 +386,23 @@ class CacheManager(Lifecycle):
         """Drop the responses of a path: every query string and variant, everywhere.
 
         Args:
-            path: As the outermost cached application sees it, mounts included, decoded, beginning
-                with `/`, without a query string.
+            path: As the outermost cached application sees it, mounts included, beginning with `/`,
+                without a query string; decoded or percent-encoded. Within a request it may have
+                the root path in front, as `request.url.path` has.
             below: Also everything below it.
 
         Raises:
             InvalidationError: If it does not begin with `/`, or holds a `?`.
         """
-        selectors = [Selector("prefix" if below else "path", check_path(path))]
+        kind: Kind = "prefix" if below else "path"
+        written = spellings(check_path(path))
+        selectors = [Selector(kind, each) for one in written for each in self._meant_by(one)]
         return await self.invalidate_selectors(selectors, settle=settle)
+
+    def _meant_by(self, text: str) -> list[str]:
+        """The paths or patterns that a text stands for where this code runs."""
+        table = self._table
+        return [text] if table is None else table.meant_by(text, root_paths(self))
 
     async def invalidate_route(
         self, name_or_endpoint: str | Callable[..., Any], **params: object

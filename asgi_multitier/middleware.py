@@ -13,7 +13,6 @@ from functools import partial
 from inspect import isawaitable
 from operator import itemgetter
 from typing import Any
-from urllib.parse import unquote
 
 from ._types import ASGIApp, Header, Headers, Message, Receive, Scope, Send
 from .coherence.repeats import repeating
@@ -41,6 +40,7 @@ from .policy.cache_status import Forward
 from .policy.headers import normalised
 from .policy.invalidation import (
     Target,
+    decoded,
     invalidated_groups,
     invalidated_paths,
     is_safe,
@@ -294,7 +294,7 @@ class CacheMiddleware:
         """The application; what is dropped in it by hand is dropped again when it returns."""
         if self._dates:
             send = dated(send, self.manager.engine.wall)
-        async with repeating():
+        async with repeating(self.manager, scope.get("root_path", "")):
             await self.app(scope, receive, send)
 
     # What passes by.
@@ -326,7 +326,9 @@ class CacheMiddleware:
                 resolved, scope.get("endpoint"), proven=sends_on(status)
             ):
                 return ()
-            return self._dropped(resolved, asked, status, headers)
+            # What a callable needs for `url_for`, and only the application's router knows.
+            seen = {**asked, **{name: scope[name] for name in ("app", "router") if name in scope}}
+            return self._dropped(resolved, seen, status, headers)
 
         settle = 0.0 if resolved.invalidations is None else resolved.invalidations.settle
         begin = self.manager.beginning(settle)
@@ -386,14 +388,13 @@ class CacheMiddleware:
         selectors = [Selector("path", path_of(scope["path"], root_path))]
         target = Target(scheme, keys.host_of(host, scheme) or b"", raw_path, query)
         for path in invalidated_paths(target, status, headers):
-            named = path_of(unquote(path.decode("latin-1")), root_path)
-            selectors.append(Selector("path", named))
+            selectors += [Selector("path", path_of(each, root_path)) for each in decoded(path)]
         groups = invalidated_groups(scope["method"], headers, target)
         selectors += [Selector("tag", group) for group in groups]
         try:
             values = self._table.values(resolved, query)
             view = request_of(scope, resolved.path_params)
-            selectors += self._table.dropped_by(resolved, values, view)
+            selectors += self._table.dropped_by(resolved, values, view, root_path)
         except Exception as error:  # noqa: BLE001  # nothing that had to be dropped may stay
             self.manager.engine.events.callback_failed("invalidates", error)
             return [Selector("all", "")]

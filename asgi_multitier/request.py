@@ -102,7 +102,7 @@ class Request:
         """
         policy, resolved = self.plan.policy, self.plan.resolved
         if policy.key is None and not policy.tags:
-            return "", ()
+            return "", resolved.alias
         query = self.plan.query
         if query is None:
             query = self.scope.get("query_string", b"")

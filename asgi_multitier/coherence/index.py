@@ -30,7 +30,7 @@ from typing import TypeVar
 
 from .._types import Clock
 from ..entry import Born, Entry
-from ..selectors import LONG, Selector, glob_matches, shortened
+from ..selectors import LONG, Selector, aliased, glob_matches, shortened
 from ..selectors.patterns import literal_head, literals, united
 
 MAX_SELECTORS = 100_000
@@ -240,7 +240,10 @@ class Index:
                 return False
             if self._heads and self._heads_refuse(born, key, name, path):
                 return False
-        return not (self._globs and self._globs_refuse(born, key, name, path))
+        if self._globs and self._globs_refuse(born, key, name, path):
+            return False
+        alias = aliased(tags)
+        return not alias or self.permits_fill(born, key, name, alias, route, tags[1:])
 
     def _path_refuses(self, path: str, born: Born) -> bool:
         find = self._marks.get

@@ -9,7 +9,7 @@ request that has ended, and repeats nothing: what it commits it drops itself, af
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
@@ -51,10 +51,18 @@ class _Noted:
 
 
 class _Request:
-    """A request under way."""
+    """A request under way.
 
-    def __init__(self, outer: "_Request | None") -> None:
+    Attributes:
+        outer: The request around it, where a cache stands within a cache.
+        owner: Whose cache the request is in.
+        root_path: The root path that its server, or a mount around the cache, says.
+    """
+
+    def __init__(self, outer: "_Request | None", owner: object, root_path: str) -> None:
         self.outer = outer
+        self.owner = owner
+        self.root_path = root_path
         self.open = True
         self.noted: dict[Dropper, _Noted] = {}
 
@@ -63,9 +71,14 @@ _current: ContextVar[_Request | None] = ContextVar("asgi_multitier_request", def
 
 
 @asynccontextmanager
-async def repeating() -> AsyncIterator[None]:
-    """A run of the application: at its end, however it ends, what it dropped is dropped again."""
-    request = _Request(_current.get())
+async def repeating(owner: object, root_path: str) -> AsyncIterator[None]:
+    """A run of the application: at its end, however it ends, what it dropped is dropped again.
+
+    Args:
+        owner: Whose cache it is in.
+        root_path: The root path of its scope.
+    """
+    request = _Request(_current.get(), owner, root_path)
     token = _current.set(request)
     try:
         yield
@@ -92,6 +105,15 @@ def note_kept(dropper: Dropper, keys: Iterable[str]) -> None:
     noted = None if request is None else request.noted.get(dropper)
     if noted is not None and len(noted.kept) < _MAX_KEPT:
         noted.kept.update(dict.fromkeys(keys))
+
+
+def root_paths(owner: object) -> Iterator[str]:
+    """The root paths of the owner's requests that the running code belongs to, ended or not."""
+    request = _current.get()
+    while request is not None:
+        if request.owner is owner:
+            yield request.root_path
+        request = request.outer
 
 
 def _innermost() -> _Request | None:

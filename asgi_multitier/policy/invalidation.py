@@ -1,7 +1,7 @@
 """What a request that changed something makes invalid (RFC 9111 §4.4, RFC 9875)."""
 
 from typing import NamedTuple
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import http_sf
 
@@ -114,6 +114,15 @@ def invalidated_paths(target: Target, status: int, headers: Headers) -> tuple[by
             if other is not None:
                 paths.append(other.path)
     return tuple(dict.fromkeys(paths))
+
+
+def decoded(path: bytes) -> tuple[str, ...]:
+    """The path as applications know it; in a field it may also stand as bytes of two charsets.
+
+    RFC 9110 §5.5: those beyond ASCII are ISO-8859-1 by history, and UTF-8 by custom.
+    """
+    charsets = ("latin-1",) if path.isascii() else ("latin-1", "utf-8")
+    return tuple(unquote(path.decode(charset, "replace")) for charset in charsets)
 
 
 def invalidated_groups(method: str, headers: Headers, target: Target) -> tuple[str, ...]:

@@ -478,9 +478,14 @@ _SCALARS = frozenset({int, float, bool, UUID, str, type(None)})
 def _canonical(annotation: Any) -> Callable[[str], str] | None:
     """How the framework reads a parameter of this type, as text to text; None if it stays as is."""
     parts = _alternatives(annotation)
-    if any(not inspect.isclass(part) or part not in _SCALARS for part in parts):
+    if not all(map(_has_one_form, parts)):
         return None
     return None if set(parts) <= {str, type(None)} else _reader(annotation)
+
+
+def _has_one_form(part: Any) -> bool:
+    """Whether a value of this type is one text, however it was written."""
+    return inspect.isclass(part) and (part in _SCALARS or issubclass(part, Enum))
 
 
 @functools.lru_cache(maxsize=256)
@@ -493,9 +498,10 @@ def _reader(annotation: Any) -> Callable[[str], str] | None:
 
     def read(text: str) -> str:
         try:
-            return str(validate(text))
+            value = validate(text)
         except ValueError:
             # The framework will refuse the request; what its tags would be does not matter.
             return text
+        return str(value.value if isinstance(value, Enum) else value)
 
     return read

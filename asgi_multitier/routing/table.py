@@ -6,8 +6,9 @@ chose can be compared afterwards; a difference means that the table is out of da
 
 import difflib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from itertools import islice
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -17,7 +18,7 @@ from .._types import Scope
 from ..config import Invalidations, Policy, Rule
 from ..errors import ConfigError, InvalidationError
 from ..policy.invalidation import is_safe
-from ..selectors import MAX_TEXT, Selector, fitted
+from ..selectors import MAX_TEXT, Selector, alias_tag, fitted, spellings
 from ..templates import render_texts, within_bounds
 from .annotations import NO_MARKS, Marks, marks_of
 from .checks import check_effect, check_leaf, check_rules, leaf_marks, stray_marks
@@ -43,6 +44,7 @@ class Resolved:
         path_params: Converted path parameters.
         texts: The same as texts in one form, as templates get them.
         declared: Whether the endpoint itself says `no_cache`.
+        alias: As a tag, the path with parameters in their one form; empty if it is so already.
         reason: Why it is so: `annotation`, `rule`, `default`, `no-cache`, `no-rule`, `method` (the
             route does not take it, or its policy leaves it out), `security` (who asks is checked by
             the route, and the rule does not say how users are told apart), `custom-match` (a route
@@ -57,6 +59,7 @@ class Resolved:
     texts: Mapping[str, str]
     declared: bool
     reason: str
+    alias: tuple[str, ...] = ()
     leaf: Leaf | None = field(default=None, repr=False, compare=False)
 
 
@@ -224,6 +227,18 @@ class RouteTable:
         """
         return route_path(path, self._tree().root_path or root_path)
 
+    def meant_by(self, text: str, root_paths: Iterable[str] = ("",)) -> list[str]:
+        """The paths or patterns, as selectors have them, that somebody may mean with a text.
+
+        What stands in `request.url.path`, or comes from `url_for`, has the root path in front.
+
+        Args:
+            text: A path or a pattern.
+            root_paths: Those of the requests that it is written in.
+        """
+        roots = [self._tree().root_path, *root_paths]
+        return list(dict.fromkeys([text, *(route_path(text, root) for root in roots)]))
+
     def confirms(self, resolved: Resolved, endpoint: object) -> bool:
         """Whether the router chose what was expected.
 
@@ -292,9 +307,12 @@ class RouteTable:
         An exception of a callable in `tags=` reaches the caller.
         """
         tags = self.tags(resolved, values, request)
+        if tags is None:
+            return None
+        tags = resolved.alias + tags
         key = resolved.policy.key if resolved.policy is not None else None
-        if tags is None or key is None:
-            return None if tags is None else ("", tags)
+        if key is None:
+            return "", tags
         names = list(islice(key.each(values), 2))
         return (names[0], tags) if len(names) == 1 else None
 
@@ -314,12 +332,22 @@ class RouteTable:
         return tuple(tags) if within_bounds(tags) else None
 
     def dropped_by(
-        self, resolved: Resolved, values: Mapping[str, Sequence[str]], request: object
+        self,
+        resolved: Resolved,
+        values: Mapping[str, Sequence[str]],
+        request: object,
+        root_path: str = "",
     ) -> list[Selector]:
         """What a success of this route drops, beside its own URL.
 
         A pattern that parameters make too long becomes a wider one. An exception of a callable in
         `tags=`, `paths=` or `patterns=` reaches the caller.
+
+        Args:
+            resolved: The route.
+            values: What its templates are filled from.
+            request: What its callables are called with.
+            root_path: The root path of the request's scope.
 
         Raises:
             InvalidationError: If parameters with many values make more than 10,000 texts.
@@ -329,12 +357,18 @@ class RouteTable:
             return []
         tags = render_texts(named.tags, values, request)
         selectors = [Selector("tag", tag) for tag in tags if within_bounds([tag])]
-        paths = render_texts(named.paths, values, request)
-        selectors += [Selector("path", path) for path in paths if len(path.encode()) <= MAX_TEXT]
+        roots = (root_path,)
+        for path in render_texts(named.paths, values, request):
+            meant = [each for one in spellings(path) for each in self.meant_by(one, roots)]
+            selectors += [
+                Selector("path", each) for each in meant if len(each.encode()) <= MAX_TEXT
+            ]
         for name in named.routes:
             selectors += [Selector("route", leaf.template) for leaf in self._named(name)]
         patterns = render_texts(named.patterns, values, request, pattern=True)
-        selectors += [Selector("glob", fitted(pattern)) for pattern in patterns]
+        for pattern in patterns:
+            meant = [each for each in self.meant_by(pattern, roots) if each]
+            selectors += [Selector("glob", fitted(each)) for each in meant]
         return list(dict.fromkeys(selectors))
 
     def route_paths(
@@ -362,7 +396,13 @@ class RouteTable:
                 f"route {name_or_endpoint!r} has no such parameters: {', '.join(params)}; "
                 f"expected some of {', '.join(known) or 'none'}"
             )
-        return list(dict.fromkeys(_selector(leaf, params) for leaf in fitting))
+        return list(
+            dict.fromkeys(
+                _selector(leaf, given)
+                for leaf in fitting
+                for given in (params, _in_one_form(leaf, params))
+            )
+        )
 
     def __repr__(self) -> str:
         known = "not read" if self._root is None else f"{len(self.routes)} routes"
@@ -385,15 +425,18 @@ class RouteTable:
         elif policy is not None and leaf is not None and unkeyed(policy, leaf.needs) is not None:
             policy, reason = None, "security"
         params = found.path_params or _NOTHING
+        texts = {name: _text(leaf, name, value) for name, value in params.items()}
+        usual = path if leaf is None or policy is None else _path_in_one_form(leaf, texts, path)
         return Resolved(
             policy=policy,
             invalidations=None if is_safe(method) else marks.invalidations,
             endpoint=leaf.endpoint if leaf else None,
             route=leaf.template if leaf else "",
             path_params=params,
-            texts={name: _text(leaf, name, value) for name, value in params.items()},
+            texts=texts,
             declared=marks.never,
             reason=reason,
+            alias=(alias_tag(usual),) if usual != path else (),
             leaf=leaf,
         )
 
@@ -460,6 +503,25 @@ def _text(leaf: Leaf | None, name: str, value: Any) -> str:
     """A path parameter's text, in its one form where the route declares its type."""
     declared = leaf.fields.get(name) if leaf is not None else None
     return declared.read(value) if declared and isinstance(value, str) else str(value)
+
+
+def _path_in_one_form(leaf: Leaf, texts: Mapping[str, str], path: str) -> str:
+    """The path as it is written where each parameter is in its one form."""
+    return fill_path(leaf.path, texts) if set(leaf.params) <= texts.keys() else path
+
+
+def _in_one_form(leaf: Leaf, params: Mapping[str, object]) -> dict[str, object]:
+    """Parameters, given by the application, as texts that requests have in `Resolved.texts`."""
+    convertors = getattr(leaf.matcher, "param_convertors", None) or {}
+    found: dict[str, object] = {}
+    for name, value in params.items():
+        text = str(value.value if isinstance(value, Enum) else value)
+        try:
+            read = convertors[name].convert(text) if name in convertors else text
+        except Exception:  # noqa: BLE001  # no request has this value
+            read = text
+        found[name] = _text(leaf, name, read)
+    return found
 
 
 def _is_called(leaf: Leaf, name: RouteName) -> bool:

@@ -4,8 +4,10 @@ A selector is a kind and a text. The reader of an entry asks whether any selecto
 birth selects it, so a selector also covers keys that nobody has seen yet.
 """
 
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Literal, NamedTuple, TypeAlias
+from urllib.parse import unquote
 
 from ..errors import InvalidationError
 from .patterns import check_glob, escape_pattern, fitted, glob_matches
@@ -15,6 +17,8 @@ __all__ = [
     "MAX_TEXT",
     "Kind",
     "Selector",
+    "alias_tag",
+    "aliased",
     "beginning",
     "check_glob",
     "check_path",
@@ -23,6 +27,7 @@ __all__ = [
     "glob_matches",
     "is_short",
     "shortened",
+    "spellings",
 ]
 
 Kind: TypeAlias = Literal["key", "tag", "route", "path", "prefix", "glob", "all"]
@@ -30,6 +35,7 @@ Kind: TypeAlias = Literal["key", "tag", "route", "path", "prefix", "glob", "all"
 LONG = 128
 """Characters above which a text stands in a log and in an index as its beginning and a digest."""
 
+_ALIAS_MARK = "\x00"
 _BEGINNING = 94
 _DIGEST_MARK = "\x02"
 
@@ -98,6 +104,24 @@ def check_path(path: str) -> str:
         raise InvalidationError(
             f"path={path[:80]!r} is not allowed; expected one that begins with '/', without a "
             "query string: all of a path's are dropped with it (where a '?' is part of the path, "
-            "a pattern drops it)"
+            "write '%3F')"
         )
     return path
+
+
+def alias_tag(path: str) -> str:
+    """The first tag of a response that goes by this path too: `/items/007` by `/items/7`."""
+    return _ALIAS_MARK + path
+
+
+def aliased(tags: Sequence[str]) -> str:
+    """The other path of a response with these tags, "" if it has none."""
+    return tags[0][1:] if tags and tags[0][:1] == _ALIAS_MARK else ""
+
+
+def spellings(path: str) -> tuple[str, ...]:
+    """A path as it was written, and decoded where that is another one.
+
+    Responses have decoded paths, and URLs are often at hand with their percent-encoding.
+    """
+    return tuple(dict.fromkeys((path, unquote(path))))
