@@ -67,9 +67,8 @@ class Posted:
         """Run the application, and keep its answer if it may be kept."""
         limit = self._engine.config.max_entry
         capture = Capture(self, Client(receive, send), limit=limit)
-        self._outside.watch(scope)
         try:
-            await self._app(scope, receive, capture.send)
+            await self._app(self._outside.watch(scope), receive, capture.send)
             await capture.finish()
         finally:
             self._outside.leave(scope)

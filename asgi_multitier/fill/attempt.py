@@ -106,9 +106,9 @@ class Attempt:
         """
         request = self._request
         self._question, self._stock = question, stock
-        self._scope = scope_for_app(request, question, background=self._client is None)
-        self._scope[FILL_KEY] = self._engine
-        self._outside.watch(self._scope)
+        scope = scope_for_app(request, question, background=self._client is None)
+        scope[FILL_KEY] = self._engine
+        self._scope = self._outside.watch(scope)
         self._asked_at = self._engine.wall()
         try:
             async with asyncio.timeout(request.plan.policy.hard_timeout) as self._deadline:
@@ -249,7 +249,7 @@ class Attempt:
         timer = loop.call_later(STREAM_PATIENCE, self._hurry)
         if self._flight.task is not None:
             self._flight.task.add_done_callback(lambda _: timer.cancel())
-        return self._leader.streamed(headers)
+        return self._leader.streamed(headers, advised=not self._outside.undecided)
 
     def commit(self, store: Store, status: int, headers: Headers, body: bytes) -> None:
         """The response is complete."""
@@ -257,10 +257,11 @@ class Attempt:
         etag = etag_of(body) if terms.annotated and status == 200 else None
         kept = client_headers(store.headers, etag, terms)
         response = as_stored(status, kept, body, store.last_modified)
-        lines = client_headers(headers, etag, terms)
         if (objection := self._objection()) is not None:
-            self._close(response, lines, self._keeping.refuse(objection))
+            # Nor may a cache downstream keep it longer than the application says.
+            self._close(response, headers, self._keeping.refuse(objection))
             return
+        lines = client_headers(headers, etag, terms)
         if status == PARTIAL and part is not None:
             self._commit_part(response, lines, store, part)
         else:

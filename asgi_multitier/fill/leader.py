@@ -91,10 +91,16 @@ class Leader:
             {"type": "http.response.body", "body": b""},
         ]
 
-    def streamed(self, headers: Headers) -> Headers:
-        """The field lines of a response that is sent on while it comes."""
+    def streamed(self, headers: Headers, *, advised: bool) -> Headers:
+        """The field lines of a response that is sent on while it comes.
+
+        Args:
+            headers: Those of the application.
+            advised: Whether its client is told how long to keep it, as it is sure to be for all.
+        """
+        terms = self.request.plan.terms
         return cache_status.appended(
-            self.request.told(client_headers(headers, None, self.request.plan.terms)),
+            self.request.told(client_headers(headers, None, terms) if advised else headers),
             cache_status.forwarded(self.forward, detail=self.detail),
         )
 

@@ -7,7 +7,7 @@ from typing import Any
 from .._types import Scope
 from ..policy.reasons import Reason
 from .known import is_known
-from .state import NotedState
+from .state import NotedScope, NotedState
 
 _UNREADABLE = object()
 
@@ -20,7 +20,7 @@ class Outside:
         common: What the lifespan has put into the state of every request.
     """
 
-    __slots__ = ("_before", "_common", "_scope", "_session", "_state")
+    __slots__ = ("_before", "_common", "_noted", "_scope", "_session", "_state")
 
     def __init__(self, scope: Scope, common: Mapping[str, Any]) -> None:
         self._scope = scope
@@ -28,15 +28,24 @@ class Outside:
         self._session: Any = None
         self._before: object = None
         self._state: NotedState | None = None
+        self._noted: NotedScope | None = None
 
-    def watch(self, scope: Scope) -> None:
-        """Note from here on what the application does with this scope."""
+    def watch(self, scope: Scope) -> Scope:
+        """Note from here on what the application does with this scope, in what is returned."""
         self._session = self._scope.get("session")
         self._before = _contents(self._session)
         shared = self._scope.get("state")
         if isinstance(shared, dict):
             self._state = NotedState(shared, self._common)
             scope["state"] = self._state
+        self._noted = NotedScope(scope)
+        return self._noted
+
+    @property
+    def undecided(self) -> bool:
+        """Whether what is left of a run may yet make its answer its client's alone."""
+        kept = any(noted is not None and noted.holds for noted in (self._state, self._noted))
+        return kept or self._session is not None
 
     def leave(self, scope: Scope) -> None:
         """Give the layers outside their state back, where the scope was their own."""
@@ -57,7 +66,7 @@ class Outside:
             return Reason.SET_COOKIE
         if shared:
             return None
-        if self._state is not None and self._state.read:
+        if any(noted is not None and noted.read for noted in (self._state, self._noted)):
             return Reason.IDENTITY
         if not keyed and is_known(scope):
             return Reason.IDENTITY

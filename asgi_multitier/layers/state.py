@@ -1,13 +1,16 @@
-"""The state of a request as a run of the application gets it: what it has read is noted.
+"""The scope and the state of a request as a run of the application gets them: readings are noted.
 
-A layer around the cache leaves in `scope["state"]` what it has found out: the user, a tenant, the
-language. Nothing tells which of it an answer depends on but the run itself: what it reads and has
-not written. That the key is not there is read, too: for the next request it may be.
+A layer around the cache leaves in `scope["state"]`, or in the scope under a name of its own, what
+it has found out: the user, a tenant, the language. Nothing tells which of it an answer depends on
+but the run itself: what it reads and has not written. That the key is not there is read, too: for
+the next request it may be.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any, Self
+
+from ..framework import FILL_KEY, SCOPE_KEY
 
 _OWN = "cache"
 """Under which the manager stands."""
@@ -25,33 +28,57 @@ _HARMLESS = re.compile(
 )
 """What names a request or serves it, and says nothing of who asks."""
 
+_COMMON = frozenset(
+    (
+        # Of ASGI, and of servers.
+        *("type", "asgi", "http_version", "server", "client", "scheme", "method", "root_path"),
+        *("path", "raw_path", "query_string", "headers", "state", "extensions"),
+        # Asked for by name where it is decided who is known.
+        *("user", "session", "auth"),
+        # Of frameworks, and of tools that watch them.
+        *("app", "router", "route", "endpoint", "path_params", "app_root_path", "route_handler"),
+        *("litestar_app", "lilya", "datadog"),
+        *(SCOPE_KEY, FILL_KEY),
+    )
+)
+"""Names in a scope that say nothing of who asks, or that others look at."""
 
-class NotedState(dict[str, Any]):
-    """A state whose readings are noted; what is written reaches the layers outside as well.
+
+_FRAMEWORKS = ("fastapi", "starlette")
+"""How names begin under which frameworks keep what is theirs."""
+
+
+class Noted(dict[str, Any]):
+    """A mapping whose readings are noted; what is written reaches the layers outside as well.
 
     Args:
-        shared: The state that the layers outside know.
-        common: What the lifespan has put into the state of every request.
+        shared: The mapping that the layers outside know.
 
     Attributes:
         read: Whether something was read that may differ from one request to the next.
     """
 
-    def __init__(self, shared: dict[str, Any], common: Mapping[str, Any]) -> None:
+    def __init__(self, shared: MutableMapping[str, Any]) -> None:
         super().__init__(shared)
         self.shared = shared
         self.read = False
-        self._common = common
-        self._written = {_OWN}
+        self._written: set[object] = set()
+
+    def _matters(self, key: Any) -> bool:
+        """Whether what stands there, or that nothing does, may depend on who asks."""
+        raise NotImplementedError
+
+    @property
+    def holds(self) -> bool:
+        """Whether there is something that would be noted when it is read."""
+        return any(key not in self._written and self._matters(key) for key in super().__iter__())
 
     def _note(self, key: Any) -> None:
-        if key in self._written or _HARMLESS.fullmatch(str(key)):
-            return
-        if dict.get(self, key, self) is not self._common.get(key, self._common):
+        if not self.read and key not in self._written and self._matters(key):
             self.read = True
 
     def _note_all(self) -> None:
-        for key in dict.keys(self):
+        for key in super().__iter__():
             self._note(key)
 
     # Reading.
@@ -132,7 +159,7 @@ class NotedState(dict[str, Any]):
 
     def clear(self) -> None:
         """Take everything out."""
-        self._written.update(dict.keys(self))
+        self._written.update(super().keys())
         super().clear()
         self.shared.clear()
 
@@ -144,3 +171,34 @@ class NotedState(dict[str, Any]):
     def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]
         self.update(other)
         return self
+
+
+class NotedState(Noted):
+    """A state.
+
+    Args:
+        shared: The state that the layers outside know.
+        common: What the lifespan has put into the state of every request.
+    """
+
+    def __init__(self, shared: dict[str, Any], common: Mapping[str, Any]) -> None:
+        super().__init__(shared)
+        self._common = common
+        self._written.add(_OWN)
+
+    def _matters(self, key: Any) -> bool:
+        if _HARMLESS.fullmatch(str(key)):
+            return False
+        return dict.get(self, key, self) is not self._common.get(key, self._common)
+
+
+class NotedScope(Noted):
+    """A scope; what frameworks and servers keep there under names of theirs does not count."""
+
+    def _matters(self, key: Any) -> bool:
+        if key in _COMMON:
+            return False
+        # Frameworks look for much that is not there, under names like `framework.thing`.
+        if not dict.__contains__(self, key) and "." in str(key):
+            return False
+        return not str(key).startswith(_FRAMEWORKS) and not _HARMLESS.fullmatch(str(key))

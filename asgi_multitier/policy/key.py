@@ -162,9 +162,12 @@ def bounded(part: str) -> str:
 
 
 def field_part(headers: Iterable[Header], name: bytes, veil: Veil) -> bytes:
-    """One request field as a key part; a field that is absent differs from an empty one."""
-    lines = [value.strip() for field, value in headers if field.lower() == name]
-    return name + (b"=" + veil(b", ".join(lines)) if lines else b"")
+    """One request field as a key part; a field that is absent differs from an empty one.
+
+    Two lines differ from one that lists the same: frameworks give an application the first line.
+    """
+    lines = [value.strip(b" \t") for field, value in headers if field.lower() == name]
+    return name + (b"=" + veil(joined(lines).encode("latin-1")) if lines else b"")
 
 
 def forwarded_parts(lines: Iterable[Header]) -> list[bytes]:

@@ -70,6 +70,19 @@ def as_state_always(scope: Scope, name: str | None) -> None:
     scope.setdefault("state", {})["person"] = name
 
 
+def as_own_name(scope: Scope, name: str | None) -> None:
+    if name is not None:
+        scope["person"] = name
+
+
+def as_own_name_always(scope: Scope, name: str | None) -> None:
+    scope["person"] = name
+
+
+def as_event(scope: Scope, name: str | None) -> None:
+    scope["gateway.event"] = {"person": name}
+
+
 def said(scope: Scope) -> str:
     """The name, wherever it stands."""
     request = Request(scope)
@@ -79,6 +92,8 @@ def said(scope: Scope) -> str:
         scope["auth"].scopes[:1] if scope.get("auth") else None,
         scope.get("extensions", {}).get("tls", {}).get("client_cert_chain"),
         getattr(request.state, "person", None),
+        scope.get("person"),
+        scope.get("gateway.event", {}).get("person"),
     ):
         if found and not isinstance(found, UnauthenticatedUser):
             return "alice"
@@ -97,6 +112,9 @@ KNOWN = [
     as_certificate,
     as_state,
     as_state_always,
+    as_own_name,
+    as_own_name_always,
+    as_event,
 ]
 
 
@@ -284,7 +302,7 @@ async def test_the_answer_to_a_post_of_a_known_user_is_not_kept() -> None:
         await respond(send, said(scope).encode(), *lines)
 
     policy = Policy.from_origin(methods=["GET", "POST"])
-    for leave in KNOWN[:5]:
+    for leave in KNOWN:
         async with caching(Origin(created), [], default=policy) as cache:
             cache.client.app = Around(cache.middleware, leave)
             posted = await cache.client.request("POST", "/x", ASKING)
@@ -314,6 +332,56 @@ async def test_a_post_that_writes_a_session_is_not_kept(answer: Any) -> None:
         await cache.get("/x")
 
         assert origin.calls == 2
+
+
+def _named(scope: Scope, name: str | None) -> None:
+    scope["person"] = name
+
+
+async def test_a_layer_inside_that_copies_the_scope_has_read_all_of_it() -> None:
+    """What it does with the copy is not seen."""
+
+    async def copying(scope: Scope, receive: Receive, send: Send) -> None:
+        await greet({**scope}, receive, send)
+
+    async with caching(Origin(copying)) as cache:
+        cache.client.app = Around(cache.middleware, _named)
+        replies = [await cache.get("/x", who) for who in (ASKING, ())]
+
+        assert [reply.body for reply in replies] == [b"hello alice", b"hello anon"]
+
+
+async def mid_way(scope: Scope, receive: Receive, send: Send) -> None:
+    """What the answer depends on shows after its start."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": said(scope).encode()})
+
+
+async def later(scope: Scope, receive: Receive, send: Send) -> None:
+    """It shows after some of the answer was sent on."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"hello ", "more_body": True})
+    await send({"type": "http.response.body", "body": said(scope).encode()})
+
+
+@pytest.mark.parametrize("answer", [mid_way, later, late_token])
+@pytest.mark.parametrize("leave", [as_state_always, as_own_name_always, as_session])
+async def test_caches_downstream_are_not_told_to_keep_what_is_one_clients(
+    answer: Any, leave: Callable[[Scope, str | None], None]
+) -> None:
+    """`client_cache=` is for what everybody may have, also where that shows late."""
+    async with caching(Origin(answer), [Rule("*", 60, client_cache=60)]) as cache:
+        cache.client.app = sessions(Around(cache.middleware, leave))
+        reply = await cache.get("/x", ASKING)
+
+        assert not reply.stored
+        assert reply.get("cache-control") is None
+
+
+async def test_clients_are_told_where_layers_outside_keep_nothing() -> None:
+    """Also of a response that is sent on while it comes."""
+    async with caching(Origin(later), [Rule("*", 60, client_cache=60)]) as cache:
+        assert (await cache.get("/x")).get("cache-control") == b"max-age=60"
 
 
 # What a run reads of the state.
@@ -358,6 +426,7 @@ def site() -> Starlette:
 def speaking(scope: Scope, name: str | None) -> None:
     state = scope.setdefault("state", {})
     state["request_id"] = object()
+    scope["request_id"] = scope["person"] = object()
     if name is not None:
         state["language"] = name
 
