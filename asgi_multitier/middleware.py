@@ -32,6 +32,7 @@ from .plan import (
     raw_target,
     request_key,
     size_of_target,
+    target_of,
     visible,
 )
 from .policy import cache_status
@@ -266,7 +267,7 @@ class CacheMiddleware:
         policy = plan.policy
         if not (found or policy.vary):
             return None
-        reason = refusal(found)
+        reason = refusal(found, method=scope["method"], target=target_of(scope))
         if reason is not None:
             return reason
         keyed = frozenset(policy.vary)

@@ -179,6 +179,12 @@ def raw_target(scope: Scope) -> tuple[bytes, bytes]:
     return raw_path.partition(b"?")[0], scope.get("query_string", b"")
 
 
+def target_of(scope: Scope) -> bytes:
+    """The path and query as one text, as sent (RFC 9112 §3.2.1)."""
+    raw_path, query = raw_target(scope)
+    return raw_path + (b"?" + query if query else b"")
+
+
 def request_key(
     plan: Plan, headers: Iterable[Header], found: Found | None, partition: bytes | None
 ) -> str:

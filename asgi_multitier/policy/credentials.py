@@ -17,77 +17,106 @@ def _words(*lines: str) -> frozenset[str]:
 
 
 _WORDS = _words(
-    "account acct apikey appcheck assertion auth cert claim clerk clientdn cookie credential",
-    "csrf customer edipi email employee entitle eppn fingerprint hasura ident impersonat jwt",
-    "kerberos logged login logon member merchant msisdn mtls oidc okta openid organi passw",
-    "permission pomerium principal privilege secret session shopper siteminder spiffe",
+    "account acct affiliat apikey appcheck assertion auth cert claim clerk clientdn cookie",
+    "credential csrf customer edipi email employee entitle eppn fingerprint gssapi hasura ident",
+    "impersonat initdata jwt kerberos launchparam logged login logon member merchant msisdn mtls",
+    "oidc okta openid organi passw permission pomerium principal privatekey privilege pubkey",
+    "publickey secret session shopper siteminder spiffe",
     "sslclient student subscri tenant thumbprint token user vouch xsrf",
 )
 """Say who asks wherever they stand in a name without its separators."""
 
 _TOKENS = _words(
     # Who.
-    "act actor affiliate agent alias applicant author beneficiary buyer caller candidate",
+    "act actor agent alias applicant as author beneficiary buyer caller candidate",
     "cardholder child citizen client coach company consumer contact creator dealer delegate",
     "delegated delegation doctor donor driver editor family gamer guest holder household",
     "initiator insured learner manager me my myself nick nickname nurse officer operator",
     "originator owner partner patient payer people person persona personnel physician player",
-    "policyholder profile pseudonym pupil reader recipient referrer representative requester",
-    "requestor reseller seller sender staff sub subject supplier taxpayer teacher tutor",
-    "vendor viewer visitor voter whoami writer",
+    "policyholder profile pseudonym pupil reader recipient referral referrer representative",
+    "requester requestor reseller seller sender staff sub subject supplier taxpayer teacher tutor",
+    "vendor viewer visitor voter who whoami writer",
     # On whose behalf, and with what rights.
-    "acl acr acting admin administrator assume behalf clearance grant grants group groups",
-    "licence license moderator realm right rights role roles root runas scope scopes sudo",
+    "acl acr acting admin administrator assume behalf clearance doas draft grant grants group",
+    "groups licence license moderator preview realm right rights role roles root runas scope",
+    "scopes sudo trusted unpublished",
     # In which partition of the data.
-    "audience branch brand chain clinic cohort community corp corporation department dept",
-    "division domain enterprise facility franchise hospital institution lab office org orgs",
-    "plan portal practice premium project school segment shop site sites space store",
-    "subsidiary team teams tier university vip workgroup workspace",
+    "audience branch brand chain clinic cohort community corp corporation database db department",
+    "dept division domain enterprise facility franchise hospital institution lab office org orgs",
+    "plan portal practice premium project schema school segment shop site sites space store",
+    "subsidiary team teams tenancy tier university vip workgroup workspace",
     # With what proof.
     "2fa aad access acs adfs appkey badge basic bearer biscuit captcha cas challenge cred",
-    "creds dpop hmac iap jwe jwk jwks jws key keys krb ldap macaroon mfa negotiate nonce ntlm",
-    "otp pass passcode passphrase passport permit pin proof psk pwd recaptcha saml sas sess",
-    "shib sig sign signature signed signin spnego sso ticket totp turnstile verified verify",
-    "wsse",
+    "creds dpop hmac iam iap invitation invite issuer jwe jwk jwks jws key keys krb ldap macaroon",
+    "mfa negotiate nonce ntlm otp pass passcode passphrase passport permit pin proof psk pwd",
+    "recaptcha saml sas sess shib sig sign signature signed signer signin spnego sso ticket totp",
+    "turnstile verified verify wsse",
     # Under which name, number or address.
-    "basket birth birthday card cart cn cnpj cpf crn dn dob fp gender handle hash iban iccid",
-    "idfa imei imsi iv mail mailbox mailto meid mobilenumber nin number oin phone serial sm",
-    "ssn subno supi thumb tin uidh uname upn urn usr vat vin wallet",
+    "basket birth birthday booking card cart cn cnpj coupon cpf crn dn dob eth ethereum fp gender",
+    "handle hash iban iccid",
+    "idfa imei imsi initials iv loyalty mail mailbox mailto meid mobilenumber mrn nin npub number",
+    "oin phone pnr promo reservation serial sm surname ssn subno supi thumb tin uidh uname upn",
+    "urn usr vat vin wallet web3",
 )
 """Say who asks where they stand alone between separators."""
 
-_NAMES = _words("display family first full given last middle preferred real screen short")
+_NAMES = _words("common display family first full given last middle preferred real screen short")
 """What is somebody's name when `name` follows."""
 
-_PREFIXES = ("cf-access-", "remote-", "x-remote-", "x-ms-client-", "x-ms-token-", "x-hasura-")
+_BEGINNINGS = tuple(
+    word for word in _TOKENS if len(word) > 3 and word not in ("agent", "dept", "root", "sign")
+)
+_ENDINGS = tuple(word for word in _TOKENS if len(word) > 5)
+"""Words that count within a longer one too: `RoleName`, `VerifiedSubject`, `CompanyCode`."""
+
+_OF_CONNECTIONS = _words(
+    "asn city continent country geo lat latitude location long longitude port proto protocol",
+    "region rtt scheme sdu subdivision timezone ver version",
+)
+"""What a name with `client` speaks of where it is about a connection: from where, and how."""
+
+_PREFIXES = (
+    "cf-access-",
+    "remote-",
+    "stripe-",
+    "tailscale-",
+    "x-hasura-",
+    "x-ms-client-",
+    "x-ms-token-",
+    "x-remote-",
+)
 _EXACT = frozenset(
     (
-        "apigw-event",
-        "from",
-        "x-amzn-request-context",
-        "x-apigateway-context",
-        "x-apigateway-event",
+        # A person's address, an attribute of a directory, or the whole context of a gateway.
+        *("from", "x-from", "name", "x-name", "o", "ou", "sn", "title", "x-tls-peer"),
+        *("apigw-event", "x-amzn-request-context", "x-apigateway-context", "x-apigateway-event"),
+        "x-jfrog-art-api",
     )
 )
-"""Identify by what they hold: a person's address, or the whole context of a gateway."""
+"""Identify by what they hold."""
 
 _PLUMBING = _words(
     "amz amzn apigateway azure b3 batch build call cdn cell cf correlation datadog dd",
     "delivery deploy deployment diagnostics dictionary eagleeye edge event execution fd flow",
-    "frame hop host invocation log message metadata msg newrelic node op opaque operation",
-    "page parentspan pod process ray ref region release render req request requests revision",
-    "rndr route rpc server span test thread trace tracing transaction turbo tx txn unique",
-    "vercel version zone",
+    "frame hop host invocation jaeger lightstep log message metadata msg newrelic node op opaque",
+    "operation page parentspan pod process ray ref region release render req request requests",
+    "revision rndr rootspan route rpc server span test thread trace tracing transaction turbo tx",
+    "txn unique vercel version zone",
 )
 """What an `-id` of one message, process or machine is called; any other identifier counts."""
 
 _HARMLESS = frozenset(
     (
+        b"cf-ja3-hash",
+        b"cf-verified-bot",
         b"cf-visitor",
         b"dnt",
+        b"fastly-client",
         b"front-end-https",
         b"idempotency-key",
         b"navigation-preload",
+        b"next-router-segment-prefetch",
+        b"postman-token",
         b"proxy-connection",
         b"remote-addr",
         b"remote-host",
@@ -96,20 +125,30 @@ _HARMLESS = frozenset(
         b"sec-purpose",
         b"sec-websocket-key",
         b"service-worker",
+        b"x-apollo-cache-key",
         b"x-appengine-api-ticket",
         b"x-appengine-auth-domain",
+        b"x-azure-ja4-fingerprint",
+        b"x-build-number",
         b"x-client-data",
+        b"x-client-info",
         b"x-client-ip",
         b"x-client-name",
         b"x-client-version",
+        b"x-goog-api-client",
+        b"x-graphql-client-name",
+        b"x-http2-stream-id",
         b"x-ms-client-request-id",
         b"x-nf-account-id",
+        b"x-nf-account-tier",
         b"x-nf-site-id",
         b"x-nf-site-info",
+        b"x-playback-session-id",
         b"x-remote-addr",
         b"x-remote-host",
         b"x-remote-port",
         b"x-site-deployment-id",
+        b"x-vercel-internal-intra-session",
         b"x-vercel-oidc-token",
         b"x-vercel-proxy-signature",
         b"x-vercel-proxy-signature-ts",
@@ -120,8 +159,11 @@ _HARMLESS_STARTS = (
     b"access-control-request-",
     b"apollographql-client-",
     b"cloudfront-",
+    b"eagleeye-",
+    b"ot-tracer-",
     b"sec-ch-",
     b"sec-fetch-",
+    b"x-vercel-ip-",
 )
 _HARMLESS_ENDS = (b"-ip", b"user-agent", b"useragent", b"-ua")
 """Fields that come with every request of a browser or through a platform and say nothing of who
@@ -178,11 +220,23 @@ def says_who(name: bytes) -> bool:
     if any(word in squeezed for word in _WORDS):
         return True
     tokens = text.replace(".", "-").split("-")
+    if not _OF_CONNECTIONS.isdisjoint(tokens):
+        tokens = [part for part in tokens if part not in ("client", *_OF_CONNECTIONS)]
     return (
-        not _TOKENS.isdisjoint(tokens)
+        any(map(_is_somebodys, tokens))
         or ("name" in tokens and not _NAMES.isdisjoint(tokens))
         or _is_somebodys_id(tokens)
     )
+
+
+def _is_somebodys(token: str) -> bool:
+    """Whether a part of a name is, or is made with, a word that says who asks."""
+    if token in _TOKENS or (token.endswith("s") and token[:-1] in _TOKENS):
+        return True
+    if token.endswith("name") and token.removesuffix("name") in _NAMES:
+        return True
+    # `ClientIP` is where a request comes from, as anything is that ends so.
+    return not token.endswith("ip") and (token.startswith(_BEGINNINGS) or token.endswith(_ENDINGS))
 
 
 def _is_somebodys_id(tokens: list[str]) -> bool:

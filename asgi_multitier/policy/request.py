@@ -42,7 +42,6 @@ _OVERRIDES = (
     b"x-method-override",
     b"x-original-url",
     b"x-original-uri",
-    b"x-original-host",
     b"x-original-method",
     b"x-rewrite-url",
     b"x-override-url",
@@ -68,11 +67,19 @@ _FORWARDED = (
     b"x-url-scheme",
     b"x-scheme",
     b"x-host",
+    b"x-proxy-host",
+    b"x-real-host",
     b"x-script-name",
     b"front-end-https",
 )
 """Fields from which applications build absolute URLs. They are part of the key: a reverse proxy
 sends the same ones on every request, a poisoner gets an entry of his own."""
+
+_BEFORE_PROXY = frozenset((b"external", b"forwarded", b"ingress", b"original"))
+_OF_URL = frozenset(
+    b"context host hostname https path prefix proto protocol scheme ssl uri url".split()
+)
+"""Words that together name one more of them."""
 
 _CONDITIONS = (b"if-none-match", b"if-modified-since", b"if-match", b"if-unmodified-since")
 
@@ -140,7 +147,11 @@ class Watch:
             return None
         if b"_" in lower or not is_token(lower):
             return Field.DOUBTFUL
-        return Field.CREDENTIALS if self._credentials.include(lower) else None
+        if self._credentials.include(lower):
+            return Field.CREDENTIALS
+        words = lower.split(b"-")
+        builds_urls = not _BEFORE_PROXY.isdisjoint(words) and not _OF_URL.isdisjoint(words)
+        return Field.FORWARDED if builds_urls else None
 
 
 def scan(headers: Iterable[Header], watched: Watch) -> tuple[bytes | None, Found | None]:
@@ -179,15 +190,30 @@ _REFUSED: tuple[tuple[Field, Reason], ...] = (
 )
 
 
-def refusal(found: Found) -> Reason | None:
-    """Why no rule at all lets this request meet the cache, or None."""
+def refusal(found: Found, *, method: str, target: bytes) -> Reason | None:
+    """Why no rule at all lets this request meet the cache, or None.
+
+    Args:
+        found: What the scan found.
+        method: The request's.
+        target: Its path and query, as sent.
+    """
     for field, reason in _REFUSED:
-        if field in found:
-            return reason
+        if field not in found:
+            continue
+        if field is Field.OVERRIDE and _overrides_nothing(found[field], method, target):
+            continue
+        return reason
     for _, value in found.get(Field.BODY_LENGTH, ()):
         if value.strip() != b"0":
             return Reason.REQUEST_BODY
     return None
+
+
+def _overrides_nothing(lines: Iterable[Header], method: str, target: bytes) -> bool:
+    """Whether all say again what the request is, as some proxies do on every request."""
+    own = {True: method.encode("latin-1") if method == "GET" else None, False: target}
+    return all(value == own[b"method" in name.lower()] for name, value in lines)
 
 
 def is_doubtful(headers: Iterable[Header], found: Found, keyed: Collection[bytes]) -> bool:

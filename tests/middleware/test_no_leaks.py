@@ -37,10 +37,10 @@ async def test_an_async_condition_is_awaited() -> None:
     """A coroutine is not taken for "yes"."""
 
     async def when(request: Any) -> bool:
-        return request.headers.get("x-preview") is None
+        return request.headers.get("x-mode") is None
 
     async with caching(Origin(), [Rule("*", 60, when=when)]) as cache:
-        preview = await cache.get("/x", [("x-preview", "1")])
+        preview = await cache.get("/x", [("x-mode", "1")])
         others = [await cache.get("/x"), await cache.get("/x")]
 
         assert preview.detail == "when"

@@ -48,7 +48,13 @@ IDENTITY = (
     "X-Identity X-Principal X-Assertion X-Display-Name X-Given-Name X-Device-Fingerprint From "
     "X-Amzn-Request-Context X-Store X-Shop-Id X-Site X-Brand X-School-Id X-Bank-Customer "
     "X-Household X-Plan X-Tier Key Token Auth True-Client-Cert X-Nhs-Number X-Tin X-Accountid "
-    "X-Storeid X-Uuid X-Guid "
+    "X-Storeid X-Uuid X-Guid Tailscale-Name Tailscale-Tailnet Tailscale-App-Capabilities "
+    "Affiliation Unscoped-Affiliation EduPersonAffiliation GivenName DisplayName Sn Ou O "
+    "TelephoneNumber X-Telegram-Init-Data Launch-Params X-Vk-Launch-Params X-JFrog-Art-Api "
+    "VerifiedSubject X-SSL-Issuer X-Tls-Peer X-PrivateKey X-Pubkey X-Signer X-Eth-Address "
+    "X-View-As DoAs X-Doas X-RoleName X-TeamSlug X-ShopDomain X-CompanyCode X-AdminMode "
+    "X-StoreCode X-Actors X-Preview X-Draft X-Schema X-Database X-Name X-From X-Iam Stripe-Context "
+    "X-Client-Region-Token X-SSL-Client-CN X-Client-Subject X-Booking-Reference X-Invite-Code "
 )
 
 HARMLESS = (
@@ -93,6 +99,15 @@ HARMLESS = (
     "Apollographql-Client-Version X-Client-Version X-Client-Name X-App-Version X-Api-Version "
     "X-Platform X-Timezone X-Locale X-Country X-Currency Anthropic-Version Idempotency-Key "
     "X-Request-Received X-Sent-From Test-Id Test-Name Req-Num X-Github-Api-Version "
+    "X-Client-Geo-Location X-Client-Region X-Client-Region-Subdivision X-Client-City "
+    "X-Client-City-Lat-Long X-Client-Rtt-Msec X-Client-Tls-Version X-Client-Port X-Client-Proto "
+    "Client-Geo Cf-Ja3-Hash Cf-Ja4 Cf-Verified-Bot Cf-Bot-Score X-Azure-Ja4-Fingerprint "
+    "X-Azure-ClientIp X-Azure-RequestChain X-Vercel-Ip-As-Number X-Vercel-Internal-Intra-Session "
+    "X-Vercel-Ip-City X-Nf-Account-Tier Postman-Token X-Playback-Session-Id X-Client-Info "
+    "X-Goog-Api-Client Next-Router-Segment-Prefetch X-Apollo-Cache-Key X-Build-Number "
+    "Ot-Tracer-Traceid Ot-Tracer-Spanid Eagleeye-Userdata Eagleeye-Sessionid Jaeger-Debug-Id "
+    "X-Rootspanid X-Heroku-Queue-Depth X-Original-Host X-K8se-App-Namespace X-Signalfx "
+    "Knative-Serving-Namespace X-Browser-Copyright X-Browser-Validation Hx-History-Restore-Request "
 )
 
 

@@ -167,7 +167,49 @@ def test_what_no_rule_lets_in(given: list[tuple[str, str]], reason: Reason | Non
     _, found = scan(lines(*given), WATCHED)
     assert found is not None
 
-    assert refusal(found) == reason
+    assert refusal(found, method="GET", target=b"/a?b=1") == reason
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "method", "reason"),
+    [
+        ("x-original-url", "/a?b=1", "GET", None),
+        ("x-original-url", "/a?b=1", "HEAD", None),
+        ("x-forwarded-uri", "/a?b=1", "GET", None),
+        ("x-original-url", "/a", "GET", Reason.OVERRIDE),
+        ("x-original-url", "/admin", "GET", Reason.OVERRIDE),
+        ("x-original-url", "GET", "GET", Reason.OVERRIDE),
+        ("x-http-method-override", "GET", "GET", None),
+        ("x-http-method-override", "/a?b=1", "GET", Reason.OVERRIDE),
+        ("x-http-method-override", "GET", "HEAD", Reason.OVERRIDE),
+        ("x-http-method-override", "HEAD", "HEAD", Reason.OVERRIDE),
+        ("x-forwarded-method", "DELETE", "GET", Reason.OVERRIDE),
+    ],
+)
+def test_what_says_again_what_the_request_is_overrides_nothing(
+    name: str, value: str, method: str, reason: Reason | None
+) -> None:
+    """Gateways send such fields on every request."""
+    _, found = scan(lines((name, value)), WATCHED)
+    assert found is not None
+
+    assert refusal(found, method=method, target=b"/a?b=1") == reason
+    found[Field.OVERRIDE].append((b"x-rewrite-url", b"/admin"))
+    assert refusal(found, method=method, target=b"/a?b=1") == Reason.OVERRIDE
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("X-Original-Host", "X-Original-Proto", "X-Forwarded-Hostname", "X-Ingress-Path"),
+        *("X-External-Path", "Fly-Forwarded-Proto", "X-Envoy-Original-Path", "X-Forwarded-Context"),
+    ],
+)
+def test_what_urls_are_built_from_is_in_the_key(name: str) -> None:
+    """By its words, whatever proxy sets it."""
+    assert scan(lines((name.lower(), "evil")), WATCHED)[1] == {
+        Field.FORWARDED: [(name.lower().encode(), b"evil")]
+    }
 
 
 @pytest.mark.parametrize(
