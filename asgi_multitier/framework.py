@@ -7,6 +7,7 @@ import inspect
 import sys
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -31,6 +32,7 @@ class PlainRequest:
         headers: Field values by lower-case name; the last line of a name.
         query_params: Query values by name; the last of a name.
         path_params: What the router found, where it is known.
+        state: What stands in the scope's state: `cache` is the manager.
     """
 
     def __init__(self, scope: Scope) -> None:
@@ -44,6 +46,7 @@ class PlainRequest:
         query = scope["query_string"].decode("latin-1")
         self.query_params: Mapping[str, str] = dict(parse_qsl(query, keep_blank_values=True))
         self.path_params: Mapping[str, Any] = scope.get("path_params", {})
+        self.state = SimpleNamespace(**scope.get("state", {}))
 
     @property
     def cookies(self) -> dict[str, str]:

@@ -323,6 +323,8 @@ class CacheMiddleware:
         resolved = self._resolve(method, scope)
 
         def dropped(asked: Scope, status: int, headers: Headers) -> Sequence[Selector]:
+            if status >= 500 and resolved.invalidations is None:
+                return ()  # RFC 9111 §4.4: a failure changes nothing, as far as a URL can tell
             if not 200 <= status < 300 and not self._table.answers(
                 resolved, scope.get("endpoint"), proven=sends_on(status)
             ):

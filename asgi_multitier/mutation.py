@@ -4,7 +4,8 @@ An unsafe request that was answered 2xx or 3xx has changed something (RFC 9111 Â
 turned away before any endpoint had it. What it drops
 is dropped before the client can know of the change, that is before `http.response.start` leaves,
 and a second time when the application returns: dependencies with `yield` commit after the response.
-One that raises or is cancelled may have changed something before, and drops it as well.
+One that raises or is cancelled may have changed something before, and drops it as well; so does one
+whose exception a handler of the application's own answers 5xx, where its route names what it drops.
 """
 
 import asyncio
@@ -57,7 +58,7 @@ async def mutate(
         nonlocal selectors
         if message["type"] == "http.response.start":
             headers = [*message.get("headers", ()), (cache_status.NAME, member)]
-            if invalidates(scope["method"], message["status"]):
+            if invalidates(scope["method"], message["status"]) or message["status"] >= 500:
                 selectors = dropped(asked, message["status"], normalised(headers))
                 position = await asyncio.shield(invalidate(selectors)) if selectors else None
                 if selectors and stamp is not None:

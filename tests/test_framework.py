@@ -5,8 +5,8 @@ import sys
 import pytest
 from starlette.requests import Request
 
-from asgi_multitier.framework import PlainRequest, answer_exception, request_of
-from tests.support import Visit, scope_of
+from asgi_multitier.framework import PlainRequest, answer_to, request_of
+from tests.support import scope_of
 
 
 def test_the_frameworks_own_request_where_it_is_in_use() -> None:
@@ -42,9 +42,16 @@ def test_odd_cookies_do_not_break_a_rule(sent: str, monkeypatch: pytest.MonkeyPa
     assert isinstance(request.cookies, dict)
 
 
-async def test_without_an_application_that_handles_it_an_exception_is_raised() -> None:
+def test_an_exception_that_no_application_handles_has_no_answer() -> None:
     """The layers outside decide."""
-    visit = Visit()
-    with pytest.raises(LookupError):
-        await answer_exception(LookupError(), scope_of("GET", "/"), visit.receive, visit.send)
-    assert visit.reply.messages == []
+    assert answer_to(LookupError(), scope_of("GET", "/"), object()) is None
+
+
+def test_a_plain_request_has_the_state_of_its_scope(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The manager stands there, whether a framework is in use or not."""
+    monkeypatch.delitem(sys.modules, "starlette.requests")
+    request = request_of(scope_of("GET", "/x", state={"cache": "the manager"}), {})
+
+    assert isinstance(request, PlainRequest)
+    assert request.state.cache == "the manager"
+    assert not hasattr(request_of(scope_of("GET", "/x"), {}).state, "cache")

@@ -6,7 +6,8 @@ another backslash makes that character stand for itself; everything else stands 
 A pattern is a row of *pieces* between stars. The leftmost place of each piece after the last one is
 enough, as a star takes any run. A piece is a row of *fragments*, its texts between question marks.
 Where the places of a fragment are too many to look at each, all places of the text are looked at
-together: for each character there is one number whose bit n says whether it stands at n.
+together: for each character there is one number whose bit n says whether it stands at n. What one
+character leaves is places of its own, so 8 KiB cannot leave many to a long row of characters.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,8 +23,14 @@ MAX_STARS = 8
 
 _WILD = "*?"
 _ESCAPED = frozenset("*?\\")
-_LOOKS = 8_192
-"""Comparisons of fragments in one search, beyond which all places are looked at together."""
+_LOOKS = 32
+"""Places that are looked at one by one; where there are more, all are looked at together."""
+
+_MANY = 256
+"""Places down to which that is cheaper."""
+
+_WIDTH = 4
+"""Bytes of a character where a piece is compared as a whole."""
 
 
 def escape_pattern(text: str) -> str:
@@ -136,10 +143,14 @@ class _Piece(NamedTuple):
     Attributes:
         length: Characters that it takes.
         fragments: Its texts between question marks, each with its place.
+        content: All of it as one number, four bytes a character, 0 for a question mark.
+        mask: The bytes of that number that count.
     """
 
     length: int
     fragments: tuple[tuple[int, str], ...]
+    content: int
+    mask: int
 
     def stands_at(self, text: str, at: int) -> bool:
         """Whether it matches there; the caller has seen to the length."""
@@ -154,29 +165,35 @@ class _Piece(NamedTuple):
         if last < start or not self.fragments:
             return start if last >= start else -1
         place, longest = max(self.fragments, key=lambda item: len(item[1]))
-        many = len(self.fragments)
-        if many > 1 and many * text.count(longest, start, end) > _LOOKS:
-            return self._find_in_rows(text, start, last, rows)
+        if len(self.fragments) == 1:
+            return max(text.find(longest, start + place, last + place + len(longest)) - place, -1)
         at = start
-        while True:
+        for _ in range(_LOOKS):
             at = text.find(longest, at + place, last + place + len(longest)) - place
-            if at < start or self.stands_at(text, at):
+            if at < start or self._fills(rows.data, at):
                 return max(at, -1)
             at += 1
+        return self._find_in_rows(at, last, rows)
 
-    def _find_in_rows(self, text: str, start: int, last: int, rows: "_Rows") -> int:
+    def _find_in_rows(self, start: int, last: int, rows: "_Rows") -> int:
+        """Characters stand at different places: after a few, few places are left to look at."""
         places: dict[str, list[int]] = {}
         for place, fragment in self.fragments:
             for number, character in enumerate(fragment, place):
                 places.setdefault(character, []).append(number)
         found = (1 << last + 1) - (1 << start)
-        for character in sorted(places, key=text.count):
+        for character, numbers in places.items():
             row = rows.of(character)
-            for number in places[character]:
+            for number in numbers:
                 found &= row >> number
-            if found.bit_count() * len(self.fragments) <= _LOOKS:
+            if found.bit_count() <= _MANY:
                 break
-        return next((at for at in _bits(found) if self.stands_at(text, at)), -1)
+        return next((at for at in _bits(found) if self._fills(rows.data, at)), -1)
+
+    def _fills(self, data: bytes, at: int) -> bool:
+        """Whether it matches there, by one comparison however many fragments it has."""
+        part = data[_WIDTH * at : _WIDTH * (at + self.length)]
+        return _number(part) & self.mask == self.content
 
 
 class _Rows:
@@ -185,6 +202,14 @@ class _Rows:
     def __init__(self, text: str) -> None:
         self._text = text
         self._rows: dict[str, int] = {}
+        self._data: bytes | None = None
+
+    @property
+    def data(self) -> bytes:
+        """The text with as many bytes for each character."""
+        if self._data is None:
+            self._data = _wide(self._text)
+        return self._data
 
     def of(self, character: str) -> int:
         """The number whose bit n is set where the character is the text's n-th."""
@@ -204,10 +229,11 @@ _ONE = b"01" + b"0" * 254
 
 def _bits(number: int) -> Iterator[int]:
     """The places of the bits that are set, from the lowest."""
-    while number:
-        lowest = number & -number
-        yield lowest.bit_length() - 1
-        number ^= lowest
+    digits = f"{number:b}"[::-1]
+    at = digits.find("1")
+    while at >= 0:
+        yield at
+        at = digits.find("1", at + 1)
 
 
 @lru_cache(maxsize=1024)
@@ -234,7 +260,17 @@ def _piece(parts: list[str]) -> _Piece:
         else:
             fragments.append((place, symbol[-1]))
             begun = True
-    return _Piece(len(parts), tuple(fragments))
+    texts = "".join("\0" if symbol == "?" else symbol[-1] for symbol in parts)
+    mask = b"".join((b"\0" if symbol == "?" else b"\xff") * _WIDTH for symbol in parts)
+    return _Piece(len(parts), tuple(fragments), _number(_wide(texts)), _number(mask))
+
+
+def _wide(text: str) -> bytes:
+    return text.encode("utf-32-le", "surrogatepass")
+
+
+def _number(data: bytes) -> int:
+    return int.from_bytes(data, "little")
 
 
 def _fits(pattern: str) -> bool:

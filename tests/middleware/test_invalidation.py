@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 
 import pytest
 from fastapi import Depends, FastAPI
@@ -724,3 +725,50 @@ async def test_a_group_lies_within_its_origin() -> None:
         assert [(await cache.get("/page", host)).hit for host in hosts] == [False, True]
         await cache.manager.invalidate_tags("group:a")
         assert [(await cache.get("/page", host)).hit for host in hosts] == [False, False]
+
+
+class UnavailableError(Exception):
+    """What the application has a handler for."""
+
+
+@pytest.mark.parametrize("raises", [ValueError, UnavailableError])
+async def test_an_endpoint_that_fails_halfway_drops_what_it_names(raises: type[Exception]) -> None:
+    """Its first half may be committed: whether a handler answers the exception or not."""
+    app = FastAPI()
+    stored = ["old"]
+
+    @app.exception_handler(UnavailableError)
+    async def answered(request: object, error: Exception) -> Response:
+        return Response(status_code=503)
+
+    @app.get("/page")
+    @cached(60, tags=["page"])
+    async def page() -> str:
+        return stored[-1]
+
+    @app.get("/other")
+    @cached(60, tags=["other"])
+    async def other() -> str:
+        return "other"
+
+    @app.post("/change")
+    @invalidates(tags=["page"])
+    async def change() -> None:
+        stored.append("new")
+        raise raises
+
+    @app.put("/other")
+    async def unnamed() -> None:
+        raise raises
+
+    async with caching(app, ()) as cache:
+        await cache.get("/page")
+        await cache.get("/other")
+        with suppress(ValueError):
+            await cache.client.request("POST", "/change")
+
+        assert (await cache.get("/page")).body == b'"new"'
+        assert (await cache.get("/other")).hit
+        with suppress(ValueError):
+            await cache.client.request("PUT", "/other")
+        assert (await cache.get("/other")).hit is (raises is UnavailableError)

@@ -42,12 +42,16 @@ def test_what_a_pattern_matches(pattern: str, text: str, matches: bool) -> None:
     assert glob_matches(pattern, text) is matches
 
 
+@pytest.mark.parametrize("many", [0, 1, patterns._MANY])
 @pytest.mark.parametrize("looks", [patterns._LOOKS, 0], ids=["each place", "all at once"])
 @given(pattern=PATTERNS, text=TEXTS)
-def test_it_matches_as_a_regular_expression_would(looks: int, pattern: str, text: str) -> None:
-    """Both ways of searching a piece with question marks."""
+def test_it_matches_as_a_regular_expression_would(
+    looks: int, many: int, pattern: str, text: str
+) -> None:
+    """All ways of searching a piece with question marks."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(patterns, "_LOOKS", looks)
+        patch.setattr(patterns, "_MANY", many)
         assert glob_matches(pattern, text) is expected(pattern, text)
 
 
@@ -103,6 +107,16 @@ def test_what_is_no_pattern_is_refused(pattern: str) -> None:
     assert check_glob(r"\*" * (MAX_STARS + 1))
 
 
+def cycle(period: int, length: int = 2730) -> str:
+    """As many characters again and again, beyond Latin."""
+    return "".join(chr(0x4E00 + number % period) for number in range(length))
+
+
+def spaced(period: int) -> str:
+    """Every other one of them, and question marks between."""
+    return "".join(f"{character}?" for character in cycle(period, 240)[::2])
+
+
 @pytest.mark.parametrize(
     ("pattern", "text"),
     [
@@ -111,20 +125,31 @@ def test_what_is_no_pattern_is_refused(pattern: str) -> None:
         pytest.param("*" + "a?" * 120 + "ba*", "a" * 8191 + "b", id="a between question marks"),
         pytest.param("*" + "a?" * 60 + "aa" + "?b" * 60 + "*", "ab" * 4096, id="a period"),
         pytest.param("*" + "\u4e00?" * 120 + "aa*", "\u4e00b" * 2000 + "a", id="wide characters"),
+        pytest.param(f"*{spaced(28)}\u5000*", cycle(28), id="28 characters in turn"),
+        pytest.param(f"*{spaced(64)}\u5000*", cycle(64), id="64 characters in turn"),
+        pytest.param(f"*{spaced(100)}\u5000*", cycle(100), id="100 characters in turn"),
+        pytest.param("*abababab?ab?a?b*c?d*", "ab" * 4096, id="fragments that overlap"),
     ],
 )
 def test_the_worst_patterns_cost_few_looks(
     pattern: str, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The longest text against them: no place after place is looked at."""
-    looks = 0
-    stands_at = patterns._Piece.stands_at
+    """The longest text against them: few places are looked at, and few characters asked for."""
+    looks = rows = 0
+    fills, row = patterns._Piece._fills, patterns._Rows._row
 
-    def counted(piece: patterns._Piece, text: str, at: int) -> bool:
+    def counted_fills(piece: patterns._Piece, data: bytes, at: int) -> bool:
         nonlocal looks
-        looks += len(piece.fragments)
-        return stands_at(piece, text, at)
+        looks += 1
+        return fills(piece, data, at)
 
-    monkeypatch.setattr(patterns._Piece, "stands_at", counted)
+    def counted_row(texts: patterns._Rows, character: str) -> int:
+        nonlocal rows
+        rows += 1
+        return row(texts, character)
+
+    monkeypatch.setattr(patterns._Piece, "_fills", counted_fills)
+    monkeypatch.setattr(patterns._Rows, "_row", counted_row)
     assert not glob_matches(pattern, text)
-    assert looks <= patterns._LOOKS + 1_000
+    assert looks <= patterns._LOOKS + patterns._MANY
+    assert rows <= MAX_PATTERN // 8
