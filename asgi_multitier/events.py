@@ -295,14 +295,31 @@ class Events:
             more,
         )
 
-    def route_mismatch(self, predicted: str, chosen: object) -> None:
-        """The router chose another endpoint than the route table had foretold."""
+    def route_mismatch(self, predicted: str, chosen: object, *, said: bool) -> None:
+        """The router chose another endpoint than the route table had foretold.
+
+        That may happen at each request, so only some of the times are `said`.
+        """
         self.failures["route-mismatch"] += 1
-        logger.warning(
-            "route table was out of date: foretold %s, the router chose %r; it is built anew",
-            predicted,
-            chosen,
-        )
+        if said:
+            logger.warning(
+                "route table was out of date: expected %s, the router chose %r; it is read again "
+                "(%d times so far)",
+                predicted or "no route",
+                chosen,
+                self.failures["route-mismatch"],
+            )
+
+    def endpoint_unseen(self, method: str) -> None:
+        """A change was answered by what no route shows; said once."""
+        self.failures["endpoint-unseen"] += 1
+        if self.failures["endpoint-unseen"] == 1:
+            logger.warning(
+                "a %s was answered by an endpoint that cannot be seen, so what its @invalidates "
+                "names is not dropped: where a layer inside of the cache gives the router a scope "
+                "with another path, put that layer around the cache (add it after CacheMiddleware)",
+                method,
+            )
 
     def callback_failed(self, what: str, error: Exception) -> None:
         """A callable of a rule raised, which it may do at each request.

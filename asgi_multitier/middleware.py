@@ -15,6 +15,7 @@ from operator import itemgetter
 from typing import Any
 
 from ._types import ASGIApp, Header, Headers, Message, Receive, Scope, Send
+from .coherence.log import Operation
 from .coherence.repeats import repeating
 from .config import Policy, Rule, VaryBy
 from .entry import Born
@@ -329,12 +330,16 @@ class CacheMiddleware:
                 resolved, scope.get("endpoint"), proven=sends_on(status)
             ):
                 return ()
+            if self._table.misses(resolved, scope):
+                self.manager.engine.events.endpoint_unseen(scope["method"])
             # What a callable needs for `url_for`, and only the application's router knows.
             seen = {**asked, **{name: scope[name] for name in ("app", "router") if name in scope}}
-            return self._dropped(resolved, seen, status, headers)
+            return self._dropped(self._table.chosen(resolved, scope), seen, status, headers)
 
-        settle = 0.0 if resolved.invalidations is None else resolved.invalidations.settle
-        begin = self.manager.beginning(settle)
+        def begin(selectors: Sequence[Selector]) -> Operation:
+            named = self._table.chosen(resolved, scope).invalidations
+            return self.manager.beginning(named.settle if named else 0)(selectors)
+
         posted = self._posted(resolved, scope, begin)
         stamp = None if self._secret is None else partial(self._stamp, scope, self._secret)
         await mutate(
@@ -542,14 +547,15 @@ class CacheMiddleware:
         return resolved
 
     def _chosen(self, plan: Plan, scope: Scope) -> bool:
-        """Whether the router chose what was foretold; if not, everything foretold is forgotten."""
+        """Whether the router chose what was foretold; if not, the routes may be out of date."""
         endpoint = scope.get("endpoint")
         if self._table.confirms(plan.resolved, endpoint):
             return True
-        self.manager.engine.events.route_mismatch(plan.resolved.route, endpoint)
-        self._table.clear()
-        self._generation = self._table.generation
-        self._plans.clear()
+        forgotten = self._table.mistaken(plan.resolved, endpoint)
+        self.manager.engine.events.route_mismatch(plan.resolved.route, endpoint, said=forgotten)
+        if forgotten:
+            self._generation = self._table.generation
+            self._plans.clear()
         return False
 
     def _give_state(self, scope: Scope) -> None:

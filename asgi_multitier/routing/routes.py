@@ -259,11 +259,14 @@ def _node(route: Any, place: _Place) -> Node:
     if inner is None:
         known = attribute(route, "endpoint") is not None
         return _leaf(route, place) if known else _opaque_leaf(route, place)
+    below = place.below(route)
+    if below.depth <= MAX_DEPTH and callable(attribute(inner, "matches")):
+        # A route in the place of an application asks its own path, and has no router.
+        return Branch(route, route.matches, Tree((_node(inner, below),)), _is_opaque(route))
     target = routed(inner)
     if target is None or place.depth >= MAX_DEPTH:
         return _passing_leaf(route, place)
-    inner_tree = _tree(target, place.below(route))
-    return Branch(route, route.matches, inner_tree, _is_opaque(route))
+    return Branch(route, route.matches, _tree(target, below), _is_opaque(route))
 
 
 def _inner(route: Any) -> Any:

@@ -6,8 +6,9 @@ chose can be compared afterwards; a difference means that the table is out of da
 
 import difflib
 import inspect
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from itertools import islice
 from types import MappingProxyType
@@ -30,6 +31,9 @@ from .security import unkeyed
 RouteName: TypeAlias = str | Callable[..., Any]
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+_MAX_MISTAKES = 64
+"""Pairs of an expected route and another endpoint that are counted apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,7 @@ class RouteTable:
         "_apps",
         "_default",
         "_fingerprint",
+        "_mistakes",
         "_root",
         "_rules",
         "generation",
@@ -106,6 +111,7 @@ class RouteTable:
         self._root: Tree | None = None
         self._apps: list[Any] = []
         self._fingerprint: list[tuple[int, int]] = []
+        self._mistakes: Counter[tuple[str, str]] = Counter()
         self.generation = 0
 
     @property
@@ -153,6 +159,27 @@ class RouteTable:
     def refresh(self) -> bool:
         """Clear if routes were added or taken away; returns whether they were."""
         if self._root is None or fingerprint(self._apps) == self._fingerprint:
+            return False
+        self._mistakes.clear()
+        self.clear()
+        return True
+
+    def mistaken(self, resolved: Resolved, endpoint: object) -> bool:
+        """Clear, as the router chose another endpoint than was expected.
+
+        Routes that are read again may lead to the same mistake, as where a layer inside of the
+        cache gives the router another path. Then that is not done for each request, but whenever
+        the number of such mistakes has doubled.
+
+        Returns:
+            Whether the routes were forgotten.
+        """
+        mistake = (resolved.route, getattr(endpoint, "__qualname__", type(endpoint).__qualname__))
+        if len(self._mistakes) >= _MAX_MISTAKES and mistake not in self._mistakes:
+            mistake = ("", "")  # of all others
+        self._mistakes[mistake] += 1
+        count = self._mistakes[mistake]
+        if count & (count - 1):
             return False
         self.clear()
         return True
@@ -255,6 +282,46 @@ class RouteTable:
             # A mount on the way: what the application behind it chose, if anything, is not said.
             return True
         return resolved.endpoint is endpoint or bool(resolved.endpoint == endpoint)
+
+    def chosen(self, resolved: Resolved, scope: Scope) -> Resolved:
+        """What a change drops by the endpoint that had it, which may be another than expected.
+
+        A layer inside of the cache may have given the router another path, and a route with code of
+        its own is not foretold at all.
+
+        Args:
+            resolved: What was expected.
+            scope: The request's, after the application answered or raised.
+        """
+        endpoint = scope.get("endpoint")
+        if endpoint is None or endpoint == resolved.endpoint or routed(endpoint) is not None:
+            return resolved
+        leaves = (leaf for leaf in self._tree().leaves() if leaf.endpoint == endpoint)
+        leaf = next(leaves, None)
+        params = scope.get("path_params") or _NOTHING
+        return replace(
+            resolved,
+            invalidations=marks_of(endpoint, scope["method"]).invalidations,
+            endpoint=endpoint,
+            route=leaf.template if leaf else "",
+            path_params=params,
+            texts={name: _text(leaf, name, value) for name, value in params.items()},
+            leaf=leaf,
+        )
+
+    def misses(self, resolved: Resolved, scope: Scope) -> bool:
+        """Whether something has answered that no route shows, where routes name what they drop.
+
+        So it is where a layer inside of the cache gives the router a scope of its own with another
+        path: the endpoint stands in that one.
+        """
+        if scope.get("endpoint") is not None or resolved.leaf is not None:
+            return False
+        return any(
+            marks.invalidations is not None
+            for leaf in self._tree().leaves()
+            for marks in leaf_marks(leaf)
+        )
 
     def answers(self, resolved: Resolved, endpoint: object, *, proven: bool) -> bool:
         """Whether an endpoint had the request, and not only a router or a middleware before it.

@@ -149,6 +149,36 @@ async def test_a_table_out_of_date_is_noticed_and_built_anew(
         assert "out of date" in caplog.text
 
 
+async def test_routes_that_are_foretold_wrongly_each_time_are_not_read_for_each_request(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A layer inside of the cache gives the router another path: lines and readings grow slowly."""
+
+    async def page(request: Request) -> Response:
+        return PlainTextResponse(request.url.path)
+
+    async def root(request: Request) -> Response:
+        return PlainTextResponse("root")
+
+    site = Starlette(routes=[Route("/", root), Route("/page", page)])
+
+    async def localised(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope["path"] = scope["path"].removeprefix("/en")
+        await site(scope, receive, send)
+
+    localised.app = site  # type: ignore[attr-defined]
+    async with caching(localised, [Rule("/*", 60)]) as cache:
+        visits = [await cache.get("/en/page") for _ in range(20)]
+        generation = cache.middleware._table.generation
+        lines = [r.getMessage() for r in caplog.records if "out of date" in r.getMessage()]
+
+        assert {visit.detail for visit in visits} == {"mismatch"}
+        assert cache.manager.stats().failures == {"route-mismatch": 20}
+        assert len(lines) == 5  # at the 1st, 2nd, 4th, 8th and 16th
+        assert generation <= 6
+
+
 async def test_a_head_of_another_endpoint_says_nothing_of_what_is_stored() -> None:
     """The router chose another endpoint for it than foretold: noticed, and nothing is renewed."""
 

@@ -971,3 +971,27 @@ class TestRoutePaths:
         """Said, not guessed."""
         with pytest.raises(InvalidationError, match="one of none"):
             RouteTable().route_paths("x")
+
+
+class TestARouteInThePlaceOfAnApplication:
+    """`Mount("/a", app=Mount("/b", ...))`: each asks its own path."""
+
+    @pytest.mark.parametrize(
+        ("inner", "path"),
+        [
+            (Mount("/o", routes=[Route("/x", endpoint("x"))]), "/n/o/x"),
+            (Mount("/o", app=Mount("/p", routes=[Route("/x", endpoint("x"))])), "/n/o/p/x"),
+            (Route("/x", endpoint("x")), "/n/x"),
+        ],
+        ids=["mount", "mount in mount", "route"],
+    )
+    def test_it_is_expected_below_its_own_path(self, inner: BaseRoute, path: str) -> None:
+        """And nowhere else."""
+        table = RouteTable(Starlette(routes=[Mount("/n", app=inner)]))
+
+        found = table.resolve("GET", path)
+
+        assert table.routes == (path,)
+        assert found.endpoint.__qualname__ == "x"
+        assert table.resolve("GET", "/n/y").endpoint is None
+        assert table.resolve("GET", "/n/o").endpoint is None
