@@ -8,6 +8,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from concurrent.futures import CancelledError, wait
 from contextlib import suppress
 from contextvars import copy_context
 from inspect import isawaitable, iscoroutinefunction
@@ -32,6 +33,8 @@ T = TypeVar("T")
 _LOOK = 1.0
 """Seconds after which a call looks whether the loop that it waits for still runs."""
 
+_ENDED = "the event loop of the cache ended during the call"
+
 
 class SyncCache:
     """A manager's methods, blocking. Each means what the manager's own of that name means.
@@ -42,7 +45,7 @@ class SyncCache:
 
     def __init__(self, cache: "CacheManager") -> None:
         self._cache = cache
-        self._lock = threading.Lock()
+        self._lock, self._closing = threading.Lock(), threading.Lock()
         self._own: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._pid = 0
@@ -63,33 +66,46 @@ class SyncCache:
                 "CacheManager.sync is for code without an event loop; here, await the manager's "
                 "own method"
             )
-        loop = self._loop()
-        future = asyncio.run_coroutine_threadsafe(call, loop)
-        while True:
-            try:
-                return future.result(_LOOK)
-            except TimeoutError:
-                if future.done():
-                    raise
-                if not loop.is_running():
-                    future.cancel()
-                    raise CacheError("the event loop of the cache ended during the call") from None
+        with self._lock:
+            loop = self._loop()
+            future = asyncio.run_coroutine_threadsafe(call, loop)
+        while not wait([future], _LOOK).done:
+            if not loop.is_running():
+                raise CacheError(_ENDED)
+        try:
+            return future.result()
+        except CancelledError:
+            raise CacheError(_ENDED) from None
 
     def _loop(self) -> asyncio.AbstractEventLoop:
-        """Where the manager runs, or our own."""
-        with self._lock:
-            here = self._cache.loop
-            if here is not None and here.is_running() and not self._is_forked(here):
-                return here
-            if self._own is None or self._is_forked(self._own):
-                loop = asyncio.new_event_loop()
-                self._own, self._pid = loop, os.getpid()
-                self._cache.home.guest = loop
-                self._thread = threading.Thread(
-                    target=loop.run_forever, name="asgi-multitier sync", daemon=True
-                )
-                self._thread.start()
-            return self._own
+        """Where the manager runs, or our own. To be asked under the lock."""
+        here = self._cache.loop
+        if here is not None and here.is_running() and not self._is_forked(here):
+            return here
+        if self._own is None or self._is_forked(self._own):
+            loop = asyncio.new_event_loop()
+            self._own, self._pid = loop, os.getpid()
+            self._thread = threading.Thread(
+                target=self._live, args=[loop], name="asgi-multitier sync", daemon=True
+            )
+            self._thread.start()
+        return self._own
+
+    def _live(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Run a loop of our own until it is stopped, and what was called meanwhile to its end."""
+        loop.run_forever()
+        loop.run_until_complete(self._finish())
+        loop.close()
+
+    async def _finish(self) -> None:
+        """Answer what was called while the manager was closed, and close it again."""
+        await self._cache.close()
+        if late := _others():
+            await asyncio.wait(late, timeout=_LOOK)
+            await self._cache.close()
+        for task in (left := _others()):
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     def _is_forked(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Whether it is our own loop of a parent process, whose thread is not here."""
@@ -126,15 +142,15 @@ class SyncCache:
 
         A manager that an application runs is closed by that application.
         """
-        with self._lock:
+        with self._closing:
             loop, thread = self._own, self._thread
-            self._own = self._thread = None
-        if loop is None or thread is None or self._pid != os.getpid():
-            return
-        asyncio.run_coroutine_threadsafe(self._cache.close(), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+            if loop is None or thread is None or self._pid != os.getpid():
+                return
+            asyncio.run_coroutine_threadsafe(self._cache.close(), loop).result()
+            with self._lock:  # no call may start the manager in a loop that is about to stop
+                self._own = self._thread = None
+                loop.call_soon_threadsafe(loop.stop)
+                thread.join()
 
     def __enter__(self) -> Self:
         return self
@@ -320,6 +336,10 @@ class SyncCache:
     def health_check(self) -> bool:
         """See `CacheManager.health_check`."""
         return self.run(self._cache.health_check())
+
+
+def _others() -> set[asyncio.Task[Any]]:
+    return {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
 
 
 def _in_thread(compute: Callable[[], Any]) -> Callable[[], Awaitable[Any]]:

@@ -1,14 +1,16 @@
 """Values as bytes: what survives, what typed reading gives back, and what is refused."""
 
 import math
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from typing import Any, TypedDict
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pydantic
@@ -17,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asgi_multitier.errors import SerializationError
-from asgi_multitier.serializers import JsonSerializer, MsgPackSerializer, Serializer
+from asgi_multitier.serializers import JsonSerializer, MsgPackSerializer, Serializer, dumps_as
 
 JSON, MSGPACK = JsonSerializer(), MsgPackSerializer()
 BOTH = pytest.mark.parametrize("serializer", [JSON, MSGPACK], ids=["json", "msgpack"])
@@ -239,6 +241,50 @@ def test_value_that_would_not_survive_is_refused(
         SerializationError, match=f"cannot be stored as {serializer.name}.*{reason}"
     ):
         serializer.dumps(value)
+
+
+@dataclass
+class Moment:
+    at: datetime
+
+
+PRAGUE = ZoneInfo("Europe/Prague")
+SHIFTED = datetime(2026, 3, 1, 0, 30, tzinfo=timezone(timedelta(hours=5, minutes=45)))
+
+
+@pytest.mark.parametrize(
+    "value", [SHIFTED, {"at": [SHIFTED]}, {SHIFTED: 1}, Moment(SHIFTED)], ids=str
+)
+def test_messagepack_refuses_a_clock_that_it_would_set_to_utc(value: Any) -> None:
+    """An equal moment of another offset is another hour, often another day."""
+    with pytest.raises(SerializationError, match=r"astimezone\(UTC\)"):
+        MSGPACK.dumps(value)
+    with pytest.raises(SerializationError, match=r"astimezone\(UTC\)"):
+        dumps_as(MSGPACK, value, type(value))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        SHIFTED,
+        datetime(2026, 7, 1, 12, tzinfo=PRAGUE),
+        datetime(2026, 10, 25, 2, 30, tzinfo=PRAGUE),
+        datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=PRAGUE),
+    ],
+    ids=str,
+)
+def test_json_keeps_a_clock_and_its_offset(value: datetime) -> None:
+    """In the hour that there is twice as well; of a time zone its offset at that moment stays."""
+    back = JSON.loads_as(dumps_as(JSON, value, datetime), datetime)
+
+    assert back.replace(tzinfo=None) == value.replace(tzinfo=None)
+    assert back.utcoffset() == value.utcoffset()
+
+
+def test_a_bounded_deque_is_refused() -> None:
+    """Its bound has no place in a list."""
+    with pytest.raises(SerializationError, match="come back changed"):
+        dumps_as(JSON, deque([1], maxlen=2), deque[int])
 
 
 @BOTH

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias, get_type_hints
 
 from ..errors import ConfigError
-from ..options import refuse_unknown
 from ..templates import Template
 from .arguments import text_of
 
@@ -60,10 +59,18 @@ class Naming:
         self._tags = tuple(Template(tag, option="tags", where=self.where) for tag in tags)
         self._signature = inspect.signature(function, **_LENIENT)
         parameters = self._signature.parameters.values()
-        known = [parameter.name for parameter in parameters if parameter.kind in _NAMED]
+        known = {parameter.name for parameter in parameters if parameter.kind in _NAMED}
         templates = (self.template, *self._tags)
         for template in templates:
-            refuse_unknown(template.fields, known, where=f"{self.where}: {template.text!r}")
+            if not known.issuperset(template.fields):
+                names = ", ".join(sorted(known)) or "nothing"
+                allowed = f"a template that names parameters of the function alone: {names}"
+                raise ConfigError.of("template", template.text, allowed, where=self.where)
+        self._made_with = _around(self.function) | {
+            name: value
+            for name, value in _defaults(function, self._signature).items()
+            if name not in self.template.fields
+        }
         self._wanted = {name for template in templates for name in template.fields}
         self._separators = _separators(self.template, self.where)
         self._take(taken)
@@ -127,12 +134,12 @@ class Naming:
         """Refuse a key that another function has: each would be given the other's results.
 
         A function may be made again and again, as long as it is the same one: of the same name, and
-        with the same texts and numbers from around it.
+        with the same texts and numbers from around it, as defaults, or bound by `partial`.
         """
         function = self.function
         name = f"{function.__module__}.{name_of(function)}"
-        around = _around(function).items()
-        plain = tuple((key, value) for key, value in around if isinstance(value, _PLAIN))
+        made = self._made_with.items()
+        plain = tuple((key, value) for key, value in made if isinstance(value, _PLAIN))
         line = function.__code__.co_firstlineno if name.endswith("<lambda>") else 0
         mine = (name, line, plain)
         held = taken.setdefault(self.template.text, mine)
@@ -181,6 +188,15 @@ def _around(function: Any) -> dict[str, Any]:
         except ValueError:  # empty: a function that calls itself is not there yet
             continue
     return found
+
+
+def _defaults(function: Any, signature: inspect.Signature) -> dict[str, Any]:
+    """What stands for arguments that a call does not give."""
+    defaults = {name: parameter.default for name, parameter in signature.parameters.items()}
+    if isinstance(function, functools.partial):
+        inner = inspect.signature(function.func, **_LENIENT)
+        defaults |= inner.bind_partial(*function.args, **function.keywords).arguments
+    return defaults
 
 
 def _separators(template: Template, where: str) -> dict[int, str]:

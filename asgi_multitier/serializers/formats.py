@@ -1,6 +1,8 @@
 """The serializers: JSON and MessagePack, with what both share."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from types import GenericAlias
 from typing import Any, ClassVar, Final, Protocol, TypeVar, cast, runtime_checkable
 
 import msgspec
@@ -8,7 +10,7 @@ import orjson
 
 from ..errors import SerializationError
 from .models import MARK, is_model, unmarked
-from .plain import count_marked, has_no_number, outer_models, plain_of
+from .plain import count_marked, has_no_number, has_offset, outer_models, plain_of
 from .same import is_same
 from .shapes import MISFIT, convert
 
@@ -103,13 +105,12 @@ class _Format(ABC):
         Raises:
             SerializationError: If the format cannot hold it: numbers beyond 64 bits, objects of
                 unknown classes, models that it would change; in JSON also bytes inside, keys that
-                are not text, NaN and infinities.
+                are not text, NaN and infinities; in MessagePack datetimes with an offset.
         """
         data = self.written(value)
         if self._mark in data:
-            for model in outer_models(value):
-                whole = data if model is value else self.written(model)
-                _check_whole(self, whole, model, type(model))
+            for kind, models in _by_kind(outer_models(value)):
+                _check_whole(self, self.written(models), models, GenericAlias(list, (kind,)))
         return data
 
     def written(self, value: Any) -> bytes:
@@ -165,6 +166,14 @@ class _Format(ABC):
         return memoryview(data)[1:]
 
 
+def _by_kind(models: Iterable[Any]) -> Iterable[tuple[Any, list[Any]]]:
+    """The models of each class: together they cost less to read than one by one."""
+    kinds: dict[Any, list[Any]] = {}
+    for model in models:
+        kinds.setdefault(type(model), []).append(model)
+    return kinds.items()
+
+
 def _refused(value: object, name: str, error: BaseException) -> SerializationError:
     # orjson says only that it could not; what was said below it is the cause.
     while isinstance(error.__cause__, Exception):
@@ -209,6 +218,16 @@ class MsgPackSerializer(_Format):
     def _decode(self, content: memoryview) -> Any:
         return msgspec.msgpack.decode(content)
 
+    def _check(self, value: Any, content: bytes) -> None:
+        if any(mark in content for mark in _MOMENTS) and has_offset(value):
+            raise ValueError(
+                "a datetime with an offset, which MessagePack gives back in UTC; use "
+                "`.astimezone(UTC)`, or JsonSerializer"
+            )
+
+
+_MOMENTS = (b"\xd6\xff", b"\xd7\xff", b"\xc7\x0c\xff")
+"""How timestamps begin in MessagePack."""
 
 _JSON_OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS
 # Only within models, whose types say what a key is: in a dict on its own it would become text.

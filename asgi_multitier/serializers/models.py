@@ -13,7 +13,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from inspect import signature
-from typing import Any, Final, NamedTuple, TypeAlias, get_type_hints
+from types import UnionType
+from typing import Any, Final, NamedTuple, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 import orjson
@@ -29,8 +30,11 @@ Convert: TypeAlias = Callable[[Any, Any], Any]
 
 def is_model(type_: object) -> bool:
     """Whether it is a class of Pydantic 2 models."""
-    if not hasattr(type_, "__pydantic_validator__"):
-        return False
+    return hasattr(type_, "__pydantic_validator__") and _is_model(type_)
+
+
+@lru_cache(maxsize=512)
+def _is_model(type_: object) -> bool:
     pydantic = sys.modules.get("pydantic")
     return (
         pydantic is not None and isinstance(type_, type) and issubclass(type_, pydantic.BaseModel)
@@ -66,14 +70,14 @@ class State(NamedTuple):
 def state_of(model: Any) -> State:
     """All that a model holds."""
     kind: Any = type(model)
-    state = _base().__getstate__(model)
-    names, held = _fields(kind), state["__dict__"]
+    names, held = _fields(kind), model.__dict__
+    if not held.keys() <= names.keys():  # what cached properties have computed stands there too
+        held = {name: value for name, value in held.items() if name in names}
     return State(
-        # Beside fields there are what cached properties have computed.
-        {name: value for name, value in held.items() if name in names},
-        state["__pydantic_extra__"] or {},
-        state["__pydantic_fields_set__"],
-        state["__pydantic_private__"] or {},
+        held,
+        model.__pydantic_extra__ or {},
+        model.__pydantic_fields_set__,
+        model.__pydantic_private__ or {},
     )
 
 
@@ -86,9 +90,13 @@ def written(model: Any, is_plain: Callable[[Any, Any], bool]) -> dict[str, Any]:
     """
     kind: Any = type(model)
     state = state_of(model)
-    types = _types(kind)
+    types, exact = _types(kind), _exact(kind)
     typed = state.fields | state.private
-    as_is = [name for name, value in typed.items() if is_plain(value, types.get(name, Any))]
+    as_is = [
+        name
+        for name, value in typed.items()
+        if type(value) not in exact.get(name, ()) and is_plain(value, types.get(name, Any))
+    ]
     values = state.fields | state.extra
     unset = sorted(values.keys() - state.was_set)
     return {MARK: [kind.__qualname__, unset, as_is, state.private], **values}
@@ -107,9 +115,11 @@ def restored(kind: Any, plain: Any, convert: Convert) -> Any:
         return _validated(kind, plain)
     name, unset, as_is, private = msgspec.convert(plain[MARK], _Note)
     kind = _class_named(kind, name)
-    types = _types(kind)
+    types, exact = _types(kind), _exact(kind)
 
     def read(name: str, value: Any) -> Any:
+        if type(value) in exact.get(name, ()):
+            return value
         return unmarked(value) if name in as_is else convert(value, types.get(name, Any))
 
     values = {}
@@ -186,6 +196,23 @@ def _types(kind: Any) -> Mapping[str, Any]:
             types = {}
     private = {name: types[name] for name in kind.__private_attributes__ if name in types}
     return private | {name: field.annotation for name, field in kind.model_fields.items()}
+
+
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
+@lru_cache(maxsize=512)
+def _exact(kind: Any) -> Mapping[str, frozenset[Any]]:
+    """The classes whose values stand in a field as they stand in every format.
+
+    Most fields are of such a type, and need nobody to look at what they hold.
+    """
+    return {name: _scalars(type_) for name, type_ in _types(kind).items()}
+
+
+def _scalars(type_: Any) -> frozenset[Any]:
+    members = get_args(type_) if get_origin(type_) in (Union, UnionType) else (type_,)
+    return frozenset(members) if _SCALARS.issuperset(members) else frozenset()
 
 
 def _validated(kind: Any, plain: Any) -> Any:

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from math import isfinite
 from typing import Any
@@ -86,6 +86,15 @@ def has_no_number(value: Any) -> bool:
     if isinstance(value, float):
         return not isfinite(value)
     return any(map(has_no_number, parts_of(value)))
+
+
+def has_offset(value: Any) -> bool:
+    """Whether there is a datetime in it whose clock does not show UTC."""
+    if isinstance(value, datetime):
+        return bool(value.utcoffset())
+    return any(map(has_offset, parts_of(value))) or (
+        isinstance(value, dict) and any(map(has_offset, value))
+    )
 
 
 def outer_models(value: Any) -> Iterator[Any]:

@@ -71,6 +71,8 @@ _kept_converter = lru_cache(maxsize=512)(_converter)
 
 def _object(type_: Any, plain: Any) -> Any:
     """An instance of a class that msgspec does not know."""
+    if type_ is object:
+        return plain
     if is_model(type_):
         return restored(type_, plain, convert)
     if get_origin(type_) is deque:

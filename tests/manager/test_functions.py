@@ -177,10 +177,10 @@ def _sync(number: int) -> int:
             _one,
             "k:{numbr}",
             {},
-            r"cached\(_one\): 'k:\{numbr\}': numbr is not an option; did you mean number",
+            r"cached\(_one\): template='k:\{numbr\}'.*parameters of the function alone: number",
         ),
         (_one, "k:{number:x}", {}, r"plain \{name\} places"),
-        (_one, "k", {"tags": ["t:{other}"]}, r"'t:\{other\}': other is not an option"),
+        (_one, "k", {"tags": ["t:{other}"]}, r"template='t:\{other\}'.*parameters"),
         (_one, "k", {"tags": "t"}, "tags='t'"),
         (_one, "k", {"coalesce": 3}, r"cached\(_one\): coalesce=3"),
         (_one, "k", {"strategy": 0}, r"cached\(_one\): strategy=0"),
@@ -194,6 +194,50 @@ async def test_what_is_wrong_is_said_where_it_is_decorated(
     async with in_memory() as cache:
         with pytest.raises(ConfigError, match=message):
             cache.cached(key, **options)(function)
+
+
+async def test_what_a_function_was_made_with_keeps_it_from_the_key_of_another() -> None:
+    """Defaults and what `partial` has bound separate results as what stands around does."""
+    async with in_memory() as cache:
+
+        async def times(number: int, factor: int) -> int:
+            return number * factor
+
+        def made(factor: int) -> Any:
+            async def function(number: int, factor: int = factor) -> int:
+                return number * factor
+
+            return function
+
+        for key, make in (
+            ("default:{number}", made),
+            ("bound:{number}", lambda factor: partial(times, factor=factor)),
+        ):
+            assert await cache.cached(key)(make(2))(3) == 6
+            assert await cache.cached(key)(make(2))(3) == 6
+            with pytest.raises(ConfigError, match="names factor, which"):
+                cache.cached(key)(make(4))
+            named = key + ":{factor}"
+            assert await cache.cached(named)(make(2))(3) == 6
+            assert await cache.cached(named)(make(4))(3) == 12
+
+        assert await cache.cached("first:{factor}")(partial(times, 2))(3) == 6
+        with pytest.raises(ConfigError, match="names number, which"):
+            cache.cached("first:{factor}")(partial(times, 4))
+
+
+async def test_a_function_that_returns_any_object_is_kept() -> None:
+    """`object` stands for plain objects, as `Any` does."""
+    async with in_memory() as cache:
+        runs = []
+
+        @cache.cached("row:{number}")
+        async def row(number: int) -> list[object]:
+            runs.append(number)
+            return [{"id": number}]
+
+        assert await row(1) == await row(1) == [{"id": 1}]
+        assert runs == [1]
 
 
 async def test_places_that_would_run_together_are_refused() -> None:

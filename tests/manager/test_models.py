@@ -217,7 +217,7 @@ class Everything(BaseModel):
     date: dt.date = dt.date(2024, 2, 29)
     time: dt.time = dt.time(12, 30, 1)
     span: dt.timedelta = dt.timedelta(days=1, microseconds=5)
-    zoned: dt.datetime = dt.datetime(2024, 2, 29, 12, tzinfo=dt.timezone(dt.timedelta(hours=2)))
+    zoned: dt.datetime = dt.datetime(2024, 2, 29, 12, tzinfo=dt.UTC)
     naive: dt.datetime = dt.datetime(2024, 2, 29, 12, 0, 0, 7)
     id: uuid.UUID = uuid.UUID(int=7)
     path: Path = Path("/tmp/x")

@@ -185,6 +185,47 @@ def test_call_whose_loop_ends_does_not_wait_for_ever(monkeypatch: pytest.MonkeyP
     loop.close()
 
 
+def test_calls_while_another_thread_closes_are_answered() -> None:
+    """They are served before the end or start it anew, and none is lost or hangs."""
+    sync, errors = CacheManager(redis_url=None).sync, []
+
+    def use(number: int) -> int:
+        try:
+            sync.set(f"k{number}", number)
+            if number % 5 == 0:
+                sync.close()
+        except CacheError as error:
+            errors.append(error)
+        return number
+
+    with ThreadPoolExecutor(16) as threads:
+        assert list(threads.map(use, range(100))) == list(range(100))
+
+    assert errors == []
+    sync.close()
+    assert not sync.running
+
+
+def test_a_call_that_comes_between_the_close_and_the_end_of_the_loop_is_answered() -> None:
+    """The manager that it has started again is closed with the loop."""
+    cache = CacheManager(redis_url=None)
+    sync, late = cache.sync, []
+    sync.start()
+    close = cache.close
+
+    async def closing() -> None:
+        await close()
+        if not late:
+            late.append(asyncio.create_task(cache.set("k", 1)))
+
+    cache.close = closing  # type: ignore[method-assign]
+    sync.close()
+
+    assert late[0].done()
+    assert late[0].exception() is None
+    assert not cache.running
+
+
 def test_functions_nest_as_deep_as_they_like(script: SyncCache) -> None:
     """No pool that the outer ones hold while they wait for the inner ones."""
 
