@@ -37,6 +37,10 @@ _SEEK = 0.5
 _HEARD = 1.0
 """Seconds that a new worker waits for the others to say that they follow the common log."""
 
+_NO_SERVER = (
+    "%s: no server yet, so responses are kept in memory and invalidations reach the workers of "
+    "this machine, until %s answers"
+)
 _DEAF = (
     "%s: workers on this machine do not hear each other's invalidations (%s): with several workers "
     "a copy may stay old for its whole lifetime; run one worker, or give redis_url= or sqlite="
@@ -119,7 +123,7 @@ class NearLog(SharedLog):
         if self._far is not None and self._mode is not _Mode.FAR:
             if not self._warned:
                 self._warned = True
-                logger.warning("no server at %s yet: memory only until one is", self._far.name)
+                logger.warning(_NO_SERVER, self._namespace, self._far.name)
             self._seeking = asyncio.create_task(self._seek(), name="asgi-multitier log search")
 
     def _leave_other_loop(self) -> None:

@@ -9,7 +9,7 @@ from ..templates import Template, Texts
 from .annotations import NO_MARKS, Marks, marks_of, stray
 from .globs import covers, fill_glob, may_meet
 from .routes import Leaf
-from .security import unkeyed
+from .security import remedy, unkeyed
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -167,10 +167,12 @@ def _check_policy(leaf: Leaf, policy: Policy) -> None:
         _check_allow_list(leaf, option, texts, policy)
     _check_one_name(leaf, key)
     _check_required(leaf, policy, where=str(leaf))
-    need = unkeyed(policy, leaf.needs) if leaf.takes(policy.methods) else None
-    if need is not None:
-        ways_out = _WAYS_OUT.format(remedy=need.remedy)
-        raise ConfigError(f"{leaf} is cached and depends on {need.what}: {ways_out}")
+    if not leaf.takes(policy.methods):
+        return
+    missing = [need.what for need in leaf.needs if not need.is_keyed(policy)]
+    if missing:
+        ways_out = _WAYS_OUT.format(remedy=remedy(policy, leaf.needs))
+        raise ConfigError(f"{leaf} is cached and depends on {', '.join(missing)}: {ways_out}")
 
 
 def _check_invalidations(leaf: Leaf, named: Invalidations) -> None:

@@ -3,7 +3,7 @@
 import functools
 import inspect
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ from ..config import Policy
 from .wire import names_read, reads_all
 
 Place = Literal["header", "cookie", "query", "unknown", "all"]
+_PLACES: tuple[Place, ...] = ("header", "cookie", "query")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +41,6 @@ class Need:
             return policy.query is None or self.name in policy.query
         return self.place == "unknown" and policy.separates_users
 
-    @property
-    def remedy(self) -> str:
-        """The option that puts it into the key, as it is written."""
-        if self.place == "header":
-            return f"here vary=[{self.name!r}]"
-        if self.place == "cookie":
-            return f"here cookies=[{self.name!r}]"
-        if self.place == "query":
-            return f"here {self.name!r} in query="
-        if self.place == "all":
-            return "here neither would do, as it reads every header"
-        return "whatever it reads"
-
 
 def needs_of(dependant: Any) -> tuple[Need, ...]:
     """The security schemes, declared headers and cookies anywhere in a dependency tree.
@@ -67,6 +55,26 @@ def needs_of(dependant: Any) -> tuple[Need, ...]:
 def unkeyed(policy: Policy, needs: Sequence[Need]) -> Need | None:
     """The first need that a policy's key does not cover."""
     return next((need for need in needs if not need.is_keyed(policy)), None)
+
+
+def remedy(policy: Policy, needs: Sequence[Need]) -> str:
+    """The options that put all needs into the key, as they are written, what is there included."""
+    missing = [need for need in needs if not need.is_keyed(policy)]
+    names = {place: [need.name for need in missing if need.place == place] for place in _PLACES}
+    if any(need.place == "all" for need in missing):
+        return "here neither would do, as it reads every header"
+    ways = []
+    if names["header"]:
+        ways.append(f"vary={_joined([name.decode() for name in policy.vary], names['header'])}")
+    if names["cookie"] and "cookie" not in names["header"]:
+        ways.append(f"cookies={_joined(policy.cookies, names['cookie'])}")
+    if names["query"]:
+        ways.append(f"query={_joined(policy.query or (), names['query'])}")
+    return f"here {' and '.join(ways)}" if ways else "whatever it reads"
+
+
+def _joined(present: Iterable[str], missing: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys((*present, *missing)))
 
 
 def _found(dependant: Any) -> Iterator[Need]:

@@ -17,6 +17,7 @@ from fastapi.security import (
     OAuth2PasswordBearer,
     OpenIdConnect,
 )
+from pydantic import BaseModel, ConfigDict
 
 from asgi_multitier.config import Policy, Rule
 from asgi_multitier.errors import ConfigError
@@ -306,3 +307,48 @@ async def test_a_rule_over_a_secured_route_says_how_to_leave_it_out(path: str) -
     secured = table.resolve("GET", re.sub(r"\{[^}]+\}", "7", path))
     assert (secured.policy, secured.reason) == (None, "no-cache")
     assert table.resolve("GET", "/api/all").reason == "rule"
+
+
+def test_a_refusal_names_all_that_is_missing_beside_what_is_there() -> None:
+    """So that it is followed in one step, and nothing that was named before is lost."""
+
+    def page(
+        x_zone: Annotated[str, Header()],
+        x_lang: Annotated[str, Header()],
+        theme: Annotated[str, Cookie()],
+        key: Annotated[str, Security(APIKeyQuery(name="key"))],
+    ) -> None: ...
+
+    def table(**options: Any) -> RouteTable:
+        app = FastAPI()
+        app.get("/x")(cached(60, **options)(functools.partial(page)))
+        return RouteTable(app)
+
+    with pytest.raises(ConfigError) as caught:
+        table(vary=["accept", "x-lang"], cookies=["size"], query=["q"]).check()
+
+    said = str(caught.value)
+    assert "depends on the header x-zone, the cookie theme, APIKeyQuery (query key)" in said
+    options = dict(re.findall(r"(vary|cookies|query)=(\[[^]]+\])", said))
+    assert options == {
+        "vary": "['accept', 'x-lang', 'x-zone']",
+        "cookies": "['size', 'theme']",
+        "query": "['q', 'key']",
+    }
+    table(**{name: re.findall("[a-z-]+", names) for name, names in options.items()}).check()
+
+
+def test_a_model_that_takes_every_cookie_is_kept_apart_by_all_of_them() -> None:
+    """The application gets only the cookies that `cookies=` names, so that is not proposed."""
+
+    class Everything(BaseModel):
+        model_config = ConfigDict(extra="allow")
+        theme: str = ""
+
+    def page(cookies: Annotated[Everything, Cookie()]) -> None: ...
+
+    app = FastAPI()
+    app.get("/x")(cached(60)(page))
+
+    with pytest.raises(ConfigError, match=re.escape("(here vary=['cookie'])")):
+        RouteTable(app).check()
