@@ -27,7 +27,7 @@ from ._types import Clock
 from .coherence.follower import Facts
 from .coherence.records import RecordCodec
 from .coherence.shared import SharedLog
-from .coherence.store import FEW, PATIENCE, Batch, StoredRecord, next_count
+from .coherence.store import FEW, MAX_BYTES, PATIENCE, Batch, StoredRecord, next_count
 from .entry import Born
 from .errors import BackendError, ConfigError
 from .sqlite_worker import SQLiteWorker, check_path, writing
@@ -70,6 +70,10 @@ _AFTER = (
     " WHERE namespace=? AND seq>? ORDER BY seq LIMIT ?"
 )
 _ENDS = "SELECT min(seq), max(seq) FROM amt_log_1 WHERE namespace=?"
+_USED = (
+    "SELECT (page_count - freelist_count) * page_size"
+    " FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+)
 _OP_AT = "SELECT op FROM amt_log_1 WHERE namespace=? AND seq=?"
 
 
@@ -181,10 +185,18 @@ class TableStore:
                 seq += 1
                 db.execute(_APPEND, (self.namespace, seq, gen, last, op, data, mac))
                 db.execute(_SET_STATE, (self.namespace, gen, seq, op))
-                db.execute(_TRIM, (self.namespace, seq - self._maxlen))
+                db.execute(_TRIM, (self.namespace, self._cut(db, seq)))
             return Born(gen, seq)
 
         return work
+
+    def _cut(self, db: sqlite3.Connection, seq: int) -> int:
+        """Number of the youngest record that is not kept, where `seq` is the last one's."""
+        (used,) = db.execute(_USED).fetchone()
+        if used <= MAX_BYTES:
+            return seq - self._maxlen
+        oldest: int = db.execute(_ENDS, (self.namespace,)).fetchone()[0]
+        return max(seq - self._maxlen, oldest + (seq - oldest) // 4 - 1)
 
     def state(self, db: sqlite3.Connection, condemned: str = "") -> tuple[str, int, str]:
         """Generation, number of the last record and its operation; begins one if need be."""

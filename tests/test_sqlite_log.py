@@ -7,14 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from asgi_multitier import BackendError, CacheManager, ConfigError
+from asgi_multitier import BackendError, CacheManager, ConfigError, sqlite_log
 from asgi_multitier.coherence.log import Update
 from asgi_multitier.coherence.shared import end
 from asgi_multitier.entry import Born
@@ -155,6 +155,24 @@ async def test_trimmed_history_is_noticed(path: Path) -> None:
         assert heard.flushes == flushes + 1
         assert late.stats().gaps == 1
         await late.close()
+
+
+async def test_the_log_is_bounded_by_bytes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large records: the file stays small, and who follows hears all of them."""
+    monkeypatch.setattr(sqlite_log, "MAX_BYTES", 256 * 1024)
+    async with following(path) as ((one, _), (two, heard)):
+        for number in range(100):
+            tags = [Selector("tag", f"{number}:{item:060}") for item in range(200)]
+            await one.commit(one.begin(tags))
+            await until(lambda: one.stats().queued == one.index.pending_count == 0)
+            await until(lambda: two.index.seq == one.index.seq)
+        with closing(sqlite3.connect(f"{path}{SUFFIX}")) as db:
+            ((rows, size),) = db.execute("SELECT count(*), sum(length(data)) FROM amt_log_1")
+
+        assert 5 < rows < 30
+        assert size < 300 * 1024
+        assert heard.flushes == 1
+        assert two.stats().gaps == 0
 
 
 async def test_replaced_file_is_noticed(path: Path) -> None:

@@ -23,7 +23,7 @@ MAX_BODY = 1024 * 1024
 """Bytes of a record's body; a longer one is not decoded."""
 
 _CHUNK_ITEMS = 1_000
-_CHUNK_BYTES = 256 * 1024
+_CHUNK_BYTES = 64 * 1024
 _MAC_LENGTH = 16
 
 
@@ -205,10 +205,10 @@ def bodies(node: str, operation: Operation) -> Iterator[Body]:
 
 
 def _cost(item: Selector | Update) -> int:
-    """Bytes at most: UTF-8 takes up to four for a character."""
-    if isinstance(item, Selector):
-        return 4 * len(item.text)
-    return 4 * (len(item.key) + sum(map(len, item.tags))) + len(item.value or b"")
+    """Bytes that it takes, about."""
+    texts = (item.text,) if isinstance(item, Selector) else (item.key, *item.tags)
+    value = 0 if isinstance(item, Selector) else len(item.value or b"")
+    return value + sum(8 + len(text.encode()) for text in texts)
 
 
 def riding(update: Update) -> Update:

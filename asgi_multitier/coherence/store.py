@@ -19,6 +19,10 @@ MUCH = 1024 * 1024
 """Records that a reader begins with, and bytes above which it takes fewer at a time: records bring
 values, and a batch must arrive within one reading's patience."""
 
+MAX_BYTES = 64 * 1024 * 1024
+"""Bytes of records that a log keeps, about; beyond it the oldest quarter goes. A process that has
+not read that begins from what is left, as after any gap."""
+
 PATIENCE = 1.0
 """Seconds that a reading waits for records before it comes back without any."""
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from .._types import Clock
 from ..coherence.follower import Facts
-from ..coherence.store import FEW, PATIENCE, Batch, StoredRecord, next_count
+from ..coherence.store import FEW, MAX_BYTES, PATIENCE, Batch, StoredRecord, next_count
 from ..entry import Born
 from .client import Client, Dedicated, Link, send
 from .permissions import refused
@@ -76,7 +76,7 @@ class StreamStore:
 
         async def work(client: Client) -> Any:
             return await APPEND.run(
-                client, keys, op, data, mac, proposed, self._maxlen, KEEP * 1000, after
+                client, keys, op, data, mac, proposed, self._maxlen, KEEP * 1000, after, MAX_BYTES
             )
 
         gen, number = await self.link.run(work, timeout=timeout)

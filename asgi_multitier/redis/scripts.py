@@ -128,24 +128,38 @@ record, operation at the asker's number (the last three nil if there is none).
 APPEND = Script(
     _BEGIN
     + """
-local ctl = redis.call('HMGET', KEYS[1], 'gen', 'seq', 'last')
+local fields = {'gen', 'seq', 'last', 'bytes', 'cut'}
+local ctl = redis.call('HMGET', KEYS[1], unpack(fields))
 if not ctl[1] then
   begin(ARGV[4], tonumber(ARGV[7]), run_id(), ARGV[6])
-  ctl = redis.call('HMGET', KEYS[1], 'gen', 'seq', 'last')
+  ctl = redis.call('HMGET', KEYS[1], unpack(fields))
 end
 local function add()
   local seq = string.format('%.0f', tonumber(ctl[2]) + 1)
+  local bytes = tonumber(ctl[4] or 0) + #ARGV[2] + 200
   local done = redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[5], seq .. '-0', 'g', ctl[1],
-    'p', ctl[3], 'o', ARGV[1], 'd', ARGV[2], 'm', ARGV[3])
-  return seq, not (type(done) == 'table' and done.err)
+    'p', ctl[3], 'o', ARGV[1], 'd', ARGV[2], 'm', ARGV[3], 'b', string.format('%.0f', bytes))
+  return seq, not (type(done) == 'table' and done.err), bytes
 end
-local seq, done = add()
+local function trim(bytes)
+  local cut, kept = tonumber(ctl[5] or 0), nil
+  while bytes - cut > tonumber(ARGV[8]) do
+    if kept == 1 then break end
+    if kept then redis.call('XTRIM', KEYS[2], 'MAXLEN', math.floor(kept * 3 / 4)) end
+    kept = redis.call('XLEN', KEYS[2])
+    local oldest = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1][2]
+    cut = oldest[11] == 'b' and tonumber(oldest[12]) or 0
+  end
+  return string.format('%.0f', cut)
+end
+local seq, done, bytes = add()
 if not done then
   begin(ARGV[4], tonumber(ctl[2]) + 1, run_id(), ARGV[6])
-  ctl = redis.call('HMGET', KEYS[1], 'gen', 'seq', 'last')
-  seq = add()
+  ctl = redis.call('HMGET', KEYS[1], unpack(fields))
+  seq, done, bytes = add()
 end
-redis.call('HSET', KEYS[1], 'seq', seq, 'last', ARGV[1])
+redis.call('HSET', KEYS[1], 'seq', seq, 'last', ARGV[1], 'bytes', string.format('%.0f', bytes),
+  'cut', trim(bytes))
 redis.call('PEXPIRE', KEYS[1], ARGV[6])
 redis.call('PEXPIRE', KEYS[2], ARGV[6])
 return {ctl[1], seq}
@@ -155,7 +169,10 @@ return {ctl[1], seq}
 """Write one record.
 
 KEYS: control hash, log. ARGV: operation; body; MAC; random name for a generation that may be begun;
-about how many records to keep; lifetime of the keys in ms; number applied by the writer.
+about how many records to keep; lifetime of the keys in ms; number applied by the writer; about how
+many bytes to keep.
+Each record says how many bytes its generation had then (`b`; a record of an earlier release does
+not), and `cut` is what the oldest one said: beyond the bound a quarter of the records goes.
 A log whose records are numbered above its control hash is not one that these scripts wrote: it is
 begun anew. Reply: generation and number of the record.
 """

@@ -1,5 +1,6 @@
 """Records as bytes."""
 
+from itertools import chain
 from typing import Literal
 
 import msgspec
@@ -8,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asgi_multitier.coherence.index import ALL, canonical
-from asgi_multitier.coherence.records import BEGINNING, MAX_BODY, Body, RecordCodec
+from asgi_multitier.coherence.log import Operation, Update
+from asgi_multitier.coherence.records import BEGINNING, MAX_BODY, Body, RecordCodec, bodies
+from asgi_multitier.entry import Born
 from asgi_multitier.errors import SerializationError
 from asgi_multitier.selectors import Selector, glob_matches
 
@@ -169,3 +172,15 @@ def test_a_backslash_of_the_first_release_stands_for_itself() -> None:
 
     assert read.selectors == (Selector("glob", r"c:\\*"), Selector("key", r"a\*"))
     assert glob_matches(read.selectors[0].text, r"c:\windows")
+
+
+def test_a_record_is_bounded_by_bytes() -> None:
+    """What one operation drops and brings goes in parts, and all of it goes."""
+    selectors = tuple(Selector("tag", f"{number:0128}") for number in range(5_000))
+    updates = tuple(Update(f"k{number}", b"v" * 60_000, 5.0, ()) for number in range(5))
+    operation = Operation("op", Born("g", 1, 1), selectors, updates, 0.0)
+    parts = list(bodies("node", operation))
+
+    assert tuple(chain.from_iterable(part.selectors for part in parts)) == selectors
+    assert [update[0] for part in parts for update in part.updates] == [u.key for u in updates]
+    assert max(len(RecordCodec("ns").encode("op", part)[0]) for part in parts) < 128 * 1024

@@ -11,7 +11,7 @@ from asgi_multitier.coherence.config import InvalidationConfig
 from asgi_multitier.coherence.log import Update
 from asgi_multitier.entry import Born
 from asgi_multitier.errors import ConfigError
-from asgi_multitier.redis import RedisLog
+from asgi_multitier.redis import RedisLog, log_store
 from asgi_multitier.selectors import Selector
 from tests.figures import Figure
 from tests.redis.support import TAG, followed, invalidate, keys, permits, until, write_burst
@@ -317,3 +317,28 @@ async def test_the_keys_share_a_slot_and_have_a_lifetime(
         for key in keys(log):
             assert key.startswith(f"{{{namespace}}}:")
             assert 0 < valkey.command("PTTL", key) <= 7 * 24 * 3600 * 1000
+
+
+async def test_the_log_is_bounded_by_bytes(
+    valkey: ValkeyServer, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Large records: few are kept, who follows hears all, and small ones are many again."""
+    monkeypatch.setattr(log_store, "MAX_BYTES", 256 * 1024)
+    async with followed(valkey.url, namespace) as one, followed(valkey.url, namespace) as two:
+        flushes = two.stats().flushes
+        for number in range(100):
+            position = await invalidate(one, *(f"{number}:{item:060}" for item in range(200)))
+            assert position is not None
+            assert await two.reached(position, 5.0)
+        _, stream = keys(one)
+        few = valkey.command("XLEN", stream)
+        for number in range(200):
+            position = await invalidate(one, str(number))
+        many = valkey.command("XLEN", stream)
+
+        assert 5 < few < 30
+        assert many > 150
+        assert position is not None
+        assert await two.reached(position, 5.0)
+        assert two.stats().flushes == flushes
+        assert two.stats().gaps == 0

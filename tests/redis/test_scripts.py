@@ -39,7 +39,9 @@ async def test_the_scripts_do_what_the_model_does(
         token = f"{seed}-{step}"
         if move == "append":
             gen, seq = await link.run(
-                lambda c, t=token, m=mine: APPEND.run(c, keys, t, b"", b"", f"g{t}", 1000, LIFE, m)
+                lambda c, t=token, m=mine: APPEND.run(
+                    c, keys, t, b"", b"", f"g{t}", 1000, LIFE, m, 1_000_000
+                )
             )
             born = model.append(token, EMPTY, mine)
             same(gen.decode(), born.gen)
