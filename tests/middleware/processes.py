@@ -1,4 +1,4 @@
-"""Real uvicorn processes that serve `tests.middleware.served`."""
+"""Real uvicorn processes that serve `tests.middleware.served` or another application here."""
 
 import os
 import signal
@@ -23,12 +23,12 @@ class Worker:
         traces: The directory that the application notes its runs in.
         redis_url: Where Redis is.
         namespace: The cache's namespace.
-        app: The application's name in its module.
+        app: The module here and the name of the application in it.
         options: Further words for the command line.
     """
 
     def __init__(
-        self, traces: Path, redis_url: str, namespace: str, app: str = "app", *options: str
+        self, traces: Path, redis_url: str, namespace: str, app: str = "served:app", *options: str
     ) -> None:
         listening = socket.create_server(("127.0.0.1", free_port()), backlog=2_048)
         self.port = listening.getsockname()[1]
@@ -39,7 +39,7 @@ class Worker:
             "ASGI_MULTITIER_NAMESPACE": namespace,
             "PYTHONWARNINGS": "error::RuntimeWarning",
         }
-        command = [sys.executable, "-m", "uvicorn", f"tests.middleware.served:{app}"]
+        command = [sys.executable, "-m", "uvicorn", f"tests.middleware.{app}"]
         command += ["--fd", str(listening.fileno()), "--log-level", "warning", *options]
         with listening:
             self.process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""An application for servers in processes of their own: a value, its edits, slow and wrong routes.
+"""An application for servers in processes of their own: a value, its edits, and a slow route.
 
 Set up by the environment: `REDIS_URL`, and `ASGI_MULTITIER_NAMESPACE`.
 """
@@ -73,11 +73,3 @@ app = Starlette(
     ],
     middleware=[Middleware(CacheMiddleware, rules=[Rule("/slow", 300, coalesce_timeout=300)])],
 )
-
-
-@cached(60, tags=["{nothing}"])
-async def misspelt(request: Request) -> Response:
-    return PlainTextResponse("never")
-
-
-wrong = Starlette(routes=[Route("/", misspelt)], middleware=[Middleware(CacheMiddleware)])

@@ -144,7 +144,7 @@ def test_a_wrong_rule_keeps_the_server_from_starting(
     valkey: ValkeyServer, namespace: str, tmp_path: Path
 ) -> None:
     """The server exits with an error that says what is wrong."""
-    worker = Worker(tmp_path, valkey.url, namespace, "wrong")
+    worker = Worker(tmp_path, valkey.url, namespace, "served_wrong:app")
     said, _ = worker.process.communicate(timeout=120)
     worker.client.close()
 
@@ -156,7 +156,7 @@ def test_a_server_without_lifespan_caches(
     valkey: ValkeyServer, namespace: str, tmp_path: Path
 ) -> None:
     """The first request starts the manager."""
-    worker = Worker(tmp_path, valkey.url, namespace, "app", "--lifespan", "off").wait()
+    worker = Worker(tmp_path, valkey.url, namespace, "served:app", "--lifespan", "off").wait()
     try:
         worker.client.get("/value")
         assert "hit" in detail(worker.client.get("/value"))

@@ -1,5 +1,7 @@
 """What never meets the cache, is never stored and never shared, and the reason that is told."""
 
+import logging
+
 import pytest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -237,6 +239,7 @@ async def test_an_error_that_nobody_answers_passes_by(
     option: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The application answers alone; it is counted, and a line is written each time it doubles."""
+    caplog.set_level(logging.WARNING, "asgi_multitier")
     origin = Starlette(routes=[Route("/x", page)])
     rule = Rule("*", 300, **{option: raising_value})  # type: ignore[arg-type]
     async with caching(origin, [rule]) as cache:
@@ -259,6 +262,7 @@ async def test_a_refusal_is_answered_where_the_cache_is_wrapped_around() -> None
 
 async def test_an_errors_text_cannot_forge_a_log_line(caplog: pytest.LogCaptureFixture) -> None:
     """Line ends and control characters are written as escapes."""
+    caplog.set_level(logging.WARNING, "asgi_multitier")
 
     def forging(request: Request) -> str:
         raise ValueError("\r\n\x1b[31mforged" + "x" * 10_000)
