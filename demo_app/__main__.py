@@ -1,17 +1,17 @@
 """`python -m demo_app`: one instance, in memory only unless a Redis is named."""
 
 import argparse
+import importlib
 import socket
 from collections.abc import Sequence
 
 import uvicorn
 from starlette.applications import Starlette
 
-from . import fastapi_app, starlette_app
 from .ports import address_of, listen
-from .site import Framework, Settings
+from .site import Settings
 
-FRAMEWORKS = {"fastapi": fastapi_app.create_app, "starlette": starlette_app.create_app}
+FRAMEWORKS = ("fastapi", "starlette")
 DEFAULT_PORT = 8000
 
 
@@ -37,9 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def create_app(settings: Settings) -> Starlette:
-    """The application, in the framework that the settings name."""
-    framework: Framework = settings.framework
-    return FRAMEWORKS[framework](settings)
+    """The application, in the framework that the settings name.
+
+    The other one is not imported: its marks would stand at no route here, which the cache says.
+    """
+    module = importlib.import_module(f".{settings.framework}_app", __package__)
+    app: Starlette = module.create_app(settings)
+    return app
 
 
 def serve(app: Starlette, listening: socket.socket) -> None:
@@ -63,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         "--port", type=int, help=f"port; {DEFAULT_PORT} or any that is free where not given"
     )
     parser.add_argument("--fd", type=int, help="listening socket inherited from a launcher")
-    parser.add_argument("--framework", choices=sorted(FRAMEWORKS), default="fastapi")
+    parser.add_argument("--framework", choices=FRAMEWORKS, default="fastapi")
     parser.add_argument("--name", default="A", help="what the page calls this instance")
     parser.add_argument("--redis-url", help="the shared tier; memory only where not given")
     parser.add_argument("--database", default=":memory:", help="the catalogue's SQLite file")

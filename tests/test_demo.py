@@ -523,15 +523,19 @@ class TestFleet:
 
     @pytest.mark.parametrize("framework", sorted(FRAMEWORKS))
     def test_single_instance_starts_and_answers(self, framework: str) -> None:
-        """`python -m demo_app` prints its address and serves from memory."""
+        """`python -m demo_app` prints its address, serves from memory, and warns of nothing."""
         command = [sys.executable, "-m", "demo_app", "--port", "0", "--framework", framework]
-        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        both: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with subprocess.Popen(command, cwd=ROOT, text=True, **both) as process:
             assert process.stdout is not None
+            assert process.stderr is not None
             line = process.stdout.readline()
             address = re.findall(r"http://\S+", line)[0]
             answers = [httpx.get(f"{address}/products/7") for _ in range(2)]
             process.terminate()
+            warnings = process.stderr.read()
 
+        assert warnings == ""
         assert f"({framework}, memory only)" in line
         assert [is_hit(answer) for answer in answers] == [False, True]
 
