@@ -295,6 +295,15 @@ class Events:
             more,
         )
 
+    def within_another(self, manager: object, outer: object) -> None:
+        """A cache with another manager stands around this one."""
+        logger.warning(
+            "a CacheMiddleware with %r stands within one with %r: what is dropped by hand in one "
+            "stays in the other; give both the same manager, CacheMiddleware(app, manager)",
+            manager,
+            outer,
+        )
+
     def route_mismatch(self, predicted: str, chosen: object, *, said: bool) -> None:
         """The router chose another endpoint than the route table had foretold.
 

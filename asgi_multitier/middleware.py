@@ -483,6 +483,8 @@ class CacheMiddleware:
             self._complaint = error
             raise
         engine = self.manager.engine
+        if (outer := scope.get(SCOPE_KEY, self.manager)) is not self.manager:
+            engine.events.within_another(self.manager, outer)
         if self._table.unreadable:
             engine.events.routes_unreadable(self._table.unreadable)
         if stray := self._table.stray():

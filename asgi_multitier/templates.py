@@ -11,7 +11,7 @@ from itertools import product
 from typing import Any, TypeAlias
 
 from .errors import ConfigError, InvalidationError
-from .selectors import escape_pattern
+from .selectors import escape_pattern, is_short
 from .selectors.patterns import symbols
 
 MAX_TAGS = 64
@@ -214,11 +214,11 @@ def _called(function: TextsFunction, request: object) -> Iterable[str]:
 
 
 def within_bounds(tags: Sequence[str]) -> bool:
-    """Whether a response may carry these tags: at most 64, each at most 128 bytes.
+    """Whether a response may carry these tags: at most 64, each at most 128 bytes of UTF-8.
 
     Deliberate: beyond that the response is not stored. A tag cut or left out would be one that no
     invalidation finds.
     """
     return len(tags) <= MAX_TAGS and all(
-        len(tag.encode(errors="replace")) <= MAX_TAG_BYTES for tag in tags
+        is_short(tag) and len(tag.encode()) <= MAX_TAG_BYTES for tag in tags
     )

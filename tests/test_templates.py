@@ -165,3 +165,10 @@ def test_functions_take_the_request_and_empty_texts_are_left_out() -> None:
 def test_tags_are_bounded(tags: list[str], fits: bool) -> None:
     """64 tags of 128 bytes each are the most that a response carries."""
     assert fits is within_bounds(tags)
+
+
+def test_a_tag_that_cannot_be_written_is_out_of_bounds() -> None:
+    """No invalidation could name it: what carries it is not stored."""
+    assert within_bounds(["t\x00", "\u00e9" * 64])
+    assert not within_bounds(["\udc80"])
+    assert not within_bounds(["\u00e9" * 65])

@@ -90,6 +90,36 @@ async def test_two_managers_around_one_application_are_refused_at_start() -> Non
         await lifespan(wrapped(in_memory(), in_memory(), []))
 
 
+@pytest.mark.parametrize("same", [True, False], ids=["one manager", "two managers"])
+async def test_two_managers_in_one_chain_are_told_of(
+    same: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A mounted application has no lifespan to refuse: one line says what to write."""
+    outer = in_memory()
+    inner = outer if same else in_memory()
+    async with outer, inner:
+        client = Client(mounted(outer, inner, []))
+        await client.get("/sub/x")
+        await client.request("PUT", "/sub/x")
+    told = [r.getMessage() for r in caplog.records if "stands within" in r.getMessage()]
+
+    assert len(told) == (0 if same else 1)
+    assert all("give both the same manager, CacheMiddleware(app, manager)" in line for line in told)
+
+
+async def test_one_manager_drops_by_hand_for_both() -> None:
+    """What the line says to write is safe."""
+    manager = in_memory()
+    runs: list[int] = []
+    async with manager:
+        client = Client(mounted(manager, manager, runs))
+        await client.get("/sub/x")
+        assert (await client.get("/sub/x")).hit
+        await manager.invalidate_path("/sub/x")
+
+        assert (await client.get("/sub/x")).body == b"2"
+
+
 @pytest.mark.parametrize("build", [wrapped, mounted])
 async def test_one_manager_around_one_application_starts_and_ends_once(build: Any) -> None:
     """What the message says works."""
