@@ -194,8 +194,7 @@ class Capture:
         headers = told(normalised(self._start.get("headers", ())))
         self._state = _State.PASS
         await self._forward({**self._start, "headers": list(headers)})
-        for chunk in chunks:
-            await self._forward({"type": "http.response.body", "body": chunk, "more_body": True})
+        await self._forward_chunks(chunks)
 
     async def deliver(self, message: Message) -> None:
         """Give the client a message in the origin's place: it failed before it said anything."""
@@ -245,8 +244,10 @@ class Capture:
             self._state = _State.TEE
             sent = normalised(self._start.get("headers", ()))
             headers = self._desk.opening(sent)
+            held = self._body[:-1]
             if not await self._spare(sent):
                 await self._forward({**self._start, "headers": list(headers)})
+                await self._forward_chunks(held)
                 await self._forward(message)
 
     async def _complete(self, message: Message) -> None:
@@ -286,10 +287,7 @@ class Capture:
             self._state = _State.PASS
         else:
             await self._pass(reason)
-            for chunk in backlog:
-                await self._forward(
-                    {"type": "http.response.body", "body": chunk, "more_body": True}
-                )
+            await self._forward_chunks(backlog)
         if message is not None:
             await self._forward(message)
 
@@ -318,6 +316,11 @@ class Capture:
     @property
     def _unheard(self) -> bool:
         return self._client is None or self._client.gone
+
+    async def _forward_chunks(self, chunks: list[bytes]) -> None:
+        """Give the client what was held, of which more is to come."""
+        for chunk in chunks:
+            await self._forward({"type": "http.response.body", "body": chunk, "more_body": True})
 
     async def _forward(self, message: Message) -> None:
         client = self._client

@@ -143,3 +143,21 @@ async def test_a_stale_answer_after_an_exception_has_no_status_to_tell() -> None
         cache.clock.advance(63)
 
         assert (await cache.get("/x")).cache == "fwd=stale; ttl=-3; detail=stale-if-error"
+
+
+async def test_content_beyond_its_own_length_loses_nothing() -> None:
+    """The first part is as long as the field says, and more comes: the client gets all of it."""
+
+    async def longer(scope: Scope, receive: Receive, send: Send) -> None:
+        lines = [(b"content-length", b"4")]
+        await send({"type": "http.response.start", "status": 200, "headers": lines})
+        for part in (b"this", b" is ", b"all "):
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b"of it"})
+
+    async with caching(Origin(longer), [Rule("*", Policy(60))]) as cache:
+        for _ in range(2):
+            reply = await cache.get("/x")
+
+            assert reply.body == b"this is all of it"
+            assert not reply.stored
