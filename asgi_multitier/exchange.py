@@ -26,7 +26,7 @@ from .fill import (
     Stock,
     Stored,
 )
-from .inbox import from_the_start
+from .inbox import Presence, from_the_start
 from .plan import Plan
 from .policy import cache_status
 from .policy.cache_control import CacheControl, of_request
@@ -448,8 +448,11 @@ class Exchange:
         Raises:
             MayLead: If it takes too long, and this request is to lead one more.
         """
+        presence = Presence(self._receive)
+        self._receive = from_the_start(presence.receive)
         try:
-            result = await self._awaited(flight, stale)
+            async with presence.awaited() as here:
+                result = await self._awaited(flight, stale)
         except RunCancelled:
             return False
         except asyncio.CancelledError:
@@ -458,6 +461,9 @@ class Exchange:
         except MayLead:
             raise
         except Exception:
+            if here.expired():
+                # Its client has left: there is nobody to answer, and the others go on.
+                return True
             if stale is not None and self._stands_in(stale):
                 self._tally.stale += 1
                 await self._serve_instead(stale, "stale-if-error", collapsed=True)

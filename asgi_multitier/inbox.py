@@ -1,10 +1,19 @@
-"""The origin's `receive`: what the application hears while the cache listens to its answer."""
+"""What comes from the client while its request waits, or while the cache listens to its answer."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 
 from ._types import Message, Receive
 from .capture import Client
+
+WATCH_AFTER = 1.0
+"""Seconds that a request waits before its client is watched: most answers are there by then, and
+watching takes a task."""
+
+_EMPTY = 8
+"""Messages without content that are passed over at a time: a server has one for a request, but
+other channels may have no end of them."""
 
 
 class Inbox:
@@ -56,8 +65,64 @@ def from_the_start(receive: Receive) -> Receive:
         if not asked:
             asked = True
             return {"type": "http.request", "body": b"", "more_body": False}
-        while (message := await receive())["type"] == "http.request":
-            pass
+        for _ in range(_EMPTY):
+            message = await receive()
+            if message["type"] != "http.request":
+                break
         return message
 
     return unread
+
+
+class Presence:
+    """Whether the client of a request without content is still there.
+
+    Args:
+        receive: Its channel.
+    """
+
+    __slots__ = ("_news", "_receive")
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._news: Message | None = None
+
+    async def receive(self) -> Message:
+        """The request's channel, with what was heard in the meantime."""
+        if self._news is None:
+            return await self._receive()
+        message = self._news
+        if message["type"] != "http.disconnect":
+            self._news = None
+        return message
+
+    @asynccontextmanager
+    async def awaited(self) -> AsyncIterator[asyncio.Timeout]:
+        """Do the work inside for as long as the client is there.
+
+        Raises:
+            TimeoutError: It has left, as the yielded scope's `expired()` says.
+        """
+        loop, watches = asyncio.get_running_loop(), list[asyncio.Task[None]]()
+        async with asyncio.timeout(None) as scope:
+            begin = loop.call_later(
+                WATCH_AFTER, lambda: watches.append(loop.create_task(self._watch(scope)))
+            )
+            try:
+                yield scope
+            finally:
+                begin.cancel()
+                for watch in watches:
+                    watch.cancel()
+
+    async def _watch(self, scope: asyncio.Timeout) -> None:
+        empty = 0
+        with suppress(Exception):  # A channel that is broken tells nothing.
+            while self._news is None and empty < _EMPTY:
+                message = await self._receive()
+                if message["type"] == "http.request":
+                    empty += 1
+                    continue
+                self._news = message
+                if message["type"] == "http.disconnect":
+                    scope.reschedule(asyncio.get_running_loop().time())

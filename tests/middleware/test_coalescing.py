@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from asgi_multitier import Policy, Rule
-from asgi_multitier._types import Receive, Scope, Send
+from asgi_multitier._types import Message, Receive, Scope, Send
 from tests.support import (
     EVERYTHING,
     Cache,
@@ -938,3 +938,72 @@ async def test_waiters_of_an_overtaken_run_look_again() -> None:
         assert replies[0].detail == "invalidated"
         assert {reply.body for reply in replies[1:]} == {b"2"}
         assert (await cache.get("/x")).body == b"2"
+
+
+async def test_who_has_left_while_waiting_waits_no_more() -> None:
+    """The server stops waiting for such requests, and no run is begun for one of them."""
+    origin = Origin()
+    origin.gate.clear()
+    async with caching(origin) as cache:
+        visits = [Visit() for _ in range(5)]
+        first, *gone, still = [cache.client.begin("/x", visit=visit) for visit in visits]
+        await origin.arrived.acquire()
+        await pass_time(2)
+        for visit in visits[1:-1]:
+            visit.leave()
+        await settled()
+
+        assert all(task.done() for task in gone)
+        assert not any(visit.reply.messages for visit in visits[1:-1])
+        origin.gate.set()
+        assert (await still).body == (await first).body == b"1"
+        assert origin.calls == 1
+
+
+async def test_a_run_that_all_have_left_is_ended() -> None:
+    """Those who wait keep a run going only for as long as they are there."""
+    origin = Origin()
+    origin.gate.clear()
+    async with caching(origin) as cache:
+        visits = [Visit() for _ in range(5)]
+        tasks = [cache.client.begin("/x", visit=visit) for visit in visits]
+        await origin.arrived.acquire()
+        await pass_time(2)
+        for visit, task in zip(visits, tasks, strict=True):
+            visit.leave()
+            await settled()
+            assert task.done() is (visit is not visits[0])
+        tasks[0].cancel()
+        await settled()
+        await pass_time(31)
+
+        assert cache.manager.engine.flights.running == 0
+        assert origin.calls == 1
+
+
+@pytest.mark.parametrize("end", ["never", "ends"])
+async def test_who_waits_in_vain_is_answered_from_the_start(end: str) -> None:
+    """Its application hears an empty request first, whatever was heard while it waited."""
+    heard: list[str] = []
+
+    async def private(scope: Scope, receive: Receive, send: Send) -> None:
+        heard.append((await receive())["type"])
+        await respond(send, b"own", (b"cache-control", b"private"))
+
+    async def endless() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    origin = Origin(private)
+    origin.gate.clear()
+    async with caching(origin) as cache:
+        visit = Visit()
+        if end == "never":
+            visit.receive = endless  # type: ignore[method-assign]
+        first = cache.client.begin("/x")
+        await origin.arrived.acquire()
+        waiter = cache.client.begin("/x", visit=visit)
+        await pass_time(2)
+        origin.gate.set()
+
+        assert (await waiter).body == (await first).body == b"own"
+        assert heard == ["http.request"] * 2
