@@ -57,7 +57,7 @@ from .posted import Begin, Posted
 from .replay import prepare
 from .request import Request
 from .routing import Resolved, RouteTable
-from .selectors import Selector, is_short
+from .selectors import Selector, aliased, is_short
 
 _UNRULED = Policy()
 _REASONS = {
@@ -394,6 +394,8 @@ class CacheMiddleware:
         scheme = scope.get("scheme", "http")
         path_of = self._table.path_of
         selectors = [Selector("path", path_of(scope["path"], root_path))]
+        if resolved.alias:
+            selectors.append(Selector("path", aliased(resolved.alias)))
         target = Target(scheme, keys.host_of(host, scheme) or b"", raw_path, query)
         for path in invalidated_paths(target, status, headers):
             selectors += [Selector("path", path_of(each, root_path)) for each in decoded(path)]

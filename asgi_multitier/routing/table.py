@@ -493,7 +493,9 @@ class RouteTable:
             policy, reason = None, "security"
         params = found.path_params or _NOTHING
         texts = {name: _text(leaf, name, value) for name, value in params.items()}
-        usual = path if leaf is None or policy is None else _path_in_one_form(leaf, texts, path)
+        usual = path
+        if leaf is not None and (policy is not None or not is_safe(method)):
+            usual = _path_in_one_form(leaf, texts, path)
         return Resolved(
             policy=policy,
             invalidations=None if is_safe(method) else marks.invalidations,

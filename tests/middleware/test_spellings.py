@@ -281,3 +281,26 @@ async def test_convertors_of_a_route_say_what_one_value_is(
         await manager.invalidate_route("page", v=value)
 
         assert not (await client.get(f"/x/{text}")).hit
+
+
+@pytest.mark.parametrize("text", ["7", "007", "%2B7"])
+@pytest.mark.parametrize("changed", ["7", "007", "0007"])
+async def test_a_change_under_one_spelling_reaches_all(changed: str, text: str) -> None:
+    """The item is one, whichever URL it was changed under; its neighbours are others."""
+    app = FastAPI()
+
+    @app.get("/items/{number}")
+    @cached(60)
+    async def item(number: int) -> int:
+        return number
+
+    @app.put("/items/{number}")
+    async def put(number: int) -> None: ...
+
+    async with behind_cache(app) as (client, _):
+        await fill(client, f"/items/{text}", "/items/17", "/items/70")
+        await client.request("PUT", f"/items/{changed}")
+
+        assert not (await client.get(f"/items/{text}")).hit
+        assert (await client.get("/items/17")).hit
+        assert (await client.get("/items/70")).hit
