@@ -331,7 +331,7 @@ class Exchange:
 
     async def _ask_as_it_came(self, key: str, stale: Slot | None) -> None:
         """Ask for this request alone: what is not shared is asked for with all that it says."""
-        if self._is_own_head:
+        if self._request.method == "HEAD":
             await self._head(key, stale)
         elif Field.RANGE in self._request.found and not self._policy.partial:
             await self.alone(Reason.RANGE)

@@ -30,6 +30,9 @@ from .leader import Leader
 from .question import WHOLE, Asks, Question, Stock, response_of, scope_for_app
 from .sharing import Sharing
 
+REFUSES_METHOD = frozenset({405, 501})
+"""Statuses that say of a GET that another method may be answered (RFC 9110 §15.5.6, §15.6.2)."""
+
 STREAM_PATIENCE = 0.25
 """Seconds that others wait for a response that is sent on while it comes; then one more is begun,
 and so on: nobody waits for a stream's end, or for a slow reader, and there is no run for each."""
@@ -195,8 +198,12 @@ class Attempt:
     def declines(self, reason: Reason, status: int, headers: Headers) -> bool:
         """Whether it is all of a response, for a client that asked for a part and may have it.
 
-        It is too large to be kept, or its application serves parts itself.
+        It is too large to be kept, or its application serves parts itself. Or it refuses GET.
         """
+        if self._client is not None and self._request.method == "HEAD" and status in REFUSES_METHOD:
+            # It refuses GET, which it was asked with: HEAD is another question.
+            self._decline(Reason.METHOD, status)
+            return True
         if not self._wants_part or status != 200:
             return False
         if reason is not Reason.OVERSIZED and not serves_parts(headers):

@@ -161,3 +161,25 @@ async def test_content_beyond_its_own_length_loses_nothing() -> None:
 
             assert reply.body == b"this is all of it"
             assert not reply.stored
+
+
+async def test_an_application_that_answers_head_alone_is_asked_with_it() -> None:
+    """What refuses GET, and what is not shared, is asked with the request's own method."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "HEAD":
+            await respond(send, b"", (b"x-own", b"head"), length=False)
+        elif scope["path"] == "/private":
+            await respond(send, b"content", (b"cache-control", b"private"))
+        else:
+            await respond(send, b"no", (b"allow", b"HEAD"), status=405)
+
+    async with caching(Origin(answer), [Rule("*", Policy(60))]) as cache:
+        await cache.get("/private")
+        heads = [
+            await cache.client.request("HEAD", path)
+            for path in ("/private", "/private", "/only", "/only")
+        ]
+
+        assert [(head.status, head.get("x-own")) for head in heads] == [(200, b"head")] * 4
+        assert (await cache.get("/only")).status == 405
