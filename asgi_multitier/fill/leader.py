@@ -85,7 +85,8 @@ class Leader:
         if not is_held(self.request.headers, status, headers, self.engine.wall()):
             return []
         member = cache_status.forwarded(self.forward, fwd_status=status, detail=self.detail)
-        lines = cache_status.appended(not_modified_headers(end_to_end(headers)), member)
+        told = self.request.told(end_to_end(headers))
+        lines = cache_status.appended(not_modified_headers(told), member)
         return [
             {"type": "http.response.start", "status": 304, "headers": list(lines)},
             {"type": "http.response.body", "body": b""},

@@ -151,3 +151,25 @@ async def test_what_is_told_does_not_keep_a_response_from_being_stored_again() -
 
         assert validated.stored
         assert (await cache.get("/x", [("cookie", "sid=ann; theme=dark")])).hit
+
+
+@pytest.mark.parametrize("origin", [False, True], ids=["annotated", "from_origin"])
+async def test_a_304_out_of_a_run_is_told_as_well(origin: bool) -> None:
+    """A client that has the response already, while the application sends it once more."""
+
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        lines = [
+            (b"etag", b'"e"'),
+            (b"cache-control", b"public, s-maxage=60"),
+            (b"set-cookie", b"a=b"),
+        ]
+        await respond(send, b"page", *lines)
+
+    options: Any = {"vary": ["x-company-token"]}
+    policy = Policy.from_origin(**options) if origin else Policy(60, **options)
+    async with caching(Origin(page), [Rule("*", policy)]) as cache:
+        reply = await cache.get("/x", [("x-company-token", "ann"), ("if-none-match", '"e"')])
+
+        assert reply.status == 304
+        assert listed(reply, "cache-control") == {"private"}
+        assert listed(reply, "vary") == {"x-company-token"}
