@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ._types import Clock
-from .breaker import CircuitBreaker
 from .coalescing import Flights
 from .coherence.log import InvalidationLog
 from .config import CacheConfig
@@ -12,8 +11,9 @@ from .engine import Engine
 from .errors import ConfigError
 from .events import Events
 from .fleet import Leases
-from .stack import Format, Placed, TierStack
+from .stack import Format, TierStack
 from .tiers.base import LocalTier, SharedTier, TierConfig
+from .tiers.placed import Placed
 
 Tier = LocalTier | SharedTier
 
@@ -29,8 +29,7 @@ def place(tiers: Iterable[tuple[Tier, TierConfig]], config: CacheConfig) -> list
         if not isinstance(tier, SharedTier):
             allowed = "a SharedTier; a LocalTier can only be the first"
             raise ConfigError.of("tier", tier, allowed, where=f"level {where.level}")
-        breaker = CircuitBreaker(config.breaker_failures, config.breaker_reset)
-        placed.append(Placed(tier, where, breaker))
+        placed.append(Placed(tier, where, config.breaker_failures, config.breaker_reset))
     return placed
 
 

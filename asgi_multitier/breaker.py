@@ -3,7 +3,9 @@
 Pure: the time is an argument, in seconds of any clock that does not go backwards.
 """
 
+from collections.abc import Callable, Collection
 from enum import Enum
+from typing import TypeAlias
 
 from .errors import ConfigError
 
@@ -77,3 +79,93 @@ class CircuitBreaker:
         if self.state is BreakerState.HALF_OPEN or self._failed >= self._limit:
             self.state = BreakerState.OPEN
             self._until = now + self._reset
+
+
+Call: TypeAlias = tuple[str, str]
+"""Name of the server that is called, and of the operation."""
+
+WHOLE = ""
+"""Names all servers of a back end together, and the one of a back end that has but one."""
+
+
+def _only_one() -> tuple[str, ...]:
+    return (WHOLE,)
+
+
+class Breakers:
+    """One circuit breaker for each operation on each of a back end's servers.
+
+    Reads that work say nothing of writes that are refused, nor one server of another. Only what has
+    failed since it last went well has a breaker here.
+
+    Args:
+        failures, reset: As `CircuitBreaker` takes them.
+        servers: Gives the names of the servers that there are now; others are forgotten.
+
+    Raises:
+        ConfigError: If a value is out of range.
+    """
+
+    __slots__ = ("_failing", "_failures", "_reset", "_servers")
+
+    def __init__(
+        self,
+        failures: int = 3,
+        reset: float = 1.0,
+        servers: Callable[[], Collection[str]] = _only_one,
+    ) -> None:
+        CircuitBreaker(failures, reset)
+        self._failures = failures
+        self._reset = reset
+        self._servers = servers
+        self._failing: dict[Call, CircuitBreaker] = {}
+
+    def __repr__(self) -> str:
+        failing = ", ".join(f"{operation} {one!r}" for (_, operation), one in self._failing.items())
+        return f"<Breakers {failing or 'all well'}>"
+
+    def allows(self, call: Call, now: float) -> bool:
+        """Whether a call may be made now. See `CircuitBreaker.allows`."""
+        breaker = self._failing.get(call)
+        return breaker is None or breaker.allows(now)
+
+    def is_blocked(self, operation: str, now: float) -> bool:
+        """Whether `allows` would say no for every one of the servers; asking changes nothing."""
+        if not self._failing:
+            return False
+        breakers = [self._failing.get((server, operation)) for server in self._servers()]
+        return all(breaker is not None and breaker.is_blocked(now) for breaker in breakers)
+
+    def succeeded(self, call: Call) -> bool:
+        """A call went well. True if by this a server is left out no more."""
+        if not self._failing:
+            return False
+        were = self._left_out()
+        self._failing.pop(call, None)
+        self._forget_others(call)
+        return bool(were - self._left_out())
+
+    def failed(self, call: Call, now: float) -> bool:
+        """A call failed. True if by this its server is left out, for this operation at first."""
+        were = self._left_out()
+        self._forget_others(call)
+        breaker = self._failing.setdefault(call, CircuitBreaker(self._failures, self._reset))
+        breaker.failed(now)
+        return call[0] in self._left_out() - were
+
+    def _left_out(self) -> set[str]:
+        failing = self._failing.items()
+        return {call[0] for call, one in failing if one.state is not BreakerState.CLOSED}
+
+    def _forget_others(self, call: Call) -> None:
+        present = {WHOLE, call[0], *self._servers()}
+        for other in [other for other in self._failing if other[0] not in present]:
+            del self._failing[other]
+
+    def state(self, now: float) -> BreakerState:
+        """Open if any call is left out now, half-open if one is to be tried."""
+        out = [one for one in self._failing.values() if one.state is not BreakerState.CLOSED]
+        if not out:
+            return BreakerState.CLOSED
+        blocked = any(one.is_blocked(now) for one in out)
+        return BreakerState.OPEN if blocked else BreakerState.HALF_OPEN

@@ -263,12 +263,12 @@ class Events:
 
     # What follows is said once for each change of state.
 
-    def tier_suspended(self, name: str, error: str) -> None:
-        """A tier's circuit breaker opened."""
-        logger.warning("tier %s does not answer and is left out for now: %s", name, error)
+    def tier_suspended(self, name: str, operation: str, error: str) -> None:
+        """A circuit breaker opened: a tier, or one of its servers, fails at something."""
+        logger.warning("tier %s fails and is left out for now: %s: %s", name, operation, error)
 
     def tier_resumed(self, name: str) -> None:
-        """A tier answers again."""
+        """All that failed goes well again."""
         logger.warning("tier %s answers again", name)
 
     def not_closed(self, name: str, error: Exception) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from .breaker import BreakerState
 from .engine import Engine
-from .stack import Placed
 from .tiers.base import LocalTier
+from .tiers.placed import Placed
 
 _PROBE = "\x00health"
 """A key that nothing is stored under."""
@@ -21,7 +21,8 @@ class TierHealth:
         level, name: Which.
         healthy: Whether it answered.
         latency: Seconds that the answer took; None without one.
-        breaker: `closed`, `open` or `half-open`.
+        breaker: `open` while reads, writes or deletes of one of its servers are left out,
+            `half-open` when they are to be tried again, else `closed`.
         error: What went wrong, now or last; "" if nothing ever did.
     """
 
@@ -39,7 +40,7 @@ class Health:
 
     Attributes:
         healthy: The first tier works: requests are answered, if with more runs of the origin.
-        degraded: Something below it does not, or the log is not trusted.
+        degraded: Something below it does not, or in part, or the log is not trusted.
         tiers: Every tier, first to last.
         trusted: The invalidation log has been heard of recently enough.
         namespace: The name in force: processes with the same one on the same server share.
@@ -58,7 +59,8 @@ async def examine(engine: Engine, namespace: str) -> Health:
     local = _examine_local(stack.local)
     shared = await asyncio.gather(*(_examine_shared(engine, placed) for placed in stack.shared))
     trusted = engine.log.trusted
-    degraded = not (trusted and local.healthy and all(tier.healthy for tier in shared))
+    whole = all(tier.healthy and tier.breaker != BreakerState.OPEN.value for tier in shared)
+    degraded = not (trusted and local.healthy and whole)
     return Health(local.healthy, degraded, (local, *shared), trusted, namespace)
 
 
@@ -82,6 +84,6 @@ async def _examine_shared(engine: Engine, placed: Placed) -> TierHealth:
         name=placed.tier.name,
         healthy=answered,
         latency=latency if answered else None,
-        breaker=placed.breaker.state.value,
+        breaker=placed.state(engine.clock()).value,
         error=placed.last_error,
     )

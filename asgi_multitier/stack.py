@@ -10,22 +10,23 @@ Reads and writes of one tick of the event loop go to a shared tier in one round 
 import asyncio
 import math
 import time
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 from ._types import Clock
-from .breaker import BreakerState, CircuitBreaker
+from .breaker import WHOLE
 from .codec import Unreadable, decode, encode
 from .coherence.log import InvalidationLog
 from .entry import Born, Entry, Slot
 from .errors import BackendError, SerializationError
 from .events import Events, TierStats
 from .policy.key import storage_key
-from .tiers.base import Held, LocalTier, OrderedTier, SharedTier, TierConfig
+from .tiers.base import Held, LocalTier, OrderedTier, SharedTier
 from .tiers.memory import MemoryTier
+from .tiers.placed import Placed
 
 T = TypeVar("T")
 
@@ -86,34 +87,25 @@ class Format:
     compress_over: int | None = None
 
 
-class Placed:
-    """A shared tier in its place, with its breaker and its counters."""
+class Reading:
+    """Keys that are being looked for, and who waits for them.
 
-    __slots__ = (
-        "breaker",
-        "config",
-        "failures",
-        "hits",
-        "last_error",
-        "promotions",
-        "tier",
-        "unreadable",
-        "writes",
-    )
+    Attributes:
+        left: Keys without an answer.
+    """
 
-    def __init__(self, tier: SharedTier, config: TierConfig, breaker: CircuitBreaker) -> None:
-        self.tier = tier
-        self.config = config
-        self.breaker = breaker
-        self.hits = 0
-        self.promotions = 0
-        self.writes = 0
-        self.failures: Counter[str] = Counter()
-        self.unreadable: Counter[str] = Counter()
-        self.last_error = ""
+    __slots__ = ("_reads", "left")
 
-    def __repr__(self) -> str:
-        return f"<L{self.config.level} {self.tier.name}, breaker {self.breaker.state.value}>"
+    def __init__(self, keys: Sequence[str], reads: Reads) -> None:
+        self.left = dict.fromkeys(keys)
+        self._reads = reads
+
+    def answer(self, key: str, found: Found | None) -> None:
+        """End the read of a key; from now on it may be asked for again."""
+        del self.left[key]
+        for future in self._reads.pop(key, ()):
+            if not future.done():
+                future.set_result(found)
 
 
 class TierStack:
@@ -191,7 +183,7 @@ class TierStack:
             return False
         now = self._clock()
         for placed in self.shared:  # noqa: SIM110  # each request asks: half the time of `any`
-            if not placed.breaker.is_blocked(now):
+            if not placed.breakers.is_blocked("get", now):
                 return True
         return False
 
@@ -217,32 +209,53 @@ class TierStack:
         self.spawn(self._read(keys, reads), "asgi-multitier read")
 
     async def _read(self, keys: list[str], reads: Reads) -> None:
-        left = dict.fromkeys(keys)
+        reading = Reading(keys, reads)
         try:
-            for placed in self.shared:
-                await self._read_parts(placed, left, reads)
+            await self._read_below(0, keys, reading)
         finally:
-            for key in left:
-                _answer(reads, key, None)
+            for key in list(reading.left):
+                reading.answer(key, None)
 
-    async def _read_parts(self, placed: Placed, left: dict[str, None], reads: Reads) -> None:
-        """Ask a tier for all that is left, each part within a time limit of its own.
+    async def _read_below(self, place: int, keys: list[str], reading: Reading) -> None:
+        """Ask the tier in this place, and those below for what it has not."""
+        if place == len(self.shared):
+            for key in keys:
+                reading.answer(key, None)
+            return
+        asked = {storage_key(key): key for key in keys}
+        await _together(
+            self._read_server(place, server, {name: asked[name] for name in names}, reading)
+            for server, names in self.shared[place].by_server(asked).items()
+        )
+
+    async def _read_server(
+        self, place: int, server: str, asked: dict[str, str], reading: Reading
+    ) -> None:
+        """Ask a server for all of its keys, each part within a time limit of its own.
 
         Where one is not answered the others are not waited for.
         """
-        asked = list(left)
-        for start in range(0, len(asked), AT_ONCE):
-            found = await self._read_from(placed, asked[start : start + AT_ONCE])
+        names = list(asked)
+        for start in range(0, len(names), AT_ONCE):
+            part = {name: asked[name] for name in names[start : start + AT_ONCE]}
+            found = await self._read_from(self.shared[place], server, part)
             if found is None:
-                return
+                break
             # At once, while the judgement is young: whoever asks from now on reads anew.
             for key, answer in found.items():
-                del left[key]
-                _answer(reads, key, answer)
+                reading.answer(key, answer)
+        left = [key for key in asked.values() if key in reading.left]
+        if left:
+            await self._read_below(place + 1, left, reading)
 
-    async def _read_from(self, placed: Placed, keys: list[str]) -> dict[str, Found] | None:
-        """What a tier has of these keys; None if it does not answer."""
-        names = [storage_key(key) for key in keys]
+    async def _read_from(
+        self, placed: Placed, server: str, asked: dict[str, str]
+    ) -> dict[str, Found] | None:
+        """What a tier has of these keys, given by the names it has for them.
+
+        None if it does not answer.
+        """
+        names = list(asked)
 
         async def get_all() -> list[Held | None]:
             held = await placed.tier.get_many(names)
@@ -250,10 +263,10 @@ class TierStack:
                 raise BackendError(f"{len(held)} replies to {len(names)} keys")
             return held
 
-        replies = await self._ask(placed, "get", get_all)
+        replies = await self._ask(placed, "get", get_all, server)
         if replies is None:
             return None
-        pairs = zip(keys, replies, strict=True)
+        pairs = zip(asked.values(), replies, strict=True)
         entries = [self._readable(placed, key, held) for key, held in pairs if held is not None]
         present = [entry for entry in entries if entry is not None]
         await self._catch_up(present)
@@ -294,8 +307,7 @@ class TierStack:
         if self._index.is_ahead(entry.born):
             placed.unreadable["ahead"] += 1
             # A tier that keeps the younger of two would keep it for its whole life.
-            names = [storage_key(entry.key)]
-            forget = self._ask(placed, "delete", partial(placed.tier.delete, names))
+            forget = self._delete(placed, [storage_key(entry.key)])
             self.spawn(forget, "asgi-multitier drop")
             return None
         older = entry.created < self._left.get(entry.key, -math.inf) - _TICK
@@ -409,7 +421,7 @@ class TierStack:
             placed.failures["untrusted"] += 1
             return False
         now = self._clock()
-        items: dict[str, tuple[bytes, float, Born]] = {}
+        items: dict[str, _Item] = {}
         for key, entry in entries.items():
             scaled = rescaled(entry, placed.config.ttl_scale, now)
             if scaled.keep_until > now and self._index.permits(entry):
@@ -419,8 +431,15 @@ class TierStack:
                     placed.failures["encode"] += 1
                     continue
                 items[storage_key(key)] = (encoded, scaled.keep_until - now, entry.born)
+        taken = await _together(
+            self._write_server(placed, server, {name: items[name] for name in names})
+            for server, names in placed.by_server(items).items()
+        )
+        return all(taken)
+
+    async def _write_server(self, placed: Placed, server: str, items: Mapping[str, _Item]) -> bool:
         for part in _parts(items):
-            if not await self._ask(placed, "set", partial(_set_all, placed.tier, part)):
+            if not await self._ask(placed, "set", partial(_set_all, placed.tier, part), server):
                 return False
             placed.writes += len(part)
         return True
@@ -469,10 +488,19 @@ class TierStack:
             self.local.delete(key)
         names = [storage_key(key) for key in keys]
         for placed in self.shared:
-            for start in range(0, len(names), AT_ONCE):
-                delete = partial(placed.tier.delete, names[start : start + AT_ONCE])
-                if await self._ask(placed, "delete", delete) is None:
-                    break
+            await self._delete(placed, names)
+
+    async def _delete(self, placed: Placed, names: Sequence[str]) -> None:
+        await _together(
+            self._delete_server(placed, server, part)
+            for server, part in placed.by_server(names).items()
+        )
+
+    async def _delete_server(self, placed: Placed, server: str, names: Sequence[str]) -> None:
+        for start in range(0, len(names), AT_ONCE):
+            delete = partial(placed.tier.delete, names[start : start + AT_ONCE])
+            if await self._ask(placed, "delete", delete, server) is None:
+                return
 
     def forget_soon(self, key: str) -> None:
         """Delete a key here now, and from the shared tiers with the next turn."""
@@ -483,35 +511,27 @@ class TierStack:
     # The border to back ends.
 
     async def _ask(
-        self, placed: Placed, operation: str, call: Callable[[], Awaitable[T]]
+        self,
+        placed: Placed,
+        operation: str,
+        call: Callable[[], Awaitable[T]],
+        server: str = WHOLE,
     ) -> T | None:
-        """One operation within the time limit; None if it failed or the tier is left out."""
-        breaker = placed.breaker
-        was = breaker.state
-        if not breaker.allows(self._clock()):
+        """One operation within the time limit; None if it failed or is left out."""
+        what = (server, operation)
+        if not placed.breakers.allows(what, self._clock()):
             return None
         try:
             async with asyncio.timeout(self._timeout):
                 result = await call()
-        except (BackendError, TimeoutError) as error:
-            self._failed(placed, operation, error)
+        except Exception as error:  # noqa: BLE001  # a user's back end may break its contract
+            if placed.failed(what, error, self._clock()):
+                name = placed.named(server)
+                self._events.tier_suspended(name, operation, placed.last_error)
             return None
-        except Exception as error:  # noqa: BLE001  # a user's back end that breaks its contract
-            self._failed(placed, operation, error)
-            return None
-        breaker.succeeded(self._clock())
-        if was is not BreakerState.CLOSED:
-            self._events.tier_resumed(placed.tier.name)
+        if placed.breakers.succeeded(what):
+            self._events.tier_resumed(placed.named(server))
         return result
-
-    def _failed(self, placed: Placed, operation: str, error: Exception) -> None:
-        placed.failures[operation] += 1
-        placed.last_error = str(error) or type(error).__name__
-        # Not as it was when the call began: of many that fail together, one opens the breaker.
-        was = placed.breaker.state
-        placed.breaker.failed(self._clock())
-        if was is BreakerState.CLOSED and placed.breaker.state is BreakerState.OPEN:
-            self._events.tier_suspended(placed.tier.name, placed.last_error)
 
     async def ping(self, placed: Placed) -> bool:
         """Whether a tier answers."""
@@ -590,11 +610,14 @@ def _parts(items: Mapping[str, _Item]) -> Iterator[dict[str, _Item]]:
         yield part
 
 
-def _answer(reads: Reads, key: str, found: Found | None) -> None:
-    """End the read of a key."""
-    for future in reads.pop(key, ()):
-        if not future.done():
-            future.set_result(found)
+async def _together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Do them at once; a single one, which is the rule, without a task of its own."""
+    begun = list(works)
+    if len(begun) <= 1:
+        return [await work for work in begun]
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(work) for work in begun]
+    return [task.result() for task in tasks]
 
 
 async def _set_all(tier: SharedTier, items: Mapping[str, _Item]) -> bool:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from asgi_multitier.breaker import BreakerState, CircuitBreaker
+from asgi_multitier.breaker import Breakers, BreakerState, CircuitBreaker
 from asgi_multitier.errors import ConfigError
 
 
@@ -103,3 +103,21 @@ def test_wrong_settings_are_refused(settings: dict[str, object]) -> None:
     """A setting out of range is a ConfigError."""
     with pytest.raises(ConfigError):
         CircuitBreaker(**settings)  # type: ignore[arg-type]
+
+
+def test_servers_that_are_gone_are_forgotten() -> None:
+    """What failed on one that is no more is neither kept nor told for ever."""
+    present = ["a", "b"]
+    breakers = Breakers(1, 1.0, lambda: present)
+    assert breakers.failed(("a", "get"), 0.0)
+    assert not breakers.failed(("a", "set"), 0.0)
+    assert not breakers.is_blocked("get", 0.0)
+    assert breakers.failed(("b", "get"), 0.0)
+    assert breakers.is_blocked("get", 0.0)
+    assert breakers.state(0.5) is BreakerState.OPEN
+    assert "get" in repr(breakers)
+    present[:] = ["b", "c"]
+    assert breakers.succeeded(("b", "get"))
+
+    assert breakers.state(0.5) is BreakerState.CLOSED
+    assert repr(breakers) == "<Breakers all well>"

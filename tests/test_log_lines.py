@@ -29,7 +29,7 @@ def raised(text: str) -> Exception:
         lambda events, error: events.stood_in("/x", error),
         lambda events, error: events.start_failed(error),
         lambda events, error: events.broken("storing", error),
-        lambda events, error: events.tier_suspended("redis", str(error)),
+        lambda events, error: events.tier_suspended("redis", "get", str(error)),
         lambda events, error: events.not_closed("redis", error),
         lambda events, error: logging.getLogger("asgi_multitier").warning("%s: %s", "x", error),
     ],
@@ -53,6 +53,6 @@ def test_control_characters_of_strangers_are_escaped(
 
 def test_long_texts_are_cut(caplog: pytest.LogCaptureFixture) -> None:
     """An exception may hold a whole document."""
-    Events().tier_suspended("redis", "x" * 10 * MAX_LINE)
+    Events().tier_suspended("redis", "get", "x" * 10 * MAX_LINE)
 
     assert len(caplog.messages[0]) == MAX_LINE + 3

@@ -11,6 +11,7 @@ from asgi_multitier.assembly import place
 from asgi_multitier.coherence.local import LocalLog
 from asgi_multitier.config import CacheConfig
 from asgi_multitier.entry import Born, Entry, StoredResponse, Variants
+from asgi_multitier.errors import BackendError
 from asgi_multitier.events import Events
 from asgi_multitier.selectors import Selector
 from asgi_multitier.stack import MAX_PENDING_WRITES, Format, TierStack
@@ -219,6 +220,50 @@ async def test_a_tier_that_fails_is_a_counted_miss_and_left_out_for_a_while(
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
 
 
+class Refusing(SeenTier):
+    """A back end that does some things and refuses others."""
+
+    refused = ""
+
+    async def _enter(self, call: str) -> None:
+        await super()._enter(call)
+        if call == self.refused:
+            raise BackendError(f"no permission to {call}")
+
+
+@pytest.mark.parametrize("refused", ["get", "set", "delete"])
+async def test_what_is_refused_is_left_out_alone_and_said_once(
+    refused: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Other operations that go well are no sign that this one does: one try a second, one line."""
+    caplog.set_level(logging.INFO)
+    built = Built(L2)
+    tier = Refusing(built.clock, "l2")
+    tier.refused = refused
+    built.stack.shared = place([(tier, L2)], CacheConfig(redis_url=None))  # type: ignore[assignment]
+    (placed,) = built.stack.shared
+    for _ in range(100):
+        await built.written(built.entry())
+        await built.stack.fetch("k")
+        await built.stack.drop(["k"])
+        built.clock.advance(0.1)
+
+    assert placed.failures == {refused: tier.calls[refused]}
+    assert tier.calls[refused] <= 3 + 10
+    assert {tier.calls[call] for call in {"get", "set", "delete"} - {refused}} == {100}
+    assert len(caplog.messages) == 1
+    assert f"l2 fails and is left out for now: {refused}: no permission" in caplog.messages[0]
+    built.clock.advance(1.1)
+    assert placed.state(built.clock()).value == "half-open"
+    tier.refused = ""
+    await built.written(built.entry())
+    await built.stack.fetch("k")
+    await built.stack.drop(["k"])
+    assert placed.state(built.clock()).value == "closed"
+    assert len(caplog.messages) == 2
+    assert "answers again" in caplog.messages[1]
+
+
 async def test_a_tier_that_hangs_is_not_waited_for() -> None:
     """Each operation has its time."""
     built = Built(L2, timeout=0.001)
@@ -228,7 +273,7 @@ async def test_a_tier_that_hangs_is_not_waited_for() -> None:
     assert await built.stack.write([built.entry()]) == (0, "TimeoutError")
     assert await built.stack.ping(built.stack.shared[0]) is False
     await built.stack.drop(["k"])
-    assert sum(built.stack.shared[0].failures.values()) == 3
+    assert built.stack.shared[0].failures == {"get": 1, "set": 1, "ping": 1, "delete": 1}
 
 
 class Strange(SeenTier):

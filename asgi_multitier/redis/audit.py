@@ -38,7 +38,7 @@ class Audit:
         flat = [text for field in fields.items() for text in field]
         command = ("XADD", self._stream, "MAXLEN", "~", self._maxlen, "*", *flat)
         try:
-            await self._link.run(lambda client: send(client, *command))
+            await self._link.run(lambda client: send(client, *command), key=self._stream)
         except BackendError:
             self.errors += 1
 

@@ -12,7 +12,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar, cast
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from redis.exceptions import (
     AskError,
@@ -21,9 +21,11 @@ from redis.exceptions import (
     MovedError,
     ReadOnlyError,
     RedisError,
+    ResponseError,
 )
 
 from ..errors import BackendError
+from .cluster import Cluster
 from .recipe import TIMEOUT, Client, Target, recipe_of
 
 __all__ = ["Client", "Dedicated", "Link", "Target", "connect", "send"]
@@ -50,16 +52,31 @@ class Lane:
     """Connections of one event loop, and fair turns at them.
 
     The turns are a semaphore, first come first served. A pool that waits by itself hands a returned
-    connection to whoever asks next, and starves the rest.
+    connection to whoever asks next, and starves the rest. Each node of a cluster has its own: those
+    who wait for one that hangs keep nobody from the others.
     """
 
-    __slots__ = ("_keeper", "client", "turns")
+    __slots__ = ("_connections", "_keeper", "_of_nodes", "client", "turns")
 
     def __init__(self, client: Client, connections: int) -> None:
         self.client = client
         self.turns = asyncio.Semaphore(connections)
+        self._connections = connections
+        # A node's lives as long as somebody uses it.
+        self._of_nodes: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         # A loop that ends cancels it: connections are closed with their loop, not after it.
         self._keeper = asyncio.create_task(_keep(client), name="asgi-multitier connections")
+
+    def turns_at(self, key: str) -> asyncio.Semaphore:
+        """The turns at the node that has a key."""
+        cluster = _cluster(self.client)
+        if not key or cluster is None:
+            return self.turns
+        owner = cluster.owner_of(key)
+        turns = self._of_nodes.get(owner)
+        if turns is None:
+            turns = self._of_nodes[owner] = asyncio.Semaphore(self._connections)
+        return turns
 
     async def close(self) -> None:
         """Close the connections."""
@@ -103,12 +120,17 @@ class Link:
         return self._name
 
     async def run(
-        self, work: Callable[[Client], Awaitable[T]], *, timeout: float | None = None
+        self,
+        work: Callable[[Client], Awaitable[T]],
+        *,
+        key: str = "",
+        timeout: float | None = None,
     ) -> T:
         """Do one piece of work within the time allowed.
 
         Args:
             work: Called with a client; one operation, or a few that belong together.
+            key: What it is about, or one of several keys of one server; "" for no key.
             timeout: Seconds, instead of the link's own.
 
         Raises:
@@ -116,14 +138,25 @@ class Link:
         """
         lane = self._lane()
         try:
-            async with asyncio.timeout(timeout or self.timeout), lane.turns:
+            async with asyncio.timeout(timeout or self.timeout), lane.turns_at(key):
                 return await _heeding_cancellation(work(lane.client))
         except ReadOnlyError as error:
             # A replica answered: the next connections are to look for the master again.
             await self._disconnect(lane)
             raise self._failed(error) from error
         except Exception as error:
+            _doubt(lane.client, error)
             raise self._failed(error) from error
+
+    def owner_of(self, key: str) -> str:
+        """Name of a cluster's node that has a key; "" where there is none, or none is known."""
+        cluster = _cluster(self._lane().client)
+        return "" if cluster is None else cluster.owner_of(key)
+
+    def owners(self) -> list[str]:
+        """Names of a cluster's nodes that have keys; empty where none is known."""
+        cluster = _cluster(self._lane().client)
+        return [] if cluster is None else cluster.owners()
 
     @asynccontextmanager
     async def dedicated(self) -> AsyncIterator["Dedicated"]:
@@ -188,6 +221,7 @@ class Dedicated:
             async with asyncio.timeout(timeout):
                 return await _heeding_cancellation(work(self._client))
         except Exception as error:
+            _doubt(self._client, error)
             raise self._link._failed(error) from error
 
 
@@ -240,6 +274,18 @@ async def _heeding_cancellation(work: Awaitable[T]) -> T:
     if task is not None and task.cancelling() > requests:
         raise asyncio.CancelledError
     return result
+
+
+def _doubt(client: Client, error: Exception) -> None:
+    """Have a cluster's client look who has which keys, where one did not answer."""
+    cluster = _cluster(client)
+    says_so = isinstance(error, ResponseError) and not isinstance(error, ClusterDownError)
+    if cluster is not None and not says_so:
+        cluster.doubt()
+
+
+def _cluster(client: object) -> Cluster | None:
+    return client if isinstance(client, Cluster) else None
 
 
 def _is_running(loop: asyncio.AbstractEventLoop) -> bool:

@@ -3,18 +3,28 @@
 redis-py's own asks one node of the cluster for the places of the keys in a command that it does not
 know, twice a command, and for the list of all commands before the first one: a single node that
 hangs would stop every command to every other. The commands here have their keys in places that are
-known. And it begins again at the addresses that it was given at first, which may all be gone.
+known. And it begins again at the addresses that it was given at first, which may all be gone, and
+does not look for another owner where the one that it knows says nothing at all.
 """
 
+import asyncio
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.cluster import NodesManager as Known
+from redis.exceptions import RedisClusterException
 
 from .packing import packing
 
-Address = tuple[str, int]
+Address: TypeAlias = tuple[str, int]
+Topology: TypeAlias = frozenset[tuple[Any, ...]]
+
+_HEAD_START = 0.03
+"""Seconds for one node to say how the cluster is, before the next one is asked too."""
+
+_DOUBT_AGAIN = 1.0
+"""Seconds between two looks at a cluster because something was not answered."""
 
 _READ_STREAMS = ("XREAD", "XREADGROUP")
 """Commands of one stream that end with its key and a position; the key of others comes first."""
@@ -41,8 +51,10 @@ class Nodes:
         """As `known`, beginning with another each time: one that hangs is not asked for ever."""
         known = self.known()
         self._asked += 1
-        first = self._asked % len(known)
-        return known[first:] + known[:first]
+        # What was learned comes first: a node that has left may still tell how the cluster was.
+        count = len(self._learned) or len(known)
+        first = self._asked % count
+        return known[first:count] + known[:first] + known[count:]
 
     def learn(self, nodes: Iterable[Any]) -> None:
         """What a client has just been told of the cluster."""
@@ -69,28 +81,111 @@ class Cluster(RedisCluster):
         self.connection_kwargs["connection_class"] = kind
         self.nodes_manager.startup_nodes = {}
         self._nodes = nodes
+        self._looking = asyncio.Lock()
+        self._topology: Topology = frozenset()
+        self._doubted = -float("inf")
         self.commands_parser: Any = _NoQuestions()
+
+    def owner_of(self, key: str) -> str:
+        """Name of the node that has the key; "" while none is known."""
+        nodes = self.nodes_manager.slots_cache.get(self.keyslot(key))
+        return str(nodes[0].name) if nodes else ""
+
+    def owners(self) -> list[str]:
+        """Names of the nodes that have keys."""
+        return [str(node.name) for node in self.get_primaries()]
+
+    def doubt(self) -> None:
+        """Something was not answered: before the next command, look who has which keys.
+
+        A node that hangs does not say that another one has taken its place, and redis-py notices
+        only what says something.
+        """
+        now = asyncio.get_running_loop().time()
+        if now - self._doubted >= _DOUBT_AGAIN:
+            self._doubted = now
+            self._initialize = True
 
     async def initialize(self, *args: Any, **options: Any) -> "Cluster":
         """Find the cluster, where it is not known or was lost."""
         if self._initialize:
-            self._look_everywhere()
-            await super().initialize(*args, **options)
-            self._nodes.learn(self.nodes_manager.nodes_cache.values())
+            async with self._looking:
+                if self._initialize:
+                    await self._look(*args, **options)
         return self
 
-    def _look_everywhere(self) -> None:
-        present, settings = self.nodes_manager.startup_nodes, self.connection_kwargs
-        made = [ClusterNode(host, port, **settings) for host, port in self._nodes.in_turn()]
-        known = {node.name: present.get(node.name, node) for node in made}
-        self.nodes_manager.startup_nodes = known | {
-            name: node for name, node in present.items() if name not in known
-        }
+    async def _look(self, *args: Any, **options: Any) -> None:
+        node, topology = await self._first_answer()
+        manager = self.nodes_manager
+        try:
+            if topology == self._topology and manager.default_node is not None:
+                # All is as it was: connections that work stay.
+                self._initialize = False
+                return
+            manager.startup_nodes = {node.name: node}
+            await super().initialize(*args, **options)
+            self._topology = topology
+            self._nodes.learn(manager.nodes_cache.values())
+        finally:
+            manager.startup_nodes = dict(manager.nodes_cache)
+            await node.disconnect()
+
+    async def _first_answer(self) -> "tuple[ClusterNode, Topology]":
+        """Ask one node after the other, none of which is waited for long; the first answer."""
+        left = iter(self._nodes.in_turn())
+        asked: set[asyncio.Task[tuple[ClusterNode, Topology]]] = set()
+        failure: BaseException | None = None
+        try:
+            while True:
+                address = next(left, None)
+                if address is not None:
+                    asked.add(asyncio.create_task(self._ask(*address)))
+                elif not asked and failure is not None:
+                    raise failure
+                patience = _HEAD_START if address is not None else None
+                done, asked = await asyncio.wait(
+                    asked, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+                )
+                for task in done:
+                    failure = task.exception()
+                    if failure is None:
+                        asked |= done - {task}
+                        return task.result()
+        finally:
+            await _dismiss(asked)
+
+    async def _ask(self, host: str, port: int) -> "tuple[ClusterNode, Topology]":
+        node = ClusterNode(host, port, **self.connection_kwargs)
+        try:
+            topology = _topology(await node.execute_command("CLUSTER SLOTS"))
+            if not topology:
+                raise RedisClusterException(f"{node.name} has left its cluster")
+        except BaseException:
+            await node.disconnect()
+            raise
+        return node, topology
 
     async def _determine_slot(self, command: str, *args: Any) -> int:
         if command in ("EVAL", "EVALSHA"):
             return int(await super()._determine_slot(command, *args))
         return int(self.keyslot(args[-2] if command in _READ_STREAMS else args[0]))
+
+
+async def _dismiss(asked: "set[asyncio.Task[tuple[ClusterNode, Topology]]]") -> None:
+    """End the questions that were not needed."""
+    for task in asked:
+        task.cancel()
+    for answer in await asyncio.gather(*asked, return_exceptions=True):
+        if not isinstance(answer, BaseException):
+            await answer[0].disconnect()
+
+
+def _topology(slots: Any) -> Topology:
+    """Ranges of slots with the nodes that have them, the owner and the others."""
+    ranges = []
+    for first, last, owner, *others in slots:
+        ranges.append((first, last, tuple(owner[:2]), frozenset(tuple(one[:2]) for one in others)))
+    return frozenset(ranges)
 
 
 class _NoQuestions:

@@ -145,7 +145,7 @@ class Leases:
             claim._woken = asyncio.get_running_loop().create_future()
             self._waiting.setdefault(claim.key, set()).add(claim._woken)
         args = (claim._token, int(self.ttl * 1000))
-        return int(await self.link.run(_script(CLAIM.run, [self._prefix + claim.key], *args)))
+        return int(await self._run(CLAIM.run, [self._prefix + claim.key], *args))
 
     async def _release(self, claim: Claim) -> None:
         self._forget(claim)
@@ -157,7 +157,7 @@ class Leases:
         claim.held = False
         keys = [self._prefix + claim.key, self._stream]
         try:
-            await self.link.run(_script(RELEASE.run, keys, claim._token, claim.key, _KEEP))
+            await self._run(RELEASE.run, keys, claim._token, claim.key, _KEEP)
         except BackendError:
             # It ends by itself; whoever waits is late by its lifetime at most.
             return
@@ -168,6 +168,12 @@ class Leases:
             waiting.discard(claim._woken)
             if not waiting:
                 del self._waiting[claim.key]
+
+    async def _run(self, run: Any, keys: list[str], *args: Any) -> Any:
+        async def work(client: Client) -> Any:
+            return await run(client, keys, *args)
+
+        return await self.link.run(work, key=keys[0])
 
     # The holder.
 
@@ -183,8 +189,7 @@ class Leases:
         while True:
             await asyncio.sleep(self.ttl / 3)
             try:
-                work = _script(RENEW.run, keys, claim._token, int(self.ttl * 1000))
-                if not await self.link.run(work):
+                if not await self._run(RENEW.run, keys, claim._token, int(self.ttl * 1000)):
                     claim.held = False
                     return
             except BackendError:
@@ -289,10 +294,3 @@ class Leases:
 def _wake(woken: "asyncio.Future[None]") -> None:
     if not woken.done():
         woken.set_result(None)
-
-
-def _script(run: Any, keys: list[str], *args: Any) -> Callable[[Client], Awaitable[Any]]:
-    async def work(client: Client) -> Any:
-        return await run(client, keys, *args)
-
-    return work

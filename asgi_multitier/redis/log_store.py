@@ -79,7 +79,7 @@ class StreamStore:
                 client, keys, op, data, mac, proposed, self._maxlen, KEEP * 1000, after, MAX_BYTES
             )
 
-        gen, number = await self.link.run(work, timeout=timeout)
+        gen, number = await self.link.run(work, key=self.control, timeout=timeout)
         self._note(proposed, gen.decode())
         return Born(gen.decode(), int(number))
 

@@ -187,7 +187,9 @@ def _of_cluster(cluster: RedisCluster) -> Recipe:
         given[name] = getattr(cluster.nodes_manager, name)
 
     def build(connections: int, timeout: float) -> Client:
-        return _plain(cast("Client", Cluster(nodes, **given, **_ours(connections, timeout))))
+        # For each node. Turns at a node bound them; what has no key has turns of its own.
+        ours = _ours(2 * connections, timeout)
+        return _plain(cast("Client", Cluster(nodes, **given, **ours)))
 
     name = "cluster://" + ",".join(f"{host}:{port}" for host, port in nodes.known())
     return _tried(Recipe(name, build, cluster=True), given)

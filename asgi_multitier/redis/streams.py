@@ -119,7 +119,7 @@ class RedisStreams:
         command.append("*")
         for name, value in pairs:
             command += [name, value]
-        return _text(await self.link.run(_raw(*command)))
+        return _text(await self.link.run(_raw(*command), key=self._prefix + stream))
 
     async def read_latest(self, stream: str, count: int = 10) -> list[StreamEntry]:
         """The youngest entries, the youngest first.
@@ -128,7 +128,7 @@ class RedisStreams:
             BackendError: If the server does not answer.
         """
         command = ("XREVRANGE", self._prefix + stream, "+", "-", "COUNT", _at_least_one(count))
-        return _entries(await self.link.run(_raw(*command)))
+        return _entries(await self.link.run(_raw(*command), key=self._prefix + stream))
 
     async def read(
         self, stream: str, last_id: str = "$", count: int = 10, *, block: float | None = None
@@ -204,7 +204,7 @@ class RedisStreams:
                 raise
             return True
 
-        return await self.link.run(work)
+        return await self.link.run(work, key=self._prefix + stream)
 
     async def read_group(
         self,
@@ -242,13 +242,14 @@ class RedisStreams:
         """
         if not ids:
             return 0
-        return int(await self.link.run(_raw("XACK", self._prefix + stream, group, *ids)))
+        key = self._prefix + stream
+        return int(await self.link.run(_raw("XACK", key, group, *ids), key=key))
 
     async def _run_reading(
         self, command: Sequence[Any], where: Sequence[str], block: float | None
     ) -> Any:
         if block is None:
-            return await self.link.run(_raw(*command, *where))
+            return await self.link.run(_raw(*command, *where), key=where[1])
         milliseconds = max(1, int(block * 1000))
         async with self.link.dedicated() as connection:
             work = _raw(*command, "BLOCK", milliseconds, *where)

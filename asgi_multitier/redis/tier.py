@@ -6,16 +6,17 @@ a write that lingered in a socket does not replace a younger value. An entry say
 itself: where the two differ, one is damaged, and both are removed.
 
 Reads of one turn of the event loop are sent together, in one command to a single server and in one
-pipeline to a cluster.
+pipeline to each node of a cluster.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
 from redis.exceptions import NoScriptError
 
+from ..breaker import WHOLE
 from ..codec import BORN_GEN, BORN_SEQ, MAGIC
 from ..entry import Born
 from ..errors import BackendError, ConfigError
@@ -29,6 +30,7 @@ BIRTH = 48
 Batch: TypeAlias = list[tuple[str, "asyncio.Future[Held | None]"]]
 """Who asks for what in one turn of an event loop."""
 
+_UNKNOWN = "node not known yet"
 _UNBORN = b"0" * BIRTH
 _READ_AT_ONCE = 64
 _DELETE_AT_ONCE = 500
@@ -67,6 +69,18 @@ class RedisTier:
     def __repr__(self) -> str:
         return f"<RedisTier {self.namespace} at {self.link.name}>"
 
+    def server_of(self, key: str) -> str:
+        """Name of the cluster's node that has the key; see `ShardedTier`."""
+        if not self.link.cluster:
+            return WHOLE
+        return self.link.owner_of(self._prefix + key) or _UNKNOWN
+
+    def servers(self) -> Collection[str]:
+        """Names of the cluster's nodes that have keys; see `ShardedTier`."""
+        if not self.link.cluster:
+            return (WHOLE,)
+        return self.link.owners() or (_UNKNOWN,)
+
     # Reading.
 
     async def get(self, key: str) -> Held | None:
@@ -80,13 +94,18 @@ class RedisTier:
         return await future
 
     def _depart(self, batch: "Batch") -> None:
-        waiting = batch.copy()
+        by_server: dict[str, Batch] = {}
+        for key, future in batch:
+            by_server.setdefault(self.server_of(key), []).append((key, future))
         batch.clear()
-        for start in range(0, len(waiting), _READ_AT_ONCE):
-            batch = waiting[start : start + _READ_AT_ONCE]
-            task = asyncio.create_task(self._serve(batch), name="asgi-multitier redis read")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        for waiting in by_server.values():
+            for start in range(0, len(waiting), _READ_AT_ONCE):
+                self._begin(waiting[start : start + _READ_AT_ONCE])
+
+    def _begin(self, batch: "Batch") -> None:
+        task = asyncio.create_task(self._serve(batch), name="asgi-multitier redis read")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, batch: "Batch") -> None:
         wanted = [(key, future) for key, future in batch if not future.done()]
@@ -121,7 +140,7 @@ class RedisTier:
         async def work(client: Client) -> list[Any]:
             return await read(client, names)
 
-        replies = await self.link.run(work)
+        replies = await self.link.run(work, key=names[0])
         values = replies[::2]
         damaged = {name for name, value in zip(names, values, strict=True) if not _is_whole(value)}
         if damaged:
@@ -157,7 +176,7 @@ class RedisTier:
             )
 
         if items:
-            await self.link.run(work)
+            await self.link.run(work, key=self._prefix + next(iter(items)))
 
     async def set_born(self, key: str, value: bytes, ttl: float, born: Born) -> bool:
         """As `set`, unless a value of the same generation is there that was born later.
@@ -182,7 +201,7 @@ class RedisTier:
 
         if not names:
             return []
-        return [stored == 1 for stored in await self.link.run(work)]
+        return [stored == 1 for stored in await self.link.run(work, key=names[0])]
 
     async def _write_cluster(
         self, client: Client, names: Sequence[str], args: Sequence[tuple[bytes, int]]
@@ -209,7 +228,7 @@ class RedisTier:
                     return int(await send(client, "UNLINK", *step))
                 return int(sum(await _pipelined(client, [("UNLINK", name) for name in step])))
 
-            count += await self.link.run(work)
+            count += await self.link.run(work, key=step[0])
         return count
 
     async def clear(self) -> None:

@@ -7,7 +7,7 @@ as long as they are told, at most.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -93,6 +93,21 @@ class OrderedTier(Protocol):
 
     async def set_many_born(self, items: Mapping[str, tuple[bytes, float, Born]]) -> list[bool]:
         """As `set_many`, for (value, ttl, born); False for each key that holds a younger one."""
+
+
+@runtime_checkable
+class ShardedTier(Protocol):
+    """A shared tier whose keys lie on several servers, each of which may fail by itself.
+
+    Optional: one call is then for keys of one server, and has a time limit and a circuit breaker
+    of its own, so that a server that hangs takes only its own keys along.
+    """
+
+    def server_of(self, key: str) -> str:
+        """Name of the server that has the key, or of what stands for all while none is known."""
+
+    def servers(self) -> Collection[str]:
+        """Names of all servers that there are now, as `server_of` gives them."""
 
 
 @dataclass(frozen=True, slots=True)

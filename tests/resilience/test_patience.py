@@ -254,4 +254,4 @@ async def test_a_tier_is_said_to_be_left_out_once(caplog: pytest.LogCaptureFixtu
 
     assert {reply.body for reply in replies} == {b"answer"}
     said = [line for line in caplog.messages if "left out" in line]
-    assert said == ["tier null does not answer and is left out for now: no answer"]
+    assert said == ["tier null fails and is left out for now: get: no answer"]

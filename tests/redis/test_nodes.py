@@ -1,0 +1,189 @@
+"""Nodes of a cluster fail one by one: only what lies on them is missed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+from redis.asyncio.cluster import RedisCluster
+
+from asgi_multitier.assembly import place
+from asgi_multitier.coherence.local import LocalLog
+from asgi_multitier.config import CacheConfig
+from asgi_multitier.entry import Entry
+from asgi_multitier.events import Events
+from asgi_multitier.policy.key import storage_key
+from asgi_multitier.redis import RedisTier, connect
+from asgi_multitier.stack import Format, TierStack
+from asgi_multitier.tiers.base import TierConfig
+from asgi_multitier.tiers.memory import MemoryTier
+from tests.redis.nodes import Nodes
+from tests.servers import ValkeyServer
+from tests.support import FakeClock
+
+KEYS = [f"k{number}" for number in range(180)]
+
+
+@pytest.fixture
+def nodes() -> Iterator[Nodes]:
+    with ExitStack() as stack:
+        yield Nodes(stack)
+
+
+class Stacked:
+    """A stack over a tier in a cluster, with a clock that is moved by hand.
+
+    Args:
+        nodes: The cluster.
+        client: A client of it.
+        namespace: Separates tests.
+        timeout: Seconds for one operation.
+    """
+
+    def __init__(
+        self, nodes: Nodes, client: RedisCluster, namespace: str, timeout: float = 0.25
+    ) -> None:
+        self.nodes = nodes
+        self.clock = FakeClock()
+        self.log = LocalLog(self.clock)
+        self.tier = RedisTier(connect(client, timeout=timeout), namespace=namespace)
+        (self.placed,) = place([(self.tier, TierConfig.l2())], CacheConfig(redis_url=None))
+        self.stack = TierStack(
+            MemoryTier(clock=self.clock),
+            [self.placed],
+            self.log,
+            Events(),
+            form=Format(namespace=namespace),
+            timeout=timeout,
+            clock=self.clock,
+            wall=self.clock,
+        )
+
+    def on(self, node: ValkeyServer) -> list[str]:
+        """The keys that lie on a node."""
+        prefix = f"{self.tier.namespace}:e:"
+        return [key for key in KEYS if self.nodes.owner(prefix + storage_key(key)) is node]
+
+    def entry(self, key: str) -> Entry:
+        """An entry that is filled now."""
+        now = self.clock()
+        return Entry(
+            key=key,
+            payload=key.encode(),
+            born=self.log.index.born(),
+            created=now,
+            fresh_until=now + 1000,
+            keep_until=now + 1000,
+            filled_at=now,
+            path="/x",
+        )
+
+    async def write(self, keys: Sequence[str] = KEYS) -> bool:
+        """Write the keys; whether all of them were taken."""
+        taken, _ = await self.stack.write([self.entry(key) for key in keys])
+        return taken == 1
+
+    def read(self, keys: Sequence[str] = KEYS) -> "dict[str, asyncio.Task[Any]]":
+        """Begin to read the keys, all in one turn."""
+        self.stack.local.clear()
+        return {key: asyncio.create_task(self.stack.fetch(key)) for key in keys}
+
+    async def found(self, keys: Sequence[str] = KEYS) -> set[str]:
+        """The keys that are found."""
+        reads = self.read(keys)
+        return {key for key, read in reads.items() if await read is not None}
+
+
+@asynccontextmanager
+async def stacked(nodes: Nodes, namespace: str, timeout: float = 0.25) -> AsyncIterator[Stacked]:
+    """A stack over a cluster, to which its user gave the address of the first node."""
+    await nodes.ready()
+    client = RedisCluster(host="127.0.0.1", port=nodes.nodes[0].port)
+    built = Stacked(nodes, client, namespace, timeout)
+    try:
+        assert await built.write(KEYS[:1])
+        yield built
+    finally:
+        await built.stack.close(5.0)
+        await built.tier.link.close()
+        await client.aclose()
+
+
+async def test_what_lies_on_other_nodes_is_found_before_one_that_hangs_answers(
+    nodes: Nodes, namespace: str
+) -> None:
+    """All in one turn: no answer waits for that of another node."""
+    async with stacked(nodes, namespace, timeout=60.0) as built:
+        assert await built.write()
+        frozen = nodes.nodes[1]
+        lost = built.on(frozen)
+        assert 20 < len(lost) < 100
+        frozen.freeze()
+        # More than there are connections to a node: who waits for it keeps nobody from the others.
+        for _ in range(20):
+            reads = built.read()
+            waiting = [reads.pop(key) for key in lost]
+            assert None not in [await read for read in reads.values()]
+            assert not any(read.done() for read in waiting)
+        deleting = asyncio.create_task(built.stack.drop(KEYS))
+        rewriting = [asyncio.create_task(built.write([key])) for key in KEYS if key not in lost]
+        assert all(await asyncio.gather(*rewriting))
+        assert not deleting.done()
+        frozen.thaw()
+        assert None not in await asyncio.gather(*waiting)
+        await deleting
+        assert built.placed.failures == {}
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+async def test_a_node_that_hangs_is_left_out_alone(
+    nodes: Nodes, namespace: str, number: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two thirds are found all the time, by reads, writes and deletes; one line each way."""
+    async with stacked(nodes, namespace) as built:
+        assert await built.write()
+        assert await built.found() == set(KEYS)
+        frozen = nodes.nodes[number]
+        lost = set(built.on(frozen))
+        frozen.freeze()
+        for _ in range(5):
+            assert await built.found() == set(KEYS) - lost
+            assert not await built.write()
+            assert await built.found() == set(KEYS) - lost
+        assert built.stack.has_shared
+        # Three of each kind; then no call is made any more.
+        assert built.placed.failures == {"get": 3, "set": 3}
+        assert built.placed.state(built.clock()).value == "open"
+        kept = sorted(set(KEYS) - lost)[:10]
+        await built.stack.drop([*kept, *lost])
+        assert await built.found() == set(KEYS) - lost - set(kept)
+        built.clock.advance(1.1)
+        assert await built.found() == set(KEYS) - lost - set(kept)
+        assert built.placed.failures == {"get": 4, "set": 3, "delete": 1}
+        assert [f"(127.0.0.1:{frozen.port})" in line for line in caplog.messages] == [True]
+
+        frozen.thaw()
+        built.clock.advance(1.1)
+        assert await built.write()
+        assert await built.found() == set(KEYS)
+        assert built.placed.state(built.clock()).value == "closed"
+        assert len(caplog.messages) == 2
+        assert "answers again" in caplog.messages[1]
+
+
+async def test_all_nodes_hang_and_none_is_asked(nodes: Nodes, namespace: str) -> None:
+    """The tier as a whole is left out then."""
+    async with stacked(nodes, namespace) as built:
+        assert await built.write()
+        for node in nodes.nodes:
+            node.freeze()
+        for _ in range(3):
+            assert await built.found() == set()
+        assert not built.stack.has_shared
+        assert built.placed.failures == {"get": 9}
+        for node in nodes.nodes:
+            node.thaw()
+        built.clock.advance(1.1)
+        assert built.stack.has_shared
+        assert await built.found() == set(KEYS)
