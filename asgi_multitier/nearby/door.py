@@ -34,6 +34,7 @@ LOST: Final = b"x"
 MOVED: Final = b"m"
 """The sender follows the log of a server that all of this machine reach."""
 
+_AGAIN = 0.05
 _SUFFIX = ".s"
 _MOST = 256
 
@@ -68,11 +69,17 @@ class Door:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._name = ""
         self._left = (0, 0)
+        self._full: set[str] = set()
 
     @property
     def is_open(self) -> bool:
         """Whether this process has a socket there."""
         return self._socket is not None and self._name.startswith(_process())
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its socket was taken away, so that nobody finds it."""
+        return self.is_open and not os.path.lexists(os.path.join(self.directory or "", self._name))
 
     def open(self) -> None:
         """Have a socket that the running event loop listens to.
@@ -147,6 +154,7 @@ class Door:
         if self._socket is None or self.directory is None or "/" in name:
             return False
         path = self.directory / name
+        self._full.discard(name)
         try:
             self._socket.sendto(what + self._name.encode(), os.fspath(path))
         except (ConnectionRefusedError, FileNotFoundError):
@@ -154,8 +162,22 @@ class Door:
                 path.unlink()
             return False
         except OSError:  # its queue is full
-            return True
+            self._full.add(name)
         return True
+
+    def insist(self, what: bytes) -> None:
+        """Send it to every other worker, again and again to those whose queue is full."""
+        self.tell(what)
+        self._insist(what, set(self._full))
+
+    def _insist(self, what: bytes, names: set[str]) -> None:
+        if names and self._loop is not None:
+            self._loop.call_later(_AGAIN, self._try_again, what, names)
+
+    def _try_again(self, what: bytes, names: set[str]) -> None:
+        for name in names:
+            self.answer(name, what)
+        self._insist(what, names & self._full)
 
     def close(self) -> None:
         """Take the socket away. May be called twice."""

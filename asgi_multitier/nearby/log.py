@@ -34,6 +34,7 @@ logger = logging.getLogger("asgi_multitier")
 
 _POLL = 0.25
 _SEEK = 0.5
+_WATCH = 1.0
 _HEARD = 1.0
 """Seconds that a new worker waits for the others to say that they follow the common log."""
 
@@ -84,6 +85,7 @@ class NearLog(SharedLog):
         self._table: TableStore | None = None
         self._seeking: asyncio.Task[None] | None = None
         self._joining: asyncio.Task[None] | None = None
+        self._watching: asyncio.TimerHandle | None = None
         self._moved: set[str] = set()
         self._awaited: set[str] = set()
         self._answered = asyncio.Event()
@@ -105,37 +107,77 @@ class NearLog(SharedLog):
         await self._go_on(self._begin())
 
     async def _begin(self) -> None:
-        if self._mode in (_Mode.NEAR, _Mode.FAR):
-            self._opened()
-            await self._follow()
-            return
         if self._mode is _Mode.ALONE and self._door.was_missed:
             # Another worker came and went while this one was closed, and was not heard.
             self._mode = _Mode.UNKNOWN
-        if await self._sees_far():
+        if self._mode is _Mode.FAR:
+            self._opened()
+            await self._follow()
+        elif self._mode is not _Mode.NEAR and await self._sees_far():
             await self._go_far()
-        elif self._opened() and (others := self._door.tell(HELLO)):
-            await self._join(others)
-        elif self._mode is _Mode.UNKNOWN:
-            self._be_alone()
         else:
-            self.index.trust()
+            await self._meet()
+        self._watch()
         if self._far is not None and self._mode is not _Mode.FAR:
             if not self._warned:
                 self._warned = True
                 logger.warning(_NO_SERVER, self._namespace, self._far.name)
             self._seeking = asyncio.create_task(self._seek(), name="asgi-multitier log search")
 
+    async def _meet(self) -> None:
+        """Greet the others, and go on with them; alone only where nobody is and nobody was."""
+        others = self._door.tell(HELLO) if self._opened() else set()
+        if others or self._mode is _Mode.NEAR:
+            await self._join(others)
+        elif self._mode is _Mode.UNKNOWN:
+            self._be_alone()
+        else:
+            self.index.trust()
+
+    def _watch(self) -> None:
+        """Look now and then whether this worker can still be found.
+
+        What cleans a temporary directory, or ends a user's session, takes the sockets of living
+        workers away: who comes after that finds nobody, and is found again this way.
+        """
+        if self._watching is not None:
+            self._watching.cancel()
+        if self._door.is_open:
+            loop = asyncio.get_running_loop()
+            self._watching = loop.call_later(_WATCH, self._be_found)
+
+    def _be_found(self) -> None:
+        self._watching = None
+        if self._door.is_lost:
+            self._door.close()
+            self._go_on(self._be_found_again())
+        else:
+            self._watch()
+
+    async def _be_found_again(self) -> None:
+        logger.warning("%s: its directory was taken away; another one is made", self._namespace)
+        if self._mode is _Mode.FAR:
+            self._opened()
+        else:
+            await self._meet()
+        self._watch()
+
     def _leave_other_loop(self) -> None:
         """See `SharedLog`; what looks for a server, or goes on to another log, is left as well."""
-        tasks = tuple(task for task in (self._seeking, self._joining) if task is not None)
-        self._seeking = self._joining = None
-        self._tasks += tasks
+        self._seeking, self._joining = map(self._unless_elsewhere, (self._seeking, self._joining))
         super()._leave_other_loop()
+
+    def _unless_elsewhere(self, task: "asyncio.Task[None] | None") -> "asyncio.Task[None] | None":
+        if task is None or task.get_loop() is asyncio.get_running_loop():
+            return task
+        self._tasks += (task,)
+        return None
 
     def _know_process(self) -> None:
         forked = self._is_forked
         super()._know_process()
+        if forked:
+            self._seeking = self._joining = self._watching = None
         if forked and self._mode is _Mode.ALONE:
             self._be_alone()  # the parent's history is not ours
 
@@ -158,6 +200,9 @@ class NearLog(SharedLog):
         """Stop following; send what waits, or say what is lost. May be called twice."""
         tasks = [task for task in (self._seeking, self._joining) if task is not None]
         self._seeking = self._joining = None
+        if self._watching is not None:
+            self._watching.cancel()
+            self._watching = None
         await end(*tasks)
         await super().close()
         self._door.close()
@@ -182,7 +227,7 @@ class NearLog(SharedLog):
         if position is None and self._mode is _Mode.NEAR:
             # The file cannot be written, on a full disk for one. The others can still be told that
             # something has changed, if not what.
-            self._door.tell(LOST)
+            self._door.insist(LOST)
         return position
 
     def _sent(self, operation: Operation) -> None:  # noqa: ARG002 (whoever follows reads it there)
@@ -223,6 +268,8 @@ class NearLog(SharedLog):
             await step
 
         self._joining = asyncio.create_task(after(), name="asgi-multitier log change")
+        # One that was cancelled before its turn is not awaited by anything.
+        self._joining.add_done_callback(lambda _: step.close())
         return self._joining
 
     async def _welcome(self, name: str) -> None:
@@ -236,25 +283,27 @@ class NearLog(SharedLog):
         """Follow the common log, and see that the others do."""
         self._awaited, self._answered = set(others), asyncio.Event()
         await self._go_near()
+        # To those as well who greet at the same moment, and wait for this one.
+        self._door.tell(HERE)
         with suppress(TimeoutError):
-            async with asyncio.timeout(_HEARD):
+            async with asyncio.timeout(_HEARD if self._awaited else 0):
                 await self._answered.wait()
 
     async def _go_near(self) -> None:
-        if self._mode is _Mode.NEAR:
-            await self._tail.tried.wait()
-            return
         if self._door.directory is None:
             return
+        path, left = self._door.directory / "log", self._table
+        if self._mode is _Mode.NEAR and left is not None and left.path == path:
+            if self._tasks:
+                await self._tail.tried.wait()
+            else:
+                await self._follow()
+            return
         logger.info("%s: another worker is here; both follow one log", self._namespace)
-        self._table = TableStore(
-            self._door.directory / "log",
-            self._namespace,
-            self._maxlen,
-            poll=_POLL,
-            durable=False,
-        )
+        self._table = TableStore(path, self._namespace, self._maxlen, poll=_POLL, durable=False)
         await self._change(_Mode.NEAR, self._table)
+        if left is not None:
+            await left.close()
 
     async def _go_far(self) -> None:
         if self._mode is _Mode.FAR or self._far is None:

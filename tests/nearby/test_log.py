@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import shutil
 import socket
 import threading
 import time
@@ -12,7 +13,7 @@ import pytest
 
 from asgi_multitier import BackendError, CacheManager
 from asgi_multitier.nearby import NearLog
-from asgi_multitier.nearby.door import Door
+from asgi_multitier.nearby.door import LOOK, LOST, Door
 from asgi_multitier.redis import Link, StreamStore, connect
 from asgi_multitier.selectors import Selector
 from asgi_multitier.sqlite_log import TableStore
@@ -185,3 +186,39 @@ async def test_server_that_appears_is_followed_by_all(namespace: str) -> None:
         for link in links:
             await link.close()
         server.close()
+
+
+@pytest.mark.usefixtures("strangers")
+async def test_worker_whose_directory_was_taken_away_is_found_again(runtime: Path) -> None:
+    """Who comes after that finds nobody; the first one looks, and joins."""
+    async with worker() as one:
+        await one.set("a", 1)
+        shutil.rmtree(runtime / "asgi-multitier")
+        async with worker() as two:
+            await until(lambda: one.invalidation_stats().gen == two.invalidation_stats().gen, 10)
+            await one.set("a", 1)
+            await two.invalidate("a")
+            await until(lambda: gone(one, "a"), 5)
+
+
+@pytest.mark.usefixtures("runtime")
+async def test_datagram_that_matters_is_sent_again_to_a_full_queue(namespace: str) -> None:
+    """One who was stopped hears it when it goes on."""
+    heard: list[bytes] = []
+    one, other = (
+        Door(namespace, lambda *_: None),
+        Door(namespace, lambda what, _: heard.append(what)),
+    )
+    other._is_other = one._is_other = lambda name: True  # type: ignore[method-assign]
+    one.open()
+    other.open()
+    loop = asyncio.get_running_loop()
+    assert other._socket is not None
+    loop.remove_reader(other._socket.fileno())
+    while other._name not in one._full:
+        one.answer(other._name, LOOK)
+    one.insist(LOST)
+    loop.add_reader(other._socket.fileno(), other._ready)
+    await until(lambda: LOST in heard, 5)
+    one.close()
+    other.close()
