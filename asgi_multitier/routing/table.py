@@ -234,15 +234,17 @@ class RouteTable:
         self.refresh()
         scope = _scope(method, path, root_path, host, path_params)
         try:
-            found = find(self._tree(), scope)
-        except Exception:  # noqa: BLE001 - a convertor or route of the application's own
+            return self._resolved(method, self.path_of(path, root_path), find(self._tree(), scope))
+        except Exception:  # noqa: BLE001  # a convertor or route of the application's own
             return _nothing("match-error")
+
+    def _resolved(self, method: str, path: str, found: Found) -> Resolved:
+        """What holds for a request of this path, as the whole application sees it."""
         if not found.certain:
             return _nothing("custom-match")
         if found.leaf is not None and not found.full:
             return _nothing("method", found)
-        # As the whole application sees it: mounts have added to the root path since.
-        return self._decide(method, self.path_of(path, root_path), found)
+        return self._decide(method, path, found)
 
     def path_of(self, path: str, root_path: str) -> str:
         """The path as the application's routes know it: what every selector of paths means.

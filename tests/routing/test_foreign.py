@@ -9,6 +9,7 @@ import pytest
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.security import HTTPBearer
 from starlette.applications import Starlette
+from starlette.convertors import CONVERTOR_TYPES, Convertor
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Match, Route
@@ -184,3 +185,31 @@ async def test_a_callable_whose_arguments_nobody_knows_is_taken_as_it_is() -> No
         await origin(*args)
 
     assert (await Client(CacheMiddleware(any_arguments)).get("/a")).status == 200
+
+
+class Unprintable(Convertor[object]):
+    """Its values cannot be written as text."""
+
+    regex = "[a-z]+"
+
+    def convert(self, value: str) -> object:
+        class Value:
+            def __str__(self) -> str:
+                raise RuntimeError("no text")
+
+        return Value()
+
+    def to_string(self, value: object) -> str:
+        return "x"
+
+
+async def test_a_parameter_that_has_no_text_does_not_fail_its_route(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The application answers alone."""
+    monkeypatch.setitem(CONVERTOR_TYPES, "unprintable", Unprintable())
+    app = Starlette(routes=[Route("/p/{value:unprintable}", lambda r: PlainTextResponse("page"))])
+    async with caching(app, [Rule("*", 60)]) as cache:
+        reply = await cache.get("/p/a")
+
+    assert (reply.body, reply.detail) == (b"page", "no-rule")
