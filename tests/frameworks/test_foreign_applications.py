@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -96,6 +96,17 @@ async def answers(app: Any, prefix: str = "") -> list[Any]:
     """What an application answers to every target, one after the other."""
     async with served(app) as client:
         return [seen(await asked(client, method, prefix + target)) for method, target in TARGETS]
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Some frameworks set up logging for the whole process when an application is made."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers
+    logging.getLogger("asgi_multitier").disabled = False
 
 
 @pytest.fixture(params=APPS)
