@@ -11,7 +11,7 @@ from redis.asyncio.cluster import RedisCluster
 from asgi_multitier.assembly import place
 from asgi_multitier.coherence.local import LocalLog
 from asgi_multitier.config import CacheConfig
-from asgi_multitier.entry import Entry
+from asgi_multitier.entry import Born, Entry
 from asgi_multitier.events import Events
 from asgi_multitier.policy.key import storage_key
 from asgi_multitier.redis import RedisTier, connect
@@ -19,6 +19,7 @@ from asgi_multitier.stack import Format, TierStack
 from asgi_multitier.tiers.base import TierConfig
 from asgi_multitier.tiers.memory import MemoryTier
 from tests.redis.nodes import Nodes
+from tests.redis.support import followed, invalidate, until
 from tests.servers import ValkeyServer
 from tests.support import FakeClock
 
@@ -187,3 +188,29 @@ async def test_all_nodes_hang_and_none_is_asked(nodes: Nodes, namespace: str) ->
         built.clock.advance(1.1)
         assert built.stack.has_shared
         assert await built.found() == set(KEYS)
+
+
+@pytest.mark.parametrize("fate", ["freeze", "stop"])
+async def test_the_log_goes_on_without_the_node_whose_address_was_given(
+    nodes: Nodes, namespace: str, fate: str
+) -> None:
+    """It has data, and not the log: new connections find the log's owner all the same."""
+    await nodes.ready()
+    owner = nodes.owner(f"{{{namespace}}}:")
+    given = next(node for node in nodes.nodes if node is not owner)
+    client = RedisCluster(host="127.0.0.1", port=given.port)
+    # What one connection has learned the others know.
+    link = connect(client)
+    async with followed(link, namespace) as one, followed(link, namespace) as two:
+        assert await two.reached(await invalidate(one) or Born("", 0), 5.0)
+        getattr(given, fate)()
+        async with followed(link, namespace) as three:
+            await until(lambda: three.trusted and three.index.gen == one.index.gen, 5.0)
+            for writer, reader in ((one, two), (three, one), (one, three)):
+                position = await invalidate(writer)
+                assert position is not None
+                assert await reader.reached(position, 5.0)
+            assert one.trusted
+            assert two.trusted
+    await link.close()
+    await client.aclose()
