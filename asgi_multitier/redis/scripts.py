@@ -177,11 +177,26 @@ A log whose records are numbered above its control hash is not one that these sc
 begun anew. Reply: generation and number of the record.
 """
 
+_TEXT = """
+local function text(...)
+  local reply = redis.pcall(...)
+  if type(reply) ~= 'table' then
+    return reply
+  end
+  return not string.find(reply.err, 'WRONGTYPE', 1, true) and redis.call(...)
+end
+"""
+"""What a command finds in a key that holds text: `false` where something of another type lies.
+
+One such key, which is nobody's that runs these scripts, fails none of the others.
+"""
+
 READ = Script(
-    """
+    _TEXT
+    + """
 local found = {}
 for i, key in ipairs(KEYS) do
-  local value = redis.call('GET', key)
+  local value = text('GET', key)
   found[2 * i - 1] = value
   found[2 * i] = value and redis.call('PTTL', key) or -2
 end
@@ -191,16 +206,18 @@ return found
 )
 """Values with their lifetimes. KEYS: any, of one server. Reply, for each: value or nil, ms left.
 
+What is not text is absent: the next write replaces it.
 A single command for all reads of one tick: a third of the cost of as many commands in a pipeline.
 """
 
 WRITE = Script(
-    """
+    _TEXT
+    + """
 local done = {}
 for i, key in ipairs(KEYS) do
   local value, ttl = ARGV[2 * i - 1], ARGV[2 * i]
-  local held = redis.call('GETRANGE', key, 0, 47)
-  if #held == 48 and string.sub(held, 1, 32) == string.sub(value, 1, 32)
+  local held = text('GETRANGE', key, 0, 47)
+  if held and #held == 48 and string.sub(held, 1, 32) == string.sub(value, 1, 32)
     and tonumber(string.sub(held, 33)) > tonumber(string.sub(value, 33, 48)) then
     done[i] = 0
   else
@@ -223,18 +240,24 @@ CLAIM = Script(
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
   return -1
 end
-return redis.call('PTTL', KEYS[1])
+local left = redis.call('PTTL', KEYS[1])
+if left == -1 then
+  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+end
+return left
 """,
     "",
 )
 """Take a lease. KEYS: lease. ARGV: token; lifetime in ms.
 
-Reply: -1 if it was free and is taken now, else the ms that its holder has left.
+Reply: -1 if it was free and is taken now, else the ms that its holder has left. What
+would never end is no lease.
 """
 
 RENEW = Script(
-    """
-if redis.call('GET', KEYS[1]) == ARGV[1] then
+    _TEXT
+    + """
+if text('GET', KEYS[1]) == ARGV[1] then
   return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 end
 return 0
@@ -244,8 +267,9 @@ return 0
 """Prolong a lease. KEYS: lease. ARGV: token; lifetime in ms. Reply: 1, or 0 if it is another's."""
 
 RELEASE = Script(
-    """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+    _TEXT
+    + """
+if text('GET', KEYS[1]) ~= ARGV[1] then
   return 0
 end
 redis.call('DEL', KEYS[1])

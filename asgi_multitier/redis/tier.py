@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequen
 from typing import Any, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 from ..breaker import WHOLE
 from ..codec import BORN_GEN, BORN_SEQ, MAGIC
@@ -155,7 +155,7 @@ class RedisTier:
 
     async def _read_cluster(self, client: Client, names: Sequence[str]) -> list[Any]:
         commands = ((word, name) for name in names for word in ("GET", "PTTL"))
-        return await _pipelined(client, commands)
+        return [_found(reply) for reply in await _pipelined(client, commands, raises=False)]
 
     # Writing.
 
@@ -269,12 +269,26 @@ def check_namespace(namespace: str) -> str:
     return namespace
 
 
-async def _pipelined(client: Client, commands: Iterable[tuple[Any, ...]]) -> list[Any]:
-    """Several commands in one round trip a server; the first error among the replies is raised."""
+async def _pipelined(
+    client: Client, commands: Iterable[tuple[Any, ...]], *, raises: bool = True
+) -> list[Any]:
+    """Several commands in one round trip a server.
+
+    The first error among the replies is raised, or each stands in its place.
+    """
     pipeline = client.pipeline(transaction=False)
     for command in commands:
         send(pipeline, *command)
-    return await pipeline.execute()
+    return await pipeline.execute(raise_on_error=raises)
+
+
+def _found(reply: Any) -> Any:
+    """What was found in a key; None where something other than text lies, as `READ` has it."""
+    if isinstance(reply, ResponseError) and str(reply).startswith("WRONGTYPE"):
+        return None
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
 
 
 def _is_whole(value: bytes | None) -> bool:

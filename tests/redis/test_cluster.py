@@ -2,9 +2,12 @@
 
 from typing import Any
 
+import pytest
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 
-from asgi_multitier.redis import RedisStreams, connect
+from asgi_multitier.entry import Born
+from asgi_multitier.errors import BackendError
+from asgi_multitier.redis import RedisStreams, RedisTier, connect
 from tests.redis.support import followed, invalidate, until
 from tests.servers import ValkeyServer, free_port
 
@@ -35,3 +38,25 @@ async def test_no_node_is_asked_where_keys_are_and_learned_addresses_are_kept(
         assert await streams.publish("s", {"a": "2"})
         await link.close()
         await theirs.aclose()
+
+
+async def test_a_key_of_another_type_is_a_miss_alone(namespace: str) -> None:
+    """As on a single server; what may not be read is an error."""
+    with ValkeyServer(cluster_enabled="yes", cluster_port=free_port()) as server:
+        server.command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        await until(lambda: b"state:ok" in server.command("CLUSTER", "INFO"), 5.0)
+        client = RedisCluster(host="127.0.0.1", port=server.port)
+        tier = RedisTier(connect(client), namespace=namespace)
+        await tier.set("good", b"v", 10.0)
+        server.command("RPUSH", f"{namespace}:e:list", "x")
+        found = await tier.get_many(["list", "good"])
+        assert [held and held.value for held in found] == [None, b"v"]
+        assert await tier.set_born("list", b"w", 10.0, Born("a" * 32, 1))
+        held = await tier.get("list")
+        assert held is not None
+        assert held.value == b"w"
+        server.command("ACL", "SETUSER", "default", "-get")
+        with pytest.raises(BackendError, match="permission"):
+            await tier.get("good")
+        await tier.link.close()
+        await client.aclose()

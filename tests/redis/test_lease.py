@@ -128,6 +128,47 @@ async def test_a_lease_taken_by_another_is_not_given_back(
     await leases.close()
 
 
+@pytest.mark.parametrize(
+    "put",
+    [("SET", "x"), ("RPUSH", "x"), ("SET", "x", "PX", 60_000)],
+    ids=["endless", "list", "other"],
+)
+async def test_what_lies_under_a_leases_key(
+    valkey: ValkeyServer, namespace: str, put: tuple[str, ...]
+) -> None:
+    """What would never end is no lease: it is taken, held by one alone and given back."""
+    leases = Leases(valkey.url, namespace=namespace)
+    command, *rest = put
+    valkey.command(command, f"{{{namespace}}}:lease:k", *rest)
+    first = await leases.claim("k")
+    if len(rest) == 1:
+        second = await leases.claim("k")
+        assert (first.held, second.won) == (True, False)
+        await first.release()
+        assert await second.released(5.0)
+        await second.release()
+        assert valkey.command("EXISTS", f"{{{namespace}}}:lease:k") == 0
+    else:
+        assert not first.won
+        await first.release()
+    await leases.close()
+
+
+async def test_a_lease_that_became_something_else_is_lost(
+    valkey: ValkeyServer, namespace: str
+) -> None:
+    """Its holder notices, and leaves alone what took its place."""
+    leases = Leases(valkey.url, namespace=namespace, ttl=0.1)
+    holder = await leases.claim("k")
+    key = f"{{{namespace}}}:lease:k"
+    valkey.command("EVAL", "redis.call('DEL', KEYS[1]) redis.call('RPUSH', KEYS[1], 1)", 1, key)
+    await until(lambda: not holder.held, 5.0)
+    await holder.release()
+
+    assert valkey.command("LLEN", key) == 1
+    await leases.close()
+
+
 async def test_without_the_server_every_claim_is_won(namespace: str) -> None:
     """One run a worker: the fleet's rule degrades, nobody waits."""
     leases = Leases("redis://127.0.0.1:1", namespace=namespace)

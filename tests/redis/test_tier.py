@@ -164,6 +164,35 @@ async def test_bytes_of_somebody_else_are_a_miss(
     assert await tier.get("endless") is None
 
 
+async def test_a_key_of_another_type_is_a_miss_alone(
+    tier: RedisTier, valkey: ValkeyServer, namespace: str
+) -> None:
+    """What is asked for and written together with it is not harmed; a write takes its place."""
+    await tier.set_born("good", b"v", 10.0, Born(GEN, 1))
+    valkey.command("RPUSH", f"{namespace}:e:list", "x")
+    valkey.command("HSET", f"{namespace}:e:hash", "f", "x")
+    found = await tier.get_many(["list", "good", "hash"])
+
+    assert [held and held.value for held in found] == [None, b"v", None]
+    items = {key: (key.encode(), 10.0, Born(GEN, 2)) for key in ("list", "good", "hash")}
+    assert await tier.set_many_born(items) == [True, True, True]
+    found = await tier.get_many(list(items))
+    assert [held and held.value for held in found] == [b"list", b"good", b"hash"]
+
+
+@pytest.mark.parametrize("command", ["get", "getrange"])
+async def test_what_a_script_may_not_run_is_an_error_and_not_a_miss(
+    own_valkey: ValkeyServer, namespace: str, command: str
+) -> None:
+    """A breaker and a log line tell of it; only a key of another type is passed over."""
+    own_valkey.command("ACL", "SETUSER", "app", "on", ">p", "~*", "+@all", f"-{command}")
+    tier = RedisTier(f"redis://app:p@127.0.0.1:{own_valkey.port}", namespace=namespace)
+    work = tier.get("k") if command == "get" else tier.set_born("k", b"v", 10.0, Born(GEN, 1))
+    with pytest.raises(BackendError, match="permission"):
+        await work
+    await tier.close()
+
+
 async def test_a_lifetime_below_a_millisecond_is_one(valkey: ValkeyServer, namespace: str) -> None:
     """The server refuses 0, which is what such a lifetime is in its unit."""
     tier = RedisTier(valkey.url, namespace=namespace)
