@@ -1,4 +1,4 @@
-"""A real cluster for tests, whose nodes can be frozen and killed."""
+"""A real cluster for tests, whose nodes can be frozen, killed and replaced."""
 
 from contextlib import ExitStack
 
@@ -47,7 +47,32 @@ class Nodes:
         slot = self.nodes[0].command("CLUSTER", "KEYSLOT", key)
         return self.nodes[next(i for i, end in enumerate(self._ends) if slot < end)]
 
+    async def replace(self, old: ValkeyServer) -> ValkeyServer:
+        """Put another node at another address into a node's place, and shut the old one down."""
+        new = self._started()
+        keeper = next(node for node in self.nodes if node is not old)
+        self._meet(new, keeper)
+        await until(lambda: _knows(new, len(self.nodes) + 1), 10.0)
+        identity = old.command("CLUSTER", "MYID").decode()
+        await until(lambda: new.command("CLUSTER", "REPLICATE", identity) == "OK", 5.0)
+        await until(lambda: b"link_status:up" in new.command("INFO", "replication"), 10.0)
+        await until(lambda: new.command("CLUSTER", "FAILOVER") == "OK", 5.0)
+        await until(lambda: b"role:master" in new.command("INFO", "replication"), 10.0)
+        self.nodes[self.nodes.index(old)] = new
+        for node in self.nodes:
+            place = f":{new.port}@".encode()
+            await until(lambda n=node, p=place: _leads(n, p), 10.0)  # type: ignore[misc]
+        old.stop()
+        for node in self.nodes:
+            node.command("CLUSTER", "FORGET", identity)
+        return new
+
 
 def _knows(node: ValkeyServer, count: int) -> bool:
     told = node.command("CLUSTER", "INFO")
     return b"state:ok" in told and b"known_nodes:%d" % count in told
+
+
+def _leads(node: ValkeyServer, place: bytes) -> bool:
+    lines = node.command("CLUSTER", "NODES").splitlines()
+    return any(place in line and b"master" in line and b"-" in line.split()[-1] for line in lines)

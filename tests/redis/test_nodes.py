@@ -12,14 +12,16 @@ from asgi_multitier.assembly import place
 from asgi_multitier.coherence.local import LocalLog
 from asgi_multitier.config import CacheConfig
 from asgi_multitier.entry import Born, Entry
+from asgi_multitier.errors import BackendError
 from asgi_multitier.events import Events
 from asgi_multitier.policy.key import storage_key
-from asgi_multitier.redis import RedisTier, connect
+from asgi_multitier.redis import Leases, RedisStreams, RedisTier, connect
 from asgi_multitier.stack import Format, TierStack
 from asgi_multitier.tiers.base import TierConfig
 from asgi_multitier.tiers.memory import MemoryTier
+from tests.patience import PATIENCE
 from tests.redis.nodes import Nodes
-from tests.redis.support import followed, invalidate, until
+from tests.redis.support import followed, invalidate, permits, until
 from tests.servers import ValkeyServer
 from tests.support import FakeClock
 
@@ -214,3 +216,52 @@ async def test_the_log_goes_on_without_the_node_whose_address_was_given(
             assert two.trusted
     await link.close()
     await client.aclose()
+
+
+async def test_all_addresses_change_one_by_one(nodes: Nodes, namespace: str) -> None:
+    """Another node takes each one's place while the log, leases and streams are in use.
+
+    Each of them has a link of its own, and begins at the address that was given.
+    """
+    await nodes.ready()
+    client = RedisCluster(host="127.0.0.1", port=nodes.nodes[0].port)
+    leases = Leases(client, namespace=namespace)
+    streams = RedisStreams(client, namespace=namespace)
+    first = list(nodes.nodes)
+    async with followed(client, namespace) as one, followed(client, namespace) as two:
+        await _goes_on(leases, streams)
+        for old in first:
+            await nodes.replace(old)
+            before = Born(two.index.gen, two.index.seq)
+            await invalidate(one)
+            await until(lambda before=before: not permits(two, before), 10.0)  # type: ignore[misc]
+            await until(lambda: one.trusted and two.trusted, 10.0)
+            await _goes_on(leases, streams)
+    assert not {node.port for node in first} & {node.port for node in nodes.nodes}
+    for each in (leases, streams):
+        await each.close()
+    await client.aclose()
+
+
+async def _goes_on(leases: Leases, streams: RedisStreams) -> None:
+    """Leases can be had and streams written, within a few attempts."""
+    async with asyncio.timeout(10.0 * PATIENCE):
+        done = False
+        while not done:
+            await asyncio.sleep(0.01)
+            done = await _is_had(leases) and await _is_written(streams)
+
+
+async def _is_had(leases: Leases) -> bool:
+    claim = await leases.claim("k")
+    held = claim.held
+    await claim.release()
+    return held
+
+
+async def _is_written(streams: RedisStreams) -> bool:
+    try:
+        await streams.publish("s", {"a": "1"})
+    except BackendError:
+        return False
+    return True
