@@ -85,6 +85,7 @@ class SyncCache:
         if self._own is None or self._is_forked(self._own):
             loop = asyncio.new_event_loop()
             self._own, self._pid = loop, os.getpid()
+            self._cache.home.guest = loop
             self._thread = threading.Thread(
                 target=self._live, args=[loop], name="asgi-multitier sync", daemon=True
             )

@@ -365,7 +365,6 @@ OVERRIDING = [
     "x-method-override",
     "x-original-url",
     "x-original-uri",
-    "x-original-host",
     "x-rewrite-url",
     "x-override-url",
     "x-http-host-override",
