@@ -6,7 +6,7 @@ import os
 import sys
 import sysconfig
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -41,11 +41,21 @@ def describe(app: object, endpoints: Iterable[object] = ()) -> Application:
             program that runs.
         endpoints: The endpoints of its routes.
     """
-    layers = list(layers_of(app))
+    layers = [owner for layer in layers_of(app) for owner in _with_owner(layer)]
     title = next((text for layer in layers if (text := _title(layer))), "")
     packages = _packages(endpoints)
-    module, name = _holder(layers, packages) or _defined(layers) or _of(packages) or _program()
+    held = _holder(layers, packages) or _defined(layers) or _of(packages)
+    if held is None and app is not None and not _is_of_the_user(sys.modules.get("__main__")):
+        # The program is the server's, which other applications run under as well.
+        return Application(title, "app", "\0".join(sys.argv[1:]), os.path.realpath(os.getcwd()))
+    module, name = held or ("__main__", "")
     return Application(title, _real_name(module), name, _directory(module))
+
+
+def _with_owner(layer: object) -> tuple[object, ...]:
+    """A layer, and the object whose method it is: `app.asgi_app` of Quart."""
+    owner = layer.__self__ if inspect.ismethod(layer) else None
+    return (layer,) if owner is None else (layer, owner)
 
 
 def _title(layer: object) -> str:
@@ -67,19 +77,27 @@ def _holder(layers: Sequence[object], packages: Sequence[str]) -> tuple[str, str
     A module that only imports it from there does not count, if another one is left.
     """
     wanted = {id(layer) for layer in layers}
-    found = []
-    for name, module in list(sys.modules.items()):
-        top = name.partition(".")[0]
-        if top in _FRAMEWORKS or not (top in packages or _is_of_the_user(module)):
-            continue
-        for variable, value in list(vars(module).items()):
-            if id(value) in wanted:
-                found.append((name, variable))
+    variables = list(_variables(packages))
+    found = [(name, variable) for name, variable, value in variables if id(value) in wanted]
+    found = found or [
+        (name, variable)
+        for name, variable, value in variables
+        if callable(value) and any(id(layer) in wanted for layer in layers_of(value))
+    ]
     if len(found) > 1:
         found = [pair for pair in found if not _imports(*pair)] or found
     ours = [pair for pair in found if pair[0].partition(".")[0] in packages]
     # `__main__` may be there a second time under its own name.
     return min(ours or found, key=lambda p: (_real_name(p[0]), p[1]), default=None)
+
+
+def _variables(packages: Sequence[str]) -> Iterator[tuple[str, str, object]]:
+    """Module, name and value of what the user's own modules and the endpoints' packages hold."""
+    for name, module in list(sys.modules.items()):
+        top = name.partition(".")[0]
+        if top not in _FRAMEWORKS and (top in packages or _is_of_the_user(module)):
+            for variable, value in list(vars(module).items()):
+                yield name, variable, value
 
 
 def _is_of_the_user(module: object) -> bool:
@@ -113,17 +131,17 @@ def _defined(layers: Sequence[object]) -> tuple[str, str] | None:
     """Where the innermost layer was defined, if it is a function or a class of the user's own."""
     for layer in reversed(layers):
         name = getattr(layer, "__module__", None)
-        if isinstance(name, str) and _is_of_the_user(sys.modules.get(name)):
+        if not isinstance(name, str) or name.partition(".")[0] in _FRAMEWORKS:
+            continue
+        if _is_of_the_user(sys.modules.get(name)):
             return name, ""
     return None
 
 
 def _of(packages: Sequence[str]) -> tuple[str, str] | None:
-    return (packages[0], "") if packages else None
-
-
-def _program() -> tuple[str, str]:
-    return "__main__", ""
+    """The user's own package; a library that brings endpoints is in other applications as well."""
+    own = (top for top in packages if _is_of_the_user(sys.modules.get(top)))
+    return next(((top, "") for top in own), None)
 
 
 def _real_name(name: str) -> str:

@@ -32,7 +32,7 @@ _GENERIC = (
     "healthcheck status ping foo bar baz untitled title name noname unnamed default none null "
     "template boilerplate skeleton starter kit scaffold poc prototype playground sandbox "
     "the a an my our your this some of for and with in on to by from is it simple basic minimal "
-    "small big great awesome cool nice own "
+    "small big great awesome cool nice own best ever alpha beta rc nightly preview canary "
     # What frameworks and servers are called.
     "fast fastapi starlette litestar quart sanic flask django falcon blacksheep uvicorn gunicorn "
     "hypercorn granian daphne openapi swagger docs documentation redoc python py async asyncio "
@@ -41,8 +41,10 @@ _GENERIC = (
 )
 
 _WORD = re.compile(r"[^\W\d_]+")
-_RELEASE = re.compile(r"\bv?\d+(?:\.\d+)+[\w.+-]*")
-"""A release's number within a title: the next release is the same application."""
+_RELEASE = re.compile(
+    r"\bv?\d+(?:\.\d+)+[\w.+-]*|\b\d{4}-\d\d-\d\d\b|\b(?=[a-f]*\d)[0-9a-f]{7,40}\b"
+)
+"""A release's number, date or commit in a title: the next release is the same application."""
 
 _LONGEST = 64
 _KEPT = 48
@@ -82,7 +84,8 @@ def name_of_its_own(application: Application) -> str | None:
         return _written(f"{title}-{package}" if package else title)
     if not module and not is_telling(application.attribute):
         return None
-    own = application.attribute if is_telling(application.attribute) else ""
+    # `public` and `internal` of one module are two applications, if usual names.
+    own = application.attribute if application.attribute != "app" else ""
     return _written(".".join(filter(None, (application.module, own))))
 
 

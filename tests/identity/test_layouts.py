@@ -12,6 +12,10 @@ FACTORY = (
     "from fastapi import FastAPI\ndef home(): ...\n"
     "def app():\n    made = FastAPI()\n    made.get('/')(home)\n    return made\n"
 )
+WRAPPED = (  # neither the framework nor the server tells one of these from another
+    "import falcon.asgi\nfrom asgi_multitier import CacheMiddleware\n"
+    "app = CacheMiddleware(falcon.asgi.App())\n"
+)
 ROUTED = (
     "from fastapi import FastAPI\nfrom {package}.auth.router import login\n"
     "app = FastAPI()\napp.get('/login')(login)\n"
@@ -24,12 +28,17 @@ for place, target, settings in json.load(sys.stdin):
     os.chdir(place)
     before = set(sys.modules)
     sys.path.insert(0, place)
+    for option, variable in (("redis_url", "REDIS_URL"), ("namespace", "ASGI_MULTITIER_NAMESPACE")):
+        os.environ.pop(variable, None)
+        if option in settings:
+            os.environ[variable] = settings[option]
     module, _, name = target.partition(":")
     app = getattr(importlib.import_module(module), name)
     app = app() if inspect.isfunction(app) else app
-    cache = CacheManager(**settings)
+    whole = app if isinstance(app, CacheMiddleware) else None
+    cache = CacheManager(**settings) if whole is None else whole.manager
     try:
-        CacheMiddleware(app, cache)._bind({"type": "lifespan"})
+        (whole or CacheMiddleware(app, cache))._bind({"type": "lifespan"})
     except ConfigError as error:
         assert "namespace=" in str(error) and "ASGI_MULTITIER_NAMESPACE" in str(error)
         print("refused")
@@ -54,6 +63,8 @@ GENERIC = (
     ("src.api.main:app", {"src/api/main.py": PLAIN}),
     ("backend.app.main:app", {"backend/app/main.py": PLAIN}),
     ("project.asgi:app", {"project/asgi.py": PLAIN}),
+    ("main:app", {"main.py": WRAPPED}),
+    ("project.asgi:app", {"project/asgi.py": WRAPPED}),
     ("mysite.asgi:app", {"mysite/asgi.py": STARLETTE}),
     ("api.v1.server:app", {"api/v1/server.py": PLAIN}),
     ("service.factory:app", {"service/factory.py": FACTORY}),
@@ -76,6 +87,7 @@ TELLING = (
     ("app.main:app", {"app/main.py": TITLED.format("Shop")}, "Shop"),
     ("shop:app", {"shop.py": PLAIN}, "shop"),
     ("shop.main:app", {"shop/main.py": PLAIN}, "shop.main"),
+    ("shop.asgi:app", {"shop/asgi.py": WRAPPED}, "shop.asgi"),
     ("shop.admin:app", {"shop/admin.py": PLAIN}, "shop.admin"),
     (
         "shop.tools:app",
@@ -83,6 +95,8 @@ TELLING = (
         "shop.main",
     ),
     ("shop.main:billing", {"shop/main.py": PLAIN + "billing = FastAPI()"}, "shop.main.billing"),
+    ("shop:internal", {"shop.py": PLAIN + "internal = FastAPI()"}, "shop.internal"),
+    ("main:app", {"main.py": TITLED.format("Shop 2024-06-01")}, "Shop"),
     ("src.shop.main:app", {"src/shop/main.py": PLAIN}, "src.shop.main"),
     ("shop.factory:app", {"shop/factory.py": FACTORY, "shop/__init__.py": ""}, "shop"),
 )
