@@ -3,20 +3,26 @@
 A lease is a key with a token and a lifetime, renewed while its holder works. Giving it back writes
 the key to a stream that each node with somebody waiting follows on one connection, so waiters are
 woken at once and nobody polls. A holder that dies is found by its lease's end. Safety does not rest
-on leases: two holders cost one more run of the origin.
+on leases: two holders cost one more run of the origin. So where taking leases fails, or giving them
+back, which would let all others wait for their end, none is asked for until it is time to try
+again.
 """
 
 import asyncio
+import logging
 import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from secrets import token_hex
 from typing import Any
 
+from ..breaker import WHOLE, Breakers, Call
 from ..errors import BackendError
 from .client import Client, Link, Target, connect, send
 from .scripts import CLAIM, RELEASE, RENEW
 from .tier import check_namespace
+
+logger = logging.getLogger("asgi_multitier")
 
 TTL = 3.0
 """Seconds after which the lease of a holder that died is free."""
@@ -28,6 +34,9 @@ server that hangs is noticed."""
 
 _LINGER = 1.0
 """Seconds that the tail goes on when nobody waits any more."""
+
+_TAKE = (WHOLE, "take")
+_GIVE_BACK = (WHOLE, "give back")
 
 _PAUSE = 0.02
 _MAX_PAUSE = 0.5
@@ -108,6 +117,7 @@ class Leases:
         self._pid = os.getpid()
         self._listening: asyncio.Event = asyncio.Event()
         self._renewals: set[asyncio.Task[None]] = set()
+        self._breakers = Breakers()
 
     def __repr__(self) -> str:
         return f"<Leases {self._prefix} at {self.link.name}, {len(self._waiting)} keys waited for>"
@@ -117,22 +127,27 @@ class Leases:
 
         The caller calls `Claim.release` when it is done, whether it won or not.
         """
-        # Listening comes before asking: a release between the two must not be missed.
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         claim = Claim(self, key, token_hex(8), woken)
+        if self._is_left_out():
+            claim.won = True
+            return claim
+        # Listening comes before asking: a release between the two must not be missed.
         self._waiting.setdefault(key, set()).add(woken)
         try:
             left = await self._ask(claim)
             if left >= 0:
                 await self._listen()
                 left = await self._ask(claim)
-        except BackendError:
+        except BackendError as error:
+            self._failed(_TAKE, error)
             claim.won = True
             self._forget(claim)
             return claim
         except BaseException:
             self._forget(claim)
             raise
+        self._succeeded(_TAKE)
         if left < 0:
             claim.won = claim.held = True
             self._forget(claim)
@@ -158,9 +173,29 @@ class Leases:
         keys = [self._prefix + claim.key, self._stream]
         try:
             await self._run(RELEASE.run, keys, claim._token, claim.key, _KEEP)
-        except BackendError:
+        except BackendError as error:
             # It ends by itself; whoever waits is late by its lifetime at most.
+            self._failed(_GIVE_BACK, error)
             return
+        self._succeeded(_GIVE_BACK)
+
+    # What fails is left alone for a while.
+
+    def _is_left_out(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        return not all(self._breakers.allows(call, now) for call in (_TAKE, _GIVE_BACK))
+
+    def _failed(self, call: Call, error: BackendError) -> None:
+        if self._breakers.failed(call, asyncio.get_running_loop().time()):
+            logger.warning(
+                "leases cannot be had for now, each process runs the origin itself: %s: %s",
+                call[1],
+                error,
+            )
+
+    def _succeeded(self, call: Call) -> None:
+        if self._breakers.succeeded(call):
+            logger.warning("leases can be had again at %s", self.link.name)
 
     def _forget(self, claim: Claim) -> None:
         waiting = self._waiting.get(claim.key)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from typing import Any
 
 import pytest
@@ -9,10 +10,11 @@ import pytest
 from asgi_multitier import CacheManager
 from asgi_multitier.coherence.outbox import MAX_PAUSE
 from asgi_multitier.entry import Born
-from asgi_multitier.redis import Leases, RedisLog
+from asgi_multitier.redis import Leases, Link, RedisLog
 from asgi_multitier.redis import lease as leases_module
 from tests.redis.support import Recorder, followed, invalidate, permits, until
 from tests.servers import FaultProxy, ValkeyServer, free_port
+from tests.support import pass_time
 
 USER = ("ACL", "SETUSER", "app", "on", ">p", "~*", "+@all")
 
@@ -92,6 +94,58 @@ async def test_a_lease_whose_releases_may_not_be_read_is_waited_for_in_pauses(
     for each in (holder, waiting):
         await each.close()
     await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    ("refused", "allowed"), [("-set", "+set"), ("-xadd", "+xadd")], ids=["take", "give back"]
+)
+async def test_leases_that_are_refused_are_not_asked_for_at_every_miss(
+    own_valkey: ValkeyServer,
+    namespace: str,
+    caplog: pytest.LogCaptureFixture,
+    refused: str,
+    allowed: str,
+) -> None:
+    """Three times, then once a second; the origin runs meanwhile, and one line is said each way."""
+    own_valkey.command(*USER, refused)
+    url = f"redis://app:p@127.0.0.1:{own_valkey.port}"
+    leases = Leases(Link(url, timeout=5.0), namespace=namespace)
+
+    async def held() -> list[bool]:
+        found = []
+        for number in range(5):
+            claim = await leases.claim(f"k{number}")
+            assert claim.won
+            found.append(claim.held)
+            await claim.release()
+        return found
+
+    # What is had cannot be given back, or is not had at all.
+    had = refused == "-xadd"
+    assert await held() == [had] * 3 + [False] * 2
+    asked = _scripts(own_valkey)
+    assert await held() == [False] * 5
+    assert _scripts(own_valkey) == asked
+    await pass_time(1.1)
+    assert await held() == [had] + [False] * 4
+    assert len(_lines(caplog)) == 1
+    assert "cannot be had" in _lines(caplog)[0]
+
+    own_valkey.command("ACL", "SETUSER", "app", allowed)
+    assert await held() == [False] * 5
+    await pass_time(1.1)
+    assert await held() == [True] * 5
+    assert len(_lines(caplog)) == 2
+    assert "again" in _lines(caplog)[1]
+    assert not leases._waiting
+    await leases.close()
+    await leases.link.close()
+
+
+def _scripts(server: ValkeyServer) -> int:
+    """How many times a script was run."""
+    told = server.command("INFO", "commandstats").decode()
+    return sum(int(calls) for calls in re.findall(r"cmdstat_eval(?:sha)?:calls=(\d+)", told))
 
 
 async def test_a_user_without_info_has_both_tier_and_log(
