@@ -290,9 +290,10 @@ async def test_long_history_is_read_without_a_pause(
     monkeypatch.setattr("asgi_multitier.sqlite_log.PATIENCE", 60.0)
     monkeypatch.setattr("asgi_multitier.sqlite_log.FEW", 5)
     monkeypatch.setattr("asgi_multitier.coherence.store.BATCH", 5)
+    monkeypatch.setattr("asgi_multitier.coherence.outbox.COMMIT", 10.0)  # a busy machine is slow
     async with following(path, 1) as ((one, _),):
         for _ in range(23):
-            await one.commit(one.begin([KEY]))
+            assert await one.commit(one.begin([KEY])) is not None
         async with following(path, 1) as ((late, _),):
             await until(lambda: late.index.seq == 23)
 

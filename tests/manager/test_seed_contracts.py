@@ -81,7 +81,8 @@ async def test_03_l2_to_l1_promotion(valkey: ValkeyServer, namespace: str) -> No
         assert slot is not None
         far = valkey.command("PTTL", f"{namespace}:e:{storage_key('k')}") / 1000
         near = slot.entry.fresh_until - time.monotonic()  # asked last, when less is left
-        assert near <= far + 0.001 <= 300.001
+        # The server tells whole milliseconds, here and when the value was promoted.
+        assert near <= far + 0.005 <= 300.005
 
 
 async def test_04_cache_miss(valkey: ValkeyServer, namespace: str) -> None:
