@@ -7,6 +7,7 @@ under way, or start one. Whatever cannot be shared is asked for alone.
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from math import ceil
 
 from ._types import ASGIApp, Header, Headers, Message, Receive, Scope, Send
@@ -401,7 +402,7 @@ class Exchange:
         client = Client(self._receive, send)
         fill = self._fill(flight, stale, client, own=own)
         flight.led = True
-        task = self._engine.flights.launch(flight, fill.run())
+        task = self._engine.flights.launch(flight, fill.run)
         try:
             if stale is not None and self._policy.soft_timeout is not None:
                 await asyncio.wait({task}, timeout=self._policy.soft_timeout)
@@ -561,7 +562,7 @@ class Exchange:
         flight = engine.flights.refresh(self._probe(slot.entry.key))
         if flight is not None:
             engine.events.refreshes += 1
-            engine.flights.launch(flight, self._refresh_run(flight, slot))
+            engine.flights.launch(flight, partial(self._refresh_run, flight, slot))
             engine.flights.abandon(flight)
 
     async def _refresh_run(self, flight: "Flight[Answer]", slot: Slot) -> None:

@@ -3,10 +3,10 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from .._types import Clock
 from ..coherence.index import Index
@@ -136,8 +136,13 @@ class Flights(Generic[R]):
         self._refreshing.add(flight)
         return flight
 
-    def launch(self, flight: Flight[R], run: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        """Start the run in a task of its own. Its end, however it comes, lands the flight."""
+    def launch(
+        self, flight: Flight[R], run: Callable[[], Awaitable[object]]
+    ) -> "asyncio.Task[None]":
+        """Start the run in a task of its own. Its end, however it comes, lands the flight.
+
+        It is called in the task: one that is cancelled before its first step leaves no coroutine.
+        """
         task = asyncio.create_task(self._fly(flight, run), name="asgi-multitier flight")
         flight.task = task
         self._tasks.add(task)
@@ -160,10 +165,10 @@ class Flights(Generic[R]):
         if not task.cancelled():
             task.exception()
 
-    async def _fly(self, flight: Flight[R], run: Coroutine[Any, Any, None]) -> None:
+    async def _fly(self, flight: Flight[R], run: Callable[[], Awaitable[object]]) -> None:
         try:
             with self.running_for(flight.probe.key):
-                await run
+                await run()
         except asyncio.CancelledError:
             raise
         except GeneratorExit:

@@ -108,7 +108,7 @@ class Computing:
 
     async def _lead(self, caller: Caller, ask: Ask, flight: "Flight[Result]") -> Any:
         """Run the function for everybody, this caller first."""
-        self._flights.launch(flight, Run(self._engine, self._values, ask, flight).answer())
+        self._flights.launch(flight, Run(self._engine, self._values, ask, flight).answer)
         return await caller.wait(flight, leads=True)
 
     def _refresh(self, ask: Ask) -> None:
@@ -116,7 +116,7 @@ class Computing:
         flight = self._flights.refresh(self._probe(ask))
         if flight is not None:
             self._engine.events.refreshes += 1
-            self._flights.launch(flight, Run(self._engine, self._values, ask, flight).renew())
+            self._flights.launch(flight, Run(self._engine, self._values, ask, flight).renew)
             self._flights.abandon(flight)
 
     def _probe(self, ask: Ask) -> Entry:
