@@ -4,17 +4,15 @@ import ast
 import inspect
 import os
 import sys
-import sysconfig
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from .layers import attribute, layers_of
+from .program import is_of_the_user, place_of_the_command, real_name, served
 
 _FRAMEWORKS = frozenset({"starlette", "fastapi", "asgi_multitier"})
-_MAINS = ("__main__", "__mp_main__")
 
 
 class Application(NamedTuple):
@@ -24,7 +22,8 @@ class Application(NamedTuple):
         title: Its title, as FastAPI and others have one; "" without.
         module: Dotted name of the module that holds it, or else of its endpoints' package.
         attribute: Its name in that module; "" if it is not held by one.
-        directory: Absolute directory of that module, without symbolic links.
+        directory: Absolute directory of that module, without symbolic links. Where it has none, the
+            working directory, and what the command says of the application.
     """
 
     title: str
@@ -44,12 +43,12 @@ def describe(app: object, endpoints: Iterable[object] = ()) -> Application:
     layers = [owner for layer in layers_of(app) for owner in _with_owner(layer)]
     title = next((text for layer in layers if (text := _title(layer))), "")
     packages = _packages(endpoints)
-    held = _holder(layers, packages) or _defined(layers) or _of(packages)
-    if held is None and app is not None and not _is_of_the_user(sys.modules.get("__main__")):
-        # The program is the server's, which other applications run under as well.
-        return Application(title, "app", "\0".join(sys.argv[1:]), os.path.realpath(os.getcwd()))
+    held = _holder(layers, packages) or _told(packages) or _defined(layers) or _maker(layers)
+    if held is None and app is not None:
+        # The program is a server's, which other applications run under as well.
+        return Application(title, "app", "", place_of_the_command())
     module, name = held or ("__main__", "")
-    return Application(title, _real_name(module), name, _directory(module))
+    return Application(title, real_name(module), name, _directory(module))
 
 
 def _with_owner(layer: object) -> tuple[object, ...]:
@@ -68,7 +67,7 @@ def _packages(endpoints: Iterable[object]) -> list[str]:
     names = (getattr(endpoint, "__module__", None) or "" for endpoint in endpoints)
     tops = Counter(name.partition(".")[0] for name in names)
     found = [top for top in tops if top and top not in _FRAMEWORKS]
-    return sorted(found, key=lambda t: (not _is_of_the_user(sys.modules.get(t)), -tops[t], t))
+    return sorted(found, key=lambda t: (not is_of_the_user(sys.modules.get(t)), -tops[t], t))
 
 
 def _holder(layers: Sequence[object], packages: Sequence[str]) -> tuple[str, str] | None:
@@ -88,31 +87,33 @@ def _holder(layers: Sequence[object], packages: Sequence[str]) -> tuple[str, str
         found = [pair for pair in found if not _imports(*pair)] or found
     ours = [pair for pair in found if pair[0].partition(".")[0] in packages]
     # `__main__` may be there a second time under its own name.
-    return min(ours or found, key=lambda p: (_real_name(p[0]), p[1]), default=None)
+    return min(ours or found, key=lambda p: (real_name(p[0]), p[1]), default=None)
 
 
 def _variables(packages: Sequence[str]) -> Iterator[tuple[str, str, object]]:
     """Module, name and value of what the user's own modules and the endpoints' packages hold."""
     for name, module in list(sys.modules.items()):
-        top = name.partition(".")[0]
-        if top not in _FRAMEWORKS and (top in packages or _is_of_the_user(module)):
+        if _may_hold(name, packages):
             for variable, value in list(vars(module).items()):
                 yield name, variable, value
 
 
-def _is_of_the_user(module: object) -> bool:
-    """Whether its file lies neither with the standard library nor with what was installed."""
-    file = getattr(module, "__file__", None)
-    return isinstance(file, str) and not file.startswith(_INSTALLED)
+def _told(packages: Sequence[str]) -> tuple[str, str] | None:
+    """What the server was told to serve, or the user's own program that serves it.
+
+    A factory's application is no variable, and its endpoints may all be of packages that other
+    applications have as well.
+    """
+    found = {pair for pair in served() if _may_hold(pair[0], packages)}
+    if len(found) == 1:
+        return found.pop()
+    return ("__main__", "") if is_of_the_user(sys.modules.get("__main__")) else None
 
 
-_INSTALLED = tuple(
-    {
-        os.path.join(path, "")
-        for name in ("stdlib", "platstdlib", "purelib", "platlib")
-        if (path := sysconfig.get_path(name))
-    }
-)
+def _may_hold(name: str, packages: Sequence[str]) -> bool:
+    """Whether a module is the user's own, or of a package that has endpoints."""
+    top = name.partition(".")[0]
+    return top not in _FRAMEWORKS and (top in packages or is_of_the_user(sys.modules.get(name)))
 
 
 def _imports(name: str, attribute: str) -> bool:
@@ -133,27 +134,22 @@ def _defined(layers: Sequence[object]) -> tuple[str, str] | None:
         name = getattr(layer, "__module__", None)
         if not isinstance(name, str) or name.partition(".")[0] in _FRAMEWORKS:
             continue
-        if _is_of_the_user(sys.modules.get(name)):
+        if is_of_the_user(sys.modules.get(name)):
             return name, ""
     return None
 
 
-def _of(packages: Sequence[str]) -> tuple[str, str] | None:
-    """The user's own package; a library that brings endpoints is in other applications as well."""
-    own = (top for top in packages if _is_of_the_user(sys.modules.get(top)))
-    return next(((top, "") for top in own), None)
+def _maker(layers: Sequence[object]) -> tuple[str, str] | None:
+    """The user's own package that can make such an application, if no other one can.
 
-
-def _real_name(name: str) -> str:
-    """The name that a module has when it is imported, also where it is the program's main."""
-    if name not in _MAINS:
-        return name
-    main = sys.modules.get(name)
-    spec = getattr(main, "__spec__", None)
-    if spec is not None and spec.name:
-        return str(spec.name).removesuffix(".__main__")
-    file: Any = getattr(main, "__file__", None) or sys.argv[0] or ""
-    return Path(file).stem
+    It has the framework's class by name. A package that only brings endpoints has not, and is in
+    other applications as well.
+    """
+    kinds = [type(layer) for layer in layers if not inspect.isroutine(layer)]
+    frameworks = [sys.modules.get(kind.__module__.partition(".")[0]) for kind in kinds]
+    wanted = {id(thing) for thing in (*kinds, *frameworks) if thing is not None}
+    tops = {name.partition(".")[0] for name, _, value in _variables(()) if id(value) in wanted}
+    return (tops.pop(), "") if len(tops) == 1 else None
 
 
 def _directory(name: str) -> str:
@@ -162,4 +158,4 @@ def _directory(name: str) -> str:
     if isinstance(file, str):
         return os.path.dirname(os.path.realpath(file))
     paths = list(getattr(module, "__path__", ()))
-    return os.path.realpath(paths[0] if paths else os.getcwd())
+    return os.path.realpath(paths[0]) if paths else place_of_the_command()

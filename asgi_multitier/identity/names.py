@@ -37,7 +37,14 @@ _GENERIC = (
     "fast fastapi starlette litestar quart sanic flask django falcon blacksheep uvicorn gunicorn "
     "hypercorn granian daphne openapi swagger docs documentation redoc python py async asyncio "
     "asynchronous cache cached caching redis valkey multitier version celery rq arq dramatiq huey "
-    "taskiq supervisor ipython jupyter ipykernel launcher interactive shell"
+    "taskiq supervisor ipython jupyter ipykernel launcher interactive shell "
+    # What a service does, which several teams' services do: "Prediction Service".
+    "prediction predictions predict predictor inference infer ml ai llm llms nlp scoring scorer "
+    "classifier classification embedding embeddings chat chats chatbot bot bots assistant agent "
+    "agents notification notifications notifier mail mailer email emails sms webhook webhooks "
+    "callback callbacks upload uploads uploader download downloads file files image images media "
+    "storage search event events message messages messaging queue queues scheduler report reports "
+    "reporting dashboard metrics monitoring telemetry tracing logging logs crud"
 )
 
 _WORD = re.compile(r"[^\W\d_]+")

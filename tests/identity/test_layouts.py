@@ -3,7 +3,10 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import pytest
 
 PLAIN = "from fastapi import FastAPI\napp = FastAPI()\n"
 TITLED = "from fastapi import FastAPI\napp = FastAPI(title={!r})\n"
@@ -21,11 +24,33 @@ ROUTED = (
     "app = FastAPI()\napp.get('/login')(login)\n"
 )
 
+TELEMETRY = {
+    "telemetry/__init__.py": "",
+    "telemetry/routes.py": "from fastapi import APIRouter\nrouter = APIRouter()\n"
+    "@router.get('/metrics')\ndef metrics(): ...\n@router.get('/ready')\ndef ready(): ...\n",
+}
+"""A package of the user's own that brings endpoints to all applications."""
+
+LENT = """
+from fastapi import FastAPI
+from telemetry.routes import router
+
+def create():
+    made = FastAPI()
+    made.include_router(router)
+    return made
+"""
+MADE = """
+class Application:
+    async def __call__(self, scope, receive, send): ...
+"""
+
 RUN = """
 import importlib, inspect, json, os, sys
 from asgi_multitier import CacheManager, CacheMiddleware, ConfigError
-for place, target, settings in json.load(sys.stdin):
+for place, target, settings, words in json.load(sys.stdin):
     os.chdir(place)
+    sys.argv[1:] = words
     before = set(sys.modules)
     sys.path.insert(0, place)
     for option, variable in (("redis_url", "REDIS_URL"), ("namespace", "ASGI_MULTITIER_NAMESPACE")):
@@ -74,7 +99,10 @@ GENERIC = (
     ),
     *(
         ("main:app", {"main.py": TITLED.format(title)})
-        for title in ("API", "My API", "FastAPI", "Backend", "App", "Service", "REST API v1.2.0")
+        for title in (
+            *("API", "My API", "FastAPI", "Backend", "App", "Service", "REST API v1.2.0"),
+            *("Prediction Service", "ML Inference API", "Chatbot Backend", "Notification Service"),
+        )
     ),
 )
 """Where an application lives that tells nothing of itself, and its files."""
@@ -104,14 +132,21 @@ TELLING = (
 
 def named(*layouts: Layout) -> list[str]:
     """What applications are called, each imported from a directory of its own."""
-    for place, _, files, _ in layouts:
+    return named_by([((), layout) for layout in layouts])
+
+
+def named_by(commands: Sequence[tuple[Sequence[str], Layout]]) -> list[str]:
+    """What they are called where the server's command has these words."""
+    for _, (place, _, files, _) in commands:
         for name, text in files.items():
             file = place / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
     done = subprocess.run(
         [sys.executable, "-c", RUN],
-        input=json.dumps([(str(place), target, given) for place, target, _, given in layouts]),
+        input=json.dumps(
+            [(str(p), target, given, words) for words, (p, target, _, given) in commands]
+        ),
         capture_output=True,
         text=True,
         check=False,
@@ -160,3 +195,81 @@ def test_application_with_a_name_keeps_it_wherever_it_lies(tmp_path: Path) -> No
             for number, (target, files, _) in enumerate(TELLING)
         ]
         assert named(*layouts) == expected
+
+
+def factories(place: Path, name: str, given: dict[str, str]) -> list[Layout]:
+    """Applications of one package that no variable holds."""
+    ours = {f"{name}/__init__.py": "", f"{name}/factory.py": LENT, **TELEMETRY}
+    made = {
+        f"{name}/made.py": "from telemetry.made import Application\ndef create():\n"
+        "    return Application()\n",
+        **TELEMETRY,
+        "telemetry/made.py": MADE,
+    }
+    return [
+        (place / f"{name}-lent", f"{name}.factory:create", ours, given),
+        (place / f"{name}-made", f"{name}.made:create", made, given),
+    ]
+
+
+@pytest.mark.parametrize("given", [{}, GIVEN], ids=["default", "given"])
+def test_factories_are_not_named_after_a_package_that_others_have(
+    tmp_path: Path, given: dict[str, str]
+) -> None:
+    """Not by its endpoints, nor by its class: what the server is told to serve counts."""
+    layouts = [
+        layout
+        for number, package in enumerate(("shop", "blog"))
+        for layout in factories(tmp_path / f"{number}", package, given)
+    ]
+    ways: list[Callable[[str], list[str]]] = [
+        lambda target: [target, "--factory", "--port", "8000"],
+        lambda target: ["--workers=4", "--log-level", "debug", "--port", "8001", target],
+        lambda target: [
+            "-b",
+            "localhost:80",
+            "-k",
+            "asgi_multitier.testing:FakeClock",
+            target + "()",
+        ],
+        lambda target: [f"--application={target}"],
+    ]
+    found = named_by([(way(layout[1]), layout) for way in ways for layout in layouts])
+    names = found[:4]
+
+    assert found == names * len(ways)
+    assert len(set(names)) == 4
+    assert not any("telemetry" in name for name in names)
+    if given:
+        assert names[0] == "shop.factory.create"
+
+
+def test_factory_whose_maker_is_not_known_is_refused_on_a_given_server(tmp_path: Path) -> None:
+    """Where the command does not say what is served, one package alone must be able to make it."""
+    lent = factories(tmp_path, "shop", GIVEN)[0]
+    two = {**lent[2], "telemetry/setup.py": "from fastapi import FastAPI", **TELEMETRY}
+    two["shop/factory.py"] = "import telemetry.setup\n" + LENT
+
+    assert named(lent, (tmp_path / "two", lent[1], two, GIVEN)) == ["shop", "refused"]
+
+
+UNHELD = "def app():\n    return __import__('falcon.asgi').asgi.App()\n"
+"""Neither a variable, nor of a class of the user's own, nor by a package that has the class."""
+
+
+def test_one_application_on_two_ports_has_one_name(tmp_path: Path) -> None:
+    """Also where nothing but the command tells it: what it serves, or its file of settings."""
+    files = {"main.py": PLAIN, "unheld.py": UNHELD, "one.toml": "", "two.toml": ""}
+    held, unheld = ((tmp_path, f"{name}:app", files, {}) for name in ("main", "unheld"))
+    names = named_by(
+        [
+            (["main:app", "--port", "8000"], held),
+            (["main:app", "--port", "8001"], held),
+            (["--config", "one.toml", "--port", "8000"], unheld),
+            (["-b", "0.0.0.0:8001", "--config=one.toml", "--workers", "2"], unheld),
+            (["--config", "two.toml", "--port", "8000"], unheld),
+        ]
+    )
+
+    assert names[0] == names[1]
+    assert names[2] == names[3] != names[4]
