@@ -18,6 +18,9 @@ DESCRIBES_CONTENT = frozenset(
 )
 """Without these a stored response is another than the one that was sent."""
 
+CONTENT_DIGESTS = frozenset((b"content-md5", b"content-digest"))
+"""Digests of the content of one message: they fit no part of it and no other (RFC 9530 §2)."""
+
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FORBIDDEN = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _HOP_BY_HOP = frozenset(

@@ -13,7 +13,10 @@ _CONTENT_RANGE = re.compile(
     rb"bytes[ \t]+([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", re.IGNORECASE
 )
 _STRONG = re.compile(rb'"[^"]*"')
-PART_ONLY = frozenset((b"age", b"content-length", b"content-range"))
+_OF_ITS_CONTENT = fields.CONTENT_DIGESTS | {b"content-length", b"content-range"}
+"""What a message says of the very bytes in it, part or whole."""
+
+PART_ONLY = _OF_ITS_CONTENT | {b"age"}
 """What the message of a part says of that part alone."""
 
 _UNREACHABLE = 10**18
@@ -158,7 +161,7 @@ def partial_headers(headers: Headers, span: Span, size: int | None) -> Headers:
     """
     whole = b"*" if size is None else b"%d" % size
     return (
-        *fields.without(headers, (b"content-length", b"content-range")),
+        *fields.without(headers, _OF_ITS_CONTENT),
         (b"content-range", b"bytes %d-%d/%b" % (span.first, span.last, whole)),
         (b"content-length", b"%d" % (span.last - span.first + 1)),
     )
@@ -278,7 +281,7 @@ def combine(stored: Part, newer: Part) -> Combined | None:
     names = {name for name, _ in newer.headers}
     lines = (*fields.without(stored.headers, names), *newer.headers)
     if span.first == 0 and size == span.last + 1:
-        whole = fields.without(lines, (b"content-range", b"content-length"))
+        whole = fields.without(lines, _OF_ITS_CONTENT)
         return Combined(200, (*whole, (b"content-length", b"%d" % size)), body)
     return Combined(206, partial_headers(lines, span, size), body)
 

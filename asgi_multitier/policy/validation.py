@@ -45,8 +45,17 @@ _NOT_IN_304 = frozenset(
 )
 """Metadata of a representation that the client has already (RFC 9110 §15.4.5)."""
 
-_NOT_UPDATED = frozenset((b"content-length", b"content-encoding", b"content-range"))
-"""What describes the stored bytes, which an update leaves as they are (RFC 9111 §3.2)."""
+_NOT_UPDATED = fields.CONTENT_DIGESTS | {
+    b"content-length",
+    b"content-encoding",
+    b"content-range",
+    b"repr-digest",
+    b"digest",
+}
+"""What describes the stored bytes, which an update leaves as they are (RFC 9111 §3.2).
+
+A layer that adds digests adds to a 304 that of no content at all.
+"""
 
 
 def is_conditional(request_headers: Headers) -> bool:

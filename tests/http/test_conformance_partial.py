@@ -59,6 +59,23 @@ WHOLE = [
             ("-100", TEN, "0-9/10"),
         )
     ),
+    case(
+        "a-part-lacks-the-digest-of-the-whole",
+        put(
+            MAX_AGE,
+            ("Content-Digest", "sha-256=:YWFh:"),
+            ("Repr-Digest", "sha-256=:YWFh:"),
+            body=TEN,
+        ),
+        get(
+            HIT,
+            ask=bytes_of("0-1"),
+            answer=206,
+            lacks=("Content-Digest",),
+            has=(("Repr-Digest", "sha-256=:YWFh:"),),
+        ),
+        get(HIT, has=(("Content-Digest", "sha-256=:YWFh:"),)),
+    ),
     *(
         case(
             f"whole-for-{wanted}",

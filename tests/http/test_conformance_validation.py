@@ -245,6 +245,10 @@ UPDATES = [
     *update("X-XSS-Protection", "1", "0"),
     *update("Content-Length", "9", "36", False),
     *update("Content-Encoding", "identity", "gzip", False),
+    *update("Content-MD5", "rL0Y20zC+Fzt72VPzMSk2A==", "N7UdGUp1E+RbVvZSTy1R8g==", False),
+    *update("Content-Digest", "sha-256=:YWFh:", "sha-256=:YmJi:", False),
+    *update("Repr-Digest", "sha-256=:YWFh:", "sha-256=:YmJi:", False),
+    *update("Digest", "sha-256=YWFh", "sha-256=YmJi", False),
 ]
 
 FRESHENING = [

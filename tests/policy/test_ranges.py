@@ -214,6 +214,19 @@ def test_parts_that_touch_are_joined(stored, newer, status, body):
     assert (content_range(joined.headers) is None) is (status == 200)
 
 
+@pytest.mark.parametrize("name", ["content-md5", "content-digest"])
+def test_a_digest_of_one_message_describes_no_other(name):
+    """RFC 9530 §2: neither a part nor what parts make has the digest of another content."""
+    digest = (name.encode(), b"sha-256=:YWFh:")
+    stored = Part((*part(0, b"01234").headers, digest), b"01234")
+    rest, more = part(5, b"56789"), part(5, b"567")
+
+    assert digest not in partial_headers((digest,), Span(2, 4), 10)
+    for joined in (combine(stored, rest), combine(rest, stored), combine(stored, more)):
+        assert joined is not None
+        assert digest not in joined.headers
+
+
 def test_newer_fields_win_when_parts_are_joined():
     """RFC 9111 §3.4: each name once, from the newer part; names that it lacks stay."""
     stored = Part((*part(0, b"01234").headers, (b"y", b"old")), b"01234")
