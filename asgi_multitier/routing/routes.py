@@ -22,6 +22,7 @@ from uuid import UUID
 
 from ..identity.layers import MAX_DEPTH, attribute
 from .foreign import flat, front_ends, routed, routes_of
+from .overrides import overriding, placed
 from .security import Need, needs_of
 
 _FULL = 2
@@ -187,10 +188,11 @@ def containers(app: Any) -> list[Any]:
     return found
 
 
-def fingerprint(apps: list[Any]) -> list[tuple[int, int]]:
-    """Changes when a route is added to one of them or taken away."""
+def fingerprint(apps: list[Any]) -> list[tuple[int, ...]]:
+    """Changes when a route is added to one of them or taken away, or a dependency is overridden."""
     lists = [attribute(app, "routes") for app in apps]
-    return [(id(routes), len(routes)) if routes else (0, 0) for routes in lists]
+    counted = [(id(routes), len(routes)) if routes else (0, 0) for routes in lists]
+    return [*counted, *placed(apps)]
 
 
 def find(tree: Tree, scope: dict[str, Any]) -> Found:
@@ -324,7 +326,7 @@ def _front_end(group: Any, front_end: Any, path: str, place: _Place) -> Leaf:
         methods=frozenset({"GET", "HEAD"}),
         params=(*place.params, "path"),
         fields={},
-        needs=needs_of(attribute(group, "dependant")),
+        needs=_needs(_dependants(group)),
         opaque=False,
     )
 
@@ -332,7 +334,7 @@ def _front_end(group: Any, front_end: Any, path: str, place: _Place) -> Leaf:
 def _leaf(route: Any, place: _Place) -> Leaf:
     methods = getattr(route, "methods", None)
     path = place.path + (getattr(route, "path", None) or "")
-    dependant = getattr(route, "dependant", None)
+    dependants = _dependants(route)
     return Leaf(
         matcher=route,
         matches=route.matches,
@@ -342,10 +344,23 @@ def _leaf(route: Any, place: _Place) -> Leaf:
         path=path,
         methods=frozenset(methods) if methods else None,
         params=place.params + _params(route),
-        fields=_fields(dependant),
-        needs=needs_of(dependant),
+        fields={
+            name: field for each in reversed(dependants) for name, field in _fields(each).items()
+        },
+        needs=_needs(dependants),
         opaque=_is_opaque(route),
     )
+
+
+def _dependants(route: Any) -> tuple[Any, ...]:
+    """FastAPI's description of a route, and those of what overrides its dependencies."""
+    dependant = attribute(route, "dependant")
+    provider = attribute(route, "dependency_overrides_provider")
+    return (dependant, *overriding(dependant, provider))
+
+
+def _needs(dependants: Sequence[Any]) -> tuple[Need, ...]:
+    return tuple(dict.fromkeys(need for each in dependants for need in needs_of(each)))
 
 
 def _passing_leaf(route: Any, place: _Place) -> Leaf:

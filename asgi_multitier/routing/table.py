@@ -110,7 +110,7 @@ class RouteTable:
         self._default = default
         self._root: Tree | None = None
         self._apps: list[Any] = []
-        self._fingerprint: list[tuple[int, int]] = []
+        self._fingerprint: list[tuple[int, ...]] = []
         self._mistakes: Counter[tuple[str, str]] = Counter()
         self.generation = 0
 

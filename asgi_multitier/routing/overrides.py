@@ -1,0 +1,54 @@
+"""What FastAPI puts in the place of dependencies: an application's `dependency_overrides`.
+
+A test does that to take authentication away; an application may, to give a placeholder its meaning.
+Both count, what is declared and what stands in its place: an override that takes a check away is no
+permission to share, since it is not there in production.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..identity.layers import attribute
+
+
+def overrides_of(owner: object) -> Mapping[Any, Any]:
+    """What an application, or any other owner of such, puts in the place of dependencies."""
+    found = attribute(owner, "dependency_overrides")
+    return found if isinstance(found, Mapping) else {}
+
+
+def overriding(dependant: Any, provider: object) -> tuple[Any, ...]:
+    """FastAPI's descriptions of what runs in the place of a route's dependencies.
+
+    Args:
+        dependant: That of the route.
+        provider: Whose overrides hold for it.
+    """
+    overrides = overrides_of(provider)
+    seen: dict[Any, Any] = {}
+    if dependant is not None and overrides:
+        _collect(dependant, overrides, seen)
+    return tuple(seen.values())
+
+
+def _collect(dependant: Any, overrides: Mapping[Any, Any], seen: dict[Any, Any]) -> None:
+    for inner in dependant.dependencies:
+        call = overrides.get(inner.call)
+        if call is not None and call not in seen:
+            seen[call] = _described(inner.path or "/", call)
+            _collect(seen[call], overrides, seen)
+        _collect(inner, overrides, seen)
+
+
+def _described(path: str, call: Any) -> Any:
+    describe = sys.modules["fastapi.dependencies.utils"].get_dependant
+    return describe(path=path, call=call)
+
+
+def placed(apps: list[Any]) -> Iterator[tuple[int, ...]]:
+    """Changes when one of the applications puts something else in a dependency's place."""
+    for app in apps:
+        overrides = overrides_of(app)
+        if overrides:
+            yield tuple(id(part) for pair in overrides.items() for part in pair)
