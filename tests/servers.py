@@ -228,6 +228,7 @@ class FaultProxy:
 
     Attributes:
         delay: Seconds before each piece is passed on, in both directions.
+        accepted, pieces: Connections that clients have opened, and pieces that came over them.
     """
 
     def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
@@ -236,6 +237,7 @@ class FaultProxy:
         self._tls = tls
         self.delay = 0.0
         self.accepted = 0
+        self.pieces = 0
         self._stalled = False
         self._refusing = False
         self._server: asyncio.Server | None = None
@@ -335,8 +337,9 @@ class FaultProxy:
     ) -> None:
         with suppress(OSError):
             while piece := await source.read(65536):
-                if sink is link.server and b"XREAD" in piece:
-                    link.reads_streams = True
+                if sink is link.server:
+                    self.pieces += 1
+                    link.reads_streams |= b"XREAD" in piece
                 await link.flowing.wait()
                 if self.delay:
                     await asyncio.sleep(self.delay)

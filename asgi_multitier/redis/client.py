@@ -25,7 +25,7 @@ from redis.exceptions import (
 )
 
 from ..errors import BackendError
-from .cluster import Cluster
+from .cluster import Cluster, ClusterIsDownError
 from .recipe import TIMEOUT, Client, Target, recipe_of
 
 __all__ = ["Client", "Dedicated", "Link", "Target", "connect", "send"]
@@ -279,7 +279,7 @@ async def _heeding_cancellation(work: Awaitable[T]) -> T:
 def _doubt(client: Client, error: Exception) -> None:
     """Have a cluster's client look who has which keys, where one did not answer."""
     cluster = _cluster(client)
-    says_so = isinstance(error, ResponseError) and not isinstance(error, ClusterDownError)
+    says_so = isinstance(error, ResponseError) and not isinstance(error, ClusterIsDownError)
     if cluster is not None and not says_so:
         cluster.doubt()
 

@@ -4,16 +4,20 @@ redis-py's own asks one node of the cluster for the places of the keys in a comm
 know, twice a command, and for the list of all commands before the first one: a single node that
 hangs would stop every command to every other. The commands here have their keys in places that are
 known. And it begins again at the addresses that it was given at first, which may all be gone, and
-does not look for another owner where the one that it knows says nothing at all.
+does not look for another owner where the one that it knows says nothing at all. Where a node says
+that the cluster is down, it closes every connection and sleeps for a quarter of a second, which is
+all the time that a piece of work has here.
 """
 
 import asyncio
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, TypeAlias
 
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.cluster import NodesManager as Known
-from redis.exceptions import RedisClusterException
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ClusterDownError, RedisClusterException, ResponseError
 
 from .packing import packing
 
@@ -28,6 +32,10 @@ _DOUBT_AGAIN = 1.0
 
 _READ_STREAMS = ("XREAD", "XREADGROUP")
 """Commands of one stream that end with its key and a position; the key of others comes first."""
+
+
+class ClusterIsDownError(ResponseError):
+    """A node says that its cluster does not serve this key now. Other keys may be served."""
 
 
 class Nodes:
@@ -77,7 +85,7 @@ class Cluster(RedisCluster):
         start = [ClusterNode(host, port) for host, port in nodes.known()]
         super().__init__(startup_nodes=start, **settings)
         # For all nodes: those of the start are made anew before they are asked.
-        kind = packing(self.connection_kwargs["connection_class"])
+        kind = _calm(self.connection_kwargs["connection_class"])
         self.connection_kwargs["connection_class"] = kind
         self.nodes_manager.startup_nodes = {}
         self._nodes = nodes
@@ -113,6 +121,14 @@ class Cluster(RedisCluster):
                 if self._initialize:
                     await self._look(*args, **options)
         return self
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        """As redis-py's own, which sends the first command of a client to a node taken at random.
+
+        It goes by the key only where it has found the cluster before it looks for the node.
+        """
+        await self.initialize()
+        return await super().execute_command(*args, **options)
 
     async def _look(self, *args: Any, **options: Any) -> None:
         node, topology = await self._first_answer()
@@ -186,6 +202,22 @@ def _topology(slots: Any) -> Topology:
     for first, last, owner, *others in slots:
         ranges.append((first, last, tuple(owner[:2]), frozenset(tuple(one[:2]) for one in others)))
     return frozenset(ranges)
+
+
+class _Calm(AbstractConnection):
+    """Beside a kind of connection: that the cluster is down is an answer like any other."""
+
+    async def read_response(self, *args: Any, **options: Any) -> Any:
+        """As redis-py's own."""
+        try:
+            return await super().read_response(*args, **options)
+        except ClusterDownError as error:
+            raise ClusterIsDownError(str(error)) from None
+
+
+@cache
+def _calm(kind: type[AbstractConnection]) -> type[AbstractConnection]:
+    return type(kind.__name__, (_Calm, packing(kind)), {})
 
 
 class _NoQuestions:

@@ -37,6 +37,8 @@ _LOG = (
     "PEXPIRE {log}:ctl 1",
     "INFO server",
     "XADD {log} * f v",
+    "XLEN {log}",
+    "XTRIM {log} MAXLEN 1",
     "XRANGE {log} - +",
     "XREVRANGE {log} + -",
     "XREAD STREAMS {log} 0",

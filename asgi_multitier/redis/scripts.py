@@ -66,7 +66,33 @@ def _evaluate(
 
 
 _BEGIN = """
+local function need(command, ...)
+  if redis.acl_check_cmd and not redis.acl_check_cmd(command, ...) then
+    error({err = 'NOPERM this user has no permission to run ' .. command})
+  end
+end
+local function need_to_write()
+  need('HSET', KEYS[1], 'f', 'v')
+  need('XADD', KEYS[2], '*', 'f', 'v')
+  need('PEXPIRE', KEYS[1], '1')
+end
+local function is_of_another_type(reply)
+  return reply.err and string.find(reply.err, 'WRONGTYPE', 1, true)
+end
+local function control(...)
+  local found = redis.pcall('HMGET', KEYS[1], 'gen', 'seq', 'last', ...)
+  if is_of_another_type(found) then
+    return {}
+  elseif found.err then
+    return redis.call('HMGET', KEYS[1], 'gen', 'seq', 'last', ...)
+  end
+  local gen, seq, last = unpack(found, 1, 3)
+  local whole = gen and last and string.match(seq or '', '^%d+$') and #seq < 16
+  return whole and found or {}
+end
 local function begin(gen, after, run, ttl)
+  need('DEL', KEYS[1])
+  need_to_write()
   local seq = string.format('%.0f', after + 1)
   local op = 'gen:' .. gen
   redis.call('DEL', KEYS[1], KEYS[2])
@@ -83,18 +109,25 @@ local function number(id)
   return string.match(id, '^%d+')
 end
 """
+"""What the scripts of the log share.
+
+Whether all may be run is asked before anything is changed: a script that is refused half-way leaves
+a record without its number, or no log at all, to those whose user may do more. A key of another
+type, or a control hash that lacks something, is not of these scripts: it is replaced.
+"""
 
 ATTACH = Script(
     _BEGIN
     + """
-local ctl = redis.call('HMGET', KEYS[1], 'gen', 'seq', 'last', 'run')
+local ctl = control('run')
 local run = run_id()
 local mine = tonumber(ARGV[1])
 local told = run ~= '' and ctl[4] and ctl[4] ~= ''
 local moved = ARGV[4] == '1' and told and ctl[4] ~= run
-if not ctl[1] or ctl[1] == ARGV[3] or moved then
+local oldest = redis.pcall('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)
+if not ctl[1] or ctl[1] == ARGV[3] or moved or is_of_another_type(oldest) then
   begin(ARGV[2], math.max(mine, tonumber(ctl[2] or 0)), run, ARGV[5])
-  ctl = redis.call('HMGET', KEYS[1], 'gen', 'seq', 'last')
+  ctl = control()
 elseif ARGV[6] == '1' then
   redis.call('PEXPIRE', KEYS[1], ARGV[5])
   redis.call('PEXPIRE', KEYS[2], ARGV[5])
@@ -128,11 +161,11 @@ record, operation at the asker's number (the last three nil if there is none).
 APPEND = Script(
     _BEGIN
     + """
-local fields = {'gen', 'seq', 'last', 'bytes', 'cut'}
-local ctl = redis.call('HMGET', KEYS[1], unpack(fields))
+need_to_write()
+local ctl = control('bytes', 'cut')
 if not ctl[1] then
   begin(ARGV[4], tonumber(ARGV[7]), run_id(), ARGV[6])
-  ctl = redis.call('HMGET', KEYS[1], unpack(fields))
+  ctl = control('bytes', 'cut')
 end
 local function add()
   local seq = string.format('%.0f', tonumber(ctl[2]) + 1)
@@ -145,8 +178,9 @@ local function trim(bytes)
   local cut, kept = tonumber(ctl[5] or 0), nil
   while bytes - cut > tonumber(ARGV[8]) do
     if kept == 1 then break end
-    if kept then redis.call('XTRIM', KEYS[2], 'MAXLEN', math.floor(kept * 3 / 4)) end
-    kept = redis.call('XLEN', KEYS[2])
+    local done = kept and redis.pcall('XTRIM', KEYS[2], 'MAXLEN', math.floor(kept * 3 / 4))
+    kept = redis.pcall('XLEN', KEYS[2])
+    if type(done) == 'table' or type(kept) == 'table' then break end
     local oldest = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1][2]
     cut = oldest[11] == 'b' and tonumber(oldest[12]) or 0
   end
@@ -155,7 +189,7 @@ end
 local seq, done, bytes = add()
 if not done then
   begin(ARGV[4], tonumber(ctl[2]) + 1, run_id(), ARGV[6])
-  ctl = redis.call('HMGET', KEYS[1], unpack(fields))
+  ctl = control('bytes', 'cut')
   seq, done, bytes = add()
 end
 redis.call('HSET', KEYS[1], 'seq', seq, 'last', ARGV[1], 'bytes', string.format('%.0f', bytes),
@@ -172,7 +206,8 @@ KEYS: control hash, log. ARGV: operation; body; MAC; random name for a generatio
 about how many records to keep; lifetime of the keys in ms; number applied by the writer; about how
 many bytes to keep.
 Each record says how many bytes its generation had then (`b`; a record of an earlier release does
-not), and `cut` is what the oldest one said: beyond the bound a quarter of the records goes.
+not), and `cut` is what the oldest one said: beyond the bound a quarter of the records goes. Where
+that is refused, the record is written all the same.
 A log whose records are numbered above its control hash is not one that these scripts wrote: it is
 begun anew. Reply: generation and number of the record.
 """
@@ -186,7 +221,7 @@ local function text(...)
   return not string.find(reply.err, 'WRONGTYPE', 1, true) and redis.call(...)
 end
 """
-"""What a command finds in a key that holds text: `false` where something of another type lies.
+"""What a command finds in a key of its type: `false` where something of another type lies.
 
 One such key, which is nobody's that runs these scripts, fails none of the others.
 """
@@ -196,9 +231,8 @@ READ = Script(
     + """
 local found = {}
 for i, key in ipairs(KEYS) do
-  local value = text('GET', key)
-  found[2 * i - 1] = value
-  found[2 * i] = value and redis.call('PTTL', key) or -2
+  found[2 * i - 1] = text('GET', key)
+  found[2 * i] = redis.call('PTTL', key)
 end
 return found
 """,
@@ -206,7 +240,8 @@ return found
 )
 """Values with their lifetimes. KEYS: any, of one server. Reply, for each: value or nil, ms left.
 
-What is not text is absent: the next write replaces it.
+What is not text is absent: the next write replaces it. Absent keys are asked for their lifetime as
+well: a permission that is missing fails all reads then, and they are left out.
 A single command for all reads of one tick: a third of the cost of as many commands in a pipeline.
 """
 
@@ -273,7 +308,11 @@ if text('GET', KEYS[1]) ~= ARGV[1] then
   return 0
 end
 redis.call('DEL', KEYS[1])
-redis.call('XADD', KEYS[2], 'MAXLEN', '~', 1000, '*', 'k', ARGV[2])
+local entry = {'XADD', KEYS[2], 'MAXLEN', '~', 1000, '*', 'k', ARGV[2]}
+if not text(unpack(entry)) then
+  redis.call('DEL', KEYS[2])
+  redis.call(unpack(entry))
+end
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
 return 1
 """,
@@ -281,5 +320,5 @@ return 1
 )
 """Give a lease back and say so. KEYS: lease; stream of releases. ARGV: token; key; ms to keep it.
 
-Reply: 1, or 0 if the lease is another's by now.
+Reply: 1, or 0 if the lease is another's by now. What is no stream there is replaced by one.
 """

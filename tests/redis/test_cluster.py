@@ -1,5 +1,7 @@
 """A cluster's client of the cache's own: what it asks of whom, and what it remembers."""
 
+from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import pytest
@@ -8,6 +10,9 @@ from redis.asyncio.cluster import ClusterNode, RedisCluster
 from asgi_multitier.entry import Born
 from asgi_multitier.errors import BackendError
 from asgi_multitier.redis import RedisStreams, RedisTier, connect
+from asgi_multitier.redis.client import send
+from asgi_multitier.redis.scripts import Script
+from tests.redis.nodes import Nodes
 from tests.redis.support import followed, invalidate, until
 from tests.servers import ValkeyServer, free_port
 
@@ -38,6 +43,25 @@ async def test_no_node_is_asked_where_keys_are_and_learned_addresses_are_kept(
         assert await streams.publish("s", {"a": "2"})
         await link.close()
         await theirs.aclose()
+
+
+async def test_the_first_command_of_a_client_goes_to_the_owner_of_its_key(namespace: str) -> None:
+    """Sent to any other node it would wait for one that hangs, and fail where that one is dead."""
+    with ExitStack() as stack:
+        nodes = Nodes(stack)
+        await nodes.ready()
+        keys = [f"{{{namespace}}}:log"]
+        client = RedisCluster(host="127.0.0.1", port=nodes.nodes[0].port)
+        for _ in range(12):
+            link = connect(client)
+            await link.run(partial(Script("return 1", "no-writes").run, keys=keys), key=keys[0])
+            await link.run(lambda one: send(one, "XLEN", keys[0]), key=keys[0])
+            await link.close()
+        await client.aclose()
+        owner = nodes.owner(keys[0])
+        for node in nodes.nodes:
+            told = node.command("INFO", "commandstats")
+            assert (b"cmdstat_eval" in told or b"cmdstat_xlen" in told) == (node is owner)
 
 
 async def test_a_key_of_another_type_is_a_miss_alone(namespace: str) -> None:

@@ -509,7 +509,10 @@ async def test_start_up_names_what_is_not_allowed(
 
 
 async def test_the_documented_permissions_are_enough(
-    own_valkey: ValkeyServer, namespace: str, caplog: pytest.LogCaptureFixture
+    own_valkey: ValkeyServer,
+    namespace: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A user with just what the guide lists can do everything, and start-up misses nothing."""
     guide = Path(__file__).parents[2] / "docs" / "redis.md"
@@ -520,6 +523,10 @@ async def test_the_documented_permissions_are_enough(
     tier = RedisTier(url, namespace=namespace)
     async with followed(url, namespace) as log:
         assert await invalidate(log) is not None
+        with monkeypatch.context() as small:
+            small.setattr(log_store, "MAX_BYTES", 1)
+            assert await invalidate(log) is not None
+        assert own_valkey.command("XLEN", keys(log)[1]) == 1
         assert await tier.set_born("k", b"v", 9.0, log.index.born())
         assert await tier.get("k") is not None
         await tier.delete(["k"])

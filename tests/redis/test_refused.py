@@ -10,7 +10,7 @@ import pytest
 from asgi_multitier import CacheManager
 from asgi_multitier.coherence.outbox import MAX_PAUSE
 from asgi_multitier.entry import Born
-from asgi_multitier.redis import Leases, Link, RedisLog
+from asgi_multitier.redis import Leases, Link, RedisLog, log_store
 from asgi_multitier.redis import lease as leases_module
 from tests.redis.support import Recorder, followed, invalidate, permits, until
 from tests.servers import FaultProxy, ValkeyServer, free_port
@@ -173,6 +173,19 @@ async def test_a_user_without_info_has_both_tier_and_log(
     refused = {line for line in _lines(caplog) if "permission" in line}
     assert len(refused) == 1
     assert "INFO server" in refused.pop()
+
+
+@pytest.mark.parametrize("refused", ["-xtrim", "-xlen", "-xtrim -xlen"])
+async def test_a_log_that_may_not_be_trimmed_is_written_all_the_same(
+    own_valkey: ValkeyServer, namespace: str, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    """It grows beyond its bytes, up to its number of records, and nobody's cache is dropped."""
+    monkeypatch.setattr(log_store, "MAX_BYTES", 1)
+    own_valkey.command(*USER, *refused.split())
+    async with followed(f"redis://app:p@127.0.0.1:{own_valkey.port}/0", namespace) as log:
+        gen, seq = log.index.gen, log.index.seq
+        for number in range(3):
+            assert await invalidate(log) == Born(gen, seq + number + 1)
 
 
 async def test_a_command_that_a_script_may_not_run_is_named(
