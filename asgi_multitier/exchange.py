@@ -20,6 +20,7 @@ from .fill import (
     Answer,
     Fill,
     Head,
+    Heard,
     Overtaken,
     Passed,
     Personal,
@@ -40,12 +41,12 @@ from .policy.reuse import Use, assess
 from .policy.storing import may_answer_authorized
 from .policy.terms import Terms
 from .replay import PARTIAL, aged, answer, part_for, prepare, ttl_of
-from .request import Request
+from .request import HEAD_MARK, Request
 from .stack import Found
 from .stale import stands_in
 
-Hear = Callable[[int, Headers], None]
-"""Takes the status and the field lines of a response."""
+Hear = Callable[[int, Headers], list[Message]]
+"""Takes the status and the field lines of a response; what its client gets instead, if anything."""
 
 MAX_LOOKS = 4
 """Times that a request looks in the tiers: there may be a marker, or another's variant first."""
@@ -81,6 +82,7 @@ class Exchange:
         self._policy = request.plan.policy
         self._part: Slot | None = None
         self._marker: Variants | None = None
+        self._heard: tuple[bytes, ...] = ()
         self._forward = Forward.URI_MISS
         self._detail: Reason | None = None
         self._labels: tuple[str, tuple[str, ...]] = ("", ())
@@ -284,16 +286,22 @@ class Exchange:
             await self.alone(reason)
             return True
         flights = self._engine.flights
+        if self._is_own_head and not self._policy.coalesce:
+            await self._head(key, stale)
+            return True
         if self._is_for_a_part or not self._policy.coalesce:
             await self._lead(flights.apart(self._probe(key)), stale)
             return True
-        if flights.is_solo(key) or flights.is_solo(self._request.kind(key)):
+        name = self._flight_key(key)
+        if any(
+            flights.is_solo(it) or flights.is_solo(self._request.kind(it)) for it in (key, name)
+        ):
             await self._ask_as_it_came(key, stale)
             return True
-        if flights.nests(key):
+        if flights.nests(name):
             await self.alone(Reason.NESTED)
             return True
-        flight = flights.find(key)
+        flight = flights.find(name)
         if flight is not None and not flight.is_late(self._waiting.lead):
             if flights.is_crowded(flight):
                 await self._turn_away(stale)
@@ -303,13 +311,33 @@ class Exchange:
             except MayLead:
                 if not flights.follows(flight):
                     return False
-        if self._is_own_head:
+        if self._is_own_head and name == key:
+            # It has waited for a GET.
             await self._ask_as_it_came(key, stale)
             return True
         if flight is not None:
             self._engine.events.failures["coalesce-timeout"] += 1
-        await self._lead(flights.open(self._probe(key), after=flight), stale)
+        opened = flights.open(self._probe(name), after=flight)
+        if self._is_own_head:
+            opened.led = True
+            await flights.launch(opened, lambda: self._head(key, stale, opened))
+        else:
+            await self._lead(opened, stale)
         return True
+
+    def _flight_key(self, key: str) -> str:
+        """Under which key the request waits for others, or others for it.
+
+        A HEAD that the application answers itself waits for a GET, if there is one that is not
+        late; else for another HEAD of what its fields choose, as far as that is known.
+        """
+        if not self._is_own_head:
+            return key
+        flight = self._engine.flights.find(key)
+        if flight is not None and not flight.is_late(self._waiting.lead):
+            return key
+        chosen = self._request.variant_key(self._heard) if self._heard else key
+        return f"{chosen}{HEAD_MARK}"
 
     @property
     def _is_for_a_part(self) -> bool:
@@ -482,6 +510,8 @@ class Exchange:
             if self._looks < MAX_LOOKS:
                 return False
             entry = result.entry
+        elif isinstance(result, Heard):
+            entry, self._heard = result.entry, result.fields
         else:
             entry = result.slot.entry
         if not self._is_for_me(entry):
@@ -537,6 +567,8 @@ class Exchange:
             return False
         if entry.key == primary:
             return True
+        if self._heard:
+            return entry.key == request.variant_key(self._heard)
         slot = self._engine.stack.peek(primary)
         if slot is None or not isinstance(slot.entry.payload, Variants):
             return False
@@ -586,29 +618,40 @@ class Exchange:
 
     # Outside the cache.
 
-    async def alone(self, reason: Reason, hear: Hear | None = None) -> None:
-        """Let the application answer this request by itself, and somebody hear what it says."""
+    async def alone(self, reason: Reason) -> None:
+        """Let the application answer this request by itself."""
         self._tally.passes[reason] += 1
-        await self._pass_by(reason, hear)
+        await self._pass_by(reason)
 
-    async def _pass_by(self, reason: Reason, hear: Hear | None = None) -> None:
+    async def _pass_by(self, reason: Reason, head: Head | None = None) -> None:
         member = cache_status.forwarded(self._forward, detail=reason)
         send = noting(self._send, member, self._request.plan.terms)
-        if hear is not None:
-            send = _heard(send, hear)
-        await self._app(self._request.scope, self._receive, send)
+        scope = self._request.scope
+        if head is not None:
+            scope, send = head.scope, _heard(send, head.hear)
+        await self._app(scope, self._receive, send)
 
-    async def _head(self, key: str, stale: Slot | None) -> None:
-        """Let the application answer a HEAD, and hear what it says of the stored GET."""
+    async def _head(
+        self, key: str, stale: Slot | None, herd: "Flight[Answer] | None" = None
+    ) -> None:
+        """Let the application answer a HEAD, and hear what it says of the stored GET.
+
+        Args:
+            key: The GET's key.
+            stale: What is stored, if anything is.
+            herd: The flight of those who get the same answer; None if this one is asked alone.
+        """
         head = Head(
             self._engine,
             self._request,
             self._engine.flights.apart(self._probe(key)),
+            herd=herd,
             stale=stale,
             marker=self._marker,
             on_chosen=self._on_chosen,
         )
-        await self.alone(Reason.METHOD, head.learn)
+        self._tally.passes[Reason.METHOD] += 1
+        await self._pass_by(Reason.METHOD, head)
 
     async def _gateway_timeout(self) -> None:
         """RFC 9111 §5.2.1.7: `only-if-cached`, and nothing stored that would do."""
@@ -646,11 +689,17 @@ def noting(send: Send, member: bytes, terms: Terms | None = None) -> Send:
 
 def _heard(send: Send, hear: Hear) -> Send:
     """A `send` that lets somebody hear the start of the response, as the application says it."""
+    spared = False
 
     async def hearing(message: Message) -> None:
+        nonlocal spared
         if message["type"] == "http.response.start":
-            hear(message["status"], normalised(message.get("headers", ())))
-        await send(message)
+            instead = hear(message["status"], normalised(message.get("headers", ())))
+            spared = bool(instead)
+            for reply in instead:
+                await send(reply)
+        if not spared:
+            await send(message)
 
     return hearing
 

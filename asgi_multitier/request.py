@@ -21,6 +21,9 @@ VARIANT_MARK = "\x01"
 _AUTHORIZED_MARK = "\x02"
 """Stands behind a key where it is remembered what becomes of answers to `Authorization`."""
 
+HEAD_MARK = "\x03"
+"""Stands behind a key where HEADs wait for what the application says to one of them."""
+
 
 class Request:
     """A request that its rule lets meet the cache, ready to be asked or answered.

@@ -6,11 +6,11 @@ last byte goes out, and releases everybody who waits.
 
 What the application is asked stands in `question`, what the flight's members are told in `answers`,
 what is stored and how variants are found in `keeping`, what the leader's client hears in `leader`,
-and how other processes hear of it in `sharing`. An answer to HEAD that speaks of what is stored is
-heard by `head`.
+and how other processes hear of it in `sharing`. A HEAD that the application answers as one is in
+`head`: what it says of what is stored, and who else may have it.
 """
 
-from .answers import Answer, Overtaken, Passed, Personal, StaleStored, Stored
+from .answers import Answer, Heard, Overtaken, Passed, Personal, StaleStored, Stored
 from .head import Head
 from .question import Stock
 from .run import Fill
@@ -19,6 +19,7 @@ __all__ = [
     "Answer",
     "Fill",
     "Head",
+    "Heard",
     "Overtaken",
     "Passed",
     "Personal",

@@ -52,4 +52,17 @@ class Overtaken:
     entry: Entry
 
 
-Answer: TypeAlias = Stored | StaleStored | Passed | Personal | Overtaken
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the application says to a HEAD: for those who wait for it, and not stored.
+
+    Attributes:
+        entry: It, without content, under the key of its variant.
+        fields: The request fields that choose the variant, if it is one.
+    """
+
+    entry: Entry
+    fields: tuple[bytes, ...] = ()
+
+
+Answer: TypeAlias = Stored | StaleStored | Passed | Personal | Overtaken | Heard

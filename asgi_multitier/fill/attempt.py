@@ -24,7 +24,7 @@ from ..policy.validation import freshen, selects, with_own
 from ..replay import AGE, PARTIAL, aged
 from ..request import Request
 from ..stale import stands_in
-from .answers import Answer, Passed, Personal, StaleStored
+from .answers import Answer, Passed, StaleStored
 from .keeping import Keeping, as_stored
 from .leader import Leader
 from .question import WHOLE, Asks, Question, Stock, response_of, scope_for_app
@@ -159,7 +159,8 @@ class Attempt:
         if self._deadline is not None:
             self._deadline.reschedule(None)
         self._flight.begun = True
-        self._tell_outside()
+        if self._client is not None:
+            self._outside.tell(self._scope)
         if not self._on_chosen(self._request.plan, self._scope):
             return Reason.MISMATCH
         asks = self._question.asks
@@ -233,21 +234,11 @@ class Attempt:
 
     def _release(self, reason: Reason, status: int) -> None:
         """Let all go alone who wait: the response is not for them."""
-        engine, flight, stale = self._engine, self._flight, self._stock.stale
+        engine, stale = self._engine, self._stock.stale
         engine.events.refused[reason] += 1
-        engine.flights.land(flight)
-        personal = status in (PARTIAL, 304) or reason is Reason.AUTHORIZATION
-        if reason is Reason.AUTHORIZATION:
-            # Others of its kind go alone from now on; who asks without it may still be shared with.
-            kind = self._request.kind(flight.probe.key)
-            engine.flights.mark_solo(kind, engine.config.hit_for_miss)
-        elif not personal and not is_origin_failure(status):
-            # A failing origin is not a reason to send it everybody at once from now on.
-            engine.flights.mark_solo(flight.probe.key, engine.config.hit_for_miss)
         if stale is not None and displaces(status) and reason is not Reason.INCOMPLETE:
             engine.stack.forget_soon(stale.entry.key)
-        flight.answer(Personal() if reason is Reason.AUTHORIZATION else Passed(reason))
-        self._sharing.tell([])
+        self._keeping.release(reason, status)
 
     def opening(self, headers: Headers) -> Headers:
         """The response is sent on while it comes."""
@@ -287,13 +278,6 @@ class Attempt:
         return messages
 
     # What becomes of it.
-
-    def _tell_outside(self) -> None:
-        """What layers outside look for once there is an answer stands in the scope they know."""
-        if self._client is not None:
-            for name in ("endpoint", "route", "path_params", "router"):
-                if name in self._scope:
-                    self._request.scope[name] = self._scope[name]
 
     def _hurry(self) -> None:
         """The response takes its time: those who wait begin one more."""

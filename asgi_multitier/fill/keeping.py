@@ -9,10 +9,11 @@ from ..engine import Engine
 from ..entry import Entry, Slot, StoredResponse, Variants
 from ..policy.headers import first, with_length, without
 from ..policy.reasons import Reason
+from ..policy.reuse import is_origin_failure
 from ..policy.storing import Store, judge
-from ..replay import AGE
+from ..replay import AGE, PARTIAL
 from ..request import Request
-from .answers import Answer, Overtaken, Passed, Stored
+from .answers import Answer, Heard, Overtaken, Passed, Personal, Stored
 from .sharing import Sharing
 
 
@@ -107,6 +108,39 @@ class Keeping:
         flight.answer(Passed(reason))
         self._sharing.tell([])
         return reason
+
+    def release(self, reason: Reason, status: int) -> None:
+        """Answer the flight: the response is its client's alone, and everybody else asks."""
+        engine, flight = self._engine, self._flight
+        engine.flights.land(flight)
+        if reason is Reason.AUTHORIZATION:
+            # Others of its kind go alone from now on; who asks without it may still be shared with.
+            kind = self._request.kind(flight.probe.key)
+            engine.flights.mark_solo(kind, engine.config.hit_for_miss)
+        elif status not in (PARTIAL, 304) and not is_origin_failure(status):
+            # A failing origin is not a reason to send it everybody at once from now on.
+            engine.flights.mark_solo(flight.probe.key, engine.config.hit_for_miss)
+        flight.answer(Personal() if reason is Reason.AUTHORIZATION else Passed(reason))
+        self._sharing.tell([])
+
+    def lend(self, status: int, store: Store) -> None:
+        """Answer the flight with the head of a response that is not stored: to HEAD, it is all."""
+        engine, flight, request = self._engine, self._flight, self._request
+        engine.flights.land(flight)
+        lines = without(store.headers, {AGE})
+        response = StoredResponse(status, lines, b"", first(lines, b"etag"), store.last_modified)
+        try:
+            whole = entry_of(flight.probe, response, store, request.plan, engine.clock())
+            entry, marker = as_variant(whole, request, store.vary, self.marker)
+        except Exception as error:  # noqa: BLE001  # the answer is good, if its client's alone
+            engine.events.broken("sharing an answer to HEAD", error)
+            flight.answer(Passed(Reason.BROKEN))
+            return
+        if not engine.index.permits(entry):
+            self._overtaken(entry)
+            return
+        fields = marker.payload if marker is not None else None
+        flight.answer(Heard(entry, fields.fields if isinstance(fields, Variants) else ()))
 
     def _overtaken(self, entry: Entry) -> None:
         """Answer a flight that an invalidation has overtaken."""

@@ -47,6 +47,12 @@ class Outside:
         kept = any(noted is not None and noted.holds for noted in (self._state, self._noted))
         return kept or self._session is not None
 
+    def tell(self, scope: Scope) -> None:
+        """What layers outside look for once there is an answer stands in the scope they know."""
+        for name in ("endpoint", "route", "path_params", "router"):
+            if name in scope:
+                self._scope[name] = scope[name]
+
     def leave(self, scope: Scope) -> None:
         """Give the layers outside their state back, where the scope was their own."""
         if self._state is not None:
