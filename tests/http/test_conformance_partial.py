@@ -375,6 +375,22 @@ async def test_what_is_too_large_together_is_not_joined() -> None:
     await world.close()
 
 
+async def test_who_completes_a_part_gets_no_digest_of_the_rest() -> None:
+    """Neither where the digest is stored nor where it is only for the client that asked."""
+    digest = ("Content-Digest", "sha-256=:YWFh:")
+    rest = Step(fields=(MAX_AGE, ETAG, content_range("5-9/10"), digest), status=206, body=b"56789")
+    stripping = PROFILES[FULL].but("strip", strip=["content-digest"])
+
+    for policy in (PROFILES[FULL], stripping):
+        world = World(policy)
+        await world.ask(part("0-4/10", b"01234"))
+        got = await world.ask(rest)
+        await world.close()
+
+        assert (got.status, got.body) == (200, TEN)
+        assert not got.values("content-digest")
+
+
 @pytest.mark.parametrize("steps", COMPLETED)
 async def test_a_part_is_completed(steps: Sequence[Step]) -> None:
     """Parts with one strong validator are joined (RFC 9111 §3.4)."""
