@@ -40,6 +40,10 @@ SUFFIX: Final = "-invalidations"
 
 _LOCKED = 0.25
 
+_PAGES = 16
+"""Pages after which what was written goes from the journal to its place, where that syncs nothing.
+The journal keeps its size, so that this much can be written on a full disk as well."""
+
 _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS amt_log_1 (
         namespace TEXT NOT NULL,
@@ -137,6 +141,7 @@ class TableStore:
         maxlen: Records kept.
         poll: Seconds between two looks, where nothing else tells of what is new.
         durable: Whether a commit is on the disk when it returns.
+        max_bytes: Bytes of records kept, about; None for `MAX_BYTES`.
     """
 
     def __init__(
@@ -147,6 +152,7 @@ class TableStore:
         *,
         poll: float = POLL,
         durable: bool = True,
+        max_bytes: int | None = None,
     ) -> None:
         self.path = path
         self.namespace = namespace
@@ -155,6 +161,7 @@ class TableStore:
         self.worker = SQLiteWorker(path, _LOCKED, "log reader", prepare=prepare)
         self._writer = SQLiteWorker(path, _LOCKED, "log writer", prepare=prepare)
         self._maxlen = maxlen
+        self._max_bytes = MAX_BYTES if max_bytes is None else max_bytes
         self._reader: TableReader | None = None
         self.own_gen = ""
 
@@ -193,7 +200,7 @@ class TableStore:
     def _cut(self, db: sqlite3.Connection, seq: int) -> int:
         """Number of the youngest record that is not kept, where `seq` is the last one's."""
         (used,) = db.execute(_USED).fetchone()
-        if used <= MAX_BYTES:
+        if used <= self._max_bytes:
             return seq - self._maxlen
         oldest: int = db.execute(_ENDS, (self.namespace,)).fetchone()[0]
         return max(seq - self._maxlen, oldest + (seq - oldest) // 4 - 1)
@@ -299,6 +306,8 @@ class TableReader:
 def _prepare(db: sqlite3.Connection, *, durable: bool) -> None:
     """What a new connection begins with. FULL: a commit is on the disk when it returns."""
     db.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
+    if not durable:
+        db.execute(f"PRAGMA wal_autocheckpoint={_PAGES}")
     if db.execute(_IS_MADE).fetchone() is None:
         with writing(db):
             for statement in _SCHEMA:

@@ -117,7 +117,7 @@ class Follower:
         self._lags: deque[float] = deque(maxlen=_LAGS)
         self._applied: Counter[str] = Counter()
         self._sent = self._received = self._echoed = 0
-        self._gaps = self._flushes = self._errors = self._overflows = 0
+        self._gaps = self._flushes = self._errors = self._overflows = self._unwritten = 0
         self._flushed_at = -math.inf
         self._flush_owed = False
         self._holds: list[Hold] = []
@@ -213,6 +213,7 @@ class Follower:
 
     def unsent(self, operation: Operation) -> None:
         """The operation may not be in the log: what of it is still pending is to be sent again."""
+        self._unwritten += 1
         for selector in _touched(operation):
             if self.index.is_pending(selector):
                 self._unsent[selector] = max(operation.settle, self._unsent.get(selector, 0.0))
@@ -440,6 +441,7 @@ class Follower:
             seq=self.index.seq,
             trusted=self.index.settled,
             forgotten=self.index.forgotten,
+            send_errors=self._unwritten,
         )
 
 

@@ -73,6 +73,7 @@ class InvalidationStats:
         flushes: Times that everything local was dropped, because of a gap or an unreadable record.
         processing_errors: Records that could not be read.
         queued: Selectors that wait to be sent again.
+        send_errors: Operations that could not be written to the log at once, and were queued.
         overflows: Times that too many selectors were pending and became "everything".
         lag_p50, lag_p99: Seconds from the sending of an operation to its application here, over the
             last 1,024; 0 if there was none.
@@ -99,6 +100,7 @@ class InvalidationStats:
     trusted: bool
     audit_errors: int = 0
     forgotten: int = 0
+    send_errors: int = 0
 
 
 class LogListener(Protocol):

@@ -39,6 +39,9 @@ class Outbox:
         codec: Makes records of operations.
         clock: Monotonic seconds.
         sent: Called with each operation that has reached the log, at once or later.
+
+    Attributes:
+        failure: Why the last operation that could not be sent was not.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Outbox:
         self._breaker = CircuitBreaker()
         self._wake = asyncio.Event()
         self._waiting_since: float | None = None
+        self.failure = ""
 
     def prepare(self) -> None:
         """Serve the event loop that runs now."""
@@ -90,7 +94,8 @@ class Outbox:
             return None
         try:
             return await self._send(operation)
-        except BackendError:
+        except BackendError as error:
+            self.failure = str(error)
             self._breaker.failed(self._clock())
             self._queue(operation)
             return None
@@ -135,6 +140,7 @@ class Outbox:
                     pause = PAUSE
                     continue
                 except BackendError as error:
+                    self.failure = str(error)
                     logger.debug("%s: not sent yet: %s", self._store.name, error)
                 except Exception:
                     # A sender that ended would keep for itself all that is begun from now on.

@@ -174,10 +174,11 @@ class Tail:
         if not self._doubted:
             self._doubted = True
             logger.error(
-                "%s: invalidations of this process have waited for %g s to be written; until they "
-                "are, other processes may serve older copies, and this one trusts none",
+                "%s: invalidations of this process have waited for %g s to be written (%s); until "
+                "they are, other processes may serve older copies, and this one trusts none",
                 self._store.name,
                 TRUST,
+                self._outbox.failure,
             )
         self._index.distrust()
 

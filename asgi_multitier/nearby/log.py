@@ -32,6 +32,10 @@ from .door import HELLO, HERE, LOOK, LOST, MOVED, Door
 
 logger = logging.getLogger("asgi_multitier")
 
+_BYTES = 4 * 1024 * 1024
+"""Bytes of records kept. The workers are woken by each, so few lag behind; and the directory often
+lies in a small file system in memory."""
+
 _POLL = 0.25
 _SEEK = 0.5
 _WATCH = 1.0
@@ -300,7 +304,9 @@ class NearLog(SharedLog):
                 await self._follow()
             return
         logger.info("%s: another worker is here; both follow one log", self._namespace)
-        self._table = TableStore(path, self._namespace, self._maxlen, poll=_POLL, durable=False)
+        self._table = TableStore(
+            path, self._namespace, self._maxlen, poll=_POLL, durable=False, max_bytes=_BYTES
+        )
         await self._change(_Mode.NEAR, self._table)
         if left is not None:
             await left.close()
