@@ -218,7 +218,7 @@ class Backends:
             return set()
         if self._sqlite is not None:
             return await sqlite_namespaces(self._sqlite)
-        near = nearby_namespaces() if self.uses_default else set()
+        near = nearby_namespaces() if self.uses_default or not self.has_redis else set()
         if not self.has_redis:
             return near
         try:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from typing import Any, Self, TypeVar, Unpack
 
 from ._types import Clock
 from .assembly import Tier, assemble, place
@@ -21,15 +21,13 @@ from .config import CacheConfig, Mode, Settings, read_mode
 from .engine import Engine
 from .entry import Born
 from .errors import BackendError, ConfigError
-from .identity import Application, describe, local_name, name_of_its_own
+from .identity import Application, application_of, describe, local_name, name_of_its_own
+from .routing import RouteTable
 from .selectors import Selector
 from .serializers import JsonSerializer, Serializer
 from .streams import Streams
 from .tiers.base import LocalTier, TierConfig
 from .values import Computing, Values
-
-if TYPE_CHECKING:
-    from .routing import RouteTable
 
 logger = logging.getLogger("asgi_multitier")
 
@@ -45,6 +43,17 @@ _WHOSE = (
     "CacheManager: namespace=None is not allowed where something is to be dropped and no "
     "application is known; expected namespace= or ASGI_MULTITIER_NAMESPACE, or "
     "CacheManager.of('module:app'); the applications seen there are: {seen}"
+)
+
+_UNUSED = (
+    "nobody else has used the namespace %s: what is dropped in it drops nothing of an application "
+    "with another name; CacheManager.of('module:app') takes that one's"
+)
+
+_UNHEARD = (
+    "no other process of %s was found: what is dropped here drops nothing of one that runs. "
+    "Without a server they find each other on one machine, as one user, with the same "
+    "XDG_RUNTIME_DIR and TMPDIR"
 )
 
 _START_PATIENCE = 0.25
@@ -120,7 +129,7 @@ class Lifecycle:
         self._starting: asyncio.Task[None] | None = None
         self._patience_ends = 0.0
         self._named = False
-        self._is_unfollowed = False
+        self._serves = self._is_unfollowed = False
         self._tasks: set[asyncio.Task[Any]] = set()
         self._from_afar: set[asyncio.Task[Any]] = set()
 
@@ -160,21 +169,32 @@ class Lifecycle:
         """What separates this application from others on the same Redis.
 
         Without an application and a `namespace=` it is the program's own name, or else its place on
-        this machine.
+        this machine. An application that a module of the program holds is found by its middleware.
+
+        Raises:
+            ConfigError: If that application has no name of its own.
         """
+        if self._namespace is None and (app := application_of(self)) is not None:
+            self.name_after(app, RouteTable(app))
         if self._namespace is None:
             program = describe(None)
             own = name_of_its_own(program) if self._backends.is_shared else None
             self._namespace = own or local_name(program, machine=self._backends.is_shared != "")
         return self._namespace
 
-    def name_after(self, app: object, table: "RouteTable") -> None:
+    def name_after(self, app: object, table: RouteTable, *, serves: bool = False) -> None:
         """Take the application's name, unless there is one already, and its routes.
+
+        Args:
+            app: The application.
+            table: Its routes.
+            serves: Whether this process answers its requests.
 
         Raises:
             ConfigError: If it has none that tells it from others who may use what was given.
         """
         self._table = table
+        self._serves = self._serves or serves
         if self._namespace is None and self._engine is None:
             self._namespace = self._name_of(describe(app, table.endpoints))
             self._is_named = True
@@ -198,25 +218,22 @@ class Lifecycle:
         Raises:
             ConfigError: If that is not known, and there are applications that may be meant.
         """
+        name = self.namespace  # which looks for an application
         if self._is_named or self._table is not None or self._made_values is not None:
             return
         try:
-            seen = ", ".join(sorted(await self._backends.namespaces() - {self.namespace}))
+            seen = ", ".join(sorted(await self._backends.namespaces() - {name}))
         except BackendError as error:
             seen = f"not known: {error}"
         if seen:
             raise ConfigError(_WHOSE.format(seen=seen))
 
     def _note_followers(self) -> None:
-        """Say once if a program drops something under a name that nobody had used before."""
-        ours = self._table is not None or self._made_values is not None or self._is_unfollowed
+        """Say once if a program drops something under a name that nobody else uses."""
+        ours = self._serves or self._made_values is not None or self._is_unfollowed
         if not ours and getattr(self.engine.log, "is_own", False):
             self._is_unfollowed = True
-            logger.warning(
-                "nobody else has used the namespace %s: what is dropped in it drops nothing of an "
-                "application with another name; CacheManager.of('module:app') takes that one's",
-                self.namespace,
-            )
+            logger.warning(_UNUSED if self._table is None else _UNHEARD, self.namespace)
 
     @property
     def engine(self) -> Engine:

@@ -480,7 +480,7 @@ class CacheMiddleware:
         try:
             self._table.attach(scope)
             self._table.check()
-            self.manager.name_after(scope.get("app", self), self._table)
+            self.manager.name_after(scope.get("app", self), self._table, serves=True)
         except ConfigError as error:
             self._complaint = error
             raise

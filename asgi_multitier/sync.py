@@ -5,6 +5,8 @@ Where it does not run, as in a script, a thread of the facade's own runs it, unt
 """
 
 import asyncio
+import atexit
+import logging
 import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+logger = logging.getLogger("asgi_multitier")
 
 _LOOK = 1.0
 """Seconds after which a call looks whether the loop that it waits for still runs."""
@@ -90,6 +94,7 @@ class SyncCache:
                 target=self._live, args=[loop], name="asgi-multitier sync", daemon=True
             )
             self._thread.start()
+            atexit.register(self._tell_lost)
         return self._own
 
     def _live(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -152,6 +157,18 @@ class SyncCache:
                 self._own = self._thread = None
                 loop.call_soon_threadsafe(loop.stop)
                 thread.join()
+                atexit.unregister(self._tell_lost)
+
+    def _tell_lost(self) -> None:
+        """The program ends, and this facade was not closed."""
+        lost = self._cache.invalidation_stats().queued
+        if lost and self._pid == os.getpid():
+            logger.error(
+                "%s: %s invalidations are lost: the program ends before they were written; sync."
+                "close() waits for that",
+                self._cache.namespace,
+                lost,
+            )
 
     def __enter__(self) -> Self:
         return self

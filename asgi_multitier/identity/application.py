@@ -76,11 +76,11 @@ def _holder(layers: Sequence[object], packages: Sequence[str]) -> tuple[str, str
     A module that only imports it from there does not count, if another one is left.
     """
     wanted = {id(layer) for layer in layers}
-    variables = list(_variables(packages))
-    found = [(name, variable) for name, variable, value in variables if id(value) in wanted]
+    held = list(variables(packages))
+    found = [(name, variable) for name, variable, value in held if id(value) in wanted]
     found = found or [
         (name, variable)
-        for name, variable, value in variables
+        for name, variable, value in held
         if callable(value) and any(id(layer) in wanted for layer in layers_of(value))
     ]
     if len(found) > 1:
@@ -90,7 +90,7 @@ def _holder(layers: Sequence[object], packages: Sequence[str]) -> tuple[str, str
     return min(ours or found, key=lambda p: (real_name(p[0]), p[1]), default=None)
 
 
-def _variables(packages: Sequence[str]) -> Iterator[tuple[str, str, object]]:
+def variables(packages: Sequence[str]) -> Iterator[tuple[str, str, object]]:
     """Module, name and value of what the user's own modules and the endpoints' packages hold."""
     for name, module in list(sys.modules.items()):
         if _may_hold(name, packages):
@@ -148,7 +148,7 @@ def _maker(layers: Sequence[object]) -> tuple[str, str] | None:
     kinds = [type(layer) for layer in layers if not inspect.isroutine(layer)]
     frameworks = [sys.modules.get(kind.__module__.partition(".")[0]) for kind in kinds]
     wanted = {id(thing) for thing in (*kinds, *frameworks) if thing is not None}
-    tops = {name.partition(".")[0] for name, _, value in _variables(()) if id(value) in wanted}
+    tops = {name.partition(".")[0] for name, _, value in variables(()) if id(value) in wanted}
     return (tops.pop(), "") if len(tops) == 1 else None
 
 

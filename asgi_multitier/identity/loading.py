@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import ConfigError
-from .layers import layers_of
+from .application import variables
+from .layers import attribute, layers_of
 
 _MIDDLEWARE = "asgi_multitier.middleware"
 
@@ -29,12 +30,31 @@ def load(target: str) -> Any:
 
 def caches_of(app: object) -> Iterator[Any]:
     """The managers of the middleware around an application and in it; None for one by default."""
+    for _, cache in _owned(app):
+        yield cache
+
+
+def application_of(cache: object) -> Any:
+    """The one application that a module holds with this manager in its middleware; or None."""
+    found = {
+        id(owner): owner
+        for _, _, value in variables(())
+        if callable(value) and not isinstance(value, type)
+        for owner, owned in _owned(value)
+        if owned is cache
+    }
+    return next(iter(found.values())) if len(found) == 1 else None
+
+
+def _owned(app: object) -> Iterator[tuple[Any, Any]]:
+    """The layers that have a cache, and that cache."""
     for layer in layers_of(app):
         if _is_ours(type(layer)):
-            yield layer.manager
-        for added in getattr(layer, "user_middleware", ()):
-            if _is_ours(added.cls):
-                yield added.kwargs.get("cache", next(iter(added.args), None))
+            yield layer, layer.manager
+        added = attribute(layer, "user_middleware")
+        for one in added if isinstance(added, list) else ():
+            if _is_ours(attribute(one, "cls")):
+                yield layer, one.kwargs.get("cache", next(iter(one.args), None))
 
 
 def _is_ours(kind: Any) -> bool:

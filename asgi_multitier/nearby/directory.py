@@ -16,30 +16,33 @@ _LONGEST = 100
 """Bytes of a socket's address that every system takes (104 on some, with a zero at the end)."""
 
 _ROOM = 20
+_RUNTIME = "/run/user"
 _TEMPORARY = "/tmp"  # noqa: S108 (a directory of our own in it)
 
 
-def private_directory(namespace: str) -> Path:
-    """The directory of an application, made if it is not there.
+def places(namespace: str) -> list[Path]:
+    """Where the directory of an application may be, the best place first.
 
     Raises:
-        OSError: If there is no place where one may be.
+        OSError: If there is no such place.
     """
     if not hasattr(os, "geteuid"):
         raise OSError("this system has no users to keep a directory for")
-    failure = OSError("no directory with a short enough path")
-    for base in _bases():
-        place = base / _called(namespace)
-        if len(os.fsencode(place)) + _ROOM > _LONGEST:
-            continue
-        try:
-            _make(base)
-            _make(place)
-        except OSError as error:
-            failure = error
-        else:
-            return place
-    raise failure
+    found = [base / _called(namespace) for base in _bases()]
+    short = [place for place in found if len(os.fsencode(place)) + _ROOM <= _LONGEST]
+    if not short:
+        raise OSError("no directory with a short enough path")
+    return short
+
+
+def make(place: Path) -> None:
+    """Make the directory of an application, if it is not there.
+
+    Raises:
+        OSError: If it cannot be there, or others may write into it.
+    """
+    _make(place.parent)
+    _make(place)
 
 
 def namespaces() -> set[str]:
@@ -65,6 +68,8 @@ def _bases() -> Iterator[Path]:
     for temporary in dict.fromkeys((os.environ.get("TMPDIR", ""), _TEMPORARY)):
         if os.path.isabs(temporary):
             yield Path(temporary, own)
+    # A job of the system's, as cron starts them, has no variable that tells of it.
+    yield Path(_RUNTIME, str(os.geteuid()), "asgi-multitier")
 
 
 def _called(namespace: str) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Final
 
-from .directory import private_directory
+from .directory import make, places
 
 HELLO: Final = b"h"
 """A worker is there: whoever was alone is not any more. Answered by `HERE` or `MOVED`."""
@@ -95,7 +95,18 @@ class Door:
     def _bind(self) -> None:
         if not hasattr(socket, "AF_UNIX"):
             raise OSError("this system has no Unix sockets")
-        self.directory = directory = private_directory(self._namespace)
+        failure = OSError("no place")
+        # Programs with other variables in their environment look elsewhere first: where somebody
+        # lives, there they meet.
+        for place in sorted(places(self._namespace), key=_is_empty):
+            try:
+                make(place)
+                return self._bind_in(place)
+            except OSError as error:
+                failure = error
+        raise failure
+
+    def _bind_in(self, directory: Path) -> None:
         self._name = f"{_process()}{token_hex(3)}{_SUFFIX}"
         made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         hidden, path = directory / f".{self._name}", directory / self._name
@@ -107,7 +118,7 @@ class Door:
         except OSError:
             made.close()
             raise
-        self._socket = made
+        self._socket, self.directory = made, directory
         weakref.finalize(self, _end, made, path, os.getpid())
 
     def _listen(self) -> None:
@@ -209,6 +220,22 @@ class Door:
         if not inherited and self.directory is not None:
             with suppress(OSError):
                 (self.directory / self._name).unlink()
+
+
+def _is_empty(place: Path) -> bool:
+    """Whether no living worker has a socket there."""
+    try:
+        names = os.listdir(place)
+    except OSError:
+        return True
+    return not any(_lives(place / name) for name in names if name.endswith(_SUFFIX))
+
+
+def _lives(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as made, suppress(OSError):
+        made.connect(os.fspath(path))
+        return True
+    return False
 
 
 def _end(made: socket.socket, path: Path, pid: int) -> None:

@@ -1,13 +1,16 @@
 """A program that drops what an application keeps: it has to mean that application."""
 
+import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from asgi_multitier import CacheManager, ConfigError
+from asgi_multitier.identity import caches_of
 from tests.coherence.probe import until
 from tests.servers import ValkeyServer
 
@@ -87,6 +90,62 @@ async def test_name_that_nobody_uses_is_told_once(
         await program.invalidate_tags("books")
         await program.invalidate_tags("books")
     assert caplog.text.count("nobody else has used the namespace shpo") == 1
+
+
+TWO = """
+import asgi_multitier, fastapi
+cache = asgi_multitier.CacheManager(redis_url=None)
+for title in ("Seller", "Buyer"):
+    app = globals()[title] = fastapi.FastAPI(title=title)
+    app.add_middleware(asgi_multitier.CacheMiddleware, cache=cache)
+del app
+"""
+
+
+@both
+@pytest.mark.usefixtures("settings")
+def test_imported_manager_has_its_applications_name(bookshop: str) -> None:
+    """A program that takes it from the application's module needs no other word."""
+    for app, name in (("app", "Bookshop"), ("wrapped", "Wrapped")):
+        (manager,) = caches_of(getattr(importlib.import_module(bookshop), app))
+        assert manager.namespace == f"{name}-bookshop_main"
+
+
+def test_manager_of_two_applications_is_named_after_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which of them a program means is not known."""
+    (tmp_path / "two_shops.py").write_text(TWO)
+    monkeypatch.syspath_prepend(tmp_path)
+    cache = importlib.import_module("two_shops").cache
+    try:
+        assert "Seller" not in cache.namespace
+        assert "Buyer" not in cache.namespace
+    finally:
+        del sys.modules["two_shops"]
+
+
+@both
+@pytest.mark.usefixtures("settings")
+async def test_program_that_finds_no_process_of_its_application_says_so(
+    bookshop: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may run as another user, or elsewhere. A process that serves need not be told."""
+    async with CacheManager.of(f"{bookshop}:app") as shop:
+        await shop.invalidate_tags("books")
+        await shop.invalidate_tags("books")
+        assert caplog.text.count("no other process of Bookshop") == 1
+        caplog.clear()
+    sys.modules.pop(bookshop)
+    app = importlib.import_module(bookshop).app
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://books"
+    ) as client:
+        assert (await client.get("/books/1")).status_code == 200
+    (manager,) = caches_of(app)
+    await manager.invalidate_tags("books")
+    await manager.close()
+    assert "no other process" not in caplog.text
 
 
 @both

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from asgi_multitier import BackendError, CacheManager
+from asgi_multitier import BackendError, CacheManager, ConfigError
 from asgi_multitier.nearby import NearLog
 from asgi_multitier.nearby.door import LOOK, LOST, Door
 from asgi_multitier.redis import Link, StreamStore, connect
@@ -107,9 +107,70 @@ async def test_edit_that_cannot_be_written_is_told_all_the_same(
         with monkeypatch.context() as broken:
             broken.setattr(TableStore, "append", full)
             assert not await one.invalidate("a")
+            assert one.invalidation_stats().send_errors == 1
             await until(lambda: gone(two, "a"), 5)
             await two.set("b", 1)
             assert await two.get("b") == 1
+
+
+def size(place: Path) -> int:
+    return sum(path.stat().st_size for path in place.iterdir())
+
+
+async def test_log_takes_little_room(tmp_path: Path) -> None:
+    """What it takes is reserved soon, so that a disk which others fill later does not stop it."""
+    table = TableStore(tmp_path / "log", "shop", 100_000, durable=False, max_bytes=64 * 1024)
+    try:
+        for number in range(1_000):
+            await table.append(f"{number}", bytes(200), b"", after=0, timeout=20)
+        assert size(tmp_path) < 400 * 1024
+    finally:
+        await table.close()
+
+
+@pytest.mark.usefixtures("strangers")
+async def test_workers_with_other_variables_meet(
+    runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one of cron's and one of a shell: the second one looks where the first one lives."""
+    (runtime / "t").mkdir(0o700)
+    monkeypatch.setenv("TMPDIR", str(runtime / "t"))
+    with monkeypatch.context() as cron:
+        cron.delenv("XDG_RUNTIME_DIR")
+        one = worker()
+        await one.start()
+    async with one, worker() as two:
+        assert one.invalidation_stats().gen == two.invalidation_stats().gen
+        await one.set("a", 1)
+        await two.invalidate("a")
+        await until(lambda: gone(one, "a"), 5)
+
+
+@pytest.mark.usefixtures("strangers")
+async def test_place_that_takes_no_socket_is_passed_over(
+    runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A directory of before, on a disk that has become read-only or full."""
+    (runtime / "t").mkdir(0o700)
+    monkeypatch.setenv("TMPDIR", str(runtime / "t"))
+    bind = Door._bind_in
+
+    def read_only(door: Door, directory: Path) -> None:
+        if directory.parent == runtime / "asgi-multitier":
+            raise OSError("Read-only file system")
+        bind(door, directory)
+
+    monkeypatch.setattr(Door, "_bind_in", read_only)
+    async with worker() as one, worker() as two:
+        assert one.invalidation_stats().gen == two.invalidation_stats().gen
+
+
+@pytest.mark.usefixtures("runtime")
+async def test_program_in_memory_is_told_the_applications_of_the_machine() -> None:
+    """It has neither name nor values, so what it drops is meant for one of them."""
+    async with worker(), CacheManager(redis_url=None, dotenv=None) as program:
+        with pytest.raises(ConfigError, match="seen there are: shop"):
+            await program.invalidate_tags("t")
 
 
 @pytest.fixture(params=["link", "mode", "file"])

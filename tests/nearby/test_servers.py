@@ -87,24 +87,51 @@ def workers(port: int, count: int) -> Iterator[list[Worker]]:
 
 
 @contextmanager
-def served(command: str, place: Path) -> Iterator[int]:
-    """The application behind a server, in processes that end with the block."""
+def served(command: str, place: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """The application behind a server, in processes that end with the block: port, environment."""
     (place / "main.py").write_text(APPLICATION)
     (place / "price").write_text("1")
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="amt-", dir="/tmp") as runtime:
+        environment = {**os.environ, "REDIS_URL": "none", "XDG_RUNTIME_DIR": runtime}
         process = subprocess.Popen(
             [sys.executable, *command.format(port=port).split()],
             cwd=place,
-            env={**os.environ, "REDIS_URL": "none", "XDG_RUNTIME_DIR": runtime},
+            env=environment,
             start_new_session=True,
         )
         try:
-            yield port
+            yield port, environment
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, 9)
             process.wait()
+
+
+PURGE = """
+from asgi_multitier import CacheManager
+assert CacheManager.of("main:app").sync.invalidate_tags("price")
+"""
+
+
+@pytest.mark.timeout(120)
+def test_script_from_elsewhere_is_heard_by_the_workers(tmp_path: Path) -> None:
+    """It ends at once after the call, without closing anything, and says nothing."""
+    command = f"{SERVERS['uvicorn']} --timeout-keep-alive 100"
+    with served(command, tmp_path) as (port, environment), workers(port, 2) as pair:
+        assert [int(each.ask("GET", "/price")) for each in pair] == [1, 1]
+        (tmp_path / "price").write_text("2")
+        script = subprocess.run(
+            [sys.executable, "-c", PURGE],
+            cwd="/",
+            env={**environment, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+            capture_output=True,
+            check=True,
+        )
+        assert script.stderr == b""
+        deadline = time.monotonic() + 20
+        while [int(each.ask("GET", "/price")) for each in pair] != [2, 2]:
+            assert time.monotonic() < deadline
 
 
 @pytest.mark.timeout(120)
@@ -114,7 +141,7 @@ def test_edit_through_one_worker_is_seen_by_the_other(
 ) -> None:
     """Nothing is configured and no server runs: the workers hear each other all the same."""
     waits = []
-    with served(SERVERS[server], tmp_path) as port, workers(port, 2) as pair:
+    with served(SERVERS[server], tmp_path) as (port, _), workers(port, 2) as pair:
         for amount in range(2, 22):
             editor, other = pair if amount % 2 else reversed(pair)
             assert [int(each.ask("GET", "/price")) for each in pair] == [amount - 1] * 2
@@ -127,3 +154,22 @@ def test_edit_through_one_worker_is_seen_by_the_other(
     figure(
         f"{server}, two workers, no Redis: edit seen after", f"{max(waits) * 1000:.0f} ms", "50 ms"
     )
+
+
+UNWRITTEN = """
+from asgi_multitier import CacheManager
+cache = CacheManager(redis_url="redis://127.0.0.1:1", namespace="shop", dotenv=None)
+assert not cache.sync.invalidate_tags("price")
+"""
+
+
+def test_program_that_ends_before_its_invalidations_were_written_says_so(tmp_path: Path) -> None:
+    """Nothing listens there, and nothing was closed."""
+    script = subprocess.run(
+        [sys.executable, "-c", UNWRITTEN],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        check=True,
+    )
+    assert b"shop: 1 invalidations are lost: the program ends" in script.stderr
