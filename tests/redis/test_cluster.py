@@ -9,7 +9,7 @@ from redis.asyncio.cluster import ClusterNode, RedisCluster
 
 from asgi_multitier.entry import Born
 from asgi_multitier.errors import BackendError
-from asgi_multitier.redis import RedisStreams, RedisTier, connect
+from asgi_multitier.redis import RedisStreams, RedisTier, cluster, connect
 from asgi_multitier.redis.client import send
 from asgi_multitier.redis.scripts import Script
 from tests.redis.nodes import Nodes
@@ -62,6 +62,36 @@ async def test_the_first_command_of_a_client_goes_to_the_owner_of_its_key(namesp
         for node in nodes.nodes:
             told = node.command("INFO", "commandstats")
             assert (b"cmdstat_eval" in told or b"cmdstat_xlen" in told) == (node is owner)
+
+
+async def test_a_cluster_that_is_down_is_asked_over_the_same_connections(
+    namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node that others miss keeps its slots: the one that answers says that all is down."""
+    monkeypatch.setattr(cluster, "_DOUBT_AGAIN", float("inf"))
+    with ExitStack() as stack:
+        nodes = Nodes(stack, timeout=500)
+        await nodes.ready()
+        key = f"{{{namespace}}}:log"
+        owner = nodes.owner(key)
+        client = RedisCluster(host="127.0.0.1", port=owner.port)
+        link = connect(client, timeout=10.0)
+        await link.run(lambda one: send(one, "XLEN", key), key=key)
+        next(node for node in nodes.nodes if node is not owner).stop()
+        await until(lambda: str(owner.command("XLEN", key)).startswith("-CLUSTERDOWN"), 20.0)
+        before = _connections(owner)
+        for _ in range(5):
+            with pytest.raises(BackendError, match="cluster is down"):
+                await link.run(lambda one: send(one, "XLEN", key), key=key)
+        # One to count them, and one look at the cluster.
+        assert _connections(owner) - before <= 2
+        await link.close()
+        await client.aclose()
+
+
+def _connections(server: ValkeyServer) -> int:
+    told = server.command("INFO", "stats").decode()
+    return int(told.split("total_connections_received:")[1].split()[0])
 
 
 async def test_a_key_of_another_type_is_a_miss_alone(namespace: str) -> None:
