@@ -634,8 +634,7 @@ async def _done(call: Awaitable[None]) -> bool:
 
 
 def _is_younger(entry: Entry, other: Entry) -> bool:
-    if entry.born.gen != other.born.gen:
-        return False
+    # Of one generation, as both are permitted.
     return (entry.born.seq, entry.created) > (other.born.seq, other.created)
 
 

@@ -354,6 +354,12 @@ async def pass_time(seconds: float) -> None:
     await settled()
 
 
+def timers() -> int:
+    """How many timers of the event loop are set: each holds what it is to call."""
+    scheduled: list[asyncio.TimerHandle] = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]
+    return sum(not timer.cancelled() for timer in scheduled)
+
+
 def at_once(work: Coroutine[Any, Any, T]) -> T:
     """What it returns; fails if it waits for anything at all."""
     try:

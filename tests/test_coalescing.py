@@ -16,7 +16,7 @@ from asgi_multitier.coalescing import (
 from asgi_multitier.coherence.index import UNTRUSTED_AGE, Index
 from asgi_multitier.entry import Born, Entry
 from asgi_multitier.selectors import Selector
-from tests.support import FakeClock, pass_time, settled
+from tests.support import FakeClock, pass_time, settled, timers
 
 
 def probe(key: str, index: Index, path: str = "/x") -> Entry:
@@ -206,6 +206,27 @@ async def test_a_run_knows_that_it_runs() -> None:
     await table.flights.launch(flight, run)
 
     assert seen == [True, False, False]
+
+
+async def test_a_task_that_a_run_leaves_behind_is_no_part_of_it() -> None:
+    """It outlives the run, and may wait for the next one for the same key."""
+    table = Table()
+    flight = table.open()
+    over = asyncio.Event()
+    left: list[asyncio.Task[bool]] = []
+
+    async def later() -> bool:
+        await over.wait()
+        return table.flights.nests("k")
+
+    async def run() -> None:
+        left.append(asyncio.create_task(later()))
+        flight.answer("x")
+
+    await table.flights.launch(flight, run)
+    over.set()
+
+    assert not await left[0]
 
 
 # Runs that take too long.
@@ -470,6 +491,41 @@ async def test_a_run_that_somebody_wants_or_that_has_answered_is_not_given_up(wh
     await flight.task
     if member is not None:
         assert await member == "answer"
+
+
+async def test_nothing_waits_any_longer_for_a_run_that_has_ended() -> None:
+    """The time at which it would be given up holds the run, and all that it brought."""
+    table = Table(fill_timeout=600.0)
+    flight = table.launch()
+    waiting = timers()
+    table.flights.abandon(flight)
+    assert timers() == waiting + 1
+    table.gate.set()
+    assert flight.task is not None
+    await flight.task
+    await settled()
+
+    assert timers() == waiting
+
+
+@pytest.mark.parametrize("ends", ["answered", "left"])
+async def test_nothing_is_left_of_one_who_waited(ends: str) -> None:
+    """Neither a place among those who wait nor a timer, however the waiting ends."""
+    table = Table()
+    flight = table.launch()
+    waiting = timers()
+    member = asyncio.create_task(flight.wait(patience=300.0, limit=600.0))
+    await settled()
+    assert (flight.waiting, timers()) == (1, waiting + 2)
+    if ends == "left":
+        member.cancel()
+        await settled()
+        assert (flight.waiting, timers()) == (0, waiting)
+    table.gate.set()
+    await asyncio.gather(member, return_exceptions=True)
+    await settled()
+
+    assert (flight.waiting, timers()) == (0, waiting)
 
 
 async def test_joining_an_abandoned_run_keeps_it() -> None:

@@ -8,13 +8,14 @@ from dataclasses import replace
 import pytest
 
 from asgi_multitier.assembly import place
+from asgi_multitier.coherence.index import UNTRUSTED_AGE
 from asgi_multitier.coherence.local import LocalLog
 from asgi_multitier.config import CacheConfig
 from asgi_multitier.entry import Born, Entry, StoredResponse, Variants
 from asgi_multitier.errors import BackendError
 from asgi_multitier.events import Events
 from asgi_multitier.selectors import Selector
-from asgi_multitier.stack import MAX_PENDING_WRITES, Format, TierStack
+from asgi_multitier.stack import MAX_PENDING_WRITES, Format, TierStack, rescaled
 from asgi_multitier.tiers.base import Held, TierConfig
 from asgi_multitier.tiers.memory import MemoryTier
 from tests.manager.support import SeenTier
@@ -151,15 +152,19 @@ async def test_nothing_older_than_what_was_served_is_taken_from_below() -> None:
     assert found.slot.entry.payload == b"newest"
 
 
-async def test_a_reply_is_judged_when_it_lands() -> None:
-    """An invalidation that came while it was on its way counts."""
+@pytest.mark.parametrize("meanwhile", ["invalidated", "distrusted"])
+async def test_a_reply_is_judged_when_it_lands(meanwhile: str) -> None:
+    """An invalidation that came while it was on its way counts, and so does the loss of trust."""
     built = Built(L2)
     await built.written(built.entry())
     built.tiers[0].gate = asyncio.Event()
     built.tiers[0].entered.clear()
     reading = asyncio.create_task(built.stack.fetch("k"))
     await built.tiers[0].entered.wait()
-    built.log.begin([Selector("path", "/x")])
+    if meanwhile == "invalidated":
+        built.log.begin([Selector("path", "/x")])
+    else:
+        built.log.index.distrust()
     built.tiers[0].gate.set()
 
     assert await reading is None
@@ -326,6 +331,36 @@ async def test_an_untrusted_node_writes_nothing() -> None:
     assert (await built.stack.write([built.entry()]))[0] == 0
     assert built.tiers[0].calls["set"] == 0
     assert built.stack.shared[0].failures == {"untrusted": 1}
+
+
+@pytest.mark.parametrize("looked_at", ["read", "stored", "renewed"])
+async def test_what_an_untrusted_node_looks_at_is_judged_again(looked_at: str) -> None:
+    """That it was permitted once is not noted: its few seconds count from when it was filled."""
+    built = Built()
+    slot = built.stack.keep(built.entry())
+    built.log.index.distrust()
+    if looked_at == "read":
+        assert built.stack.peek("k") is slot is not None
+    elif looked_at == "stored":
+        built.stack.keep(built.entry())
+    elif slot is not None:
+        built.stack.renew(slot)
+    built.clock.advance(UNTRUSTED_AGE + 0.1)
+
+    assert built.stack.peek("k") is None
+
+
+def test_all_that_is_left_of_a_life_is_scaled() -> None:
+    """Until it is stale, until it is over, and until it is renewed ahead of time."""
+    built = Built()
+    built.clock.advance(10)
+    now = built.clock()
+    entry = replace(built.entry(), keep_until=now + 200, refresh_at=now + 80)
+    half = rescaled(entry, 0.5, now)
+
+    times = half.fresh_until, half.keep_until, half.refresh_at
+    assert [time - now for time in times] == [50, 100, 40]
+    assert half.created == entry.created
 
 
 async def test_waiting_writes_are_bounded() -> None:

@@ -129,6 +129,12 @@ TO_CLIENTS = [
         get(HIT, has=(("Age", "10"),)),
     ),
     case(
+        "old-by-its-date-when-validated",
+        put(SHORT, ETAG, then=3),
+        get(VALIDATED, MAX_AGE, ("Date", -10), status=304, has=(("Age", "10"),)),
+        get(HIT, has=(("Age", "10"),)),
+    ),
+    case(
         "on-the-first-answer",
         put(MAX_AGE, ETAG, ask=unless('"abcdef"'), answer=304),
         get(HIT, answer=200),

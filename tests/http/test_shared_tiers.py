@@ -182,6 +182,26 @@ async def test_a_part_is_found_below(tier: DictTier) -> None:
     await world.close()
 
 
+async def test_a_younger_part_below_is_no_answer_for_all(tier: DictTier) -> None:
+    """It lies where an older whole was, which this instance has still: the whole is asked for."""
+    world = over(tier, FULL)
+    await world.ask(Step(fields=(SHORT, ETAG)))
+    await world.settle()
+    [whole] = world.manager.engine.stack.local.select(lambda _: True)
+    world.manager.engine.stack.local.clear()
+    await tier.clear()
+    world.now = 3.0
+    part = (MAX_AGE, ETAG, ("Content-Range", "bytes 0-4/10"))
+    await world.ask(Step(fields=part, status=206, body=b"01234", ask=RANGE))
+    await world.settle()
+    world.manager.engine.stack.local.set(whole)
+
+    got = await world.ask(Step(fields=(MAX_AGE,)))
+
+    assert (got.status, got.body) == (200, b"content 3")
+    await world.close()
+
+
 async def test_the_answer_to_a_post_stays_in_its_process(tier: DictTier) -> None:
     """Another instance could not tell on which side of the invalidation it was born."""
     world = over(tier, FULL)

@@ -12,7 +12,7 @@ from asgi_multitier.redis import Leases
 from tests.servers import ValkeyServer
 from tests.support import Client, Origin, answering, respond, settled, until
 
-FLEET = (Rule("*", 60, coalesce="fleet"),)
+FLEET = (Rule("*", 60, coalesce="fleet", coalesce_timeout=600),)
 
 
 @asynccontextmanager
@@ -71,6 +71,26 @@ async def test_a_variant_is_found_elsewhere(valkey: ValkeyServer, namespace: str
         assert two.calls == 0
 
 
+async def test_fields_that_another_instance_has_found_count_here_as_well(
+    valkey: ValkeyServer, namespace: str
+) -> None:
+    """A response that names another field in `Vary` is chosen by both from then on."""
+    one = Origin(answering(b"hallo", (b"vary", b"accept-language")))
+    two = Origin(answering(b"hello", (b"vary", b"x-theme")))
+    one.gate.clear()
+    german, english = [("accept-language", "de")], [("accept-language", "en")]
+    async with instances(valkey, namespace, one, two) as ((here, _), (there, manager)):
+        first = here.begin("/x", german)
+        await one.arrived.acquire()
+        second = there.begin("/x", english)
+        await until(waiting(manager))
+        one.gate.set()
+
+        assert [(await task).body for task in (first, second)] == [b"hallo", b"hello"]
+        assert (await there.get("/x", english)).hit
+        assert not (await there.get("/x", german)).hit
+
+
 async def test_an_answer_that_is_not_stored_releases_the_others(
     valkey: ValkeyServer, namespace: str
 ) -> None:
@@ -110,14 +130,17 @@ async def test_an_origin_that_raises_releases_the_others(
         assert (await second).body == b"two"
 
 
+@pytest.mark.parametrize(
+    ("control", "body"), [(b"max-age=60", b"one"), (b"private", b"two")], ids=["stored", "not"]
+)
 async def test_a_background_task_of_the_origin_does_not_hold_the_lease(
-    valkey: ValkeyServer, namespace: str
+    valkey: ValkeyServer, namespace: str, control: bytes, body: bytes
 ) -> None:
-    """The others are released when the answer is stored, not when the application returns."""
+    """The others are released when the answer is there, not when the application returns."""
     release = asyncio.Event()
 
     async def lingering(scope: Scope, receive: Receive, send: Send) -> None:
-        await respond(send, b"one")
+        await respond(send, b"one", (b"cache-control", control))
         await release.wait()
 
     one, two = Origin(lingering), Origin(answering(b"two"))
@@ -129,7 +152,8 @@ async def test_a_background_task_of_the_origin_does_not_hold_the_lease(
         await until(waiting(manager))
         one.gate.set()
 
-        assert (await second).body == b"one"
+        async with asyncio.timeout(60):
+            assert (await second).body == body
         assert not first.done()
         release.set()
         await first

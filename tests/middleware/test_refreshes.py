@@ -3,8 +3,9 @@
 import asyncio
 
 from asgi_multitier import Rule
-from tests.manager.support import Function
-from tests.support import Origin, caching, settled
+from asgi_multitier.entry import Slot
+from tests.manager.support import Function, SeenTier
+from tests.support import FakeClock, Origin, caching, settled
 
 STALE = [Rule("*", 10, stale_while_revalidate=600)]
 
@@ -51,3 +52,29 @@ async def test_the_bound_is_a_setting() -> None:
 
         assert origin.calls == 3
         origin.gate.set()
+
+
+async def test_what_lies_below_is_taken_where_it_is_not_due_itself() -> None:
+    """The copy that was due here may be due there; what another instance has renewed is not."""
+    clock, origin = FakeClock(), Origin()
+    below = SeenTier(clock)
+    rules = [Rule("*", 10, eager_refresh=0.5)]
+    async with caching(origin, rules, l2=below, clock=clock, wall=clock) as cache:
+        stack = cache.manager.engine.stack
+
+        async def due(old: Slot | None = None) -> bytes:
+            if old is not None:
+                stack.local.set(old)
+            reply = await cache.get("/x")
+            await settled()
+            await stack.settle()
+            return bytes(reply.body)
+
+        await due()
+        [old] = stack.local.select(lambda _: True)
+        clock.advance(6)
+
+        assert await due() == b"1"
+        assert origin.calls == 2
+        assert await due(old) == b"1"
+        assert (await due(), origin.calls) == (b"2", 2)
