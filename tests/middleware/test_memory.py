@@ -11,8 +11,8 @@ from asgi_multitier._types import Receive, Scope, Send
 from asgi_multitier.policy.key import bounded
 from tests.support import Cache, caching, respond
 
-MANY = 200
-LONG = 6_000
+MANY = 60
+LONG = 20_000
 ALLOWED = 1024 * 1024
 """Bytes: less than the texts of `MANY` such requests, and more than what may be kept of them."""
 
