@@ -370,13 +370,6 @@ def at_once(work: Coroutine[Any, Any, T]) -> T:
     raise AssertionError("it waits for something")
 
 
-async def until(condition: Callable[[], bool], seconds: float = 5.0, step: float = 0.005) -> None:
-    """Wait for something that another process or thread does; fail if it takes far too long."""
-    async with asyncio.timeout(seconds * PATIENCE):
-        while not condition():  # noqa: ASYNC110  # nobody here could set an event
-            await asyncio.sleep(step)
-
-
 async def until_told(
     client: Client, target: str, body: bytes, seconds: float = 5.0, step: float = 0.002
 ) -> None:

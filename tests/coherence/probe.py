@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, Self
 import orjson
 
 from tests.coherence.versions import Versions
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, until
 
 HOST = "example.org"
 """One host for all, as behind a load balancer: the host is part of every key."""
@@ -233,24 +233,6 @@ class Instance:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-
-
-async def until(condition: Callable[[], Any], seconds: float) -> float:
-    """Wait until something is true, and fail if it takes far longer; the seconds that it took.
-
-    Args:
-        condition: Returns a truth, or something to await that does. An `OSError` counts as false.
-        seconds: How long it takes at most where nothing else runs on the machine.
-    """
-    clock = asyncio.get_running_loop().time
-    begun = clock()
-    while True:
-        with suppress(OSError):
-            true = condition()
-            if await true if asyncio.iscoroutine(true) else true:
-                return clock() - begun
-        assert clock() - begun <= seconds * PATIENCE, f"not within {seconds} s"
-        await asyncio.sleep(0.005)
 
 
 class Probe:

@@ -6,8 +6,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from tests.coherence.probe import Instance, Probe, until
+from tests.coherence.probe import Instance, Probe
 from tests.figures import Figure, seconds
+from tests.patience import until
 from tests.servers import FaultProxy, ValkeyServer
 
 KEYS = range(1, 21)

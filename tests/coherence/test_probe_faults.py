@@ -15,9 +15,10 @@ import pytest_asyncio
 
 from asgi_multitier.coherence.follower import MAX_PENDING
 from asgi_multitier.redis import RedisLog
-from tests.coherence.probe import FOREVER, Instance, Probe, instances, until
+from tests.coherence.probe import FOREVER, Instance, Probe, instances
 from tests.coherence.versions import Versions
 from tests.figures import Figure, seconds
+from tests.patience import until
 from tests.redis.support import REPLACE, write_burst
 from tests.servers import FaultProxy, ValkeyServer
 

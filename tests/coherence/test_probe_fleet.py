@@ -11,9 +11,9 @@ import pytest
 import pytest_asyncio
 
 from asgi_multitier.redis.lease import TTL
-from tests.coherence.probe import Instance, Probe, instances, until
+from tests.coherence.probe import Instance, Probe, instances
 from tests.figures import Figure, seconds
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, until
 from tests.servers import FaultProxy, ValkeyServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -14,9 +14,10 @@ from typing import NamedTuple, Self
 
 import pytest
 
-from tests.coherence.probe import Caller, Instance, Probe, listen, until
+from tests.coherence.probe import Caller, Instance, Probe, listen
 from tests.coherence.versions import Versions
 from tests.figures import Figure, seconds
+from tests.patience import until
 from tests.servers import FaultProxy, ValkeyServer
 
 EXIT = 7.0

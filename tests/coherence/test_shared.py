@@ -18,7 +18,8 @@ from asgi_multitier.entry import Born
 from asgi_multitier.errors import BackendError
 from asgi_multitier.selectors import Selector
 from tests.coherence.test_follower import Listener
-from tests.support import FakeClock, at_once, pass_time, until
+from tests.patience import until
+from tests.support import FakeClock, at_once, pass_time
 
 TAG = Selector("tag", "t")
 

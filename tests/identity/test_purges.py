@@ -11,7 +11,7 @@ import pytest
 
 from asgi_multitier import CacheManager, ConfigError
 from asgi_multitier.identity import caches_of
-from tests.coherence.probe import until
+from tests.patience import until
 from tests.servers import ValkeyServer
 
 SHOP = """

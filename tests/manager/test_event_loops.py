@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -15,6 +14,7 @@ from starlette.testclient import TestClient
 from asgi_multitier import CacheManager, CacheMiddleware, cached, invalidates
 from asgi_multitier.coherence import home as homes
 from asgi_multitier.errors import BackendError
+from tests.patience import wait_for
 from tests.servers import ValkeyServer
 
 THREADS = 4
@@ -185,9 +185,10 @@ def test_values_are_had_and_dropped_from_every_loop(
     one, two = loops(), loops()
     one.run(manager.start())
     runs: list[Any] = []
+    let_go = asyncio.Event()
 
     async def compute() -> str:
-        await asyncio.sleep(0.01)
+        await let_go.wait()
         runs.append(asyncio.get_running_loop())
         return "computed"
 
@@ -197,6 +198,9 @@ def test_values_are_had_and_dropped_from_every_loop(
     assert two.run(manager.invalidate_tags("t"))
     assert [loop.run(manager.get("k")) for loop in (one, two)] == [None, None]
     asked = [two.begin(manager.get_or_compute("c", compute)) for _ in range(9)]
+    flights = manager.engine.flights
+    wait_for(lambda: sum(flight.waiting for flight in list(flights._flights.values())) >= 8)
+    two.loop.call_soon_threadsafe(let_go.set)
     assert {future.result(10) for future in asked} == {"computed"}
     assert runs == [two.loop]
     assert one.run(manager.get_or_compute("c", compute)) == "computed"
@@ -305,9 +309,11 @@ def test_threads_that_make_the_cache_at_once_make_one(namespace: str) -> None:
     """Two engines would not hear of each other's invalidations."""
     manager = CacheManager(redis_url=None, namespace=namespace)
     made = manager._assembled
+    lock = manager._making = _Counting()
 
     def slowly() -> Any:
-        time.sleep(0.01)
+        for _ in range(8):
+            assert lock.asked.acquire(timeout=60), "all came before the first was done"
         return made()
 
     manager._assembled = slowly  # type: ignore[method-assign]
@@ -315,3 +321,18 @@ def test_threads_that_make_the_cache_at_once_make_one(namespace: str) -> None:
         engines = list(pool.map(lambda _: id(manager.engine), range(8)))
 
     assert len(set(engines)) == 1
+
+
+class _Counting:
+    """A lock that tells how many have asked for it."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Semaphore(0)
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        self.asked.release()
+        self._lock.acquire()
+
+    def __exit__(self, *exc: object) -> None:
+        self._lock.release()

@@ -30,7 +30,8 @@ from asgi_multitier.selectors import Selector, glob_matches
 from asgi_multitier.testing import FakeClock
 from asgi_multitier.tiers.memcached import MemcachedTier
 from tests.manager.support import Function, SeenTier, idle, in_memory, over, settled
-from tests.manager.test_instances import both_hold, caught_up, in_memory_of, pair, until
+from tests.manager.test_instances import both_hold, caught_up, in_memory_of, pair
+from tests.patience import PATIENCE, until
 from tests.servers import ValkeyServer
 from tests.tiers.memcached_server import MemcachedServer
 
@@ -43,6 +44,8 @@ class Profile:
 
 def real(server: ValkeyServer, namespace: str, **options: Any) -> CacheManager:
     """A manager with a real second tier."""
+    # What a busy machine is late with must not count as a server that does not answer.
+    options = {"redis_timeout": PATIENCE} | options
     return CacheManager(redis_url=server.url, namespace=namespace, **options)
 
 
@@ -74,15 +77,19 @@ async def test_03_l2_to_l1_promotion(valkey: ValkeyServer, namespace: str) -> No
     async with real(valkey, namespace) as one, real(valkey, namespace) as two:
         await one.set("k", 1, 300)
 
-        assert [await two.get("k"), await two.get("k")] == [1, 1]
+        asked = time.monotonic()
+        assert await two.get("k") == 1
+        under_way = time.monotonic() - asked
+        assert await two.get("k") == 1
         assert two.stats().total.hits == {1: 1, 2: 1}
         assert two.stats().promotions == 1
         slot = two.engine.stack.local.get("k")
         assert slot is not None
         far = valkey.command("PTTL", f"{namespace}:e:{storage_key('k')}") / 1000
         near = slot.entry.fresh_until - time.monotonic()  # asked last, when less is left
-        # The server tells whole milliseconds, here and when the value was promoted.
-        assert near <= far + 0.005 <= 300.005
+        # The server tells whole milliseconds, and the answer that was promoted took its time.
+        assert near <= far + under_way + 0.005
+        assert far <= 300
 
 
 async def test_04_cache_miss(valkey: ValkeyServer, namespace: str) -> None:

@@ -34,7 +34,8 @@ from asgi_multitier.policy.key import storage_key
 from asgi_multitier.selectors import Selector
 from asgi_multitier.testing import FakeClock
 from tests.manager.support import Function, SeenTier, idle, in_memory, over, settled
-from tests.manager.test_instances import both_hold, caught_up, in_memory_of, pair, until
+from tests.manager.test_instances import both_hold, caught_up, in_memory_of, pair
+from tests.patience import until
 from tests.servers import FaultProxy, ValkeyServer, free_port
 
 
@@ -527,10 +528,12 @@ async def test_f24_starts_without_its_server_and_attaches_when_it_appears(namesp
             await until(lambda: cache.engine.log.trusted)
             await cache.set("k", 1)
             await until(lambda: cache.engine.stack.has_shared)
-            async with asyncio.timeout(60):
-                while not server.command("EXISTS", f"{namespace}:e:{storage_key('k')}"):
-                    await asyncio.sleep(0.02)
-                    await cache.set("k", 1)
+
+            async def is_stored() -> Any:
+                await cache.set("k", 1)
+                return server.command("EXISTS", f"{namespace}:e:{storage_key('k')}")
+
+            await until(is_stored)
 
 
 async def test_f25_blocking_read_holds_up_nothing_else(

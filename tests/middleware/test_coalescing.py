@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from asgi_multitier import Policy, Rule
 from asgi_multitier._types import Message, Receive, Scope, Send
+from tests.patience import until
 from tests.support import (
     EVERYTHING,
     Cache,
@@ -25,7 +26,6 @@ from tests.support import (
     pass_time,
     respond,
     settled,
-    until,
 )
 
 
@@ -41,7 +41,7 @@ async def gathered(cache: Cache, origin: Origin, number: int) -> list["asyncio.T
 async def test_a_thousand_waiters_are_one_run() -> None:
     """1,001 requests for a cold key: the origin runs once, everybody has the whole answer."""
     origin = Origin(answering(b"x" * 1000))
-    async with caching(origin) as cache:
+    async with caching(origin, coalesce_timeout=300) as cache:
         tasks = await gathered(cache, origin, 1000)
         origin.gate.set()
         replies = await asyncio.gather(*tasks)

@@ -19,6 +19,7 @@ from asgi_multitier import CacheManager, CacheMiddleware, Rule
 from asgi_multitier._types import ASGIApp
 from asgi_multitier.layers import take_date
 from asgi_multitier.policy.dates import parse_http_date
+from tests.patience import until
 from tests.support import FakeClock
 
 LONG_AGO = "Sun, 06 Nov 1994 08:49:37 GMT"
@@ -57,8 +58,7 @@ async def served(app: ASGIApp, **settings: Any) -> AsyncIterator[httpx.AsyncClie
     config = uvicorn.Config(app, port=0, log_level="error", **settings)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110  # turns of the loop until it listens
-        await asyncio.sleep(0.01)
+    await until(lambda: server.started)
     port = server.servers[0].sockets[0].getsockname()[1]
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
         yield client

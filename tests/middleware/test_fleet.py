@@ -9,8 +9,9 @@ import pytest
 from asgi_multitier import CacheManager, CacheMiddleware, Rule
 from asgi_multitier._types import ASGIApp, Receive, Scope, Send
 from asgi_multitier.redis import Leases
+from tests.patience import until
 from tests.servers import ValkeyServer
-from tests.support import Client, Origin, answering, respond, settled, until
+from tests.support import Client, Origin, answering, respond, settled
 
 FLEET = (Rule("*", 60, coalesce="fleet", coalesce_timeout=600),)
 

@@ -1,6 +1,7 @@
 """A server that is away, freezes, dies, lies or comes back: misses, and never a stale answer."""
 
 import asyncio
+import itertools
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -10,14 +11,13 @@ import pytest
 
 from asgi_multitier import CacheManager, CacheMiddleware
 from asgi_multitier._types import Receive, Scope, Send
+from tests.figures import Figure, seconds
+from tests.patience import until
 from tests.servers import FaultProxy, ValkeyServer, free_port
-from tests.support import EVERYTHING, Client, Origin, respond, settled, until, until_told
+from tests.support import EVERYTHING, Client, Origin, respond, settled, until_told
 
 WAIT = 0.25
 """Seconds that a request may wait for the server."""
-
-SLACK = 5.0
-"""Seconds that a busy machine may add to one wait."""
 
 
 class Shared:
@@ -45,14 +45,15 @@ class Shared:
         """Failed operations of the second tier."""
         return sum(self.manager.tier_stats()[1].failures.values())
 
-    async def attached(self, seconds: float = 5) -> None:
-        """Wait until the second tier takes what is stored."""
-        numbers = iter(range(1_000_000))
+    async def attached(self, bound: float = 5) -> float:
+        """Wait until the second tier takes what is stored; the seconds that it took."""
+        numbers = itertools.count()
 
-        async with asyncio.timeout(seconds):
-            while not self.manager.tier_stats()[1].writes:
-                await self.client.get(f"/attach/{next(numbers)}")
-                await asyncio.sleep(0.01)
+        async def writes() -> int:
+            await self.client.get(f"/attach/{next(numbers)}")
+            return self.manager.tier_stats()[1].writes
+
+        return await until(writes, bound)
 
 
 @asynccontextmanager
@@ -158,31 +159,33 @@ async def test_fills_that_run_during_a_change_are_never_served_after_it(
 
 
 async def test_absent_at_the_start_one_tier_works_and_the_server_is_taken_when_it_appears(
-    namespace: str, caplog: pytest.LogCaptureFixture
+    namespace: str, caplog: pytest.LogCaptureFixture, figure: Figure
 ) -> None:
-    """One warning, hits from memory, no request held up; attached within 2 s of its appearance."""
+    """One warning, hits from memory, no request held up; attached once it appears."""
     port = free_port()
     caplog.set_level(logging.INFO, "asgi_multitier")
     async with nodes(1, f"redis://127.0.0.1:{port}/0", namespace) as (node,):
+        longest = 0.0
         for number in range(20):
             begun = time.monotonic()
             assert (await node.client.get(f"/{number % 5}")).status == 200
             assert (await node.client.request("PUT", "/other")).status == 200
-            assert time.monotonic() - begun < 2 * WAIT + SLACK
+            longest = max(longest, time.monotonic() - begun)
+        figure("no server at the start, a read and a change at most", seconds(longest), "500 ms")
         warnings = [r for r in caplog.records if r.levelno >= logging.WARNING]
         assert node.manager.stats().l1_hits > 0
         assert 1 <= len(warnings) <= 2, [r.getMessage() for r in warnings]
         with ValkeyServer(port):
-            begun = time.monotonic()
-            await node.attached()
-            took = time.monotonic() - begun
+            took = await node.attached()
 
-            assert took < 2 + SLACK
+            figure("no server at the start, attached after it appears", seconds(took), "2 s")
             assert (await node.manager.health()).degraded is False
 
 
-async def test_frozen_it_holds_no_request_up(own_valkey: ValkeyServer, namespace: str) -> None:
-    """SIGSTOP: every request is answered, few of them wait, and none for longer than allowed."""
+async def test_frozen_it_holds_no_request_up(
+    own_valkey: ValkeyServer, namespace: str, figure: Figure
+) -> None:
+    """SIGSTOP: every request is answered while it lasts, and few of them wait."""
     async with nodes(1, own_valkey.url, namespace) as (node,):
         await node.attached()
         await node.client.get("/warm")
@@ -199,7 +202,7 @@ async def test_frozen_it_holds_no_request_up(own_valkey: ValkeyServer, namespace
                 slow += took > WAIT / 2
         whole = time.monotonic() - begun
 
-        assert longest < WAIT + SLACK
+        figure("server frozen, longest request", seconds(longest), "250 ms")
         assert slow <= 3 + whole
         assert node.failures >= 3
         own_valkey.thaw()
@@ -207,9 +210,9 @@ async def test_frozen_it_holds_no_request_up(own_valkey: ValkeyServer, namespace
 
 
 async def test_frozen_a_change_is_in_force_here_at_once_and_elsewhere_later(
-    own_valkey: ValkeyServer, namespace: str
+    own_valkey: ValkeyServer, namespace: str, figure: Figure
 ) -> None:
-    """The change is answered in bounded time; this node serves nothing older; then all hear."""
+    """The change is answered while it lasts; this node serves nothing older; then all hear."""
     async with nodes(2, own_valkey.url, namespace) as (one, two):
         await one.attached()
         await two.attached()
@@ -220,7 +223,7 @@ async def test_frozen_a_change_is_in_force_here_at_once_and_elsewhere_later(
         took = time.monotonic() - begun
         wanted = b"%d" % Shared.value
 
-        assert took < 2 * WAIT + SLACK
+        figure("server frozen, a change is answered after", seconds(took), "500 ms")
         assert (await one.client.get("/x")).body == wanted
         own_valkey.thaw()
         await until_told(two.client, "/x", wanted, 10)
@@ -246,7 +249,6 @@ async def test_killed_and_restarted_nothing_older_than_the_last_change_is_served
                 await node.client.request("PUT", "/x")
                 assert (await node.client.get("/x")).body == b"%d" % Shared.value
                 assert (await node.client.get(f"/y{number}")).status == 200
-                await asyncio.sleep(0.01)
         before = node.manager.tier_stats()[1].writes
         await until(lambda: node.manager.engine.log.trusted, 10)
         await node.client.get("/fresh")

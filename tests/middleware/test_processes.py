@@ -3,7 +3,7 @@
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +12,7 @@ import httpx
 
 from tests.figures import Figure, seconds
 from tests.middleware.processes import Worker, workers
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, wait_for
 from tests.servers import ValkeyServer
 
 
@@ -32,14 +32,6 @@ def until(worker: Worker, target: str, text: str, seconds: float = 5) -> float:
 def wait_for_line(traces: Path, number: int = 1) -> None:
     """Wait until so many runs of the slow origin have begun."""
     wait_for(lambda: (traces / "lines").exists() and len(lines(traces)) >= number)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait for what processes do."""
-    deadline = time.monotonic() + 10 * PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def lines(traces: Path) -> list[str]:

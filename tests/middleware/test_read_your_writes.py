@@ -1,6 +1,5 @@
 """A client that has written sees its write on every instance, or gets past the cache."""
 
-import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +10,7 @@ from asgi_multitier import CacheManager, CacheMiddleware, ConfigError, Rule
 from asgi_multitier.entry import Born
 from asgi_multitier.position import COOKIE, token
 from asgi_multitier.selectors import Selector
+from tests.patience import until
 from tests.support import Client, FakeClock, Origin, caching, settled
 
 SECRET = b"0123456789abcdef"
@@ -141,10 +141,8 @@ async def test_nothing_is_stored_while_the_origin_settles() -> None:
 async def _ended(manager: CacheManager) -> AsyncIterator[None]:
     """The settling time is over: another operation of the same selector would be kept now."""
     index = manager.engine.index
-    async with asyncio.timeout(60):
-        view = index.view
-        while index.view == view:  # noqa: ASYNC110  # the log's own timer ends it
-            await asyncio.sleep(0.005)
+    view = index.view
+    await until(lambda: index.view != view)
     await settled()
     yield
 

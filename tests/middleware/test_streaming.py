@@ -155,7 +155,7 @@ async def test_storable_streams_without_end_end_after_their_clients(early: bool)
         try:
             while True:
                 yield b"tick"
-                await asyncio.sleep(1)
+                await asyncio.Event().wait()
         finally:
             ended.append(1)
 

@@ -8,8 +8,9 @@ import redis.asyncio as redis_client
 
 from asgi_multitier import Policy, Rule
 from asgi_multitier._types import Receive, Scope, Send
+from tests.patience import until
 from tests.servers import ValkeyServer
-from tests.support import Origin, caching, respond, until
+from tests.support import Origin, caching, respond
 
 TELLTALE = "ann-7f3a-verbatim"
 """Stands in each credential, and may stand nowhere else."""

@@ -17,7 +17,7 @@ from asgi_multitier.nearby.door import LOOK, LOST, Door
 from asgi_multitier.redis import Link, StreamStore, connect
 from asgi_multitier.selectors import Selector
 from asgi_multitier.sqlite_log import TableStore
-from tests.coherence.probe import until
+from tests.patience import until
 from tests.servers import ValkeyServer
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.coherence.probe import Instance, Probe, instances, until
+from tests.coherence.probe import Instance, Probe, instances
 from tests.figures import Figure
+from tests.patience import until
 
 ROUTES = ("tag", "path", "glob")
 

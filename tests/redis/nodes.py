@@ -2,7 +2,7 @@
 
 from contextlib import ExitStack
 
-from tests.redis.support import until
+from tests.patience import until
 from tests.servers import ValkeyServer, cluster_node
 
 _SLOTS = 16384

@@ -1,8 +1,7 @@
 """What the tests of this directory share."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,7 +9,6 @@ from asgi_multitier.coherence.log import Update
 from asgi_multitier.entry import Born
 from asgi_multitier.redis import RedisLog
 from asgi_multitier.selectors import Selector
-from tests.patience import PATIENCE
 from tests.servers import ValkeyServer
 
 TAG = Selector("tag", "t")
@@ -45,16 +43,6 @@ class Recorder:
 
     def flushed(self) -> None:
         self.flushes += 1
-
-
-async def until(condition: Callable[[], object], seconds: float) -> float:
-    """Wait until something is true, and fail if it takes far longer; the seconds that it took."""
-    start = time.monotonic()
-    while not condition():
-        taken = time.monotonic() - start
-        assert taken <= seconds * PATIENCE, f"not within {seconds} s"
-        await asyncio.sleep(0.002)
-    return time.monotonic() - start
 
 
 @asynccontextmanager

@@ -18,7 +18,8 @@ from asgi_multitier import CacheManager
 from asgi_multitier.errors import BackendError, ConfigError
 from asgi_multitier.redis import Leases, Link, RedisLog, RedisStreams, RedisTier, connect
 from asgi_multitier.redis.client import send
-from tests.redis.support import TAG, Recorder, followed, invalidate, until
+from tests.patience import until
+from tests.redis.support import TAG, Recorder, followed, invalidate
 from tests.servers import FaultProxy, ValkeyServer, free_port
 from tests.support import pass_time
 
@@ -323,7 +324,8 @@ async def test_uvloops_word_for_a_closed_transport_is_a_failure_like_others(
     async def break_off(_: aredis.Redis) -> None:
         begun.set()
         try:
-            await asyncio.sleep(10 if cancelled else 0)
+            if cancelled:
+                await asyncio.Event().wait()
         finally:
             raise RuntimeError("the handler is closed")
 

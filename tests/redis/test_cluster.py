@@ -12,8 +12,9 @@ from asgi_multitier.errors import BackendError
 from asgi_multitier.redis import RedisStreams, RedisTier, cluster, connect
 from asgi_multitier.redis.client import send
 from asgi_multitier.redis.scripts import Script
+from tests.patience import until
 from tests.redis.nodes import Nodes
-from tests.redis.support import followed, invalidate, until
+from tests.redis.support import followed, invalidate
 from tests.servers import ValkeyServer, free_port
 
 

@@ -14,7 +14,8 @@ from asgi_multitier.entry import Born
 from asgi_multitier.redis import Leases, RedisLog, RedisStreams, RedisTier, log_store
 from asgi_multitier.selectors import Selector
 from tests.figures import Figure, seconds
-from tests.redis.support import REPLACE, TAG, Recorder, followed, invalidate, keys, permits, until
+from tests.patience import until
+from tests.redis.support import REPLACE, TAG, Recorder, followed, invalidate, keys, permits
 from tests.servers import FaultProxy, ValkeyServer, free_port
 from tests.support import FakeClock, at_once, pass_time
 
@@ -121,14 +122,15 @@ async def test_a_frozen_server_is_distrusted_in_time_while_changes_go_on(
     """The same in real time, where the log distrusts by itself; the times are figures."""
     async with followed(own_valkey.url, namespace) as log:
         own_valkey.freeze()
-        start = time.monotonic()
         waits = []
-        while log.trusted:
+
+        async def distrusts() -> bool:
             began = time.monotonic()
             assert await invalidate(log) is None
             waits.append(time.monotonic() - began)
-            await asyncio.sleep(0.05)  # changes at a human pace
-        taken = time.monotonic() - start
+            return not log.trusted
+
+        taken = await until(distrusts)
         own_valkey.thaw()
         await until(lambda: log.trusted, 5.0)
         await until(lambda: not log.index.pending_count, 5.0)

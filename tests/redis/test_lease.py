@@ -8,7 +8,7 @@ import pytest
 from asgi_multitier.redis import Leases, Link, lease
 from asgi_multitier.redis.lease import Claim
 from tests.figures import Figure, seconds
-from tests.redis.support import until
+from tests.patience import until
 from tests.servers import FaultProxy, ValkeyServer
 from tests.support import pass_time
 

@@ -15,7 +15,8 @@ from asgi_multitier.errors import ConfigError
 from asgi_multitier.redis import RedisLog, log_store
 from asgi_multitier.selectors import Selector
 from tests.figures import Figure
-from tests.redis.support import TAG, followed, invalidate, keys, permits, until, write_burst
+from tests.patience import until
+from tests.redis.support import TAG, followed, invalidate, keys, permits, write_burst
 from tests.servers import ValkeyServer
 from tests.support import pass_time
 

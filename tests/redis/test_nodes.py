@@ -20,9 +20,9 @@ from asgi_multitier.redis import Leases, RedisStreams, RedisTier, connect
 from asgi_multitier.stack import Format, TierStack
 from asgi_multitier.tiers.base import TierConfig
 from asgi_multitier.tiers.memory import MemoryTier
-from tests.patience import PATIENCE
+from tests.patience import until
 from tests.redis.nodes import Nodes
-from tests.redis.support import followed, invalidate, permits, until
+from tests.redis.support import followed, invalidate, permits
 from tests.servers import ValkeyServer
 from tests.support import FakeClock
 
@@ -249,11 +249,11 @@ async def test_all_addresses_change_one_by_one(nodes: Nodes, namespace: str) -> 
 
 async def _goes_on(leases: Leases, streams: RedisStreams) -> None:
     """Leases can be had and streams written, within a few attempts."""
-    async with asyncio.timeout(10.0 * PATIENCE):
-        done = False
-        while not done:
-            await asyncio.sleep(0.01)
-            done = await _is_had(leases) and await _is_written(streams)
+
+    async def both() -> bool:
+        return await _is_had(leases) and await _is_written(streams)
+
+    await until(both, 10.0)
 
 
 async def _is_had(leases: Leases) -> bool:

@@ -20,8 +20,8 @@ from redis.asyncio.cluster import RedisCluster
 
 from asgi_multitier import CacheManager, CacheMiddleware, Policy, Rule
 from asgi_multitier._types import Receive, Scope, Send
-from tests.patience import PATIENCE
-from tests.redis.support import followed, invalidate, until
+from tests.patience import PATIENCE, until
+from tests.redis.support import followed, invalidate
 from tests.servers import FaultProxy, ValkeyServer, free_port
 from tests.support import Client, respond
 

@@ -12,7 +12,8 @@ from asgi_multitier.coherence.outbox import MAX_PAUSE
 from asgi_multitier.entry import Born
 from asgi_multitier.redis import Leases, Link, RedisLog, log_store
 from asgi_multitier.redis import lease as leases_module
-from tests.redis.support import Recorder, followed, invalidate, permits, until
+from tests.patience import until
+from tests.redis.support import Recorder, followed, invalidate, permits
 from tests.servers import FaultProxy, ValkeyServer, free_port
 from tests.support import pass_time
 

@@ -9,7 +9,7 @@ from asgi_multitier.entry import Born
 from asgi_multitier.errors import BackendError, ConfigError
 from asgi_multitier.redis import Link, RedisTier
 from asgi_multitier.tiers.base import SharedTier
-from tests.redis.support import until
+from tests.patience import until
 from tests.servers import FaultProxy, ValkeyServer
 from tests.support import pass_time, settled
 

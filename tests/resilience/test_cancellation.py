@@ -20,9 +20,10 @@ from asgi_multitier._types import Receive, Scope, Send
 from asgi_multitier.redis import Link
 from asgi_multitier.redis.client import CONNECTIONS, Client, send
 from tests.figures import Figure
+from tests.patience import until
 from tests.servers import ValkeyServer
 from tests.support import Client as Browser
-from tests.support import Visit, respond, until
+from tests.support import Visit, respond
 
 CALLERS = 32
 SEED = 20_240_612

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.coherence.probe import Instance, Reply, until
+from tests.coherence.probe import Instance, Reply
 from tests.coherence.versions import Versions
 from tests.figures import Figure, seconds
+from tests.patience import until
 from tests.resilience.load import ROOM, Load
 from tests.servers import ValkeyServer
 

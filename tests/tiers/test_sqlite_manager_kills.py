@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from asgi_multitier import CacheManager
-from tests.coherence.probe import until
+from tests.patience import until
 
 SOAK = (pytest.mark.soak, pytest.mark.timeout(0))
 SEED = 7
