@@ -8,8 +8,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from asgi_multitier.coherence.follower import Facts
+from asgi_multitier.coherence.index import Index
 from asgi_multitier.coherence.log import MAX_RIDE, Update
 from asgi_multitier.coherence.outbox import COMMIT
+from asgi_multitier.coherence.positions import Positions
 from asgi_multitier.coherence.records import RecordCodec
 from asgi_multitier.coherence.shared import SharedLog
 from asgi_multitier.coherence.store import BATCH, MUCH, Batch, StoredRecord, next_count
@@ -240,3 +242,13 @@ async def test_a_node_with_more_to_read_is_not_up_to_date() -> None:
         store.script.put_nowait(junk(4, 3))
         assert await log.reached(Born("g", 6), 1.0)
         await until(lambda: log.trusted)
+
+
+async def test_nothing_is_left_of_one_who_waited_in_vain() -> None:
+    """A position that is not reached in time is waited for by nobody afterwards."""
+    index = Index()
+    index.enter("g", 1)
+    positions = Positions(index)
+
+    assert not await positions.reached(Born("g", 2), 0.0)
+    assert len(positions) == 0

@@ -114,12 +114,13 @@ def test_what_is_over_leaves_before_what_is_in_use() -> None:
     assert evictions(tier) == {"expired": 1}
 
 
-def test_one_set_removes_a_few_dead_entries_only() -> None:
-    """No caller pays for all that has expired, and the backlog shrinks with every set."""
+@pytest.mark.parametrize(("max_idle", "keep"), [(None, 1.0), (1, 60.0)], ids=["over", "idle"])
+def test_one_set_removes_a_few_dead_entries_only(max_idle: float | None, keep: float) -> None:
+    """No caller pays for all that has expired or is idle; the backlog shrinks with every set."""
     clock = FakeClock(NOW)
-    tier = MemoryTier(clock=clock)
+    tier = MemoryTier(max_idle=max_idle, clock=clock)
     for i in range(100):
-        tier.set(a_slot(f"dead-{i}", keep=1))
+        tier.set(a_slot(f"dead-{i}", keep=keep))
     clock.advance(2)
     tier.set(a_slot("a"))
 
