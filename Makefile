@@ -10,7 +10,7 @@ IN_PROCESS := $(addprefix tests/,policy routing http middleware manager) \
 	$(addprefix --ignore=tests/middleware/,test_processes.py test_lost_redis.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint bench load soak compatibility clean
+.PHONY: help demo test check lint bench load soak compatibility oldest clean
 
 help:
 	@echo "make demo   two instances of the demo over an embedded server"
@@ -21,6 +21,7 @@ help:
 	@echo "make load   locust against the demo for 20 s"
 	@echo "make soak   the long runs"
 	@echo "make compatibility   the tests of routes on the newest FastAPI of each minor"
+	@echo "make oldest   the tests in process, of Redis and of tiers on the oldest packages"
 
 $(STAMP): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -54,6 +55,10 @@ soak: $(STAMP)
 
 compatibility: $(STAMP)
 	$(BIN)/python -m tests.compatibility
+
+oldest: $(STAMP)
+	$(BIN)/python -m tests.oldest -q -m "not soak" $(BESIDE) $(IN_PROCESS) \
+		tests/redis tests/tiers tests/frameworks
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
