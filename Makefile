@@ -6,8 +6,8 @@ STAMP := $(VENV)/.installed
 
 # Two files of tests at a time, in the order of their names: the long ones come first.
 BESIDE := -n 2 --dist loadfile --no-loadscope-reorder
-IN_PROCESS := $(addprefix tests/,policy routing http middleware manager) \
-	$(addprefix --ignore=tests/middleware/,test_processes.py test_lost_redis.py)
+IN_PROCESS := $(addprefix tests/,policy config routing http engine asgi manager) \
+	$(addprefix --ignore=tests/asgi/,test_processes.py test_lost_redis.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint bench load soak compatibility oldest clean

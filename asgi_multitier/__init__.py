@@ -1,17 +1,11 @@
 """ASGI middleware that caches whole HTTP responses in two tiers and keeps all instances true."""
 
-from .builder import CacheBuilder
-from .coherence.config import InvalidationConfig
-from .config import CacheConfig, Policy, Rule
-from .errors import (
-    BackendError,
-    CacheError,
-    ConfigError,
-    InvalidationError,
-    SerializationError,
-)
-from .manager import CacheManager
-from .middleware import CacheMiddleware
+from .asgi.middleware import CacheMiddleware
+from .config.invalidation import InvalidationConfig
+from .config.process import CacheConfig, Policy, Rule
+from .errors import BackendError, CacheError, ConfigError, InvalidationError, SerializationError
+from .manager.builder import CacheBuilder
+from .manager.manager import CacheManager
 from .redis import RedisTier
 from .routing import cached, invalidates, no_cache
 from .selectors import escape_pattern

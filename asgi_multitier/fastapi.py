@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import Depends
 from fastapi.requests import HTTPConnection
 
+from .asgi.framework import SCOPE_KEY
 from .errors import ConfigError
-from .framework import SCOPE_KEY
-from .manager import CacheManager
+from .manager.manager import CacheManager
 
 
 def cache_of(connection: HTTPConnection) -> CacheManager:

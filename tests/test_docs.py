@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from asgi_multitier import CacheConfig, CacheManager, CacheMiddleware, CacheStrategy, TierConfig
-from asgi_multitier.config import Policy, PolicyOptions
-from asgi_multitier.values import ComputeOptions, StoreOptions
+from asgi_multitier.config.process import Policy, PolicyOptions
+from asgi_multitier.manager.values import ComputeOptions, StoreOptions
 from tests.servers import ValkeyServer
 
 DOCS = Path(__file__).parents[1] / "docs"

@@ -10,7 +10,7 @@ from .._types import Headers
 from . import headers as fields
 from .cache_control import MAX_DELTA, CacheControl
 from .dates import parse_http_date
-from .statuses import HEURISTIC
+from .status_codes import HEURISTIC
 
 HEURISTIC_SHARE = 0.1
 """Of the time since the last modification (RFC 9111 §4.2.2)."""

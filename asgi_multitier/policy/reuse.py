@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from .cache_control import CacheControl
 from .reasons import Reason
-from .statuses import NEGATIVE, ORIGIN_FAILURES
+from .status_codes import NEGATIVE, ORIGIN_FAILURES
 
 
 class Use(StrEnum):

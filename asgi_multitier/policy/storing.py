@@ -10,18 +10,12 @@ from .._types import Headers
 from . import headers as fields
 from .cache_control import CacheControl, governing, of_request, parse
 from .dates import parse_http_date
-from .freshness import (
-    age_value,
-    explicit_lifetime,
-    forbids_stale,
-    heuristic_lifetime,
-    initial_age,
-)
+from .freshness import age_value, explicit_lifetime, forbids_stale, heuristic_lifetime, initial_age
 from .invalidation import Target, group_tags, of_origin, resolved
 from .personal import is_proof, numbers_exchange
 from .ranges import content_range
 from .reasons import Reason
-from .statuses import ANNOTATED, HEURISTIC, NEGATIVE, UNDERSTOOD
+from .status_codes import ANNOTATED, HEURISTIC, NEGATIVE, UNDERSTOOD
 from .terms import Terms
 from .vary import MAX_NAMES, selecting_fields
 

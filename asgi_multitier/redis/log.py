@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Literal
 
 from .._types import Clock
-from ..coherence.config import InvalidationConfig
 from ..coherence.log import InvalidationStats, Operation
 from ..coherence.records import RecordCodec
 from ..coherence.shared import SharedLog
+from ..config.invalidation import InvalidationConfig
 from ..errors import ConfigError
 from .audit import Audit
 from .client import Link, Target, connect

@@ -17,10 +17,10 @@ from weakref import WeakKeyDictionary
 from redis.exceptions import NoScriptError, ResponseError
 
 from ..breaker import WHOLE
-from ..codec import BORN_GEN, BORN_SEQ, MAGIC
 from ..entry import Born
 from ..errors import BackendError, ConfigError
 from ..tiers.base import Held
+from ..tiers.codec import BORN_GEN, BORN_SEQ, MAGIC
 from .client import Client, Link, Target, connect, send
 from .scripts import READ, WRITE
 

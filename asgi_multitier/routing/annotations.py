@@ -16,11 +16,11 @@ from inspect import ismethod
 from typing import Any, TypeVar, Unpack, overload
 from weakref import WeakSet
 
-from ..config import Invalidations, Policy, PolicyOptions, TextsOption, policy_of
+from ..config.process import Invalidations, Policy, PolicyOptions, TextsOption, policy_of
+from ..config.templates import Template, texts_of
 from ..errors import ConfigError, InvalidationError
 from ..selectors import check_glob
 from ..strategy import CacheStrategy, Lifetime, seconds_of
-from ..templates import Template, texts_of
 
 _ATTRIBUTE = "__asgi_multitier__"
 _METHODS = "__asgi_multitier_methods__"

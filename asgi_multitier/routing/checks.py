@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..config import Invalidations, Policy, Rule
+from ..config.process import Invalidations, Policy, Rule
+from ..config.templates import Template, Texts
 from ..errors import ConfigError
 from ..policy.invalidation import is_safe
-from ..templates import Template, Texts
 from .annotations import NO_MARKS, Marks, marks_of, stray
 from .globs import covers, fill_glob, may_meet
 from .routes import Leaf

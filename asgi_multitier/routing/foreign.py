@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from ..identity.layers import attribute, layers_of
+from .layers import attribute, layers_of
 
 
 def routes_of(app: object) -> list[Any] | None:

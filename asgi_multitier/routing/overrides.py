@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..identity.layers import attribute
+from .layers import attribute
 
 
 def overrides_of(owner: object) -> Mapping[Any, Any]:

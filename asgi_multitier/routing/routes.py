@@ -20,8 +20,8 @@ from types import UnionType
 from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
 from uuid import UUID
 
-from ..identity.layers import MAX_DEPTH, attribute
 from .foreign import flat, front_ends, routed, routes_of
+from .layers import MAX_DEPTH, attribute
 from .overrides import overriding, placed
 from .security import Need, needs_of
 

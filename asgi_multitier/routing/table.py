@@ -16,11 +16,11 @@ from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
 from .._types import Scope
-from ..config import Invalidations, Policy, Rule
+from ..config.process import Invalidations, Policy, Rule
+from ..config.templates import render_texts, within_bounds
 from ..errors import ConfigError, InvalidationError
 from ..policy.invalidation import is_safe
 from ..selectors import MAX_TEXT, Selector, alias_tag, fitted, spellings
-from ..templates import render_texts, within_bounds
 from .annotations import NO_MARKS, Marks, marks_of
 from .checks import check_effect, check_leaf, check_rules, leaf_marks, stray_marks
 from .foreign import routed, unreadable

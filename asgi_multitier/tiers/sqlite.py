@@ -21,8 +21,8 @@ from typing import Final, NamedTuple
 
 from .._types import Clock
 from ..errors import ConfigError
-from ..sqlite_worker import SQLiteWorker, check_path, writing
 from .base import Held
+from .sqlite_worker import SQLiteWorker, check_path, writing
 
 OVERHEAD: Final = 128
 """Bytes that a row is accounted for beside its key and value."""

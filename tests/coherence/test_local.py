@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from asgi_multitier.coherence.config import InvalidationConfig
 from asgi_multitier.coherence.local import LocalLog
 from asgi_multitier.coherence.log import Update
+from asgi_multitier.config.invalidation import InvalidationConfig
 from asgi_multitier.entry import Born
 from asgi_multitier.errors import ConfigError
 from asgi_multitier.selectors import Selector

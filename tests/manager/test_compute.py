@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from asgi_multitier import CacheError, CacheManager
-from asgi_multitier.coalescing import RunCancelled
+from asgi_multitier.engine.coalescing import RunCancelled
 from asgi_multitier.errors import SerializationError
 from asgi_multitier.testing import FakeClock
 from tests.manager.support import Function, SeenTier, idle, in_memory, over, settled
@@ -694,7 +694,7 @@ async def test_close_waits_for_runs_and_writes() -> None:
 
 async def test_close_cancels_what_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits is told; his own task is not cancelled."""
-    monkeypatch.setattr("asgi_multitier.lifecycle._CLOSE_PATIENCE", SHORT)
+    monkeypatch.setattr("asgi_multitier.manager.lifecycle._CLOSE_PATIENCE", SHORT)
     function = Function().close()
     async with in_memory() as cache:
         call = asyncio.create_task(cache.get_or_compute("k", function))

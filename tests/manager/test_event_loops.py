@@ -12,8 +12,8 @@ from fastapi import FastAPI, Request
 from starlette.testclient import TestClient
 
 from asgi_multitier import CacheManager, CacheMiddleware, cached, invalidates
-from asgi_multitier.coherence import home as homes
 from asgi_multitier.errors import BackendError
+from asgi_multitier.manager import home as homes
 from tests.patience import wait_for
 from tests.servers import ValkeyServer
 

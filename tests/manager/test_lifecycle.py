@@ -9,12 +9,12 @@ import pytest
 import redis.asyncio as aredis
 
 from asgi_multitier import CacheBuilder, CacheConfig, CacheManager, InvalidationConfig
-from asgi_multitier import codec as codec_module
 from asgi_multitier.coherence.local import LocalLog
 from asgi_multitier.errors import ConfigError
 from asgi_multitier.redis import RedisStreams
 from asgi_multitier.serializers import MsgPackSerializer
 from asgi_multitier.testing import FakeClock
+from asgi_multitier.tiers import codec as codec_module
 from asgi_multitier.tiers.base import TierConfig
 from tests.figures import Figure, seconds
 from tests.manager.support import Function, SeenTier, in_memory, over
@@ -145,7 +145,7 @@ async def test_no_server_at_the_default_address_is_no_fault(
 ) -> None:
     """Zero configuration: in memory until a server appears."""
     address = f"redis://127.0.0.1:{free_port()}"
-    monkeypatch.setattr("asgi_multitier.backends.DEFAULT_REDIS_URL", address)
+    monkeypatch.setattr("asgi_multitier.manager.backends.DEFAULT_REDIS_URL", address)
     async with CacheManager(config=CacheConfig(redis_url=address, namespace=namespace)) as cache:
         await cache.set("k", 1)
 

@@ -28,11 +28,11 @@ from asgi_multitier import (
     RedisTier,
     TierConfig,
 )
-from asgi_multitier.codec import FORMAT, MAGIC
 from asgi_multitier.coherence.records import RecordCodec, bodies
 from asgi_multitier.policy.key import storage_key
 from asgi_multitier.selectors import Selector
 from asgi_multitier.testing import FakeClock
+from asgi_multitier.tiers.codec import FORMAT, MAGIC
 from tests.manager.support import Function, SeenTier, idle, in_memory, over, settled
 from tests.manager.test_instances import both_hold, caught_up, in_memory_of, pair
 from tests.patience import until

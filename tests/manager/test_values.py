@@ -15,10 +15,10 @@ from asgi_multitier import (
     TierConfig,
 )
 from asgi_multitier.errors import ConfigError, SerializationError
+from asgi_multitier.manager.values import MAX_KEY, MISSING
 from asgi_multitier.selectors import Selector
 from asgi_multitier.serializers import MsgPackSerializer
 from asgi_multitier.testing import FakeClock
-from asgi_multitier.values import MAX_KEY, MISSING
 from tests.manager.support import Function, SeenTier, in_memory, over
 
 VALUES = [None, "", 0, False, [], {}, b"", "text", 1.5, {"a": [1, None]}, b"\x00bytes", "j", b"j{"]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from asgi_multitier.coherence import outbox
-from asgi_multitier.coherence.config import InvalidationConfig
 from asgi_multitier.coherence.log import Update
+from asgi_multitier.config.invalidation import InvalidationConfig
 from asgi_multitier.entry import Born
 from asgi_multitier.errors import ConfigError
 from asgi_multitier.redis import RedisLog, log_store

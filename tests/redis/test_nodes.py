@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from redis.asyncio.cluster import RedisCluster
 
-from asgi_multitier.assembly import place
 from asgi_multitier.coherence import outbox
 from asgi_multitier.coherence.local import LocalLog
-from asgi_multitier.config import CacheConfig
+from asgi_multitier.config.process import CacheConfig
+from asgi_multitier.engine.assembly import place
+from asgi_multitier.engine.stack import Format, TierStack
 from asgi_multitier.entry import Born, Entry
 from asgi_multitier.errors import BackendError
 from asgi_multitier.events import Events
 from asgi_multitier.policy.key import storage_key
 from asgi_multitier.redis import Leases, RedisStreams, RedisTier, connect
-from asgi_multitier.stack import Format, TierStack
 from asgi_multitier.tiers.base import TierConfig
 from asgi_multitier.tiers.memory import MemoryTier
 from tests.patience import until

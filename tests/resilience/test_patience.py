@@ -9,8 +9,8 @@ import pytest
 
 from asgi_multitier import CacheManager, CacheMiddleware, NullTier, Rule
 from asgi_multitier._types import ASGIApp, Receive, Scope, Send
+from asgi_multitier.engine.fleet import run_in_fleet
 from asgi_multitier.errors import BackendError
-from asgi_multitier.fleet import run_in_fleet
 from asgi_multitier.tiers.base import Held
 from tests.support import Client, pass_time, respond, settled
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from starlette.endpoints import HTTPEndpoint
 
-from asgi_multitier.config import Policy
+from asgi_multitier.config.process import Policy
+from asgi_multitier.config.templates import Template
 from asgi_multitier.errors import ConfigError
 from asgi_multitier.routing import Marks, cached, invalidates, marks_of, no_cache
 from asgi_multitier.strategy import CacheStrategy
-from asgi_multitier.templates import Template
 
 
 def logged(function: Callable[..., Any]) -> Callable[..., Any]:

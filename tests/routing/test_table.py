@@ -19,7 +19,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Host, Match, Mount, Route, Router, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from asgi_multitier.config import Policy, Rule
+from asgi_multitier.config.process import Policy, Rule
 from asgi_multitier.errors import ConfigError, InvalidationError
 from asgi_multitier.routing import RouteTable, cached, invalidates, no_cache, route_path, routes
 from asgi_multitier.selectors import Selector

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from asgi_multitier import sqlite_worker
 from asgi_multitier.errors import BackendError, ConfigError
 from asgi_multitier.testing import FakeClock
+from asgi_multitier.tiers import sqlite_worker
 from asgi_multitier.tiers.base import Held
 from asgi_multitier.tiers.sqlite import OVERHEAD, SQLiteTier
 

@@ -8,7 +8,7 @@ import pytest
 from mypy import api
 
 from asgi_multitier import CacheConfig
-from asgi_multitier.config import Settings
+from asgi_multitier.config.process import Settings
 
 ROOT = Path(__file__).parents[2]
 USAGE = Path(__file__).with_name("usage.py")

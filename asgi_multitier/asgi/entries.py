@@ -1,0 +1,87 @@
+"""The entry to come: what is known of it before the origin is asked, and what it becomes."""
+
+import random
+from dataclasses import replace
+
+from .._types import Scope
+from ..engine.engine import Engine
+from ..entry import Entry, StoredResponse
+from ..policy.reasons import Reason
+from ..policy.request import Field
+from ..policy.storing import Store
+from .layers import Outside
+from .plan import Plan
+from .request import Request
+
+KEEP_FOR_HEAD = 60.0
+"""Seconds past freshness that a response without validators is kept: an answer to HEAD may renew it
+(RFC 9111 §4.3.5)."""
+
+
+def probe_of(engine: Engine, request: Request, key: str, name: str, tags: tuple[str, ...]) -> Entry:
+    """What is known of an entry before the origin is asked."""
+    now = engine.clock()
+    return Entry(
+        key=key,
+        payload=b"",
+        born=engine.index.born(),
+        created=now,
+        fresh_until=now,
+        keep_until=now,
+        filled_at=now,
+        path=request.path,
+        route=request.plan.resolved.route,
+        name=name,
+        tags=tags,
+    )
+
+
+def entry_of(probe: Entry, response: StoredResponse, store: Store, plan: Plan, now: float) -> Entry:
+    """The entry that a probe becomes with the response that came, at a reading of the clock."""
+    policy = plan.policy
+    lifetime = store.lifetime
+    if policy.jitter:
+        lifetime *= 1 - policy.jitter * random.random()  # noqa: S311  # not a secret
+    created = now - store.age
+    fresh_until = created + lifetime
+    windows = max(store.stale_while_revalidate, store.stale_if_error)
+    keep_until = max(
+        fresh_until + windows,
+        max(fresh_until, now) + store.keep_for_validation if store.keep_for_validation else 0.0,
+        0.0 if plan.terms.annotated else fresh_until + KEEP_FOR_HEAD,
+    )
+    eager = policy.eager_refresh
+    return replace(
+        probe,
+        payload=response,
+        created=created,
+        fresh_until=fresh_until,
+        keep_until=keep_until,
+        filled_at=now,
+        stale_while_revalidate=store.stale_while_revalidate,
+        stale_if_error=store.stale_if_error,
+        refresh_at=now + (fresh_until - now) * eager if eager else float("inf"),
+        always_validate=store.always_validate,
+        stale_allowed=store.stale_allowed,
+        immutable=store.immutable,
+        tags=(*probe.tags, *store.tags),
+    )
+
+
+def objection_of(outside: Outside, request: Request, scope: Scope) -> Reason | None:
+    """Why the answer of a run is its client's alone, whatever it looks like; None if it is not.
+
+    Args:
+        outside: What the layers around the cache keep for the request.
+        request: The request.
+        scope: The scope that the application got, as it is now.
+    """
+    policy, found = request.plan.policy, request.found
+    by_origin = policy.lifetime is None and not found.keys().isdisjoint(
+        (Field.COOKIE, Field.AUTHORIZATION)
+    )
+    return outside.objection(
+        scope,
+        shared=policy.public or policy.vary_by is not None,
+        keyed=by_origin or policy.separates_users,
+    )

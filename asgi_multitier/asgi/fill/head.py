@@ -1,0 +1,143 @@
+"""A HEAD that the application answers as one.
+
+It may speak of what is stored (RFC 9111 §4.3.5). Others who ask the like meanwhile get what it
+says, where a GET's answer with these field lines would be for everybody. To a HEAD the head is all
+there is, so they have it as soon as it is said, and nothing of it is stored.
+"""
+
+from collections.abc import Callable
+
+from ..._types import Headers, Message, Scope
+from ...engine.coalescing import Flight
+from ...engine.engine import Engine
+from ...entry import Slot, StoredResponse, Variants
+from ...policy.headers import end_to_end, first
+from ...policy.reasons import Reason
+from ...policy.storing import Store
+from ...policy.validation import HeadVerdict, head_updates, is_held, not_modified_headers
+from ..entries import objection_of
+from ..framework import FILL_KEY
+from ..layers import Outside
+from ..plan import Plan
+from ..request import Request
+from .answers import Answer
+from .keeping import Keeping
+from .question import WHOLE, Stock, response_of, scope_for_app
+from .sharing import Sharing
+
+
+class Head:
+    """What is stored for a URL and who waits for its HEAD, while the application answers one.
+
+    Args:
+        engine: The cache.
+        request: The HEAD.
+        flight: One of its own, begun before the application is asked: for what is stored.
+        herd: The flight of those who ask the like meanwhile; None if this one is asked alone.
+        stale: What is stored, if anything is.
+        marker: What is known of the URL's variants.
+        on_chosen: Takes the scope when the application has answered; whether the router chose
+            the endpoint whose rule this is.
+
+    Attributes:
+        scope: The request as the application gets it.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        request: Request,
+        flight: "Flight[Answer]",
+        *,
+        herd: "Flight[Answer] | None" = None,
+        stale: Slot | None,
+        marker: Variants | None,
+        on_chosen: Callable[[Plan, Scope], bool],
+    ) -> None:
+        self._engine = engine
+        self._request = request
+        self._stale = Stock(stale).permitted(engine.index).stale
+        self._on_chosen = on_chosen
+        self._asked_at = engine.wall()
+        self._herd = herd
+        self._outside = Outside(request.scope, request.common)
+        self._keeping = Keeping(engine, request, flight, Sharing(engine.stack), marker)
+        self._lending = Keeping(engine, request, herd or flight, Sharing(engine.stack), marker)
+        self.scope = request.scope if herd is None else self._outside.watch(self._for_all())
+
+    def _for_all(self) -> Scope:
+        """The request with what its key covers: others are answered by what it says."""
+        whole = scope_for_app(self._request, WHOLE, background=False)
+        return {**whole, "method": "HEAD", FILL_KEY: self._engine}
+
+    def hear(self, status: int, headers: Headers) -> list[Message]:
+        """Take the start of the application's answer.
+
+        Args:
+            status: The status code.
+            headers: The field lines, normalised.
+
+        Returns:
+            What the client gets in its place: 304, if it has the response already and was not
+            asked for with its conditions; nothing, if it gets the application's own.
+        """
+        if self._herd is None and (self._stale is None or status != 200):
+            return []
+        chosen = self._on_chosen(self._request.plan, self.scope)
+        if chosen and status == 200:
+            self._learn(headers)
+        if self._herd is None:
+            return []
+        self._outside.tell(self.scope)
+        self._share(self._herd, status, headers, chosen=chosen)
+        return self._not_modified(status, headers)
+
+    def _learn(self, headers: Headers) -> None:
+        """Renew what is stored, or drop it, by what the application says of it."""
+        stale, request = self._stale, self._request
+        if stale is None:
+            return
+        stored, terms = response_of(stale), request.plan.terms
+        lines = head_updates(
+            _with_length(stored),
+            headers,
+            terms,
+            received=self._engine.wall(),
+            stored_status=stored.status,
+            head_status=200,
+        )
+        if lines is HeadVerdict.OUTDATED:
+            self._engine.stack.forget_soon(stale.entry.key)
+        elif not isinstance(lines, HeadVerdict):
+            self._keeping.freshen(stored, lines, self._asked_at)
+
+    def _share(
+        self, herd: "Flight[Answer]", status: int, headers: Headers, *, chosen: bool
+    ) -> None:
+        """Answer those who wait: with this, or that each is to ask alone."""
+        herd.begun = True
+        objection = objection_of(self._outside, self._request, self.scope)
+        if not chosen:
+            objection = Reason.MISMATCH
+        verdict = objection or self._lending.judge(status, headers, self._asked_at)
+        if isinstance(verdict, Store):
+            self._lending.lend(status, verdict)
+        else:
+            self._lending.release(verdict, status)
+
+    def _not_modified(self, status: int, headers: Headers) -> list[Message]:
+        request = self._request
+        if not is_held(request.headers, status, headers, self._engine.wall()):
+            return []
+        lines = not_modified_headers(end_to_end(headers))
+        return [
+            {"type": "http.response.start", "status": 304, "headers": list(lines)},
+            {"type": "http.response.body", "body": b""},
+        ]
+
+
+def _with_length(stored: StoredResponse) -> Headers:
+    """The stored field lines, which tell the length of the content one way or the other."""
+    if first(stored.headers, b"content-length") is not None:
+        return stored.headers
+    return (*stored.headers, (b"content-length", b"%d" % len(stored.body)))

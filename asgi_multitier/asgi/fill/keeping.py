@@ -1,0 +1,225 @@
+"""From a response that may be stored to what the tiers hold, and to the flight's answer."""
+
+from dataclasses import replace
+
+from ..._types import Headers
+from ...engine.coalescing import Flight
+from ...engine.engine import Engine
+from ...entry import Entry, Slot, StoredResponse, Variants
+from ...policy.headers import first, with_length, without
+from ...policy.reasons import Reason
+from ...policy.reuse import is_origin_failure
+from ...policy.storing import Store, judge
+from ..entries import entry_of
+from ..replay import AGE, PARTIAL
+from ..request import Request
+from .answers import Answer, Heard, Overtaken, Passed, Personal, Stored
+from .sharing import Sharing
+
+
+class Keeping:
+    """What a run of the origin brings for others than its client.
+
+    Args:
+        engine: The cache.
+        request: Whose request opened the flight.
+        flight: The flight.
+        sharing: How other processes hear of it.
+        marker: What is known of the URL's variants.
+
+    Attributes:
+        marker: As above; another process may have found out more.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        request: Request,
+        flight: "Flight[Answer]",
+        sharing: Sharing,
+        marker: Variants | None,
+    ) -> None:
+        self._engine = engine
+        self._request = request
+        # As they came: the application of a HEAD gets the same scope, and may edit it.
+        self._request_headers = request.headers
+        self._flight = flight
+        self._sharing = sharing
+        self.marker = marker
+
+    def judge(self, status: int, headers: Headers, asked_at: float) -> Store | Reason:
+        """May this response be stored?
+
+        Args:
+            status: The status code.
+            headers: The field lines.
+            asked_at: Unix seconds at which the application was asked.
+        """
+        try:
+            return judge(
+                method="GET",
+                status=status,
+                headers=headers,
+                request_headers=self._request_headers,
+                terms=self._request.plan.terms,
+                now=self._engine.wall(),
+                request_time=asked_at,
+                origin=self._request.plan.origin,
+            )
+        except Exception as error:  # noqa: BLE001  # the answer is good, if its client's alone
+            self._engine.events.broken("judging a response", error)
+            return Reason.BROKEN
+
+    def keep(self, response: StoredResponse, store: Store) -> Slot | Reason:
+        """Store in the tiers and answer the flight; why it is not stored, if it is not."""
+        engine, flight, request = self._engine, self._flight, self._request
+        engine.flights.land(flight)
+        if flight.superseded:
+            # A run that was begun later is over, and has stored what it brought.
+            flight.answer(Passed(Reason.SUPERSEDED))
+            self._sharing.tell([])
+            return Reason.SUPERSEDED
+        try:
+            whole = entry_of(flight.probe, response, store, request.plan, engine.clock())
+            entry, marker = as_variant(whole, request, store.vary, self.marker)
+            slot = engine.stack.keep(entry)
+        except Exception as error:  # noqa: BLE001  # the answer is good whatever becomes of the copy
+            engine.events.broken("storing a response", error)
+            flight.answer(Passed(Reason.BROKEN))
+            return Reason.BROKEN
+        if slot is None:
+            self._overtaken(entry)
+            return Reason.INVALIDATED
+        if marker is not None:
+            engine.stack.keep_variant(marker, entry.key, engine.config.max_variants)
+        engine.events.fills += 1
+        engine.flights.clear_solo(flight.probe.key)
+        engine.flights.overtake(flight)
+        flight.answer(Stored(slot))
+        self._sharing.tell([entry] if marker is None else [marker, entry])
+        return slot
+
+    def refuse(self, reason: Reason) -> Reason:
+        """Keep nothing, and let everybody ask for himself; the reason again."""
+        engine, flight = self._engine, self._flight
+        engine.events.refused[reason] += 1
+        engine.flights.land(flight)
+        engine.flights.mark_solo(flight.probe.key, engine.config.hit_for_miss)
+        flight.answer(Passed(reason))
+        self._sharing.tell([])
+        return reason
+
+    def release(self, reason: Reason, status: int) -> None:
+        """Answer the flight: the response is its client's alone, and everybody else asks."""
+        engine, flight = self._engine, self._flight
+        engine.flights.land(flight)
+        if reason is Reason.AUTHORIZATION:
+            # Others of its kind go alone from now on; who asks without it may still be shared with.
+            kind = self._request.kind(flight.probe.key)
+            engine.flights.mark_solo(kind, engine.config.hit_for_miss)
+        elif status not in (PARTIAL, 304) and not is_origin_failure(status):
+            # A failing origin is not a reason to send it everybody at once from now on.
+            engine.flights.mark_solo(flight.probe.key, engine.config.hit_for_miss)
+        flight.answer(Personal() if reason is Reason.AUTHORIZATION else Passed(reason))
+        self._sharing.tell([])
+
+    def lend(self, status: int, store: Store) -> None:
+        """Answer the flight with the head of a response that is not stored: to HEAD, it is all."""
+        engine, flight, request = self._engine, self._flight, self._request
+        engine.flights.land(flight)
+        lines = without(store.headers, {AGE})
+        response = StoredResponse(status, lines, b"", first(lines, b"etag"), store.last_modified)
+        try:
+            whole = entry_of(flight.probe, response, store, request.plan, engine.clock())
+            entry, marker = as_variant(whole, request, store.vary, self.marker)
+        except Exception as error:  # noqa: BLE001  # the answer is good, if its client's alone
+            engine.events.broken("sharing an answer to HEAD", error)
+            flight.answer(Passed(Reason.BROKEN))
+            return
+        if not engine.index.permits(entry):
+            self._overtaken(entry)
+            return
+        fields = marker.payload if marker is not None else None
+        flight.answer(Heard(entry, fields.fields if isinstance(fields, Variants) else ()))
+
+    def _overtaken(self, entry: Entry) -> None:
+        """Answer a flight that an invalidation has overtaken."""
+        engine, flight = self._engine, self._flight
+        if engine.index.permits(replace(entry, born=engine.index.born())):
+            flight.answer(Overtaken(entry))
+        else:
+            # What was dropped is settling: nothing is kept yet, and waiting brings nothing.
+            engine.flights.mark_solo(flight.probe.key, engine.config.hit_for_miss)
+            flight.answer(Passed(Reason.INVALIDATED))
+        self._sharing.tell([])
+
+    def freshen(
+        self, stored: StoredResponse, lines: Headers, asked_at: float
+    ) -> tuple[StoredResponse, Slot | Reason]:
+        """Keep a stored response with newer field lines, if it may be kept with those.
+
+        Args:
+            stored: The response.
+            lines: Its field lines, and what the origin has changed of them.
+            asked_at: Unix seconds at which the application was asked.
+        """
+        store = self.judge(stored.status, lines, asked_at)
+        if isinstance(store, Store):
+            response = as_stored(stored.status, store.headers, stored.body, store.last_modified)
+            return response, self.keep(response, store)
+        response = as_stored(stored.status, lines, stored.body, stored.last_modified)
+        engine = self._engine
+        engine.flights.land(self._flight)
+        engine.events.refused[store] += 1
+        engine.stack.forget_soon(self._flight.probe.key)
+        self._flight.answer(Passed(store))
+        return response, store
+
+
+def as_stored(
+    status: int, lines: Headers, body: bytes, last_modified: bytes | None
+) -> StoredResponse:
+    """The response in the form in which it is stored: its age is told by the entry.
+
+    Args:
+        status: The status code.
+        lines: The field lines.
+        body: The content.
+        last_modified: The value of its `Last-Modified` line, if any.
+    """
+    return StoredResponse(
+        status=status,
+        headers=with_length(status, without(lines, {AGE}), len(body)),
+        body=body,
+        etag=first(lines, b"etag"),
+        last_modified=last_modified,
+    )
+
+
+def as_variant(
+    entry: Entry, request: Request, vary: tuple[bytes, ...], known: Variants | None
+) -> tuple[Entry, Entry | None]:
+    """The entry under the key of its variant, and the marker that leads to it.
+
+    Args:
+        entry: The entry.
+        request: The request that it answers.
+        vary: The fields that its response names.
+        known: The fields that others have named before.
+    """
+    keyed = {*request.plan.policy.vary, *request.plan.policy.settled}
+    before = known.fields if known is not None else ()
+    fields = tuple(sorted({*before, *(name for name in vary if name not in keyed)}))
+    if not fields:
+        return replace(entry, key=request.primary), None
+    marker = replace(
+        entry,
+        key=request.primary,
+        payload=Variants(fields),
+        fresh_until=entry.keep_until,
+        refresh_at=float("inf"),
+        tags=(),
+        name="",
+        # A marker says nothing that an invalidation could make false.
+    )
+    return replace(entry, key=request.variant_key(fields)), marker

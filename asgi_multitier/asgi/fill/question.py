@@ -1,0 +1,130 @@
+"""What the application is asked: with what lies here for the request, and what its key covers."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from ..._types import Headers, Scope
+from ...coherence.index import Index
+from ...entry import Slot, StoredResponse
+from ...policy.headers import without
+from ...policy.ranges import rest_of
+from ...policy.request import Field
+from ...policy.storing import etag_of
+from ...policy.terms import Terms
+from ...policy.validation import DIRECTIVES, unconditional, validators
+from ..request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What lies here for a request, and does not answer it by itself.
+
+    Attributes:
+        stale: An entry that may be validated or stand in.
+        part: A stored part.
+    """
+
+    stale: Slot | None = None
+    part: Slot | None = None
+
+    def permitted(self, index: Index) -> "Stock":
+        """Without what was invalidated since it was found: a run is born after that."""
+        return Stock(_permitted(self.stale, index), _permitted(self.part, index))
+
+
+def _permitted(slot: Slot | None, index: Index) -> Slot | None:
+    return slot if slot is not None and index.permits(slot.entry) else None
+
+
+class Asks(Enum):
+    """What is asked for beside the request itself."""
+
+    NOTHING = auto()
+    """All of the answer, for everybody."""
+
+    OWN = auto()
+    """What its own range and conditions say: the answer is not for others."""
+
+    VALIDATION = auto()
+    REST = auto()
+    """Of a stored part (RFC 9111 §3.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the application is asked.
+
+    Attributes:
+        asks: What for.
+        fields: The field lines that say so.
+    """
+
+    asks: Asks = Asks.NOTHING
+    fields: Headers = ()
+
+
+WHOLE = Question()
+"""All of the answer."""
+
+_OWN = Question(Asks.OWN)
+
+
+def question_of(request: Request, stock: Stock, *, own: bool) -> Question:
+    """Ask for less than the whole, if that can be.
+
+    Args:
+        request: The request.
+        stock: What lies here for it.
+        own: Whether it is for this request only.
+    """
+    asks, fields = Asks.NOTHING, WHOLE.fields
+    if stock.part is not None and Field.RANGE not in request.found:
+        asks, fields = Asks.REST, rest_of(response_of(stock.part).headers)
+    elif stock.stale is not None and isinstance(stock.stale.entry.payload, StoredResponse):
+        asks = Asks.VALIDATION
+        fields = _conditions(stock.stale.entry.payload, request.plan.terms)
+    if fields:
+        return Question(asks, fields)
+    return _OWN if own else WHOLE
+
+
+def _conditions(stored: StoredResponse, terms: Terms) -> Headers:
+    """The conditions for a validation; a tag of our own making means nothing to the origin."""
+    etag = stored.etag
+    if terms.annotated and etag == etag_of(stored.body):
+        etag = None
+    return validators(etag, stored.last_modified)
+
+
+def scope_for_app(request: Request, question: Question, *, background: bool) -> Scope:
+    """The request as the application gets it: with what the key covers, and whole.
+
+    Whatever asks by a condition, for a part or by HEAD is answered out of the whole response, which
+    is for everybody.
+
+    Args:
+        request: The request.
+        question: What is asked for.
+        background: Whether no client is to get the answer.
+    """
+    scope = dict(request.scope)
+    headers = request.headers
+    scope["method"] = "GET"
+    if question.asks is not Asks.OWN:
+        headers = unconditional(headers)
+    if background:
+        headers = without(headers, DIRECTIVES)
+    scope["headers"] = [*headers, *question.fields]
+    if request.plan.query is not None:
+        scope["query_string"] = request.plan.query
+    if extensions := scope.get("extensions"):
+        hidden = ("http.response.pathsend", "http.response.zerocopysend")
+        scope["extensions"] = {k: v for k, v in extensions.items() if k not in hidden}
+    return scope
+
+
+def response_of(slot: Slot) -> StoredResponse:
+    """The stored response; markers were followed."""
+    response = slot.entry.payload
+    assert isinstance(response, StoredResponse)  # noqa: S101  # markers were followed
+    return response

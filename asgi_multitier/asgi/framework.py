@@ -1,0 +1,133 @@
+"""The few places where a framework is asked for something, if one is there.
+
+Nothing is imported: what an application does not use is not in `sys.modules`.
+"""
+
+import inspect
+import sys
+from collections.abc import Mapping
+from http.cookies import CookieError, SimpleCookie
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qsl
+
+from .._types import ASGIApp, Receive, Scope, Send
+from ..errors import ConfigError
+
+SCOPE_KEY = "asgi_multitier"
+"""Under which name the manager stands in the scope of every request that the application gets."""
+
+
+FILL_KEY = "asgi_multitier.fill"
+"""Under which name the cache that asks the application for everybody stands in that scope."""
+
+
+class PlainRequest:
+    """What a rule's callables get where Starlette is not in use; the same names mean the same.
+
+    Attributes:
+        scope: The ASGI scope.
+        method: The request method.
+        path: The decoded path.
+        headers: Field values by lower-case name; the last line of a name.
+        query_params: Query values by name; the last of a name.
+        path_params: What the router found, where it is known.
+        state: What stands in the scope's state: `cache` is the manager.
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.headers: Mapping[str, str] = {
+            name.decode("latin-1").lower(): value.decode("latin-1")
+            for name, value in scope["headers"]
+        }
+        query = scope["query_string"].decode("latin-1")
+        self.query_params: Mapping[str, str] = dict(parse_qsl(query, keep_blank_values=True))
+        self.path_params: Mapping[str, Any] = scope.get("path_params", {})
+        self.state = SimpleNamespace(**scope.get("state", {}))
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """Cookie values by name; empty if the field cannot be read."""
+        try:
+            jar = SimpleCookie(self.headers.get("cookie", ""))
+        except CookieError:
+            return {}
+        return {name: morsel.value for name, morsel in jar.items()}
+
+
+def request_of(scope: Scope, path_params: Mapping[str, Any]) -> Any:
+    """The request as the application's own framework presents it, for a rule's callables."""
+    seen = {**scope, "path_params": dict(path_params)}
+    starlette = sys.modules.get("starlette.requests")
+    return PlainRequest(seen) if starlette is None else starlette.Request(seen)
+
+
+def single_callable(app: Any) -> ASGIApp:
+    """An application as ASGI 3 calls it: `app(scope, receive, send)`.
+
+    Args:
+        app: One of ASGI 3, or of ASGI 2: `app(scope)` returns what takes `receive` and `send`.
+
+    Raises:
+        ConfigError: If it cannot be called, or is a WSGI application.
+    """
+    allowed = "an ASGI application"
+    if not callable(app):
+        raise ConfigError.of("app", app, allowed, where="CacheMiddleware")
+    taken = _positional(app)
+    if taken == 2 and not inspect.iscoroutinefunction(app):
+        allowed += "; a WSGI application is made one by a2wsgi.WSGIMiddleware(app)"
+        raise ConfigError.of("app", app, allowed, where="CacheMiddleware")
+    if taken != 1:
+        return app  # type: ignore[no-any-return]  # nobody can tell more of it
+
+    async def single(scope: Scope, receive: Receive, send: Send) -> None:
+        await app(scope)(receive, send)
+
+    single.app = app  # type: ignore[attr-defined]  # so that its routes are found
+    return single
+
+
+def _positional(app: Any) -> int | None:
+    """How many arguments a call takes by position; None if that cannot be told."""
+    try:
+        parameters = inspect.signature(app).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    if any(each.kind is each.VAR_POSITIONAL for each in parameters):
+        return None
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(each.kind in positional for each in parameters)
+
+
+def answer_to(error: Exception, scope: Scope, app: object) -> ASGIApp | None:
+    """What answers an exception of a rule's callable as if the endpoint had raised it.
+
+    That is Starlette's own for its `HTTPException`, and the application's handler where it has one
+    for exceptions of this kind. None for any other: it says nothing about the answer.
+
+    Args:
+        error: The exception.
+        scope: The request.
+        app: The application, where the scope does not say which one it is.
+    """
+
+    async def raising(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise error
+
+    exceptions = sys.modules.get("starlette.middleware.exceptions")
+    applications = sys.modules.get("starlette.applications")
+    app = scope.get("app", app)
+    # Other frameworks call their handlers so as well, but with other arguments.
+    if exceptions is None or applications is None or not isinstance(app, applications.Starlette):
+        return None
+    handlers: Mapping[Any, Any] = app.exception_handlers
+    own = {kind: handler for kind, handler in handlers.items() if kind not in (500, Exception)}
+    handled = isinstance(error, sys.modules["starlette.exceptions"].HTTPException)
+    if not handled and own.keys().isdisjoint(type(error).__mro__):
+        return None
+    answering: ASGIApp = exceptions.ExceptionMiddleware(raising, handlers=own)
+    return answering

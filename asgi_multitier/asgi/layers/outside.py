@@ -1,0 +1,96 @@
+"""What the layers around the cache keep for one request, and what a run has made of it."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+from ..._types import Scope
+from ...policy.reasons import Reason
+from .known import is_known
+from .state import NotedScope, NotedState
+
+_UNREADABLE = object()
+
+
+class Outside:
+    """The view of the layers outside, before a run and after it.
+
+    Args:
+        scope: The request, before the application gets it.
+        common: What the lifespan has put into the state of every request.
+    """
+
+    __slots__ = ("_before", "_common", "_noted", "_scope", "_session", "_state")
+
+    def __init__(self, scope: Scope, common: Mapping[str, Any]) -> None:
+        self._scope = scope
+        self._common = common
+        self._session: Any = None
+        self._before: object = None
+        self._state: NotedState | None = None
+        self._noted: NotedScope | None = None
+
+    def watch(self, scope: Scope) -> Scope:
+        """Note from here on what the application does with this scope, in what is returned."""
+        self._session = self._scope.get("session")
+        self._before = _contents(self._session)
+        shared = self._scope.get("state")
+        if isinstance(shared, dict):
+            self._state = NotedState(shared, self._common)
+            scope["state"] = self._state
+        self._noted = NotedScope(scope)
+        return self._noted
+
+    @property
+    def undecided(self) -> bool:
+        """Whether what is left of a run may yet make its answer its client's alone."""
+        kept = any(noted is not None and noted.holds for noted in (self._state, self._noted))
+        return kept or self._session is not None
+
+    def tell(self, scope: Scope) -> None:
+        """What layers outside look for once there is an answer stands in the scope they know."""
+        for name in ("endpoint", "route", "path_params", "router"):
+            if name in scope:
+                self._scope[name] = scope[name]
+
+    def leave(self, scope: Scope) -> None:
+        """Give the layers outside their state back, where the scope was their own."""
+        if self._state is not None:
+            scope["state"] = self._state.shared
+
+    def objection(self, scope: Scope, *, shared: bool, keyed: bool) -> Reason | None:
+        """Why the answer of the run is its client's alone, or None.
+
+        A session that the run has written will become a `Set-Cookie` on the way out.
+
+        Args:
+            scope: The scope that the application got, as it is now.
+            shared: The rule says that the answer is the same for all, or separates the users.
+            keyed: What the request says of its user is part of the key.
+        """
+        if self._session is not None and self._has_written(scope):
+            return Reason.SET_COOKIE
+        if shared:
+            return None
+        if any(noted is not None and noted.read for noted in (self._state, self._noted)):
+            return Reason.IDENTITY
+        if not keyed and is_known(scope):
+            return Reason.IDENTITY
+        return None
+
+    def _has_written(self, scope: Scope) -> bool:
+        session = scope.get("session")
+        if session is not self._session or getattr(session, "modified", False) is True:
+            return True
+        now = _contents(session)
+        return now is _UNREADABLE or now != self._before
+
+
+def _contents(session: Any) -> object:
+    """What is in a session; one that does not say so can be compared with nothing."""
+    if session is None:
+        return None
+    try:
+        return deepcopy(dict(session))
+    except Exception:  # noqa: BLE001  # an object of somebody's layer
+        return _UNREADABLE

@@ -1,0 +1,195 @@
+"""From a stored response to the messages that the client gets.
+
+`Replay` is prepared once per slot for the plain hit; `answer` is for everything else: a request
+with conditions or a range, a HEAD, a response that was just filled.
+"""
+
+import math
+from functools import lru_cache
+from typing import TypeAlias
+
+from .._types import Header, Headers, Message
+from ..entry import Entry, Slot, StoredResponse
+from ..policy import cache_status
+from ..policy.downstream import told
+from ..policy.freshness import date_value
+from ..policy.headers import end_to_end, first, values
+from ..policy.ranges import (
+    Span,
+    Unsatisfiable,
+    content_range,
+    partial_headers,
+    select,
+    select_from_part,
+    unsatisfiable_headers,
+)
+from ..policy.terms import Terms
+from ..policy.validation import is_conditional, not_modified, not_modified_headers
+
+Reply: TypeAlias = tuple[Message, Message]
+"""The start and the body of a response."""
+
+AGE = b"age"
+PARTIAL = 206
+
+
+_REMEMBERED = 1 << 15
+"""Lines of each kind that are remembered: ages and lifetimes up to nine hours."""
+
+
+@lru_cache(_REMEMBERED)
+def _age_line(second: int) -> Header:
+    return AGE, b"%d" % max(second, 0)
+
+
+@lru_cache(_REMEMBERED)
+def _hit_line(ttl: int, level: int) -> Header:
+    return cache_status.NAME, cache_status.hit(ttl, f"l{level}")
+
+
+class Replay:
+    """A response ready to be sent again; its field lines are rebuilt when its age has changed.
+
+    Attributes:
+        until: Clock value until which a plain hit needs no further thought.
+        created: Clock value at which its age was 0.
+        second: The age in whole seconds for which `lines` was built.
+        status: The status code.
+        lines: The field lines, `Age` and `Cache-Status` included. Copied for each client: layers
+            outside may edit theirs.
+        body: The content.
+    """
+
+    __slots__ = (
+        "_headers",
+        "_level",
+        "_lifetime",
+        "body",
+        "created",
+        "lines",
+        "second",
+        "status",
+        "until",
+    )
+
+    def __init__(
+        self, entry: Entry, response: StoredResponse, terms: Terms, level: int = 1
+    ) -> None:
+        never = entry.always_validate or response.status == PARTIAL
+        self.until = -math.inf if never else min(entry.fresh_until, entry.refresh_at)
+        self.created = entry.created
+        self.second = -1
+        self.status = response.status
+        self.body = response.body
+        self.lines: list[Header] = []
+        self._headers = told(response.headers, terms)
+        self._level = level
+        self._lifetime = int(entry.fresh_until - entry.created)
+
+    def renew(self, second: int) -> None:
+        """Build the field lines for this age in seconds."""
+        self.second = second
+        hit = _hit_line(self._lifetime - second, self._level)
+        self.lines = [*self._headers, _age_line(second), hit]
+
+
+def prepare(slot: Slot, terms: Terms, level: int = 1) -> Replay | None:
+    """The slot's replay, made if need be; None if the slot holds no response.
+
+    Args:
+        slot: The slot.
+        terms: The terms of the rule that the request has met.
+        level: Of the tier that it was found in.
+    """
+    if slot.replay is None and isinstance(slot.entry.payload, StoredResponse):
+        slot.replay = Replay(slot.entry, slot.entry.payload, terms, level)
+    replay: Replay | None = slot.replay if isinstance(slot.replay, Replay) else None
+    return replay
+
+
+def ttl_of(entry: Entry, now: float) -> int:
+    """Whole seconds of freshness that are left, as `Cache-Status` says it everywhere.
+
+    Both ends are cut to whole seconds, so that the first answer and the first hit say the same.
+    """
+    return int(entry.fresh_until - entry.created) - int(now - entry.created)
+
+
+def aged(headers: Headers, age: float) -> Headers:
+    """The field lines with an `Age` (RFC 9111 §5.1) in place of any other."""
+    return (*(line for line in headers if line[0] != AGE), (AGE, b"%d" % max(age, 0)))
+
+
+def part_for(response: StoredResponse, method: str, request_headers: Headers) -> Span | None:
+    """What a stored part holds of the range that a request asks for; None if it does not do.
+
+    A request with a condition beside its range is the origin's to answer.
+    """
+    wanted = values(request_headers, b"range")
+    part = content_range(response.headers)
+    if part is None or method != "GET" or len(wanted) != 1:
+        return None
+    if part.length != len(response.body):
+        return None
+    if is_conditional(request_headers) or values(request_headers, b"if-range"):
+        return None
+    span = select_from_part(wanted[0], part)
+    return span if isinstance(span, Span) else None
+
+
+def answer(
+    response: StoredResponse,
+    lines: Headers,
+    member: bytes,
+    *,
+    method: str,
+    request_headers: Headers,
+    received: float,
+    now: float,
+) -> Reply:
+    """What a request with any conditions, range or method gets out of a complete response.
+
+    Args:
+        response: The response: its status, validators and content.
+        lines: The field lines that this client is to get.
+        member: What `Cache-Status` is to say.
+        method: GET or HEAD.
+        request_headers: The request's field lines, lower-case names.
+        received: Unix seconds at which the response's age was 0.
+        now: Unix seconds.
+    """
+    status, body = response.status, response.body
+    date = date_value(response.headers, received)
+    if not_modified(
+        request_headers,
+        status=status,
+        etag=response.etag,
+        last_modified=response.last_modified,
+        date=date,
+        now=now,
+    ):
+        # What belongs to the connection of the origin's own message says nothing of this one.
+        status, body, lines = 304, b"", not_modified_headers(end_to_end(lines))
+    elif status == 200 and method == "GET" and (wanted := values(request_headers, b"range")):
+        span = select(
+            wanted[0] if len(wanted) == 1 else b"",
+            first(request_headers, b"if-range"),
+            size=len(body),
+            etag=response.etag,
+            last_modified=response.last_modified,
+            date=date,
+            now=now,
+        )
+        if isinstance(span, Span):
+            status, lines = PARTIAL, partial_headers(end_to_end(lines), span, len(body))
+            body = body[span.first : span.last + 1]
+        elif isinstance(span, Unsatisfiable):
+            status, lines, body = 416, unsatisfiable_headers(len(body)), b""
+    elif status == PARTIAL and (span := part_for(response, method, request_headers)):
+        part = content_range(response.headers)
+        assert part is not None  # noqa: S101  # `part_for` has read it
+        lines = partial_headers(end_to_end(lines), span, part.size)
+        body = body[span.first - part.first : span.last - part.first + 1]
+    lines = cache_status.appended(lines, member)
+    start: Message = {"type": "http.response.start", "status": status, "headers": list(lines)}
+    return start, {"type": "http.response.body", "body": b"" if method == "HEAD" else body}

@@ -1,0 +1,132 @@
+"""A request that its rule lets meet the cache, with what the cache has found out about it."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from .._types import Headers, Scope
+from ..policy.downstream import told
+from ..policy.headers import normalised
+from ..policy.request import Field, Found, chosen_by, with_cookies_of
+from ..policy.vary import secondary_key
+from ..routing import RouteTable
+from .framework import request_of
+from .plan import Plan
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+VARIANT_MARK = "\x01"
+"""Stands in a key between what names the URL and what chooses its representation."""
+
+_AUTHORIZED_MARK = "\x02"
+"""Stands behind a key where it is remembered what becomes of answers to `Authorization`."""
+
+HEAD_MARK = "\x03"
+"""Stands behind a key where HEADs wait for what the application says to one of them."""
+
+
+class Request:
+    """A request that its rule lets meet the cache, ready to be asked or answered.
+
+    Attributes:
+        common: What the lifespan has put into the state of every request.
+        scope: The scope as it came.
+        found: What the scan found, with the cookies that the application is to see.
+        plan: What is known of its target.
+        plain: Whether nothing in it but its target says what it is to be answered.
+        primary: Its primary key, set once the partition is known.
+    """
+
+    __slots__ = (
+        "_headers",
+        "_table",
+        "_view",
+        "common",
+        "found",
+        "plain",
+        "plan",
+        "primary",
+        "scope",
+    )
+
+    def __init__(
+        self,
+        scope: Scope,
+        found: Found,
+        plan: Plan,
+        table: RouteTable,
+        common: Mapping[str, Any] = _NOTHING,
+    ) -> None:
+        self.common = common
+        self.scope = scope
+        self.found = found
+        self.plan = plan
+        self.plain = plan.whole and plan.plain.issuperset(found)
+        self.primary = ""
+        self._headers: Headers | None = None
+        self._table = table
+        self._view: Any = None
+
+    @property
+    def headers(self) -> Headers:
+        """The field lines, with the cookies that the application is to see.
+
+        Made when they are first asked for: a plain hit needs none.
+        """
+        if self._headers is None:
+            headers = normalised(self.scope["headers"])
+            if self.plan.policy.narrows_cookies:
+                headers = with_cookies_of(self.found, headers)
+            self._headers = headers
+        return self._headers
+
+    @property
+    def path(self) -> str:
+        """The path as the application's routes know it."""
+        return self._table.path_of(self.scope["path"], self.scope.get("root_path", ""))
+
+    @property
+    def method(self) -> str:
+        """GET or HEAD."""
+        method: str = self.scope["method"]
+        return method
+
+    @property
+    def view(self) -> Any:
+        """The request for the rule's callables."""
+        if self._view is None:
+            self._view = request_of(self.scope, self.plan.resolved.path_params)
+        return self._view
+
+    def labels(self) -> tuple[str, tuple[str, ...]] | None:
+        """The name and the tags of the response; None if it may not have them.
+
+        An exception of a callable in `tags=` reaches the caller.
+        """
+        policy, resolved = self.plan.policy, self.plan.resolved
+        if policy.key is None and not policy.tags:
+            return "", resolved.alias
+        query = self.plan.query
+        if query is None:
+            query = self.scope.get("query_string", b"")
+        return self._table.labels(resolved, self._table.values(resolved, query), self.view)
+
+    def told(self, headers: Headers) -> Headers:
+        """A response's field lines, with what caches downstream are told of this request."""
+        policy = self.plan.policy
+        whole = policy.lifetime is None and not (policy.public or policy.cookies or policy.vary_by)
+        return told(headers, self.plan.terms, chosen_by(self.found, cookies=whole))
+
+    def kind(self, key: str) -> str:
+        """Under which name it is remembered that the answers to requests like this are not shared.
+
+        Those to `Authorization` may have to be each client's own while everybody else's is shared.
+        """
+        own = Field.AUTHORIZATION in self.found and not self.plan.terms.authorized
+        return f"{key}{_AUTHORIZED_MARK}" if own else key
+
+    def variant_key(self, fields: tuple[bytes, ...]) -> str:
+        """The key of the representation that this request's fields choose."""
+        policy = self.plan.policy
+        chosen = secondary_key(fields, self.headers, normalise_language=policy.normalise_language)
+        return f"{self.primary}{VARIANT_MARK}{self.plan.veil(chosen).decode()}"

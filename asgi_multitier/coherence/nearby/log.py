@@ -1,0 +1,386 @@
+"""The invalidation log of one machine's workers: none while there is one, then one in a file.
+
+A worker begins *alone*: what it invalidates is applied in the same moment, and no file is opened.
+When a second one comes, both go on *near*, in a log of the private directory: the first one drops
+what it holds, tells the new log what it was told while it was alone, and only then answers that it
+is there. From then on whoever has written wakes the others, so an edit is seen within
+milliseconds; where a process dies before it has woken them, they look a quarter of a second later.
+
+Where Redis may appear at the default address, it is looked for meanwhile. Whoever finds it goes
+*far* for good and says so; the others follow at once, and use nothing until they have caught up
+there. Each of these steps is a change of the log's generation, as after a failover.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from enum import Enum
+from typing import Any
+
+from ..._types import Clock
+from ...entry import Born
+from ...errors import BackendError
+from ...selectors import Selector
+from ..log import LogListener, Operation, Update
+from ..records import RecordCodec
+from ..shared import SharedLog, end
+from ..sqlite import TableStore
+from ..store import LogReader, LogStore
+from .door import HELLO, HERE, LOOK, LOST, MOVED, Door
+
+logger = logging.getLogger("asgi_multitier")
+
+_BYTES = 4 * 1024 * 1024
+"""Bytes of records kept. The workers are woken by each, so few lag behind; and the directory often
+lies in a small file system in memory."""
+
+_POLL = 0.25
+_SEEK = 0.5
+_WATCH = 1.0
+_HEARD = 1.0
+"""Seconds that a new worker waits for the others to say that they follow the common log."""
+
+_NO_SERVER = (
+    "%s: no server yet, so responses are kept in memory and invalidations reach the workers of "
+    "this machine, until %s answers"
+)
+_DEAF = (
+    "%s: workers on this machine do not hear each other's invalidations (%s): with several workers "
+    "a copy may stay old for its whole lifetime; run one worker, or give redis_url= or sqlite="
+)
+
+
+class _Mode(Enum):
+    UNKNOWN = "unknown"
+    ALONE = "alone"
+    NEAR = "near"
+    FAR = "far"
+
+
+class NearLog(SharedLog):
+    """An invalidation log for the workers of one application on this machine.
+
+    Args:
+        namespace: The application's name; its workers have the same one.
+        maxlen: Records kept.
+        secret: Key of the records' MAC; all workers have the same one, or none.
+        far: The log on a server that may appear, reached by all of this machine; None for none.
+        clock: Monotonic seconds; the clock of the entries.
+    """
+
+    def __init__(
+        self,
+        *,
+        namespace: str,
+        maxlen: int = 100_000,
+        secret: bytes | None = None,
+        far: LogStore | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._place = _Place(f"{namespace} on this machine")
+        super().__init__(self._place, RecordCodec(namespace, secret), clock=clock)
+        self._namespace = namespace
+        self._maxlen = maxlen
+        self._far = far
+        self._mode = _Mode.UNKNOWN
+        self._door = Door(namespace, self._heard)
+        self._table: TableStore | None = None
+        self._seeking: asyncio.Task[None] | None = None
+        self._joining: asyncio.Task[None] | None = None
+        self._watching: asyncio.TimerHandle | None = None
+        self._moved: set[str] = set()
+        self._awaited: set[str] = set()
+        self._answered = asyncio.Event()
+        self._warned = self._is_deaf = False
+        if far is None:
+            self._be_alone()
+
+    def __repr__(self) -> str:
+        return f"<NearLog {self._namespace}, {self._mode.value}, {self.index!r}>"
+
+    # Life.
+
+    async def start(self, listener: LogListener) -> None:
+        """Find out who else is there, and begin to follow. See `InvalidationLog.start`."""
+        self._follower.listener = listener
+        self._follower.rearm()
+        self._know_process()
+        self._leave_other_loop()
+        await self._go_on(self._begin())
+
+    async def _begin(self) -> None:
+        if self._mode is _Mode.ALONE and self._door.was_missed:
+            # Another worker came and went while this one was closed, and was not heard.
+            self._mode = _Mode.UNKNOWN
+        if self._mode is _Mode.FAR:
+            self._opened()
+            await self._follow()
+        elif self._mode is not _Mode.NEAR and await self._sees_far():
+            await self._go_far()
+        else:
+            await self._meet()
+        self._watch()
+        if self._far is not None and self._mode is not _Mode.FAR:
+            if not self._warned:
+                self._warned = True
+                logger.warning(_NO_SERVER, self._namespace, self._far.name)
+            self._seeking = asyncio.create_task(self._seek(), name="asgi-multitier log search")
+
+    async def _meet(self) -> None:
+        """Greet the others, and go on with them; alone only where nobody is and nobody was."""
+        others = self._door.tell(HELLO) if self._opened() else set()
+        if others or self._mode is _Mode.NEAR:
+            await self._join(others)
+        elif self._mode is _Mode.UNKNOWN:
+            self._be_alone()
+        else:
+            self.index.trust()
+
+    def _watch(self) -> None:
+        """Look now and then whether this worker can still be found.
+
+        What cleans a temporary directory, or ends a user's session, takes the sockets of living
+        workers away: who comes after that finds nobody, and is found again this way.
+        """
+        if self._watching is not None:
+            self._watching.cancel()
+        if self._door.is_open:
+            loop = asyncio.get_running_loop()
+            self._watching = loop.call_later(_WATCH, self._be_found)
+
+    def _be_found(self) -> None:
+        self._watching = None
+        if self._door.is_lost:
+            self._door.close()
+            self._go_on(self._be_found_again())
+        else:
+            self._watch()
+
+    async def _be_found_again(self) -> None:
+        logger.warning("%s: its directory was taken away; another one is made", self._namespace)
+        if self._mode is _Mode.FAR:
+            self._opened()
+        else:
+            await self._meet()
+        self._watch()
+
+    def _leave_other_loop(self) -> None:
+        """See `SharedLog`; what looks for a server, or goes on to another log, is left as well."""
+        self._seeking, self._joining = map(self._unless_elsewhere, (self._seeking, self._joining))
+        super()._leave_other_loop()
+
+    def _unless_elsewhere(self, task: "asyncio.Task[None] | None") -> "asyncio.Task[None] | None":
+        if task is None or task.get_loop() is asyncio.get_running_loop():
+            return task
+        self._tasks += (task,)
+        return None
+
+    def _know_process(self) -> None:
+        forked = self._is_forked
+        super()._know_process()
+        if forked:
+            self._seeking = self._joining = self._watching = None
+        if forked and self._mode is _Mode.ALONE:
+            self._be_alone()  # the parent's history is not ours
+
+    def _be_alone(self) -> None:
+        self._mode = _Mode.ALONE
+        self._follower.be_alone()
+
+    def _opened(self) -> bool:
+        """Whether others can reach this worker; if they cannot, that is said once."""
+        try:
+            self._door.open()
+        except OSError as error:
+            if not self._is_deaf:
+                self._is_deaf = True
+                logger.warning(_DEAF, self._namespace, error)
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Stop following; send what waits, or say what is lost. May be called twice."""
+        tasks = [task for task in (self._seeking, self._joining) if task is not None]
+        self._seeking = self._joining = None
+        if self._watching is not None:
+            self._watching.cancel()
+            self._watching = None
+        await end(*tasks)
+        await super().close()
+        self._door.close()
+        if self._table is not None:
+            await self._table.close()
+
+    # What this worker says.
+
+    def begin(
+        self, selectors: Sequence[Selector], updates: Sequence[Update] = (), *, settle: float = 0.0
+    ) -> Operation:
+        """Put an invalidation into force on this worker. See `InvalidationLog.begin`."""
+        if self._mode is _Mode.ALONE:
+            return self._follower.begin_alone(selectors, updates, settle)
+        return super().begin(selectors, updates, settle=settle)
+
+    async def commit(self, operation: Operation) -> Born | None:
+        """Make it known to the other workers, if there are any. See `InvalidationLog.commit`."""
+        if self._mode is _Mode.ALONE:
+            return Born(self.index.gen, self.index.seq)
+        position = await super().commit(operation)
+        if position is None and self._mode is _Mode.NEAR:
+            # The file cannot be written, on a full disk for one. The others can still be told that
+            # something has changed, if not what.
+            self._door.insist(LOST)
+        return position
+
+    def _sent(self, operation: Operation) -> None:  # noqa: ARG002 (whoever follows reads it there)
+        if self._mode is _Mode.FAR:
+            self._door.tell(MOVED, but=self._moved)
+        else:
+            self._door.tell(LOOK)
+
+    # What others say.
+
+    def _heard(self, what: bytes, name: str) -> None:
+        if what == HERE:
+            self._awaited.discard(name)
+            if not self._awaited:
+                self._answered.set()
+        elif what == MOVED:
+            self._moved.add(name)
+            if self._far is not None and self._mode is not _Mode.FAR:
+                self._go_on(self._go_far())
+        elif self._mode is _Mode.FAR:
+            self._door.answer(name, MOVED)
+        elif what == HELLO:
+            self._go_on(self._welcome(name))
+        elif self._mode is _Mode.NEAR and self._table is not None:
+            if what == LOST:
+                self._follower.forget()
+            self._table.look()
+        else:
+            self._go_on(self._welcome(name))
+
+    def _go_on(self, step: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Take a step when those before it are done."""
+        before = self._joining
+
+        async def after() -> None:
+            if before is not None:
+                await asyncio.wait({before})
+            await step
+
+        self._joining = asyncio.create_task(after(), name="asgi-multitier log change")
+        # One that was cancelled before its turn is not awaited by anything.
+        self._joining.add_done_callback(lambda _: step.close())
+        return self._joining
+
+    async def _welcome(self, name: str) -> None:
+        if self._mode is not _Mode.FAR:
+            await self._go_near()
+            self._door.answer(name, HERE)
+        else:
+            self._door.answer(name, MOVED)
+
+    async def _join(self, others: set[str]) -> None:
+        """Follow the common log, and see that the others do."""
+        self._awaited, self._answered = set(others), asyncio.Event()
+        await self._go_near()
+        # To those as well who greet at the same moment, and wait for this one.
+        self._door.tell(HERE)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_HEARD if self._awaited else 0):
+                await self._answered.wait()
+
+    async def _go_near(self) -> None:
+        if self._door.directory is None:
+            return
+        path, left = self._door.directory / "log", self._table
+        if self._mode is _Mode.NEAR and left is not None and left.path == path:
+            if self._tasks:
+                await self._tail.tried.wait()
+            else:
+                await self._follow()
+            return
+        logger.info("%s: another worker is here; both follow one log", self._namespace)
+        self._table = TableStore(
+            path, self._namespace, self._maxlen, poll=_POLL, durable=False, max_bytes=_BYTES
+        )
+        await self._change(_Mode.NEAR, self._table)
+        if left is not None:
+            await left.close()
+
+    async def _go_far(self) -> None:
+        if self._mode is _Mode.FAR or self._far is None:
+            return
+        logger.info("%s: following %s", self._namespace, self._far.name)
+        self._opened()
+        change = self._change(_Mode.FAR, self._far)
+        self._door.tell(MOVED)
+        await change
+
+    async def _change(self, mode: _Mode, store: LogStore) -> None:
+        """Follow another store; what is held belongs to what was followed before."""
+        self._mode = mode
+        self._place.store = store
+        self.index.distrust()
+        self.index.enter("", 0)
+        tasks, self._tasks = self._tasks, ()
+        await end(*tasks)
+        await self._follow()
+
+    @property
+    def is_own(self) -> bool:
+        """Whether nobody was there before. See `SharedLog.is_own`."""
+        return self._mode is _Mode.ALONE or super().is_own
+
+    # Whether a server is there.
+
+    async def _seek(self) -> None:
+        while self._mode is not _Mode.FAR:
+            await asyncio.sleep(_SEEK)
+            if await self._sees_far():
+                self._go_on(self._go_far())
+                return
+
+    async def _sees_far(self) -> bool:
+        if self._far is None:
+            return False
+        try:
+            async with self._far.reading() as reader:
+                await reader.facts(0)
+        except BackendError as error:
+            logger.debug("%s: %s", self._namespace, error)
+            return False
+        return True
+
+
+class _Place:
+    """The store that is followed now."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.store: LogStore | None = None
+
+    @property
+    def own_gen(self) -> str:
+        """See `LogStore.own_gen`."""
+        return "" if self.store is None else self.store.own_gen
+
+    async def append(self, op: str, data: bytes, mac: bytes, *, after: int, timeout: float) -> Born:
+        """See `LogStore.append`."""
+        if self.store is None:
+            raise BackendError(f"{self.name}: not known yet where the log is")
+        return await self.store.append(op, data, mac, after=after, timeout=timeout)
+
+    def reading(self) -> AbstractAsyncContextManager[LogReader]:
+        """See `LogStore.reading`."""
+        return self._reading()
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[LogReader]:
+        if self.store is None:
+            raise BackendError(f"{self.name}: not known yet where the log is")
+        async with self.store.reading() as reader:
+            yield reader

@@ -1,0 +1,151 @@
+"""Readers of options: from what a user wrote to the one form that is kept, or a clear error.
+
+Each takes the value, the option's name and where it was given.
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+from ..errors import ConfigError
+from ..policy.headers import DESCRIBES_CONTENT
+from ..strategy import seconds_of
+from .templates import Template, Texts, texts_of
+
+METHODS = frozenset({"GET", "HEAD", "POST"})
+"""Methods that a policy may name; `Policy` says which of them together."""
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A field name, RFC 9110 §5.6.2."""
+
+
+def refuse_unknown(given: Iterable[str], known: Iterable[str], *, where: str) -> None:
+    """Raise for the first name that is not known, with the closest one that is.
+
+    Raises:
+        ConfigError: If there is such a name.
+    """
+    names = sorted(known)
+    for name in given:
+        if name not in names:
+            close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+            hint = f"did you mean {close[0]}?" if close else f"one of {', '.join(names)}"
+            raise ConfigError(f"{where}: {name} is not an option; {hint}")
+
+
+def read_optional_seconds(value: object, option: str, where: str) -> float | None:
+    return None if value is None else seconds_of(value, option=option, where=where)
+
+
+def read_optional_zero(value: object, option: str, where: str) -> float | None:
+    return None if value is None else seconds_of(value, option=option, where=where, zero=True)
+
+
+def read_seconds_or_boolean(value: object, option: str, where: str) -> float | bool:
+    if isinstance(value, bool):
+        return value
+    return seconds_of(value, option=option, where=where)
+
+
+def read_boolean(value: object, option: str, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigError.of(option, value, "True or False", where=where)
+    return value
+
+
+def read_names(value: object, option: str, where: str) -> tuple[str, ...]:
+    given = [value] if isinstance(value, str) else value
+    if not isinstance(given, list | tuple | set | frozenset):
+        raise ConfigError.of(option, value, "a name or a list of names", where=where)
+    if not all(isinstance(name, str) and name for name in given):
+        raise ConfigError.of(option, value, "names that are not empty", where=where)
+    ordered = sorted(given) if isinstance(given, set | frozenset) else given
+    return tuple(dict.fromkeys(ordered))
+
+
+def read_optional_names(value: object, option: str, where: str) -> tuple[str, ...] | None:
+    return None if value is None else read_names(value, option, where)
+
+
+def read_tokens(value: object, option: str, where: str) -> tuple[str, ...]:
+    names = read_names(value, option, where)
+    for name in names:
+        if not _TOKEN.fullmatch(name):
+            raise ConfigError.of(option, name, "a name as RFC 9110 allows it", where=where)
+    return names
+
+
+def read_ignored(value: object, option: str, where: str) -> bool | tuple[str, ...]:
+    if isinstance(value, bool):
+        return value
+    names = read_names(value, option, where)
+    for name in names:
+        text = name.removesuffix("*")
+        if not _TOKEN.fullmatch(text) or "*" in text:
+            allowed = "True for all cookies, or their names, with a star at the end for all alike"
+            raise ConfigError.of(option, name, allowed, where=where)
+    return names
+
+
+def read_field_names(value: object, option: str, where: str) -> tuple[bytes, ...]:
+    given = [value] if isinstance(value, str | bytes) else value
+    if isinstance(given, list | tuple | set | frozenset):
+        given = [name.decode("latin-1") if isinstance(name, bytes) else name for name in given]
+    names = read_tokens(given, option, where)
+    if "*" in names:
+        raise ConfigError.of(option, "*", "names of request fields", where=where)
+    return tuple(dict.fromkeys(name.lower().encode("ascii") for name in names))
+
+
+def read_stripped(value: object, option: str, where: str) -> tuple[bytes, ...]:
+    names = read_field_names(value, option, where)
+    for name in names:
+        if name in DESCRIBES_CONTENT:
+            allowed = "fields that the stored content can be read and told apart without"
+            raise ConfigError.of(option, name.decode(), allowed, where=where)
+    return names
+
+
+def read_function(value: object, option: str, where: str) -> Callable[..., Any] | None:
+    if value is not None and not callable(value):
+        raise ConfigError.of(option, value, "a callable that takes the request", where=where)
+    return cast("Callable[..., Any] | None", value)
+
+
+def read_template(value: object, option: str, where: str) -> Template | None:
+    if value is None or isinstance(value, Template):
+        return value
+    return Template(value, option=option, where=where)
+
+
+def read_texts(value: object, option: str, where: str) -> Texts:
+    return texts_of(value, option=option, where=where)
+
+
+def read_methods(value: object, option: str, where: str) -> frozenset[str]:
+    methods = frozenset(name.upper() for name in read_names(value, option, where))
+    if not methods or not methods <= METHODS:
+        raise ConfigError.of(option, value, METHODS, where=where)
+    return methods
+
+
+def read_share(value: object, option: str, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+        raise ConfigError.of(
+            option, value, "a share of the lifetime, from 0 to below 1", where=where
+        )
+    return float(value)
+
+
+def read_optional_share(value: object, option: str, where: str) -> float | None:
+    share = None if value is None else read_share(value, option, where)
+    if share == 0:
+        raise ConfigError.of(option, value, "a share above 0, or None for never", where=where)
+    return share
+
+
+def read_coalesce(value: Any, option: str, where: str) -> Any:
+    if value is not True and value is not False and value != "fleet":
+        raise ConfigError.of(option, value, "True, False or 'fleet'", where=where)
+    return value

@@ -1,0 +1,224 @@
+"""Text with holes: `"product:{id}"`, filled from path and query parameters.
+
+Parsed once, where the endpoint is decorated; rendered only on a miss or a mutation.
+"""
+
+import inspect
+import string
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import product
+from typing import Any, TypeAlias
+
+from ..errors import ConfigError, InvalidationError
+from ..selectors import escape_pattern, is_short
+from ..selectors.patterns import symbols
+
+MAX_TAGS = 64
+"""Tags that one response may carry."""
+
+MAX_TAG_BYTES = 128
+"""Bytes of UTF-8 in one tag."""
+
+TextsFunction: TypeAlias = Callable[[Any], Iterable[str]]
+"""Takes the request, returns texts: what a template cannot say."""
+
+MAX_FILLED = 10_000
+"""Texts that one template becomes at most, where its parameters have several values."""
+
+_NO_VALUES: Mapping[str, str] = {}
+
+
+class Template:
+    """A text whose `{name}` places are filled from parameters; `{{` and `}}` stand for braces.
+
+    Attributes:
+        text: The template as it was written.
+        fields: The names of its places, in order, without repeats.
+    """
+
+    __slots__ = ("_parts", "fields", "text")
+
+    text: str
+    fields: tuple[str, ...]
+
+    def __init__(self, text: object, *, option: str = "template", where: str = "") -> None:
+        """Parse the text.
+
+        Args:
+            text: The template.
+            option: The option it was given for, for the error.
+            where: The route or rule, for the error.
+
+        Raises:
+            ConfigError: If it is not a text, is empty, or a place is not a plain `{name}`.
+        """
+        if not (isinstance(text, str) and text):
+            raise ConfigError.of(option, text, "a text such as 'product:{id}'", where=where)
+        try:
+            pieces = list(string.Formatter().parse(text))
+        except ValueError:
+            pieces = [("", "", None, None)]
+        if any(name is not None and (not name or spec or conv) for _, name, spec, conv in pieces):
+            raise ConfigError.of(
+                option, text, "plain {name} places; write {{ and }} for braces", where=where
+            )
+        self.text = text
+        self.fields = tuple(dict.fromkeys(name for _, name, _, _ in pieces if name))
+        self._parts = tuple((literal, name) for literal, name, _, _ in pieces)
+
+    def render(self, values: Mapping[str, str] = _NO_VALUES, missing: str = "") -> str:
+        """Fill the places.
+
+        Args:
+            values: The parameters by name.
+            missing: What stands for one that is not there, such as a query parameter that was not
+                sent and has no default.
+        """
+        return _filled(self._parts, values, missing)
+
+    def each(self, values: Mapping[str, Sequence[str]], missing: str = "") -> Iterator[str]:
+        """Fill the places, once for each choice of one value of every parameter.
+
+        Args:
+            values: The values of each parameter by name.
+            missing: What stands for a parameter without any.
+        """
+        for chosen in self._choices(values, missing):
+            yield _filled(self._parts, chosen, missing)
+
+    def each_pattern(self, values: Mapping[str, Sequence[str]]) -> Iterator[str]:
+        """Fill the places of a pattern: values stand for themselves, a missing one for anything.
+
+        Deliberate: a client that puts a star into its URL may not widen what is dropped.
+        """
+        known = {name: values[name] for name in self.fields if name in values}
+        harmless = {name: list(map(escape_pattern, texts)) for name, texts in known.items()}
+        # A backslash before a place must not escape what the place is filled with.
+        parts = tuple(("".join(symbols(literal)), name) for literal, name in self._parts)
+        for chosen in self._choices(harmless, "*"):
+            yield _filled(parts, chosen, "*")
+
+    def _choices(
+        self, values: Mapping[str, Sequence[str]], missing: str
+    ) -> Iterator[Mapping[str, str]]:
+        texts = [values.get(name) or (missing,) for name in self.fields]
+        return (dict(zip(self.fields, chosen, strict=True)) for chosen in product(*texts))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Template) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __repr__(self) -> str:
+        return f"Template({self.text!r})"
+
+
+def _filled(
+    parts: Iterable[tuple[str, str | None]], values: Mapping[str, str], missing: str
+) -> str:
+    return "".join(
+        literal if name is None else literal + values.get(name, missing) for literal, name in parts
+    )
+
+
+Texts: TypeAlias = tuple[Template | TextsFunction, ...]
+"""Templates and functions, in the order given."""
+
+
+def texts_of(value: object, *, option: str, where: str = "") -> Texts:
+    """What a user gave for tags, paths or patterns: one text or function, or several.
+
+    Raises:
+        ConfigError: If it is anything else, a template is wrong, or a function is async.
+    """
+    given = [value] if isinstance(value, str | Template) or callable(value) else value
+    if not isinstance(given, list | tuple | set | frozenset):
+        raise ConfigError.of(
+            option, value, "a text, a callable taking the request, or a list of these", where=where
+        )
+    return tuple(_text_of(item, option, where) for item in given)
+
+
+def _text_of(item: object, option: str, where: str) -> Template | TextsFunction:
+    if isinstance(item, Template):
+        return item
+    if not callable(item):
+        return Template(item, option=option, where=where)
+    if _is_async(item):
+        allowed = (
+            "a plain function: it is asked where nothing can be awaited; look up in the endpoint "
+            "what must be awaited, and drop it there with await cache.invalidate_tags()"
+        )
+        raise ConfigError.of(option, item, allowed, where=where)
+    return item
+
+
+def _is_async(function: Any) -> bool:
+    """Whether calling it brings something to await or to iterate over asynchronously."""
+    while isinstance(function, partial):
+        function = function.func
+    return any(
+        kind(candidate)
+        for kind in (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+        for candidate in (function, getattr(type(function), "__call__", None))  # noqa: B004
+    )
+
+
+def fields_of(texts: Texts) -> set[str]:
+    """The names that the templates among them take."""
+    return {name for text in texts if isinstance(text, Template) for name in text.fields}
+
+
+def render_texts(
+    texts: Texts, values: Mapping[str, Sequence[str]], request: object, *, pattern: bool = False
+) -> list[str]:
+    """Every text, functions called with the request; empty ones and repeats left out.
+
+    Args:
+        texts: Templates and functions.
+        values: The values of each parameter by name; a template becomes one text for each.
+        request: What the functions are called with; their exceptions reach the caller.
+        pattern: Whether the templates are patterns (`Template.each_pattern`).
+
+    Raises:
+        InvalidationError: If there are more than 10,000.
+    """
+    rendered: dict[str, None] = {}
+    for text in texts:
+        if isinstance(text, Template):
+            found: Iterable[str] = text.each_pattern(values) if pattern else text.each(values)
+        else:
+            found = _called(text, request)
+        for one in found:
+            rendered[one] = None
+            if len(rendered) > MAX_FILLED:
+                raise InvalidationError(f"{text!r} becomes more than {MAX_FILLED} texts")
+    rendered.pop("", None)
+    return list(rendered)
+
+
+def _called(function: TextsFunction, request: object) -> Iterable[str]:
+    """What a function returns: one text, or several."""
+    found: Any = function(request)
+    texts = [found] if isinstance(found, str) else found
+    if inspect.iscoroutine(texts):
+        texts.close()
+    if not isinstance(texts, Iterable) or isinstance(texts, bytes):
+        raise ConfigError.of("callable", found, "texts returned, by a plain function")
+    texts = list(texts)
+    if not all(isinstance(text, str) for text in texts):
+        raise ConfigError.of("callable", found, "texts returned")
+    return texts
+
+
+def within_bounds(tags: Sequence[str]) -> bool:
+    """Whether a response may carry these tags: at most 64, each at most 128 bytes of UTF-8.
+
+    Deliberate: beyond that the response is not stored. A tag cut or left out would be one that no
+    invalidation finds.
+    """
+    return len(tags) <= MAX_TAGS and all(
+        is_short(tag) and len(tag.encode()) <= MAX_TAG_BYTES for tag in tags
+    )

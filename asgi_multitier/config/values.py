@@ -1,0 +1,70 @@
+"""What may be said beside the lifetime where a value is stored or computed, and its checking."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Literal, TypedDict
+
+from ..strategy import Lifetime, seconds_of
+from .process import Policy
+from .readers import refuse_unknown
+
+
+class StoreOptions(TypedDict, total=False):
+    """What may be said beside the lifetime where a value is stored; `Policy` has the meanings."""
+
+    jitter: float
+    stale_while_revalidate: Lifetime | None
+    stale_if_error: Lifetime | None
+    eager_refresh: float | None
+
+
+class ComputeOptions(StoreOptions, total=False):
+    """What may be said where a value is computed; `Policy` has the meanings and the defaults.
+
+    `hard_timeout` is for how long a caller waits: the run goes on without him, for up to 30 s, and
+    what it brings is stored.
+    """
+
+    coalesce: bool | Literal["fleet"]
+    coalesce_timeout: Lifetime | None
+    soft_timeout: Lifetime | None
+    hard_timeout: Lifetime | None
+
+
+_STORE = frozenset(StoreOptions.__annotations__)
+_COMPUTE = frozenset(ComputeOptions.__annotations__)
+
+
+def store_policy(strategy: Lifetime, where: str, options: Mapping[str, Any]) -> Policy:
+    """What holds for a value that is stored.
+
+    Raises:
+        ConfigError: If the lifetime or an option is not allowed.
+    """
+    refuse_unknown(options, _STORE, where=where)
+    return _policy(strategy, where, options)
+
+
+def compute_policy(strategy: Lifetime, where: str, options: Mapping[str, Any]) -> Policy:
+    """What holds for a value that is computed.
+
+    Raises:
+        ConfigError: If the lifetime or an option is not allowed, or two contradict.
+    """
+    refuse_unknown(options, _COMPUTE, where=where)
+    return _policy(strategy, where, options)
+
+
+def _policy(strategy: Lifetime, where: str, options: Mapping[str, Any]) -> Policy:
+    try:
+        return _made(strategy, where, **options)
+    except TypeError:  # something that is not hashable, and so nothing that is allowed
+        return _make(strategy, where, **options)
+
+
+def _make(strategy: Lifetime, where: str, **options: Any) -> Policy:
+    return Policy(seconds_of(strategy, option="strategy", where=where), where=where, **options)
+
+
+# Checking costs more than a hit. By type as well, since True and 1 are not the same here.
+_made = lru_cache(maxsize=1024, typed=True)(_make)

@@ -1,0 +1,1 @@
+"""One cache of one process."""

@@ -1,0 +1,117 @@
+"""One run of the origin, and whom it is for."""
+
+import asyncio
+from dataclasses import replace
+from typing import Generic, TypeVar
+
+from ...coherence.index import Index
+from ...entry import Entry
+from .herd import Herd, Member
+
+R = TypeVar("R")
+
+
+class Flight(Generic[R]):
+    """One run of the origin for a herd.
+
+    Args:
+        probe: What is known of the entry before it exists.
+        view: The log view at which it was last found valid.
+        after: A flight that takes too long: its herd is this one's as well.
+
+    Attributes:
+        probe: As above; its `born` is the flight's.
+        view: As above.
+        herd: Those who wait.
+        task: The run, once `launch` was called.
+        led: Whether there is somebody who gets the run's own messages.
+        begun: Whether the origin has begun to answer.
+        streams: Whether what it answers is sent on while it comes.
+        superseded: Whether something younger was stored for the key while it ran.
+        answered: Whether this run has brought what it was to bring.
+    """
+
+    __slots__ = (
+        "_opener",
+        "answered",
+        "begun",
+        "herd",
+        "led",
+        "probe",
+        "streams",
+        "superseded",
+        "task",
+        "view",
+    )
+
+    def __init__(self, probe: Entry, view: int, after: "Flight[R] | None" = None) -> None:
+        self.probe = probe
+        self.view = view
+        follows = after is not None and not after.herd.answered
+        self.herd: Herd[R] = after.herd if after is not None and follows else Herd()
+        self.task: asyncio.Task[None] | None = None
+        self.led = False
+        self.begun = False
+        self.streams = False
+        self.superseded = False
+        self.answered = False
+        self._opener: Member | None = None
+        self.herd.begin()
+
+    @property
+    def waiting(self) -> int:
+        """Members now waiting."""
+        return len(self.herd)
+
+    @property
+    def turn(self) -> int:
+        """How many runs there were for the same herd before the newest."""
+        return self.herd.opened - 1
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody still waits for what the run brings."""
+        return self.led or self.waiting > 0
+
+    def is_late(self, patience: float | None) -> bool:
+        """Whether it takes so long that one who comes now leads one more."""
+        return patience is not None and self.herd.is_late(patience)
+
+    def answer(self, result: R) -> None:
+        """Give all members the result. The first answer counts; a later one is ignored."""
+        if not self.answered:
+            self.answered = True
+            self.herd.answer(result)
+
+    def fail(self, error: BaseException) -> None:
+        """Give all members the exception, unless another run may still answer them.
+
+        Its opener has it in any case.
+        """
+        if not self.answered:
+            self.answered = True
+            if self._opener is not None and not self._opener.done():
+                self._opener.set_exception(error)
+            self.herd.fail(error)
+
+    async def wait(
+        self, *, patience: float | None = None, limit: float | None = None, opened: bool = False
+    ) -> R:
+        """Wait for the answer as a member: see `Herd.wait`.
+
+        Args:
+            patience: Seconds of a run's age after which this member may lead another, or None.
+            limit: Seconds to wait at most, or None.
+            opened: Whether the member has opened this flight, and never leads another.
+        """
+        if opened:
+            return await self.herd.wait(None, limit, self._open)
+        return await self.herd.wait(patience, limit)
+
+    def _open(self, member: Member) -> None:
+        self._opener = member
+
+    def renew(self, index: Index) -> None:
+        """Take a newer birth: nothing of the origin's answer has been asked for yet."""
+        self.probe = replace(self.probe, born=index.born())
+        self.view = index.view

@@ -1,0 +1,219 @@
+"""Those who wait for one key, and who of them leads one more run when the last takes too long.
+
+There is one timer for all, however many wait. When the newest run is as old as the patience of the
+one who has waited longest, that one may lead; the age then counts from there on.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable
+from enum import Enum, auto
+from types import TracebackType
+from typing import Generic, TypeAlias, TypeVar
+
+from ...errors import CacheError
+
+R = TypeVar("R")
+
+
+class WaitExpired(Exception):  # noqa: N818  # an outcome, not a fault
+    """A member has waited for as long as it may; the flight goes on."""
+
+
+class MayLead(Exception):  # noqa: N818  # an outcome, not a fault
+    """The run takes too long, and this member, of all who wait, is to lead one more."""
+
+
+class RunCancelled(CacheError):  # noqa: N818  # an outcome, not a fault
+    """The run was cancelled: the cache was closed, or the origin cancelled itself."""
+
+
+class _Call(Enum):
+    """Why a member is woken."""
+
+    ANSWERED = auto()
+    EXPIRED = auto()
+    LEAD = auto()
+
+
+Member: TypeAlias = "asyncio.Future[_Call]"
+"""One who waits."""
+
+
+class Herd(Generic[R]):
+    """Those who wait for a key.
+
+    Attributes:
+        answered: Whether there is an answer for them.
+        runs: Runs under way that may bring it.
+        opened: Runs there have been.
+    """
+
+    __slots__ = (
+        "_began",
+        "_error",
+        "_members",
+        "_patience",
+        "_result",
+        "_timer",
+        "_traceback",
+        "answered",
+        "opened",
+        "runs",
+    )
+
+    def __init__(self) -> None:
+        self.answered = False
+        self.runs = 0
+        self.opened = 0
+        self._began = -math.inf
+        self._patience = math.inf
+        self._members: dict[Member, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._result: R | None = None
+        self._error: BaseException | None = None
+        self._traceback: TracebackType | None = None
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    # The runs.
+
+    def begin(self) -> None:
+        """One more run is under way; its age counts from now."""
+        self.runs += 1
+        self.opened += 1
+        self._restart()
+
+    def answer(self, result: R) -> None:
+        """A run has brought this for all. The first answer counts; a later one is ignored."""
+        self.runs -= 1
+        if not self.answered:
+            self._result = result
+            self._wake()
+
+    def fail(self, error: BaseException) -> None:
+        """A run has failed. It is said when no other run may still bring an answer."""
+        self.runs -= 1
+        if not self.answered and not self.runs:
+            self._error = error
+            self._traceback = error.__traceback__
+            self._wake()
+
+    def _wake(self) -> None:
+        self.answered = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for member in self._members:
+            if not member.done():
+                member.set_result(_Call.ANSWERED)
+        self._members.clear()
+
+    # Who leads.
+
+    def is_late(self, patience: float) -> bool:
+        """Whether the newest run is so old that one who comes now leads one more."""
+        return asyncio.get_running_loop().time() - self._began >= patience
+
+    def hurry(self) -> None:
+        """The newest run will take its time: one more is begun by who waits longest, or comes."""
+        if not self.answered and not self._elect(math.inf):
+            self._began = -math.inf
+
+    def _restart(self) -> None:
+        """The age of the newest run counts from now."""
+        self._began = asyncio.get_running_loop().time()
+        self._arm()
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._members and self._patience < math.inf:
+            due = self._began + self._patience
+            self._timer = asyncio.get_running_loop().call_at(due, self._due, self._patience)
+
+    def _due(self, age: float) -> None:
+        """The newest run is as old as the shortest patience."""
+        if not self._elect(age):
+            # Whose patience that was has left.
+            self._patience = min(self._members.values(), default=math.inf)
+            self._arm()
+
+    def _elect(self, age: float) -> bool:
+        """Call the one who has waited longest, of those who lead at this age of a run."""
+        for member, patience in self._members.items():
+            if patience <= age and patience < math.inf and not member.done():
+                del self._members[member]
+                self._restart()
+                member.set_result(_Call.LEAD)
+                return True
+        return False
+
+    # The members.
+
+    async def wait(
+        self,
+        patience: float | None,
+        limit: float | None,
+        join: Callable[[Member], None] = lambda _: None,
+    ) -> R:
+        """Wait for the answer as a member.
+
+        Args:
+            patience: Seconds of age of a run after which this member may lead another; None if it
+                never does.
+            limit: Seconds to wait at most, or None.
+            join: Takes the member, whom others may wake as well.
+
+        Raises:
+            MayLead: If this member is to lead one more run.
+            WaitExpired: If the limit is over.
+            BaseException: What the last run raised.
+        """
+        if not self.answered:
+            call = await self._called(math.inf if patience is None else patience, limit, join)
+            if call is _Call.LEAD:
+                raise MayLead
+            if call is _Call.EXPIRED:
+                raise WaitExpired
+        if self._error is not None:
+            # Each member raises it afresh, as it left the origin: the tracebacks of many members
+            # must not pile up on it.
+            raise self._error.with_traceback(self._traceback)
+        return self._result  # type: ignore[return-value]  # answered without error: a result
+
+    async def _called(
+        self, patience: float, limit: float | None, join: Callable[[Member], None]
+    ) -> _Call:
+        loop = asyncio.get_running_loop()
+        member: Member = loop.create_future()
+        join(member)
+        self._members[member] = patience
+        if patience < self._patience or self._timer is None:
+            self._patience = min(patience, self._patience)
+            self._arm()
+        timer = None if limit is None else loop.call_later(limit, _expire, member)
+        try:
+            return await member
+        except asyncio.CancelledError:
+            if _is_called(member, _Call.LEAD):
+                self.hurry()  # the next one, in this one's place
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+            self._members.pop(member, None)
+            if not self._members and self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+
+def _is_called(member: Member, call: _Call) -> bool:
+    over = member.done() and not member.cancelled() and member.exception() is None
+    return over and member.result() is call
+
+
+def _expire(member: Member) -> None:
+    if not member.done():
+        member.set_result(_Call.EXPIRED)

@@ -1,0 +1,264 @@
+"""All runs under way: found by key, begun, ended, and given up when nobody wants them."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Generic, TypeVar
+
+from ..._types import Clock
+from ...coherence.index import Index
+from ...entry import Entry
+from ...selectors import shortened
+from .flight import Flight
+from .herd import RunCancelled
+from .within import running_for, waits_for_itself
+
+R = TypeVar("R")
+
+_STREAM_GRACE = 5.0
+"""Seconds that a response which is sent on while it comes may still take when nobody listens."""
+
+
+class Flights(Generic[R]):
+    """The flights in the air, by key, and the keys not worth flying for.
+
+    Args:
+        index: What this node knows of the invalidation log.
+        max_flights: Flights at once; beyond it a run ends as soon as nobody wants it.
+        max_waiters: Members waiting for one key, beyond which others are turned away; None for no
+            such bound.
+        max_refreshes: Runs at once that no request waits for when they begin.
+        fill_timeout: Seconds that a run may go on after everybody left.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        *,
+        max_flights: int = 10_000,
+        max_waiters: int | None = None,
+        max_refreshes: int = 16,
+        fill_timeout: float = 30.0,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._index = index
+        self._flights: dict[str, Flight[R]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._running: dict[str, list[Flight[R]]] = {}
+        self._max_flights = max_flights
+        self._max_waiters = max_waiters
+        self._max_refreshes = max_refreshes
+        self._refreshing: set[Flight[R]] = set()
+        self._fill_timeout = fill_timeout
+        self._clock = clock
+        self._solo: OrderedDict[str, float] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._flights)
+
+    def __repr__(self) -> str:
+        return f"<Flights {len(self._flights)} in the air, {len(self._tasks)} tasks>"
+
+    @property
+    def running(self) -> int:
+        """Runs going on, the answered ones that have not returned yet included."""
+        return len(self._tasks)
+
+    def find(self, key: str) -> Flight[R] | None:
+        """The newest flight for this key, if a request arriving now may join it, or None."""
+        flight = self._flights.get(key)
+        if flight is None:
+            return None
+        if flight.herd.answered:
+            # By another run: who comes now may need what is younger.
+            del self._flights[key]
+            return None
+        if flight.view != self._index.view:
+            if not self._index.permits(flight.probe):
+                del self._flights[key]
+                return None
+            if self._index.settled:
+                flight.view = self._index.view
+        return flight
+
+    def running_for(self, key: str) -> AbstractContextManager[None]:
+        """Mark the code inside as part of a run for this key."""
+        return running_for(self, key)
+
+    def nests(self, key: str) -> bool:
+        """Whether the running code is part of a run for this key, and must not wait for it."""
+        return waits_for_itself(self, key)
+
+    def is_crowded(self, flight: Flight[R]) -> bool:
+        """Whether so many wait for it that a further one is turned away."""
+        return self._max_waiters is not None and flight.waiting >= self._max_waiters
+
+    def follows(self, flight: Flight[R]) -> bool:
+        """Whether one more run is for this flight's herd; else there is something younger."""
+        newest = self.find(flight.probe.key)
+        if newest is None:
+            return not flight.superseded
+        return newest.herd is flight.herd
+
+    def open(self, probe: Entry, after: Flight[R] | None = None) -> Flight[R]:
+        """A new flight in the table.
+
+        Args:
+            probe: What is known of the entry to come.
+            after: A flight that takes too long, and whose herd waits for this one as well.
+        """
+        flight = self.apart(probe, after)
+        self._flights[probe.key] = flight
+        return flight
+
+    def apart(self, probe: Entry, after: Flight[R] | None = None) -> Flight[R]:
+        """A new flight that is not in the table: nobody comes to join it."""
+        view = self._index.view if self._index.settled else -1
+        if after is not None and (after.superseded or not self._index.permits(after.probe)):
+            # Who comes now must not get what that one brings.
+            after = None
+        return Flight(probe, view, after)
+
+    def refresh(self, probe: Entry) -> Flight[R] | None:
+        """A new flight in the background; None if there is one for the key, or too many others.
+
+        Whoever is told None may be answered without it: another request will ask again.
+        """
+        full = len(self._refreshing) >= self._max_refreshes
+        full = full or len(self._flights) >= self._max_flights
+        if full or self.find(probe.key) is not None or self.nests(probe.key):
+            return None
+        flight = self.open(probe)
+        self._refreshing.add(flight)
+        return flight
+
+    def launch(
+        self, flight: Flight[R], run: Callable[[], Awaitable[object]]
+    ) -> "asyncio.Task[None]":
+        """Start the run in a task of its own. Its end, however it comes, lands the flight.
+
+        It is called in the task: one that is cancelled before its first step leaves no coroutine.
+        """
+        task = asyncio.create_task(self._fly(flight, run), name="asgi-multitier flight")
+        flight.task = task
+        self._tasks.add(task)
+        self._running.setdefault(flight.probe.key, []).append(flight)
+        task.add_done_callback(partial(self._ended, flight))
+        return task
+
+    def _ended(self, flight: Flight[R], task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        self._refreshing.discard(flight)
+        self.land(flight)
+        # Deliberate: to a member, a CancelledError would say that it was cancelled itself.
+        flight.fail(RunCancelled(f"the run for {flight.probe.key!r} was cancelled"))
+        running = self._running.get(flight.probe.key, [])
+        if flight in running:
+            running.remove(flight)
+        if not running:
+            self._running.pop(flight.probe.key, None)
+        # The members have the exception; a task that nobody awaits must not complain of it.
+        if not task.cancelled():
+            task.exception()
+
+    async def _fly(self, flight: Flight[R], run: Callable[[], Awaitable[object]]) -> None:
+        try:
+            with self.running_for(flight.probe.key):
+                await run()
+        except asyncio.CancelledError:
+            raise
+        except GeneratorExit:
+            # The event loop is gone, and who waited in it.
+            raise
+        except BaseException as error:
+            self.land(flight)
+            flight.fail(error)
+            raise
+
+    def land(self, flight: Flight[R]) -> None:
+        """Take the flight out of the table: later requests do not join it."""
+        if self._flights.get(flight.probe.key) is flight:
+            del self._flights[flight.probe.key]
+
+    def flies(self, flight: Flight[R]) -> bool:
+        """Whether it is still the one that later requests would join."""
+        return self._flights.get(flight.probe.key) is flight
+
+    def supersede(self, key: str) -> None:
+        """What a run for this key will bring is out of date: later requests do not join it."""
+        self._flights.pop(key, None)
+        for flight in self._running.get(key, ()):
+            flight.superseded = True
+
+    def overtake(self, flight: Flight[R]) -> None:
+        """What this flight brings is younger than what runs begun before it will bring."""
+        running = self._running.get(flight.probe.key, [])
+        if flight in running:
+            for other in running[: running.index(flight)]:
+                other.superseded = True
+
+    def forget(self) -> None:
+        """The event loop that everything here belonged to is gone."""
+        self._flights.clear()
+        self._running.clear()
+        self._tasks.clear()
+        self._refreshing.clear()
+        self._solo.clear()
+
+    def abandon(self, flight: Flight[R]) -> None:
+        """A member left. If it was the last one, the run has some seconds to bring its answer."""
+        task = flight.task
+        if task is None or task.done() or flight.wanted:
+            return
+        grace = min(self._fill_timeout, _STREAM_GRACE) if flight.streams else self._fill_timeout
+        if len(self._flights) > self._max_flights:
+            grace = 0.0
+        timer = asyncio.get_running_loop().call_later(grace, self._give_up, flight)
+        task.add_done_callback(lambda _: timer.cancel())
+
+    def _give_up(self, flight: Flight[R]) -> None:
+        if flight.task is not None and not flight.answered and not flight.wanted:
+            flight.task.cancel()
+
+    def mark_solo(self, key: str, seconds: float) -> None:
+        """Remember for a while that this key's answers are not shared (Varnish's hit-for-miss)."""
+        name = shortened(key)
+        self._solo[name] = self._clock() + seconds
+        self._solo.move_to_end(name)
+        if len(self._solo) > self._max_flights:
+            self._solo.popitem(last=False)
+
+    def is_solo(self, key: str) -> bool:
+        """Whether requests for this key should not wait for each other."""
+        name = shortened(key)
+        until = self._solo.get(name)
+        if until is None:
+            return False
+        if self._clock() < until:
+            return True
+        del self._solo[name]
+        return False
+
+    def clear_solo(self, key: str) -> None:
+        """The key's answers can be shared after all."""
+        self._solo.pop(shortened(key), None)
+
+    async def close(self, timeout: float) -> None:
+        """Let runs finish for up to `timeout` seconds, cancel the rest, leave none behind."""
+        for running in list(self._running.values()):
+            for flight in running:
+                if flight.streams:
+                    # It may have no end; it has nobody to hear it, or its client is told.
+                    self._give_up(flight)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout)
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._flights.clear()
+        self._solo.clear()

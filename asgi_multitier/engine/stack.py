@@ -1,0 +1,674 @@
+"""The tiers as one: look-up from the first down, promotion up, writes to all.
+
+What the tiers hold is never believed by itself: the log's index decides, when an entry is read from
+the local tier, again when the reply of a shared tier lands, and before anything is stored. A shared
+tier that fails, hangs or holds bytes that nobody can read is a counted miss.
+
+Reads and writes of one tick of the event loop go to a shared tier in one round trip.
+"""
+
+import asyncio
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
+
+from .._types import Clock
+from ..breaker import WHOLE
+from ..coherence.log import InvalidationLog
+from ..entry import Born, Entry, Slot
+from ..errors import BackendError, SerializationError
+from ..events import Events, TierStats
+from ..policy.key import storage_key
+from ..tiers.base import Held, LocalTier, OrderedTier, SharedTier
+from ..tiers.codec import Unreadable, decode, encode
+from ..tiers.memory import MemoryTier
+from ..tiers.placed import Placed
+
+T = TypeVar("T")
+
+_Item: TypeAlias = tuple[bytes, float, Born]
+"""Bytes, seconds to live, and birth."""
+
+AT_ONCE = 500
+"""Keys that one call of a shared tier is for at most: each call has one time limit."""
+
+BYTES_AT_ONCE = 4 * 1024 * 1024
+"""Bytes that one call of a shared tier writes at most, as far as its values are not larger."""
+
+MAX_PENDING_WRITES = 4_096
+"""Entries waiting to be written to shared tiers; beyond it they are not written, and counted."""
+
+_LEFT = 10_000
+"""Entries that left the first tier because of the log, of which it is known how old they were."""
+
+_TICK = 0.001
+"""Seconds by which the ages of one entry differ when it has travelled."""
+
+CATCH_UP = 0.05
+"""Seconds that a read waits for this node to get where what it found was born."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An entry that a shared tier had.
+
+    Attributes:
+        slot: The entry, now in the local tier too if it was promoted.
+        level: The level of the tier that had it.
+    """
+
+    slot: Slot
+    level: int
+
+
+Reads: TypeAlias = dict[str, list["asyncio.Future[Found | None]"]]
+"""Who waits for which key, in one event loop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """How entries are written to shared tiers.
+
+    Attributes:
+        namespace, version: Bound into every entry; an entry of another is not read.
+        secret: Keys the MAC; None for no MAC.
+        max_entry: Bytes of the largest body that is read.
+        compress_over: Bytes of body above which it is compressed; None for never.
+    """
+
+    namespace: str = ""
+    version: str = ""
+    secret: bytes | None = None
+    max_entry: int = 1024 * 1024
+    compress_over: int | None = None
+
+
+class Reading:
+    """Keys that are being looked for, and who waits for them.
+
+    Attributes:
+        left: Keys without an answer.
+    """
+
+    __slots__ = ("_reads", "left")
+
+    def __init__(self, keys: Sequence[str], reads: Reads) -> None:
+        self.left = dict.fromkeys(keys)
+        self._reads = reads
+
+    def answer(self, key: str, found: Found | None) -> None:
+        """End the read of a key; from now on it may be asked for again."""
+        del self.left[key]
+        for future in self._reads.pop(key, ()):
+            if not future.done():
+                future.set_result(found)
+
+
+class TierStack:
+    """The local tier and the shared tiers, in order.
+
+    Args:
+        local: The tier that a hit reads.
+        shared: The others with their places, in ascending level.
+        log: The invalidation log; its index decides what is valid.
+        events: Where failures and states are counted and said.
+        form: How entries are written.
+        local_scale: Lifetimes in the local tier are multiplied by it.
+        timeout: Seconds that an operation of a shared tier may take.
+        clock: Monotonic seconds, the clock of the entries.
+        wall: Unix seconds, for entries in tiers that cannot tell what is left.
+    """
+
+    def __init__(
+        self,
+        local: LocalTier,
+        shared: Sequence[Placed],
+        log: InvalidationLog,
+        events: Events,
+        *,
+        form: Format,
+        local_scale: float = 1.0,
+        timeout: float = 0.25,
+        clock: Clock = time.monotonic,
+        wall: Clock = time.time,
+    ) -> None:
+        self.local = local
+        self.shared = tuple(shared)
+        self._log = log
+        self._index = log.index
+        self._events = events
+        self._form = form
+        self._local_scale = local_scale
+        self._timeout = timeout
+        self._clock = clock
+        self._wall = wall
+        self._reads: Reads = {}
+        self._wanted: list[str] = []
+        self._writes: dict[str, Entry] = {}
+        self._writing: asyncio.Task[Any] | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._left: OrderedDict[str, float] = OrderedDict()
+
+    def __repr__(self) -> str:
+        return f"<TierStack {self.local!r} over {list(self.shared)!r}>"
+
+    # Reading.
+
+    def peek(self, key: str) -> Slot | None:
+        """The local slot whose entry is valid by the log; it may be past its lifetime."""
+        slot = self.local.get(key)
+        if slot is None:
+            return None
+        index = self._index
+        if slot.view != index.view:
+            if not index.permits(slot.entry):
+                self.local.delete(key)
+                self._remember(key, slot.entry)
+                return None
+            if index.settled:
+                slot.view = index.view
+        if self._clock() >= slot.entry.keep_until:
+            self.local.delete(key)
+            return None
+        return slot
+
+    @property
+    def has_shared(self) -> bool:
+        """Whether there is a tier below the local one that may be asked, and believed, now."""
+        if not self._log.trusted:
+            return False
+        now = self._clock()
+        for placed in self.shared:  # noqa: SIM110  # each request asks: half the time of `any`
+            if not placed.breakers.is_blocked("get", now):
+                return True
+        return False
+
+    async def fetch(self, key: str) -> Found | None:
+        """Ask the shared tiers, first to last; what is found is promoted."""
+        loop = asyncio.get_running_loop()
+        # One reading for everybody who asks in this while, and a future for each: one who leaves
+        # must not take it along.
+        future: asyncio.Future[Found | None] = loop.create_future()
+        waiting = self._reads.get(key)
+        if waiting is not None:
+            waiting.append(future)
+            return await future
+        self._reads[key] = [future]
+        self._wanted.append(key)
+        if len(self._wanted) == 1:
+            loop.call_soon(self._start_reading, self._wanted, self._reads)
+        return await future
+
+    def _start_reading(self, wanted: list[str], reads: Reads) -> None:
+        keys = wanted.copy()
+        wanted.clear()
+        self.spawn(self._read(keys, reads), "asgi-multitier read")
+
+    async def _read(self, keys: list[str], reads: Reads) -> None:
+        reading = Reading(keys, reads)
+        try:
+            await self._read_below(0, keys, reading)
+        finally:
+            for key in list(reading.left):
+                reading.answer(key, None)
+
+    async def _read_below(self, place: int, keys: list[str], reading: Reading) -> None:
+        """Ask the tier in this place, and those below for what it has not."""
+        if place == len(self.shared):
+            for key in keys:
+                reading.answer(key, None)
+            return
+        asked = {storage_key(key): key for key in keys}
+        await _together(
+            self._read_server(place, server, {name: asked[name] for name in names}, reading)
+            for server, names in self.shared[place].by_server(asked).items()
+        )
+
+    async def _read_server(
+        self, place: int, server: str, asked: dict[str, str], reading: Reading
+    ) -> None:
+        """Ask a server for all of its keys, each part within a time limit of its own.
+
+        Where one is not answered the others are not waited for.
+        """
+        names = list(asked)
+        for start in range(0, len(names), AT_ONCE):
+            part = {name: asked[name] for name in names[start : start + AT_ONCE]}
+            found = await self._read_from(self.shared[place], server, part)
+            if found is None:
+                break
+            # At once, while the judgement is young: whoever asks from now on reads anew.
+            for key, answer in found.items():
+                reading.answer(key, answer)
+        left = [key for key in asked.values() if key in reading.left]
+        if left:
+            await self._read_below(place + 1, left, reading)
+
+    async def _read_from(
+        self, placed: Placed, server: str, asked: dict[str, str]
+    ) -> dict[str, Found] | None:
+        """What a tier has of these keys, given by the names it has for them.
+
+        None if it does not answer.
+        """
+        names = list(asked)
+
+        async def get_all() -> list[Held | None]:
+            held = await placed.tier.get_many(names)
+            if len(held) != len(names):
+                raise BackendError(f"{len(held)} replies to {len(names)} keys")
+            return held
+
+        replies = await self._ask(placed, "get", get_all, server)
+        if replies is None:
+            return None
+        pairs = zip(asked.values(), replies, strict=True)
+        entries = [self._readable(placed, key, held) for key, held in pairs if held is not None]
+        present = [entry for entry in entries if entry is not None]
+        await self._catch_up(present)
+        found = {}
+        for entry in present:
+            slot = self._admit(placed, entry)
+            if slot is not None:
+                found[entry.key] = Found(slot, placed.config.level)
+        return found
+
+    async def _catch_up(self, entries: Sequence[Entry]) -> None:
+        """Let this node get where the entries were born: another one may be a little ahead."""
+        ahead = [entry.born for entry in entries if self._index.is_ahead(entry.born)]
+        if ahead:
+            await self._log.reached(max(ahead, key=lambda born: born.seq), CATCH_UP)
+
+    def _readable(self, placed: Placed, key: str, held: Held) -> Entry | None:
+        """The entry in a reply, if it can be read."""
+        form = self._form
+        entry = decode(
+            held.value,
+            key=key,
+            now=self._clock(),
+            wall=self._wall(),
+            remaining=held.remaining,
+            secret=form.secret,
+            namespace=form.namespace,
+            version=form.version,
+            max_size=form.max_entry,
+        )
+        if isinstance(entry, Unreadable):
+            placed.unreadable[entry] += 1
+            return None
+        return entry
+
+    def _admit(self, placed: Placed, entry: Entry) -> Slot | None:
+        """The entry in its slot, if it is valid now that the reply is here."""
+        if self._index.is_ahead(entry.born):
+            placed.unreadable["ahead"] += 1
+            # A tier that keeps the younger of two would keep it for its whole life.
+            forget = self._delete(placed, [storage_key(entry.key)])
+            self.spawn(forget, "asgi-multitier drop")
+            return None
+        older = entry.created < self._left.get(entry.key, -math.inf) - _TICK
+        if older or not self._index.permits_shared(entry):
+            placed.unreadable["invalidated"] += 1
+            return None
+        slot = Slot(entry, self._index.view)
+        placed.hits += 1
+        config = placed.config
+        if config.promotion and placed.hits % config.promotion_frequency == 0:
+            self._promote(placed, slot)
+        return slot
+
+    def _remember(self, key: str, entry: Entry) -> None:
+        """This process has served it: until it knows better, it takes nothing older from below.
+
+        A process that lags behind the log may have read a change before its record. When the record
+        comes, its entry counts as older than the one that another process filled in between, which
+        is younger by the log and older by what it says.
+        """
+        self._left.pop(key, None)
+        self._left[key] = entry.created
+        if len(self._left) > _LEFT:
+            self._left.popitem(last=False)
+
+    def _promote(self, placed: Placed, slot: Slot) -> None:
+        """Copy into the tiers above, with the lifetime that remains, never longer."""
+        now = self._clock()
+        own = placed.config.ttl_scale
+        present = self.peek(slot.entry.key)
+        if present is None or not _is_younger(present.entry, slot.entry):
+            factor = min(1.0, self._local_scale / own)
+            self.local.set(Slot(rescaled(slot.entry, factor, now), slot.view))
+        placed.promotions += 1
+        above = [p for p in self.shared if p.config.level < placed.config.level]
+        for upper in above:
+            factor = min(1.0, upper.config.ttl_scale / own) / upper.config.ttl_scale
+            entry = rescaled(slot.entry, factor, now)
+            self.spawn(self._write_to(upper, {entry.key: entry}), "asgi-multitier promotion")
+
+    # Writing.
+
+    def keep(self, entry: Entry) -> Slot | None:
+        """Store in the local tier if the log permits; None if it was invalidated meanwhile."""
+        if not self._index.permits(entry):
+            self._events.refused["invalidated"] += 1
+            return None
+        if self._local_scale != 1.0:
+            entry = rescaled(entry, self._local_scale, self._clock())
+        slot = Slot(entry, self._index.view if self._index.settled else -1)
+        self.local.set(slot)
+        return slot
+
+    def renew(self, slot: Slot) -> None:
+        """Let a local entry outlive what was begun just now: it is born again."""
+        entry = replace(slot.entry, born=self._index.born())
+        if self._index.permits(entry):
+            self.local.set(Slot(entry, self._index.view if self._index.settled else -1))
+
+    def keep_variant(self, marker: Entry, key: str, max_variants: int) -> None:
+        """Note that a URL has this variant: its oldest leaves when there are too many."""
+        present = self.local.get(marker.key)
+        known: OrderedDict[str, None] = OrderedDict()
+        if present is not None and present.variants is not None:
+            known = present.variants
+            until = max(marker.keep_until, present.entry.keep_until)
+            marker = replace(marker, keep_until=until, fresh_until=until)
+        known[key] = None
+        known.move_to_end(key)
+        if len(known) > max_variants:
+            self.local.delete(known.popitem(last=False)[0])
+        slot = self.keep(marker)
+        if slot is not None:
+            slot.variants = known
+
+    def share(self, entry: Entry) -> None:
+        """Write to the shared tiers soon, together with what else this tick brings."""
+        if not self.shared:
+            return
+        if len(self._writes) >= MAX_PENDING_WRITES:
+            self._events.failures["write-dropped"] += 1
+            return
+        self._writes[entry.key] = entry
+        if self._writing is None or self._writing.done():
+            self._writing = self.spawn(self._write(), "asgi-multitier write")
+
+    async def _write(self) -> None:
+        while self._writes:
+            entries, self._writes = self._writes, {}
+            for placed in self.shared:
+                await self._write_to(placed, entries)
+
+    async def write(self, entries: Sequence[Entry]) -> tuple[int, str]:
+        """Write to the shared tiers now.
+
+        Returns:
+            How many tiers took them, and the last error of those that did not.
+        """
+        batch = {entry.key: entry for entry in entries}
+        taken, error = 0, ""
+        for placed in self.shared:
+            if await self._write_to(placed, batch):
+                taken += 1
+            else:
+                error = placed.last_error or "left out by its circuit breaker"
+        return taken, error
+
+    async def _write_to(self, placed: Placed, entries: dict[str, Entry]) -> bool:
+        # Untrusted, this node does not know whether what it would write is still true.
+        if not self._log.trusted:
+            placed.failures["untrusted"] += 1
+            return False
+        now = self._clock()
+        items: dict[str, _Item] = {}
+        for key, entry in entries.items():
+            scaled = rescaled(entry, placed.config.ttl_scale, now)
+            if scaled.keep_until > now and self._index.permits(entry):
+                try:
+                    encoded = self._encode(scaled, now)
+                except SerializationError:
+                    placed.failures["encode"] += 1
+                    continue
+                items[storage_key(key)] = (encoded, scaled.keep_until - now, entry.born)
+        taken = await _together(
+            self._write_server(placed, server, {name: items[name] for name in names})
+            for server, names in placed.by_server(items).items()
+        )
+        return all(taken)
+
+    async def _write_server(self, placed: Placed, server: str, items: Mapping[str, _Item]) -> bool:
+        for part in _parts(items):
+            if not await self._ask(placed, "set", partial(_set_all, placed.tier, part), server):
+                return False
+            placed.writes += len(part)
+        return True
+
+    def _encode(self, entry: Entry, now: float) -> bytes:
+        form = self._form
+        return encode(
+            entry,
+            now=now,
+            wall=self._wall(),
+            secret=form.secret,
+            namespace=form.namespace,
+            version=form.version,
+            compress_over=form.compress_over,
+        )
+
+    def encoded(self, entry: Entry) -> bytes:
+        """The entry as it would be written, for the log to carry along."""
+        return self._encode(entry, self._clock())
+
+    def adopt(self, key: str, value: bytes, ttl: float, born: Born) -> None:
+        """Take another node's encoded entry into the local tier, if it can be read."""
+        form = self._form
+        entry = decode(
+            value,
+            key=key,
+            now=self._clock(),
+            wall=self._wall(),
+            remaining=ttl,
+            secret=form.secret,
+            namespace=form.namespace,
+            version=form.version,
+            max_size=form.max_entry,
+        )
+        if isinstance(entry, Unreadable):
+            self._events.failures["update-unreadable"] += 1
+            return
+        self.keep(replace(entry, born=born))
+
+    # Forgetting. Deletes free memory; that nothing invalid is served is the index's doing.
+
+    async def drop(self, keys: Iterable[str]) -> None:
+        """Delete keys from every tier."""
+        keys = list(keys)
+        for key in keys:
+            self.local.delete(key)
+        names = [storage_key(key) for key in keys]
+        for placed in self.shared:
+            await self._delete(placed, names)
+
+    async def _delete(self, placed: Placed, names: Sequence[str]) -> None:
+        await _together(
+            self._delete_server(placed, server, part)
+            for server, part in placed.by_server(names).items()
+        )
+
+    async def _delete_server(self, placed: Placed, server: str, names: Sequence[str]) -> None:
+        for start in range(0, len(names), AT_ONCE):
+            delete = partial(placed.tier.delete, names[start : start + AT_ONCE])
+            if await self._ask(placed, "delete", delete, server) is None:
+                return
+
+    def forget_soon(self, key: str) -> None:
+        """Delete a key here now, and from the shared tiers with the next turn."""
+        self.local.delete(key)
+        if self.shared:
+            self.spawn(self.drop([key]), "asgi-multitier drop")
+
+    # The border to back ends.
+
+    async def _ask(
+        self,
+        placed: Placed,
+        operation: str,
+        call: Callable[[], Awaitable[T]],
+        server: str = WHOLE,
+    ) -> T | None:
+        """One operation within the time limit; None if it failed or is left out."""
+        what = (server, operation)
+        if not placed.breakers.allows(what, self._clock()):
+            return None
+        try:
+            async with asyncio.timeout(self._timeout):
+                result = await call()
+        except Exception as error:  # noqa: BLE001  # a user's back end may break its contract
+            if placed.failed(what, error, self._clock()):
+                name = placed.named(server)
+                self._events.tier_suspended(name, operation, placed.last_error)
+            return None
+        if placed.breakers.succeeded(what):
+            self._events.tier_resumed(placed.named(server))
+        return result
+
+    async def ping(self, placed: Placed) -> bool:
+        """Whether a tier answers."""
+        return bool(await self._ask(placed, "ping", lambda: _done(placed.tier.ping())))
+
+    # Life.
+
+    def forget(self) -> None:
+        """The event loop that reads and writes belonged to is gone, or stands still.
+
+        Should it go on, it finds its own futures and tasks, and not those of the next one.
+        """
+        self._reads = {}
+        self._wanted = []
+        self._writes = {}
+        self._writing = None
+        self._tasks = set()
+
+    def spawn(self, run: Coroutine[Any, Any, Any], name: str) -> "asyncio.Task[Any]":
+        """Run something of these tiers' in a task, which `settle` and `close` wait for."""
+        task: asyncio.Task[Any] = asyncio.create_task(run, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._events.broken("reading or writing shared tiers", error)
+
+    async def settle(self) -> None:
+        """Wait until everything begun is read and written."""
+        while self._tasks:
+            # Not `gather`: from Python 3.12 on it does not yield for what is done already.
+            await asyncio.wait(set(self._tasks))
+
+    async def close(self, timeout: float) -> None:
+        """Let writes finish for up to `timeout` seconds, cancel the rest, release the back ends."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=timeout)
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._writes.clear()
+        for placed in self.shared:
+            try:
+                async with asyncio.timeout(self._timeout):
+                    await placed.tier.close()
+            except Exception as error:  # noqa: BLE001  # a user's back end; the others go on
+                placed.failures["close"] += 1
+                placed.last_error = str(error) or type(error).__name__
+                self._events.not_closed(placed.tier.name, error)
+
+    def statistics(self, hits: Mapping[int, int]) -> tuple[TierStats, ...]:
+        """One reading a tier.
+
+        Args:
+            hits: Requests that each level answered (counted where they are answered).
+        """
+        shared = (_stats(placed, hits.get(placed.config.level, 0)) for placed in self.shared)
+        return (_local_stats(self.local, hits.get(1, 0)), *shared)
+
+
+def _parts(items: Mapping[str, _Item]) -> Iterator[dict[str, _Item]]:
+    """What is written in one call each."""
+    part: dict[str, _Item] = {}
+    size = 0
+    for key, item in items.items():
+        if len(part) >= AT_ONCE or (part and size + len(item[0]) > BYTES_AT_ONCE):
+            yield part
+            part, size = {}, 0
+        part[key] = item
+        size += len(item[0])
+    if part:
+        yield part
+
+
+async def _together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Do them at once; a single one, which is the rule, without a task of its own."""
+    begun = list(works)
+    if len(begun) <= 1:
+        return [await work for work in begun]
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(work) for work in begun]
+    return [task.result() for task in tasks]
+
+
+async def _set_all(tier: SharedTier, items: Mapping[str, _Item]) -> bool:
+    if isinstance(tier, OrderedTier):
+        await tier.set_many_born(items)
+    else:
+        await tier.set_many({key: (value, ttl) for key, (value, ttl, _) in items.items()})
+    return True
+
+
+async def _done(call: Awaitable[None]) -> bool:
+    await call
+    return True
+
+
+def _is_younger(entry: Entry, other: Entry) -> bool:
+    # Of one generation, as both are permitted.
+    return (entry.born.seq, entry.created) > (other.born.seq, other.created)
+
+
+def rescaled(entry: Entry, factor: float, now: float) -> Entry:
+    """The entry with the rest of its life multiplied."""
+    if factor == 1.0:
+        return entry
+    return replace(
+        entry,
+        fresh_until=now + (entry.fresh_until - now) * factor,
+        keep_until=now + (entry.keep_until - now) * factor,
+        refresh_at=now + (entry.refresh_at - now) * factor,
+    )
+
+
+def _local_stats(tier: LocalTier, hits: int) -> TierStats:
+    size: int | None = None
+    evictions: dict[str, int] = {}
+    if isinstance(tier, MemoryTier):
+        reading = tier.statistics()
+        size, evictions = reading.bytes, {str(k): v for k, v in reading.evictions.items()}
+    return TierStats(1, tier.name, hits, 0, 0, {}, {}, len(tier), size, evictions)
+
+
+def _stats(placed: Placed, hits: int) -> TierStats:
+    return TierStats(
+        level=placed.config.level,
+        name=placed.tier.name,
+        hits=hits,
+        promotions=placed.promotions,
+        writes=placed.writes,
+        failures=dict(placed.failures),
+        unreadable=dict(placed.unreadable),
+        entries=None,
+        size=None,
+        evictions={},
+    )

@@ -1,0 +1,255 @@
+"""What a manager stands on: which tiers, which log, which streams, and what they share.
+
+Nothing is opened here; everything is made at its first use, over one link to Redis.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+from .._types import Clock
+from ..coherence.local import LocalLog
+from ..coherence.log import InvalidationLog
+from ..coherence.nearby import NearLog
+from ..coherence.nearby import namespaces as nearby_namespaces
+from ..coherence.sqlite import SQLiteLog
+from ..coherence.sqlite import namespaces as sqlite_namespaces
+from ..config.invalidation import InvalidationConfig
+from ..config.process import DEFAULT_REDIS_URL, CacheConfig
+from ..engine.assembly import Tier
+from ..errors import BackendError, ConfigError
+from ..redis import Leases, Link, RedisLog, RedisStreams, RedisTier, StreamStore, connect
+from ..redis import namespaces as redis_namespaces
+from ..streams import Streams
+from ..tiers.base import LocalTier, SharedTier, TierConfig
+from ..tiers.memory import MemoryTier
+from ..tiers.null import NullTier
+from ..tiers.sqlite import SQLiteTier
+
+_WHERE = "CacheManager"
+
+
+class Backends:
+    """The back ends of one manager.
+
+    Args:
+        config: The bounds, and where Redis is.
+        tiers: Every tier with its place, as the user gave them; some may be missing.
+        log: A log of the user's own.
+        redis: A client of redis-py's asyncio kind, instead of `config.redis_url`.
+        sqlite: A file for L2 and the log, instead of Redis.
+        streams: Streams of the user's own.
+        invalidation: Settings of the log.
+        clock: Monotonic seconds.
+
+    Raises:
+        ConfigError: If a back end cannot stand where it was put.
+    """
+
+    def __init__(
+        self,
+        config: CacheConfig,
+        *,
+        tiers: Iterable[tuple[Tier, TierConfig]],
+        log: InvalidationLog | None,
+        redis: Any,
+        sqlite: str | os.PathLike[str] | None,
+        streams: Streams | None,
+        invalidation: InvalidationConfig,
+        clock: Clock,
+    ) -> None:
+        self._config = config
+        self._tiers = sorted(tiers, key=lambda pair: pair[1].level)
+        self._given_log = log
+        self._redis = redis
+        self._sqlite = sqlite
+        self._streams = streams
+        self._invalidation = invalidation
+        self._clock = clock
+        self._link: Link | None = None
+        self._leases: Leases | None = None
+        _check_places(self._tiers)
+        if invalidation.enable_audit_stream and log is None and not self.has_redis:
+            allowed = "False without Redis, where there are no streams"
+            raise ConfigError.of("enable_audit_stream", True, allowed, where=_WHERE)
+        if streams is not None and not isinstance(streams, Streams):
+            raise ConfigError.of("streams", streams, "an object with all of Streams", where=_WHERE)
+        if self.has_redis:
+            # Connects nothing: what is wrong with the address is said at start-up.
+            self.link()
+
+    @property
+    def has_redis(self) -> bool:
+        """Whether there is a Redis to speak of, reachable or not."""
+        if self._sqlite is not None:
+            return False
+        return self._redis is not None or self._config.redis_url is not None
+
+    @property
+    def uses_default(self) -> bool:
+        """Whether Redis is looked for at the address that stands where none was given."""
+        default = self._redis is None and self._config.redis_url is DEFAULT_REDIS_URL
+        return default and self._sqlite is None
+
+    @property
+    def is_shared(self) -> str:
+        """What was given that other applications may use as well; "" if nothing was."""
+        tiers = [tier for tier, _ in self._tiers if isinstance(tier, SharedTier)]
+        if self._redis is not None or (self.has_redis and not self.uses_default):
+            return "Redis"
+        if self._sqlite is not None:
+            return f"SQLite file {os.fspath(self._sqlite)}"
+        if any(not isinstance(tier, NullTier) for tier in tiers):
+            return "second tier"
+        if self._given_log is not None and not isinstance(self._given_log, LocalLog):
+            return "log"
+        return ""
+
+    def link(self) -> Link:
+        """The one way to Redis."""
+        if self._link is None:
+            target = self._redis if self._redis is not None else self._config.redis_url
+            self._link = connect(target, timeout=self._config.redis_timeout)
+        return self._link
+
+    def local(self) -> tuple[LocalTier, TierConfig]:
+        """The tier in this process, and its place."""
+        for tier, place in self._tiers:
+            if isinstance(tier, LocalTier) and place.level == 1:
+                return tier, place
+        config = self._config
+        made = MemoryTier(config.l1_bytes, config.l1_entries, clock=self._clock)
+        return made, TierConfig.l1()
+
+    def shared(self, namespace: str) -> Sequence[tuple[Tier, TierConfig]]:
+        """The tiers below it; where none was given, the one that there is a server or file for."""
+        given = [pair for pair in self._tiers if pair[1].level > 1]
+        if given:
+            return given
+        if self._sqlite is not None:
+            return [(SQLiteTier(self._sqlite, namespace=namespace), TierConfig.l2())]
+        if self.has_redis:
+            return [(RedisTier(self.link(), namespace=namespace), TierConfig.l2())]
+        return []
+
+    def log(self, namespace: str, *, named: bool) -> InvalidationLog:
+        """The invalidation log.
+
+        Args:
+            namespace: What separates the application from others.
+            named: Whether all workers of the application have it, and may be told by it.
+        """
+        if self._given_log is not None:
+            return self._given_log
+        if self._sqlite is not None:
+            return SQLiteLog(
+                self._sqlite,
+                namespace=namespace,
+                maxlen=self._invalidation.maxlen,
+                secret=self._config.secret,
+                clock=self._clock,
+            )
+        alone = not self.has_redis or self.uses_default
+        if named and alone and not self._invalidation.enable_audit_stream:
+            return NearLog(
+                namespace=namespace,
+                maxlen=self._invalidation.maxlen,
+                secret=self._config.secret,
+                far=self._stream(namespace) if self.has_redis else None,
+                clock=self._clock,
+            )
+        if not self.has_redis:
+            return LocalLog(self._clock)
+        return RedisLog(
+            self.link(),
+            namespace=namespace,
+            config=self._invalidation,
+            secret=self._config.secret,
+            # Deliberate: an address that nobody gave may well have no server behind it. Until one
+            # was seen there, this process is alone and needs to distrust nobody.
+            optional=self.uses_default,
+            clock=self._clock,
+        )
+
+    def _stream(self, namespace: str) -> StreamStore:
+        """The log on Redis, as `RedisLog` has it."""
+        return StreamStore(
+            self.link(),
+            namespace,
+            self._invalidation.channel,
+            maxlen=self._invalidation.maxlen,
+            flush_on_failover=True,
+            clock=self._clock,
+        )
+
+    def leases(self, namespace: str) -> Leases | None:
+        """Leases across instances; None without Redis."""
+        if self._leases is None and self.has_redis:
+            self._leases = Leases(self.link(), namespace=namespace)
+        return self._leases
+
+    def streams(self, namespace: str) -> Streams:
+        """The user's streams, or those on Redis.
+
+        Raises:
+            ConfigError: If there is no Redis.
+        """
+        if self._streams is None:
+            if not self.has_redis:
+                raise ConfigError.of(
+                    "streams", None, "Streams of your own, or a Redis address", where=_WHERE
+                )
+            self._streams = RedisStreams(self.link(), namespace=namespace)
+        return self._streams
+
+    async def leave(self) -> None:
+        """Release what belongs to this event loop, where the cache lives in another."""
+        if self._link is not None:
+            await self._link.close()
+
+    async def namespaces(self) -> set[str]:
+        """The applications that can be seen where this manager looks for its log.
+
+        Raises:
+            BackendError: If that cannot be found out.
+        """
+        if self._given_log is not None:
+            return set()
+        if self._sqlite is not None:
+            return await sqlite_namespaces(self._sqlite)
+        near = nearby_namespaces() if self.uses_default or not self.has_redis else set()
+        if not self.has_redis:
+            return near
+        try:
+            return near | await redis_namespaces(self.link(), self._invalidation.channel)
+        except BackendError:
+            if self.uses_default:
+                return near
+            raise
+
+    async def close(self) -> None:
+        """Release what is not a tier's or the log's. May be called twice."""
+        async with AsyncExitStack() as ends:  # what cannot be closed keeps nothing else open
+            if self._link is not None:
+                ends.push_async_callback(self._link.close)
+            if self._streams is not None:
+                ends.push_async_callback(self._streams.close)
+            if self._leases is not None:
+                ends.push_async_callback(self._leases.close)
+
+
+def _check_places(tiers: Sequence[tuple[Tier, TierConfig]]) -> None:
+    """Level 1 is in this process, and nothing else is."""
+    levels = [place.level for _, place in tiers]
+    if len(set(levels)) != len(levels):
+        raise ConfigError.of("tiers", levels, "levels that are all different", where=_WHERE)
+    for tier, place in tiers:
+        # A shared tier that can tell its length has a local tier's methods as well.
+        shared = isinstance(tier, SharedTier)
+        if place.level == 1 and (shared or not isinstance(tier, LocalTier)):
+            allowed = "a LocalTier such as MemoryTier at level 1"
+            raise ConfigError.of("tier", tier, allowed, where=_WHERE)
+        if place.level > 1 and not shared:
+            allowed = f"a SharedTier such as RedisTier at level {place.level}"
+            raise ConfigError.of("tier", tier, allowed, where=_WHERE)

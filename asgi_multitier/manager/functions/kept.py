@@ -1,0 +1,179 @@
+"""Functions whose results are kept."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial, update_wrapper
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
+
+from ...errors import ConfigError
+from ...strategy import Lifetime
+from ..values import ComputeOptions, compute_policy
+from .naming import Naming, Taken, name_of
+
+if TYPE_CHECKING:
+    from ..manager import CacheManager
+    from ..sync import SyncCache
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class _Kept(Generic[P, T]):
+    """What both kinds share."""
+
+    def __init__(
+        self,
+        function: Callable[P, Any],
+        key: str,
+        strategy: Lifetime,
+        tags: Iterable[str],
+        options: ComputeOptions,
+        taken: Taken,
+    ) -> None:
+        compute_policy(strategy, f"cached({name_of(function)})", options)
+        self._function = function
+        self._strategy = strategy
+        self._options = options
+        self._naming = Naming(function, key, tags, taken)
+        self._type: Any = None
+        self._type_known = False
+        update_wrapper(cast("Any", self), function)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._naming.template.text!r}>"
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        return self if instance is None else _Method(self, instance)
+
+    def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """The key of the result for these arguments."""
+        return self._naming.key(self._naming.texts(args, kwargs))
+
+    def _return_type(self) -> Any:
+        """What stored results are read as; looked up late, since it may be defined late."""
+        if not self._type_known:
+            self._type = self._naming.returned()
+            self._type_known = True
+        return self._type
+
+
+class CachedFunction(_Kept[P, T]):
+    """An async function that is asked only where the cache has no fresh result.
+
+    Called as the function itself. Results from the cache are read as what the function's return
+    annotation says; without one, as plain objects. Arguments that the key does not name do not
+    separate results, `self` included. Where it names several, a separator inside of an argument is
+    escaped, so that no two argument lists share a key.
+    """
+
+    def __init__(
+        self,
+        cache: "CacheManager",
+        function: Callable[P, Awaitable[T]],
+        key: str,
+        strategy: Lifetime,
+        tags: Iterable[str],
+        options: ComputeOptions,
+        taken: Taken,
+    ) -> None:
+        """Check everything that can be. See `CacheManager.cached`.
+
+        Raises:
+            ConfigError: If the function is not async, or a template or an option is wrong.
+        """
+        if not inspect.iscoroutinefunction(function):
+            raise _not("an async function, with classmethod and the like above `cached`", function)
+        super().__init__(function, key, strategy, tags, options, taken)
+        self._cache = cache
+
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result; see `CacheManager.get_or_compute`."""
+        texts = self._naming.texts(args, kwargs)
+        value: T = await self._cache.get_or_compute_typed(
+            self._naming.key(texts),
+            self._return_type(),
+            partial(self._function, *args, **kwargs),
+            self._strategy,
+            tags=self._naming.tags(args, kwargs),
+            **self._options,
+        )
+        return value
+
+    async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Drop the result for these arguments, everywhere. See `CacheManager.invalidate`."""
+        return await self._cache.invalidate(self.key(*args, **kwargs))
+
+
+class SyncCachedFunction(_Kept[P, T]):
+    """A plain function that is asked only where the cache has no fresh result.
+
+    As `CachedFunction`, for threads and scripts.
+    """
+
+    def __init__(
+        self,
+        cache: "SyncCache",
+        function: Callable[P, T],
+        key: str,
+        strategy: Lifetime,
+        tags: Iterable[str],
+        options: ComputeOptions,
+        taken: Taken,
+    ) -> None:
+        """Check everything that can be. See `SyncCache.cached`.
+
+        Raises:
+            ConfigError: If it is no plain function, or a template or an option is wrong.
+        """
+        others = (
+            inspect.iscoroutinefunction,
+            inspect.isgeneratorfunction,
+            inspect.isasyncgenfunction,
+        )
+        if any(is_other(function) for is_other in others):
+            raise _not("a plain function; CacheManager.cached is for async ones", function)
+        super().__init__(function, key, strategy, tags, options, taken)
+        self._cache = cache
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result; see `SyncCache.get_or_compute`."""
+        texts = self._naming.texts(args, kwargs)
+        value: T = self._cache.get_or_compute_typed(
+            self._naming.key(texts),
+            self._return_type(),
+            partial(self._function, *args, **kwargs),
+            self._strategy,
+            tags=self._naming.tags(args, kwargs),
+            **self._options,
+        )
+        return value
+
+    def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Drop the result for these arguments, everywhere. See `SyncCache.invalidate`."""
+        return self._cache.invalidate(self.key(*args, **kwargs))
+
+
+class _Method:
+    """A kept function of an object: `key` and `invalidate` take arguments as the call does."""
+
+    def __init__(self, function: Any, instance: object) -> None:
+        self.__func__, self.__self__ = function, instance
+
+    def __repr__(self) -> str:
+        return f"<{self.__func__!r} of {self.__self__!r}>"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.__func__(self.__self__, *args, **kwargs)
+
+    def key(self, *args: Any, **kwargs: Any) -> str:
+        """See `CachedFunction.key`."""
+        return cast("str", self.__func__.key(self.__self__, *args, **kwargs))
+
+    def invalidate(self, *args: Any, **kwargs: Any) -> Any:
+        """See `CachedFunction.invalidate`."""
+        return self.__func__.invalidate(self.__self__, *args, **kwargs)
+
+
+def _not(allowed: str, function: object) -> ConfigError:
+    name = name_of(function)
+    return ConfigError.of("function", name, allowed, where=f"cached({name})")

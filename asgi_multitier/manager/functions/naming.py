@@ -1,0 +1,217 @@
+"""Keys and tags of a call: templates, filled from its arguments."""
+
+import functools
+import inspect
+import string
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias, get_type_hints
+
+from ...config.templates import Template
+from ...errors import ConfigError
+from .arguments import text_of
+
+Taken: TypeAlias = dict[str, tuple[object, ...]]
+"""Whose a key is: functions by the template of their keys."""
+
+_NAMED = (
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    inspect.Parameter.KEYWORD_ONLY,
+)
+_PLAIN = (str, int, float, bool, bytes, type(None))
+
+
+class Naming:
+    """The keys and tags of one function.
+
+    Attributes:
+        where: The function, for errors.
+        template: The key's template.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        key: str,
+        tags: Iterable[str],
+        taken: Taken,
+    ) -> None:
+        """Check everything that can be.
+
+        Args:
+            function: The function.
+            key: The key's template.
+            tags: The tags' templates.
+            taken: Whose other keys are.
+
+        Raises:
+            ConfigError: If a template is wrong, or the key is another function's.
+        """
+        self.function = _unwrapped(function)
+        self.where = f"cached({name_of(function)})"
+        if not inspect.isfunction(self.function):
+            allowed = "a function; write one around another callable"
+            raise ConfigError.of("function", name_of(function), allowed, where=self.where)
+        self.template = Template(key, option="key", where=self.where)
+        if isinstance(tags, str):
+            raise ConfigError.of("tags", tags, "a list of templates", where=self.where)
+        self._tags = tuple(Template(tag, option="tags", where=self.where) for tag in tags)
+        self._signature = inspect.signature(function, **_LENIENT)
+        parameters = self._signature.parameters.values()
+        known = {parameter.name for parameter in parameters if parameter.kind in _NAMED}
+        templates = (self.template, *self._tags)
+        for template in templates:
+            if not known.issuperset(template.fields):
+                names = ", ".join(sorted(known)) or "nothing"
+                allowed = f"a template that names parameters of the function alone: {names}"
+                raise ConfigError.of("template", template.text, allowed, where=self.where)
+        self._made_with = _around(self.function) | {
+            name: value
+            for name, value in _defaults(function, self._signature).items()
+            if name not in self.template.fields
+        }
+        self._wanted = {name for template in templates for name in template.fields}
+        self._separators = _separators(self.template, self.where)
+        self._take(taken)
+
+    def texts(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, str]:
+        """The texts of the arguments that templates name.
+
+        Raises:
+            TypeError: If the function does not take these arguments.
+            ConfigError: If one has no text of its own.
+        """
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return {name: text_of(bound.arguments[name], name, self.where) for name in self._wanted}
+
+    def key(self, texts: Mapping[str, str]) -> str:
+        """The key."""
+        if self._separators:
+            texts = {name: text.translate(self._separators) for name, text in texts.items()}
+        return self.template.render(texts)
+
+    def tags(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[str]:
+        """The tags: one for each member of an argument that is a list, a tuple or a set."""
+        if not self._tags:
+            return []
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        values = {name: self._members(bound.arguments[name], name) for name in self._wanted}
+        return list(dict.fromkeys(text for tag in self._tags for text in tag.each(values)))
+
+    def _members(self, value: object, name: str) -> list[str]:
+        members = value if isinstance(value, list | tuple | set | frozenset) else [value]
+        return [text_of(member, name, self.where) for member in members]
+
+    def returned(self) -> Any:
+        """What the function says it returns; `Any` if it says nothing.
+
+        That annotation alone is resolved: what the others name need not be there when it runs.
+
+        Raises:
+            ConfigError: If it cannot be resolved when the program runs.
+        """
+        given = inspect.get_annotations(self.function, **_LENIENT_ANNOTATIONS)
+        if "return" not in given:
+            return Any
+
+        def only() -> None: ...
+
+        only.__annotations__ = {"return": given["return"]}
+        names = self.function.__globals__
+        try:
+            return get_type_hints(only, names, _around(self.function))["return"]
+        except NameError as error:
+            raise ConfigError(
+                f"{self.where}: what it returns cannot be told: {error}; expected an annotation "
+                "that can be resolved when the program runs: import its names outside of "
+                "TYPE_CHECKING, and define them where the function's module sees them"
+            ) from None
+
+    def _take(self, taken: Taken) -> None:
+        """Refuse a key that another function has: each would be given the other's results.
+
+        A function may be made again and again, as long as it is the same one: of the same name, and
+        with the same texts and numbers from around it, as defaults, or bound by `partial`.
+        """
+        function = self.function
+        name = f"{function.__module__}.{name_of(function)}"
+        made = self._made_with.items()
+        plain = tuple((key, value) for key, value in made if isinstance(value, _PLAIN))
+        line = function.__code__.co_firstlineno if name.endswith("<lambda>") else 0
+        mine = (name, line, plain)
+        held = taken.setdefault(self.template.text, mine)
+        if held == mine:
+            return
+        if held[:2] != mine[:2]:
+            allowed = f"a key of its own; this one is that of {held[0]}"
+        else:
+            names = ", ".join(key for key, _ in plain)
+            allowed = f"one that names {names}, which this function was made with, as a parameter"
+        raise ConfigError.of("key", self.template.text, allowed, where=self.where)
+
+
+if sys.version_info >= (3, 14):
+    from annotationlib import Format
+
+    _LENIENT = {"annotation_format": Format.FORWARDREF}
+    _LENIENT_ANNOTATIONS = {"format": Format.FORWARDREF}
+else:
+    _LENIENT: dict[str, Any] = {}
+    _LENIENT_ANNOTATIONS: dict[str, Any] = {}
+
+
+def name_of(function: object) -> str:
+    """How a function is called in errors."""
+    return getattr(_unwrapped(function), "__qualname__", None) or repr(function)
+
+
+def _unwrapped(function: Any) -> Any:
+    """The function itself, below decorators, `partial` and methods."""
+    while True:
+        inner = function.func if isinstance(function, functools.partial) else None
+        inner = inner or getattr(function, "__wrapped__", None)
+        inner = inner or getattr(function, "__func__", None)
+        if inner is None:
+            return function
+        function = inner
+
+
+def _around(function: Any) -> dict[str, Any]:
+    """What a function uses of the functions around it, as far as it is there already."""
+    found = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            found[name] = cell.cell_contents
+        except ValueError:  # empty: a function that calls itself is not there yet
+            continue
+    return found
+
+
+def _defaults(function: Any, signature: inspect.Signature) -> dict[str, Any]:
+    """What stands for arguments that a call does not give."""
+    defaults = {name: parameter.default for name, parameter in signature.parameters.items()}
+    if isinstance(function, functools.partial):
+        inner = inspect.signature(function.func, **_LENIENT)
+        defaults |= inner.bind_partial(*function.args, **function.keywords).arguments
+    return defaults
+
+
+def _separators(template: Template, where: str) -> dict[int, str]:
+    """What is escaped in arguments: the punctuation that stands between two places of the key.
+
+    Raises:
+        ConfigError: If two places have no punctuation between them: their texts would run together.
+    """
+    parts = list(string.Formatter().parse(template.text))
+    between = [literal for literal, name, _, _ in parts if name is not None][1:]
+    marks: set[str] = {"%"} if between else set()
+    for literal in between:
+        own = {mark for mark in literal if not mark.isalnum() and mark != "%"}
+        if not own:
+            allowed = "places with punctuation between them, such as '{a}:{b}'"
+            raise ConfigError.of("key", template.text, allowed, where=where)
+        marks |= own
+    return {ord(mark): "".join(f"%{byte:02X}" for byte in mark.encode()) for mark in marks}

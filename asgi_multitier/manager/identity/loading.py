@@ -1,0 +1,61 @@
+"""Finding an application by name, and the caches around it."""
+
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
+from ...errors import ConfigError
+from ...routing.layers import attribute, layers_of
+from .application import variables
+
+_MIDDLEWARE = "asgi_multitier.middleware"
+
+
+def load(target: str) -> Any:
+    """What `"module:attribute"` names.
+
+    Raises:
+        ConfigError: If there is no such thing.
+    """
+    module, _, path = target.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for name in path.split("."):
+            found = getattr(found, name)
+    except (ImportError, AttributeError, ValueError) as error:
+        allowed = f"'module:attribute' of an application ({error})"
+        raise ConfigError.of("target", target, allowed, where="CacheManager.of") from error
+    return found
+
+
+def caches_of(app: object) -> Iterator[Any]:
+    """The managers of the middleware around an application and in it; None for one by default."""
+    for _, cache in _owned(app):
+        yield cache
+
+
+def application_of(cache: object) -> Any:
+    """The one application that a module holds with this manager in its middleware; or None."""
+    found = {
+        id(owner): owner
+        for _, _, value in variables(())
+        if callable(value) and not isinstance(value, type)
+        for owner, owned in _owned(value)
+        if owned is cache
+    }
+    return next(iter(found.values())) if len(found) == 1 else None
+
+
+def _owned(app: object) -> Iterator[tuple[Any, Any]]:
+    """The layers that have a cache, and that cache."""
+    for layer in layers_of(app):
+        if _is_ours(type(layer)):
+            yield layer, layer.manager
+        added = attribute(layer, "user_middleware")
+        for one in added if isinstance(added, list) else ():
+            if _is_ours(attribute(one, "cls")):
+                yield layer, one.kwargs.get("cache", next(iter(one.args), None))
+
+
+def _is_ours(kind: Any) -> bool:
+    return any(base.__module__ == _MIDDLEWARE for base in getattr(kind, "__mro__", ()))

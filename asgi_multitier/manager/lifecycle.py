@@ -1,0 +1,409 @@
+"""How a cache is made, started and closed, and what it does when the log says something."""
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, suppress
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack
+
+from .._types import Clock
+from ..coherence.log import InvalidationLog, Update
+from ..config.invalidation import InvalidationConfig
+from ..config.process import CacheConfig, Mode, Settings, read_mode
+from ..engine.assembly import Tier, assemble, place
+from ..engine.engine import Engine
+from ..entry import Born
+from ..errors import BackendError, ConfigError
+from ..routing import RouteTable
+from ..selectors import Selector
+from ..serializers import JsonSerializer, Serializer
+from ..streams import Streams
+from ..tiers.base import LocalTier, TierConfig
+from ..tiers.codec import check_compression
+from .backends import Backends
+from .home import Home
+from .identity import Application, application_of, describe, local_name, name_of_its_own
+from .values import Computing, Values
+
+logger = logging.getLogger("asgi_multitier")
+
+T = TypeVar("T")
+
+_SAYS_NOTHING = (
+    "CacheManager: namespace=None is not allowed for title {title!r} and module {module!r}, which "
+    "another application may have as well, where a {shared} was given; expected namespace= or "
+    "ASGI_MULTITIER_NAMESPACE, a name that no other application there has"
+)
+
+_WHOSE = (
+    "CacheManager: namespace=None is not allowed where something is to be dropped and no "
+    "application is known; expected namespace= or ASGI_MULTITIER_NAMESPACE, or "
+    "CacheManager.of('module:app'); the applications seen there are: {seen}"
+)
+
+_UNUSED = (
+    "nobody else has used the namespace %s: what is dropped in it drops nothing of an application "
+    "with another name; CacheManager.of('module:app') takes that one's"
+)
+
+_UNHEARD = (
+    "no other process of %s was found: what is dropped here drops nothing of one that runs. "
+    "Without a server they find each other on one machine, as one user, with the same "
+    "XDG_RUNTIME_DIR and TMPDIR"
+)
+
+_START_PATIENCE = 0.25
+"""Seconds that a request which starts the cache waits for the log; it goes on by itself."""
+
+_CLOSE_PATIENCE = 5.0
+"""Seconds that `close` gives to runs and writes going on."""
+
+
+class Lifecycle:
+    """The parts of a cache, and their life. `CacheManager` says what the arguments mean.
+
+    Raises:
+        ConfigError: If a setting is wrong, or two contradict.
+    """
+
+    def __init__(
+        self,
+        l1: LocalTier | None = None,
+        l2: Tier | None = None,
+        *,
+        tiers: Sequence[tuple[Tier, TierConfig]] | None = None,
+        log: InvalidationLog | None = None,
+        redis: Any = None,
+        sqlite: str | os.PathLike[str] | None = None,
+        streams: Streams | None = None,
+        serializer: Serializer | None = None,
+        invalidation: InvalidationConfig | None = None,
+        compress_over: int | None = None,
+        config: CacheConfig | None = None,
+        clock: Clock = time.monotonic,
+        wall: Clock = time.time,
+        **settings: Unpack[Settings],
+    ) -> None:
+        _refuse_both("config", config, ", ".join(sorted(settings)), settings or None)
+        _refuse_both("redis", redis, "redis_url", settings.get("redis_url"))
+        _refuse_both("sqlite", sqlite, "redis", redis)
+        _refuse_both("sqlite", sqlite, "redis_url", settings.get("redis_url"))
+        for name, tier in (("l1", l1), ("l2", l2)):
+            _refuse_both("tiers", tiers, name, tier)
+        if tiers is not None and not tiers:
+            allowed = "at least one (tier, TierConfig)"
+            raise ConfigError.of("tiers", tiers, allowed, where="CacheManager")
+        check_compression(compress_over)
+        self.config = config if config is not None else CacheConfig.resolve(**settings)
+        self.serializer: Serializer = serializer if serializer is not None else JsonSerializer()
+        self.invalidation = invalidation if invalidation is not None else InvalidationConfig()
+        self.home = Home()
+        self._making = threading.RLock()
+        pairs = list(tiers or ())
+        pairs += [(l1, TierConfig.l1())] if l1 is not None else []
+        pairs += [(l2, TierConfig.l2())] if l2 is not None else []
+        self._backends = Backends(
+            self.config,
+            tiers=pairs,
+            log=log,
+            redis=redis,
+            sqlite=sqlite,
+            streams=streams,
+            invalidation=self.invalidation,
+            clock=clock,
+        )
+        self._compress_over = compress_over
+        self._clock, self._wall = clock, wall
+        self._namespace = self.config.namespace
+        self._is_named = self._namespace is not None
+        self._mode = self.config.mode
+        self._mode_changed: list[Callable[[], None]] = []
+        self._table: RouteTable | None = None
+        self._engine: Engine | None = None
+        self._made_values: Values | None = None
+        self._made_computing: Computing | None = None
+        self._starting: asyncio.Task[None] | None = None
+        self._patience_ends = 0.0
+        self._named = False
+        self._serves = self._is_unfollowed = False
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._from_afar: set[asyncio.Task[Any]] = set()
+
+    def __repr__(self) -> str:
+        state = "running" if self.running else "not running"
+        parts = "not put together yet" if self._engine is None else repr(self._engine.stack)
+        return f"<CacheManager {self._namespace or '(unnamed)'}, {state}, {parts}>"
+
+    # Switching.
+
+    @property
+    def mode(self) -> Mode:
+        """Whether the cache is used; see `CacheConfig.mode`.
+
+        Set it in the event loop's thread. What was stored before `"off"` and was not invalidated
+        since is served again after `"on"`.
+
+        Raises:
+            ConfigError: If it is set to something else.
+        """
+        return self._mode
+
+    @mode.setter
+    def mode(self, mode: Mode) -> None:
+        self._mode = read_mode(mode, "CacheManager")
+        for changed in self._mode_changed:
+            changed()
+
+    def on_mode_change(self, changed: Callable[[], None]) -> None:
+        """Call this whenever the mode was set, for as long as the manager lives."""
+        self._mode_changed.append(changed)
+
+    # Making.
+
+    @property
+    def namespace(self) -> str:
+        """What separates this application from others on the same Redis.
+
+        Without an application and a `namespace=` it is the program's own name, or else its place on
+        this machine. An application that a module of the program holds is found by its middleware.
+
+        Raises:
+            ConfigError: If that application has no name of its own.
+        """
+        if self._namespace is None and (app := application_of(self)) is not None:
+            self.name_after(app, RouteTable(app))
+        if self._namespace is None:
+            program = describe(None)
+            own = name_of_its_own(program) if self._backends.is_shared else None
+            self._namespace = own or local_name(program, machine=self._backends.is_shared != "")
+        return self._namespace
+
+    def name_after(self, app: object, table: RouteTable, *, serves: bool = False) -> None:
+        """Take the application's name, unless there is one already, and its routes.
+
+        Args:
+            app: The application.
+            table: Its routes.
+            serves: Whether this process answers its requests.
+
+        Raises:
+            ConfigError: If it has none that tells it from others who may use what was given.
+        """
+        self._table = table
+        self._serves = self._serves or serves
+        if self._namespace is None and self._engine is None:
+            self._namespace = self._name_of(describe(app, table.endpoints))
+            self._is_named = True
+
+    def _name_of(self, application: Application) -> str:
+        shared = self._backends.is_shared
+        if not shared:
+            return local_name(application)
+        name = name_of_its_own(application)
+        if name is None:
+            title, module = application.title, application.module
+            raise ConfigError(_SAYS_NOTHING.format(title=title, module=module, shared=shared))
+        return name
+
+    async def _check_name(self) -> None:
+        """Before something is dropped: whether it is known whose.
+
+        A manager that has a name, an application or values of its own drops what is its own. Any
+        other one is a program that means an application, and has to say which.
+
+        Raises:
+            ConfigError: If that is not known, and there are applications that may be meant.
+        """
+        name = self.namespace  # which looks for an application
+        if self._is_named or self._table is not None or self._made_values is not None:
+            return
+        try:
+            seen = ", ".join(sorted(await self._backends.namespaces() - {name}))
+        except BackendError as error:
+            seen = f"not known: {error}"
+        if seen:
+            raise ConfigError(_WHOSE.format(seen=seen))
+
+    def _note_followers(self) -> None:
+        """Say once if a program drops something under a name that nobody else uses."""
+        ours = self._serves or self._made_values is not None or self._is_unfollowed
+        if not ours and getattr(self.engine.log, "is_own", False):
+            self._is_unfollowed = True
+            logger.warning(_UNUSED if self._table is None else _UNHEARD, self.namespace)
+
+    @property
+    def engine(self) -> Engine:
+        """The parts, put together at the first use."""
+        return self._engine or self._once("_engine", self._assembled)
+
+    def _once(self, name: str, make: Callable[[], T]) -> T:
+        """Make a part that is not there yet; only one where several threads come at once."""
+        with self._making:
+            made: T | None = getattr(self, name)
+            if made is None:
+                made = make()
+                setattr(self, name, made)
+            return made
+
+    def _assembled(self) -> Engine:
+        backends, namespace = self._backends, self.namespace
+        return assemble(
+            self.config,
+            backends.local(),
+            place(backends.shared(namespace), self.config),
+            backends.log(namespace, named=self._is_named),
+            backends.leases(namespace),
+            namespace=namespace,
+            clock=self._clock,
+            wall=self._wall,
+            compress_over=self._compress_over,
+        )
+
+    @property
+    def values(self) -> Values:
+        """The values, made at the first use."""
+        return self._made_values or self._once(
+            "_made_values", lambda: Values(self.engine, self.serializer)
+        )
+
+    @property
+    def computing(self) -> Computing:
+        """Who gets or computes values, made at the first use."""
+        return self._made_computing or self._once(
+            "_made_computing", lambda: Computing(self.engine, self.values)
+        )
+
+    # Life.
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The event loop that it lives in; None while it does not run."""
+        return self.home.loop
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and not closed."""
+        return self.loop is not None
+
+    async def start(self) -> None:
+        """Begin to follow the log. Costs next to nothing when it runs already.
+
+        Returns within a quarter of a second even if the log's server hangs. A forked process starts
+        anew, and so does another event loop where the one that it lived in has ended; while that
+        runs, nothing is to be started (see `coherence.home`).
+        """
+        loop = asyncio.get_running_loop()
+        if self.loop is loop and self._starting is None:
+            return
+        if self.loop is not loop:
+            await self._dismiss_guest()
+            if not self.home.move_in():
+                return
+            self._forget()
+            if not self._named:
+                self._named = True
+                logger.info("namespace %s: %r", self.namespace, self.engine.log)
+            self._starting = asyncio.create_task(
+                self.engine.log.start(self), name="asgi-multitier start"
+            )
+            self._starting.add_done_callback(self._started)
+            self._patience_ends = loop.time() + _START_PATIENCE
+        left = self._patience_ends - loop.time()
+        if self._starting is not None and left > 0:
+            await asyncio.wait({self._starting}, timeout=left)
+
+    async def _dismiss_guest(self) -> None:
+        """Close the cache where it lives for a facade's sake only."""
+        if self.home.is_elsewhere and self.loop is self.home.guest:
+            with suppress(BackendError):
+                await self.home.run(self.close)
+
+    def _forget(self) -> None:
+        """What belonged to another event loop ended with it."""
+        if self.home.is_new():
+            self.engine.flights.forget()
+            self.engine.stack.forget()
+            self._tasks = set()
+            self._starting = None
+
+    def _started(self, task: "asyncio.Task[None]") -> None:
+        if self._starting is task:
+            self._starting = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.engine.events.start_failed(error)
+
+    async def close(self) -> None:
+        """Finish what is going on, for up to 5 s, and release everything. May be called twice.
+
+        In an event loop that the cache does not live in, only what is that loop's own is released.
+        """
+        if self.loop is None:
+            await self._backends.close()  # of streams that were used alone
+            return
+        loop, engine = asyncio.get_running_loop(), self.engine
+        if self.loop is not loop:
+            if not self.home.move_in():
+                await self._backends.leave()
+                return
+            self._forget()
+        deadline = loop.time() + _CLOSE_PATIENCE
+        if self._starting is not None:
+            self._starting.cancel()
+            self._starting = None
+        async with AsyncExitStack() as ends:  # from the last to the first, whatever fails
+            ends.push_async_callback(self.home.leave)
+            ends.push_async_callback(self._backends.close)
+            ends.push_async_callback(engine.log.close)
+            await engine.flights.close(_CLOSE_PATIENCE)
+            if self._tasks:
+                await asyncio.wait(set(self._tasks), timeout=max(0.0, deadline - loop.time()))
+            # Before the log: nothing is written where the log is not followed any more.
+            await engine.stack.close(max(0.0, deadline - loop.time()))
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    # What the log says (`LogListener`).
+
+    def dropped(self, selectors: Sequence[Selector]) -> None:
+        """Another node's selectors came into force: free what they name exactly."""
+        for selector in selectors:
+            if selector.kind == "key":
+                self.engine.stack.peek(selector.text)  # which takes away what is not valid
+
+    def updated(self, updates: Sequence[Update], born: Born) -> None:
+        """Another node has new values."""
+        for update in updates:
+            if update.value is not None:
+                self.engine.stack.adopt(update.key, update.value, update.ttl, born)
+
+    def flushed(self) -> None:
+        """History was lost: everything local is invalid."""
+        self.engine.stack.local.clear()
+
+    # Tasks.
+
+    def spawn(self, run: Coroutine[Any, Any, T], name: str) -> "asyncio.Task[T]":
+        """A task that `close` waits for."""
+        task = asyncio.create_task(run, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _refuse_both(name: str, value: object, other: str, another: object) -> None:
+    if value is not None and another is not None:
+        raise ConfigError(f"CacheManager: {name}= and {other}= cannot both be given")

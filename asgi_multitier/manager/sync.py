@@ -1,0 +1,422 @@
+"""The same cache for code that cannot await: sync endpoints, threads, scripts.
+
+Where the manager runs in an event loop of another thread, as under an ASGI server, calls go there.
+Where it does not run, as in a script, a thread of the facade's own runs it, until `close`.
+"""
+
+import asyncio
+import atexit
+import logging
+import os
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from concurrent.futures import CancelledError, wait
+from contextlib import suppress
+from contextvars import copy_context
+from inspect import isawaitable, iscoroutinefunction
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack, overload
+
+from ..coherence.log import InvalidationStats
+from ..config.process import Mode
+from ..engine.health import Health
+from ..errors import CacheError
+from ..events import CacheStats, TierStats
+from ..strategy import CacheStrategy, Lifetime
+from .functions import SyncCachedFunction
+from .values import ComputeOptions, StoreOptions
+
+if TYPE_CHECKING:
+    from .manager import CacheManager
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+logger = logging.getLogger("asgi_multitier")
+
+_LOOK = 1.0
+"""Seconds after which a call looks whether the loop that it waits for still runs."""
+
+_ENDED = "the event loop of the cache ended during the call"
+
+
+class SyncCache:
+    """A manager's methods, blocking. Each means what the manager's own of that name means.
+
+    Compute functions are plain functions, and run in threads of their own. Never called where an
+    event loop runs: that raises a `CacheError`, since it would stop the loop.
+    """
+
+    def __init__(self, cache: "CacheManager") -> None:
+        self._cache = cache
+        self._lock, self._closing = threading.Lock(), threading.Lock()
+        self._own: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._pid = 0
+
+    def __repr__(self) -> str:
+        return f"<SyncCache of {self._cache!r}>"
+
+    def run(self, call: Coroutine[Any, Any, T]) -> T:
+        """Run any call of the manager, such as `sync.run(manager.streams.publish(...))`.
+
+        Raises:
+            CacheError: If an event loop runs in this thread, or the manager's loop ended meanwhile.
+            Exception: What the call raises.
+        """
+        if _runs_loop():
+            call.close()
+            raise CacheError(
+                "CacheManager.sync is for code without an event loop; here, await the manager's "
+                "own method"
+            )
+        with self._lock:
+            loop = self._loop()
+            future = asyncio.run_coroutine_threadsafe(call, loop)
+        while not wait([future], _LOOK).done:
+            if not loop.is_running():
+                raise CacheError(_ENDED)
+        try:
+            return future.result()
+        except CancelledError:
+            raise CacheError(_ENDED) from None
+
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        """Where the manager runs, or our own. To be asked under the lock."""
+        here = self._cache.loop
+        if here is not None and here.is_running() and not self._is_forked(here):
+            return here
+        if self._own is None or self._is_forked(self._own):
+            loop = asyncio.new_event_loop()
+            self._own, self._pid = loop, os.getpid()
+            self._cache.home.guest = loop
+            self._thread = threading.Thread(
+                target=self._live, args=[loop], name="asgi-multitier sync", daemon=True
+            )
+            self._thread.start()
+            atexit.register(self._tell_lost)
+        return self._own
+
+    def _live(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Run a loop of our own until it is stopped, and what was called meanwhile to its end."""
+        loop.run_forever()
+        loop.run_until_complete(self._finish())
+        loop.close()
+
+    async def _finish(self) -> None:
+        """Answer what was called while the manager was closed, and close it again."""
+        await self._cache.close()
+        if late := _others():
+            await asyncio.wait(late, timeout=_LOOK)
+            await self._cache.close()
+        for task in (left := _others()):
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    def _is_forked(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether it is our own loop of a parent process, whose thread is not here."""
+        return loop is self._own and self._pid != os.getpid()
+
+    @property
+    def running(self) -> bool:
+        """Whether the manager was started and not closed."""
+        return self._cache.running
+
+    @property
+    def namespace(self) -> str:
+        """See `CacheManager.namespace`."""
+        return self._cache.namespace
+
+    @property
+    def mode(self) -> Mode:
+        """See `CacheManager.mode`. It may be set in any thread without an event loop."""
+        return self._cache.mode
+
+    @mode.setter
+    def mode(self, mode: Mode) -> None:
+        async def change() -> None:
+            self._cache.mode = mode
+
+        self.run(change())
+
+    def start(self) -> None:
+        """See `CacheManager.start`. Each call starts it where it does not run."""
+        self.run(self._cache.start())
+
+    def close(self) -> None:
+        """Close the manager, if this facade runs it. May be called twice; a later call starts anew.
+
+        A manager that an application runs is closed by that application.
+        """
+        with self._closing:
+            loop, thread = self._own, self._thread
+            if loop is None or thread is None or self._pid != os.getpid():
+                return
+            asyncio.run_coroutine_threadsafe(self._cache.close(), loop).result()
+            with self._lock:  # no call may start the manager in a loop that is about to stop
+                self._own = self._thread = None
+                loop.call_soon_threadsafe(loop.stop)
+                thread.join()
+                atexit.unregister(self._tell_lost)
+
+    def _tell_lost(self) -> None:
+        """The program ends, and this facade was not closed."""
+        lost = self._cache.invalidation_stats().queued
+        if lost and self._pid == os.getpid():
+            logger.error(
+                "%s: %s invalidations are lost: the program ends before they were written; sync."
+                "close() waits for that",
+                self._cache.namespace,
+                lost,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # Values.
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """See `CacheManager.get`."""
+        return self.run(self._cache.get(key, default))
+
+    def get_typed(self, key: str, type_: type[T], default: T | None = None) -> T | None:
+        """See `CacheManager.get_typed`."""
+        return self.run(self._cache.get_typed(key, type_, default))
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
+        """See `CacheManager.get_many`."""
+        return self.run(self._cache.get_many(keys))
+
+    def set(
+        self,
+        key: str,
+        value: Any,
+        strategy: Lifetime = CacheStrategy.DEFAULT,
+        *,
+        tags: Iterable[str] = (),
+        broadcast: bool | None = None,
+        **options: Unpack[StoreOptions],
+    ) -> None:
+        """See `CacheManager.set`."""
+        self.run(self._cache.set(key, value, strategy, tags=tags, broadcast=broadcast, **options))
+
+    def set_many(
+        self,
+        values: Mapping[str, Any],
+        strategy: Lifetime = CacheStrategy.DEFAULT,
+        *,
+        tags: Iterable[str] = (),
+        broadcast: bool | None = None,
+        **options: Unpack[StoreOptions],
+    ) -> None:
+        """See `CacheManager.set_many`."""
+        call = self._cache.set_many(values, strategy, tags=tags, broadcast=broadcast, **options)
+        self.run(call)
+
+    def update(self, key: str, value: Any, ttl: Lifetime | None = None) -> None:
+        """See `CacheManager.update`."""
+        self.run(self._cache.update(key, value, ttl))
+
+    def set_with_broadcast(
+        self,
+        key: str,
+        value: Any,
+        strategy: Lifetime = CacheStrategy.DEFAULT,
+        *,
+        tags: Iterable[str] = (),
+        **options: Unpack[StoreOptions],
+    ) -> None:
+        """See `CacheManager.set_with_broadcast`."""
+        self.run(self._cache.set_with_broadcast(key, value, strategy, tags=tags, **options))
+
+    @overload
+    def get_or_compute(
+        self,
+        key: str,
+        compute: Callable[[], Awaitable[T]],
+        strategy: Lifetime = ...,
+        *,
+        tags: Iterable[str] = ...,
+        **options: Unpack[ComputeOptions],
+    ) -> T: ...
+    @overload
+    def get_or_compute(
+        self,
+        key: str,
+        compute: Callable[[], T],
+        strategy: Lifetime = ...,
+        *,
+        tags: Iterable[str] = ...,
+        **options: Unpack[ComputeOptions],
+    ) -> T: ...
+    def get_or_compute(
+        self,
+        key: str,
+        compute: Callable[[], Any],
+        strategy: Lifetime = CacheStrategy.DEFAULT,
+        *,
+        tags: Iterable[str] = (),
+        **options: Unpack[ComputeOptions],
+    ) -> Any:
+        """See `CacheManager.get_or_compute`; `compute` runs in a thread."""
+        run = _in_thread(compute)
+        return self.run(self._cache.get_or_compute(key, run, strategy, tags=tags, **options))
+
+    def get_or_compute_typed(
+        self,
+        key: str,
+        type_: type[T],
+        compute: Callable[[], T | Awaitable[T]],
+        strategy: Lifetime = CacheStrategy.DEFAULT,
+        *,
+        tags: Iterable[str] = (),
+        **options: Unpack[ComputeOptions],
+    ) -> T:
+        """See `CacheManager.get_or_compute_typed`; `compute` runs in a thread."""
+        run = _in_thread(compute)
+        call = self._cache.get_or_compute_typed(key, type_, run, strategy, tags=tags, **options)
+        return self.run(call)
+
+    def cached(
+        self,
+        key: str,
+        strategy: Lifetime = CacheStrategy.DEFAULT,
+        *,
+        tags: Iterable[str] = (),
+        **options: Unpack[ComputeOptions],
+    ) -> Callable[[Callable[P, T]], SyncCachedFunction[P, T]]:
+        """A decorator for plain functions whose results are kept. See `CacheManager.cached`."""
+
+        def decorate(function: Callable[P, T]) -> SyncCachedFunction[P, T]:
+            taken = self._cache.taken
+            return SyncCachedFunction(self, function, key, strategy, tags, options, taken)
+
+        return decorate
+
+    # Invalidation.
+
+    def invalidate(self, *keys: str, settle: Lifetime = 0) -> bool:
+        """See `CacheManager.invalidate`."""
+        return self.run(self._cache.invalidate(*keys, settle=settle))
+
+    def invalidate_many(self, keys: Iterable[str], *, settle: Lifetime = 0) -> bool:
+        """See `CacheManager.invalidate_many`."""
+        return self.run(self._cache.invalidate_many(keys, settle=settle))
+
+    def invalidate_tags(self, *tags: str, settle: Lifetime = 0) -> bool:
+        """See `CacheManager.invalidate_tags`."""
+        return self.run(self._cache.invalidate_tags(*tags, settle=settle))
+
+    def invalidate_pattern(self, pattern: str, *, settle: Lifetime = 0) -> bool:
+        """See `CacheManager.invalidate_pattern`."""
+        return self.run(self._cache.invalidate_pattern(pattern, settle=settle))
+
+    def invalidate_path(self, path: str, *, below: bool = False, settle: Lifetime = 0) -> bool:
+        """See `CacheManager.invalidate_path`."""
+        return self.run(self._cache.invalidate_path(path, below=below, settle=settle))
+
+    def invalidate_route(
+        self, name_or_endpoint: str | Callable[..., Any], **params: object
+    ) -> bool:
+        """See `CacheManager.invalidate_route`."""
+        return self.run(self._cache.invalidate_route(name_or_endpoint, **params))
+
+    def clear(self) -> bool:
+        """See `CacheManager.clear`."""
+        return self.run(self._cache.clear())
+
+    # What it knows of itself.
+
+    def stats(self) -> CacheStats:
+        """See `CacheManager.stats`."""
+        return self._cache.stats()
+
+    def tier_stats(self) -> tuple[TierStats, ...]:
+        """See `CacheManager.tier_stats`."""
+        return self._cache.tier_stats()
+
+    def invalidation_stats(self) -> InvalidationStats:
+        """See `CacheManager.invalidation_stats`."""
+        return self._cache.invalidation_stats()
+
+    def health(self) -> Health:
+        """See `CacheManager.health`."""
+        return self.run(self._cache.health())
+
+    def health_check(self) -> bool:
+        """See `CacheManager.health_check`."""
+        return self.run(self._cache.health_check())
+
+
+def _others() -> set[asyncio.Task[Any]]:
+    return {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
+
+
+def _in_thread(compute: Callable[[], Any]) -> Callable[[], Awaitable[Any]]:
+    """The function as one that the manager can await, in a thread of its own.
+
+    Deliberate: no pool. A function that asks for further values holds its thread while they are
+    computed, so that functions nested as deep as a pool is large would wait for each other for
+    ever, and with the loop's own pool so would every look-up of a host name.
+    """
+    if iscoroutinefunction(compute):
+        return compute
+
+    async def run() -> Any:
+        value = await _threaded(compute)
+        return await value if isawaitable(value) else value
+
+    return run
+
+
+def _threaded(compute: Callable[[], Any]) -> "asyncio.Future[Any]":
+    """What the function brings; its thread knows of the runs that it is part of."""
+    loop, context = asyncio.get_running_loop(), copy_context()
+    future: asyncio.Future[Any] = loop.create_future()
+
+    def land(value: Any, error: Exception | None) -> None:
+        if future.done():
+            return
+        if error is None:
+            future.set_result(value)
+        else:
+            future.set_exception(error)
+
+    def work() -> None:
+        value: Any = None
+        error: Exception | None = None
+        try:
+            value = context.run(compute)
+        except StopIteration as stopped:
+            error = _as_ours(stopped)  # a future does not take it
+        except Exception as raised:  # noqa: BLE001 - it is raised again, to who waits
+            error = raised
+        except BaseException as ended:  # noqa: BLE001 - it would end the loop, not this thread
+            error = _as_ours(ended)
+        with suppress(RuntimeError):  # the loop is closed: there is nobody left to tell
+            loop.call_soon_threadsafe(land, value, error)
+
+    threading.Thread(target=work, name="asgi-multitier compute", daemon=True).start()
+    return future
+
+
+def _as_ours(error: BaseException) -> CacheError:
+    ours = CacheError(f"the compute function raised {type(error).__name__}: {error}")
+    ours.__cause__ = error
+    return ours
+
+
+def _runs_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

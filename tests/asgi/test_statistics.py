@@ -1,0 +1,249 @@
+"""Every request ends in exactly one outcome, and what is counted is what happened."""
+
+import asyncio
+import logging
+import random
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from asgi_multitier import CacheMiddleware, Policy, Rule
+from asgi_multitier._types import Receive, Scope, Send
+from asgi_multitier.events import MAX_ROUTES, Events
+from asgi_multitier.policy.reasons import Reason
+from tests.support import EVERYTHING, Client, Origin, Visit, caching, respond, settled
+
+
+async def test_outcomes_of_mixed_traffic_add_up() -> None:
+    """Hits, misses, waits, passes, cancelled and failed requests: their sum is the requests."""
+    randomly = random.Random(7)
+
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(0)
+        kind = scope["path"]
+        if kind == "/fails":
+            raise ValueError("boom")
+        lines = [(b"set-cookie", b"a=b")] if kind == "/own" else []
+        await respond(send, b"x", *lines)
+
+    async with caching(page, [Rule("*", 5, stale_while_revalidate=5)]) as cache:
+        total = 0
+        for _ in range(60):
+            tasks = []
+            for _ in range(randomly.randint(1, 10)):
+                target = randomly.choice(["/a", "/b", "/own", "/fails"])
+                lines = randomly.choice([[], [], [("cookie", "a=b")], [("range", "bytes=0-0")]])
+                tasks.append(cache.client.begin(target, lines))
+                total += 1
+            await settled(randomly.randint(1, 4))
+            await asyncio.gather(*tasks, return_exceptions=True)
+            cache.clock.advance(randomly.choice([0, 3]))
+        await settled()
+        stats = cache.manager.stats()
+
+        assert stats.requests == stats.total.requests == total
+        assert stats.total.hits[1] > 0
+        assert min(stats.total.stale, stats.total.coalesced, stats.total.misses) > 0
+        assert stats.total.passes["cookie"] > 0
+        assert stats.in_flight == 0
+        assert 0 < stats.hit_ratio < 1
+
+
+async def test_outcomes_are_counted_by_route() -> None:
+    """The route's template names them, whatever the parameters."""
+
+    async def page(request: Request) -> Response:
+        return PlainTextResponse("x")
+
+    inner = Starlette(routes=[Route("/products/{id}", page), Route("/other", page)])
+    async with caching(inner, [Rule("/products/*", 60)]) as cache:
+        for target in ("/products/1", "/products/2", "/products/1", "/other", "/absent"):
+            await cache.get(target)
+        routes = cache.manager.stats().routes
+
+        assert routes["/products/{id}"].misses == 2
+        assert routes["/products/{id}"].hits == {1: 1}
+        assert routes["/other"].passes == {"no-rule": 1}
+        assert routes[""].passes == {"no-rule": 1}
+
+
+async def test_fills_and_refusals_are_counted() -> None:
+    """What was stored, and why the rest was not."""
+
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        await respond(send, b"x", status=200 if scope["path"] == "/a" else 500)
+
+    async with caching(page) as cache:
+        for target in ("/a", "/a", "/b", "/b"):
+            await cache.get(target)
+        stats = cache.manager.stats()
+
+        assert (stats.fills, stats.refused) == (1, {"status": 2})
+        assert (stats.l1_hits, stats.misses) == (1, 3)
+        assert stats.tiers[0].entries == 1
+
+
+async def test_a_reading_does_not_change() -> None:
+    """`stats()` is a copy of the moment."""
+    async with caching(Origin()) as cache:
+        await cache.get("/x")
+        before = cache.manager.stats()
+        await cache.get("/x")
+
+        assert before.requests == 1
+        assert cache.manager.stats().requests == 2
+
+
+def test_routes_beyond_the_bound_are_counted_together() -> None:
+    """Names of routes cost memory: further ones share one counter."""
+    events = Events()
+    for number in range(MAX_ROUTES + 100):
+        events.tally(f"/{number}").local += 1
+
+    assert len(events.routes()) == MAX_ROUTES + 1
+    assert events.routes()["-"].total_hits == 100
+    assert events.total().total_hits == MAX_ROUTES + 100
+
+
+async def test_no_log_line_for_a_request(caplog: pytest.LogCaptureFixture) -> None:
+    """Hits, misses, passes and changes say nothing in the process's log."""
+    caplog.set_level(logging.DEBUG, "asgi_multitier")
+    async with caching(Origin()) as cache:
+        await cache.manager.start()
+        caplog.clear()
+        for method in ("GET", "GET", "HEAD", "PUT", "OPTIONS"):
+            await cache.client.request(method, "/x")
+        await cache.get("/x", [("cookie", "a=b")])
+        await cache.get("/x", visit=Visit(broken=True))
+
+    assert caplog.records == []
+
+
+async def test_a_table_out_of_date_is_noticed_and_built_anew(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The router chose another endpoint than foretold: not stored under the wrong rule, counted."""
+
+    async def old(request: Request) -> Response:
+        return PlainTextResponse("old")
+
+    async def new(request: Request) -> Response:
+        return PlainTextResponse("new")
+
+    route = Route("/x", old)
+    inner = Starlette(routes=[route])
+    async with caching(inner) as cache:
+        await cache.get("/x?1")
+        route.endpoint = new
+        route.app = Route("/x", new).app
+        changed = await cache.get("/x?2")
+        after = [await cache.get("/x?2") for _ in range(2)]
+
+        assert changed.detail == "mismatch"
+        assert changed.body == b"new"
+        assert after[1].hit
+        assert cache.manager.stats().failures == {"route-mismatch": 1}
+        assert "out of date" in caplog.text
+
+
+async def test_routes_that_are_foretold_wrongly_each_time_are_not_read_for_each_request(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A layer inside of the cache gives the router another path: lines and readings grow slowly."""
+
+    async def page(request: Request) -> Response:
+        return PlainTextResponse(request.url.path)
+
+    async def root(request: Request) -> Response:
+        return PlainTextResponse("root")
+
+    site = Starlette(routes=[Route("/", root), Route("/page", page)])
+
+    async def localised(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope["path"] = scope["path"].removeprefix("/en")
+        await site(scope, receive, send)
+
+    localised.app = site  # type: ignore[attr-defined]
+    async with caching(localised, [Rule("/*", 60)]) as cache:
+        visits = [await cache.get("/en/page") for _ in range(20)]
+        generation = cache.middleware._table.generation
+        lines = [r.getMessage() for r in caplog.records if "out of date" in r.getMessage()]
+
+        assert {visit.detail for visit in visits} == {"mismatch"}
+        assert cache.manager.stats().failures == {"route-mismatch": 20}
+        assert len(lines) == 5  # at the 1st, 2nd, 4th, 8th and 16th
+        assert generation <= 6
+
+
+async def test_a_head_of_another_endpoint_says_nothing_of_what_is_stored() -> None:
+    """The router chose another endpoint for it than foretold: noticed, and nothing is renewed."""
+
+    async def old(request: Request) -> Response:
+        return PlainTextResponse("old", headers={"cache-control": "max-age=2", "etag": '"1"'})
+
+    async def new(request: Request) -> Response:
+        return PlainTextResponse("new", headers={"cache-control": "max-age=60", "etag": '"1"'})
+
+    route = Route("/x", old)
+    inner = Starlette(routes=[route])
+    async with caching(inner, (), default=Policy.from_origin()) as cache:
+        await cache.get("/x")
+        cache.clock.advance(3)
+        route.endpoint = new
+        route.app = Route("/x", new).app
+        await cache.client.request("HEAD", "/x")
+        after = await cache.get("/x")
+
+        assert not after.hit
+        assert cache.manager.stats().failures == {"route-mismatch": 1}
+
+
+@pytest.mark.parametrize(
+    "broken", [f"asgi_multitier.asgi.fill.keeping.{name}" for name in ("judge", "as_variant")]
+)
+async def test_when_the_cache_itself_breaks_the_application_answers(
+    broken: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Judging or storing raises: leader and waiters have their answers, nobody else's; counted."""
+
+    def breaks(*args: object, **options: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(broken, breaks)
+    origin = Origin()
+    origin.gate.clear()
+    async with caching(origin) as cache:
+        tasks = [cache.client.begin("/x") for _ in range(3)]
+        await settled()
+        origin.gate.set()
+        replies = await asyncio.gather(*tasks)
+
+        assert [reply.status for reply in replies] == [200] * 3
+        assert origin.calls == 3
+        assert cache.manager.stats().failures == {"internal": 3}
+        assert "the cache broke" in caplog.text
+        assert {reply.detail for reply in replies} == {"broken"}
+
+
+def test_the_middleware_says_what_it_is() -> None:
+    """Its `repr` tells routes, plans and the manager's state."""
+    text = repr(CacheMiddleware(Origin(), rules=EVERYTHING))
+
+    assert "RouteTable" in text
+    assert "0 plans" in text
+    assert "not running" in text
+
+
+async def test_every_reason_is_counted_under_its_own_word() -> None:
+    """The words of `Cache-Status` and of the counters are the same."""
+    async with caching(Origin()) as cache:
+        reply = await Client(cache.middleware).get("/x", [("x-api-key", "a")])
+
+        assert cache.manager.stats().total.passes == {reply.detail: 1}
+        assert reply.detail == Reason.CREDENTIALS
