@@ -1,121 +1,27 @@
-"""The same cache for code that cannot await: sync endpoints, threads, scripts.
+"""The same cache for code that cannot await: sync endpoints, threads, scripts."""
 
-Where the manager runs in an event loop of another thread, as under an ASGI server, calls go there.
-Where it does not run, as in a script, a thread of the facade's own runs it, until `close`.
-"""
-
-import asyncio
-import atexit
-import logging
-import os
-import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from concurrent.futures import CancelledError, wait
-from contextlib import suppress
-from contextvars import copy_context
-from inspect import isawaitable, iscoroutinefunction
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack, overload
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, ParamSpec, TypeVar, Unpack, overload
 
 from ..coherence.log import InvalidationStats
 from ..config.process import Mode
+from ..config.values import ComputeOptions, StoreOptions
 from ..engine.health import Health
-from ..errors import CacheError
 from ..events import CacheStats, TierStats
 from ..strategy import CacheStrategy, Lifetime
 from .functions import SyncCachedFunction
-from .values import ComputeOptions, StoreOptions
-
-if TYPE_CHECKING:
-    from .manager import CacheManager
+from .threads import Runner, in_thread
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-logger = logging.getLogger("asgi_multitier")
 
-_LOOK = 1.0
-"""Seconds after which a call looks whether the loop that it waits for still runs."""
-
-_ENDED = "the event loop of the cache ended during the call"
-
-
-class SyncCache:
+class SyncCache(Runner):
     """A manager's methods, blocking. Each means what the manager's own of that name means.
 
     Compute functions are plain functions, and run in threads of their own. Never called where an
     event loop runs: that raises a `CacheError`, since it would stop the loop.
     """
-
-    def __init__(self, cache: "CacheManager") -> None:
-        self._cache = cache
-        self._lock, self._closing = threading.Lock(), threading.Lock()
-        self._own: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._pid = 0
-
-    def __repr__(self) -> str:
-        return f"<SyncCache of {self._cache!r}>"
-
-    def run(self, call: Coroutine[Any, Any, T]) -> T:
-        """Run any call of the manager, such as `sync.run(manager.streams.publish(...))`.
-
-        Raises:
-            CacheError: If an event loop runs in this thread, or the manager's loop ended meanwhile.
-            Exception: What the call raises.
-        """
-        if _runs_loop():
-            call.close()
-            raise CacheError(
-                "CacheManager.sync is for code without an event loop; here, await the manager's "
-                "own method"
-            )
-        with self._lock:
-            loop = self._loop()
-            future = asyncio.run_coroutine_threadsafe(call, loop)
-        while not wait([future], _LOOK).done:
-            if not loop.is_running():
-                raise CacheError(_ENDED)
-        try:
-            return future.result()
-        except CancelledError:
-            raise CacheError(_ENDED) from None
-
-    def _loop(self) -> asyncio.AbstractEventLoop:
-        """Where the manager runs, or our own. To be asked under the lock."""
-        here = self._cache.loop
-        if here is not None and here.is_running() and not self._is_forked(here):
-            return here
-        if self._own is None or self._is_forked(self._own):
-            loop = asyncio.new_event_loop()
-            self._own, self._pid = loop, os.getpid()
-            self._cache.home.guest = loop
-            self._thread = threading.Thread(
-                target=self._live, args=[loop], name="asgi-multitier sync", daemon=True
-            )
-            self._thread.start()
-            atexit.register(self._tell_lost)
-        return self._own
-
-    def _live(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Run a loop of our own until it is stopped, and what was called meanwhile to its end."""
-        loop.run_forever()
-        loop.run_until_complete(self._finish())
-        loop.close()
-
-    async def _finish(self) -> None:
-        """Answer what was called while the manager was closed, and close it again."""
-        await self._cache.close()
-        if late := _others():
-            await asyncio.wait(late, timeout=_LOOK)
-            await self._cache.close()
-        for task in (left := _others()):
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-
-    def _is_forked(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Whether it is our own loop of a parent process, whose thread is not here."""
-        return loop is self._own and self._pid != os.getpid()
 
     @property
     def running(self) -> bool:
@@ -138,48 +44,6 @@ class SyncCache:
             self._cache.mode = mode
 
         self.run(change())
-
-    def start(self) -> None:
-        """See `CacheManager.start`. Each call starts it where it does not run."""
-        self.run(self._cache.start())
-
-    def close(self) -> None:
-        """Close the manager, if this facade runs it. May be called twice; a later call starts anew.
-
-        A manager that an application runs is closed by that application.
-        """
-        with self._closing:
-            loop, thread = self._own, self._thread
-            if loop is None or thread is None or self._pid != os.getpid():
-                return
-            asyncio.run_coroutine_threadsafe(self._cache.close(), loop).result()
-            with self._lock:  # no call may start the manager in a loop that is about to stop
-                self._own = self._thread = None
-                loop.call_soon_threadsafe(loop.stop)
-                thread.join()
-                atexit.unregister(self._tell_lost)
-
-    def _tell_lost(self) -> None:
-        """The program ends, and this facade was not closed."""
-        lost = self._cache.invalidation_stats().queued
-        if lost and self._pid == os.getpid():
-            logger.error(
-                "%s: %s invalidations are lost: the program ends before they were written; sync."
-                "close() waits for that",
-                self._cache.namespace,
-                lost,
-            )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # Values.
 
@@ -267,7 +131,7 @@ class SyncCache:
         **options: Unpack[ComputeOptions],
     ) -> Any:
         """See `CacheManager.get_or_compute`; `compute` runs in a thread."""
-        run = _in_thread(compute)
+        run = in_thread(compute)
         return self.run(self._cache.get_or_compute(key, run, strategy, tags=tags, **options))
 
     def get_or_compute_typed(
@@ -281,7 +145,7 @@ class SyncCache:
         **options: Unpack[ComputeOptions],
     ) -> T:
         """See `CacheManager.get_or_compute_typed`; `compute` runs in a thread."""
-        run = _in_thread(compute)
+        run = in_thread(compute)
         call = self._cache.get_or_compute_typed(key, type_, run, strategy, tags=tags, **options)
         return self.run(call)
 
@@ -296,8 +160,7 @@ class SyncCache:
         """A decorator for plain functions whose results are kept. See `CacheManager.cached`."""
 
         def decorate(function: Callable[P, T]) -> SyncCachedFunction[P, T]:
-            taken = self._cache.taken
-            return SyncCachedFunction(self, function, key, strategy, tags, options, taken)
+            return SyncCachedFunction(self._cache, self, function, key, strategy, tags, options)
 
         return decorate
 
@@ -354,69 +217,3 @@ class SyncCache:
     def health_check(self) -> bool:
         """See `CacheManager.health_check`."""
         return self.run(self._cache.health_check())
-
-
-def _others() -> set[asyncio.Task[Any]]:
-    return {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
-
-
-def _in_thread(compute: Callable[[], Any]) -> Callable[[], Awaitable[Any]]:
-    """The function as one that the manager can await, in a thread of its own.
-
-    Deliberate: no pool. A function that asks for further values holds its thread while they are
-    computed, so that functions nested as deep as a pool is large would wait for each other for
-    ever, and with the loop's own pool so would every look-up of a host name.
-    """
-    if iscoroutinefunction(compute):
-        return compute
-
-    async def run() -> Any:
-        value = await _threaded(compute)
-        return await value if isawaitable(value) else value
-
-    return run
-
-
-def _threaded(compute: Callable[[], Any]) -> "asyncio.Future[Any]":
-    """What the function brings; its thread knows of the runs that it is part of."""
-    loop, context = asyncio.get_running_loop(), copy_context()
-    future: asyncio.Future[Any] = loop.create_future()
-
-    def land(value: Any, error: Exception | None) -> None:
-        if future.done():
-            return
-        if error is None:
-            future.set_result(value)
-        else:
-            future.set_exception(error)
-
-    def work() -> None:
-        value: Any = None
-        error: Exception | None = None
-        try:
-            value = context.run(compute)
-        except StopIteration as stopped:
-            error = _as_ours(stopped)  # a future does not take it
-        except Exception as raised:  # noqa: BLE001 - it is raised again, to who waits
-            error = raised
-        except BaseException as ended:  # noqa: BLE001 - it would end the loop, not this thread
-            error = _as_ours(ended)
-        with suppress(RuntimeError):  # the loop is closed: there is nobody left to tell
-            loop.call_soon_threadsafe(land, value, error)
-
-    threading.Thread(target=work, name="asgi-multitier compute", daemon=True).start()
-    return future
-
-
-def _as_ours(error: BaseException) -> CacheError:
-    ours = CacheError(f"the compute function raised {type(error).__name__}: {error}")
-    ours.__cause__ = error
-    return ours
-
-
-def _runs_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

@@ -4,6 +4,5 @@
 """
 
 from .kept import CachedFunction, SyncCachedFunction
-from .naming import Taken
 
-__all__ = ["CachedFunction", "SyncCachedFunction", "Taken"]
+__all__ = ["CachedFunction", "SyncCachedFunction"]

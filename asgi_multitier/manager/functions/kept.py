@@ -3,16 +3,15 @@
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial, update_wrapper
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
+from ...config.values import ComputeOptions
 from ...errors import ConfigError
 from ...strategy import Lifetime
-from ..values import ComputeOptions, compute_policy
-from .naming import Naming, Taken, name_of
-
-if TYPE_CHECKING:
-    from ..manager import CacheManager
-    from ..sync import SyncCache
+from ..operations import Operations
+from ..threads import Runner, in_thread
+from ..values import compute_policy
+from .naming import Naming, name_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,18 +22,19 @@ class _Kept(Generic[P, T]):
 
     def __init__(
         self,
+        cache: Operations,
         function: Callable[P, Any],
         key: str,
         strategy: Lifetime,
         tags: Iterable[str],
         options: ComputeOptions,
-        taken: Taken,
     ) -> None:
         compute_policy(strategy, f"cached({name_of(function)})", options)
+        self._cache = cache
         self._function = function
         self._strategy = strategy
         self._options = options
-        self._naming = Naming(function, key, tags, taken)
+        self._naming = Naming(function, key, tags, cache.taken)
         self._type: Any = None
         self._type_known = False
         update_wrapper(cast("Any", self), function)
@@ -48,6 +48,26 @@ class _Kept(Generic[P, T]):
     def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """The key of the result for these arguments."""
         return self._naming.key(self._naming.texts(args, kwargs))
+
+    async def _computed(
+        self, awaited: Callable[[Callable[[], Any]], Any], args: Any, kwargs: Any
+    ) -> T:
+        """The result for these arguments.
+
+        Args:
+            awaited: Makes a function that the manager can await of a call of this one.
+            args, kwargs: The arguments.
+        """
+        texts = self._naming.texts(args, kwargs)
+        value: T = await self._cache.get_or_compute_typed(
+            self._naming.key(texts),
+            self._return_type(),
+            awaited(partial(self._function, *args, **kwargs)),
+            self._strategy,
+            tags=self._naming.tags(args, kwargs),
+            **self._options,
+        )
+        return value
 
     def _return_type(self) -> Any:
         """What stored results are read as; looked up late, since it may be defined late."""
@@ -68,13 +88,12 @@ class CachedFunction(_Kept[P, T]):
 
     def __init__(
         self,
-        cache: "CacheManager",
+        cache: Operations,
         function: Callable[P, Awaitable[T]],
         key: str,
         strategy: Lifetime,
         tags: Iterable[str],
         options: ComputeOptions,
-        taken: Taken,
     ) -> None:
         """Check everything that can be. See `CacheManager.cached`.
 
@@ -83,21 +102,11 @@ class CachedFunction(_Kept[P, T]):
         """
         if not inspect.iscoroutinefunction(function):
             raise _not("an async function, with classmethod and the like above `cached`", function)
-        super().__init__(function, key, strategy, tags, options, taken)
-        self._cache = cache
+        super().__init__(cache, function, key, strategy, tags, options)
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """The result; see `CacheManager.get_or_compute`."""
-        texts = self._naming.texts(args, kwargs)
-        value: T = await self._cache.get_or_compute_typed(
-            self._naming.key(texts),
-            self._return_type(),
-            partial(self._function, *args, **kwargs),
-            self._strategy,
-            tags=self._naming.tags(args, kwargs),
-            **self._options,
-        )
-        return value
+        return await self._computed(lambda compute: compute, args, kwargs)
 
     async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool:
         """Drop the result for these arguments, everywhere. See `CacheManager.invalidate`."""
@@ -112,13 +121,13 @@ class SyncCachedFunction(_Kept[P, T]):
 
     def __init__(
         self,
-        cache: "SyncCache",
+        cache: Operations,
+        runner: Runner,
         function: Callable[P, T],
         key: str,
         strategy: Lifetime,
         tags: Iterable[str],
         options: ComputeOptions,
-        taken: Taken,
     ) -> None:
         """Check everything that can be. See `SyncCache.cached`.
 
@@ -132,25 +141,16 @@ class SyncCachedFunction(_Kept[P, T]):
         )
         if any(is_other(function) for is_other in others):
             raise _not("a plain function; CacheManager.cached is for async ones", function)
-        super().__init__(function, key, strategy, tags, options, taken)
-        self._cache = cache
+        super().__init__(cache, function, key, strategy, tags, options)
+        self._runner = runner
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """The result; see `SyncCache.get_or_compute`."""
-        texts = self._naming.texts(args, kwargs)
-        value: T = self._cache.get_or_compute_typed(
-            self._naming.key(texts),
-            self._return_type(),
-            partial(self._function, *args, **kwargs),
-            self._strategy,
-            tags=self._naming.tags(args, kwargs),
-            **self._options,
-        )
-        return value
+        return self._runner.run(self._computed(in_thread, args, kwargs))
 
     def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool:
         """Drop the result for these arguments, everywhere. See `SyncCache.invalidate`."""
-        return self._cache.invalidate(self.key(*args, **kwargs))
+        return self._runner.run(self._cache.invalidate(self.key(*args, **kwargs)))
 
 
 class _Method:
