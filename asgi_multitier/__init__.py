@@ -2,7 +2,9 @@
 
 from .asgi.middleware import CacheMiddleware
 from .config.invalidation import InvalidationConfig
-from .config.process import CacheConfig, Policy, Rule
+from .config.policy import Policy
+from .config.process import CacheConfig
+from .config.rules import Rule
 from .errors import BackendError, CacheError, ConfigError, InvalidationError, SerializationError
 from .manager.builder import CacheBuilder
 from .manager.manager import CacheManager

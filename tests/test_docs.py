@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from asgi_multitier import CacheConfig, CacheManager, CacheMiddleware, CacheStrategy, TierConfig
-from asgi_multitier.config.process import Policy, PolicyOptions
+from asgi_multitier.config.policy import Policy, PolicyOptions
 from asgi_multitier.manager.values import ComputeOptions, StoreOptions
 from tests.servers import ValkeyServer
 

@@ -17,7 +17,8 @@ from typing import Any
 from .._types import ASGIApp, Header, Headers, Message, Receive, Scope, Send
 from ..coherence.log import Operation
 from ..coherence.repeats import repeating
-from ..config.process import Policy, Rule, VaryBy
+from ..config.policy import Policy, VaryBy
+from ..config.rules import Rule
 from ..entry import Born
 from ..errors import ConfigError
 from ..manager.manager import CacheManager

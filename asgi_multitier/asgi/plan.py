@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
 from .._types import Header, Scope
-from ..config.process import Policy
+from ..config.policy import Policy
 from ..events import Tally
 from ..policy import key as keys
 from ..policy.reasons import Reason

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any, Literal, TypedDict
 
 from ..strategy import Lifetime, seconds_of
-from .process import Policy
+from .policy import Policy
 from .readers import refuse_unknown
 
 

@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar, Unpack, overload
 
 from ..coherence.log import InvalidationStats, Operation
 from ..coherence.repeats import note, note_kept, root_paths
-from ..config.process import Policy
+from ..config.policy import Policy
 from ..engine.health import Health, examine
 from ..entry import Born
 from ..errors import InvalidationError

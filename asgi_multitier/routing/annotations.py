@@ -16,7 +16,8 @@ from inspect import ismethod
 from typing import Any, TypeVar, Unpack, overload
 from weakref import WeakSet
 
-from ..config.process import Invalidations, Policy, PolicyOptions, TextsOption, policy_of
+from ..config.policy import Policy, PolicyOptions, TextsOption, policy_of
+from ..config.rules import Invalidations
 from ..config.templates import Template, texts_of
 from ..errors import ConfigError, InvalidationError
 from ..selectors import check_glob

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..config.process import Invalidations, Policy, Rule
+from ..config.policy import Policy
+from ..config.rules import Invalidations, Rule
 from ..config.templates import Template, Texts
 from ..errors import ConfigError
 from ..policy.invalidation import is_safe

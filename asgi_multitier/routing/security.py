@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..config.process import Policy
+from ..config.policy import Policy
 from .wire import names_read, reads_all
 
 Place = Literal["header", "cookie", "query", "unknown", "all"]

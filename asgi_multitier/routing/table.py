@@ -16,7 +16,8 @@ from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
 from .._types import Scope
-from ..config.process import Invalidations, Policy, Rule
+from ..config.policy import Policy
+from ..config.rules import Invalidations, Rule
 from ..config.templates import render_texts, within_bounds
 from ..errors import ConfigError, InvalidationError
 from ..policy.invalidation import is_safe

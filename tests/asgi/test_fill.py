@@ -20,7 +20,8 @@ from asgi_multitier.asgi.fill.sharing import stored_elsewhere
 from asgi_multitier.asgi.plan import plan_for, visible
 from asgi_multitier.asgi.request import Request
 from asgi_multitier.coherence.local import LocalLog
-from asgi_multitier.config.process import Policy, Rule
+from asgi_multitier.config.policy import Policy
+from asgi_multitier.config.rules import Rule
 from asgi_multitier.entry import Entry, Slot, StoredResponse, Variants
 from asgi_multitier.events import Tally
 from asgi_multitier.policy.credentials import Credentials

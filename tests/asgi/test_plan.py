@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from asgi_multitier.asgi.plan import Plan, plan_for, raw_target, request_key
-from asgi_multitier.config.process import Policy
+from asgi_multitier.config.policy import Policy
 from asgi_multitier.events import Tally
 from asgi_multitier.policy.key import Veil
 from asgi_multitier.policy.partition import partition_part

@@ -8,14 +8,9 @@ from typing import Any
 
 import pytest
 
-from asgi_multitier.config.process import (
-    DEFAULT_REDIS_URL,
-    CacheConfig,
-    Invalidations,
-    Policy,
-    Rule,
-    policy_of,
-)
+from asgi_multitier.config.policy import Policy, policy_of
+from asgi_multitier.config.process import DEFAULT_REDIS_URL, CacheConfig
+from asgi_multitier.config.rules import Invalidations, Rule
 from asgi_multitier.config.templates import Template
 from asgi_multitier.errors import ConfigError
 from asgi_multitier.strategy import CacheStrategy

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.endpoints import HTTPEndpoint
 
-from asgi_multitier.config.process import Policy
+from asgi_multitier.config.policy import Policy
 from asgi_multitier.config.templates import Template
 from asgi_multitier.errors import ConfigError
 from asgi_multitier.routing import Marks, cached, invalidates, marks_of, no_cache

@@ -12,7 +12,8 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from asgi_multitier.config.process import Policy, Rule
+from asgi_multitier.config.policy import Policy
+from asgi_multitier.config.rules import Rule
 from asgi_multitier.errors import ConfigError
 from asgi_multitier.routing import RouteTable, cached, invalidates, no_cache
 

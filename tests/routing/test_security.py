@@ -19,7 +19,8 @@ from fastapi.security import (
 )
 from pydantic import BaseModel, ConfigDict
 
-from asgi_multitier.config.process import Policy, Rule
+from asgi_multitier.config.policy import Policy
+from asgi_multitier.config.rules import Rule
 from asgi_multitier.errors import ConfigError
 from asgi_multitier.routing import RouteTable, cached, invalidates, no_cache
 from asgi_multitier.routing.security import Need, needs_of

@@ -19,7 +19,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Host, Match, Mount, Route, Router, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from asgi_multitier.config.process import Policy, Rule
+from asgi_multitier.config.policy import Policy
+from asgi_multitier.config.rules import Rule
 from asgi_multitier.errors import ConfigError, InvalidationError
 from asgi_multitier.routing import RouteTable, cached, invalidates, no_cache, route_path, routes
 from asgi_multitier.selectors import Selector

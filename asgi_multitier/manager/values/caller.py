@@ -7,7 +7,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from ...config.process import Policy
+from ...config.policy import Policy
 from ...engine.coalescing import Flight, MayLead, Patience, WaitExpired
 from ...engine.engine import Engine
 from ...engine.stale import stands_in

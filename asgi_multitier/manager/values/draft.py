@@ -2,7 +2,7 @@
 
 import random
 
-from ...config.process import Policy
+from ...config.policy import Policy
 from ...entry import Born, Entry
 
 

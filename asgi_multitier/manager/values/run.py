@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any, TypeVar
 
-from ...config.process import Policy
+from ...config.policy import Policy
 from ...engine.coalescing import Flight
 from ...engine.engine import Engine
 from ...engine.fleet import Claim, Leases, run_in_fleet

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...coherence.log import MAX_RIDE, Update
-from ...config.process import Policy
+from ...config.policy import Policy
 from ...engine.engine import Engine
 from ...entry import Born, Entry, Slot
 from ...errors import BackendError, SerializationError

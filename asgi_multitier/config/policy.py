@@ -1,0 +1,396 @@
+"""Policy: what holds for the responses of a route, checked once and frozen from then on.
+
+Friendly forms (a strategy, a `timedelta`, header names as text) are turned into the one form that
+the rest of the package reads.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, fields
+from enum import Enum
+from typing import Any, Literal, TypeAlias, TypedDict, Unpack
+from uuid import UUID
+
+from ..errors import ConfigError
+from ..policy.credentials import Credentials
+from ..policy.request import is_ignored
+from ..policy.terms import Terms
+from ..strategy import CacheStrategy, Lifetime, seconds_of
+from .readers import (
+    read_boolean,
+    read_coalesce,
+    read_field_names,
+    read_function,
+    read_ignored,
+    read_methods,
+    read_optional_names,
+    read_optional_seconds,
+    read_optional_share,
+    read_optional_zero,
+    read_seconds_or_boolean,
+    read_share,
+    read_stripped,
+    read_template,
+    read_texts,
+    read_tokens,
+    refuse_unknown,
+)
+from .templates import Template, Texts, TextsFunction, fields_of
+
+Partition: TypeAlias = str | int | bytes | UUID | Enum | tuple[Any, ...] | None
+"""What `vary_by` returns: whose copy this is, or None for "do not cache this request". A tuple has
+such parts, with bool beside them."""
+
+VaryBy: TypeAlias = Callable[[Any], Partition | Awaitable[Partition]]
+When: TypeAlias = Callable[[Any], bool]
+TextsOption: TypeAlias = str | TextsFunction | Sequence[str | TextsFunction] | AbstractSet[str]
+Names: TypeAlias = str | Sequence[str] | AbstractSet[str]
+
+
+_NEGOTIATION = b"accept"
+"""How the fields of RFC 9110 §12.5 begin: what is wanted, not who wants it."""
+
+
+class PolicyOptions(TypedDict, total=False):
+    """What `cached`, `Rule` and `Policy` take beside the lifetime; `Policy` has the meanings."""
+
+    tags: TextsOption
+    query: Names | None
+    vary: Names
+    vary_by: VaryBy | None
+    cookies: Names
+    ignore_cookies: bool | Names
+    public: bool
+    key: str | Template | None
+    methods: Names
+    negative: Lifetime | None
+    client_cache: Lifetime | None
+    stale_while_revalidate: Lifetime | None
+    stale_if_error: Lifetime | None
+    eager_refresh: float | None
+    jitter: float
+    coalesce: bool | Literal["fleet"]
+    coalesce_timeout: Lifetime | None
+    soft_timeout: Lifetime | None
+    hard_timeout: Lifetime | None
+    when: When | None
+    heuristics: bool
+    strip: Names
+    store_set_cookie: bool
+    honor_request_directives: bool
+    stale_on_error: Lifetime | bool
+    partial: bool
+    normalise_language: bool
+    targeted: Names
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Policy:
+    """What a rule decides for the responses of a route.
+
+    Attributes:
+        lifetime: Seconds that a response stays fresh; None if its own headers decide.
+        tags: Templates and functions of the request that name what the response is made of.
+        query: Query parameters that the response depends on; None for all of them.
+        vary: Request fields that it depends on, lower-case.
+        vary_by: Takes the request, returns whose copy it is, or None to bypass; may be async, and
+            else runs in the event loop, which it must not block. An exception bypasses too, unless
+            the framework has an answer to it, as to an `HTTPException`.
+        cookies: Cookies that it depends on.
+        ignore_cookies: Cookies that the response does not depend on: True for all, or names, with a
+            star at the end for all that begin so. They keep no request from the cache and are in no
+            key, and a run whose answer may be shared does not see them.
+        public: Whether everybody may have the same copy although the request says who asks. The
+            answer to a request with `Authorization` is stored only if it says itself that it may be
+            shared, by `public`, `must-revalidate` or `s-maxage` (RFC 9111 §3.5).
+        key: A name for the response, by which `invalidate` finds it; what identifies it is still
+            its URL and parameters.
+        methods: GET, and HEAD unless it is the application's own, are answered from the cache. POST
+            is not, and stands here only where the responses' own headers decide: see `from_origin`.
+        negative: Seconds that a 404 or 410 stays fresh; None if they are not stored.
+        client_cache: Seconds that clients are told; None if they are to ask each time.
+        stale_while_revalidate: Seconds past freshness in which a copy is served while one
+            background request renews it (RFC 5861 §3); None if only its own headers say so.
+        stale_if_error: Seconds past freshness in which a copy stands in for a failing origin
+            (RFC 5861 §4); None if only its own headers say so.
+        eager_refresh: The share of the lifetime, between 0 and 1, past which a hit starts a
+            background request; None for never.
+        jitter: The share of the lifetime, from 0 to below 1, that is taken off at random at most,
+            so that what was stored together does not expire together.
+        coalesce: Whether identical requests share one call: in the process (True), in all
+            processes (`"fleet"`), or not at all (False).
+        coalesce_timeout: Seconds after which a call that takes so long is followed by one more, for
+            all who wait; None for the cache's own setting.
+        soft_timeout: Seconds after which a stale copy, if there is one, is served instead.
+        hard_timeout: Seconds after which a call of the origin counts as failed.
+        when: Takes the request; False bypasses the cache. Runs, and fails, as `vary_by` does.
+        heuristics: Whether a response without explicit freshness may be stored (RFC 9111 §4.2.2).
+        strip: Names of response fields that are not stored: the client whose request the
+            application answered gets them, a hit does not have them.
+        store_set_cookie: Whether a response with `Set-Cookie` may be stored.
+        honor_request_directives: Whether the request's own `Cache-Control` counts.
+        stale_on_error: Seconds past freshness in which a copy may stand in for a failing origin
+            although its headers do not say so; True for a usual time, False for none.
+        partial: Whether a part of a response (206) may be stored, to answer ranges within it and to
+            be completed (RFC 9111 §3.3, §3.4).
+        normalise_language: Whether requests that list the same languages in another order, without
+            weights, get the same variant where responses vary on `Accept-Language`.
+        targeted: Names of the targeted fields that are read (RFC 9213), strongest first.
+    """
+
+    lifetime: float | None
+    tags: Texts = ()
+    query: tuple[str, ...] | None = None
+    vary: tuple[bytes, ...] = ()
+    vary_by: VaryBy | None = None
+    cookies: tuple[str, ...] = ()
+    ignore_cookies: bool | tuple[str, ...] = False
+    public: bool = False
+    key: Template | None = None
+    methods: frozenset[str] = frozenset({"GET", "HEAD"})
+    negative: float | None = None
+    client_cache: float | None = None
+    stale_while_revalidate: float | None = None
+    stale_if_error: float | None = None
+    eager_refresh: float | None = None
+    jitter: float = 0.0
+    coalesce: bool | Literal["fleet"] = True
+    coalesce_timeout: float | None = None
+    soft_timeout: float | None = None
+    hard_timeout: float | None = None
+    when: When | None = None
+    heuristics: bool = False
+    strip: tuple[bytes, ...] = ()
+    store_set_cookie: bool = False
+    honor_request_directives: bool = False
+    stale_on_error: float | bool = False
+    partial: bool = False
+    normalise_language: bool = False
+    targeted: tuple[bytes, ...] = (b"cdn-cache-control",)
+    terms: Terms = field(init=False, repr=False, compare=False)
+
+    def __init__(
+        self,
+        lifetime: Lifetime | None = CacheStrategy.DEFAULT,
+        *,
+        where: str = "Policy",
+        **options: Unpack[PolicyOptions],
+    ) -> None:
+        """Check the options and bring them into one form.
+
+        Args:
+            lifetime: A strategy, seconds or a `timedelta`; None if the response's headers decide.
+            where: The route or rule, for errors.
+            **options: See the attributes; names may be one text or several, times as `lifetime`.
+
+        Raises:
+            ConfigError: If an option is unknown, its value is not allowed, or two contradict.
+        """
+        refuse_unknown(options, PolicyOptions.__annotations__, where=where)
+        values: dict[str, Any] = {**_DEFAULTS, **options}
+        values = {name: _READERS[name](values[name], name, where) for name in values}
+        values["lifetime"] = read_optional_seconds(lifetime, "lifetime", where)
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+        self._check_together(where)
+        object.__setattr__(self, "terms", _terms_of(self))
+
+    @classmethod
+    def from_origin(cls, **options: Unpack[PolicyOptions]) -> "Policy":
+        """Let each response's own headers decide (RFC 9111).
+
+        Args:
+            **options: As for `Policy`. What an API cache leaves off and a CDN may want:
+                `heuristics`, `store_set_cookie`, `honor_request_directives`, `stale_on_error`,
+                `partial`, `normalise_language`, and `methods` with POST: its answers are then kept
+                for GET where they say that they may be (RFC 9110 §9.3.3).
+
+        Raises:
+            ConfigError: As for `Policy`.
+        """
+        return cls(None, where="Policy.from_origin", **options)
+
+    def but(self, where: str, **options: Unpack[PolicyOptions]) -> "Policy":
+        """This policy with some options changed."""
+        if not options:
+            return self
+        present: Any = {name: getattr(self, name) for name in _READERS}
+        return Policy(self.lifetime, where=where, **{**present, **options})
+
+    @property
+    def separates_users(self) -> bool:
+        """Whether the rule says how it is safe that a hit runs no authentication.
+
+        A field of content negotiation in `vary` says nothing about who asks, so it does not count.
+        """
+        who = any(not name.startswith(_NEGOTIATION) for name in self.vary)
+        return self.public or who or bool(self.cookies) or self.vary_by is not None
+
+    @property
+    def template_fields(self) -> set[str]:
+        """The parameters that its templates take."""
+        return fields_of(self.tags) | set(self.key.fields if self.key else ())
+
+    @property
+    def narrows_cookies(self) -> bool:
+        """Whether the application gets some of a request's cookies only."""
+        named = bool(self.cookies) and self.vary_by is None
+        return named or bool(self.ignore_cookies)
+
+    @property
+    def settled(self) -> tuple[bytes, ...]:
+        """Request fields of which the application sees only what the key holds."""
+        named = bool(self.cookies) and self.vary_by is None
+        return (b"cookie",) if named or self.ignore_cookies is True else ()
+
+    def _check_together(self, where: str) -> None:
+        """Refuse options that cannot both be meant."""
+        self._check_public(where)
+        self._check_cookies(where)
+        if self.heuristics and self.lifetime is not None:
+            raise ConfigError.of("heuristics", True, "False where a lifetime is given", where=where)
+        if self.partial and self.lifetime is not None:
+            raise ConfigError.of("partial", True, "False where a lifetime is given", where=where)
+        soft, hard = self.soft_timeout, self.hard_timeout
+        if soft is not None and hard is not None and soft > hard:
+            raise ConfigError.of(
+                "soft_timeout", soft, f"at most hard_timeout={hard:g}", where=where
+            )
+        self._check_methods(where)
+
+    def _check_public(self, where: str) -> None:
+        """Refuse to call the same for everybody what another option separates by who asks."""
+        if not self.public:
+            return
+        if self.vary_by is not None:
+            allowed = "False where vary_by= gives each user a copy"
+            raise ConfigError.of("public", True, allowed, where=where)
+        if self.cookies:
+            allowed = "False where cookies= gives each value a copy; other cookies keep nothing out"
+            raise ConfigError.of("public", True, allowed, where=where)
+        for name in (b"authorization", b"cookie"):
+            if name in self.vary:
+                allowed = f"False where vary= gives each {name.decode()} a copy"
+                raise ConfigError.of("public", True, allowed, where=where)
+
+    def _check_cookies(self, where: str) -> None:
+        """Refuse to ignore cookies that another option says the response depends on."""
+        ignored = self.ignore_cookies
+        if ignored is True and (self.cookies or b"cookie" in self.vary):
+            option = "cookies" if self.cookies else "vary"
+            allowed = f"names of cookies, or nothing, where {option}= has cookies in the key"
+            raise ConfigError.of("ignore_cookies", True, allowed, where=where)
+        for name in self.cookies:
+            if is_ignored(name.encode("latin-1"), ignored):
+                allowed = f"none that cookies= names, as it does {name}"
+                given = ignored if isinstance(ignored, bool) else list(ignored)
+                raise ConfigError.of("ignore_cookies", given, allowed, where=where)
+
+    def _check_methods(self, where: str) -> None:
+        """Refuse methods that the cache would never answer or keep.
+
+        A HEAD is answered from what a GET has brought, and the answer to a POST is kept for GET
+        alone, where it says itself that it may be (RFC 9110 §9.3.3).
+        """
+        given = sorted(self.methods)
+        if "GET" not in self.methods:
+            allowed = "GET among them: all that is kept answers a GET"
+            raise ConfigError.of("methods", given, allowed, where=where)
+        if "POST" not in self.methods:
+            return
+        if self.lifetime is not None:
+            allowed = "GET and HEAD where a lifetime is given; POST only in Policy.from_origin"
+            raise ConfigError.of("methods", given, allowed, where=where)
+        if self.vary_by is not None or self.when is not None:
+            allowed = "GET and HEAD where vary_by= or when= is given: of a POST they are not asked"
+            raise ConfigError.of("methods", given, allowed, where=where)
+
+
+def _terms_of(policy: Policy) -> Terms:
+    """What the HTTP rules are asked with: the part of a policy that is about HTTP."""
+    return Terms(
+        lifetime=policy.lifetime,
+        negative=policy.negative,
+        # Who asks is in the key: then the answer is as good for the same one's next request.
+        authorized=policy.vary_by is not None or b"authorization" in policy.vary,
+        strip=policy.strip,
+        set_cookie=policy.store_set_cookie,
+        heuristics=policy.heuristics,
+        partial=policy.partial,
+        post="POST" in policy.methods,
+        honor_request_directives=policy.honor_request_directives,
+        stale_on_error=policy.stale_on_error,
+        client_cache=policy.client_cache,
+        selecting=_selecting(policy),
+        partitioned=is_personal(policy, Credentials()),
+        stale_while_revalidate=policy.stale_while_revalidate,
+        stale_if_error=policy.stale_if_error,
+        targeted=policy.targeted,
+    )
+
+
+def is_personal(policy: Policy, credentials: Credentials) -> bool:
+    """Whether what chooses the responses says who asks."""
+    named = bool(policy.cookies) or policy.vary_by is not None
+    return named or credentials.include_any(policy.vary)
+
+
+def _selecting(policy: Policy) -> tuple[bytes, ...]:
+    """The request fields that choose the responses, as clients are told.
+
+    A request that says who asks has an answer of its own, which matters to those who keep answers
+    without asking: `client_cache=`. What `vary_by=` reads is as good as always one of the two.
+    """
+    names = [*policy.vary]
+    cookies, own = bool(policy.cookies), policy.vary_by is not None
+    if own or (policy.client_cache and not policy.public):
+        names.append(b"Authorization")
+        cookies = cookies or own or policy.ignore_cookies is not True
+    return (*names, b"Cookie") if cookies else tuple(names)
+
+
+def policy_of(
+    strategy: Lifetime | Policy, *, where: str, **options: Unpack[PolicyOptions]
+) -> Policy:
+    """The policy that a lifetime or a policy makes together with the options beside it.
+
+    Raises:
+        ConfigError: As `Policy`.
+    """
+    if isinstance(strategy, Policy):
+        return strategy.but(where, **options)
+    seconds = seconds_of(strategy, option="strategy", where=where)
+    return Policy(seconds, where=where, **options)
+
+
+_READERS: dict[str, Callable[[Any, str, str], Any]] = {
+    "tags": read_texts,
+    "query": read_optional_names,
+    "vary": read_field_names,
+    "vary_by": read_function,
+    "cookies": read_tokens,
+    "ignore_cookies": read_ignored,
+    "public": read_boolean,
+    "key": read_template,
+    "methods": read_methods,
+    "negative": read_optional_seconds,
+    "client_cache": read_optional_zero,
+    "stale_while_revalidate": read_optional_zero,
+    "stale_if_error": read_optional_zero,
+    "eager_refresh": read_optional_share,
+    "jitter": read_share,
+    "coalesce": read_coalesce,
+    "coalesce_timeout": read_optional_seconds,
+    "soft_timeout": read_optional_seconds,
+    "hard_timeout": read_optional_seconds,
+    "when": read_function,
+    "heuristics": read_boolean,
+    "strip": read_stripped,
+    "store_set_cookie": read_boolean,
+    "honor_request_directives": read_boolean,
+    "stale_on_error": read_seconds_or_boolean,
+    "partial": read_boolean,
+    "normalise_language": read_boolean,
+    "targeted": read_field_names,
+}
+_DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(Policy) if f.name in _READERS}

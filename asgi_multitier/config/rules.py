@@ -1,0 +1,95 @@
+"""Rule: a policy for paths; Invalidations: what a successful unsafe request drops."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Unpack
+
+from ..errors import ConfigError, InvalidationError
+from ..selectors import check_glob, glob_matches
+from ..strategy import CacheStrategy, Lifetime
+from .policy import Policy, PolicyOptions, policy_of
+from .templates import Texts, fields_of
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Rule:
+    """A policy for every path that a glob matches: for what cannot be annotated.
+
+    Attributes:
+        glob: A pattern of `*` (any run of characters, `/` included) and `?`, matched against the
+            whole path as the application sees it.
+        policy: What holds there; None if these paths are never cached.
+    """
+
+    glob: str
+    policy: Policy | None
+
+    def __init__(
+        self,
+        glob: str,
+        strategy: Lifetime | Policy | None = CacheStrategy.DEFAULT,
+        **options: Unpack[PolicyOptions],
+    ) -> None:
+        """Check the glob and the policy.
+
+        Args:
+            glob: Begins with `/` or `*`; at most 256 characters and 8 stars.
+            strategy: A lifetime, a whole policy, or None for "never cache these".
+            **options: As for `cached`.
+
+        Raises:
+            ConfigError: If the glob or an option is not allowed.
+        """
+        where = f"Rule({glob!r})"
+        glob = str(glob)
+        if not glob.startswith(("/", "*")):
+            raise ConfigError.of("glob", glob, "a pattern that begins with '/' or '*'", where=where)
+        try:
+            check_glob(glob)
+        except InvalidationError as error:
+            raise ConfigError(f"{where}: {error}") from None
+        if strategy is None and options:
+            raise ConfigError.of(
+                "strategy", None, "a lifetime or a Policy where options are given", where=where
+            )
+        object.__setattr__(self, "glob", glob)
+        policy = None if strategy is None else policy_of(strategy, where=where, **options)
+        object.__setattr__(self, "policy", policy)
+
+    def matches(self, path: str) -> bool:
+        """Whether the rule is for this path."""
+        return glob_matches(self.glob, path)
+
+
+@dataclass(frozen=True, slots=True)
+class Invalidations:
+    """What a successful unsafe request of a route drops, beside its own URL.
+
+    Attributes:
+        tags: Templates and functions of tags.
+        paths: Templates and functions of paths, as the application sees them, every query string.
+        routes: Names or endpoints of routes: all that they filled.
+        patterns: Templates and functions of globs over paths and names.
+        settle: Seconds for which what is dropped is not stored anew, for origins that read from a
+            replica that may lag so long.
+    """
+
+    tags: Texts = ()
+    paths: Texts = ()
+    routes: tuple[str | Callable[..., Any], ...] = ()
+    patterns: Texts = ()
+    settle: float = 0.0
+
+    @property
+    def template_fields(self) -> set[str]:
+        """The parameters that its templates take."""
+        return fields_of(self.tags) | fields_of(self.paths) | fields_of(self.patterns)
+
+    def __add__(self, other: "Invalidations") -> "Invalidations":
+        return Invalidations(
+            tags=self.tags + other.tags,
+            paths=self.paths + other.paths,
+            routes=self.routes + other.routes,
+            patterns=self.patterns + other.patterns,
+            settle=max(self.settle, other.settle),
+        )
