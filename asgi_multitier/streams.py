@@ -1,9 +1,50 @@
-"""What streams offer: the protocol of `CacheManager(streams=...)`."""
+"""Streams: an entry of one, and the protocol of `CacheManager(streams=...)`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
-from .redis.streams import Fields, StreamEntry
+Fields = (
+    Mapping[str, "str | bytes | int | float"] | Sequence[tuple[str, "str | bytes | int | float"]]
+)
+"""What is published: names and values in order. As pairs, a name may come twice."""
+
+
+class StreamEntry(Mapping[str, str]):
+    """One entry: its id, and its fields in order.
+
+    As a mapping it gives the last value of each name; `fields` has all pairs.
+
+    Attributes:
+        id: `"<milliseconds>-<number>"`, as the server gave it.
+        fields: Pairs of name and value in the order published.
+    """
+
+    __slots__ = ("_last", "fields", "id")
+
+    def __init__(self, id: str, fields: Iterable[tuple[str, str]]) -> None:  # noqa: A002 (its name)
+        self.id = id
+        self.fields = tuple(fields)
+        self._last = dict(self.fields)
+
+    def __getitem__(self, name: str) -> str:
+        return self._last[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._last)
+
+    def __len__(self) -> int:
+        return len(self._last)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, StreamEntry):
+            return self.id == other.id and self.fields == other.fields
+        return NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((self.id, self.fields))
+
+    def __repr__(self) -> str:
+        return f"StreamEntry({self.id!r}, {self.fields!r})"
 
 
 @runtime_checkable

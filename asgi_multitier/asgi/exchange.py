@@ -14,7 +14,6 @@ from .._types import ASGIApp, Header, Headers, Message, Receive, Scope, Send
 from ..engine.coalescing import Flight, MayLead, Patience, RunCancelled, WaitExpired
 from ..engine.engine import Engine
 from ..engine.stack import Found
-from ..engine.stale import stands_in
 from ..entry import Entry, Slot, StoredResponse, Variants
 from ..policy import cache_status
 from ..policy.cache_control import CacheControl, of_request
@@ -458,7 +457,7 @@ class Exchange:
         self._engine.flights.abandon(flight)
 
     def _stands_in(self, stale: Slot) -> bool:
-        return stands_in(stale.entry, self._engine.index, self._engine.clock())
+        return self._engine.stack.stands_in(stale.entry)
 
     async def _join(self, flight: "Flight[Answer]", stale: Slot | None) -> bool:
         """Wait for the run that is under way; False if its answer is not this request's.

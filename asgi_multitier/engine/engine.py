@@ -1,5 +1,6 @@
-"""What the middleware and the manager share: one cache of one process."""
+"""One cache of one process: its parts, and how they are put together."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,10 +8,15 @@ from .._types import Clock
 from ..coherence.index import Index
 from ..coherence.log import InvalidationLog
 from ..config.process import CacheConfig
+from ..errors import ConfigError
 from ..events import Events
+from ..tiers.base import LocalTier, SharedTier, TierConfig
+from ..tiers.placed import Placed
 from .coalescing import Flights
 from .fleet import Leases
-from .stack import TierStack
+from .stack import Format, TierStack
+
+Tier = LocalTier | SharedTier
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +44,70 @@ class Engine:
     leases: Leases | None
     clock: Clock
     wall: Clock
+
+
+def place(tiers: Iterable[tuple[Tier, TierConfig]], config: CacheConfig) -> list[Placed]:
+    """The shared tiers in their places, by level.
+
+    Raises:
+        ConfigError: If one is no shared tier.
+    """
+    placed = []
+    for tier, where in sorted(tiers, key=lambda pair: pair[1].level):
+        if not isinstance(tier, SharedTier):
+            allowed = "a SharedTier; a LocalTier can only be the first"
+            raise ConfigError.of("tier", tier, allowed, where=f"level {where.level}")
+        placed.append(Placed(tier, where, config.breaker_failures, config.breaker_reset))
+    return placed
+
+
+def assemble(
+    config: CacheConfig,
+    local: tuple[LocalTier, TierConfig],
+    shared: Sequence[Placed],
+    log: InvalidationLog,
+    leases: Leases | None,
+    *,
+    namespace: str,
+    clock: Clock,
+    wall: Clock,
+    compress_over: int | None,
+) -> Engine:
+    """The engine of one cache."""
+    events = Events()
+    tier, where = local
+    stack = TierStack(
+        tier,
+        shared,
+        log,
+        events,
+        form=Format(
+            namespace=namespace,
+            version=config.version,
+            secret=config.secret,
+            max_entry=config.max_entry,
+            compress_over=compress_over,
+        ),
+        local_scale=where.ttl_scale,
+        timeout=config.redis_timeout,
+        clock=clock,
+        wall=wall,
+    )
+    flights: Flights[Any] = Flights(
+        log.index,
+        max_flights=config.max_flights,
+        max_waiters=config.max_waiters if config.overload == "refuse" else None,
+        max_refreshes=config.max_refreshes,
+        clock=clock,
+    )
+    return Engine(
+        config=config,
+        stack=stack,
+        flights=flights,
+        log=log,
+        index=log.index,
+        events=events,
+        leases=leases,
+        clock=clock,
+        wall=wall,
+    )

@@ -23,6 +23,7 @@ from ..entry import Born, Entry, Slot
 from ..errors import BackendError, SerializationError
 from ..events import Events, TierStats
 from ..policy.key import storage_key
+from ..policy.reuse import usable_on_error
 from ..tiers.base import Held, LocalTier, OrderedTier, SharedTier
 from ..tiers.codec import Unreadable, decode, encode
 from ..tiers.memory import MemoryTier
@@ -175,6 +176,19 @@ class TierStack:
             self.local.delete(key)
             return None
         return slot
+
+    def stands_in(self, entry: Entry) -> bool:
+        """Whether an entry past its freshness may be used where the origin fails or is too slow.
+
+        Never one that was invalidated.
+        """
+        usable = usable_on_error(
+            now=self._clock(),
+            fresh_until=entry.fresh_until,
+            keep_until=entry.keep_until,
+            stale_if_error=entry.stale_if_error,
+        )
+        return usable and self._index.permits(entry)
 
     @property
     def has_shared(self) -> bool:

@@ -17,7 +17,7 @@ from ..coherence.sqlite import SQLiteLog
 from ..coherence.sqlite import namespaces as sqlite_namespaces
 from ..config.invalidation import InvalidationConfig
 from ..config.process import DEFAULT_REDIS_URL, CacheConfig
-from ..engine.assembly import Tier
+from ..engine.engine import Tier
 from ..errors import BackendError, ConfigError
 from ..redis import Leases, Link, RedisLog, RedisStreams, RedisTier, StreamStore, connect
 from ..redis import namespaces as redis_namespaces

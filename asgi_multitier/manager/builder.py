@@ -7,7 +7,7 @@ from .._types import Clock
 from ..coherence.log import InvalidationLog
 from ..config.invalidation import InvalidationConfig
 from ..config.process import CacheConfig, Settings
-from ..engine.assembly import Tier
+from ..engine.engine import Tier
 from ..errors import ConfigError
 from ..serializers import Serializer
 from ..streams import Streams

@@ -14,8 +14,7 @@ from .._types import Clock
 from ..coherence.log import InvalidationLog, Update
 from ..config.invalidation import InvalidationConfig
 from ..config.process import CacheConfig, Mode, Settings, read_mode
-from ..engine.assembly import Tier, assemble, place
-from ..engine.engine import Engine
+from ..engine.engine import Engine, Tier, assemble, place
 from ..entry import Born
 from ..errors import BackendError, ConfigError
 from ..routing import RouteTable

@@ -8,8 +8,6 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
-    Iterable,
-    Iterator,
     Mapping,
     Sequence,
 )
@@ -18,58 +16,16 @@ from typing import Any, TypeVar
 from redis.exceptions import ResponseError
 
 from ..errors import BackendError, ConfigError
+from ..streams import Fields, StreamEntry
 from .client import Client, Link, Target, connect, send
 from .tier import check_namespace
 
 T = TypeVar("T")
 
-Fields = (
-    Mapping[str, "str | bytes | int | float"] | Sequence[tuple[str, "str | bytes | int | float"]]
-)
-"""What is published: names and values in order. As pairs, a name may come twice."""
-
 _GRACE = 0.5
 _TAIL_BLOCK = 1.0
 _PAUSE = 0.02
 _MAX_PAUSE = 1.0
-
-
-class StreamEntry(Mapping[str, str]):
-    """One entry: its id, and its fields in order.
-
-    As a mapping it gives the last value of each name; `fields` has all pairs.
-
-    Attributes:
-        id: `"<milliseconds>-<number>"`, as the server gave it.
-        fields: Pairs of name and value in the order published.
-    """
-
-    __slots__ = ("_last", "fields", "id")
-
-    def __init__(self, id: str, fields: Iterable[tuple[str, str]]) -> None:  # noqa: A002 (its name)
-        self.id = id
-        self.fields = tuple(fields)
-        self._last = dict(self.fields)
-
-    def __getitem__(self, name: str) -> str:
-        return self._last[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._last)
-
-    def __len__(self) -> int:
-        return len(self._last)
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, StreamEntry):
-            return self.id == other.id and self.fields == other.fields
-        return NotImplemented
-
-    def __hash__(self) -> int:
-        return hash((self.id, self.fields))
-
-    def __repr__(self) -> str:
-        return f"StreamEntry({self.id!r}, {self.fields!r})"
 
 
 class RedisStreams:

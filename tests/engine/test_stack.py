@@ -10,7 +10,7 @@ import pytest
 from asgi_multitier.coherence.index import UNTRUSTED_AGE
 from asgi_multitier.coherence.local import LocalLog
 from asgi_multitier.config.process import CacheConfig
-from asgi_multitier.engine.assembly import place
+from asgi_multitier.engine.engine import place
 from asgi_multitier.engine.stack import MAX_PENDING_WRITES, Format, TierStack, rescaled
 from asgi_multitier.entry import Born, Entry, StoredResponse, Variants
 from asgi_multitier.errors import BackendError

@@ -11,7 +11,7 @@ from redis.asyncio.cluster import RedisCluster
 from asgi_multitier.coherence import outbox
 from asgi_multitier.coherence.local import LocalLog
 from asgi_multitier.config.process import CacheConfig
-from asgi_multitier.engine.assembly import place
+from asgi_multitier.engine.engine import place
 from asgi_multitier.engine.stack import Format, TierStack
 from asgi_multitier.entry import Born, Entry
 from asgi_multitier.errors import BackendError

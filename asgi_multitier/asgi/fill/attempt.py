@@ -7,7 +7,6 @@ from dataclasses import replace
 from ..._types import ASGIApp, Headers, Message, Scope
 from ...engine.coalescing import Flight
 from ...engine.engine import Engine
-from ...engine.stale import stands_in
 from ...entry import Slot, StoredResponse
 from ...policy.headers import content_length, end_to_end, without
 from ...policy.ranges import PART_ONLY, Part, combine, serves_parts
@@ -326,7 +325,7 @@ class Attempt:
     def _substitute(self) -> Slot | None:
         """The stale entry, if it may be served in place of a failure."""
         stale, engine = self._stock.stale, self._engine
-        if stale is None or not stands_in(stale.entry, engine.index, engine.clock()):
+        if stale is None or not engine.stack.stands_in(stale.entry):
             return None
         return stale
 

@@ -10,7 +10,6 @@ from typing import Any
 from ...config.policy import Policy
 from ...engine.coalescing import Flight, MayLead, Patience, WaitExpired
 from ...engine.engine import Engine
-from ...engine.stale import stands_in
 from ...entry import Slot
 from ...errors import CacheError
 from ...events import MANAGER
@@ -140,6 +139,6 @@ class Caller:
         if self._stale is None:
             return MISSING
         entry = self._stale.entry
-        if not stands_in(entry, self._engine.index, self._engine.clock()):
+        if not self._engine.stack.stands_in(entry):
             return MISSING
         return self._values.read(entry, self._ask.read)
