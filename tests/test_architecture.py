@@ -1,12 +1,11 @@
 """The house: what may import what, and what may stand where.
 
-A new module needs a row in `FLOORS`. A row is moved up when its module needs more below it; if that
-is not possible, a piece of it stands on the wrong floor.
+`WINGS` lists folders and loose modules from the ground up; each imports only what stands before it.
+A failure names the import and says what to do about it.
 """
 
 import ast
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,100 +15,43 @@ from asgi_multitier.policy.cache_status import CACHE
 
 ROOT = Path(asgi_multitier.__file__).parent
 
-FLOORS: tuple[tuple[str, ...], ...] = (
-    (
-        "_types",
-        "errors",
-        "events",
-        "fleet",
-    ),
-    ("selectors",),
-    (
-        "breaker",
-        "entry",
-        "environment",
-        "framework",
-        "identity",
-        "policy",
-        "serializers",
-        "sqlite_worker",
-        "strategy",
-        "templates",
-    ),
-    (
-        "capture",
-        "codec",
-        "coherence",
-        "mutation",
-        "options",
-        "position",
-        "replay",
-        "tiers",
-    ),
-    (
-        "coalescing",
-        "config",
-        "inbox",
-        "layers",
-        "redis",
-        "sqlite_log",
-        "stack",
-        "stale",
-        "testing",
-    ),
-    (
-        "engine",
-        "nearby",
-        "routing",
-        "streams",
-    ),
-    (
-        "assembly",
-        "health",
-        "plan",
-        "values",
-    ),
-    (
-        "backends",
-        "functions",
-        "request",
-    ),
-    (
-        "draft",
-        "lifecycle",
-        "sync",
-    ),
-    (
-        "fill",
-        "manager",
-        "posted",
-    ),
-    (
-        "builder",
-        "exchange",
-        "fastapi",
-    ),
-    ("middleware",),
+WINGS = (
+    ("_types", "errors", "events"),
+    ("breaker", "entry", "selectors", "serializers", "strategy", "streams"),
+    ("policy",),
+    ("config",),
+    ("tiers",),
+    ("coherence", "testing"),
+    ("redis",),
+    ("routing",),
+    ("engine",),
+    ("manager",),
+    ("asgi",),
+    ("fastapi",),
     ("__init__",),
 )
-"""Modules and packages, from the ground up. Imports point down; siblings do not know each other."""
+"""From the ground up. Imports point to an earlier row, or stay inside of a folder."""
 
-FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in names}
+MAX_LOOSE = 16
+"""Modules that stand beside the folders."""
+
+ROW_OF = {name: number for number, names in enumerate(WINGS) for name in names}
 
 FIELD_NAMES_ELSEWHERE = {
-    "config": "the defaults of options that name fields",
-    "exchange": "the length of an answer that has no content",
-    "fill.head": "the length of stored content that does not say it",
-    "fill.keeping": "the validator that is kept",
-    "middleware": "credentials that responses themselves decide about",
-    "position": "the cookie that carries a client's place in the log",
-    "replay": "the fields that choose a part, and the age",
+    "config.policy": "the defaults of options that name fields",
+    "config.process": "what to write instead of calling a credential harmless",
+    "asgi.exchange": "the length of an answer that has no content",
+    "asgi.fill.head": "the length of stored content that does not say it",
+    "asgi.fill.keeping": "the validator that is kept",
+    "asgi.middleware": "credentials that responses themselves decide about",
+    "asgi.read_your_writes": "the cookie that carries a client's place in the log",
+    "asgi.replay": "the fields that choose a part, and the age",
     "routing.security": "where schemes of a framework read from",
     "routing.table": "the host, in the scope that it asks routes with",
 }
 """Modules outside `policy/` that spell field names, and which."""
 
-PURE = ("policy", "entry", "codec", "breaker")
+PURE = {"policy", "entry", "tiers.codec", "breaker"}
 
 
 class Module:
@@ -123,24 +65,22 @@ class Module:
         self.unit = self.name.partition(".")[0]
         self.tree = ast.parse(path.read_text())
 
-    def nodes(self) -> Iterator[ast.AST]:
-        """All nodes that run: what only a type checker imports is left out."""
-        return _running(self.tree)
-
     def inner_imports(self) -> set[str]:
-        """The units of this package that it imports."""
+        """The files of this package that it imports, by name; for type checkers alone too."""
         found = set()
-        for node in self.nodes():
+        for node in ast.walk(self.tree):
             if isinstance(node, ast.ImportFrom) and node.level:
                 above = self.package[: len(self.package) - node.level + 1]
-                whole = [*above, *(node.module.split(".") if node.module else [])]
-                found.update(whole[:1] or [alias.name for alias in node.names])
-        return found - {self.unit}
+                base = ".".join((*above, *(node.module.split(".") if node.module else ())))
+                for alias in node.names:
+                    whole = f"{base}.{alias.name}".lstrip(".")
+                    found.add(whole if whole in NAMES else base)
+        return found - {self.name}
 
     def outer_imports(self) -> set[str]:
         """The distributions and standard modules that it imports."""
         found = set()
-        for node in self.nodes():
+        for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
                 found.update(alias.name.partition(".")[0] for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
@@ -158,15 +98,8 @@ def _calls(node: ast.AST) -> set[str]:
     return {ast.unparse(inner.func) for inner in ast.walk(node) if isinstance(inner, ast.Call)}
 
 
-def _running(node: ast.AST) -> Iterator[ast.AST]:
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
-            continue
-        yield child
-        yield from _running(child)
-
-
 MODULES = [Module(path) for path in sorted(ROOT.rglob("*.py"))]
+NAMES = {module.name: module for module in MODULES}
 
 
 def by_name(module: Module) -> str:
@@ -176,20 +109,47 @@ def by_name(module: Module) -> str:
 
 @pytest.mark.parametrize("module", MODULES, ids=by_name)
 def test_imports_point_down(module: Module) -> None:
-    """Every module stands on a floor and imports from lower ones only."""
-    assert module.unit in FLOOR_OF, f"{module.name} needs a row in FLOORS"
-    wrong = {
-        f"{name} (floor {FLOOR_OF.get(name)})"
-        for name in module.inner_imports()
-        if FLOOR_OF.get(name, 99) >= FLOOR_OF[module.unit]
-    }
+    """Every file belongs to a wing and imports from earlier ones only."""
+    assert module.unit in ROW_OF, (
+        f"{module.name} belongs to no wing: move it into the folder whose subject it is"
+        f" ({', '.join(name for names in WINGS for name in names)})"
+    )
+    for name in module.inner_imports():
+        unit = name.partition(".")[0]
+        below = ROW_OF.get(unit, 99) < ROW_OF[module.unit]
+        assert unit == module.unit or below, (
+            f"{module.name} imports {name}, which stands above it: move what both need down to"
+            f" {module.unit} or below, or {module.name} up to {unit}"
+        )
 
-    assert wrong == set(), f"{module.name} stands on floor {FLOOR_OF[module.unit]}"
+
+def _circle(name: str, path: tuple[str, ...], done: set[str]) -> tuple[str, ...]:
+    """A path of imports that comes back to where it was, or nothing."""
+    if name in path:
+        return (*path[path.index(name) :], name)
+    if name in done:
+        return ()
+    for inner in sorted(NAMES[name].inner_imports()):
+        if circle := _circle(inner, (*path, name), done):
+            return circle
+    done.add(name)
+    return ()
 
 
-def test_floors_name_only_what_is_there() -> None:
-    """A row whose module is gone is taken out."""
-    assert set(FLOOR_OF) - {module.unit for module in MODULES} == set()
+def test_no_files_import_each_other_in_a_circle() -> None:
+    """Inside of folders too, and also where only a type checker imports."""
+    done: set[str] = set()
+    circles = [circle for name in NAMES if (circle := _circle(name, (), done))]
+
+    assert circles == [], "move what they share into a file that imports neither"
+
+
+def test_the_top_of_the_package_holds_folders() -> None:
+    """A loose module is for what every wing knows, or for what a user imports by that name."""
+    loose = [module.name for module in MODULES if not module.package]
+
+    assert len(loose) <= MAX_LOOSE, f"move one of {loose} into the wing whose subject it is"
+    assert set(ROW_OF) == {module.unit or "__init__" for module in MODULES}
 
 
 @pytest.mark.parametrize("module", MODULES, ids=by_name)
@@ -206,7 +166,9 @@ def test_the_core_needs_no_framework(module: Module) -> None:
     assert module.outer_imports() & frameworks <= {module.unit}
 
 
-@pytest.mark.parametrize("module", [m for m in MODULES if m.unit in PURE], ids=by_name)
+@pytest.mark.parametrize(
+    "module", [m for m in MODULES if m.unit in PURE or m.name in PURE], ids=by_name
+)
 def test_pure_modules_import_no_loop_no_log_and_no_clock(module: Module) -> None:
     """Values and `now` in, a decision out."""
     outer = module.outer_imports()
