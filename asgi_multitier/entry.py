@@ -107,6 +107,10 @@ class Entry:
     name: str = ""
     tags: tuple[str, ...] = ()
 
+    def is_current(self, now: float) -> bool:
+        """Whether it is fresh, and nothing wants it renewed yet."""
+        return now < self.fresh_until and now < self.refresh_at and not self.always_validate
+
 
 class Slot:
     """An entry's place in a local tier, with what its readers note beside it.

@@ -1,4 +1,4 @@
-"""One run of the origin in all processes: the loop around a lease.
+"""One run of the origin in all processes: the loop around a lease, and how its holder tells others.
 
 The process that holds the lease of a key runs the origin; all others wait until it is given back
 and look for what it brought. A run that takes too long is followed by one more, for which there is
@@ -7,8 +7,11 @@ each process runs the origin itself.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
+
+from ..entry import Entry
+from .stack import TierStack
 
 R = TypeVar("R")
 
@@ -75,3 +78,45 @@ async def run_in_fleet(
                 deadline += patience
         finally:
             await claim.release()
+
+
+class Publisher:
+    """Puts what a run brings where the other processes look for it, once.
+
+    With a lease they wait for it, and it is given back when there is something to find.
+
+    Args:
+        stack: The tiers.
+    """
+
+    __slots__ = ("_claim", "_publishing", "_stack")
+
+    def __init__(self, stack: TierStack) -> None:
+        self._stack = stack
+        self._claim: Claim | None = None
+        self._publishing: asyncio.Task[None] | None = None
+
+    def hold(self, claim: Claim) -> None:
+        """The run is to begin under this claim, if it is held."""
+        self._claim = claim if claim.held else None
+
+    def publish(self, entries: Sequence[Entry]) -> None:
+        """Write what the run brought, none if it is not shared, and let the others look."""
+        if self._claim is None:
+            for entry in entries:
+                self._stack.share(entry)
+            return
+        self._publishing = self._stack.spawn(
+            self._write_and_release(self._claim, entries), "asgi-multitier lease"
+        )
+        self._claim = None
+
+    async def published(self) -> None:
+        """Wait until the others can look, if anything was published."""
+        if self._publishing is not None:
+            await self._publishing
+
+    async def _write_and_release(self, claim: Claim, entries: Sequence[Entry]) -> None:
+        if entries:
+            await self._stack.write(entries)
+        await claim.release()

@@ -68,6 +68,10 @@ class Reason(StrEnum):
     INVALIDATED = "invalidated"
     MISMATCH = "mismatch"
 
+    # A stale response stands in for the origin's answer.
+    SOFT_TIMEOUT = "soft-timeout"
+    STALE_IF_ERROR = "stale-if-error"
+
     # The cache itself.
     UNSTABLE = "unstable"
     BROKEN = "broken"

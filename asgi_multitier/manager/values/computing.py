@@ -1,21 +1,24 @@
 """Get or compute: what is stored, if it may be used; else what a run of a function brings.
 
-Whoever asks for the same key meanwhile waits for the same run.
+A call that comes meanwhile for the same key waits for the same run. How runs go, and how callers
+wait for them, is the engine's: this is the door for values.
 """
 
 import asyncio
+from functools import partial
 from typing import Any
 
-from ...engine.coalescing import Flight, MayLead, Patience
+from ...engine.caller import Caller, Join, Lead, StandIn, Step
+from ...engine.coalescing import Flight
 from ...engine.engine import Engine
+from ...engine.runs import Run, refresh
 from ...entry import Entry, Slot
 from ...errors import CacheError
 from ...events import MANAGER
 from ...policy.reasons import Reason
-from .caller import Caller, patience_of
-from .draft import entry_of
+from .computation import Ask, Computation, Result, called
+from .entries import entry_of
 from .reading import MISSING
-from .run import Ask, Result, Run, called
 from .store import Values
 
 
@@ -30,7 +33,6 @@ class Computing:
     def __init__(self, engine: Engine, values: Values) -> None:
         self._engine = engine
         self._flights = engine.flights
-        self._index = engine.index
         self._clock = engine.clock
         self._tally = engine.events.tally(MANAGER)
         self._values = values
@@ -42,11 +44,12 @@ class Computing:
         """The value; if there is none, what a run of the compute function brings.
 
         Raises:
-            CacheError: If the compute function asks for its own key.
+            CacheError: If the compute function asks for its own key, or so many wait for it that
+                this caller is turned away.
             TimeoutError: If the caller has waited for `hard_timeout`.
             Exception: What the compute function raised, unchanged.
         """
-        patience: Patience | None = None
+        caller: Caller[Result] | None = None
         while True:
             slot, level = await self._values.look(ask.key)
             stale = None
@@ -54,10 +57,11 @@ class Computing:
                 value = self._use(slot, level, ask)
                 if value is not MISSING:
                     return value
-                stale = slot if self._clock() >= slot.entry.fresh_until else None
+                stale = slot if self._may_stand_in(slot.entry, ask) else None
             # From the first look on: looking again makes nobody wait for longer.
-            patience = patience or patience_of(ask.policy, self._engine.config.coalesce_timeout)
-            value = await self._ask_function(ask, stale, patience)
+            caller = caller or Caller(self._engine, ask.policy, self._tally, ask.key)
+            caller.stale = stale
+            value = await self._ask_function(ask, caller)
             if value is not MISSING:
                 return value
 
@@ -82,44 +86,59 @@ class Computing:
         else:
             self._tally.stale += 1
         if not fresh or now >= entry.refresh_at:
-            self._refresh(ask)
+            refresh(self._engine, self._seed(ask), partial(self._renew, ask))
         return value
 
-    async def _ask_function(self, ask: Ask, stale: Slot | None, patience: Patience) -> Any:
+    def _may_stand_in(self, entry: Entry, ask: Ask) -> bool:
+        """Whether it is stale, and what stands in it can be read."""
+        if self._clock() < entry.fresh_until or not self._engine.stack.stands_in(entry):
+            return False
+        return self._values.read(entry, ask.read) is not MISSING
+
+    async def _ask_function(self, ask: Ask, caller: Caller[Result]) -> Any:
         """Get the value from a run; MISSING if it is worth looking again."""
-        key, flights = ask.key, self._flights
-        if flights.nests(key):
-            raise CacheError(f"the compute function of {key!r} asks for {key!r}, and so for itself")
-        caller = Caller(self._engine, self._values, ask, stale, patience)
-        if not ask.policy.coalesce:
-            return await self._lead(caller, ask, flights.apart(self._probe(ask)))
-        flight: Flight[Result] | None = flights.find(key)
-        if flight is not None and not flight.is_late(patience.lead):
-            if flights.is_crowded(flight):
-                return caller.refused()
-            try:
-                return await caller.wait(flight, leads=False)
-            except MayLead:
-                if not flights.follows(flight):
-                    return MISSING
-        if flight is not None:
-            self._engine.events.failures["coalesce-timeout"] += 1
-        return await self._lead(caller, ask, flights.open(self._probe(ask), after=flight))
+        seed = partial(self._seed, ask)
+        step = caller.board(ask.key, seed)
+        answer: Result | Lead[Result] | StandIn | Step
+        answer = await caller.wait(step.flight, seed) if isinstance(step, Join) else step
+        flight: Flight[Result] | None = None
+        if isinstance(answer, Lead):
+            flight = answer.flight
+            run = Run(self._engine, flight, ask.policy)
+            self._flights.launch(flight, partial(self._run, ask, flight, run))
+            answer = await caller.wait(flight, seed, opened=True)
+        if isinstance(answer, Result):
+            return self._taken(answer, ask, flight)
+        if isinstance(answer, StandIn):
+            return self._values.read(answer.slot.entry, ask.read)
+        if answer is Step.NESTED:
+            raise CacheError(
+                f"the compute function of {ask.key!r} asks for {ask.key!r}, and so for itself"
+            )
+        if answer is Step.REFUSED:
+            raise CacheError(
+                f"{ask.key!r}: max_waiters={self._engine.config.max_waiters} callers wait for it"
+                " already, and overload='refuse' turns further ones away"
+            )
+        return MISSING
 
-    async def _lead(self, caller: Caller, ask: Ask, flight: "Flight[Result]") -> Any:
-        """Run the function for everybody, this caller first."""
-        self._flights.launch(flight, Run(self._engine, self._values, ask, flight).answer)
-        return await caller.wait(flight, leads=True)
+    def _taken(self, result: Result, ask: Ask, flight: "Flight[Result] | None") -> Any:
+        """What this caller gets of a run's result: the very object, if it was computed for it."""
+        if flight is not None and result.by is flight:
+            self._tally.misses += 1
+            return result.value
+        value = self._values.parsed(result.payload, ask.read)
+        self._tally.coalesced += value is not MISSING
+        return value
 
-    def _refresh(self, ask: Ask) -> None:
-        """Renew a value in the background, if that is not done already and may begin now."""
-        flight = self._flights.refresh(self._probe(ask))
-        if flight is not None:
-            self._engine.events.refreshes += 1
-            self._flights.launch(flight, Run(self._engine, self._values, ask, flight).renew)
-            self._flights.abandon(flight)
+    async def _run(self, ask: Ask, flight: "Flight[Result]", run: Run[Result]) -> None:
+        await run.answer(Computation(self._engine, self._values, ask, flight, run))
 
-    def _probe(self, ask: Ask) -> Entry:
+    async def _renew(self, ask: Ask, flight: "Flight[Result]") -> None:
+        run = Run(self._engine, flight, ask.policy)
+        await run.renew(Computation(self._engine, self._values, ask, flight, run), ask.key)
+
+    def _seed(self, ask: Ask) -> Entry:
         """What is known of the entry to come."""
-        born, now = self._index.born(), self._clock()
+        born, now = self._engine.index.born(), self._clock()
         return entry_of(ask.key, b"", ask.policy, ask.tags, born=born, now=now)

@@ -11,7 +11,7 @@ from ...entry import Born, Entry, Slot
 from ...errors import BackendError, SerializationError
 from ...events import MANAGER
 from ...serializers import Serializer
-from .draft import entry_of
+from .entries import entry_of
 from .names import checked_key
 from .reading import MISSING, Reader
 

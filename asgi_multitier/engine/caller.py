@@ -1,0 +1,199 @@
+"""One request or call that nothing fresh answers, and the run that answers it.
+
+The same for responses and for values: whether it leads a run or joins one, how long it waits, what
+stands in if the run fails or takes too long, and how it is counted.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import Generic, TypeVar
+
+from ..config.policy import Policy
+from ..entry import Entry, Slot
+from ..events import Tally
+from ..policy.reasons import Reason
+from .coalescing import Flight, MayLead, Patience, RunCancelled, WaitExpired
+from .engine import Engine
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Lead(Generic[R]):
+    """The caller opens a run.
+
+    Attributes:
+        flight: The flight, not launched yet.
+    """
+
+    flight: Flight[R]
+
+
+@dataclass(frozen=True, slots=True)
+class Join(Generic[R]):
+    """The caller waits for a run under way.
+
+    Attributes:
+        flight: The flight.
+    """
+
+    flight: Flight[R]
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """A stale entry answers the caller in place of the origin.
+
+    Attributes:
+        slot: The entry.
+        why: What the origin did instead: took too long, failed, or had too many waiting already.
+    """
+
+    slot: Slot
+    why: Reason
+
+
+class Step(Enum):
+    """What else may become of a caller."""
+
+    AGAIN = auto()
+    """It looks in the tiers again: there is something younger, or the run was cancelled."""
+
+    NESTED = auto()
+    """It is part of a run for the same key, and must not wait for that."""
+
+    REFUSED = auto()
+    """So many wait that it is turned away, and nothing stale may stand in."""
+
+
+class Caller(Generic[R]):
+    """One request or call that nothing fresh answers.
+
+    Args:
+        engine: The cache.
+        policy: What holds for it.
+        tally: Where it is counted.
+        name: What it asks for, for errors and log lines.
+    """
+
+    __slots__ = ("_engine", "_name", "_policy", "_tally", "patience", "stale")
+
+    def __init__(self, engine: Engine, policy: Policy, tally: Tally, name: str) -> None:
+        lead = policy.coalesce_timeout or engine.config.coalesce_timeout
+        self._engine = engine
+        self._policy = policy
+        self._tally = tally
+        self._name = name
+        self.patience = Patience(lead, policy.soft_timeout, policy.hard_timeout)
+        self.stale: Slot | None = None
+
+    def board(self, key: str, seed: Callable[[], Entry]) -> "Lead[R] | Join[R] | StandIn | Step":
+        """Which run answers the caller.
+
+        Args:
+            key: What it asks for.
+            seed: Makes what is known of the entry to come.
+        """
+        flights = self._engine.flights
+        if flights.nests(key):
+            return Step.NESTED
+        if not self._policy.coalesce:
+            return Lead(flights.apart(seed()))
+        flight: Flight[R] | None = flights.find(key)
+        if flight is None or flight.is_late(self.patience.lead):
+            return self._lead(flight, seed)
+        if flights.is_crowded(flight):
+            return self._turned_away()
+        return Join(flight)
+
+    def _lead(self, flight: "Flight[R] | None", seed: Callable[[], Entry]) -> "Lead[R]":
+        if flight is not None:
+            self._engine.events.failures["coalesce-timeout"] += 1
+        return Lead(self._engine.flights.open(seed(), after=flight))
+
+    def _turned_away(self) -> "StandIn | Step":
+        if (found := self._stand_in(Reason.OVERLOADED)) is not None:
+            self._tally.stale += 1
+            return found
+        self._tally.passes[Reason.OVERLOADED] += 1
+        return Step.REFUSED
+
+    async def wait(
+        self, flight: "Flight[R]", seed: Callable[[], Entry], *, opened: bool = False
+    ) -> "R | Lead[R] | StandIn | Step":
+        """Wait for a run.
+
+        A stand-in and a failure are counted here, an answer by who makes something of it.
+
+        Args:
+            flight: The flight.
+            seed: As for `board`: the caller may have to lead one more run.
+            opened: Whether it has opened this flight.
+
+        Raises:
+            TimeoutError: If it has waited for `hard_timeout`.
+            Exception: What the origin raised.
+        """
+        flights = self._engine.flights
+        try:
+            result = await self._answer(flight, opened)
+        except MayLead:
+            return self._lead(flight, seed) if flights.follows(flight) else Step.AGAIN
+        except asyncio.CancelledError:
+            flights.abandon(flight)
+            self._tally.misses += opened
+            raise
+        except RunCancelled:
+            if opened:
+                self._tally.misses += 1
+                raise
+            return Step.AGAIN
+        except Exception as error:  # noqa: BLE001  # raised again unless something stands in
+            return self.failed(error, opened=opened)
+        if isinstance(result, StandIn):
+            flights.abandon(flight)
+            self._tally.stale += 1
+        return result
+
+    async def _answer(self, flight: "Flight[R]", opened: bool) -> "R | StandIn":
+        patience = self.patience if self.stale is not None else replace(self.patience, soft=None)
+        try:
+            return await patience.wait(
+                flight, lambda: self._stand_in(Reason.SOFT_TIMEOUT), opened=opened
+            )
+        except WaitExpired:
+            if flight.begun:
+                # It has an answer, which is on its way.
+                return await flight.wait(patience=patience.lead)
+            self._engine.flights.abandon(flight)
+            self._engine.events.failures["hard-timeout"] += 1
+            raise TimeoutError(
+                f"{self._name!r} takes longer than hard_timeout={patience.hard:g} s"
+            ) from None
+
+    def failed(self, error: Exception, *, opened: bool) -> StandIn:
+        """The stale entry that stands in for a failure.
+
+        Raises:
+            Exception: The failure, where nothing may stand in.
+        """
+        found = self._stand_in(Reason.STALE_IF_ERROR)
+        if found is None:
+            if opened:
+                self._tally.misses += 1
+            else:
+                self._tally.coalesced += 1
+            raise error
+        self._tally.stale += 1
+        if opened:
+            self._engine.events.failures["origin"] += 1
+            self._engine.events.stood_in(self._name, error)
+        return found
+
+    def _stand_in(self, why: Reason) -> StandIn | None:
+        stale = self.stale
+        if stale is None or not self._engine.stack.stands_in(stale.entry):
+            return None
+        return StandIn(stale, why)

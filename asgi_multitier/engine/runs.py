@@ -1,0 +1,156 @@
+"""One run of an origin, the same for responses and for values.
+
+A run is the life of a flight. It asks other processes before the origin, where that is wanted; what
+it brings is kept only if nothing younger is there; and the flight is answered in any case. The door
+that asks says what its origin is, and makes of the answer what its caller gets.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
+
+from ..config.policy import Policy
+from ..entry import Entry, Slot
+from ..policy.key import storage_key
+from ..policy.reasons import Reason
+from .coalescing import Flight
+from .engine import Engine
+from .fleet import Claim, Leases, Publisher, run_in_fleet
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Origin(Protocol[R_co]):
+    """What a run asks, as its door knows it."""
+
+    async def ask(self) -> None:
+        """Ask the origin, keep what may be kept, and answer the flight."""
+
+    async def find_elsewhere(self) -> R_co | None:
+        """What another process has stored by now, if it answers this flight."""
+
+
+class Run(Generic[R]):
+    """The run of one flight.
+
+    Args:
+        engine: The cache.
+        flight: The flight.
+        policy: Whether, and how patiently, other processes are asked.
+
+    Attributes:
+        publisher: How other processes get what the run brings.
+    """
+
+    __slots__ = ("_engine", "_flight", "_policy", "publisher")
+
+    def __init__(self, engine: Engine, flight: Flight[R], policy: Policy) -> None:
+        self._engine = engine
+        self._flight = flight
+        self._policy = policy
+        self.publisher = Publisher(engine.stack)
+
+    async def answer(self, origin: Origin[R], *, fleet: bool = True) -> R | None:
+        """Answer the flight for callers who wait.
+
+        Args:
+            origin: What is asked.
+            fleet: Whether there is time to ask other processes first, where the policy wants it.
+
+        Returns:
+            What another process has brought; None if the origin was asked here.
+        """
+        wanted = fleet and self._policy.coalesce == "fleet"
+        leases = self._leases if wanted and self._engine.flights.flies(self._flight) else None
+        if leases is not None:
+            return await self._in_fleet(origin, leases)
+        await origin.ask()
+        return None
+
+    async def renew(self, origin: Origin[R], name: str) -> None:
+        """Answer the flight in the background: of one process, where there are leases.
+
+        The shared tiers are asked first, where another process may have been.
+
+        Args:
+            origin: What is asked.
+            name: What is renewed, for the log line if that fails.
+        """
+        try:
+            if (leases := self._leases) is not None:
+                await self._in_fleet(origin, leases)
+                return
+            if self._engine.stack.has_shared:
+                if (found := await origin.find_elsewhere()) is not None:
+                    self.answered(found)
+                    return
+                self._flight.renew(self._engine.index)
+            await origin.ask()
+        except Exception as error:
+            self._engine.events.refresh_failed(name, error)
+            raise
+
+    @property
+    def _leases(self) -> Leases | None:
+        """Who gives leases, if there is a tier in which others look for what a run brings."""
+        return self._engine.leases if self._engine.stack.has_shared else None
+
+    async def _in_fleet(self, origin: Origin[R], leases: Leases) -> R | None:
+        """One of all processes asks the origin; the others find what it brings in a shared tier."""
+
+        async def holding(claim: Claim) -> None:
+            self._flight.renew(self._engine.index)
+            self.publisher.hold(claim)
+            await origin.ask()
+            await self.publisher.published()
+
+        found = await run_in_fleet(
+            leases,
+            storage_key(self._flight.probe.key),
+            self._policy.coalesce_timeout or self._engine.config.coalesce_timeout,
+            origin.find_elsewhere,
+            holding,
+            turn=self._flight.turn,
+        )
+        if found is not None:
+            self.answered(found)
+        return found
+
+    # What an origin does with its answer.
+
+    def keep(self, entry: Entry) -> Slot | Reason:
+        """Store what the run brought, in the first tier; why it is not stored, if it is not.
+
+        The other tiers get it by `publisher`.
+        """
+        engine, flight = self._engine, self._flight
+        if flight.superseded:
+            return Reason.SUPERSEDED  # what a later run or a `set` has brought is younger
+        slot = engine.stack.keep(entry)
+        if slot is None:
+            return Reason.INVALIDATED
+        engine.events.fills += 1
+        engine.flights.clear_solo(flight.probe.key)
+        engine.flights.overtake(flight)
+        return slot
+
+    def answered(self, result: R) -> None:
+        """Answer all who wait; later callers do not join."""
+        self._engine.flights.land(self._flight)
+        self._flight.answer(result)
+
+
+def refresh(engine: Engine, seed: Entry, renew: Callable[[Flight[Any]], Awaitable[object]]) -> None:
+    """Renew an entry in the background, if that is not done already and may begin now.
+
+    Args:
+        engine: The cache.
+        seed: What is known of the entry to come.
+        renew: The run of a flight.
+    """
+    flight = engine.flights.refresh(seed)
+    if flight is not None:
+        engine.events.refreshes += 1
+        engine.flights.launch(flight, partial(renew, flight))
+        engine.flights.abandon(flight)
