@@ -13,7 +13,7 @@ from math import ceil
 from .._types import ASGIApp, Header, Headers, Message, Receive, Scope, Send
 from ..engine.coalescing import Flight, MayLead, Patience, RunCancelled, WaitExpired
 from ..engine.engine import Engine
-from ..engine.stack import Found
+from ..engine.reads import Found
 from ..entry import Entry, Slot, StoredResponse, Variants
 from ..policy import cache_status
 from ..policy.cache_control import CacheControl, of_request

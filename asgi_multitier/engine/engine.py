@@ -1,6 +1,6 @@
 """One cache of one process: its parts, and how they are put together."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,11 @@ from ..config.process import CacheConfig
 from ..errors import ConfigError
 from ..events import Events
 from ..tiers.base import LocalTier, SharedTier, TierConfig
-from ..tiers.placed import Placed
 from .coalescing import Flights
 from .fleet import Leases
-from .stack import Format, TierStack
+from .formats import Format
+from .placed import Placed
+from .stack import TierStack
 
 Tier = LocalTier | SharedTier
 
@@ -46,7 +47,9 @@ class Engine:
     wall: Clock
 
 
-def place(tiers: Iterable[tuple[Tier, TierConfig]], config: CacheConfig) -> list[Placed]:
+def place(
+    tiers: Iterable[tuple[Tier, TierConfig]], config: CacheConfig, events: Events, clock: Clock
+) -> list[Placed]:
     """The shared tiers in their places, by level.
 
     Raises:
@@ -57,14 +60,24 @@ def place(tiers: Iterable[tuple[Tier, TierConfig]], config: CacheConfig) -> list
         if not isinstance(tier, SharedTier):
             allowed = "a SharedTier; a LocalTier can only be the first"
             raise ConfigError.of("tier", tier, allowed, where=f"level {where.level}")
-        placed.append(Placed(tier, where, config.breaker_failures, config.breaker_reset))
+        placed.append(
+            Placed(
+                tier,
+                where,
+                events,
+                failures=config.breaker_failures,
+                reset=config.breaker_reset,
+                timeout=config.redis_timeout,
+                clock=clock,
+            )
+        )
     return placed
 
 
 def assemble(
     config: CacheConfig,
     local: tuple[LocalTier, TierConfig],
-    shared: Sequence[Placed],
+    shared: Iterable[tuple[Tier, TierConfig]],
     log: InvalidationLog,
     leases: Leases | None,
     *,
@@ -78,7 +91,7 @@ def assemble(
     tier, where = local
     stack = TierStack(
         tier,
-        shared,
+        place(shared, config, events, clock),
         log,
         events,
         form=Format(
@@ -87,11 +100,11 @@ def assemble(
             secret=config.secret,
             max_entry=config.max_entry,
             compress_over=compress_over,
+            clock=clock,
+            wall=wall,
         ),
         local_scale=where.ttl_scale,
-        timeout=config.redis_timeout,
         clock=clock,
-        wall=wall,
     )
     flights: Flights[Any] = Flights(
         log.index,

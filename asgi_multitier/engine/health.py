@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from ..breaker import BreakerState
 from ..tiers.base import LocalTier
-from ..tiers.placed import Placed
 from .engine import Engine
+from .placed import Placed
 
 _PROBE = "\x00health"
 """A key that nothing is stored under."""
@@ -77,7 +77,7 @@ def _examine_local(tier: LocalTier) -> TierHealth:
 
 async def _examine_shared(engine: Engine, placed: Placed) -> TierHealth:
     begun = time.perf_counter()
-    answered = await engine.stack.ping(placed)
+    answered = await placed.ping()
     latency = time.perf_counter() - begun
     return TierHealth(
         level=placed.config.level,

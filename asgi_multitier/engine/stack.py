@@ -11,34 +11,25 @@ import asyncio
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from .._types import Clock
-from ..breaker import WHOLE
 from ..coherence.log import InvalidationLog
 from ..entry import Born, Entry, Slot
-from ..errors import BackendError, SerializationError
+from ..errors import SerializationError
 from ..events import Events, TierStats
 from ..policy.key import storage_key
 from ..policy.reuse import usable_on_error
-from ..tiers.base import Held, LocalTier, OrderedTier, SharedTier
-from ..tiers.codec import Unreadable, decode, encode
+from ..tiers.base import Held, LocalTier
+from ..tiers.codec import Unreadable
 from ..tiers.memory import MemoryTier
-from ..tiers.placed import Placed
+from .formats import Format
+from .placed import Item, Placed
+from .reads import Found, Reads
 
 T = TypeVar("T")
-
-_Item: TypeAlias = tuple[bytes, float, Born]
-"""Bytes, seconds to live, and birth."""
-
-AT_ONCE = 500
-"""Keys that one call of a shared tier is for at most: each call has one time limit."""
-
-BYTES_AT_ONCE = 4 * 1024 * 1024
-"""Bytes that one call of a shared tier writes at most, as far as its values are not larger."""
 
 MAX_PENDING_WRITES = 4_096
 """Entries waiting to be written to shared tiers; beyond it they are not written, and counted."""
@@ -53,62 +44,6 @@ CATCH_UP = 0.05
 """Seconds that a read waits for this node to get where what it found was born."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """An entry that a shared tier had.
-
-    Attributes:
-        slot: The entry, now in the local tier too if it was promoted.
-        level: The level of the tier that had it.
-    """
-
-    slot: Slot
-    level: int
-
-
-Reads: TypeAlias = dict[str, list["asyncio.Future[Found | None]"]]
-"""Who waits for which key, in one event loop."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Format:
-    """How entries are written to shared tiers.
-
-    Attributes:
-        namespace, version: Bound into every entry; an entry of another is not read.
-        secret: Keys the MAC; None for no MAC.
-        max_entry: Bytes of the largest body that is read.
-        compress_over: Bytes of body above which it is compressed; None for never.
-    """
-
-    namespace: str = ""
-    version: str = ""
-    secret: bytes | None = None
-    max_entry: int = 1024 * 1024
-    compress_over: int | None = None
-
-
-class Reading:
-    """Keys that are being looked for, and who waits for them.
-
-    Attributes:
-        left: Keys without an answer.
-    """
-
-    __slots__ = ("_reads", "left")
-
-    def __init__(self, keys: Sequence[str], reads: Reads) -> None:
-        self.left = dict.fromkeys(keys)
-        self._reads = reads
-
-    def answer(self, key: str, found: Found | None) -> None:
-        """End the read of a key; from now on it may be asked for again."""
-        del self.left[key]
-        for future in self._reads.pop(key, ()):
-            if not future.done():
-                future.set_result(found)
-
-
 class TierStack:
     """The local tier and the shared tiers, in order.
 
@@ -119,9 +54,7 @@ class TierStack:
         events: Where failures and states are counted and said.
         form: How entries are written.
         local_scale: Lifetimes in the local tier are multiplied by it.
-        timeout: Seconds that an operation of a shared tier may take.
         clock: Monotonic seconds, the clock of the entries.
-        wall: Unix seconds, for entries in tiers that cannot tell what is left.
     """
 
     def __init__(
@@ -133,9 +66,7 @@ class TierStack:
         *,
         form: Format,
         local_scale: float = 1.0,
-        timeout: float = 0.25,
         clock: Clock = time.monotonic,
-        wall: Clock = time.time,
     ) -> None:
         self.local = local
         self.shared = tuple(shared)
@@ -144,11 +75,8 @@ class TierStack:
         self._events = events
         self._form = form
         self._local_scale = local_scale
-        self._timeout = timeout
         self._clock = clock
-        self._wall = wall
-        self._reads: Reads = {}
-        self._wanted: list[str] = []
+        self._reads = Reads(self.shared, self, self.spawn)
         self._writes: dict[str, Entry] = {}
         self._writing: asyncio.Task[Any] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -197,99 +125,9 @@ class TierStack:
             return False
         now = self._clock()
         for placed in self.shared:  # noqa: SIM110  # each request asks: half the time of `any`
-            if not placed.breakers.is_blocked("get", now):
+            if placed.may_be_asked(now):
                 return True
         return False
-
-    async def fetch(self, key: str) -> Found | None:
-        """Ask the shared tiers, first to last; what is found is promoted."""
-        loop = asyncio.get_running_loop()
-        # One reading for everybody who asks in this while, and a future for each: one who leaves
-        # must not take it along.
-        future: asyncio.Future[Found | None] = loop.create_future()
-        waiting = self._reads.get(key)
-        if waiting is not None:
-            waiting.append(future)
-            return await future
-        self._reads[key] = [future]
-        self._wanted.append(key)
-        if len(self._wanted) == 1:
-            loop.call_soon(self._start_reading, self._wanted, self._reads)
-        return await future
-
-    def _start_reading(self, wanted: list[str], reads: Reads) -> None:
-        keys = wanted.copy()
-        wanted.clear()
-        self.spawn(self._read(keys, reads), "asgi-multitier read")
-
-    async def _read(self, keys: list[str], reads: Reads) -> None:
-        reading = Reading(keys, reads)
-        try:
-            await self._read_below(0, keys, reading)
-        finally:
-            for key in list(reading.left):
-                reading.answer(key, None)
-
-    async def _read_below(self, place: int, keys: list[str], reading: Reading) -> None:
-        """Ask the tier in this place, and those below for what it has not."""
-        if place == len(self.shared):
-            for key in keys:
-                reading.answer(key, None)
-            return
-        asked = {storage_key(key): key for key in keys}
-        await _together(
-            self._read_server(place, server, {name: asked[name] for name in names}, reading)
-            for server, names in self.shared[place].by_server(asked).items()
-        )
-
-    async def _read_server(
-        self, place: int, server: str, asked: dict[str, str], reading: Reading
-    ) -> None:
-        """Ask a server for all of its keys, each part within a time limit of its own.
-
-        Where one is not answered the others are not waited for.
-        """
-        names = list(asked)
-        for start in range(0, len(names), AT_ONCE):
-            part = {name: asked[name] for name in names[start : start + AT_ONCE]}
-            found = await self._read_from(self.shared[place], server, part)
-            if found is None:
-                break
-            # At once, while the judgement is young: whoever asks from now on reads anew.
-            for key, answer in found.items():
-                reading.answer(key, answer)
-        left = [key for key in asked.values() if key in reading.left]
-        if left:
-            await self._read_below(place + 1, left, reading)
-
-    async def _read_from(
-        self, placed: Placed, server: str, asked: dict[str, str]
-    ) -> dict[str, Found] | None:
-        """What a tier has of these keys, given by the names it has for them.
-
-        None if it does not answer.
-        """
-        names = list(asked)
-
-        async def get_all() -> list[Held | None]:
-            held = await placed.tier.get_many(names)
-            if len(held) != len(names):
-                raise BackendError(f"{len(held)} replies to {len(names)} keys")
-            return held
-
-        replies = await self._ask(placed, "get", get_all, server)
-        if replies is None:
-            return None
-        pairs = zip(asked.values(), replies, strict=True)
-        entries = [self._readable(placed, key, held) for key, held in pairs if held is not None]
-        present = [entry for entry in entries if entry is not None]
-        await self._catch_up(present)
-        found = {}
-        for entry in present:
-            slot = self._admit(placed, entry)
-            if slot is not None:
-                found[entry.key] = Found(slot, placed.config.level)
-        return found
 
     async def _catch_up(self, entries: Sequence[Entry]) -> None:
         """Let this node get where the entries were born: another one may be a little ahead."""
@@ -297,20 +135,24 @@ class TierStack:
         if ahead:
             await self._log.reached(max(ahead, key=lambda born: born.seq), CATCH_UP)
 
+    async def fetch(self, key: str) -> Found | None:
+        """Ask the shared tiers, first to last; what is found is promoted."""
+        return await self._reads.fetch(key)
+
+    async def admitted(
+        self, placed: Placed, replies: Sequence[tuple[str, Held]]
+    ) -> dict[str, Found]:
+        """Of keys and what a tier has for them, what is valid now, by key."""
+        read = [self._readable(placed, key, held) for key, held in replies]
+        entries = [entry for entry in read if entry is not None]
+        await self._catch_up(entries)
+        admitted = ((entry.key, self._admit(placed, entry)) for entry in entries)
+        level = placed.config.level
+        return {key: Found(slot, level) for key, slot in admitted if slot is not None}
+
     def _readable(self, placed: Placed, key: str, held: Held) -> Entry | None:
         """The entry in a reply, if it can be read."""
-        form = self._form
-        entry = decode(
-            held.value,
-            key=key,
-            now=self._clock(),
-            wall=self._wall(),
-            remaining=held.remaining,
-            secret=form.secret,
-            namespace=form.namespace,
-            version=form.version,
-            max_size=form.max_entry,
-        )
+        entry = self._form.read(held.value, key, held.remaining)
         if isinstance(entry, Unreadable):
             placed.unreadable[entry] += 1
             return None
@@ -321,7 +163,7 @@ class TierStack:
         if self._index.is_ahead(entry.born):
             placed.unreadable["ahead"] += 1
             # A tier that keeps the younger of two would keep it for its whole life.
-            forget = self._delete(placed, [storage_key(entry.key)])
+            forget = placed.delete([storage_key(entry.key)])
             self.spawn(forget, "asgi-multitier drop")
             return None
         older = entry.created < self._left.get(entry.key, -math.inf) - _TICK
@@ -435,59 +277,25 @@ class TierStack:
             placed.failures["untrusted"] += 1
             return False
         now = self._clock()
-        items: dict[str, _Item] = {}
+        items: dict[str, Item] = {}
         for key, entry in entries.items():
             scaled = rescaled(entry, placed.config.ttl_scale, now)
             if scaled.keep_until > now and self._index.permits(entry):
                 try:
-                    encoded = self._encode(scaled, now)
+                    encoded = self._form.written(scaled)
                 except SerializationError:
                     placed.failures["encode"] += 1
                     continue
                 items[storage_key(key)] = (encoded, scaled.keep_until - now, entry.born)
-        taken = await _together(
-            self._write_server(placed, server, {name: items[name] for name in names})
-            for server, names in placed.by_server(items).items()
-        )
-        return all(taken)
-
-    async def _write_server(self, placed: Placed, server: str, items: Mapping[str, _Item]) -> bool:
-        for part in _parts(items):
-            if not await self._ask(placed, "set", partial(_set_all, placed.tier, part), server):
-                return False
-            placed.writes += len(part)
-        return True
-
-    def _encode(self, entry: Entry, now: float) -> bytes:
-        form = self._form
-        return encode(
-            entry,
-            now=now,
-            wall=self._wall(),
-            secret=form.secret,
-            namespace=form.namespace,
-            version=form.version,
-            compress_over=form.compress_over,
-        )
+        return await placed.set(items)
 
     def encoded(self, entry: Entry) -> bytes:
         """The entry as it would be written, for the log to carry along."""
-        return self._encode(entry, self._clock())
+        return self._form.written(entry)
 
     def adopt(self, key: str, value: bytes, ttl: float, born: Born) -> None:
         """Take another node's encoded entry into the local tier, if it can be read."""
-        form = self._form
-        entry = decode(
-            value,
-            key=key,
-            now=self._clock(),
-            wall=self._wall(),
-            remaining=ttl,
-            secret=form.secret,
-            namespace=form.namespace,
-            version=form.version,
-            max_size=form.max_entry,
-        )
+        entry = self._form.read(value, key, ttl)
         if isinstance(entry, Unreadable):
             self._events.failures["update-unreadable"] += 1
             return
@@ -502,54 +310,13 @@ class TierStack:
             self.local.delete(key)
         names = [storage_key(key) for key in keys]
         for placed in self.shared:
-            await self._delete(placed, names)
-
-    async def _delete(self, placed: Placed, names: Sequence[str]) -> None:
-        await _together(
-            self._delete_server(placed, server, part)
-            for server, part in placed.by_server(names).items()
-        )
-
-    async def _delete_server(self, placed: Placed, server: str, names: Sequence[str]) -> None:
-        for start in range(0, len(names), AT_ONCE):
-            delete = partial(placed.tier.delete, names[start : start + AT_ONCE])
-            if await self._ask(placed, "delete", delete, server) is None:
-                return
+            await placed.delete(names)
 
     def forget_soon(self, key: str) -> None:
         """Delete a key here now, and from the shared tiers with the next turn."""
         self.local.delete(key)
         if self.shared:
             self.spawn(self.drop([key]), "asgi-multitier drop")
-
-    # The border to back ends.
-
-    async def _ask(
-        self,
-        placed: Placed,
-        operation: str,
-        call: Callable[[], Awaitable[T]],
-        server: str = WHOLE,
-    ) -> T | None:
-        """One operation within the time limit; None if it failed or is left out."""
-        what = (server, operation)
-        if not placed.breakers.allows(what, self._clock()):
-            return None
-        try:
-            async with asyncio.timeout(self._timeout):
-                result = await call()
-        except Exception as error:  # noqa: BLE001  # a user's back end may break its contract
-            if placed.failed(what, error, self._clock()):
-                name = placed.named(server)
-                self._events.tier_suspended(name, operation, placed.last_error)
-            return None
-        if placed.breakers.succeeded(what):
-            self._events.tier_resumed(placed.named(server))
-        return result
-
-    async def ping(self, placed: Placed) -> bool:
-        """Whether a tier answers."""
-        return bool(await self._ask(placed, "ping", lambda: _done(placed.tier.ping())))
 
     # Life.
 
@@ -558,8 +325,7 @@ class TierStack:
 
         Should it go on, it finds its own futures and tasks, and not those of the next one.
         """
-        self._reads = {}
-        self._wanted = []
+        self._reads = Reads(self.shared, self, self.spawn)
         self._writes = {}
         self._writing = None
         self._tasks = set()
@@ -592,13 +358,7 @@ class TierStack:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._writes.clear()
         for placed in self.shared:
-            try:
-                async with asyncio.timeout(self._timeout):
-                    await placed.tier.close()
-            except Exception as error:  # noqa: BLE001  # a user's back end; the others go on
-                placed.failures["close"] += 1
-                placed.last_error = str(error) or type(error).__name__
-                self._events.not_closed(placed.tier.name, error)
+            await placed.close()
 
     def statistics(self, hits: Mapping[int, int]) -> tuple[TierStats, ...]:
         """One reading a tier.
@@ -606,45 +366,8 @@ class TierStack:
         Args:
             hits: Requests that each level answered (counted where they are answered).
         """
-        shared = (_stats(placed, hits.get(placed.config.level, 0)) for placed in self.shared)
+        shared = (placed.statistics(hits.get(placed.config.level, 0)) for placed in self.shared)
         return (_local_stats(self.local, hits.get(1, 0)), *shared)
-
-
-def _parts(items: Mapping[str, _Item]) -> Iterator[dict[str, _Item]]:
-    """What is written in one call each."""
-    part: dict[str, _Item] = {}
-    size = 0
-    for key, item in items.items():
-        if len(part) >= AT_ONCE or (part and size + len(item[0]) > BYTES_AT_ONCE):
-            yield part
-            part, size = {}, 0
-        part[key] = item
-        size += len(item[0])
-    if part:
-        yield part
-
-
-async def _together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Do them at once; a single one, which is the rule, without a task of its own."""
-    begun = list(works)
-    if len(begun) <= 1:
-        return [await work for work in begun]
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(work) for work in begun]
-    return [task.result() for task in tasks]
-
-
-async def _set_all(tier: SharedTier, items: Mapping[str, _Item]) -> bool:
-    if isinstance(tier, OrderedTier):
-        await tier.set_many_born(items)
-    else:
-        await tier.set_many({key: (value, ttl) for key, (value, ttl, _) in items.items()})
-    return True
-
-
-async def _done(call: Awaitable[None]) -> bool:
-    await call
-    return True
 
 
 def _is_younger(entry: Entry, other: Entry) -> bool:
@@ -671,18 +394,3 @@ def _local_stats(tier: LocalTier, hits: int) -> TierStats:
         reading = tier.statistics()
         size, evictions = reading.bytes, {str(k): v for k, v in reading.evictions.items()}
     return TierStats(1, tier.name, hits, 0, 0, {}, {}, len(tier), size, evictions)
-
-
-def _stats(placed: Placed, hits: int) -> TierStats:
-    return TierStats(
-        level=placed.config.level,
-        name=placed.tier.name,
-        hits=hits,
-        promotions=placed.promotions,
-        writes=placed.writes,
-        failures=dict(placed.failures),
-        unreadable=dict(placed.unreadable),
-        entries=None,
-        size=None,
-        evictions={},
-    )

@@ -14,7 +14,7 @@ from .._types import Clock
 from ..coherence.log import InvalidationLog, Update
 from ..config.invalidation import InvalidationConfig
 from ..config.process import CacheConfig, Mode, Settings, read_mode
-from ..engine.engine import Engine, Tier, assemble, place
+from ..engine.engine import Engine, Tier, assemble
 from ..entry import Born
 from ..errors import BackendError, ConfigError
 from ..routing import RouteTable
@@ -253,7 +253,7 @@ class Lifecycle:
         return assemble(
             self.config,
             backends.local(),
-            place(backends.shared(namespace), self.config),
+            backends.shared(namespace),
             backends.log(namespace, named=self._is_named),
             backends.leases(namespace),
             namespace=namespace,

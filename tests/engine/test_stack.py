@@ -11,7 +11,8 @@ from asgi_multitier.coherence.index import UNTRUSTED_AGE
 from asgi_multitier.coherence.local import LocalLog
 from asgi_multitier.config.process import CacheConfig
 from asgi_multitier.engine.engine import place
-from asgi_multitier.engine.stack import MAX_PENDING_WRITES, Format, TierStack, rescaled
+from asgi_multitier.engine.formats import Format
+from asgi_multitier.engine.stack import MAX_PENDING_WRITES, TierStack, rescaled
 from asgi_multitier.entry import Born, Entry, StoredResponse, Variants
 from asgi_multitier.errors import BackendError
 from asgi_multitier.events import Events
@@ -35,16 +36,16 @@ class Built:
         self.events = Events()
         self.local = MemoryTier(clock=self.clock)
         self.tiers = [SeenTier(self.clock, f"l{config.level}") for config in configs]
-        placed = place(zip(self.tiers, configs, strict=True), CacheConfig(redis_url=None))
+        settings = CacheConfig(redis_url=None, redis_timeout=timeout)
+        tiers = zip(self.tiers, configs, strict=True)
+        placed = place(tiers, settings, self.events, self.clock)
         self.stack = TierStack(
             self.local,
             placed,
             self.log,
             self.events,
-            form=Format(namespace="n"),
-            timeout=timeout,
+            form=Format(namespace="n", clock=self.clock, wall=self.clock),
             clock=self.clock,
-            wall=self.clock,
         )
 
     def entry(self, key: str = "k", body: bytes = b"x", life: float = 100.0) -> Entry:
@@ -245,8 +246,8 @@ async def test_what_is_refused_is_left_out_alone_and_said_once(
     built = Built(L2)
     tier = Refusing(built.clock, "l2")
     tier.refused = refused
-    built.stack.shared = place([(tier, L2)], CacheConfig(redis_url=None))  # type: ignore[assignment]
     (placed,) = built.stack.shared
+    placed.tier = tier
     for _ in range(100):
         await built.written(built.entry())
         await built.stack.fetch("k")
@@ -276,7 +277,7 @@ async def test_a_tier_that_hangs_is_not_waited_for() -> None:
 
     assert await built.stack.fetch("k") is None
     assert await built.stack.write([built.entry()]) == (0, "TimeoutError")
-    assert await built.stack.ping(built.stack.shared[0]) is False
+    assert await built.stack.shared[0].ping() is False
     await built.stack.drop(["k"])
     assert built.stack.shared[0].failures == {"get": 1, "set": 1, "ping": 1, "delete": 1}
 
@@ -450,7 +451,7 @@ async def test_a_bug_in_a_background_write_is_counted_and_said(
     def breaks(*args: object, **options: object) -> bytes:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("asgi_multitier.engine.stack.encode", breaks)
+    monkeypatch.setattr("asgi_multitier.engine.formats.encode", breaks)
     await built.written(built.entry())
 
     assert built.events.failures == {"internal": 1}

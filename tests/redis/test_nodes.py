@@ -12,7 +12,8 @@ from asgi_multitier.coherence import outbox
 from asgi_multitier.coherence.local import LocalLog
 from asgi_multitier.config.process import CacheConfig
 from asgi_multitier.engine.engine import place
-from asgi_multitier.engine.stack import Format, TierStack
+from asgi_multitier.engine.formats import Format
+from asgi_multitier.engine.stack import TierStack
 from asgi_multitier.entry import Born, Entry
 from asgi_multitier.errors import BackendError
 from asgi_multitier.events import Events
@@ -52,16 +53,16 @@ class Stacked:
         self.clock = FakeClock()
         self.log = LocalLog(self.clock)
         self.tier = RedisTier(connect(client, timeout=timeout), namespace=namespace)
-        (self.placed,) = place([(self.tier, TierConfig.l2())], CacheConfig(redis_url=None))
+        events = Events()
+        config = CacheConfig(redis_url=None, redis_timeout=timeout)
+        (self.placed,) = place([(self.tier, TierConfig.l2())], config, events, self.clock)
         self.stack = TierStack(
             MemoryTier(clock=self.clock),
             [self.placed],
             self.log,
-            Events(),
-            form=Format(namespace=namespace),
-            timeout=timeout,
+            events,
+            form=Format(namespace=namespace, clock=self.clock, wall=self.clock),
             clock=self.clock,
-            wall=self.clock,
         )
 
     def on(self, node: ValkeyServer) -> list[str]:

@@ -1,0 +1,66 @@
+"""How entries are written to shared tiers and into the log's records, and read from there."""
+
+import time
+from dataclasses import dataclass
+
+from .._types import Clock
+from ..entry import Entry
+from ..tiers.codec import Unreadable, decode, encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """How entries are written, and which are read.
+
+    Attributes:
+        namespace, version: Bound into every entry; an entry of another is not read.
+        secret: Keys the MAC; None for no MAC.
+        max_entry: Bytes of the largest body that is read.
+        compress_over: Bytes of body above which it is compressed; None for never.
+        clock: Monotonic seconds, the clock of the entries.
+        wall: Unix seconds, for entries in tiers that cannot tell what is left.
+    """
+
+    namespace: str = ""
+    version: str = ""
+    secret: bytes | None = None
+    max_entry: int = 1024 * 1024
+    compress_over: int | None = None
+    clock: Clock = time.monotonic
+    wall: Clock = time.time
+
+    def written(self, entry: Entry) -> bytes:
+        """The entry's bytes.
+
+        Raises:
+            SerializationError: If it cannot be written.
+        """
+        return encode(
+            entry,
+            now=self.clock(),
+            wall=self.wall(),
+            secret=self.secret,
+            namespace=self.namespace,
+            version=self.version,
+            compress_over=self.compress_over,
+        )
+
+    def read(self, value: bytes, key: str, remaining: float | None) -> Entry | Unreadable:
+        """The entry, or why these bytes are none.
+
+        Args:
+            value: The bytes.
+            key: The key that they were found under.
+            remaining: Seconds that they have left where they lie; None if that is not known.
+        """
+        return decode(
+            value,
+            key=key,
+            now=self.clock(),
+            wall=self.wall(),
+            remaining=remaining,
+            secret=self.secret,
+            namespace=self.namespace,
+            version=self.version,
+            max_size=self.max_entry,
+        )

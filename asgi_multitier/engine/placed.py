@@ -1,0 +1,242 @@
+"""A shared tier in its place among the others: asked within a time limit, and counted.
+
+What a back end raises ends here: a failed operation is a counted one, and its circuit breaker
+decides whether the next is tried.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
+
+from .._types import Clock
+from ..breaker import WHOLE, Breakers, BreakerState
+from ..entry import Born
+from ..errors import BackendError
+from ..events import Events, TierStats
+from ..tiers.base import Held, OrderedTier, ShardedTier, SharedTier, TierConfig
+
+T = TypeVar("T")
+
+Item: TypeAlias = tuple[bytes, float, Born]
+"""Bytes, seconds to live, and birth."""
+
+AT_ONCE = 500
+"""Keys that one call of a shared tier is for at most: each call has one time limit."""
+
+BYTES_AT_ONCE = 4 * 1024 * 1024
+"""Bytes that one call of a shared tier writes at most, as far as its values are not larger."""
+
+
+class Placed:
+    """A shared tier in its place, with its breakers and its counters.
+
+    Args:
+        tier: The tier.
+        config: Its place.
+        events: Where a change of its state is said.
+        failures, reset: Of its circuit breakers.
+        timeout: Seconds that an operation may take.
+        clock: Monotonic seconds.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_events",
+        "_sharded",
+        "_timeout",
+        "breakers",
+        "config",
+        "failures",
+        "hits",
+        "last_error",
+        "promotions",
+        "tier",
+        "unreadable",
+        "writes",
+    )
+
+    def __init__(
+        self,
+        tier: SharedTier,
+        config: TierConfig,
+        events: Events,
+        *,
+        failures: int = 3,
+        reset: float = 1.0,
+        timeout: float = 0.25,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self.tier = tier
+        self.config = config
+        self._events = events
+        self._timeout = timeout
+        self._clock = clock
+        self._sharded: ShardedTier | None = None
+        if isinstance(tier, ShardedTier):
+            self._sharded = tier
+            self.breakers = Breakers(failures, reset, tier.servers)
+        else:
+            self.breakers = Breakers(failures, reset)
+        self.hits = 0
+        self.promotions = 0
+        self.writes = 0
+        self.failures: Counter[str] = Counter()
+        self.unreadable: Counter[str] = Counter()
+        self.last_error = ""
+
+    def __repr__(self) -> str:
+        return f"<L{self.config.level} {self.tier.name}, breaker {self.state(0.0).value}>"
+
+    def state(self, now: float) -> BreakerState:
+        """Whether anything is left out."""
+        return self.breakers.state(now)
+
+    def by_server(self, names: Iterable[str]) -> Mapping[str, list[str]]:
+        """Names of what it stores, by the server that has them."""
+        if self._sharded is None:
+            return {WHOLE: list(names)}
+        found: dict[str, list[str]] = {}
+        for name in names:
+            found.setdefault(self._sharded.server_of(name), []).append(name)
+        return found
+
+    def named(self, server: str) -> str:
+        """What to call one of its servers."""
+        return f"{self.tier.name} ({server})" if server else self.tier.name
+
+    # Operations: whole, by server, in parts.
+
+    def may_be_asked(self, now: float) -> bool:
+        """Whether a read would be tried."""
+        return not self.breakers.is_blocked("get", now)
+
+    async def get(self, server: str, names: Sequence[str]) -> list[Held | None] | None:
+        """What one of its servers has under these names, in order; None if it does not answer."""
+
+        async def get_all() -> list[Held | None]:
+            held = await self.tier.get_many(names)
+            if len(held) != len(names):
+                raise BackendError(f"{len(held)} replies to {len(names)} keys")
+            return held
+
+        return await self._ask("get", get_all, server)
+
+    async def set(self, items: Mapping[str, Item]) -> bool:
+        """Write; whether all was taken."""
+        taken = await together(
+            self._set_on(server, {name: items[name] for name in names})
+            for server, names in self.by_server(items).items()
+        )
+        return all(taken)
+
+    async def _set_on(self, server: str, items: Mapping[str, Item]) -> bool:
+        for part in _parts(items):
+            if not await self._ask("set", partial(_set_all, self.tier, part), server):
+                return False
+            self.writes += len(part)
+        return True
+
+    async def delete(self, names: Sequence[str]) -> None:
+        """Delete what lies under these names."""
+        await together(
+            self._delete_on(server, part) for server, part in self.by_server(names).items()
+        )
+
+    async def _delete_on(self, server: str, names: Sequence[str]) -> None:
+        for start in range(0, len(names), AT_ONCE):
+            delete = partial(self.tier.delete, names[start : start + AT_ONCE])
+            if await self._ask("delete", delete, server) is None:
+                return
+
+    async def ping(self) -> bool:
+        """Whether it answers."""
+        return bool(await self._ask("ping", lambda: _done(self.tier.ping())))
+
+    async def close(self) -> None:
+        """Release the back end; a failure is counted and said."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self.tier.close()
+        except Exception as error:  # noqa: BLE001  # a user's back end; the others go on
+            self.failures["close"] += 1
+            self.last_error = str(error) or type(error).__name__
+            self._events.not_closed(self.tier.name, error)
+
+    async def _ask(
+        self, operation: str, call: Callable[[], Awaitable[T]], server: str = WHOLE
+    ) -> T | None:
+        """One operation within the time limit; None if it failed or is left out."""
+        what = (server, operation)
+        if not self.breakers.allows(what, self._clock()):
+            return None
+        try:
+            async with asyncio.timeout(self._timeout):
+                result = await call()
+        except Exception as error:  # noqa: BLE001  # a user's back end may break its contract
+            self.failures[operation] += 1
+            self.last_error = str(error) or type(error).__name__
+            if self.breakers.failed(what, self._clock()):
+                self._events.tier_suspended(self.named(server), operation, self.last_error)
+            return None
+        if self.breakers.succeeded(what):
+            self._events.tier_resumed(self.named(server))
+        return result
+
+    def statistics(self, hits: int) -> TierStats:
+        """A reading of its counters.
+
+        Args:
+            hits: Requests that it answered.
+        """
+        return TierStats(
+            level=self.config.level,
+            name=self.tier.name,
+            hits=hits,
+            promotions=self.promotions,
+            writes=self.writes,
+            failures=dict(self.failures),
+            unreadable=dict(self.unreadable),
+            entries=None,
+            size=None,
+            evictions={},
+        )
+
+
+def _parts(items: Mapping[str, Item]) -> Iterator[dict[str, Item]]:
+    """What is written in one call each."""
+    part: dict[str, Item] = {}
+    size = 0
+    for key, item in items.items():
+        if len(part) >= AT_ONCE or (part and size + len(item[0]) > BYTES_AT_ONCE):
+            yield part
+            part, size = {}, 0
+        part[key] = item
+        size += len(item[0])
+    if part:
+        yield part
+
+
+async def together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Do them at once; a single one, which is the rule, without a task of its own."""
+    begun = list(works)
+    if len(begun) <= 1:
+        return [await work for work in begun]
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(work) for work in begun]
+    return [task.result() for task in tasks]
+
+
+async def _set_all(tier: SharedTier, items: Mapping[str, Item]) -> bool:
+    if isinstance(tier, OrderedTier):
+        await tier.set_many_born(items)
+    else:
+        await tier.set_many({key: (value, ttl) for key, (value, ttl, _) in items.items()})
+    return True
+
+
+async def _done(call: Awaitable[None]) -> bool:
+    await call
+    return True
