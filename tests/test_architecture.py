@@ -40,7 +40,7 @@ ROW_OF = {name: number for number, names in enumerate(WINGS) for name in names}
 FIELD_NAMES_ELSEWHERE = {
     "config.policy": "the defaults of options that name fields",
     "config.process": "what to write instead of calling a credential harmless",
-    "asgi.exchange": "the length of an answer that has no content",
+    "asgi.replies": "the length of an answer that has no content",
     "asgi.fill.head": "the length of stored content that does not say it",
     "asgi.fill.keeping": "the validator that is kept",
     "asgi.middleware": "credentials that responses themselves decide about",

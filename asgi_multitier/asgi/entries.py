@@ -18,7 +18,7 @@ KEEP_FOR_HEAD = 60.0
 (RFC 9111 §4.3.5)."""
 
 
-def probe_of(engine: Engine, request: Request, key: str, name: str, tags: tuple[str, ...]) -> Entry:
+def seed_of(engine: Engine, request: Request, key: str, name: str, tags: tuple[str, ...]) -> Entry:
     """What is known of an entry before the origin is asked."""
     now = engine.clock()
     return Entry(
@@ -36,8 +36,8 @@ def probe_of(engine: Engine, request: Request, key: str, name: str, tags: tuple[
     )
 
 
-def entry_of(probe: Entry, response: StoredResponse, store: Store, plan: Plan, now: float) -> Entry:
-    """The entry that a probe becomes with the response that came, at a reading of the clock."""
+def entry_of(seed: Entry, response: StoredResponse, store: Store, plan: Plan, now: float) -> Entry:
+    """The entry that a seed becomes with the response that came, at a reading of the clock."""
     policy = plan.policy
     lifetime = store.lifetime
     if policy.jitter:
@@ -52,7 +52,7 @@ def entry_of(probe: Entry, response: StoredResponse, store: Store, plan: Plan, n
     )
     eager = policy.eager_refresh
     return replace(
-        probe,
+        seed,
         payload=response,
         created=created,
         fresh_until=fresh_until,
@@ -64,7 +64,7 @@ def entry_of(probe: Entry, response: StoredResponse, store: Store, plan: Plan, n
         always_validate=store.always_validate,
         stale_allowed=store.stale_allowed,
         immutable=store.immutable,
-        tags=(*probe.tags, *store.tags),
+        tags=(*seed.tags, *store.tags),
     )
 
 

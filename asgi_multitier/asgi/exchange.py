@@ -1,43 +1,55 @@
 """The story of one request that meets the cache and is not a plain hit.
 
-Look in the tiers; use what is there if it may be used; else wait for the run of the origin that is
-under way, or start one. Whatever cannot be shared is asked for alone.
+Look in the tiers; use what is there if it may be used; else wait for the run of the application
+that is under way, or start one. What cannot be shared is asked for alone.
 """
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import replace
+from contextlib import suppress
 from functools import partial
 from math import ceil
 
-from .._types import ASGIApp, Header, Headers, Message, Receive, Scope, Send
-from ..engine.coalescing import Flight, MayLead, Patience, RunCancelled, WaitExpired
+from .._types import Message, Receive, Send
+from ..engine.caller import Caller, Join, Lead, StandIn, Step
+from ..engine.coalescing import Flight
 from ..engine.engine import Engine
 from ..engine.reads import Found
+from ..engine.runs import refresh
 from ..entry import Entry, Slot, StoredResponse, Variants
 from ..policy import cache_status
 from ..policy.cache_control import CacheControl, of_request
 from ..policy.cache_status import Forward
-from ..policy.downstream import told
-from ..policy.headers import normalised
 from ..policy.reasons import Reason
 from ..policy.request import Field
 from ..policy.reuse import Use, assess
 from ..policy.storing import may_answer_authorized
-from ..policy.terms import Terms
-from .capture import Client, Unheard
-from .entries import probe_of
-from .fill import Answer, Fill, Head, Heard, Overtaken, Passed, Personal, StaleStored, Stock, Stored
+from .capture import Client
+from .entries import seed_of
+from .fill import (
+    Answer,
+    Fill,
+    Head,
+    Heard,
+    Outcome,
+    Overtaken,
+    Passed,
+    Personal,
+    StaleStored,
+    Stored,
+    StoredCandidates,
+)
 from .inbox import Presence, from_the_start
-from .plan import Plan
-from .replay import PARTIAL, aged, answer, part_for, prepare, ttl_of
+from .replay import PARTIAL, part_for, prepare
+from .replies import Replies
 from .request import HEAD_MARK, Request
-
-Hear = Callable[[int, Headers], list[Message]]
-"""Takes the status and the field lines of a response; what its client gets instead, if anything."""
+from .sending import heard, with_cache_status, without_content
 
 MAX_LOOKS = 4
 """Times that a request looks in the tiers: there may be a marker, or another's variant first."""
+
+
+class ClientLeft(Exception):  # noqa: N818  # an outcome, not a fault
+    """The client has left while its request waited: the others go on."""
 
 
 class Exchange:
@@ -45,41 +57,32 @@ class Exchange:
 
     Args:
         engine: The cache.
-        app: The application.
         request: The request.
         receive, send: The client's channel.
-        on_chosen: See `Fill`.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        app: ASGIApp,
-        request: Request,
-        receive: Receive,
-        send: Send,
-        on_chosen: Callable[[Plan, Scope], bool],
-    ) -> None:
+    def __init__(self, engine: Engine, request: Request, receive: Receive, send: Send) -> None:
         self._engine = engine
-        self._app = app
         self._request = request
         self._receive = receive
         self._send = send
-        self._on_chosen = on_chosen
         self._tally = request.plan.tally
         self._policy = request.plan.policy
+        self._replies = Replies(engine, request)
         self._part: Slot | None = None
         self._marker: Variants | None = None
         self._heard: tuple[bytes, ...] = ()
-        self._forward = Forward.URI_MISS
-        self._detail: Reason | None = None
-        self._labels: tuple[str, tuple[str, ...]] = ("", ())
+        self._name: tuple[str, tuple[str, ...]] = ("", ())
         self._waited = 0.0
         self._looks = 0
-        self._since: Patience | None = None
+        self._asking: Caller[Answer] | None = None
 
     async def run(self) -> None:
-        """Answer the request."""
+        """Answer the request, unless its client leaves first."""
+        with suppress(ClientLeft):
+            await self._answer()
+
+    async def _answer(self) -> None:
         key = self._request.primary
         for self._looks in range(1, MAX_LOOKS + 1):
             slot, level = await self._look(key)
@@ -89,16 +92,16 @@ class Exchange:
                     return
                 payload = slot.entry.payload
                 if isinstance(payload, Variants):
-                    self._marker, self._forward = payload, Forward.VARY_MISS
+                    self._marker, self._replies.forward = payload, Forward.VARY_MISS
                     key = self._request.variant_key(payload.fields)
                     continue
                 assert isinstance(payload, StoredResponse)  # noqa: S101  # values have other keys
                 if self._is_for_others(payload):
-                    self._forward = Forward.BYPASS
+                    self._replies.forward = Forward.BYPASS
                     await self.alone(Reason.AUTHORIZATION)
                     return
                 if payload.status == PARTIAL and not self._within(payload):
-                    self._part, self._forward = slot, Forward.PARTIAL
+                    self._part, self._replies.forward = slot, Forward.PARTIAL
                     self._engine.events.unused[Reason.PARTIAL] += 1
                 elif await self._use(slot, level) or await self._use_newer(key, slot, level):
                     return
@@ -201,20 +204,20 @@ class Exchange:
                 self._tally.hits[level] += 1
             if now >= entry.refresh_at:
                 self._refresh(slot)
-            await self._serve(slot, f"l{level}")
+            await self._reply(self._replies.hit(slot, f"l{level}"))
             return True
         if decision.use in (Use.STALE, Use.STALE_WHILE_REVALIDATE):
             self._tally.stale += 1
             if decision.use is Use.STALE_WHILE_REVALIDATE:
                 self._refresh(slot)
-            await self._serve(slot, decision.use)
+            await self._reply(self._replies.hit(slot, decision.use))
             return True
         reason = decision.reason
         assert reason is not None  # noqa: S101  # there is one for all but the fresh
         engine.events.unused[reason] += 1
         asked = reason not in (Reason.STALE, Reason.NO_CACHE)
-        self._forward = Forward.REQUEST if asked else Forward.STALE
-        self._detail = None if reason is Reason.STALE else reason
+        self._replies.forward = Forward.REQUEST if asked else Forward.STALE
+        self._replies.detail = None if reason is Reason.STALE else reason
         return False
 
     def _directives(self) -> CacheControl | None:
@@ -225,41 +228,9 @@ class Exchange:
             return None
         return of_request(self._request.headers)
 
-    async def _serve(self, slot: Slot, detail: str) -> None:
-        entry, engine = slot.entry, self._engine
-        now = engine.clock()
-        member = cache_status.hit(ttl_of(entry, now), detail)
-        await self._send_entry(entry, member, now)
-
-    async def _serve_instead(
-        self, slot: Slot, detail: str, *, status: int | None = None, collapsed: bool = False
-    ) -> None:
-        """Serve a stale entry in place of the origin's answer, of this status, that is no good."""
-        entry, now = slot.entry, self._engine.clock()
-        member = cache_status.forwarded(
-            self._forward,
-            fwd_status=status,
-            collapsed=collapsed,
-            ttl=ttl_of(entry, now),
-            detail=detail,
-        )
-        await self._send_entry(entry, member, now)
-
-    async def _send_entry(self, entry: Entry, member: bytes, now: float) -> None:
-        response = entry.payload
-        assert isinstance(response, StoredResponse)  # noqa: S101  # markers were followed
-        age = now - entry.created
-        start, body = answer(
-            response,
-            self._request.told(aged(response.headers, age)),
-            member,
-            method=self._request.method,
-            request_headers=self._request.headers,
-            received=self._engine.wall() - age,
-            now=self._engine.wall(),
-        )
-        await self._send(start)
-        await self._send(body)
+    async def _reply(self, messages: list[Message]) -> None:
+        for message in messages:
+            await self._send(message)
 
     # What the origin says.
 
@@ -269,49 +240,99 @@ class Exchange:
         if directives is not None and directives.only_if_cached:
             await self._gateway_timeout()
             return True
-        reason = self._label()
+        reason = self._find_name()
         if reason is not None:
             await self.alone(reason)
             return True
-        flights = self._engine.flights
+        caller = self._caller
+        caller.stale = stale
         if self._is_own_head and not self._policy.coalesce:
-            await self._head(key, stale)
+            await self._head(key)
             return True
-        if self._is_for_a_part or not self._policy.coalesce:
-            await self._lead(flights.apart(self._probe(key)), stale)
+        if self._is_for_a_part:
+            await self._lead(self._engine.flights.apart(self._seed(key)))
             return True
         name = self._flight_key(key)
-        if any(
-            flights.is_solo(it) or flights.is_solo(self._request.kind(it)) for it in (key, name)
-        ):
-            await self._ask_as_it_came(key, stale)
+        if self._is_hit_for_miss(key) or self._is_hit_for_miss(name):
+            await self._ask_as_it_came(key)
             return True
-        if flights.nests(name):
-            await self.alone(Reason.NESTED)
-            return True
-        flight = flights.find(name)
-        if flight is not None and not flight.is_late(self._waiting.lead):
-            if flights.is_crowded(flight):
-                await self._turn_away(stale)
-                return True
-            try:
-                return await self._join(flight, stale)
-            except MayLead:
-                if not flights.follows(flight):
-                    return False
-        if self._is_own_head and name == key:
+        step = caller.board(name)
+        answer = await self._join(step.flight) if isinstance(step, Join) else step
+        if not isinstance(answer, Lead):
+            return await self._take(answer, key)
+        if not self._is_own_head:
+            await self._lead(caller.open(answer, self._seed(name)))
+        elif name == key:
             # It has waited for a GET.
-            await self._ask_as_it_came(key, stale)
-            return True
-        if flight is not None:
-            self._engine.events.failures["coalesce-timeout"] += 1
-        opened = flights.open(self._probe(name), after=flight)
-        if self._is_own_head:
-            opened.led = True
-            await flights.launch(opened, lambda: self._head(key, stale, opened))
+            await self._ask_as_it_came(key)
         else:
-            await self._lead(opened, stale)
+            flight = caller.open(answer, self._seed(name))
+            flight.led = True
+            await self._engine.flights.launch(flight, partial(self._head, key, flight))
         return True
+
+    async def _take(self, answer: "Answer | StandIn | Step", key: str) -> bool:
+        """Make the client's answer of a run's; False if it is worth looking again."""
+        if isinstance(answer, StandIn):
+            await self._stand_in(answer)
+        elif answer is Step.NESTED:
+            await self.alone(Reason.NESTED)
+        elif answer is Step.REFUSED:
+            # RFC 9110 §15.6.4
+            seconds = ceil(self._caller.patience.lead or 1)
+            after = (b"retry-after", b"%d" % seconds)
+            await self._reply(self._replies.refused(503, Reason.OVERLOADED, after))
+        elif isinstance(answer, Passed):
+            await self._ask_as_it_came(key)
+        elif isinstance(answer, Step | Personal):
+            return False
+        else:
+            return await self._take_entry(answer)
+        return True
+
+    async def _stand_in(self, found: StandIn) -> None:
+        if found.why is Reason.OVERLOADED:
+            await self._reply(self._replies.hit(found.slot, found.why))
+            return
+        collapsed = found.why is Reason.STALE_IF_ERROR
+        await self._reply(self._replies.in_place(found.slot, found.why, collapsed=collapsed))
+
+    async def _take_entry(self, answer: "Stored | StaleStored | Overtaken | Heard") -> bool:
+        """Answer with what another request's run brought, if that is this one's as well."""
+        if isinstance(answer, Overtaken):
+            # Again and again: then what was asked for before the last invalidation will do, since
+            # this request came before it as well.
+            if self._looks < MAX_LOOKS:
+                return False
+            entry = answer.entry
+        elif isinstance(answer, Heard):
+            entry, self._heard = answer.entry, answer.fields
+        else:
+            entry = answer.slot.entry
+        if not self._is_for_me(entry):
+            return False
+        if isinstance(answer, StaleStored):
+            self._tally.stale += 1
+            why, status = Reason.STALE_IF_ERROR, answer.status
+            await self._reply(
+                self._replies.in_place(answer.slot, why, status=status, collapsed=True)
+            )
+            return True
+        self._tally.coalesced += 1
+        await self._reply(self._replies.collapsed(entry, stored=isinstance(answer, Stored)))
+        return True
+
+    def _is_hit_for_miss(self, key: str) -> bool:
+        flights = self._engine.flights
+        return flights.is_hit_for_miss(key) or flights.is_hit_for_miss(self._request.kind(key))
+
+    @property
+    def _caller(self) -> "Caller[Answer]":
+        """How this request waits for runs: its patience counts from the first one on."""
+        if self._asking is None:
+            route = self._request.plan.resolved.route
+            self._asking = Caller(self._engine, self._policy, self._tally, route)
+        return self._asking
 
     def _flight_key(self, key: str) -> str:
         """Under which key the request waits for others, or others for it.
@@ -322,7 +343,7 @@ class Exchange:
         if not self._is_own_head:
             return key
         flight = self._engine.flights.find(key)
-        if flight is not None and not flight.is_late(self._waiting.lead):
+        if flight is not None and not flight.is_late(self._caller.patience.lead):
             return key
         chosen = self._request.variant_key(self._heard) if self._heard else key
         return f"{chosen}{HEAD_MARK}"
@@ -337,98 +358,76 @@ class Exchange:
         """Whether it is a HEAD that the application answers itself where nothing stored does."""
         return self._request.method == "HEAD" and not self._policy.terms.annotated
 
-    @property
-    def _waiting(self) -> Patience:
-        """How long this request waits for runs, in all its looks."""
-        if self._since is None:
-            policy = self._policy
-            lead = policy.coalesce_timeout or self._engine.config.coalesce_timeout
-            self._since = Patience(lead, policy.soft_timeout, policy.hard_timeout)
-        return self._since
-
-    async def _ask_as_it_came(self, key: str, stale: Slot | None) -> None:
+    async def _ask_as_it_came(self, key: str) -> None:
         """Ask for this request alone: what is not shared is asked for with all that it says."""
         if self._request.method == "HEAD":
-            await self._head(key, stale)
+            await self._head(key)
         elif Field.RANGE in self._request.found and not self._policy.partial:
             await self.alone(Reason.RANGE)
         else:
-            await self._lead(self._engine.flights.apart(self._probe(key)), stale, own=True)
+            await self._lead(self._engine.flights.apart(self._seed(key)), own=True)
 
-    async def _turn_away(self, stale: Slot | None) -> None:
-        """Answer one more than may wait: with something stale, or 503 (RFC 9110 §15.6.4)."""
-        if stale is not None and self._stands_in(stale):
-            self._tally.stale += 1
-            await self._serve(stale, Reason.OVERLOADED)
-            return
-        self._tally.passes[Reason.OVERLOADED] += 1
-        seconds = ceil(self._waiting.lead or 1)
-        await self._refuse(503, Reason.OVERLOADED, (b"retry-after", b"%d" % seconds))
-
-    def _label(self) -> Reason | None:
+    def _find_name(self) -> Reason | None:
         """Find the response's name and tags; why it cannot be given them, or None."""
         try:
-            labels = self._request.labels()
+            found = self._request.name_and_tags()
         except Exception as error:  # noqa: BLE001  # a callable of the rule
             self._engine.events.callback_failed("tags", error)
             return Reason.BROKEN
-        if labels is None:
+        if found is None:
             return Reason.TAGS
-        self._labels = labels
+        self._name = found
         return None
 
-    def _probe(self, key: str) -> Entry:
-        """What is known of the entry to come."""
-        return probe_of(self._engine, self._request, key, *self._labels)
+    def _count(self, outcome: Outcome) -> None:
+        """Count a request that led a run, once."""
+        if outcome is Outcome.MISS:
+            self._tally.misses += 1
+        elif outcome is Outcome.STALE:
+            self._tally.stale += 1
+        else:
+            self._tally.coalesced += 1
 
-    def _fill(
-        self,
-        flight: "Flight[Answer]",
-        stale: Slot | None,
-        client: Client | None,
-        *,
-        own: bool = False,
-    ) -> Fill:
+    def _seed(self, key: str) -> Entry:
+        """What is known of the entry to come."""
+        return seed_of(self._engine, self._request, key, *self._name)
+
+    def _fill(self, flight: "Flight[Answer]", client: Client | None, *, own: bool = False) -> Fill:
         return Fill(
             self._engine,
-            self._app,
             self._request,
             flight,
-            forward=self._forward,
-            detail=self._detail,
+            self._replies,
             client=client,
-            stock=Stock(stale, self._part),
+            stored=StoredCandidates(self._caller.stale, self._part),
             marker=self._marker,
-            on_chosen=self._on_chosen,
-            fleet=client is None or self._patience > 0,
             own=own or self._is_for_a_part,
         )
 
-    async def _lead(
-        self, flight: "Flight[Answer]", stale: Slot | None, *, own: bool = False
-    ) -> None:
-        """Run the origin for everybody, this request first.
+    async def _lead(self, flight: "Flight[Answer]", *, own: bool = False) -> None:
+        """Run the application for everybody, this request first.
 
         Args:
             flight: The flight.
-            stale: What is stored, if anything is.
             own: Whether the application is asked for no more than this request asks for.
         """
-        send = _bodiless(self._send) if self._request.method == "HEAD" else self._send
+        caller = self._caller
+        send = without_content(self._send) if self._request.method == "HEAD" else self._send
         client = Client(self._receive, send)
-        fill = self._fill(flight, stale, client, own=own)
+        fill = self._fill(flight, client, own=own)
         flight.led = True
-        task = self._engine.flights.launch(flight, fill.run)
+        ask = partial(fill.answer, fleet=self._patience > 0)
+        task = self._engine.flights.launch(flight, ask)
+        outcome: Outcome | None = None
         try:
-            if stale is not None and self._policy.soft_timeout is not None:
+            if caller.stale is not None and self._policy.soft_timeout is not None:
                 await asyncio.wait({task}, timeout=self._policy.soft_timeout)
-                if not task.done() and not fill.started and self._stands_in(stale):
+                if not task.done() and not fill.started and caller.may_stand_in:
                     client.leave()
-                    self._tally.stale += 1
                     self._leave(flight)
-                    await self._serve_instead(stale, "soft-timeout")
+                    outcome = Outcome.STALE
+                    await self._stand_in(StandIn(caller.stale, Reason.SOFT_TIMEOUT))
                     return
-            self._tally.misses += 1
             # The run goes on for the others if this client leaves.
             await asyncio.wait({task, client.left}, return_when=asyncio.FIRST_COMPLETED)
             if not task.done() and fill.streaming:
@@ -447,6 +446,8 @@ class Exchange:
             else:
                 self._leave(flight)
             raise
+        finally:
+            self._count(outcome or fill.outcome)
         if fill.declined is not None:
             self._receive = from_the_start(self._receive)
             await self._pass_by(fill.declined)
@@ -456,97 +457,22 @@ class Exchange:
         flight.led = False
         self._engine.flights.abandon(flight)
 
-    def _stands_in(self, stale: Slot) -> bool:
-        return self._engine.stack.stands_in(stale.entry)
-
-    async def _join(self, flight: "Flight[Answer]", stale: Slot | None) -> bool:
-        """Wait for the run that is under way; False if its answer is not this request's.
+    async def _join(self, flight: "Flight[Answer]") -> "Answer | Lead[Answer] | StandIn | Step":
+        """Wait for a run under way, for as long as the client is there.
 
         Raises:
-            MayLead: If it takes too long, and this request is to lead one more.
+            ClientLeft: There is nobody to answer any more.
+            Exception: What the application raised.
         """
         presence = Presence(self._receive)
         self._receive = from_the_start(presence.receive)
         try:
             async with presence.awaited() as here:
-                result = await self._awaited(flight, stale)
-        except RunCancelled:
-            return False
-        except asyncio.CancelledError:
-            self._engine.flights.abandon(flight)
-            raise
-        except MayLead:
-            raise
-        except Exception:
+                return await self._caller.wait(flight)
+        except TimeoutError:
             if here.expired():
-                # Its client has left: there is nobody to answer, and the others go on.
-                return True
-            if stale is not None and self._stands_in(stale):
-                self._tally.stale += 1
-                await self._serve_instead(stale, "stale-if-error", collapsed=True)
-                return True
-            self._tally.coalesced += 1
+                raise ClientLeft from None
             raise
-        if isinstance(result, Passed):
-            await self._ask_as_it_came(flight.probe.key, stale)
-            return True
-        if isinstance(result, Personal):
-            return False
-        if isinstance(result, Overtaken):
-            # Again and again: then what was asked for before the last invalidation will do, since
-            # this request came before it as well.
-            if self._looks < MAX_LOOKS:
-                return False
-            entry = result.entry
-        elif isinstance(result, Heard):
-            entry, self._heard = result.entry, result.fields
-        else:
-            entry = result.slot.entry
-        if not self._is_for_me(entry):
-            return False
-        if isinstance(result, StaleStored):
-            self._tally.stale += 1
-            await self._serve_instead(
-                result.slot, result.detail, status=result.status, collapsed=True
-            )
-            return True
-        self._tally.coalesced += 1
-        now = self._engine.clock()
-        member = cache_status.forwarded(
-            self._forward,
-            collapsed=True,
-            stored=isinstance(result, Stored),
-            ttl=ttl_of(entry, now),
-        )
-        await self._send_entry(entry, member, now)
-        return True
-
-    async def _awaited(self, flight: "Flight[Answer]", stale: Slot | None) -> Answer:
-        """What the run brings, or the stale entry if that takes too long.
-
-        Raises:
-            MayLead: If this request is to lead one more run.
-            TimeoutError: If no origin has begun to answer within the hard time-out.
-            Exception: What the run raised.
-        """
-
-        def instead() -> StaleStored | None:
-            stands_in = stale is not None and self._stands_in(stale)
-            return StaleStored(stale, "soft-timeout") if stale and stands_in else None
-
-        patience = self._waiting
-        if stale is None:
-            patience = replace(patience, soft=None)
-        try:
-            result = await patience.wait(flight, instead)
-        except WaitExpired:
-            if flight.begun:
-                return await flight.wait(patience=patience.lead)
-            self._engine.flights.abandon(flight)
-            raise TimeoutError(f"no answer within hard_timeout={patience.hard:g} s") from None
-        if isinstance(result, StaleStored) and result.detail == "soft-timeout":
-            self._engine.flights.abandon(flight)
-        return result
 
     def _is_for_me(self, entry: Entry) -> bool:
         """Whether the entry is the variant that this request chooses, and may have."""
@@ -576,33 +502,12 @@ class Exchange:
 
     def _refresh(self, slot: Slot) -> None:
         """Renew an entry in the background, if that is not done already and may begin now."""
-        engine = self._engine
-        if self._label() is not None:
-            return
-        flight = engine.flights.refresh(self._probe(slot.entry.key))
-        if flight is not None:
-            engine.events.refreshes += 1
-            engine.flights.launch(flight, partial(self._refresh_run, flight, slot))
-            engine.flights.abandon(flight)
+        if self._find_name() is None:
+            self._caller.stale = slot
+            refresh(self._engine, self._seed(slot.entry.key), self._renew)
 
-    async def _refresh_run(self, flight: "Flight[Answer]", slot: Slot) -> None:
-        """One background run; asks the shared tiers first, where another instance may have been."""
-        engine = self._engine
-        if engine.stack.has_shared:
-            found = await engine.stack.fetch(slot.entry.key)
-            if found is not None and found.slot.entry.refresh_at > engine.clock() < (
-                found.slot.entry.fresh_until
-            ):
-                flight.answer(Stored(found.slot))
-                return
-            flight.renew(engine.index)
-        try:
-            await self._fill(flight, slot, None).run()
-        except Unheard:
-            return
-        except Exception as error:
-            engine.events.refresh_failed(self._request.plan.resolved.route, error)
-            raise
+    async def _renew(self, flight: "Flight[Answer]") -> None:
+        await self._fill(flight, None).renew()
 
     # Outside the cache.
 
@@ -612,31 +517,27 @@ class Exchange:
         await self._pass_by(reason)
 
     async def _pass_by(self, reason: Reason, head: Head | None = None) -> None:
-        member = cache_status.forwarded(self._forward, detail=reason)
-        send = noting(self._send, member, self._request.plan.terms)
+        member = cache_status.forwarded(self._replies.forward, detail=reason)
+        send = with_cache_status(self._send, member, self._request.plan.terms)
         scope = self._request.scope
         if head is not None:
-            scope, send = head.scope, _heard(send, head.hear)
-        await self._app(scope, self._receive, send)
+            scope, send = head.scope, heard(send, head.on_response)
+        await self._request.app(scope, self._receive, send)
 
-    async def _head(
-        self, key: str, stale: Slot | None, herd: "Flight[Answer] | None" = None
-    ) -> None:
+    async def _head(self, key: str, herd: "Flight[Answer] | None" = None) -> None:
         """Let the application answer a HEAD, and hear what it says of the stored GET.
 
         Args:
             key: The GET's key.
-            stale: What is stored, if anything is.
             herd: The flight of those who get the same answer; None if this one is asked alone.
         """
         head = Head(
             self._engine,
             self._request,
-            self._engine.flights.apart(self._probe(key)),
+            self._engine.flights.apart(self._seed(key)),
             herd=herd,
-            stale=stale,
+            stale=self._caller.stale,
             marker=self._marker,
-            on_chosen=self._on_chosen,
         )
         self._tally.passes[Reason.METHOD] += 1
         await self._pass_by(Reason.METHOD, head)
@@ -644,60 +545,5 @@ class Exchange:
     async def _gateway_timeout(self) -> None:
         """RFC 9111 §5.2.1.7: `only-if-cached`, and nothing stored that would do."""
         self._tally.passes[Reason.ONLY_IF_CACHED] += 1
-        self._forward = Forward.REQUEST
-        await self._refuse(504, Reason.ONLY_IF_CACHED)
-
-    async def _refuse(self, status: int, reason: Reason, *lines: Header) -> None:
-        member = cache_status.forwarded(self._forward, detail=reason)
-        headers = [(b"content-length", b"0"), *lines, (cache_status.NAME, member)]
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
-        await self._send({"type": "http.response.body", "body": b""})
-
-
-def noting(send: Send, member: bytes, terms: Terms | None = None) -> Send:
-    """A `send` that adds a `Cache-Status` member to the response.
-
-    Args:
-        send: The client's.
-        member: What it says.
-        terms: The terms of the request's rule: caches downstream are told what they hold for.
-    """
-    telling = terms if terms is not None and (terms.selecting or terms.partitioned) else None
-
-    async def noted(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = message.get("headers", ())
-            if telling is not None:
-                headers = told(normalised(headers), telling)
-            message = {**message, "headers": [*headers, (cache_status.NAME, member)]}
-        await send(message)
-
-    return noted
-
-
-def _heard(send: Send, hear: Hear) -> Send:
-    """A `send` that lets somebody hear the start of the response, as the application says it."""
-    spared = False
-
-    async def hearing(message: Message) -> None:
-        nonlocal spared
-        if message["type"] == "http.response.start":
-            instead = hear(message["status"], normalised(message.get("headers", ())))
-            spared = bool(instead)
-            for reply in instead:
-                await send(reply)
-        if not spared:
-            await send(message)
-
-    return hearing
-
-
-def _bodiless(send: Send) -> Send:
-    """A `send` for the answer to a HEAD that was asked for as a GET."""
-
-    async def headed(message: Message) -> None:
-        if message["type"] == "http.response.body":
-            message = {**message, "body": b""}
-        await send(message)
-
-    return headed
+        self._replies.forward = Forward.REQUEST
+        await self._reply(self._replies.refused(504, Reason.ONLY_IF_CACHED))

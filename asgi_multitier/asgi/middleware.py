@@ -2,7 +2,7 @@
 
 A plain hit ends in `__call__`: it finds the plan of its target, the slot of its key, and sends what
 was prepared. Everything else goes one door further: `_meet` for what a rule lets meet the cache,
-`_beside` for what passes by, `mutate` for what changes something.
+`_bypass` for what passes by, `mutate` for what changes something.
 
 The middleware sees no Redis and no lock; it is a client of the manager.
 """
@@ -40,13 +40,13 @@ from ..policy.request import Field, Found, Watch, credential_refusal, is_doubtfu
 from ..policy.validation import is_for_origin
 from ..routing import Resolved, RouteTable
 from ..selectors import Selector, aliased, is_short
-from .exchange import Exchange, noting
+from .exchange import Exchange
 from .framework import FILL_KEY, SCOPE_KEY, answer_to, request_of, single_callable
 from .layers import dated, is_known, opened, take_date
 from .plan import (
-    Memory,
     Plan,
     PlanKey,
+    TwoGenerationCache,
     plan_for,
     raw_target,
     request_key,
@@ -58,6 +58,7 @@ from .post_caching import Begin, Posted
 from .read_your_writes import PATIENCE, UNKNOWN, read_token, set_cookie, take_cookie
 from .replay import prepare
 from .request import Request
+from .sending import with_cache_status
 from .unsafe import mutate
 
 _UNRULED = Policy()
@@ -116,7 +117,7 @@ class CacheMiddleware:
         # Targets that the first tier has no room for need no plan kept: half its bytes hold about
         # as many plans as it holds entries.
         config = self.manager.config
-        self._plans: Memory[PlanKey, Plan] = Memory(
+        self._plans: TwoGenerationCache[PlanKey, Plan] = TwoGenerationCache(
             2 * config.l1_entries, config.l1_bytes // 2, size_of_target
         )
         self._watched = Watch(config.credentials)
@@ -148,7 +149,7 @@ class CacheMiddleware:
         if plan is None:
             plan = self._plans.recall(target) or self._plan(scope, host, target)
         if plan.reason is not None:
-            await self._beside(plan, plan.reason, scope, receive, send)
+            await self._bypass(plan, plan.reason, scope, receive, send)
             return
         if (
             plan.instant
@@ -195,28 +196,28 @@ class CacheMiddleware:
         if self._secret is not None and Field.COOKIE in found and loop_here() is not None:
             found, reached = await self._reached(scope, self._secret)
             if not reached:
-                await self._beside(plan, Reason.POSITION, scope, receive, send)
+                await self._bypass(plan, Reason.POSITION, scope, receive, send)
                 return
         found = visible(plan.policy, found)
         reason = self._refusal(plan, found, scope)
         if reason is None and loop_here() is None:
             reason = Reason.EVENT_LOOP
         if reason is not None:
-            await self._beside(plan, reason, scope, receive, send)
+            await self._bypass(plan, reason, scope, receive, send)
             return
         if not plan.framed:
             receive, has_body = await opened(receive)
             if has_body:
-                await self._beside(plan, Reason.REQUEST_BODY, scope, receive, send)
+                await self._bypass(plan, Reason.REQUEST_BODY, scope, receive, send)
                 return
         await self._start()
         if self._home.place is not loop_here():
             # Deliberate: the cache lives in another event loop, and this one's `send` and `receive`
             # cannot be used from there. The application answers, and nothing is stored.
-            await self._beside(plan, Reason.EVENT_LOOP, scope, receive, send)
+            await self._bypass(plan, Reason.EVENT_LOOP, scope, receive, send)
             return
         self._give_state(scope)
-        request = Request(scope, found, plan, self._table, self._common)
+        request = self._request(scope, found, plan)
         policy = plan.policy
         partition: bytes | None = None
         asked = Reason.WHEN
@@ -234,18 +235,22 @@ class CacheMiddleware:
             if answering is not None:
                 plan.tally.passes[asked] += 1
                 member = cache_status.forwarded(Forward.BYPASS, detail=asked)
-                await answering(scope, receive, noting(send, member, plan.terms))
+                await answering(scope, receive, with_cache_status(send, member, plan.terms))
                 return
             self.manager.engine.events.callback_failed(_CALLABLES[asked], error)
             reason = asked
         if reason is not None:
-            await self._beside(plan, reason, scope, receive, send)
+            await self._bypass(plan, reason, scope, receive, send)
             return
         if request.plain:
             request.primary = plan.key
         else:
             request.primary = request_key(plan, request.headers, found, partition)
-        await Exchange(self.manager.engine, self._run, request, receive, send, self._chosen).run()
+        await Exchange(self.manager.engine, request, receive, send).run()
+
+    def _request(self, scope: Scope, found: Found, plan: Plan) -> Request:
+        confirms = partial(self._chosen, plan)
+        return Request(scope, found, plan, self._table, self._run, confirms, self._common)
 
     async def _reached(self, scope: Scope, secret: bytes) -> tuple[Found, bool]:
         """Take the position's cookie off a request; whether this instance is as far as it says."""
@@ -302,14 +307,14 @@ class CacheMiddleware:
 
     # What passes by.
 
-    async def _beside(
+    async def _bypass(
         self, plan: Plan, reason: Reason, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Let the application answer alone, and say why."""
         plan.tally.passes[reason] += 1
         self._give_state(scope)
         member = cache_status.forwarded(Forward.BYPASS, detail=reason)
-        await self._run(scope, receive, noting(send, member, plan.terms))
+        await self._run(scope, receive, with_cache_status(send, member, plan.terms))
         self._chosen(plan, scope)
 
     async def _unsafe(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -319,7 +324,7 @@ class CacheMiddleware:
         method = scope["method"]
         if is_safe(method) or loop_here() is None:
             member = cache_status.forwarded(Forward.METHOD)
-            await self._run(scope, receive, noting(send, member))
+            await self._run(scope, receive, with_cache_status(send, member))
             return
         await self._start()
         resolved = self._resolve(method, scope)
@@ -372,9 +377,9 @@ class CacheMiddleware:
             return None
         if is_known(scope) and not plan.policy.public:
             return None
-        request = Request(scope, found, plan, self._table, self._common)
+        request = self._request(scope, found, plan)
         try:
-            labels = request.labels()
+            labels = request.name_and_tags()
         except Exception as error:  # noqa: BLE001  # a callable of the rule
             self.manager.engine.events.callback_failed("tags", error)
             return None
@@ -383,7 +388,7 @@ class CacheMiddleware:
         request.primary = request_key(plan, request.headers, found, None)
         scheme = scope.get("scheme", "http")
         target = Target(scheme, keys.host_of(host, scheme) or b"", raw_path, query)
-        return Posted(self._run, self.manager.engine, request, target, begin, *labels)
+        return Posted(self.manager.engine, request, target, begin, *labels)
 
     def _dropped(
         self, resolved: Resolved, scope: Scope, status: int, headers: Headers

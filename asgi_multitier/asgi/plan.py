@@ -229,7 +229,7 @@ def size_of_target(target: PlanKey) -> int:
     return _PLAN_BYTES + 2 * sum(map(len, texts))
 
 
-class Memory(Generic[K, V]):
+class TwoGenerationCache(Generic[K, V]):
     """A bounded map that forgets its older half when it is full.
 
     Args:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from .._types import ASGIApp, Headers, Message, Receive, Scope, Send
+from .._types import Headers, Message, Receive, Scope, Send
 from ..coherence.log import Operation
 from ..engine.engine import Engine
 from ..entry import StoredResponse
@@ -20,7 +20,7 @@ from ..policy.reasons import Reason
 from ..policy.storing import Store, judge
 from ..selectors import Selector
 from .capture import Capture, Client
-from .entries import entry_of, objection_of, probe_of
+from .entries import entry_of, objection_of, seed_of
 from .layers import Outside
 from .replay import AGE
 from .request import Request
@@ -33,7 +33,6 @@ class Posted:
     """One POST whose answer may be kept: an application around the application.
 
     Args:
-        app: The application.
         engine: The cache.
         request: The request, with the primary key that a GET of its URL has.
         target: Its URL.
@@ -43,7 +42,6 @@ class Posted:
 
     def __init__(
         self,
-        app: ASGIApp,
         engine: Engine,
         request: Request,
         target: Target,
@@ -51,13 +49,12 @@ class Posted:
         name: str,
         tags: tuple[str, ...],
     ) -> None:
-        self._app = app
         self._begin = begin
         self._engine = engine
         self._request = request
         self._target = target
         self._asked_at = engine.wall()
-        self._entry = probe_of(engine, request, request.primary, name, tags)
+        self._entry = seed_of(engine, request, request.primary, name, tags)
         self._outside = Outside(request.scope, request.common)
         self._kept = False
         self._valid = True
@@ -68,7 +65,7 @@ class Posted:
         limit = self._engine.config.max_entry
         capture = Capture(self, Client(receive, send), limit=limit)
         try:
-            await self._app(self._outside.watch(scope), receive, capture.send)
+            await self._request.app(self._outside.watch(scope), receive, capture.send)
             await capture.finish()
         finally:
             self._outside.leave(scope)

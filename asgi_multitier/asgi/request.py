@@ -1,10 +1,10 @@
 """A request that its rule lets meet the cache, with what the cache has found out about it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from .._types import Headers, Scope
+from .._types import ASGIApp, Headers, Scope
 from ..policy.downstream import told
 from ..policy.headers import normalised
 from ..policy.request import Field, Found, chosen_by, with_cookies_of
@@ -29,6 +29,9 @@ class Request:
     """A request that its rule lets meet the cache, ready to be asked or answered.
 
     Attributes:
+        app: The application.
+        confirms: Takes the scope when the application has answered: whether its router chose the
+            endpoint whose rule this is.
         common: What the lifespan has put into the state of every request.
         scope: The scope as it came.
         found: What the scan found, with the cookies that the application is to see.
@@ -41,7 +44,9 @@ class Request:
         "_headers",
         "_table",
         "_view",
+        "app",
         "common",
+        "confirms",
         "found",
         "plain",
         "plan",
@@ -55,8 +60,12 @@ class Request:
         found: Found,
         plan: Plan,
         table: RouteTable,
+        app: ASGIApp,
+        confirms: Callable[[Scope], bool],
         common: Mapping[str, Any] = _NOTHING,
     ) -> None:
+        self.app = app
+        self.confirms = confirms
         self.common = common
         self.scope = scope
         self.found = found
@@ -98,7 +107,7 @@ class Request:
             self._view = request_of(self.scope, self.plan.resolved.path_params)
         return self._view
 
-    def labels(self) -> tuple[str, tuple[str, ...]] | None:
+    def name_and_tags(self) -> tuple[str, tuple[str, ...]] | None:
         """The name and the tags of the response; None if it may not have them.
 
         An exception of a callable in `tags=` reaches the caller.

@@ -5,7 +5,6 @@ stands in if the run fails or takes too long, and how it is counted.
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Generic, TypeVar
@@ -22,13 +21,15 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Lead(Generic[R]):
-    """The caller opens a run.
+    """The caller is to open a run: see `Caller.open`.
 
     Attributes:
-        flight: The flight, not launched yet.
+        after: The flight whose herd waits for this run as well, because it takes too long.
+        alone: Whether nobody is to join it.
     """
 
-    flight: Flight[R]
+    after: Flight[R] | None = None
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,29 +90,32 @@ class Caller(Generic[R]):
         self.patience = Patience(lead, policy.soft_timeout, policy.hard_timeout)
         self.stale: Slot | None = None
 
-    def board(self, key: str, seed: Callable[[], Entry]) -> "Lead[R] | Join[R] | StandIn | Step":
-        """Which run answers the caller.
-
-        Args:
-            key: What it asks for.
-            seed: Makes what is known of the entry to come.
-        """
+    def board(self, key: str) -> "Lead[R] | Join[R] | StandIn | Step":
+        """Which run answers the caller, who asks for this key."""
         flights = self._engine.flights
         if flights.nests(key):
             return Step.NESTED
         if not self._policy.coalesce:
-            return Lead(flights.apart(seed()))
+            return Lead(alone=True)
         flight: Flight[R] | None = flights.find(key)
         if flight is None or flight.is_late(self.patience.lead):
-            return self._lead(flight, seed)
+            return Lead(flight)
         if flights.is_crowded(flight):
             return self._turned_away()
         return Join(flight)
 
-    def _lead(self, flight: "Flight[R] | None", seed: Callable[[], Entry]) -> "Lead[R]":
-        if flight is not None:
+    def open(self, lead: "Lead[R]", seed: Entry) -> Flight[R]:
+        """The flight that the caller is to launch.
+
+        Args:
+            lead: What `board` or `wait` has given.
+            seed: What is known of the entry to come.
+        """
+        if lead.alone:
+            return self._engine.flights.apart(seed)
+        if lead.after is not None:
             self._engine.events.failures["coalesce-timeout"] += 1
-        return Lead(self._engine.flights.open(seed(), after=flight))
+        return self._engine.flights.open(seed, after=lead.after)
 
     def _turned_away(self) -> "StandIn | Step":
         if (found := self._stand_in(Reason.OVERLOADED)) is not None:
@@ -121,7 +125,7 @@ class Caller(Generic[R]):
         return Step.REFUSED
 
     async def wait(
-        self, flight: "Flight[R]", seed: Callable[[], Entry], *, opened: bool = False
+        self, flight: "Flight[R]", *, opened: bool = False
     ) -> "R | Lead[R] | StandIn | Step":
         """Wait for a run.
 
@@ -129,7 +133,6 @@ class Caller(Generic[R]):
 
         Args:
             flight: The flight.
-            seed: As for `board`: the caller may have to lead one more run.
             opened: Whether it has opened this flight.
 
         Raises:
@@ -140,7 +143,7 @@ class Caller(Generic[R]):
         try:
             result = await self._answer(flight, opened)
         except MayLead:
-            return self._lead(flight, seed) if flights.follows(flight) else Step.AGAIN
+            return Lead(flight) if flights.follows(flight) else Step.AGAIN
         except asyncio.CancelledError:
             flights.abandon(flight)
             self._tally.misses += opened
@@ -193,7 +196,11 @@ class Caller(Generic[R]):
         return found
 
     def _stand_in(self, why: Reason) -> StandIn | None:
-        stale = self.stale
-        if stale is None or not self._engine.stack.stands_in(stale.entry):
+        if self.stale is None or not self.may_stand_in:
             return None
-        return StandIn(stale, why)
+        return StandIn(self.stale, why)
+
+    @property
+    def may_stand_in(self) -> bool:
+        """Whether there is something stale that may be used in place of the origin's answer."""
+        return self.stale is not None and self._engine.stack.stands_in(self.stale.entry)

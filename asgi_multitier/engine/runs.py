@@ -40,14 +40,15 @@ class Run(Generic[R]):
         policy: Whether, and how patiently, other processes are asked.
 
     Attributes:
+        flight: The flight.
         publisher: How other processes get what the run brings.
     """
 
-    __slots__ = ("_engine", "_flight", "_policy", "publisher")
+    __slots__ = ("_engine", "_policy", "flight", "publisher")
 
     def __init__(self, engine: Engine, flight: Flight[R], policy: Policy) -> None:
         self._engine = engine
-        self._flight = flight
+        self.flight = flight
         self._policy = policy
         self.publisher = Publisher(engine.stack)
 
@@ -62,7 +63,7 @@ class Run(Generic[R]):
             What another process has brought; None if the origin was asked here.
         """
         wanted = fleet and self._policy.coalesce == "fleet"
-        leases = self._leases if wanted and self._engine.flights.flies(self._flight) else None
+        leases = self._leases if wanted and self._engine.flights.flies(self.flight) else None
         if leases is not None:
             return await self._in_fleet(origin, leases)
         await origin.ask()
@@ -85,7 +86,7 @@ class Run(Generic[R]):
                 if (found := await origin.find_elsewhere()) is not None:
                     self.answered(found)
                     return
-                self._flight.renew(self._engine.index)
+                self.flight.renew(self._engine.index)
             await origin.ask()
         except Exception as error:
             self._engine.events.refresh_failed(name, error)
@@ -100,18 +101,18 @@ class Run(Generic[R]):
         """One of all processes asks the origin; the others find what it brings in a shared tier."""
 
         async def holding(claim: Claim) -> None:
-            self._flight.renew(self._engine.index)
+            self.flight.renew(self._engine.index)
             self.publisher.hold(claim)
             await origin.ask()
             await self.publisher.published()
 
         found = await run_in_fleet(
             leases,
-            storage_key(self._flight.probe.key),
+            storage_key(self.flight.seed.key),
             self._policy.coalesce_timeout or self._engine.config.coalesce_timeout,
             origin.find_elsewhere,
             holding,
-            turn=self._flight.turn,
+            turn=self.flight.turn,
         )
         if found is not None:
             self.answered(found)
@@ -124,21 +125,21 @@ class Run(Generic[R]):
 
         The other tiers get it by `publisher`.
         """
-        engine, flight = self._engine, self._flight
+        engine, flight = self._engine, self.flight
         if flight.superseded:
             return Reason.SUPERSEDED  # what a later run or a `set` has brought is younger
         slot = engine.stack.keep(entry)
         if slot is None:
             return Reason.INVALIDATED
         engine.events.fills += 1
-        engine.flights.clear_solo(flight.probe.key)
+        engine.flights.clear_hit_for_miss(flight.seed.key)
         engine.flights.overtake(flight)
         return slot
 
     def answered(self, result: R) -> None:
         """Answer all who wait; later callers do not join."""
-        self._engine.flights.land(self._flight)
-        self._flight.answer(result)
+        self._engine.flights.land(self.flight)
+        self.flight.answer(result)
 
 
 def refresh(engine: Engine, seed: Entry, renew: Callable[[Flight[Any]], Awaitable[object]]) -> None:

@@ -6,18 +6,20 @@ from typing import Any
 
 import pytest
 
+from asgi_multitier import CacheManager
 from asgi_multitier._types import Headers
+from asgi_multitier.asgi.fill import Fill, Stored
 from asgi_multitier.asgi.fill.keeping import as_variant
 from asgi_multitier.asgi.fill.question import (
     WHOLE,
     Asks,
     Question,
-    Stock,
+    StoredCandidates,
     question_of,
     scope_for_app,
 )
-from asgi_multitier.asgi.fill.sharing import stored_elsewhere
 from asgi_multitier.asgi.plan import plan_for, visible
+from asgi_multitier.asgi.replies import Replies
 from asgi_multitier.asgi.request import Request
 from asgi_multitier.coherence.local import LocalLog
 from asgi_multitier.config.policy import Policy
@@ -55,7 +57,7 @@ def request(policy: Policy | None = None, method: str = "GET", *lines: tuple[str
         max_url=100,
         veil=Veil(b"shop"),
     )
-    made = Request(scope, visible(policy, found or {}), plan, table)
+    made = Request(scope, visible(policy, found or {}), plan, table, Origin(), lambda scope: True)
     made.primary = plan.key
     return made
 
@@ -83,63 +85,68 @@ def slot(status: int = 200, *lines: tuple[bytes, bytes], body: bytes = b"hello")
 
 
 @pytest.mark.parametrize(
-    ("stock", "asks", "fields"),
+    ("stored", "asks", "fields"),
     [
-        pytest.param(Stock(), Asks.NOTHING, (), id="nothing here"),
-        pytest.param(Stock(slot()), Asks.NOTHING, (), id="stale without validators"),
+        pytest.param(StoredCandidates(), Asks.NOTHING, (), id="nothing here"),
+        pytest.param(StoredCandidates(slot()), Asks.NOTHING, (), id="stale without validators"),
         pytest.param(
-            Stock(slot(200, TAG)), Asks.VALIDATION, ((b"if-none-match", b'"1"'),), id="its tag"
+            StoredCandidates(slot(200, TAG)),
+            Asks.VALIDATION,
+            ((b"if-none-match", b'"1"'),),
+            id="its tag",
         ),
         pytest.param(
-            Stock(slot(200, SINCE)),
+            StoredCandidates(slot(200, SINCE)),
             Asks.VALIDATION,
             ((b"if-modified-since", SINCE[1]),),
             id="its date",
         ),
         pytest.param(
-            Stock(None, slot(206, PART, TAG)),
+            StoredCandidates(None, slot(206, PART, TAG)),
             Asks.REST,
             ((b"range", b"bytes=5-"), (b"if-range", b'"1"')),
             id="the rest of a part",
         ),
         pytest.param(
-            Stock(None, slot(206, (PART[0], b"bytes 2-4/10"), TAG)),
+            StoredCandidates(None, slot(206, (PART[0], b"bytes 2-4/10"), TAG)),
             Asks.NOTHING,
             (),
             id="a part from the middle",
         ),
     ],
 )
-def test_no_more_is_asked_for_than_is_needed(stock: Stock, asks: Asks, fields: Headers) -> None:
+def test_no_more_is_asked_for_than_is_needed(
+    stored: StoredCandidates, asks: Asks, fields: Headers
+) -> None:
     """A validation, or the rest of a part; the whole where neither can be had."""
-    assert Question(asks, fields) == question_of(request(), stock, own=False)
+    assert Question(asks, fields) == question_of(request(), stored, own=False)
 
 
 def test_a_range_of_the_clients_own_is_asked_for_as_it_is() -> None:
     """The rest of a stored part is not what it wants."""
     ranged = request(None, "GET", ("range", "bytes=2-3"))
 
-    part = Stock(None, slot(206, PART, TAG))
+    part = StoredCandidates(None, slot(206, PART, TAG))
     assert question_of(ranged, part, own=True) == Question(Asks.OWN)
 
 
 def test_a_tag_of_our_own_making_is_no_condition() -> None:
     """The application of an annotated route does not know it."""
-    stock = Stock(slot(200, (TAG[0], etag_of(b"hello")), body=b"hello"))
+    stored = StoredCandidates(slot(200, (TAG[0], etag_of(b"hello")), body=b"hello"))
 
-    assert question_of(request(Policy(60)), stock, own=False) == WHOLE
-    assert question_of(request(), stock, own=False).asks is Asks.VALIDATION
+    assert question_of(request(Policy(60)), stored, own=False) == WHOLE
+    assert question_of(request(), stored, own=False).asks is Asks.VALIDATION
 
 
-def test_what_was_invalidated_is_no_stock() -> None:
+def test_what_was_invalidated_is_no_candidate() -> None:
     """Since it was found: neither of it is asked about, nor does it stand in."""
     log = LocalLog()
     response = StoredResponse(200, (), b"hello")
     kept, gone = (Slot(entry(log, key, response), 0) for key in ("kept", "gone"))
     log.begin([Selector("key", "gone")])
 
-    assert Stock(None, kept) == Stock(gone, kept).permitted(log.index)
-    assert Stock(kept, None) == Stock(kept, gone).permitted(log.index)
+    assert StoredCandidates(None, kept) == StoredCandidates(gone, kept).permitted(log.index)
+    assert StoredCandidates(kept, None) == StoredCandidates(kept, gone).permitted(log.index)
 
 
 async def test_what_was_invalidated_since_it_was_found_is_not_validated() -> None:
@@ -262,12 +269,13 @@ def test_entries_lie_under_the_key_of_their_variant(
     [
         pytest.param(200, {}, True, id="fresh and whole"),
         pytest.param(200, {"fresh_until": 0.0}, False, id="stale"),
+        pytest.param(200, {"refresh_at": 10.0}, False, id="to be renewed"),
         pytest.param(200, {"always_validate": True}, False, id="to be validated first"),
         pytest.param(206, {}, False, id="a part"),
     ],
 )
 async def test_what_others_stored_answers_where_it_may(
-    status: int, changes: dict[str, Any], serves: bool
+    status: int, changes: dict[str, Any], serves: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another process's entry is served unasked only if it is whole, fresh and not `no-cache`."""
     log = LocalLog()
@@ -276,8 +284,11 @@ async def test_what_others_stored_answers_where_it_may(
     async def fetch(key: str) -> Any:
         return SimpleNamespace(slot=Slot(theirs)) if key == "k" else None
 
-    engine: Any = SimpleNamespace(stack=SimpleNamespace(fetch=fetch), clock=lambda: 10.0)
-    marker, slot = await stored_elsewhere(engine, request(), "k")
+    engine = CacheManager(redis_url=None, clock=lambda: 10.0).engine
+    monkeypatch.setattr(engine.stack, "fetch", fetch)
+    asked = request()
+    flight = engine.flights.apart(entry(log, "k", StoredResponse(200, (), b"")))
+    replies = Replies(engine, asked)
+    fill = Fill(engine, asked, flight, replies, client=None, stored=StoredCandidates(), marker=None)
 
-    assert marker is None
-    assert (slot is not None) is serves
+    assert isinstance(await fill.find_elsewhere(), Stored) is serves

@@ -6,7 +6,7 @@ import pytest
 
 from asgi_multitier import Rule
 from asgi_multitier._types import Receive, Scope, Send
-from asgi_multitier.asgi.plan import Memory, size_of_target
+from asgi_multitier.asgi.plan import TwoGenerationCache, size_of_target
 from tests.support import EVERYTHING, Origin, answering, caching, respond
 
 
@@ -115,7 +115,7 @@ async def test_oversized_urls_pass_by_and_are_not_remembered_for_ever() -> None:
 
 def test_the_memory_of_targets_is_bounded_whatever_is_asked_again() -> None:
     """Entries and bytes stay within the bounds also where old targets are recalled all the time."""
-    memory: Memory[str, int] = Memory(100, 10_000, len)
+    memory: TwoGenerationCache[str, int] = TwoGenerationCache(100, 10_000, len)
     randomly = random.Random(1)
     known: list[str] = []
     for number in range(1_500):
@@ -133,7 +133,7 @@ def test_the_memory_of_targets_is_bounded_whatever_is_asked_again() -> None:
 
 def test_the_memory_keeps_what_is_used() -> None:
     """What is recalled from the old half is young again and survives the next change."""
-    memory: Memory[str, int] = Memory(4, 1_000, len)
+    memory: TwoGenerationCache[str, int] = TwoGenerationCache(4, 1_000, len)
     memory.remember("used", 0)
     for number in range(20):
         memory.remember(f"{number}", number)

@@ -19,7 +19,7 @@ from asgi_multitier.selectors import Selector
 from tests.support import FakeClock, pass_time, settled, timers
 
 
-def probe(key: str, index: Index, path: str = "/x") -> Entry:
+def seed(key: str, index: Index, path: str = "/x") -> Entry:
     """What is known before the run."""
     return Entry(
         key=key,
@@ -46,7 +46,7 @@ class Table:
 
     def open(self, key: str = "k") -> Flight[str]:
         """A flight that is not launched."""
-        return self.flights.open(probe(key, self.index))
+        return self.flights.open(seed(key, self.index))
 
     def launch(self, key: str = "k", error: BaseException | None = None) -> Flight[str]:
         """A flight that answers when the gate opens."""
@@ -176,7 +176,7 @@ async def test_landing_the_old_one_leaves_the_new_one() -> None:
 
     assert table.flights.find("k") is new
     new.renew(table.index)
-    assert new.probe.born == Born("g", 0, table.index.fence)
+    assert new.seed.born == Born("g", 0, table.index.fence)
 
 
 async def test_more_members_than_allowed_are_turned_away() -> None:
@@ -243,7 +243,7 @@ async def test_one_of_all_who_wait_leads_one_more_run_a_patience() -> None:
         await pass_time(0.2)
         with pytest.raises(MayLead):
             await members[number]
-        follower = table.flights.open(probe("k", table.index), after=flight)
+        follower = table.flights.open(seed("k", table.index), after=flight)
         assert follower.herd is flight.herd
         table.flights.launch(follower, asyncio.Event().wait)
     table.gate.set()
@@ -260,7 +260,7 @@ async def test_who_comes_when_a_run_is_late_leads_one_more() -> None:
     await pass_time(5.1)
     assert flight.is_late(5.0)
     assert not flight.is_late(None)
-    follower = table.flights.open(probe("k", table.index), after=flight)
+    follower = table.flights.open(seed("k", table.index), after=flight)
 
     assert not follower.is_late(5.0)
     assert table.flights.find("k") is follower
@@ -315,7 +315,7 @@ async def test_any_run_answers_all_and_what_is_older_is_not_kept() -> None:
     table = Table()
     old = table.launch()
     member = asyncio.create_task(old.wait(patience=5.0))
-    new = table.flights.open(probe("k", table.index), after=old)
+    new = table.flights.open(seed("k", table.index), after=old)
 
     async def quick() -> None:
         table.flights.overtake(new)
@@ -333,11 +333,11 @@ async def test_a_flight_of_an_answered_herd_is_joined_by_nobody() -> None:
     """What has answered them is older than the request that comes now."""
     table = Table()
     old = table.launch()
-    new = table.flights.open(probe("k", table.index), after=old)
+    new = table.flights.open(seed("k", table.index), after=old)
     old.answer("old")
 
     assert table.flights.find("k") is None
-    assert table.flights.open(probe("k", table.index), after=new).herd is not old.herd
+    assert table.flights.open(seed("k", table.index), after=new).herd is not old.herd
     table.gate.set()
 
 
@@ -345,7 +345,7 @@ async def test_a_failure_is_told_when_no_other_run_may_answer() -> None:
     """Only who has opened the failed run hears of it before that."""
     table = Table()
     old = table.open()
-    new = table.flights.open(probe("k", table.index), after=old)
+    new = table.flights.open(seed("k", table.index), after=old)
     opener = asyncio.create_task(new.wait(opened=True))
     member = asyncio.create_task(old.wait())
     await settled()
@@ -365,13 +365,13 @@ async def test_what_follows_an_invalidated_run_has_a_herd_of_its_own() -> None:
     old = table.launch()
     table.index.begin([Selector("path", "/x")])
     assert table.flights.follows(old)
-    new = table.flights.open(probe("k", table.index), after=old)
+    new = table.flights.open(seed("k", table.index), after=old)
 
     assert new.herd is not old.herd
     assert not table.flights.follows(old)
     table.flights.launch(new, table.gate.wait)
     table.flights.supersede("k")
-    assert table.flights.open(probe("k", table.index), after=new).herd is not new.herd
+    assert table.flights.open(seed("k", table.index), after=new).herd is not new.herd
     table.gate.set()
 
 
@@ -406,15 +406,15 @@ async def test_background_runs_are_bounded() -> None:
     """Beyond the bound there is none, until one of them is over; never two for a key."""
     table = Table(max_refreshes=2)
     for key in "ab":
-        flight = table.flights.refresh(probe(key, table.index))
+        flight = table.flights.refresh(seed(key, table.index))
         assert flight is not None
         table.flights.launch(flight, table.gate.wait)
-    assert table.flights.refresh(probe("c", table.index)) is None
+    assert table.flights.refresh(seed("c", table.index)) is None
     table.gate.set()
     await settled()
 
-    assert table.flights.refresh(probe("c", table.index)) is not None
-    assert table.flights.refresh(probe("c", table.index)) is None
+    assert table.flights.refresh(seed("c", table.index)) is not None
+    assert table.flights.refresh(seed("c", table.index)) is None
     table.flights.forget()
 
 
@@ -423,7 +423,7 @@ async def test_no_background_run_is_begun_beyond_the_bound_of_flights() -> None:
     table = Table(max_flights=1)
     table.launch()
 
-    assert table.flights.refresh(probe("other", table.index)) is None
+    assert table.flights.refresh(seed("other", table.index)) is None
     table.gate.set()
 
 
@@ -587,13 +587,13 @@ async def test_close_lets_runs_finish_and_cancels_the_rest(
     table.flights.launch(slow, asyncio.Event().wait)
     failing = table.launch("failing", ValueError())
     table.gate.set()
-    table.flights.mark_solo("k", 5)
+    table.flights.mark_hit_for_miss("k", 5)
     await table.flights.close(0.01)
     del failing
     gc.collect()
 
     assert (len(table.flights), table.flights.running) == (0, 0)
-    assert not table.flights.is_solo("k")
+    assert not table.flights.is_hit_for_miss("k")
     assert quick.answered
     assert slow.answered
     assert caplog.text == ""
@@ -605,14 +605,14 @@ async def test_solo_marks_end_and_are_bounded() -> None:
     table = Table(max_flights=3)
     flights = table.flights
     for key in "abcd":
-        flights.mark_solo(key, 2)
-    assert [flights.is_solo(key) for key in "abcd"] == [False, True, True, True]
-    flights.clear_solo("b")
+        flights.mark_hit_for_miss(key, 2)
+    assert [flights.is_hit_for_miss(key) for key in "abcd"] == [False, True, True, True]
+    flights.clear_hit_for_miss("b")
     table.clock.advance(1.9)
-    flights.mark_solo("c", 2)
+    flights.mark_hit_for_miss("c", 2)
     table.clock.advance(0.2)
 
-    assert [flights.is_solo(key) for key in "abcd"] == [False, False, True, False]
+    assert [flights.is_hit_for_miss(key) for key in "abcd"] == [False, False, True, False]
 
 
 def test_forget_drops_what_belonged_to_another_loop() -> None:
@@ -621,7 +621,7 @@ def test_forget_drops_what_belonged_to_another_loop() -> None:
 
     async def begin() -> None:
         table.launch()
-        table.flights.mark_solo("k", 5)
+        table.flights.mark_hit_for_miss("k", 5)
 
     loop = asyncio.new_event_loop()
     loop.run_until_complete(begin())

@@ -16,16 +16,14 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class StaleStored:
-    """The origin failed or takes too long, and a stale entry may stand in.
+    """The origin failed, and a stale entry stands in.
 
     Attributes:
         slot: The entry.
-        detail: Why.
-        status: The origin's own status; None if it raised, or has not answered.
+        status: The origin's own status; None if it raised.
     """
 
     slot: Slot
-    detail: str = "stale-if-error"
     status: int | None = None
 
 

@@ -1,12 +1,12 @@
 """One time that the application is asked on behalf of a flight, and what is made of its answer."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
+from enum import Enum, auto
 
-from ..._types import ASGIApp, Headers, Message, Scope
-from ...engine.coalescing import Flight
+from ..._types import Headers, Message, Scope
 from ...engine.engine import Engine
+from ...engine.runs import Run
 from ...entry import Slot, StoredResponse
 from ...policy.headers import content_length, end_to_end, without
 from ...policy.ranges import PART_ONLY, Part, combine, serves_parts
@@ -20,14 +20,12 @@ from ..entries import objection_of
 from ..framework import FILL_KEY
 from ..inbox import Inbox
 from ..layers import Outside
-from ..plan import Plan
 from ..replay import AGE, PARTIAL, aged
+from ..replies import Replies
 from ..request import Request
 from .answers import Answer, Passed, StaleStored
 from .keeping import Keeping, as_stored
-from .leader import Leader
-from .question import WHOLE, Asks, Question, Stock, response_of, scope_for_app
-from .sharing import Sharing
+from .question import WHOLE, Asks, Question, StoredCandidates, response_of, scope_for_app
 
 REFUSES_METHOD = frozenset({405, 501})
 """Statuses that say of a GET that another method may be answered (RFC 9110 §15.5.6, §15.6.2)."""
@@ -37,24 +35,30 @@ STREAM_PATIENCE = 0.25
 and so on: nobody waits for a stream's end, or for a slow reader, and there is no run for each."""
 
 
+class Outcome(Enum):
+    """How the request that opened a flight was answered: a word of the statistics."""
+
+    MISS = auto()
+    COALESCED = auto()
+    STALE = auto()
+
+
 class Attempt:
     """The application, asked once.
 
-    It is the desk of its capture: what the application sends is judged here.
+    It is the handler of its capture: what the application sends is judged here.
 
     Args:
         engine: The cache.
-        app: The application.
         request: Whose request opened the flight.
-        flight: The flight.
+        run: The flight's run.
         client: Whom the response is for; None for a background refresh.
-        leader: What that one hears.
+        replies: What that one hears.
         keeping: What everybody else gets.
-        sharing: How other processes hear of it.
-        on_chosen: See `Fill`.
 
     Attributes:
         capture: The application's `send`.
+        outcome: How its client was answered.
         again: Whether the answer is of no use, and all of it is to be asked for.
         declined: Why the client is to be answered by the application alone, if it is.
     """
@@ -62,28 +66,23 @@ class Attempt:
     def __init__(
         self,
         engine: Engine,
-        app: ASGIApp,
         request: Request,
-        flight: "Flight[Answer]",
+        run: "Run[Answer]",
         *,
         client: Client | None,
-        leader: Leader,
+        replies: Replies,
         keeping: Keeping,
-        sharing: Sharing,
-        on_chosen: Callable[[Plan, Scope], bool],
     ) -> None:
         self._engine = engine
-        self._app = app
         self._request = request
-        self._flight = flight
+        self._run = run
+        self._flight = run.flight
         self._client = client
-        self._leader = leader
+        self._replies = replies
         self._keeping = keeping
-        self._sharing = sharing
-        self._on_chosen = on_chosen
         self._terms = request.plan.terms
         self._inbox = Inbox(client, self._client_left)
-        self._stock = Stock()
+        self._stored = StoredCandidates()
         self._question = WHOLE
         self._scope: Scope = {}
         self._outside = Outside(request.scope, request.common)
@@ -92,6 +91,7 @@ class Attempt:
         self._closing: list[Message] = []
         self.capture = Capture(self, client, limit=engine.config.max_entry)
         self.again = False
+        self.outcome = Outcome.MISS
         self.declined: Reason | None = None
         self._spared = False
 
@@ -99,22 +99,22 @@ class Attempt:
         self._flight.led = False
         self._engine.flights.abandon(self._flight)
 
-    async def ask(self, question: Question, stock: Stock) -> None:
+    async def ask(self, question: Question, stored: StoredCandidates) -> None:
         """Ask the application; unless it is to be asked again, the flight has its answer then.
 
         Args:
             question: What it is asked.
-            stock: What lies here for the request.
+            stored: What lies here for the request.
         """
         request = self._request
-        self._question, self._stock = question, stock
+        self._question, self._stored = question, stored
         scope = scope_for_app(request, question, background=self._client is None)
         scope[FILL_KEY] = self._engine
         self._scope = self._outside.watch(scope)
         self._asked_at = self._engine.wall()
         try:
             async with asyncio.timeout(request.plan.policy.hard_timeout) as self._deadline:
-                await self._app(self._scope, self._inbox.receive, self.capture.send)
+                await self._request.app(self._scope, self._inbox.receive, self.capture.send)
         except Exception as error:
             if self._is_unwanted:
                 return
@@ -142,7 +142,7 @@ class Attempt:
         stale = None if self.capture.streaming else self._substitute()
         if stale is None:
             # What its client would have had of the application alone.
-            await self.capture.let_go(lambda lines: self._leader.passed(lines, Reason.INCOMPLETE))
+            await self.capture.let_go(lambda lines: self._replies.passed(lines, Reason.INCOMPLETE))
             raise error
         self._engine.events.stood_in(self._request.plan.resolved.route, error)
         self._stand_in(stale)
@@ -160,7 +160,7 @@ class Attempt:
         self._flight.begun = True
         if self._client is not None:
             self._outside.tell(self._scope)
-        if not self._on_chosen(self._request.plan, self._scope):
+        if not self._request.confirms(self._scope):
             return Reason.MISMATCH
         asks = self._question.asks
         objection = self._objection()
@@ -193,7 +193,7 @@ class Attempt:
         """The response is its client's alone."""
         self._release(reason, status)
         self._inbox.open()
-        return self._leader.passed(headers, reason)
+        return self._replies.passed(headers, reason)
 
     def declines(self, reason: Reason, status: int, headers: Headers) -> bool:
         """Whether it is all of a response, for a client that asked for a part and may have it.
@@ -215,7 +215,7 @@ class Attempt:
         """What a client gets at once that has this response already: 304."""
         if self._client is None or self._question.asks is Asks.OWN:
             return []
-        replies = self._leader.not_modified(status, headers)
+        replies = self._replies.not_modified(status, headers)
         self._spared = bool(replies)
         return replies
 
@@ -233,7 +233,7 @@ class Attempt:
 
     def _release(self, reason: Reason, status: int) -> None:
         """Let all go alone who wait: the response is not for them."""
-        engine, stale = self._engine, self._stock.stale
+        engine, stale = self._engine, self._stored.stale
         engine.events.refused[reason] += 1
         if stale is not None and displaces(status) and reason is not Reason.INCOMPLETE:
             engine.stack.forget_soon(stale.entry.key)
@@ -246,11 +246,11 @@ class Attempt:
         timer = loop.call_later(STREAM_PATIENCE, self._hurry)
         if self._flight.task is not None:
             self._flight.task.add_done_callback(lambda _: timer.cancel())
-        return self._leader.streamed(headers, advised=not self._outside.undecided)
+        return self._replies.streamed(headers, advised=not self._outside.undecided)
 
     def commit(self, store: Store, status: int, headers: Headers, body: bytes) -> None:
         """The response is complete."""
-        terms, part = self._terms, self._stock.part
+        terms, part = self._terms, self._stored.part
         etag = etag_of(body) if terms.annotated and status == 200 else None
         kept = client_headers(store.headers, etag, terms)
         response = as_stored(status, kept, body, store.last_modified)
@@ -283,7 +283,7 @@ class Attempt:
         if not self._flight.answered:
             if self._engine.flights.flies(self._flight):
                 self._flight.herd.hurry()
-            self._sharing.tell([])
+            self._run.publisher.publish([])
 
     def _close(
         self,
@@ -293,7 +293,7 @@ class Attempt:
         fwd_status: int | None = None,
     ) -> None:
         """Prepare what the leader gets."""
-        self._closing = self._leader.filled(response, lines, kept, fwd_status)
+        self._closing = self._replies.filled(response, lines, kept, fwd_status)
 
     def _commit_part(self, newer: StoredResponse, lines: Headers, store: Store, part: Slot) -> None:
         """Keep a part, joined with the one that is stored where they belong together."""
@@ -310,8 +310,8 @@ class Attempt:
 
     def _validated(self, headers: Headers) -> None:
         """The origin says that the stored response still holds (RFC 9111 §4.3.4)."""
-        assert self._stock.stale is not None  # noqa: S101  # only a stale entry is validated
-        stored, terms = response_of(self._stock.stale), self._terms
+        assert self._stored.stale is not None  # noqa: S101  # only a stale entry is validated
+        stored, terms = response_of(self._stored.stale), self._terms
         if not selects(stored.headers, headers):
             self.again = True
             return
@@ -324,7 +324,7 @@ class Attempt:
 
     def _substitute(self) -> Slot | None:
         """The stale entry, if it may be served in place of a failure."""
-        stale, engine = self._stock.stale, self._engine
+        stale, engine = self._stored.stale, self._engine
         if stale is None or not engine.stack.stands_in(stale.entry):
             return None
         return stale
@@ -332,9 +332,9 @@ class Attempt:
     def _stand_in(self, stale: Slot, status: int | None = None) -> None:
         """Answer everybody with the stale entry; the origin's own status is None if it raised."""
         self._engine.events.failures["origin"] += 1
-        self._engine.flights.land(self._flight)
-        self._flight.answer(StaleStored(stale, status=status))
-        self._closing = self._leader.stood_in(stale, status)
+        self._run.answered(StaleStored(stale, status))
+        self.outcome = Outcome.STALE
+        self._closing = self._replies.in_place(stale, Reason.STALE_IF_ERROR, status=status)
 
 
 def _joined(stored: StoredResponse, newer: StoredResponse, limit: int) -> StoredResponse:

@@ -5,11 +5,10 @@ says, where a GET's answer with these field lines would be for everybody. To a H
 there is, so they have it as soon as it is said, and nothing of it is stored.
 """
 
-from collections.abc import Callable
-
 from ..._types import Headers, Message, Scope
 from ...engine.coalescing import Flight
 from ...engine.engine import Engine
+from ...engine.runs import Run
 from ...entry import Slot, StoredResponse, Variants
 from ...policy.headers import end_to_end, first
 from ...policy.reasons import Reason
@@ -18,12 +17,10 @@ from ...policy.validation import HeadVerdict, head_updates, is_held, not_modifie
 from ..entries import objection_of
 from ..framework import FILL_KEY
 from ..layers import Outside
-from ..plan import Plan
 from ..request import Request
 from .answers import Answer
 from .keeping import Keeping
-from .question import WHOLE, Stock, response_of, scope_for_app
-from .sharing import Sharing
+from .question import WHOLE, StoredCandidates, response_of, scope_for_app
 
 
 class Head:
@@ -36,9 +33,6 @@ class Head:
         herd: The flight of those who ask the like meanwhile; None if this one is asked alone.
         stale: What is stored, if anything is.
         marker: What is known of the URL's variants.
-        on_chosen: Takes the scope when the application has answered; whether the router chose
-            the endpoint whose rule this is.
-
     Attributes:
         scope: The request as the application gets it.
     """
@@ -52,17 +46,16 @@ class Head:
         herd: "Flight[Answer] | None" = None,
         stale: Slot | None,
         marker: Variants | None,
-        on_chosen: Callable[[Plan, Scope], bool],
     ) -> None:
         self._engine = engine
         self._request = request
-        self._stale = Stock(stale).permitted(engine.index).stale
-        self._on_chosen = on_chosen
+        self._stale = StoredCandidates(stale).permitted(engine.index).stale
         self._asked_at = engine.wall()
         self._herd = herd
         self._outside = Outside(request.scope, request.common)
-        self._keeping = Keeping(engine, request, flight, Sharing(engine.stack), marker)
-        self._lending = Keeping(engine, request, herd or flight, Sharing(engine.stack), marker)
+        policy = request.plan.policy
+        self._keeping = Keeping(engine, request, Run(engine, flight, policy), marker)
+        self._lending = Keeping(engine, request, Run(engine, herd or flight, policy), marker)
         self.scope = request.scope if herd is None else self._outside.watch(self._for_all())
 
     def _for_all(self) -> Scope:
@@ -70,7 +63,7 @@ class Head:
         whole = scope_for_app(self._request, WHOLE, background=False)
         return {**whole, "method": "HEAD", FILL_KEY: self._engine}
 
-    def hear(self, status: int, headers: Headers) -> list[Message]:
+    def on_response(self, status: int, headers: Headers) -> list[Message]:
         """Take the start of the application's answer.
 
         Args:
@@ -83,7 +76,7 @@ class Head:
         """
         if self._herd is None and (self._stale is None or status != 200):
             return []
-        chosen = self._on_chosen(self._request.plan, self.scope)
+        chosen = self._request.confirms(self.scope)
         if chosen and status == 200:
             self._learn(headers)
         if self._herd is None:

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from ..._types import Headers
-from ...engine.coalescing import Flight
 from ...engine.engine import Engine
+from ...engine.runs import Run
 from ...entry import Entry, Slot, StoredResponse, Variants
 from ...policy.headers import first, with_length, without
 from ...policy.reasons import Reason
@@ -14,7 +14,6 @@ from ..entries import entry_of
 from ..replay import AGE, PARTIAL
 from ..request import Request
 from .answers import Answer, Heard, Overtaken, Passed, Personal, Stored
-from .sharing import Sharing
 
 
 class Keeping:
@@ -23,8 +22,7 @@ class Keeping:
     Args:
         engine: The cache.
         request: Whose request opened the flight.
-        flight: The flight.
-        sharing: How other processes hear of it.
+        run: The flight's run.
         marker: What is known of the URL's variants.
 
     Attributes:
@@ -35,16 +33,15 @@ class Keeping:
         self,
         engine: Engine,
         request: Request,
-        flight: "Flight[Answer]",
-        sharing: Sharing,
+        run: "Run[Answer]",
         marker: Variants | None,
     ) -> None:
         self._engine = engine
         self._request = request
         # As they came: the application of a HEAD gets the same scope, and may edit it.
         self._request_headers = request.headers
-        self._flight = flight
-        self._sharing = sharing
+        self._run = run
+        self._flight = run.flight
         self.marker = marker
 
     def judge(self, status: int, headers: Headers, asked_at: float) -> Store | Reason:
@@ -72,86 +69,79 @@ class Keeping:
 
     def keep(self, response: StoredResponse, store: Store) -> Slot | Reason:
         """Store in the tiers and answer the flight; why it is not stored, if it is not."""
-        engine, flight, request = self._engine, self._flight, self._request
-        engine.flights.land(flight)
-        if flight.superseded:
-            # A run that was begun later is over, and has stored what it brought.
-            flight.answer(Passed(Reason.SUPERSEDED))
-            self._sharing.tell([])
-            return Reason.SUPERSEDED
+        engine, run, request = self._engine, self._run, self._request
+        engine.flights.land(run.flight)
         try:
-            whole = entry_of(flight.probe, response, store, request.plan, engine.clock())
+            whole = entry_of(run.flight.seed, response, store, request.plan, engine.clock())
             entry, marker = as_variant(whole, request, store.vary, self.marker)
-            slot = engine.stack.keep(entry)
+            kept = run.keep(entry)
         except Exception as error:  # noqa: BLE001  # the answer is good whatever becomes of the copy
             engine.events.broken("storing a response", error)
-            flight.answer(Passed(Reason.BROKEN))
+            self._release(Passed(Reason.BROKEN))
             return Reason.BROKEN
-        if slot is None:
+        if kept is Reason.INVALIDATED:
             self._overtaken(entry)
-            return Reason.INVALIDATED
-        if marker is not None:
-            engine.stack.keep_variant(marker, entry.key, engine.config.max_variants)
-        engine.events.fills += 1
-        engine.flights.clear_solo(flight.probe.key)
-        engine.flights.overtake(flight)
-        flight.answer(Stored(slot))
-        self._sharing.tell([entry] if marker is None else [marker, entry])
-        return slot
+        elif isinstance(kept, Reason):
+            self._release(Passed(kept))
+        else:
+            if marker is not None:
+                engine.stack.keep_variant(marker, entry.key, engine.config.max_variants)
+            run.answered(Stored(kept))
+            run.publisher.publish([entry] if marker is None else [marker, entry])
+        return kept
+
+    def _release(self, answer: Answer) -> None:
+        """Answer the flight with what is not stored, here and in other processes."""
+        self._run.answered(answer)
+        self._run.publisher.publish([])
 
     def refuse(self, reason: Reason) -> Reason:
         """Keep nothing, and let everybody ask for himself; the reason again."""
         engine, flight = self._engine, self._flight
         engine.events.refused[reason] += 1
-        engine.flights.land(flight)
-        engine.flights.mark_solo(flight.probe.key, engine.config.hit_for_miss)
-        flight.answer(Passed(reason))
-        self._sharing.tell([])
+        engine.flights.mark_hit_for_miss(flight.seed.key, engine.config.hit_for_miss)
+        self._release(Passed(reason))
         return reason
 
     def release(self, reason: Reason, status: int) -> None:
         """Answer the flight: the response is its client's alone, and everybody else asks."""
         engine, flight = self._engine, self._flight
-        engine.flights.land(flight)
         if reason is Reason.AUTHORIZATION:
             # Others of its kind go alone from now on; who asks without it may still be shared with.
-            kind = self._request.kind(flight.probe.key)
-            engine.flights.mark_solo(kind, engine.config.hit_for_miss)
+            kind = self._request.kind(flight.seed.key)
+            engine.flights.mark_hit_for_miss(kind, engine.config.hit_for_miss)
         elif status not in (PARTIAL, 304) and not is_origin_failure(status):
             # A failing origin is not a reason to send it everybody at once from now on.
-            engine.flights.mark_solo(flight.probe.key, engine.config.hit_for_miss)
-        flight.answer(Personal() if reason is Reason.AUTHORIZATION else Passed(reason))
-        self._sharing.tell([])
+            engine.flights.mark_hit_for_miss(flight.seed.key, engine.config.hit_for_miss)
+        self._release(Personal() if reason is Reason.AUTHORIZATION else Passed(reason))
 
     def lend(self, status: int, store: Store) -> None:
         """Answer the flight with the head of a response that is not stored: to HEAD, it is all."""
         engine, flight, request = self._engine, self._flight, self._request
-        engine.flights.land(flight)
         lines = without(store.headers, {AGE})
         response = StoredResponse(status, lines, b"", first(lines, b"etag"), store.last_modified)
         try:
-            whole = entry_of(flight.probe, response, store, request.plan, engine.clock())
+            whole = entry_of(flight.seed, response, store, request.plan, engine.clock())
             entry, marker = as_variant(whole, request, store.vary, self.marker)
         except Exception as error:  # noqa: BLE001  # the answer is good, if its client's alone
             engine.events.broken("sharing an answer to HEAD", error)
-            flight.answer(Passed(Reason.BROKEN))
+            self._release(Passed(Reason.BROKEN))
             return
         if not engine.index.permits(entry):
             self._overtaken(entry)
             return
         fields = marker.payload if marker is not None else None
-        flight.answer(Heard(entry, fields.fields if isinstance(fields, Variants) else ()))
+        self._release(Heard(entry, fields.fields if isinstance(fields, Variants) else ()))
 
     def _overtaken(self, entry: Entry) -> None:
         """Answer a flight that an invalidation has overtaken."""
         engine, flight = self._engine, self._flight
         if engine.index.permits(replace(entry, born=engine.index.born())):
-            flight.answer(Overtaken(entry))
+            self._release(Overtaken(entry))
         else:
             # What was dropped is settling: nothing is kept yet, and waiting brings nothing.
-            engine.flights.mark_solo(flight.probe.key, engine.config.hit_for_miss)
-            flight.answer(Passed(Reason.INVALIDATED))
-        self._sharing.tell([])
+            engine.flights.mark_hit_for_miss(flight.seed.key, engine.config.hit_for_miss)
+            self._release(Passed(Reason.INVALIDATED))
 
     def freshen(
         self, stored: StoredResponse, lines: Headers, asked_at: float
@@ -169,10 +159,9 @@ class Keeping:
             return response, self.keep(response, store)
         response = as_stored(stored.status, lines, stored.body, stored.last_modified)
         engine = self._engine
-        engine.flights.land(self._flight)
         engine.events.refused[store] += 1
-        engine.stack.forget_soon(self._flight.probe.key)
-        self._flight.answer(Passed(store))
+        engine.stack.forget_soon(self._flight.seed.key)
+        self._release(Passed(store))
         return response, store
 
 

@@ -16,7 +16,7 @@ from ..request import Request
 
 
 @dataclass(frozen=True, slots=True)
-class Stock:
+class StoredCandidates:
     """What lies here for a request, and does not answer it by itself.
 
     Attributes:
@@ -27,9 +27,9 @@ class Stock:
     stale: Slot | None = None
     part: Slot | None = None
 
-    def permitted(self, index: Index) -> "Stock":
+    def permitted(self, index: Index) -> "StoredCandidates":
         """Without what was invalidated since it was found: a run is born after that."""
-        return Stock(_permitted(self.stale, index), _permitted(self.part, index))
+        return StoredCandidates(_permitted(self.stale, index), _permitted(self.part, index))
 
 
 def _permitted(slot: Slot | None, index: Index) -> Slot | None:
@@ -69,20 +69,20 @@ WHOLE = Question()
 _OWN = Question(Asks.OWN)
 
 
-def question_of(request: Request, stock: Stock, *, own: bool) -> Question:
+def question_of(request: Request, stored: StoredCandidates, *, own: bool) -> Question:
     """Ask for less than the whole, if that can be.
 
     Args:
         request: The request.
-        stock: What lies here for it.
+        stored: What lies here for it.
         own: Whether it is for this request only.
     """
     asks, fields = Asks.NOTHING, WHOLE.fields
-    if stock.part is not None and Field.RANGE not in request.found:
-        asks, fields = Asks.REST, rest_of(response_of(stock.part).headers)
-    elif stock.stale is not None and isinstance(stock.stale.entry.payload, StoredResponse):
+    if stored.part is not None and Field.RANGE not in request.found:
+        asks, fields = Asks.REST, rest_of(response_of(stored.part).headers)
+    elif stored.stale is not None and isinstance(stored.stale.entry.payload, StoredResponse):
         asks = Asks.VALIDATION
-        fields = _conditions(stock.stale.entry.payload, request.plan.terms)
+        fields = _conditions(stored.stale.entry.payload, request.plan.terms)
     if fields:
         return Question(asks, fields)
     return _OWN if own else WHOLE

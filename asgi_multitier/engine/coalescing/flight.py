@@ -15,12 +15,12 @@ class Flight(Generic[R]):
     """One run of the origin for a herd.
 
     Args:
-        probe: What is known of the entry before it exists.
+        seed: What is known of the entry before it exists.
         view: The log view at which it was last found valid.
         after: A flight that takes too long: its herd is this one's as well.
 
     Attributes:
-        probe: As above; its `born` is the flight's.
+        seed: As above; its `born` is the flight's.
         view: As above.
         herd: Those who wait.
         task: The run, once `launch` was called.
@@ -37,15 +37,15 @@ class Flight(Generic[R]):
         "begun",
         "herd",
         "led",
-        "probe",
+        "seed",
         "streams",
         "superseded",
         "task",
         "view",
     )
 
-    def __init__(self, probe: Entry, view: int, after: "Flight[R] | None" = None) -> None:
-        self.probe = probe
+    def __init__(self, seed: Entry, view: int, after: "Flight[R] | None" = None) -> None:
+        self.seed = seed
         self.view = view
         follows = after is not None and not after.herd.answered
         self.herd: Herd[R] = after.herd if after is not None and follows else Herd()
@@ -113,5 +113,5 @@ class Flight(Generic[R]):
 
     def renew(self, index: Index) -> None:
         """Take a newer birth: nothing of the origin's answer has been asked for yet."""
-        self.probe = replace(self.probe, born=index.born())
+        self.seed = replace(self.seed, born=index.born())
         self.view = index.view

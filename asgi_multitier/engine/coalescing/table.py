@@ -55,7 +55,7 @@ class Flights(Generic[R]):
         self._refreshing: set[Flight[R]] = set()
         self._fill_timeout = fill_timeout
         self._clock = clock
-        self._solo: OrderedDict[str, float] = OrderedDict()
+        self._hit_for_miss: OrderedDict[str, float] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -78,7 +78,7 @@ class Flights(Generic[R]):
             del self._flights[key]
             return None
         if flight.view != self._index.view:
-            if not self._index.permits(flight.probe):
+            if not self._index.permits(flight.seed):
                 del self._flights[key]
                 return None
             if self._index.settled:
@@ -99,40 +99,40 @@ class Flights(Generic[R]):
 
     def follows(self, flight: Flight[R]) -> bool:
         """Whether one more run is for this flight's herd; else there is something younger."""
-        newest = self.find(flight.probe.key)
+        newest = self.find(flight.seed.key)
         if newest is None:
             return not flight.superseded
         return newest.herd is flight.herd
 
-    def open(self, probe: Entry, after: Flight[R] | None = None) -> Flight[R]:
+    def open(self, seed: Entry, after: Flight[R] | None = None) -> Flight[R]:
         """A new flight in the table.
 
         Args:
-            probe: What is known of the entry to come.
+            seed: What is known of the entry to come.
             after: A flight that takes too long, and whose herd waits for this one as well.
         """
-        flight = self.apart(probe, after)
-        self._flights[probe.key] = flight
+        flight = self.apart(seed, after)
+        self._flights[seed.key] = flight
         return flight
 
-    def apart(self, probe: Entry, after: Flight[R] | None = None) -> Flight[R]:
+    def apart(self, seed: Entry, after: Flight[R] | None = None) -> Flight[R]:
         """A new flight that is not in the table: nobody comes to join it."""
         view = self._index.view if self._index.settled else -1
-        if after is not None and (after.superseded or not self._index.permits(after.probe)):
+        if after is not None and (after.superseded or not self._index.permits(after.seed)):
             # Who comes now must not get what that one brings.
             after = None
-        return Flight(probe, view, after)
+        return Flight(seed, view, after)
 
-    def refresh(self, probe: Entry) -> Flight[R] | None:
+    def refresh(self, seed: Entry) -> Flight[R] | None:
         """A new flight in the background; None if there is one for the key, or too many others.
 
         Whoever is told None may be answered without it: another request will ask again.
         """
         full = len(self._refreshing) >= self._max_refreshes
         full = full or len(self._flights) >= self._max_flights
-        if full or self.find(probe.key) is not None or self.nests(probe.key):
+        if full or self.find(seed.key) is not None or self.nests(seed.key):
             return None
-        flight = self.open(probe)
+        flight = self.open(seed)
         self._refreshing.add(flight)
         return flight
 
@@ -146,7 +146,7 @@ class Flights(Generic[R]):
         task = asyncio.create_task(self._fly(flight, run), name="asgi-multitier flight")
         flight.task = task
         self._tasks.add(task)
-        self._running.setdefault(flight.probe.key, []).append(flight)
+        self._running.setdefault(flight.seed.key, []).append(flight)
         task.add_done_callback(partial(self._ended, flight))
         return task
 
@@ -155,19 +155,19 @@ class Flights(Generic[R]):
         self._refreshing.discard(flight)
         self.land(flight)
         # Deliberate: to a member, a CancelledError would say that it was cancelled itself.
-        flight.fail(RunCancelled(f"the run for {flight.probe.key!r} was cancelled"))
-        running = self._running.get(flight.probe.key, [])
+        flight.fail(RunCancelled(f"the run for {flight.seed.key!r} was cancelled"))
+        running = self._running.get(flight.seed.key, [])
         if flight in running:
             running.remove(flight)
         if not running:
-            self._running.pop(flight.probe.key, None)
+            self._running.pop(flight.seed.key, None)
         # The members have the exception; a task that nobody awaits must not complain of it.
         if not task.cancelled():
             task.exception()
 
     async def _fly(self, flight: Flight[R], run: Callable[[], Awaitable[object]]) -> None:
         try:
-            with self.running_for(flight.probe.key):
+            with self.running_for(flight.seed.key):
                 await run()
         except asyncio.CancelledError:
             raise
@@ -181,12 +181,12 @@ class Flights(Generic[R]):
 
     def land(self, flight: Flight[R]) -> None:
         """Take the flight out of the table: later requests do not join it."""
-        if self._flights.get(flight.probe.key) is flight:
-            del self._flights[flight.probe.key]
+        if self._flights.get(flight.seed.key) is flight:
+            del self._flights[flight.seed.key]
 
     def flies(self, flight: Flight[R]) -> bool:
         """Whether it is still the one that later requests would join."""
-        return self._flights.get(flight.probe.key) is flight
+        return self._flights.get(flight.seed.key) is flight
 
     def supersede(self, key: str) -> None:
         """What a run for this key will bring is out of date: later requests do not join it."""
@@ -196,7 +196,7 @@ class Flights(Generic[R]):
 
     def overtake(self, flight: Flight[R]) -> None:
         """What this flight brings is younger than what runs begun before it will bring."""
-        running = self._running.get(flight.probe.key, [])
+        running = self._running.get(flight.seed.key, [])
         if flight in running:
             for other in running[: running.index(flight)]:
                 other.superseded = True
@@ -207,7 +207,7 @@ class Flights(Generic[R]):
         self._running.clear()
         self._tasks.clear()
         self._refreshing.clear()
-        self._solo.clear()
+        self._hit_for_miss.clear()
 
     def abandon(self, flight: Flight[R]) -> None:
         """A member left. If it was the last one, the run has some seconds to bring its answer."""
@@ -224,28 +224,28 @@ class Flights(Generic[R]):
         if flight.task is not None and not flight.answered and not flight.wanted:
             flight.task.cancel()
 
-    def mark_solo(self, key: str, seconds: float) -> None:
+    def mark_hit_for_miss(self, key: str, seconds: float) -> None:
         """Remember for a while that this key's answers are not shared (Varnish's hit-for-miss)."""
         name = shortened(key)
-        self._solo[name] = self._clock() + seconds
-        self._solo.move_to_end(name)
-        if len(self._solo) > self._max_flights:
-            self._solo.popitem(last=False)
+        self._hit_for_miss[name] = self._clock() + seconds
+        self._hit_for_miss.move_to_end(name)
+        if len(self._hit_for_miss) > self._max_flights:
+            self._hit_for_miss.popitem(last=False)
 
-    def is_solo(self, key: str) -> bool:
+    def is_hit_for_miss(self, key: str) -> bool:
         """Whether requests for this key should not wait for each other."""
         name = shortened(key)
-        until = self._solo.get(name)
+        until = self._hit_for_miss.get(name)
         if until is None:
             return False
         if self._clock() < until:
             return True
-        del self._solo[name]
+        del self._hit_for_miss[name]
         return False
 
-    def clear_solo(self, key: str) -> None:
+    def clear_hit_for_miss(self, key: str) -> None:
         """The key's answers can be shared after all."""
-        self._solo.pop(shortened(key), None)
+        self._hit_for_miss.pop(shortened(key), None)
 
     async def close(self, timeout: float) -> None:
         """Let runs finish for up to `timeout` seconds, cancel the rest, leave none behind."""
@@ -261,4 +261,4 @@ class Flights(Generic[R]):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._flights.clear()
-        self._solo.clear()
+        self._hit_for_miss.clear()

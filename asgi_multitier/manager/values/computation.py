@@ -84,7 +84,7 @@ class Computation:
         ask = self._ask
         value = await called(ask.compute)
         payload = ask.write(value)
-        born, now = self._flight.probe.born, self._engine.clock()
+        born, now = self._flight.seed.born, self._engine.clock()
         entry = entry_of(ask.key, payload, ask.policy, ask.tags, born=born, now=now)
         kept = self._kept(entry, payload)
         self._run.answered(Result(payload, value, self._flight))

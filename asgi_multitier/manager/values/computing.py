@@ -97,16 +97,15 @@ class Computing:
 
     async def _ask_function(self, ask: Ask, caller: Caller[Result]) -> Any:
         """Get the value from a run; MISSING if it is worth looking again."""
-        seed = partial(self._seed, ask)
-        step = caller.board(ask.key, seed)
+        step = caller.board(ask.key)
         answer: Result | Lead[Result] | StandIn | Step
-        answer = await caller.wait(step.flight, seed) if isinstance(step, Join) else step
+        answer = await caller.wait(step.flight) if isinstance(step, Join) else step
         flight: Flight[Result] | None = None
         if isinstance(answer, Lead):
-            flight = answer.flight
+            flight = caller.open(answer, self._seed(ask))
             run = Run(self._engine, flight, ask.policy)
             self._flights.launch(flight, partial(self._run, ask, flight, run))
-            answer = await caller.wait(flight, seed, opened=True)
+            answer = await caller.wait(flight, opened=True)
         if isinstance(answer, Result):
             return self._taken(answer, ask, flight)
         if isinstance(answer, StandIn):

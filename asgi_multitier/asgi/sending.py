@@ -1,0 +1,62 @@
+"""`send` channels that add to what goes through them, hear it, or hold its content back."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from .._types import Headers, Message, Send
+from ..policy import cache_status
+from ..policy.downstream import told
+from ..policy.headers import normalised
+from ..policy.terms import Terms
+
+OnResponse: TypeAlias = Callable[[int, Headers], list[Message]]
+"""Takes the status and the field lines of a response; what its client gets instead, if anything."""
+
+
+def with_cache_status(send: Send, member: bytes, terms: Terms | None = None) -> Send:
+    """A `send` that adds a `Cache-Status` member to the response (RFC 9211 §2).
+
+    Args:
+        send: The client's.
+        member: What it says.
+        terms: The terms of the request's rule: caches downstream are told what they hold for.
+    """
+    telling = terms if terms is not None and (terms.selecting or terms.partitioned) else None
+
+    async def added(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = message.get("headers", ())
+            if telling is not None:
+                headers = told(normalised(headers), telling)
+            message = {**message, "headers": [*headers, (cache_status.NAME, member)]}
+        await send(message)
+
+    return added
+
+
+def heard(send: Send, on_response: OnResponse) -> Send:
+    """A `send` that tells the start of the response, as the application gives it."""
+    replaced = False
+
+    async def hearing(message: Message) -> None:
+        nonlocal replaced
+        if message["type"] == "http.response.start":
+            instead = on_response(message["status"], normalised(message.get("headers", ())))
+            replaced = bool(instead)
+            for reply in instead:
+                await send(reply)
+        if not replaced:
+            await send(message)
+
+    return hearing
+
+
+def without_content(send: Send) -> Send:
+    """A `send` for the answer to a HEAD that was asked for as a GET (RFC 9110 §9.3.2)."""
+
+    async def headed(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return headed
