@@ -8,7 +8,8 @@ from ...errors import ConfigError
 from ...routing.layers import attribute, layers_of
 from .application import variables
 
-_MIDDLEWARE = "asgi_multitier.middleware"
+_MIDDLEWARE = "asgi_multitier.asgi.middleware"
+"""Where the middleware is made: an import of it from here would point up."""
 
 
 def load(target: str) -> Any:
