@@ -8,7 +8,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+import starlette
 from fastapi import FastAPI, Request
+from packaging.version import Version
 from starlette.applications import Starlette
 from starlette.requests import Request as StarletteRequest
 from starlette.responses import PlainTextResponse, Response
@@ -194,6 +196,11 @@ async def test_a_question_mark_in_a_path_is_written_encoded() -> None:
 
 ONE = uuid.UUID("abcdef00-1111-2222-3333-444455556666")
 
+any_uuid = pytest.mark.skipif(
+    Version(starlette.__version__) < Version("0.39"),
+    reason="routes of this Starlette take a UUID in one spelling",
+)
+
 
 class Size(enum.IntEnum):
     """Sizes."""
@@ -260,8 +267,8 @@ async def test_a_value_is_dropped_in_every_spelling(
         ("/x/{v:int}", "007", "7"),
         ("/x/{v:float}", 1, "1.0"),
         ("/x/{v:float}", 1.0, "1"),
-        ("/x/{v:uuid}", ONE, str(ONE).upper()),
-        ("/x/{v:uuid}", str(ONE).upper(), ONE.hex),
+        pytest.param("/x/{v:uuid}", ONE, str(ONE).upper(), marks=any_uuid),
+        pytest.param("/x/{v:uuid}", str(ONE).upper(), ONE.hex, marks=any_uuid),
     ],
 )
 async def test_convertors_of_a_route_say_what_one_value_is(
