@@ -8,6 +8,7 @@ tells whether that is all:
   it can be given the content's own validator.
 - It is not: the client gets every message as it comes, a copy is kept within the limit, and the
   entry is committed before the last message goes out. No stream waits for its end.
+- Nothing comes: after `HOLD` seconds the client gets what there is, and the rest as it comes.
 
 A message of a kind that is not known here makes the response its client's alone: what is sent again
 must be all that was sent.
@@ -16,13 +17,16 @@ must be all that was sent.
 import asyncio
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Protocol
+from typing import Protocol, Self
 
 from .._types import Headers, Message, Receive, Send
 from ..policy.headers import content_length, normalised
 from ..policy.ranges import is_complete
 from ..policy.reasons import Reason
 from ..policy.storing import Store
+
+HOLD = 0.25
+"""Seconds that a client waits for what is held: its last message may never come."""
 
 
 class Client:
@@ -73,6 +77,9 @@ class Desk(Protocol):
     def opening(self, headers: Headers) -> Headers:
         """It is sent on while it comes. Returns the field lines for the client."""
 
+    def streams(self) -> None:
+        """More of its content is to come, who knows when."""
+
     def commit(self, store: Store, status: int, headers: Headers, body: bytes) -> None:
         """It is complete: store it and release who waits."""
 
@@ -118,10 +125,13 @@ class Capture:
         "_desk",
         "_length",
         "_limit",
+        "_opening",
+        "_overdue",
         "_size",
         "_start",
         "_state",
         "_store",
+        "_streams",
         "holds_back",
     )
 
@@ -136,6 +146,9 @@ class Capture:
         self._body: list[bytes] = []
         self._size = 0
         self._abandoned = False
+        self._streams = False
+        self._overdue: asyncio.TimerHandle | None = None
+        self._opening: asyncio.Task[None] | None = None
         self.holds_back = False
 
     @property
@@ -160,6 +173,8 @@ class Capture:
 
     async def send(self, message: Message) -> None:
         """Take one message of the origin."""
+        if self._opening is not None:
+            await self._opening
         kind = message["type"]
         if kind == "http.response.start" and self._state is _State.NEW:
             await self._begin(message)
@@ -173,6 +188,22 @@ class Capture:
         unheard = self._abandoned or (self.streaming and self._unheard)
         if unheard and message.get("more_body"):
             raise Unheard("nobody is left to hear the rest of this response")
+
+    async def __aenter__(self) -> Self:
+        """The origin runs inside."""
+        return self
+
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """It says no more: what is on its way to the client arrives first, unless all is off."""
+        self._disarm()
+        if self._opening is None:
+            return
+        try:
+            if error is None or isinstance(error, Exception):
+                await self._opening
+        finally:
+            if not self._opening.cancel() and not self._opening.cancelled():
+                self._opening.exception()  # nobody may have asked for it
 
     async def finish(self) -> None:
         """The origin returned. What it left unfinished is not stored."""
@@ -214,6 +245,8 @@ class Capture:
             else:
                 self._store = verdict
                 self._state = _State.HELD
+                if self._client is not None and not self.holds_back:
+                    self._overdue = asyncio.get_running_loop().call_later(HOLD, self._open_late)
                 return
         if isinstance(verdict, Discard):
             self._state = _State.DISCARD
@@ -237,18 +270,37 @@ class Capture:
         self._body.append(chunk)
         if not more:
             await self._complete(message)
-        elif self._state is _State.TEE:
+            return
+        if self._size != self._length and not self.holds_back and not self._streams:
+            # More is to come.
+            self._streams = True
+            self._desk.streams()
+            if self._state is _State.HELD:
+                await self._open(self._body[:-1])
+        if self._state is _State.TEE:
             await self._forward(message)
-        elif self._size != self._length and not self.holds_back:
-            # More is to come: from here on the client gets everything as it comes.
-            self._state = _State.TEE
-            sent = normalised(self._start.get("headers", ()))
-            headers = self._desk.opening(sent)
-            held = self._body[:-1]
-            if not await self._spare(sent):
-                await self._forward({**self._start, "headers": list(headers)})
-                await self._forward_chunks(held)
-                await self._forward(message)
+
+    def _open_late(self) -> None:
+        """What is held has waited for long enough."""
+        if self._state is not _State.HELD:
+            return
+        self._opening = asyncio.create_task(self._open(self._body[:]), name="asgi-multitier held")
+
+    async def _open(self, held: list[bytes]) -> None:
+        """From here on the client gets everything as it comes."""
+        self._disarm()
+        self._state = _State.TEE
+        sent = normalised(self._start.get("headers", ()))
+        headers = self._desk.opening(sent)
+        if not await self._spare(sent):
+            await self._forward({**self._start, "headers": list(headers)})
+            await self._forward_chunks(held)
+
+    def _disarm(self) -> None:
+        """Nothing is held any more, or it is about to go out."""
+        if self._overdue is not None:
+            self._overdue.cancel()
+            self._overdue = None
 
     async def _complete(self, message: Message) -> None:
         headers = normalised(self._start.get("headers", ()))

@@ -65,7 +65,8 @@ class Posted:
         limit = self._engine.config.max_entry
         capture = Capture(self, Client(receive, send), limit=limit)
         try:
-            await self._request.app(self._outside.watch(scope), receive, capture.send)
+            async with capture:
+                await self._request.app(self._outside.watch(scope), receive, capture.send)
             await capture.finish()
         finally:
             self._outside.leave(scope)
@@ -117,6 +118,9 @@ class Posted:
     def opening(self, headers: Headers) -> Headers:
         """It is sent on while it comes."""
         return self._request.told(headers)
+
+    def streams(self) -> None:
+        """More is to come: nobody waits for it."""
 
     def commit(self, store: Store, status: int, headers: Headers, body: bytes) -> None:
         """It is complete."""

@@ -38,6 +38,9 @@ class Desk:
         self.notes.append("opening")
         return (*headers, (b"x-opened", b"1"))
 
+    def streams(self) -> None:
+        self.notes.append("streams")
+
     def commit(self, store: Store, status: int, headers: Headers, body: bytes) -> None:
         self.notes.append(("commit", body))
 
@@ -87,7 +90,7 @@ async def test_pieces_are_sent_as_they_come_and_committed_before_the_last() -> N
     assert visit.reply.body == b"ab"
     await taken.send(body(b"c"))
 
-    assert desk.notes[1:] == ["opening", ("commit", b"abc")]
+    assert desk.notes[1:] == ["streams", "opening", ("commit", b"abc")]
     assert visit.reply.body == b"abc"
     assert visit.reply.complete
 

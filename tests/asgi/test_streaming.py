@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from asgi_multitier import Policy, Rule
 from asgi_multitier._types import Message, Receive, Scope, Send
 from tests.support import Origin, Visit, caching, pass_time, respond, settled
 
@@ -488,3 +489,144 @@ async def test_a_client_lost_while_its_own_answer_is_sent_is_told_to_the_origin(
     async with caching(Origin(page)) as cache:
         with pytest.raises(OSError, match="gone"):
             await cache.get("/x", visit=Visit(broken=True))
+
+
+@pytest.mark.parametrize("content", [b"", b"hello"], ids=["nothing", "all"])
+@pytest.mark.parametrize("stored", [True, False], ids=["ends", "fails"])
+async def test_what_is_held_goes_out_when_nothing_follows(content: bytes, stored: bool) -> None:
+    """The start, or all of the content, and then a pause: the client has it all the same.
+
+    Others wait for the end; only what has one is kept.
+    """
+    gate = asyncio.Event()
+
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        lines = [(b"content-length", b"5")]
+        await send({"type": "http.response.start", "status": 200, "headers": lines})
+        if content:
+            await send({"type": "http.response.body", "body": content, "more_body": True})
+        await gate.wait()
+        if not stored:
+            raise RuntimeError("the database is gone")
+        await send({"type": "http.response.body", "body": b"hello"[len(content) :]})
+
+    origin = Origin(page)
+    async with caching(origin) as cache:
+        visit = Visit()
+        tasks = [cache.client.begin("/x", visit=visit)]
+        tasks += [cache.client.begin("/x") for _ in range(3)]
+        await settled()
+        assert visit.reply.messages == []
+        await pass_time(0.25)
+        assert (visit.reply.status, visit.reply.body) == (200, content)
+        await pass_time(1)
+        assert origin.calls == 1
+        gate.set()
+        replies = await asyncio.gather(*tasks, return_exceptions=True)
+
+        assert visit.reply.complete is stored
+        assert [isinstance(reply, RuntimeError) for reply in replies] == 4 * [not stored]
+        assert (len(cache.manager.engine.stack.local) == 1) is stored
+        if stored:
+            assert (await cache.get("/x")).body == b"hello"
+
+
+class Slow(Visit):
+    """A client that takes nothing until it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taking = asyncio.Event()
+
+    async def send(self, message: Message) -> None:
+        await self.taking.wait()
+        await super().send(message)
+
+
+async def test_what_has_gone_out_late_ends_with_its_application() -> None:
+    """A client that takes nothing holds neither the last message up nor the closing."""
+    stream = Stream()
+    async with caching(Origin(stream)) as cache:
+        visit = Slow()
+        task = cache.client.begin("/x", visit=visit)
+        await pass_time(0.25)
+        stream.pieces.put_nowait(b"one")
+        stream.pieces.put_nowait(None)
+        await settled()
+        assert not stream.over.is_set()
+        visit.taking.set()
+        await task
+
+        assert [message.get("body") for message in visit.reply.messages] == [None, b"one", b""]
+
+    stream = Stream()
+    async with caching(Origin(stream)) as cache:
+        task = cache.client.begin("/y", visit=Slow())
+        await pass_time(0.25)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_was_held_does_not_follow_what_stands_in_for_it() -> None:
+    """The application fails after its start: a client that takes its time gets one answer."""
+    fails = asyncio.Event()
+
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        if not fails.is_set():
+            await respond(send, b"good")
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise RuntimeError("the database is gone")
+
+    async with caching(Origin(page), [Rule("*", Policy(60, stale_if_error=600))]) as cache:
+        await cache.get("/x")
+        cache.clock.advance(61)
+        fails.set()
+        visit = Slow()
+        task = cache.client.begin("/x", visit=visit)
+        await pass_time(1)
+        visit.taking.set()
+        await task
+
+        assert (visit.reply.start["status"], visit.reply.body) == (200, b"good")
+
+
+async def test_streams_without_end_that_are_not_coalesced_begin_at_once() -> None:
+    """`coalesce=False`: nobody waits for the stream of another."""
+    streams: list[Stream] = []
+
+    async def feed(scope: Scope, receive: Receive, send: Send) -> None:
+        streams.append(Stream())
+        streams[-1].pieces.put_nowait(b"line")
+        await streams[-1](scope, receive, send)
+
+    async with caching(Origin(feed), [Rule("*", Policy(60, coalesce=False))]) as cache:
+        visits = [Visit() for _ in range(10)]
+        tasks = [cache.client.begin("/feed", visit=visit) for visit in visits]
+        await settled()
+
+        assert [visit.reply.body for visit in visits] == 10 * [b"line"]
+        for stream in streams:
+            stream.pieces.put_nowait(None)
+        await asyncio.gather(*tasks)
+
+
+async def test_an_answer_to_post_that_is_kept_goes_out_when_nothing_follows() -> None:
+    """Every response that is held for its end is let go."""
+    gate = asyncio.Event()
+
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        lines = [(b"cache-control", b"max-age=60"), (b"content-location", b"/x")]
+        await send({"type": "http.response.start", "status": 200, "headers": lines})
+        await gate.wait()
+        await send({"type": "http.response.body", "body": b"hello"})
+
+    policy = Policy.from_origin(methods=["GET", "HEAD", "POST"])
+    async with caching(Origin(page), (), default=policy) as cache:
+        visit = Visit()
+        task = asyncio.create_task(cache.client.request("POST", "/x", visit=visit))
+        await pass_time(0.25)
+        assert visit.reply.status == 200
+        gate.set()
+        assert (await task).body == b"hello"
+        assert (await cache.get("/x")).hit

@@ -92,7 +92,7 @@ async def test_f2_leader_that_leaves_causes_no_herd() -> None:
 
 
 async def test_f3_nobody_hangs_on_an_absent_key_or_a_dead_leader() -> None:
-    """Concurrent gets return; a run that dies is its opener's error, and those who wait run again."""
+    """Concurrent gets return; a run that dies is its opener's error, and its waiters run again."""
     async with in_memory() as cache:
         assert await asyncio.gather(*(cache.get("k") for _ in range(10))) == [None] * 10
         function = Function(1).close()

@@ -113,7 +113,8 @@ class Attempt:
         self._scope = self._outside.watch(scope)
         self._asked_at = self._engine.wall()
         try:
-            async with asyncio.timeout(request.plan.policy.hard_timeout) as self._deadline:
+            hard = request.plan.policy.hard_timeout
+            async with asyncio.timeout(hard) as self._deadline, self.capture:
                 await self._request.app(self._scope, self._inbox.receive, self.capture.send)
         except Exception as error:
             if self._is_unwanted:
@@ -241,12 +242,15 @@ class Attempt:
 
     def opening(self, headers: Headers) -> Headers:
         """The response is sent on while it comes."""
+        return self._replies.streamed(headers, advised=not self._outside.undecided)
+
+    def streams(self) -> None:
+        """It may have no end: those who wait do not wait for that."""
         self._flight.streams = True
         loop = asyncio.get_running_loop()
         timer = loop.call_later(STREAM_PATIENCE, self._hurry)
         if self._flight.task is not None:
             self._flight.task.add_done_callback(lambda _: timer.cancel())
-        return self._replies.streamed(headers, advised=not self._outside.undecided)
 
     def commit(self, store: Store, status: int, headers: Headers, body: bytes) -> None:
         """The response is complete."""
