@@ -101,7 +101,6 @@ class _Thread:
         "_db",
         "_executor",
         "_inode",
-        "_is_closed",
         "_path",
         "_prepare",
         "_timeout",
@@ -122,14 +121,13 @@ class _Thread:
         self._inode = 0
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._db: sqlite3.Connection | None = None
-        self._is_closed = False
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         loop = asyncio.get_running_loop()
         try:
             done = loop.run_in_executor(self._executor, self._do, work)
         except RuntimeError as error:
-            if not self._is_closed:
+            if "interpreter shutdown" in str(error):
                 # The program ends under a loop in another thread: nothing has failed.
                 await loop.create_future()
             raise BackendError(f"SQLite file {self._path} was closed meanwhile") from error
@@ -158,7 +156,6 @@ class _Thread:
         try:
             await loop.run_in_executor(self._executor, self._disconnect)
         finally:
-            self._is_closed = True
             self._executor.shutdown(wait=False)
 
 
