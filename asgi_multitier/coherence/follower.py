@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from functools import partial
 from secrets import token_hex
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from .._types import Clock
 from ..entry import Born
@@ -27,6 +27,7 @@ from ..selectors import MAX_TEXT, Selector, check_glob, is_short
 from .index import ALL, Index, canonical
 from .log import InvalidationStats, LogListener, Operation, Update
 from .records import Body, Record, bodies, riding
+from .store import Facts
 
 MAX_PENDING = 10_000
 """Selectors of this node that wait to be seen back; beyond it they become "everything"."""
@@ -40,26 +41,6 @@ Hold: TypeAlias = tuple[float, Sequence[Selector]]
 _BATCH = 500
 _LAGS = 1024
 _SENT_REMEMBERED = 4096
-
-
-class Facts(NamedTuple):
-    """What the server says of its log, all at one moment.
-
-    Attributes:
-        gen: Its generation.
-        seq: Number of the last record written.
-        last: Id of the last operation.
-        first: Number of the oldest record kept, None if none is.
-        top: Number of the youngest record kept, None if none is.
-        at: Id of the operation at the number the asker had applied, None if not kept.
-    """
-
-    gen: str
-    seq: int
-    last: str
-    first: int | None
-    top: int | None
-    at: str | None
 
 
 class Verdict(Enum):

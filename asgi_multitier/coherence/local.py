@@ -1,8 +1,7 @@
-"""The log of one process: the same fences and the same index, nobody else to tell."""
+"""The log of a single process: the same fences and the same index, without other nodes."""
 
-import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from .._types import Clock
 from ..entry import Born
@@ -10,6 +9,7 @@ from ..selectors import Selector
 from .follower import Follower
 from .index import Index
 from .log import InvalidationStats, LogListener, Operation, Update
+from .shared import call_later
 
 
 class LocalLog:
@@ -21,7 +21,7 @@ class LocalLog:
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self.index = Index(clock=clock)
-        self._follower = Follower(self.index, later=_call_later, clock=clock)
+        self._follower = Follower(self.index, later=call_later, clock=clock)
         self._follower.be_alone()
 
     def __repr__(self) -> str:
@@ -51,13 +51,9 @@ class LocalLog:
 
     @property
     def trusted(self) -> bool:
-        """Always: nobody else writes here."""
+        """Always True: no other node writes."""
         return True
 
     def stats(self) -> InvalidationStats:
         """A frozen reading of the counters."""
         return self._follower.stats()
-
-
-def _call_later(delay: float, callback: Callable[[], None]) -> object:
-    return asyncio.get_running_loop().call_later(delay, callback)

@@ -1,8 +1,8 @@
-"""The invalidation log: what every implementation offers, and why it is enough.
+"""The protocol of an invalidation log, and why it is enough.
 
-Every entry carries `born`, the position its filler had applied before it asked the origin. The
-*reader* decides: an entry is valid when no record after `born` selects it. Safety needs no clock,
-no lock and no delete. `Index` (the reader's knowledge) is pure; an implementation of
+Every entry carries `born`, the log position that its filler had applied before it asked the origin.
+The *reader* decides: an entry is valid when no record after `born` selects it. Safety needs no
+clock, no lock and no delete. `Index` (the reader's knowledge) is pure; an implementation of
 `InvalidationLog` moves records in and out of it.
 """
 
@@ -17,16 +17,19 @@ from .index import Index
 MAX_RIDE = 64 * 1024
 """Bytes of a value that travels in the log; a larger one is fetched from a shared tier."""
 
+TRUST = 3.0
+"""Seconds without being up to date, after which the log is not trusted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """ "Key K has a new value": travels in the log so that other nodes' L1 follow.
+    """A new value of a key, which travels in the log to the L1 of other nodes.
 
     Attributes:
         key: The full key of the entry.
-        value: The encoded entry, or None where it was too large and is to be fetched from L2.
-        ttl: Seconds that the encoded entry has left to be kept when it was sent.
-        tags: The entry's tags: what selects it must be known before the value is decoded.
+        value: The encoded entry, or None where it is too large and must be fetched from L2.
+        ttl: Seconds for which the encoded entry may be kept, counted from when it was sent.
+        tags: The entry's tags, so that the value can be matched before it is decoded.
     """
 
     key: str
@@ -41,9 +44,9 @@ class Operation:
 
     Attributes:
         id: Random, unique; sending the same operation twice is harmless.
-        born: Where it was begun: what new values that ride along are judged by.
+        born: The position at which it was begun; the new values in it count as born there.
         selectors: What it drops.
-        updates: New values that ride along.
+        updates: New values that it carries.
         settle: Seconds for which fills that it selects are not kept, on any node.
     """
 
@@ -69,18 +72,18 @@ class InvalidationStats:
         echoed: Of those, this node's own.
         applied: What those records selected, by selector kind (`"key"`, `"tag"` ...), and how many
             new values they brought (`"update"`).
-        gaps: Times that history was found missing or replaced.
-        flushes: Times that everything local was dropped, because of a gap or an unreadable record.
+        gaps: How often history was found missing or replaced.
+        flushes: How often everything local was dropped, because of a gap or an unreadable record.
         processing_errors: Records that could not be read.
-        queued: Selectors that wait to be sent again.
+        queued: Selectors that are queued to be sent again.
         send_errors: Operations that could not be written to the log at once, and were queued.
-        overflows: Times that too many selectors were pending and became "everything".
-        lag_p50, lag_p99: Seconds from the sending of an operation to its application here, over the
-            last 1,024; 0 if there was none.
+        overflows: How often too many selectors were pending and became "everything".
+        lag_p50, lag_p99: Seconds from sending an operation to applying it here, over the last
+            1,024; 0 if there was none.
         gen, seq: The position applied.
-        trusted: False while the log has not been heard of for too long.
+        trusted: False while there has been no contact with the log for 3 s.
         audit_errors: Entries of the audit stream that could not be written.
-        forgotten: Selectors that there was no room for, so that all that is older than them counts
+        forgotten: Selectors that there was no room for, so that everything older than them counts
             as dropped: too many different ones were in force, or patterns without a common part.
     """
 
@@ -104,7 +107,7 @@ class InvalidationStats:
 
 
 class LogListener(Protocol):
-    """What the owner of the local tiers does when the log moves. Called at once; never raises."""
+    """Callbacks of the owner of the local tiers. Called synchronously; must not raise."""
 
     def dropped(self, selectors: Sequence[Selector]) -> None:
         """Another node's selectors came into force: detach flights, free memory."""
@@ -123,10 +126,10 @@ class InvalidationLog(Protocol):
     """What this node knows; read synchronously on every hit."""
 
     async def start(self, listener: LogListener) -> None:
-        """Begin to follow. Returns once the position is known, or the back end to be away."""
+        """Begin to follow. Returns once the position is known, or the back end is unreachable."""
 
     async def close(self) -> None:
-        """Stop following; send what waits, or say in the log of the process what is lost."""
+        """Stop following; send what is queued, or write a log line about what is lost."""
 
     def begin(
         self, selectors: Sequence[Selector], updates: Sequence[Update] = (), *, settle: float = 0.0
@@ -137,20 +140,20 @@ class InvalidationLog(Protocol):
             selectors: What to drop.
             updates: New values for keys; what was stored for these keys before is dropped.
             settle: Seconds for which what is selected is neither kept nor used on any node, for
-                origins that read from a replica that may lag so long.
+                origins that read from a replica with such a lag.
 
         Raises:
-            InvalidationError: If a selector is one that nothing can match or that is refused.
+            InvalidationError: If a selector can match nothing, or is refused.
         """
 
     async def commit(self, operation: Operation) -> Born | None:
-        """Make it known to every node. Never raises.
+        """Write it to the log, for every node. Never raises.
 
         Returns:
             The position of its record. None if it could not be sent; then it is queued, stays in
-            force here, and is sent when that is possible. A value that rode along may be written to
-            a shared tier as born at this position once it is `reached` and the value, as born at
-            `operation.born`, is still permitted: something may have come between.
+            force here, and is sent when that is possible. A value that it carries may be written to
+            a shared tier as born at this position once the position is `reached` and the value, as
+            born at `operation.born`, is still permitted: a record in between may have dropped it.
         """
 
     async def reached(self, position: Born, timeout: float) -> bool:
@@ -161,12 +164,12 @@ class InvalidationLog(Protocol):
             timeout: Seconds to wait at most.
 
         Returns:
-            False if the time ran out first, or the position is of another generation.
+            False if the time is over first, or the position is of another generation.
         """
 
     @property
     def trusted(self) -> bool:
-        """Whether the log has been heard of recently enough to believe shared tiers."""
+        """Whether the last contact with the log is recent enough to use shared tiers."""
 
     def stats(self) -> InvalidationStats:
         """A frozen reading of the counters."""

@@ -1,7 +1,7 @@
-"""Sending: an operation goes into the log, or waits here until it can.
+"""Sending: writes operations to the log, or queues them until that is possible.
 
 A record has 250 ms. What could not be sent, or may not have been, is queued by selector in the
-`Follower`, stays in force on this node, and is sent as soon as the store takes it.
+`Follower`, stays in force on this node, and is sent as soon as the store accepts it.
 """
 
 import asyncio
@@ -13,10 +13,9 @@ from ..breaker import CircuitBreaker
 from ..entry import Born
 from ..errors import BackendError
 from .follower import Follower
-from .log import Operation
+from .log import TRUST, Operation
 from .records import RecordCodec
 from .store import LogStore
-from .trust import TRUST
 
 logger = logging.getLogger("asgi_multitier")
 
@@ -31,17 +30,17 @@ _FLUSH = 1.0
 
 
 class Outbox:
-    """What this node has to say.
+    """This node's writes to the log.
 
     Args:
         store: Where records go.
-        follower: Knows what waits.
-        codec: Makes records of operations.
+        follower: Knows what is queued.
+        codec: Encodes records.
         clock: Monotonic seconds.
         sent: Called with each operation that has reached the log, at once or later.
 
     Attributes:
-        failure: Why the last operation that could not be sent was not.
+        failure: The error of the last operation that could not be sent.
     """
 
     def __init__(
@@ -59,28 +58,28 @@ class Outbox:
         self._clock = clock
         self._sent = sent
         self._breaker = CircuitBreaker()
-        self._wake = asyncio.Event()
+        self._woken = asyncio.Event()
         self._waiting_since: float | None = None
         self.failure = ""
 
     def prepare(self) -> None:
-        """Serve the event loop that runs now."""
-        self._wake = asyncio.Event()
-        self.look()
+        """Move to the running event loop."""
+        self._woken = asyncio.Event()
+        self.wake()
 
-    def look(self) -> None:
-        """Something may wait to be sent."""
+    def wake(self) -> None:
+        """Let the sender send what is queued, if anything is."""
         if self._follower.queued:
             if self._waiting_since is None:
                 self._waiting_since = self._clock()
-            self._wake.set()
+            self._woken.set()
 
     @property
     def is_overdue(self) -> bool:
-        """Whether something has waited longer to be written than a silent log is trusted.
+        """Whether something has been queued for longer than a silent log is trusted.
 
-        A log that can be read and not written (a full disk, no memory, a permission taken away, a
-        replica) looks well from the reader's side alone.
+        A log that can be read but not written (a full disk, no memory, a permission taken away, a
+        replica) looks healthy to the reader.
         """
         if not self._follower.queued:
             self._waiting_since = None
@@ -100,7 +99,7 @@ class Outbox:
             self._queue(operation)
             return None
         except BaseException:
-            # Whoever waited for it left. What it dropped must be dropped everywhere all the same.
+            # The caller was cancelled. What it dropped must be dropped on every node all the same.
             self._queue(operation)
             raise
 
@@ -126,14 +125,14 @@ class Outbox:
 
     def _queue(self, operation: Operation) -> None:
         self._follower.unsent(operation)
-        self.look()
+        self.wake()
 
     async def run(self) -> None:
-        """Send what could not be sent, as soon as that is possible. Ends with its task."""
+        """Send what is queued, as soon as the store accepts it. Ends with its task."""
         pause = PAUSE
         while True:
-            await self._wake.wait()
-            self._wake.clear()
+            await self._woken.wait()
+            self._woken.clear()
             while (operation := self._follower.resend()) is not None:
                 try:
                     await self._send(operation)
@@ -143,13 +142,13 @@ class Outbox:
                     self.failure = str(error)
                     logger.debug("%s: not sent yet: %s", self._store.name, error)
                 except Exception:
-                    # A sender that ended would keep for itself all that is begun from now on.
-                    logger.exception("%s: the sender broke and begins again", self._store.name)
+                    # If the sender ended, no later invalidation would reach other nodes.
+                    logger.exception("%s: sending failed; restarting", self._store.name)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, MAX_PAUSE)
 
     async def flush(self) -> None:
-        """Send what waits, again and again for up to a second, or say what is lost."""
+        """Send what is queued, retrying for up to a second, or log what is lost."""
         failure: Exception = TimeoutError("no answer in time")
         try:
             async with asyncio.timeout(_FLUSH):
@@ -161,4 +160,10 @@ class Outbox:
                         await asyncio.sleep(PAUSE)
         except TimeoutError:
             lost = self._follower.queued
-            logger.error("%s: %s invalidations are lost: %s", self._store.name, lost, failure)
+            logger.error(
+                "%s: %s invalidations are lost, other processes may serve older copies until they "
+                "expire: %s",
+                self._store.name,
+                lost,
+                failure,
+            )

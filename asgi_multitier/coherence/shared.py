@@ -1,7 +1,7 @@
-"""The log of several nodes: one who sends, one who reads, and trust between the two.
+"""The log of several nodes: the base of every log whose records are stored outside the process.
 
-What anything means is decided by the `Follower`; where the records lie is the affair of a
-`LogStore`.
+The `Tail` reads, the `Outbox` writes, the `Follower` decides what a record means, and a `LogStore`
+does the I/O.
 """
 
 import asyncio
@@ -18,11 +18,9 @@ from .follower import Follower
 from .index import Index
 from .log import InvalidationStats, LogListener, Operation, Update
 from .outbox import Outbox
-from .positions import Positions
 from .records import RecordCodec
 from .store import LogStore
 from .tail import Tail
-from .trust import Trust
 
 logger = logging.getLogger("asgi_multitier")
 
@@ -30,13 +28,13 @@ _START = 2.0
 
 
 class SharedLog:
-    """An invalidation log that this node follows, whatever its records lie in.
+    """An invalidation log that this node follows, over any `LogStore`.
 
     Args:
-        store: Where the records lie.
-        codec: Makes and reads records; all nodes have the same.
-        optional: Whether there may be no store at all. Until one was seen, this node then believes
-            what it holds: it is alone.
+        store: Where the records are.
+        codec: Encodes and decodes records; all nodes use the same.
+        optional: Whether there may be no store at all. Until one was seen, this node trusts its own
+            memory: it is alone.
         clock: Monotonic seconds; the clock of the entries.
     """
 
@@ -51,17 +49,13 @@ class SharedLog:
         self.index = Index(clock=clock)
         self.index.distrust()
         self._store = store
-        self._follower = Follower(self.index, later=_call_later, clock=clock)
+        self._follower = Follower(self.index, later=call_later, clock=clock)
         self._outbox = Outbox(store, self._follower, codec, clock=clock, sent=self._sent)
-        self._positions = Positions(self.index)
-        self._trust = Trust(self.index, store.name, clock)
         self._tail = Tail(
             store,
             self._follower,
             codec,
             outbox=self._outbox,
-            positions=self._positions,
-            trust=self._trust,
             optional=optional,
             clock=clock,
         )
@@ -74,12 +68,12 @@ class SharedLog:
 
     @property
     def trusted(self) -> bool:
-        """Whether the log has been heard of recently enough to believe shared tiers."""
+        """Whether the last contact with the log is recent enough to use shared tiers."""
         return self.index.settled and bool(self.index.gen)
 
     @property
     def is_own(self) -> bool:
-        """Whether this node began the log that it follows: nobody was there before."""
+        """Whether this node began the log that it follows: no other node used it before."""
         return bool(self.index.gen) and self._store.own_gen == self.index.gen
 
     def stats(self) -> InvalidationStats:
@@ -87,19 +81,17 @@ class SharedLog:
         return self._follower.stats()
 
     async def start(self, listener: LogListener) -> None:
-        """Begin to follow. Returns once up to date, or once the store is known to be away."""
+        """Begin to follow. Returns once up to date, or the store unreachable."""
         self._follower.listener = listener
         self._follower.rearm()
         self._know_process()
         await self._follow()
 
     async def _follow(self) -> None:
-        """Follow the store, in the event loop that runs. See `start`."""
+        """Follow the store in the running event loop. See `start`."""
         self._leave_other_loop()
-        self._positions.forget()
         self._outbox.prepare()
         self._tail.prepare()
-        self._trust.prepare()
         self._tasks = (
             asyncio.create_task(self._tail.run(), name="asgi-multitier log tail"),
             asyncio.create_task(self._outbox.run(), name="asgi-multitier log sender"),
@@ -109,15 +101,15 @@ class SharedLog:
                 await self._tail.tried.wait()
         except TimeoutError:
             logger.warning(
-                "%s: not up to date with the log yet; it goes on in the background", self
+                "%s: not up to date after %g s; catching up in the background", self, _START
             )
 
     async def close(self) -> None:
-        """Stop following; send what waits, or say what is lost. May be called twice."""
+        """Stop following; send what is queued, or log what is lost. May be called twice."""
         await end(*self._tasks)
         self._tasks = ()
-        self._trust.end()
-        # Where there may be no store and none was ever seen, there is nobody to tell.
+        self._tail.trust.end()
+        # Where there may be no store and none was ever seen, no other node can be told.
         if self.index.gen or not self._optional:
             await self._outbox.flush()
 
@@ -133,7 +125,7 @@ class SharedLog:
         return os.getpid() != self._pid
 
     def _leave_other_loop(self) -> None:
-        """End what still follows the log in another event loop: the index has one writer."""
+        """End the tasks that follow the log in another event loop: the index has one writer."""
         for task in self._tasks:
             loop = task.get_loop()
             if loop is not asyncio.get_running_loop() and not loop.is_closed():
@@ -146,27 +138,28 @@ class SharedLog:
         """Put an invalidation into force on this node. See `InvalidationLog.begin`."""
         self._know_process()
         operation = self._follower.begin(selectors, updates, settle)
-        self._outbox.look()
+        self._outbox.wake()
         return operation
 
     async def commit(self, operation: Operation) -> Born | None:
-        """Make it known to every node, within 250 ms. See `InvalidationLog.commit`."""
+        """Write it to the log, within 250 ms. See `InvalidationLog.commit`."""
         return await self._outbox.commit(operation)
 
     def _sent(self, operation: Operation) -> None:
-        """An operation of this node is in the log. For whoever wants to tell of it."""
+        """An operation of this node is in the log; a hook for subclasses."""
 
     async def reached(self, position: Born, timeout: float) -> bool:
         """Wait until this node has applied the log up to a position. See `InvalidationLog`."""
-        return await self._positions.reached(position, timeout)
+        return await self._tail.waiters.reached(position, timeout)
 
 
-def _call_later(delay: float, callback: Callable[[], None]) -> object:
+def call_later(delay: float, callback: Callable[[], None]) -> object:
+    """Call a function after so many seconds in the running event loop."""
     return asyncio.get_running_loop().call_later(delay, callback)
 
 
 async def end(*tasks: "asyncio.Task[None]") -> None:
-    """Cancel tasks and wait for them. Tasks of an event loop that is gone ended with it."""
+    """Cancel tasks and wait for them. Tasks of a closed event loop ended with it."""
     loop = asyncio.get_running_loop()
     ours = [task for task in tasks if task.get_loop() is loop]
     for task in ours:

@@ -27,10 +27,9 @@ from .._types import Clock
 from ..entry import Born
 from ..errors import BackendError, ConfigError
 from ..tiers.sqlite_worker import SQLiteWorker, check_path, writing
-from .follower import Facts
 from .records import RecordCodec
 from .shared import SharedLog
-from .store import FEW, MAX_BYTES, PATIENCE, Batch, StoredRecord, next_count
+from .store import FEW, MAX_BYTES, PATIENCE, Batch, Facts, StoredRecord, next_count
 
 POLL: Final = 0.01
 """Seconds between two looks at the file."""

@@ -12,8 +12,7 @@ from secrets import token_hex
 from typing import Any
 
 from .._types import Clock
-from ..coherence.follower import Facts
-from ..coherence.store import FEW, MAX_BYTES, PATIENCE, Batch, StoredRecord, next_count
+from ..coherence.store import FEW, MAX_BYTES, PATIENCE, Batch, Facts, StoredRecord, next_count
 from ..entry import Born
 from .client import Client, Dedicated, Link, send
 from .permissions import refused

@@ -7,15 +7,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from asgi_multitier.coherence.follower import Facts
 from asgi_multitier.coherence.index import Index
-from asgi_multitier.coherence.log import MAX_RIDE, Update
+from asgi_multitier.coherence.log import MAX_RIDE, TRUST, Update
 from asgi_multitier.coherence.outbox import COMMIT
-from asgi_multitier.coherence.positions import Positions
 from asgi_multitier.coherence.records import RecordCodec
 from asgi_multitier.coherence.shared import SharedLog
-from asgi_multitier.coherence.store import BATCH, MUCH, Batch, StoredRecord, next_count
-from asgi_multitier.coherence.trust import TRUST
+from asgi_multitier.coherence.store import BATCH, MUCH, Batch, Facts, StoredRecord, next_count
+from asgi_multitier.coherence.tail import PositionWaiters
 from asgi_multitier.entry import Born
 from asgi_multitier.errors import BackendError
 from asgi_multitier.selectors import Selector
@@ -89,13 +87,13 @@ async def test_a_flood_of_unreadable_records_is_told_once_a_second(
         store.script.put_nowait(junk(401, 400))
         await store.script.join()
         assert await log.reached(Born("g", 800), 1.0)
-        assert caplog.text.count("counts as everything") == 1
+        assert caplog.text.count("cannot be read, everything") == 1
 
         clock.advance(1.0)
         store.script.put_nowait(junk(801, 400))
         assert await log.reached(Born("g", 1200), 1.0)
 
-        assert caplog.text.count("counts as everything") == 2
+        assert caplog.text.count("cannot be read, everything") == 2
         assert log.stats().processing_errors == 1200
 
 
@@ -107,9 +105,9 @@ async def test_a_tail_that_breaks_begins_again(caplog: pytest.LogCaptureFixture)
         assert await log.reached(Born("g", 1), 1.0)
 
         assert store.readings == 2
-        assert [entry.levelno for entry in caplog.records if "broke" in entry.message] == [
-            logging.ERROR
-        ]
+        assert [
+            entry.levelno for entry in caplog.records if "reading the log failed" in entry.message
+        ] == [logging.ERROR]
 
 
 async def test_a_sender_that_breaks_begins_again(caplog: pytest.LogCaptureFixture) -> None:
@@ -120,7 +118,7 @@ async def test_a_sender_that_breaks_begins_again(caplog: pytest.LogCaptureFixtur
         await until(lambda: store.written == 1)
 
         assert log.stats().queued == 0
-        assert "the sender broke" in caplog.text
+        assert "sending failed" in caplog.text
 
 
 async def test_closing_tries_again(caplog: pytest.LogCaptureFixture) -> None:
@@ -191,8 +189,8 @@ async def test_one_event_loop_at_a_time_follows(caplog: pytest.LogCaptureFixture
         await asyncio.to_thread(asyncio.run, elsewhere())
         await asyncio.gather(*here, return_exceptions=True)
         log.index.trust()
-        log._trust.look()
-        assert log._trust._timer is None, "a timer of the loop that was left goes on"
+        log._tail.trust.check()
+        assert log._tail.trust._timer is None, "a timer of the loop that was left goes on"
 
         assert all(task.cancelled() for task in here)
 
@@ -244,11 +242,11 @@ async def test_a_node_with_more_to_read_is_not_up_to_date() -> None:
         await until(lambda: log.trusted)
 
 
-async def test_nothing_is_left_of_one_who_waited_in_vain() -> None:
-    """A position that is not reached in time is waited for by nobody afterwards."""
+async def test_a_waiter_that_timed_out_is_removed() -> None:
+    """Nothing is kept for a position that was not reached in time."""
     index = Index()
     index.enter("g", 1)
-    positions = Positions(index)
+    positions = PositionWaiters(index)
 
     assert not await positions.reached(Born("g", 2), 0.0)
     assert len(positions) == 0

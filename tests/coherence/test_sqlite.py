@@ -380,10 +380,10 @@ async def test_log_that_is_not_heard_of_loses_trust(path: Path) -> None:
     async with following(path, 1, clock=clock) as ((log, _),):
         await deafen(log)
         clock.advance(2.9)
-        log._trust.look()
+        log._tail.trust.check()
         assert log.trusted
         clock.advance(0.2)
-        log._trust.look()
+        log._tail.trust.check()
 
         assert not log.trusted
         assert "untrusted" in repr(log)

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
 
-from asgi_multitier.coherence.follower import Facts, Follower, Step, Verdict
+from asgi_multitier.coherence.follower import Follower, Step, Verdict
 from asgi_multitier.coherence.index import ALL, Index, canonical
 from asgi_multitier.coherence.log import Operation, Update
 from asgi_multitier.coherence.records import BEGINNING, Body, Record
+from asgi_multitier.coherence.store import Facts
 from asgi_multitier.entry import Born, Entry, Slot
 from asgi_multitier.selectors import Selector
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from asgi_multitier.coherence import trust
+from asgi_multitier.coherence import tail
 from asgi_multitier.coherence.follower import MAX_PENDING
 from asgi_multitier.coherence.index import ALL
 from asgi_multitier.entry import Born
@@ -57,7 +57,7 @@ async def test_a_silent_tail_is_not_trusted_and_comes_back(
     own_valkey: ValkeyServer, proxy: FaultProxy, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A black hole raises nothing: the deadline is ours. Shortened to a tenth."""
-    monkeypatch.setattr(trust, "TRUST", 0.3)
+    monkeypatch.setattr(tail, "TRUST", 0.3)
     monkeypatch.setattr(log_store, "PATIENCE", 0.1)
     monkeypatch.setattr(log_store, "_GRACE", 0.05)
     async with followed(own_valkey.url, namespace) as issuer, followed(proxy.url, namespace) as log:
@@ -363,7 +363,7 @@ async def test_too_many_while_the_server_is_away_become_one_record(
             assert log.stats().queued <= MAX_PENDING
         old = Born(two.index.gen, two.index.seq)
         own_valkey.thaw()
-        log._outbox.look()
+        log._outbox.wake()
         await until(lambda: not log.index.pending_count, 3.0)
         taken = await until(lambda: not permits(two, old, tag="anything"), 1.0)
         figure("R52 log: 20,000 selectors, known elsewhere after", seconds(taken), "1 s")

@@ -97,7 +97,7 @@ async def test_a_position_not_reached_is_not_waited_for_longer_than_asked(
         await pass_time(100.0)
         assert waiting.done()
         assert not waiting.result()
-        assert not len(log._positions)
+        assert not len(log._tail.waiters)
 
 
 async def test_every_call_is_committed(
@@ -203,7 +203,7 @@ async def test_the_audit_stream_tells_of_what_was_sent_later(
     config = InvalidationConfig(enable_audit_stream=True, audit_stream="audit")
     async with followed(valkey.url, namespace, config=config) as log:
         log._follower.unsent(log.begin([TAG]))
-        log._outbox.look()
+        log._outbox.wake()
         await until(lambda: not log.stats().queued, 2.0)
         log._follower.unsent(log.begin([Selector("tag", "at the end")]))
 

@@ -14,9 +14,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from asgi_multitier.coherence.follower import Facts
 from asgi_multitier.coherence.nearby import NearLog
-from asgi_multitier.coherence.store import PATIENCE, Batch, StoredRecord
+from asgi_multitier.coherence.store import PATIENCE, Batch, Facts, StoredRecord
 from asgi_multitier.entry import Born
 from asgi_multitier.errors import BackendError
 from asgi_multitier.selectors import Selector
