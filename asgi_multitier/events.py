@@ -15,6 +15,7 @@ import traceback
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 
 logger = logging.getLogger("asgi_multitier")
 
@@ -61,6 +62,22 @@ def _traceback(error: BaseException) -> str:
 logger.addFilter(_Plain())
 
 
+class Outcome(Enum):
+    """How a request or call was answered that no plain hit answers; each is counted exactly once.
+
+    The words are those of the statistics: `RouteStats` has a number for each.
+    """
+
+    STALE = "stale"
+    """By an entry past its lifetime."""
+
+    COALESCED = "coalesced"
+    """By a run of the origin that another request began, or not at all, since that run failed."""
+
+    MISS = "miss"
+    """By a run of the origin of its own."""
+
+
 class Tally:
     """The outcomes of one route's requests, or of a manager's own calls.
 
@@ -82,6 +99,26 @@ class Tally:
         self.coalesced = 0
         self.misses = 0
         self.passes: Counter[str] = Counter()
+
+    def hit(self, level: int) -> None:
+        """A fresh entry of the tier at this level was the answer."""
+        if level == 1:
+            self.local += 1
+        else:
+            self.hits[level] += 1
+
+    def count(self, outcome: Outcome) -> None:
+        """Count a request or call that no fresh entry answered."""
+        if outcome is Outcome.STALE:
+            self.stale += 1
+        elif outcome is Outcome.COALESCED:
+            self.coalesced += 1
+        else:
+            self.misses += 1
+
+    def passed(self, reason: str) -> None:
+        """The origin answered past the cache, for this reason."""
+        self.passes[reason] += 1
 
     def reading(self) -> "RouteStats":
         """A frozen copy."""

@@ -16,6 +16,7 @@ from ..engine.engine import Engine
 from ..engine.reads import Found
 from ..engine.runs import refresh
 from ..entry import Entry, Slot, StoredResponse, Variants
+from ..events import Outcome
 from ..policy import cache_status
 from ..policy.cache_control import CacheControl, of_request
 from ..policy.cache_status import Forward
@@ -30,7 +31,6 @@ from .fill import (
     Fill,
     Head,
     Heard,
-    Outcome,
     Overtaken,
     Passed,
     Personal,
@@ -172,10 +172,7 @@ class Exchange:
         second = int(now - replay.created)
         if second != replay.second:
             replay.renew(second)
-        if level == 1:
-            self._tally.local += 1
-        else:
-            self._tally.hits[level] += 1
+        self._tally.hit(level)
         lines = replay.lines.copy()
         await self._send({"type": "http.response.start", "status": replay.status, "headers": lines})
         body = b"" if self._request.method == "HEAD" else replay.body
@@ -198,16 +195,13 @@ class Exchange:
             request=self._directives(),
         )
         if decision.use is Use.FRESH:
-            if level == 1:
-                self._tally.local += 1
-            else:
-                self._tally.hits[level] += 1
+            self._tally.hit(level)
             if now >= entry.refresh_at:
                 self._refresh(slot)
             await self._reply(self._replies.hit(slot, f"l{level}"))
             return True
         if decision.use in (Use.STALE, Use.STALE_WHILE_REVALIDATE):
-            self._tally.stale += 1
+            self._tally.count(Outcome.STALE)
             if decision.use is Use.STALE_WHILE_REVALIDATE:
                 self._refresh(slot)
             await self._reply(self._replies.hit(slot, decision.use))
@@ -312,13 +306,13 @@ class Exchange:
         if not self._is_for_me(entry):
             return False
         if isinstance(answer, StaleStored):
-            self._tally.stale += 1
+            self._tally.count(Outcome.STALE)
             why, status = Reason.STALE_IF_ERROR, answer.status
             await self._reply(
                 self._replies.in_place(answer.slot, why, status=status, collapsed=True)
             )
             return True
-        self._tally.coalesced += 1
+        self._tally.count(Outcome.COALESCED)
         await self._reply(self._replies.collapsed(entry, stored=isinstance(answer, Stored)))
         return True
 
@@ -379,15 +373,6 @@ class Exchange:
         self._name = found
         return None
 
-    def _count(self, outcome: Outcome) -> None:
-        """Count a request that led a run, once."""
-        if outcome is Outcome.MISS:
-            self._tally.misses += 1
-        elif outcome is Outcome.STALE:
-            self._tally.stale += 1
-        else:
-            self._tally.coalesced += 1
-
     def _seed(self, key: str) -> Entry:
         """What is known of the entry to come."""
         return seed_of(self._engine, self._request, key, *self._name)
@@ -447,7 +432,7 @@ class Exchange:
                 self._leave(flight)
             raise
         finally:
-            self._count(outcome or fill.outcome)
+            self._tally.count(outcome or fill.outcome)
         if fill.declined is not None:
             self._receive = from_the_start(self._receive)
             await self._pass_by(fill.declined)
@@ -513,7 +498,7 @@ class Exchange:
 
     async def alone(self, reason: Reason) -> None:
         """Let the application answer this request by itself."""
-        self._tally.passes[reason] += 1
+        self._tally.passed(reason)
         await self._pass_by(reason)
 
     async def _pass_by(self, reason: Reason, head: Head | None = None) -> None:
@@ -539,11 +524,11 @@ class Exchange:
             stale=self._caller.stale,
             marker=self._marker,
         )
-        self._tally.passes[Reason.METHOD] += 1
+        self._tally.passed(Reason.METHOD)
         await self._pass_by(Reason.METHOD, head)
 
     async def _gateway_timeout(self) -> None:
         """RFC 9111 §5.2.1.7: `only-if-cached`, and nothing stored that would do."""
-        self._tally.passes[Reason.ONLY_IF_CACHED] += 1
+        self._tally.passed(Reason.ONLY_IF_CACHED)
         self._replies.forward = Forward.REQUEST
         await self._reply(self._replies.refused(504, Reason.ONLY_IF_CACHED))

@@ -233,7 +233,7 @@ class CacheMiddleware:
         except Exception as error:  # noqa: BLE001  # answered as the framework would, or not at all
             answering = answer_to(error, scope, self.app)
             if answering is not None:
-                plan.tally.passes[asked] += 1
+                plan.tally.passed(asked)
                 member = cache_status.forwarded(Forward.BYPASS, detail=asked)
                 await answering(scope, receive, with_cache_status(send, member, plan.terms))
                 return
@@ -311,7 +311,7 @@ class CacheMiddleware:
         self, plan: Plan, reason: Reason, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Let the application answer alone, and say why."""
-        plan.tally.passes[reason] += 1
+        plan.tally.passed(reason)
         self._give_state(scope)
         member = cache_status.forwarded(Forward.BYPASS, detail=reason)
         await self._run(scope, receive, with_cache_status(send, member, plan.terms))

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from ..config.policy import Policy
 from ..entry import Entry, Slot
-from ..events import Tally
+from ..events import Outcome, Tally
 from ..policy.reasons import Reason
 from .coalescing import Flight, MayLead, Patience, RunCancelled, WaitExpired
 from .engine import Engine
@@ -119,9 +119,9 @@ class Caller(Generic[R]):
 
     def _turned_away(self) -> "StandIn | Step":
         if (found := self._stand_in(Reason.OVERLOADED)) is not None:
-            self._tally.stale += 1
+            self._tally.count(Outcome.STALE)
             return found
-        self._tally.passes[Reason.OVERLOADED] += 1
+        self._tally.passed(Reason.OVERLOADED)
         return Step.REFUSED
 
     async def wait(
@@ -146,18 +146,18 @@ class Caller(Generic[R]):
             return Lead(flight) if flights.follows(flight) else Step.AGAIN
         except asyncio.CancelledError:
             flights.abandon(flight)
-            self._tally.misses += opened
+            self._tally.count(_outcome(opened))
             raise
         except RunCancelled:
             if opened:
-                self._tally.misses += 1
+                self._tally.count(Outcome.MISS)
                 raise
             return Step.AGAIN
         except Exception as error:  # noqa: BLE001  # raised again unless something stands in
             return self.failed(error, opened=opened)
         if isinstance(result, StandIn):
             flights.abandon(flight)
-            self._tally.stale += 1
+            self._tally.count(Outcome.STALE)
         return result
 
     async def _answer(self, flight: "Flight[R]", opened: bool) -> "R | StandIn":
@@ -184,12 +184,9 @@ class Caller(Generic[R]):
         """
         found = self._stand_in(Reason.STALE_IF_ERROR)
         if found is None:
-            if opened:
-                self._tally.misses += 1
-            else:
-                self._tally.coalesced += 1
+            self._tally.count(_outcome(opened))
             raise error
-        self._tally.stale += 1
+        self._tally.count(Outcome.STALE)
         if opened:
             self._engine.events.failures["origin"] += 1
             self._engine.events.stood_in(self._name, error)
@@ -204,3 +201,8 @@ class Caller(Generic[R]):
     def may_stand_in(self) -> bool:
         """Whether there is something stale that may be used in place of the origin's answer."""
         return self.stale is not None and self._engine.stack.stands_in(self.stale.entry)
+
+
+def _outcome(opened: bool) -> Outcome:
+    """How a caller counts that gets no answer: by whose run it was."""
+    return Outcome.MISS if opened else Outcome.COALESCED

@@ -9,7 +9,6 @@ stored is heard by `head`.
 """
 
 from .answers import Answer, Heard, Overtaken, Passed, Personal, StaleStored, Stored
-from .attempt import Outcome
 from .fill import Fill
 from .head import Head
 from .question import StoredCandidates
@@ -19,7 +18,6 @@ __all__ = [
     "Fill",
     "Head",
     "Heard",
-    "Outcome",
     "Overtaken",
     "Passed",
     "Personal",

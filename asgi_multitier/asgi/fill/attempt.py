@@ -2,12 +2,12 @@
 
 import asyncio
 from dataclasses import replace
-from enum import Enum, auto
 
 from ..._types import Headers, Message, Scope
 from ...engine.engine import Engine
 from ...engine.runs import Run
 from ...entry import Slot, StoredResponse
+from ...events import Outcome
 from ...policy.headers import content_length, end_to_end, without
 from ...policy.ranges import PART_ONLY, Part, combine, serves_parts
 from ...policy.reasons import Reason
@@ -33,14 +33,6 @@ REFUSES_METHOD = frozenset({405, 501})
 STREAM_PATIENCE = 0.25
 """Seconds that others wait for a response that is sent on while it comes; then one more is begun,
 and so on: nobody waits for a stream's end, or for a slow reader, and there is no run for each."""
-
-
-class Outcome(Enum):
-    """How the request that opened a flight was answered: a word of the statistics."""
-
-    MISS = auto()
-    COALESCED = auto()
-    STALE = auto()
 
 
 class Attempt:

@@ -4,13 +4,14 @@ from ...engine.coalescing import Flight
 from ...engine.engine import Engine
 from ...engine.runs import Run
 from ...entry import StoredResponse, Variants
+from ...events import Outcome
 from ...policy.reasons import Reason
 from ..capture import Client, Unheard
 from ..replay import PARTIAL
 from ..replies import Replies
 from ..request import Request
 from .answers import Answer, Stored
-from .attempt import Attempt, Outcome
+from .attempt import Attempt
 from .keeping import Keeping
 from .question import WHOLE, StoredCandidates, question_of
 

@@ -14,7 +14,7 @@ from ...engine.engine import Engine
 from ...engine.runs import Run, refresh
 from ...entry import Entry, Slot
 from ...errors import CacheError
-from ...events import MANAGER
+from ...events import MANAGER, Outcome
 from ...policy.reasons import Reason
 from .computation import Ask, Computation, Result, called
 from .entries import entry_of
@@ -67,7 +67,7 @@ class Computing:
 
     async def alone(self, ask: Ask, reason: Reason) -> Any:
         """What the compute function returns to this caller; nothing is looked up or stored."""
-        self._tally.passes[reason] += 1
+        self._tally.passed(reason)
         with self._flights.running_for(ask.key):
             async with asyncio.timeout(ask.policy.hard_timeout):
                 return await called(ask.compute)
@@ -82,9 +82,9 @@ class Computing:
         if value is MISSING:
             return MISSING
         if fresh:
-            self._values.count_hit(level)
+            self._tally.hit(level)
         else:
-            self._tally.stale += 1
+            self._tally.count(Outcome.STALE)
         if not fresh or now >= entry.refresh_at:
             refresh(self._engine, self._seed(ask), partial(self._renew, ask))
         return value
@@ -124,10 +124,11 @@ class Computing:
     def _taken(self, result: Result, ask: Ask, flight: "Flight[Result] | None") -> Any:
         """What this caller gets of a run's result: the very object, if it was computed for it."""
         if flight is not None and result.by is flight:
-            self._tally.misses += 1
+            self._tally.count(Outcome.MISS)
             return result.value
         value = self._values.parsed(result.payload, ask.read)
-        self._tally.coalesced += value is not MISSING
+        if value is not MISSING:
+            self._tally.count(Outcome.COALESCED)
         return value
 
     async def _run(self, ask: Ask, flight: "Flight[Result]", run: Run[Result]) -> None:

@@ -9,7 +9,7 @@ from ...config.policy import Policy
 from ...engine.engine import Engine
 from ...entry import Born, Entry, Slot
 from ...errors import BackendError, SerializationError
-from ...events import MANAGER
+from ...events import MANAGER, Outcome
 from ...serializers import Serializer
 from .entries import entry_of
 from .names import checked_key
@@ -46,9 +46,9 @@ class Values:
         if slot is not None and self._clock() < slot.entry.fresh_until:
             value = self.read(slot.entry, read)
             if value is not MISSING:
-                self.count_hit(level)
+                self._tally.hit(level)
                 return value
-        self._tally.misses += 1
+        self._tally.count(Outcome.MISS)
         return MISSING
 
     async def look(self, key: str) -> tuple[Slot | None, int]:
@@ -81,13 +81,6 @@ class Values:
         except SerializationError:
             self._engine.events.failures["value-unreadable"] += 1
             return MISSING
-
-    def count_hit(self, level: int) -> None:
-        """Count an answer of the tier at this level."""
-        if level == 1:
-            self._tally.local += 1
-        else:
-            self._tally.hits[level] += 1
 
     # Storing.
 
