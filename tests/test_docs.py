@@ -16,7 +16,7 @@ import pytest
 
 from asgi_multitier import CacheConfig, CacheManager, CacheMiddleware, CacheStrategy, TierConfig
 from asgi_multitier.config.policy import Policy, PolicyOptions
-from asgi_multitier.manager.values import ComputeOptions, StoreOptions
+from asgi_multitier.config.values import ComputeOptions, StoreOptions
 from tests.servers import ValkeyServer
 
 DOCS = Path(__file__).parents[1] / "docs"

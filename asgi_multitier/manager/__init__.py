@@ -1,9 +1,15 @@
 """Every call that is made by hand.
 
-`manager` is the public face, `operations` every call, `lifecycle` making, starting and closing,
-`sync` the same for code that cannot await, `functions` the decorator, `values` how values are
-stored and computed, `backends` what the tiers and the log are made of, `identity` how the
-application is named, `home` the event loop that all of it lives in.
+- `manager`: the public face. `builder`: the same, put together step by step.
+- `operations`: the calls for values. `invalidation`: what drops entries. `readings`: statistics and
+  health. `lifecycle`: making, switching, starting and closing.
+- `sync`: the same calls for code that cannot await. `threads`: where these run.
+- `functions`: decorated functions. `function_keys`: keys and tags from their arguments.
+- `values`: where values lie in the tiers. `keys`: their keys and tags, checked. `computing`: get or
+  compute.
+- `backends`: what the tiers, the log and the streams are made of.
+- `home`: the event loop that a cache lives in.
+- `naming`: the namespace. `identity`: what names an application.
 """
 
 from .manager import CacheManager

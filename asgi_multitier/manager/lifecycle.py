@@ -1,4 +1,4 @@
-"""How a cache is made, started and closed, and what it does when the log says something."""
+"""How a cache is made, switched, started and closed."""
 
 import asyncio
 import logging
@@ -15,6 +15,7 @@ from ..coherence.log import InvalidationLog, Update
 from ..config.invalidation import InvalidationConfig
 from ..config.process import CacheConfig, Mode, Settings, read_mode
 from ..engine.engine import Engine, Tier, assemble
+from ..engine.stack import TierStack
 from ..entry import Born
 from ..errors import BackendError, ConfigError
 from ..routing import RouteTable
@@ -25,35 +26,11 @@ from ..tiers.base import LocalTier, TierConfig
 from ..tiers.codec import check_compression
 from .backends import Backends
 from .home import Home
-from .identity import Application, application_of, describe, local_name, name_of_its_own
-from .values import Computing, Values
+from .naming import Namespace
 
 logger = logging.getLogger("asgi_multitier")
 
 T = TypeVar("T")
-
-_SAYS_NOTHING = (
-    "CacheManager: namespace=None is not allowed for title {title!r} and module {module!r}, which "
-    "another application may have as well, where a {shared} was given; expected namespace= or "
-    "ASGI_MULTITIER_NAMESPACE, a name that no other application there has"
-)
-
-_WHOSE = (
-    "CacheManager: namespace=None is not allowed where something is to be dropped and no "
-    "application is known; expected namespace= or ASGI_MULTITIER_NAMESPACE, or "
-    "CacheManager.of('module:app'); the applications seen there are: {seen}"
-)
-
-_UNUSED = (
-    "nobody else has used the namespace %s: what is dropped in it drops nothing of an application "
-    "with another name; CacheManager.of('module:app') takes that one's"
-)
-
-_UNHEARD = (
-    "no other process of %s was found: what is dropped here drops nothing of one that runs. "
-    "Without a server they find each other on one machine, as one user, with the same "
-    "XDG_RUNTIME_DIR and TMPDIR"
-)
 
 _START_PATIENCE = 0.25
 """Seconds that a request which starts the cache waits for the log; it goes on by itself."""
@@ -91,20 +68,13 @@ class Lifecycle:
         _refuse_both("redis", redis, "redis_url", settings.get("redis_url"))
         _refuse_both("sqlite", sqlite, "redis", redis)
         _refuse_both("sqlite", sqlite, "redis_url", settings.get("redis_url"))
-        for name, tier in (("l1", l1), ("l2", l2)):
-            _refuse_both("tiers", tiers, name, tier)
-        if tiers is not None and not tiers:
-            allowed = "at least one (tier, TierConfig)"
-            raise ConfigError.of("tiers", tiers, allowed, where="CacheManager")
+        pairs = _in_places(tiers, l1, l2)
         check_compression(compress_over)
         self.config = config if config is not None else CacheConfig.resolve(**settings)
         self.serializer: Serializer = serializer if serializer is not None else JsonSerializer()
         self.invalidation = invalidation if invalidation is not None else InvalidationConfig()
         self.home = Home()
         self._making = threading.RLock()
-        pairs = list(tiers or ())
-        pairs += [(l1, TierConfig.l1())] if l1 is not None else []
-        pairs += [(l2, TierConfig.l2())] if l2 is not None else []
         self._backends = Backends(
             self.config,
             tiers=pairs,
@@ -117,25 +87,20 @@ class Lifecycle:
         )
         self._compress_over = compress_over
         self._clock, self._wall = clock, wall
-        self._namespace = self.config.namespace
-        self._is_named = self._namespace is not None
+        self._name = Namespace(self.config.namespace, self._backends)
         self._mode = self.config.mode
         self._mode_changed: list[Callable[[], None]] = []
-        self._table: RouteTable | None = None
         self._engine: Engine | None = None
-        self._made_values: Values | None = None
-        self._made_computing: Computing | None = None
         self._starting: asyncio.Task[None] | None = None
         self._patience_ends = 0.0
-        self._named = False
-        self._serves = self._is_unfollowed = False
+        self._has_logged_name = False
         self._tasks: set[asyncio.Task[Any]] = set()
         self._from_afar: set[asyncio.Task[Any]] = set()
 
     def __repr__(self) -> str:
         state = "running" if self.running else "not running"
         parts = "not put together yet" if self._engine is None else repr(self._engine.stack)
-        return f"<CacheManager {self._namespace or '(unnamed)'}, {state}, {parts}>"
+        return f"<CacheManager {self._name.text or '(unnamed)'}, {state}, {parts}>"
 
     # Switching.
 
@@ -173,13 +138,7 @@ class Lifecycle:
         Raises:
             ConfigError: If that application has no name of its own.
         """
-        if self._namespace is None and (app := application_of(self)) is not None:
-            self.name_after(app, RouteTable(app))
-        if self._namespace is None:
-            program = describe(None)
-            own = name_of_its_own(program) if self._backends.is_shared else None
-            self._namespace = own or local_name(program, machine=self._backends.is_shared != "")
-        return self._namespace
+        return self._name.find(self)
 
     def name_after(self, app: object, table: RouteTable, *, serves: bool = False) -> None:
         """Take the application's name, unless there is one already, and its routes.
@@ -192,47 +151,7 @@ class Lifecycle:
         Raises:
             ConfigError: If it has none that tells it from others who may use what was given.
         """
-        self._table = table
-        self._serves = self._serves or serves
-        if self._namespace is None and self._engine is None:
-            self._namespace = self._name_of(describe(app, table.endpoints))
-            self._is_named = True
-
-    def _name_of(self, application: Application) -> str:
-        shared = self._backends.is_shared
-        if not shared:
-            return local_name(application)
-        name = name_of_its_own(application)
-        if name is None:
-            title, module = application.title, application.module
-            raise ConfigError(_SAYS_NOTHING.format(title=title, module=module, shared=shared))
-        return name
-
-    async def _check_name(self) -> None:
-        """Before something is dropped: whether it is known whose.
-
-        A manager that has a name, an application or values of its own drops what is its own. Any
-        other one is a program that means an application, and has to say which.
-
-        Raises:
-            ConfigError: If that is not known, and there are applications that may be meant.
-        """
-        name = self.namespace  # which looks for an application
-        if self._is_named or self._table is not None or self._made_values is not None:
-            return
-        try:
-            seen = ", ".join(sorted(await self._backends.namespaces() - {name}))
-        except BackendError as error:
-            seen = f"not known: {error}"
-        if seen:
-            raise ConfigError(_WHOSE.format(seen=seen))
-
-    def _note_followers(self) -> None:
-        """Say once if a program drops something under a name that nobody else uses."""
-        ours = self._serves or self._made_values is not None or self._is_unfollowed
-        if not ours and getattr(self.engine.log, "is_own", False):
-            self._is_unfollowed = True
-            logger.warning(_UNUSED if self._table is None else _UNHEARD, self.namespace)
+        self._name.name_after(app, table, serves=serves)
 
     @property
     def engine(self) -> Engine:
@@ -254,26 +173,12 @@ class Lifecycle:
             self.config,
             backends.local(),
             backends.shared(namespace),
-            backends.log(namespace, named=self._is_named),
+            backends.log(namespace, named=self._name.is_named),
             backends.leases(namespace),
             namespace=namespace,
             clock=self._clock,
             wall=self._wall,
             compress_over=self._compress_over,
-        )
-
-    @property
-    def values(self) -> Values:
-        """The values, made at the first use."""
-        return self._made_values or self._once(
-            "_made_values", lambda: Values(self.engine, self.serializer)
-        )
-
-    @property
-    def computing(self) -> Computing:
-        """Who gets or computes values, made at the first use."""
-        return self._made_computing or self._once(
-            "_made_computing", lambda: Computing(self.engine, self.values)
         )
 
     # Life.
@@ -303,11 +208,11 @@ class Lifecycle:
             if not self.home.move_in():
                 return
             self._forget()
-            if not self._named:
-                self._named = True
+            if not self._has_logged_name:
+                self._has_logged_name = True
                 logger.info("namespace %s: %r", self.namespace, self.engine.log)
             self._starting = asyncio.create_task(
-                self.engine.log.start(self), name="asgi-multitier start"
+                self.engine.log.start(_Effects(self.engine.stack)), name="asgi-multitier start"
             )
             self._starting.add_done_callback(self._started)
             self._patience_ends = loop.time() + _START_PATIENCE
@@ -375,24 +280,6 @@ class Lifecycle:
     ) -> None:
         await self.close()
 
-    # What the log says (`LogListener`).
-
-    def dropped(self, selectors: Sequence[Selector]) -> None:
-        """Another node's selectors came into force: free what they name exactly."""
-        for selector in selectors:
-            if selector.kind == "key":
-                self.engine.stack.peek(selector.text)  # which takes away what is not valid
-
-    def updated(self, updates: Sequence[Update], born: Born) -> None:
-        """Another node has new values."""
-        for update in updates:
-            if update.value is not None:
-                self.engine.stack.adopt(update.key, update.value, update.ttl, born)
-
-    def flushed(self) -> None:
-        """History was lost: everything local is invalid."""
-        self.engine.stack.local.clear()
-
     # Tasks.
 
     def spawn(self, run: Coroutine[Any, Any, T], name: str) -> "asyncio.Task[T]":
@@ -403,6 +290,44 @@ class Lifecycle:
         return task
 
 
+class _Effects:
+    """What this process does when the log moves. See `LogListener`."""
+
+    def __init__(self, stack: TierStack) -> None:
+        self._stack = stack
+
+    def dropped(self, selectors: Sequence[Selector]) -> None:
+        """Another node's selectors came into force: free what they name exactly."""
+        for selector in selectors:
+            if selector.kind == "key":
+                self._stack.peek(selector.text)  # which takes away what is not valid
+
+    def updated(self, updates: Sequence[Update], born: Born) -> None:
+        """Another node has new values."""
+        for update in updates:
+            if update.value is not None:
+                self._stack.adopt(update.key, update.value, update.ttl, born)
+
+    def flushed(self) -> None:
+        """History was lost: everything local is invalid."""
+        self._stack.local.clear()
+
+
 def _refuse_both(name: str, value: object, other: str, another: object) -> None:
     if value is not None and another is not None:
         raise ConfigError(f"CacheManager: {name}= and {other}= cannot both be given")
+
+
+def _in_places(
+    tiers: Sequence[tuple[Tier, TierConfig]] | None, l1: LocalTier | None, l2: Tier | None
+) -> list[tuple[Tier, TierConfig]]:
+    """The tiers that were given, with their places."""
+    for name, tier in (("l1", l1), ("l2", l2)):
+        _refuse_both("tiers", tiers, name, tier)
+    if tiers is not None and not tiers:
+        allowed = "at least one (tier, TierConfig)"
+        raise ConfigError.of("tiers", tiers, allowed, where="CacheManager")
+    pairs = list(tiers or ())
+    pairs += [(l1, TierConfig.l1())] if l1 is not None else []
+    pairs += [(l2, TierConfig.l2())] if l2 is not None else []
+    return pairs

@@ -388,12 +388,9 @@ def test_functions_are_decorated_as_async_ones_are(script: SyncCache) -> None:
 INNER = {
     "begin_invalidation": "for the middleware",
     "beginning": "for the middleware",
-    "computing": "a part",
     "config": "a part",
     "drop_again": "for the middleware",
-    "dropped": "what the log says",
     "engine": "a part",
-    "flushed": "what the log says",
     "invalidate_selectors": "for the middleware",
     "invalidation": "a part",
     "loop": "a part",
@@ -405,8 +402,6 @@ INNER = {
     "streams": "an object of its own: `sync.run(manager.streams.publish(...))`",
     "sync": "itself",
     "taken": "for decorators",
-    "updated": "what the log says",
-    "values": "a part",
 }
 """What of a manager's public names is no operation of its users, and why."""
 

@@ -110,7 +110,7 @@ async def test_value_of_another_format_is_a_miss() -> None:
     async with in_memory() as cache:
         await cache.set("k", {"a": 1})
         cache.serializer = MsgPackSerializer()
-        cache._made_values = None
+        cache._made_computing = None
 
         assert await cache.get("k") is None
         assert cache.stats().failures == {"value-unreadable": 1}

@@ -15,7 +15,8 @@ from asgi_multitier import (
     TierConfig,
 )
 from asgi_multitier.errors import ConfigError, SerializationError
-from asgi_multitier.manager.values import MAX_KEY, MISSING
+from asgi_multitier.manager.keys import MAX_KEY
+from asgi_multitier.manager.values import MISSING
 from asgi_multitier.selectors import Selector
 from asgi_multitier.serializers import MsgPackSerializer
 from asgi_multitier.testing import FakeClock

@@ -89,7 +89,7 @@ async def test_name_that_nobody_uses_is_told_once(
     async with CacheManager(**settings, namespace="shpo") as program:
         await program.invalidate_tags("books")
         await program.invalidate_tags("books")
-    assert caplog.text.count("nobody else has used the namespace shpo") == 1
+    assert caplog.text.count("no other process has used the namespace shpo") == 1
 
 
 TWO = """

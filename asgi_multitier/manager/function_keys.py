@@ -2,14 +2,15 @@
 
 import functools
 import inspect
+import re
 import string
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any, TypeAlias, get_type_hints
 
-from ...config.templates import Template
-from ...errors import ConfigError
-from .arguments import text_of
+from ..config.templates import Template
+from ..errors import ConfigError
 
 Taken: TypeAlias = dict[str, tuple[object, ...]]
 """Whose a key is: functions by the template of their keys."""
@@ -215,3 +216,48 @@ def _separators(template: Template, where: str) -> dict[int, str]:
             raise ConfigError.of("key", template.text, allowed, where=where)
         marks |= own
     return {ord(mark): "".join(f"%{byte:02X}" for byte in mark.encode()) for mark in marks}
+
+
+_ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+")
+
+
+def text_of(value: object, name: str, where: str) -> str:
+    """The text of an argument: what `str` says, with nothing left out and in one order.
+
+    `True`, `1` and `1.0` are three texts. Deliberate: 1 and "1" are one, as they are in the keys
+    and tags that are written by hand or made of a URL, and that must meet the same values.
+
+    Args:
+        value: The argument.
+        name: The parameter's name, for the error.
+        where: The function, for the error.
+
+    Raises:
+        ConfigError: If no text tells the value from all others of its class.
+    """
+
+    def part(inner: object) -> str:
+        return repr(inner) if isinstance(inner, str | bytes) else text_of(inner, name, where)
+
+    def joined(parts: Iterable[str], brackets: str) -> str:
+        return brackets[0] + ", ".join(parts) + brackets[1]
+
+    if isinstance(value, set | frozenset):
+        return joined(sorted(map(part, value)), "{}")
+    if isinstance(value, list | tuple):
+        return joined(map(part, value), "()" if isinstance(value, tuple) else "[]")
+    if isinstance(value, dict):
+        return joined((f"{part(key)}: {part(item)}" for key, item in value.items()), "{}")
+    if is_dataclass(value) and not isinstance(value, type):
+        held = (f"{field.name}={part(getattr(value, field.name))}" for field in fields(value))
+        return type(value).__qualname__ + joined(held, "()")
+    text = str(value)
+    if _ADDRESS.search(text) or _hides(value):
+        allowed = "a value whose text says all of it, such as an id; or a key that does not name it"
+        raise ConfigError.of(name, type(value).__name__, allowed, where=where)
+    return text
+
+
+def _hides(value: object) -> bool:
+    """Whether its text may leave something out: secrets, and models, which may hold some."""
+    return hasattr(value, "get_secret_value") or hasattr(value, "__pydantic_fields_set__")

@@ -5,13 +5,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import partial, update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
-from ...config.values import ComputeOptions
-from ...errors import ConfigError
-from ...strategy import Lifetime
-from ..operations import Operations
-from ..threads import Runner, in_thread
-from ..values import compute_policy
-from .naming import Naming, name_of
+from ..config.values import ComputeOptions, compute_policy
+from ..errors import ConfigError
+from ..strategy import Lifetime
+from .function_keys import Naming, name_of
+from .operations import Operations
+from .threads import Runner, in_thread
 
 P = ParamSpec("P")
 T = TypeVar("T")

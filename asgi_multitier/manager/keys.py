@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
-from ...config.templates import MAX_TAG_BYTES, MAX_TAGS
-from ...errors import ConfigError
-from ...policy.key import RESPONSE_MARK
-from ...selectors import is_short
+from ..config.templates import MAX_TAG_BYTES, MAX_TAGS
+from ..errors import ConfigError
+from ..policy.key import RESPONSE_MARK
+from ..selectors import is_short
 
 MAX_KEY = 8192
 """Bytes of UTF-8 of a key, at most."""

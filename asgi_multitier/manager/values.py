@@ -1,22 +1,92 @@
-"""Values in the tiers: looked up and read, stored, and told to every instance."""
+"""Values in the tiers: read and written, looked up, stored, and told to every instance.
 
-from collections.abc import Mapping
+Values travel as bytes: the caller whose function ran gets the very object, all others get a copy of
+their own. Every call ends in exactly one outcome of `events.Tally`.
+"""
+
+import random
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
-from ...coherence.log import MAX_RIDE, Update
-from ...config.policy import Policy
-from ...engine.engine import Engine
-from ...entry import Born, Entry, Slot
-from ...errors import BackendError, SerializationError
-from ...events import MANAGER, Outcome
-from ...serializers import Serializer
-from .entries import entry_of
-from .names import checked_key
-from .reading import MISSING, Reader
+from ..coherence.log import MAX_RIDE, Update
+from ..config.policy import Policy
+from ..engine.engine import Engine
+from ..entry import Born, Entry, Slot
+from ..errors import BackendError, SerializationError
+from ..events import MANAGER, Outcome
+from ..serializers import Serializer, dumps_as
+from .keys import checked_key
+
+T = TypeVar("T")
 
 _REACH = 0.25
 """Seconds that a new value's writer waits for its own record before it leaves L2 alone."""
+
+Reader: TypeAlias = Callable[[bytes], Any]
+"""Makes a value of stored bytes; raises `SerializationError` if they are not of its kind."""
+
+Writer: TypeAlias = Callable[[Any], bytes]
+"""Makes bytes of a value; raises `SerializationError` if they would not give it back."""
+
+
+class _Missing:
+    """The type of `MISSING`."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Any = _Missing()
+"""The answer of a look-up that found nothing; None is a value."""
+
+
+def reader(serializer: Serializer, type_: type[T] | None) -> Reader:
+    """How stored bytes are read: as plain objects, or as instances of a type."""
+    if type_ is None:
+        return serializer.loads
+    return lambda data: serializer.loads_as(data, type_)
+
+
+def writer(serializer: Serializer, type_: Any) -> Writer:
+    """How values become bytes that are read as a type later, or as plain objects."""
+    if type_ in (None, Any, object):
+        return serializer.dumps
+    return lambda value: dumps_as(serializer, value, type_)
+
+
+def value_entry(
+    key: str, payload: bytes, policy: Policy, tags: tuple[str, ...], *, born: Born, now: float
+) -> Entry:
+    """The entry of a value.
+
+    Args:
+        key: The key.
+        payload: The value's bytes; empty for one that is yet to come.
+        policy: Lifetime and options.
+        tags: The value's tags.
+        born: The position in the log that this process had applied when the value was made.
+        now: The clock's reading.
+    """
+    lifetime = policy.lifetime or 0.0
+    if policy.jitter:
+        lifetime *= 1 - policy.jitter * random.random()  # noqa: S311  # not a secret
+    revalidate = policy.stale_while_revalidate or 0.0
+    on_error = policy.stale_if_error or 0.0
+    eager = policy.eager_refresh
+    return Entry(
+        key=key,
+        payload=payload,
+        born=born,
+        created=now,
+        fresh_until=now + lifetime,
+        keep_until=now + lifetime + max(revalidate, on_error),
+        filled_at=now,
+        stale_while_revalidate=revalidate,
+        stale_if_error=on_error,
+        refresh_at=now + lifetime * eager if eager else float("inf"),
+        tags=tags,
+    )
 
 
 class Values:
@@ -38,7 +108,7 @@ class Values:
     def __repr__(self) -> str:
         return f"<Values as {self._serializer.name} in {self._stack!r}>"
 
-    # Looking.
+    # Look-up.
 
     async def find(self, key: str, read: Reader) -> Any:
         """The fresh value of a key, or MISSING; counted."""
@@ -60,7 +130,7 @@ class Values:
         if not stack.has_shared:
             return slot, 1
         found = await stack.fetch(key)
-        # Somebody else may have stored it while this caller waited for the reply.
+        # Another caller may have stored it while this one waited for the reply.
         slot = stack.peek(key)
         if found is None or (
             slot is not None and slot.entry.fresh_until > found.slot.entry.fresh_until
@@ -93,16 +163,14 @@ class Values:
             SerializationError: If one cannot be turned into bytes, or into too many.
             BackendError: If no tier took them.
         """
-        payloads = {checked_key(key): self._dumped_for(key, value) for key, value in values.items()}
+        payloads = {checked_key(key): self._dumped(key, value) for key, value in values.items()}
         if not payloads:
             return
-        for key, payload in payloads.items():
-            if self.too_large(payload):
-                limit = self._engine.config.max_entry
-                raise SerializationError(
-                    f"{key!r}: {len(payload)} bytes are more than max_entry={limit}"
-                )
-        entries = self._entries(payloads, policy, tags)
+        born, now = self._index.born(), self._clock()
+        entries = [
+            value_entry(key, payload, policy, tags, born=born, now=now)
+            for key, payload in payloads.items()
+        ]
         if broadcast:
             await self._announce(entries)
             return
@@ -112,35 +180,24 @@ class Values:
             reason = error or "there is no room in memory, and no shared tier"
             raise BackendError(f"no tier took {entries[kept.index(False)].key!r}: {reason}")
 
-    def dumped(self, value: Any) -> bytes:
-        """The value's bytes.
-
-        Raises:
-            SerializationError: If it cannot be turned into bytes.
-        """
-        return self._serializer.dumps(value)
-
-    def _dumped_for(self, key: str, value: Any) -> bytes:
+    def _dumped(self, key: str, value: Any) -> bytes:
         try:
-            return self.dumped(value)
+            payload = self._serializer.dumps(value)
         except SerializationError as error:
             raise SerializationError(f"{key!r}: {error}") from error
+        if self.is_too_large(payload):
+            limit = self._engine.config.max_entry
+            raise SerializationError(
+                f"{key!r}: {len(payload)} bytes are more than max_entry={limit}"
+            )
+        return payload
 
-    def too_large(self, payload: bytes) -> bool:
+    def is_too_large(self, payload: bytes) -> bool:
         """Whether these are more bytes than one entry may have."""
         return len(payload) > self._engine.config.max_entry
 
-    def _entries(
-        self, payloads: Mapping[str, bytes], policy: Policy, tags: tuple[str, ...]
-    ) -> list[Entry]:
-        born, now = self._index.born(), self._clock()
-        return [
-            entry_of(key, payload, policy, tags, born=born, now=now)
-            for key, payload in payloads.items()
-        ]
-
     async def _announce(self, entries: list[Entry]) -> None:
-        """Tell every instance the new values; they are born with the record that says so."""
+        """Tell every instance the new values, whose place in the log is the record that says so."""
         log, stack, now = self._engine.log, self._stack, self._clock()
         updates = []
         for entry in entries:
@@ -153,8 +210,8 @@ class Values:
             self._keep(entry)
         position = await log.commit(operation)
         if position is None or not stack.shared or not await log.reached(position, _REACH):
-            # What lies in L2 was dropped by this very operation; a value that cannot be proven
-            # to be younger than what else is on its way is not put in its place.
+            # This operation has dropped what lies in L2. A value that cannot be proven to be
+            # younger than other writes under way is not put in its place.
             return
         place: Born = replace(position, fence=operation.fence)
         valid = [entry for entry in entries if self._index.permits(entry)]
@@ -164,8 +221,8 @@ class Values:
         """Store here; a run that is under way for the key does not overwrite it.
 
         Returns:
-            False if the local tier has no place for it. What was invalidated meanwhile counts as
-            stored, and dropped since.
+            False if the local tier has no room for it. A value that was invalidated meanwhile
+            counts as stored and dropped since.
         """
         self._engine.flights.supersede(entry.key)
         slot = self._stack.keep(entry)

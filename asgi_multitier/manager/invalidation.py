@@ -1,0 +1,201 @@
+"""What drops entries by hand: by key, tag, pattern, path and route.
+
+An invalidation is a record of the log. It is in force on this instance before a call returns, and
+on every other one that follows the log within milliseconds.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import partial
+from typing import Any, TypeAlias
+
+from ..coherence.log import Operation
+from ..coherence.repeats import note, root_paths
+from ..entry import Born
+from ..errors import InvalidationError
+from ..selectors import Kind, Selector, check_glob, check_path, spellings
+from ..strategy import Lifetime, seconds_of
+from .home import HomeBlocked
+from .keys import checked_key, checked_tags
+from .lifecycle import Lifecycle
+
+Begin: TypeAlias = Callable[[Sequence[Selector]], Operation]
+"""Puts an invalidation into force, synchronously."""
+
+Drop: TypeAlias = Callable[[], Coroutine[Any, Any, "Born | None"]]
+"""Drops something, and gives the position of its record."""
+
+
+class Invalidation(Lifecycle):
+    """Invalidation by hand. See `CacheManager`."""
+
+    async def invalidate(self, *keys: str, settle: Lifetime = 0) -> bool:
+        """Drop values by key, and responses by the name that `key=` gave them, everywhere.
+
+        Args:
+            *keys: Keys and names.
+            settle: Seconds for which what is dropped is not stored anew on any instance, for
+                origins that read from a replica that may lag so long.
+
+        Returns:
+            True if every instance will hear of it; False if the log's server does not answer now.
+            It is in force on this instance all the same, and is sent when the server is back.
+
+        Raises:
+            ConfigError: If a key is not allowed.
+        """
+        selectors = [Selector("key", checked_key(key)) for key in keys]
+        return await self.invalidate_selectors(selectors, settle=settle)
+
+    async def invalidate_many(self, keys: Iterable[str], *, settle: Lifetime = 0) -> bool:
+        """Drop several keys in one operation. See `invalidate`."""
+        return await self.invalidate(*keys, settle=settle)
+
+    async def invalidate_tags(self, *tags: str, settle: Lifetime = 0) -> bool:
+        """Drop everything that carries one of the tags, everywhere. See `invalidate`."""
+        selectors = [Selector("tag", tag) for tag in checked_tags(tags, None)]
+        return await self.invalidate_selectors(selectors, settle=settle)
+
+    async def invalidate_pattern(self, pattern: str, *, settle: Lifetime = 0) -> bool:
+        """Drop values whose key, and responses whose path or name, matches, everywhere.
+
+        Args:
+            pattern: `*` stands for any run of characters, `?` for one.
+
+        Raises:
+            InvalidationError: If it is longer than 256 characters or has more than 8 stars.
+        """
+        selectors = [Selector("glob", each) for each in self._meant_by(check_glob(pattern)) if each]
+        return await self.invalidate_selectors(selectors, settle=settle)
+
+    async def invalidate_path(
+        self, path: str, *, below: bool = False, settle: Lifetime = 0
+    ) -> bool:
+        """Drop the responses of a path: every query string and variant, everywhere.
+
+        Args:
+            path: As the outermost cached application sees it, mounts included, beginning with `/`,
+                without a query string; decoded or percent-encoded. Within a request it may have
+                the root path in front, as `request.url.path` has.
+            below: Also everything below it.
+
+        Raises:
+            InvalidationError: If it does not begin with `/`, or holds a `?`.
+        """
+        kind: Kind = "prefix" if below else "path"
+        written = spellings(check_path(path))
+        selectors = [Selector(kind, each) for one in written for each in self._meant_by(one)]
+        return await self.invalidate_selectors(selectors, settle=settle)
+
+    def _meant_by(self, text: str) -> list[str]:
+        """The paths or patterns that a text stands for where this code runs."""
+        table = self._name.table
+        return [text] if table is None else table.meant_by(text, root_paths(self))
+
+    async def invalidate_route(
+        self, name_or_endpoint: str | Callable[..., Any], **params: object
+    ) -> bool:
+        """Drop the responses of a route, everywhere.
+
+        Args:
+            name_or_endpoint: The route's name, path template or endpoint.
+            **params: Path parameters; without some of them, all that match the others are dropped.
+
+        Raises:
+            InvalidationError: If the application is not known yet, or has no such route.
+        """
+        table = self._name.table
+        if table is None:
+            raise InvalidationError("invalidate_route: no CacheMiddleware uses this manager yet")
+        return await self.invalidate_selectors(table.route_paths(name_or_endpoint, params))
+
+    async def clear(self) -> bool:
+        """Drop everything of this namespace, everywhere. See `invalidate`."""
+        if not self.home.is_elsewhere:
+            self.engine.stack.local.clear()
+        return await self.invalidate_selectors([Selector("all", "")])
+
+    async def invalidate_selectors(
+        self, selectors: Sequence[Selector], *, settle: Lifetime = 0
+    ) -> bool:
+        """Drop what the selectors name, everywhere. See `invalidate`."""
+        if not selectors:
+            return True
+        begin = self.beginning(settle)
+
+        def noting(selectors: Sequence[Selector]) -> Operation:
+            operation = begin(selectors)
+            note(self, selectors, operation.settle)
+            return operation
+
+        return await self._carried(lambda: self._drop(selectors, noting)) is not None
+
+    def drop_again(
+        self, selectors: Sequence[Selector], settle: float, kept: Iterable[str]
+    ) -> "asyncio.Task[Born | None]":
+        """Drop what a request has dropped, once more at its end. See `coherence.repeats`."""
+        return self._begun(lambda: self._drop_again(selectors, settle, kept))
+
+    async def _drop_again(
+        self, selectors: Sequence[Selector], settle: float, kept: Iterable[str]
+    ) -> Born | None:
+        await self.start()
+        stack = self.engine.stack
+        slots = [slot for key in kept if (slot := stack.peek(key)) is not None]
+        operation = self.beginning(settle)(selectors)
+        note(self, selectors, settle)
+        for slot in slots:
+            stack.renew(slot)
+        return await self.engine.log.commit(operation)
+
+    def beginning(self, settle: Lifetime = 0) -> Begin:
+        """What puts selectors into force on this instance, with a time to settle.
+
+        Raises:
+            ConfigError: If the time is not allowed.
+        """
+        seconds = seconds_of(settle, option="settle", where="CacheManager", zero=True)
+        return partial(self.engine.log.begin, settle=seconds)
+
+    def begin_invalidation(
+        self, selectors: Sequence[Selector], begin: Begin
+    ) -> "asyncio.Task[Born | None]":
+        """Drop what the selectors name in a task of its own, which `close` waits for.
+
+        Args:
+            selectors: What is dropped.
+            begin: Puts it into force on this instance.
+
+        Returns:
+            The task; its result is the position of the log's record, None if it waits to be sent.
+        """
+        return self._begun(lambda: self._drop(selectors, begin))
+
+    def _begun(self, drop: Drop) -> "asyncio.Task[Born | None]":
+        if not self.home.is_elsewhere:
+            return self.spawn(drop(), "asgi-multitier invalidation")
+        task = asyncio.create_task(self._carried(drop), name="asgi-multitier invalidation")
+        self._from_afar.add(task)
+        task.add_done_callback(self._from_afar.discard)
+        return task
+
+    async def _carried(self, drop: Drop) -> Born | None:
+        """Drop it where the cache lives; None where that loop is blocked, and will do it later."""
+        try:
+            return await self.home.run(drop)
+        except HomeBlocked:
+            return None
+
+    async def _drop(self, selectors: Sequence[Selector], begin: Begin) -> Born | None:
+        await self._name.check(self)
+        await self.start()
+        log, stack = self.engine.log, self.engine.stack
+        operation = begin(selectors)
+        keys = [selector.text for selector in selectors if selector.kind == "key"]
+        for key in keys:
+            stack.local.delete(key)
+        # The delete is only to free room: nobody believes what is there any more. It is waited for
+        # because it must not remove what this caller sets next.
+        position, _ = await asyncio.gather(log.commit(operation), stack.drop(keys))
+        self._name.warn_if_unused(log)
+        return position

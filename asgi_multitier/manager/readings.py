@@ -1,0 +1,55 @@
+"""What a cache tells of itself: counters, the log, and whether its tiers answer."""
+
+from ..coherence.log import InvalidationStats
+from ..engine.health import Health, examine
+from ..events import CacheStats, TierStats
+from ..streams import Streams
+from .home import at_home
+from .lifecycle import Lifecycle
+
+
+class Readings(Lifecycle):
+    """Statistics and health of a cache. See `CacheManager`."""
+
+    @property
+    def streams(self) -> Streams:
+        """Streams of this namespace.
+
+        Raises:
+            ConfigError: If there are neither streams of your own nor a Redis.
+        """
+        return self._backends.streams(self.namespace)
+
+    def stats(self) -> CacheStats:
+        """A frozen reading of all counters."""
+        events = self.engine.events
+        total = events.total()
+        return CacheStats(
+            routes=events.routes(),
+            total=total,
+            tiers=self.engine.stack.statistics(total.hits),
+            fills=events.fills,
+            refused=dict(events.refused),
+            unused=dict(events.unused),
+            refreshes=events.refreshes,
+            failures=dict(events.failures),
+            in_flight=self.engine.flights.running,
+        )
+
+    def tier_stats(self) -> tuple[TierStats, ...]:
+        """One reading a tier, first tier first."""
+        return self.stats().tiers
+
+    def invalidation_stats(self) -> InvalidationStats:
+        """What the log has done."""
+        return self.engine.log.stats()
+
+    @at_home
+    async def health(self) -> Health:
+        """Ask every tier whether it answers."""
+        await self.start()
+        return await examine(self.engine, self.namespace)
+
+    async def health_check(self) -> bool:
+        """Whether the cache works; a shared tier that does not answer is tolerated."""
+        return (await self.health()).healthy
