@@ -336,7 +336,8 @@ class Events:
         """A cache with another manager stands around this one."""
         logger.warning(
             "a CacheMiddleware with %r stands within one with %r: what is dropped by hand in one "
-            "stays in the other; give both the same manager, CacheMiddleware(app, manager)",
+            "stays in the other; give both the same manager, CacheMiddleware(app, manager) or "
+            "add_middleware(CacheMiddleware, cache=manager)",
             manager,
             outer,
         )

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 import pytest
@@ -67,6 +69,17 @@ class Bank:
         async def in_a_task(request: Request) -> None:
             await asyncio.create_task(self.drop(request.state.cache))  # type: ignore[arg-type]
 
+        @app.post("/to_thread", dependencies=[Depends(self.session)])
+        async def in_a_thread_of_its_own(request: Request) -> None:
+            cache = request.state.cache
+            await asyncio.to_thread(lambda: cache.sync.run(self.drop(cache)))
+
+        @app.post("/executor", dependencies=[Depends(self.session)])
+        async def in_an_executor(request: Request) -> None:
+            cache = request.state.cache
+            run = partial(copy_context().run, lambda: cache.sync.run(self.drop(cache)))
+            await asyncio.get_running_loop().run_in_executor(None, run)
+
         @app.websocket("/socket")
         async def socket(websocket: WebSocket, _: None = Depends(self.session)) -> None:
             await websocket.accept()
@@ -107,6 +120,8 @@ async def test_every_way_by_hand_is_repeated(way: str) -> None:
         ("PUT", "/async"),
         ("POST", "/sync"),
         ("POST", "/task"),
+        ("POST", "/to_thread"),
+        ("POST", "/executor"),
     ],
 )
 async def test_wherever_in_the_request_it_is_called(method: str, path: str) -> None:
