@@ -398,7 +398,7 @@ class CacheMiddleware:
         root_path = scope.get("root_path", "")
         host, _ = scan(scope["headers"], self._watched)
         scheme = scope.get("scheme", "http")
-        path_of = self._table.path_of
+        path_of = self._table.tree.path_of
         selectors = [Selector("path", path_of(scope["path"], root_path))]
         if resolved.alias:
             selectors.append(Selector("path", aliased(resolved.alias)))
@@ -408,7 +408,7 @@ class CacheMiddleware:
         groups = invalidated_groups(scope["method"], headers, target)
         selectors += [Selector("tag", group) for group in groups]
         try:
-            values = self._table.values(resolved, query)
+            values = resolved.values(query)
             view = request_of(scope, resolved.path_params)
             selectors += self._table.dropped_by(resolved, values, view, root_path)
         except Exception as error:  # noqa: BLE001  # nothing that had to be dropped may stay
@@ -561,7 +561,7 @@ class CacheMiddleware:
         endpoint = scope.get("endpoint")
         if self._table.confirms(plan.resolved, endpoint):
             return True
-        forgotten = self._table.mistaken(plan.resolved, endpoint)
+        forgotten = self._table.mistaken(plan.resolved.route, endpoint)
         self.manager.engine.events.route_mismatch(plan.resolved.route, endpoint, said=forgotten)
         if forgotten:
             self._generation = self._table.generation

@@ -92,7 +92,7 @@ class Request:
     @property
     def path(self) -> str:
         """The path as the application's routes know it."""
-        return self._table.path_of(self.scope["path"], self.scope.get("root_path", ""))
+        return self._table.tree.path_of(self.scope["path"], self.scope.get("root_path", ""))
 
     @property
     def method(self) -> str:
@@ -118,7 +118,7 @@ class Request:
         query = self.plan.query
         if query is None:
             query = self.scope.get("query_string", b"")
-        return self._table.labels(resolved, self._table.values(resolved, query), self.view)
+        return resolved.name_and_tags(resolved.values(query), self.view)
 
     def told(self, headers: Headers) -> Headers:
         """A response's field lines, with what caches downstream are told of this request."""

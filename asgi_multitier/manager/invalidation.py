@@ -90,7 +90,7 @@ class Invalidation(Lifecycle):
     def _meant_by(self, text: str) -> list[str]:
         """The paths or patterns that a text stands for where this code runs."""
         table = self._name.table
-        return [text] if table is None else table.meant_by(text, root_paths(self))
+        return [text] if table is None else table.tree.readings(text, root_paths(self))
 
     async def invalidate_route(
         self, name_or_endpoint: str | Callable[..., Any], **params: object
@@ -107,7 +107,7 @@ class Invalidation(Lifecycle):
         table = self._name.table
         if table is None:
             raise InvalidationError("invalidate_route: no CacheMiddleware uses this manager yet")
-        return await self.invalidate_selectors(table.route_paths(name_or_endpoint, params))
+        return await self.invalidate_selectors(table.selectors_of(name_or_endpoint, params))
 
     async def clear(self) -> bool:
         """Drop everything of this namespace, everywhere. See `invalidate`."""

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from ..config.policy import Policy
 from ..config.rules import Invalidations, Rule
 from ..config.templates import Template, Texts
-from ..errors import ConfigError
+from ..errors import ConfigError, InvalidationError
 from ..policy.invalidation import is_safe
 from .annotations import NO_MARKS, Marks, marks_of, stray
 from .globs import covers, fill_glob, may_meet
-from .routes import Leaf
+from .routes import Leaf, Tree
 from .security import remedy, unkeyed
+from .selection import routes_named
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -19,6 +20,24 @@ _WAYS_OUT = (
     "vary= or cookies= naming what separates the users ({remedy}), "
     "or vary_by= with a callable that returns the user or tenant"
 )
+
+
+def check(tree: Tree, rules: Sequence[Rule], default: Policy | None) -> None:
+    """Validate every annotation and rule against the routes.
+
+    Raises:
+        ConfigError: For an annotation that no request can meet, a template that names no
+            parameter, a query allow-list that leaves out what a template or the endpoint takes, and
+            a cached route that checks who sent the request although its rule does not say how users
+            are told apart.
+    """
+    leaves = list(tree.leaves())
+    for leaf in leaves:
+        _check_leaf(leaf)
+    _check_rules(rules, default, leaves)
+    for leaf in leaves:
+        _check_names(leaf, tree)
+    _check_effect(leaves)
 
 
 def leaf_marks(leaf: Leaf) -> list[Marks]:
@@ -53,7 +72,7 @@ def stray_marks(leaves: Iterable[Leaf]) -> list[str]:
     return stray(carried, packages - {"", "fastapi", "starlette"})
 
 
-def check_effect(leaves: Iterable[Leaf]) -> None:
+def _check_effect(leaves: Iterable[Leaf]) -> None:
     """Refuse an annotation that no request can meet.
 
     One endpoint may stand at several routes, so it is enough that one of them takes such requests.
@@ -83,7 +102,7 @@ def check_effect(leaves: Iterable[Leaf]) -> None:
             )
 
 
-def check_leaf(leaf: Leaf) -> None:
+def _check_leaf(leaf: Leaf) -> None:
     """Validate a route's annotations.
 
     Raises:
@@ -104,7 +123,7 @@ def check_leaf(leaf: Leaf) -> None:
             _check_invalidations(leaf, marks.invalidations)
 
 
-def check_rules(rules: Sequence[Rule], default: Policy | None, leaves: Iterable[Leaf]) -> None:
+def _check_rules(rules: Sequence[Rule], default: Policy | None, leaves: Iterable[Leaf]) -> None:
     """Refuse what breaks or opens a route that it may hold for.
 
     Args:
@@ -146,7 +165,7 @@ def _check_required(leaf: Leaf, policy: Policy, *, where: str) -> None:
     """The application sees the allow-list's parameters only, and refuses requests without these."""
     if policy.query is None or not leaf.takes(frozenset({"GET"})):
         return
-    required = {declared.alias for declared in leaf.fields.values() if declared.required}
+    required = {declared.alias for declared in leaf.declared.values() if declared.required}
     missing = sorted(required.difference(policy.query))
     if missing:
         allowed = f"{', '.join(missing)} among them, which the endpoint requires"
@@ -161,7 +180,7 @@ def _decides_itself(leaf: Leaf) -> bool:
 
 
 def _check_policy(leaf: Leaf, policy: Policy) -> None:
-    known = set(leaf.params) | set(leaf.fields) | set(policy.query or ())
+    known = set(leaf.path_params) | set(leaf.declared) | set(policy.query or ())
     key: Texts = (policy.key,) if policy.key is not None else ()
     for option, texts in (("tags", policy.tags), ("key", key)):
         _check_texts(leaf, option, texts, known)
@@ -177,13 +196,22 @@ def _check_policy(leaf: Leaf, policy: Policy) -> None:
 
 
 def _check_invalidations(leaf: Leaf, named: Invalidations) -> None:
-    known = set(leaf.params) | set(leaf.fields)
+    known = set(leaf.path_params) | set(leaf.declared)
     for option, texts in (
         ("tags", named.tags),
         ("paths", named.paths),
         ("patterns", named.patterns),
     ):
         _check_texts(leaf, option, texts, known)
+
+
+def _check_names(leaf: Leaf, tree: Tree) -> None:
+    for marks in leaf_marks(leaf):
+        for name in marks.invalidations.routes if marks.invalidations else ():
+            try:
+                routes_named(tree, name)
+            except InvalidationError as error:
+                raise ConfigError(f"{leaf}: routes= of @invalidates: {error}") from None
 
 
 def _check_texts(leaf: Leaf, option: str, texts: Texts, known: set[str]) -> None:
@@ -205,7 +233,7 @@ def _check_texts(leaf: Leaf, option: str, texts: Texts, known: set[str]) -> None
 def _check_one_name(leaf: Leaf, key: Texts) -> None:
     """A response has one name: of several values, all but one would not find it."""
     for template, name in _places(key):
-        if name in leaf.fields and leaf.fields[name].many:
+        if name in leaf.declared and leaf.declared[name].many:
             allowed = (
                 f"places with one value, and {name} is a list; tags= carries one tag for each of "
                 "its values"
@@ -215,9 +243,9 @@ def _check_one_name(leaf: Leaf, key: Texts) -> None:
 
 def _check_allow_list(leaf: Leaf, option: str, texts: Texts, policy: Policy) -> None:
     for template, name in _places(texts):
-        if policy.query is None or name in leaf.params:
+        if policy.query is None or name in leaf.path_params:
             continue
-        alias = leaf.fields[name].alias if name in leaf.fields else name
+        alias = leaf.declared[name].alias if name in leaf.declared else name
         if alias not in policy.query:
             raise ConfigError.of(
                 option,

@@ -46,7 +46,7 @@ def _described(path: str, call: Any) -> Any:
     return describe(path=path, call=call)
 
 
-def placed(apps: list[Any]) -> Iterator[tuple[int, ...]]:
+def override_ids(apps: list[Any]) -> Iterator[tuple[int, ...]]:
     """Changes when one of the applications puts something else in a dependency's place."""
     for app in apps:
         overrides = overrides_of(app)

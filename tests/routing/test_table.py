@@ -22,8 +22,13 @@ from starlette.staticfiles import StaticFiles
 from asgi_multitier.config.policy import Policy
 from asgi_multitier.config.rules import Rule
 from asgi_multitier.errors import ConfigError, InvalidationError
-from asgi_multitier.routing import RouteTable, cached, invalidates, no_cache, route_path, routes
+from asgi_multitier.routing import RouteTable, cached, invalidates, no_cache, parameters, route_path
 from asgi_multitier.selectors import Selector
+
+
+def templates(table: RouteTable) -> list[str]:
+    """The identities of all routes, in the router's order."""
+    return [leaf.template for leaf in table.tree.leaves()]
 
 
 def endpoint(name: str) -> Callable[..., Any]:
@@ -241,8 +246,8 @@ def test_websocket_routes_are_left_out() -> None:
     app = FastAPI()
     app.add_api_websocket_route("/api-socket", endpoint("socket"))
 
-    assert "/ws" not in RouteTable(starlette_app()).routes
-    assert "/api-socket" not in RouteTable(app).routes
+    assert "/ws" not in templates(RouteTable(starlette_app()))
+    assert "/api-socket" not in templates(RouteTable(app))
 
 
 def test_a_framework_that_takes_routers_apart_itself_is_read_too(
@@ -428,8 +433,8 @@ class TestRules:
 
         assert ("rule", files) == (resolved.reason, resolved.endpoint)
         assert resolved.route == "/static/{path:path}"
-        assert [Selector("route", "/static/{path:path}")] == table.route_paths("static")
-        assert [Selector("path", "/static/a.js")] == table.route_paths("static", {"path": "a.js"})
+        assert [Selector("route", "/static/{path:path}")] == table.selectors_of("static")
+        assert [Selector("path", "/static/a.js")] == table.selectors_of("static", {"path": "a.js"})
 
     def test_an_application_without_routes_has_rules_and_the_default(self) -> None:
         """Any ASGI application will do."""
@@ -441,7 +446,7 @@ class TestRules:
         resolved = table.resolve("GET", "/abc")
 
         assert not table.has_routes
-        assert table.routes == ()
+        assert templates(table) == []
         assert (lifetime(table, "/abc"), resolved.route) == (60.0, "")
         assert table.resolve("GET", "/b").reason == "no-rule"
         assert table.confirms(resolved, "anything")
@@ -500,7 +505,7 @@ class TestDiscovery:
         assert table.generation == 1
         assert lifetime(table, "/x") == 60.0
         assert table.attach({"app": starlette_app()})
-        assert table.routes == ("/x",)
+        assert templates(table) == ["/x"]
 
     def test_endpoints_stand_in_the_order_of_the_router(self) -> None:
         """What an application can be told apart by."""
@@ -569,7 +574,7 @@ class TestDiscovery:
 
         assert table.generation == 1
         assert "not read" in repr(table)
-        assert table.routes
+        assert templates(table)
         assert "generation 1" in repr(table)
 
     def test_no_endpoint_proves_nothing(self) -> None:
@@ -718,7 +723,7 @@ class TestTemplates:
         table.check()
         resolved = table.resolve("GET", path)
 
-        assert tags == table.tags(resolved, table.values(resolved, query), None)
+        assert tags == resolved.tags(resolved.values(query), None)
 
     @pytest.mark.parametrize(
         ("annotation", "default", "sent"),
@@ -762,10 +767,10 @@ class TestTemplates:
         table.check()
         got, put = table.resolve("GET", "/p"), table.resolve("PUT", "/p")
 
-        tags = table.tags(got, table.values(got, b""), None)
-        assert tags == table.tags(got, table.values(got, f"x={sent}".encode()), None)
+        tags = got.tags(got.values(b""), None)
+        assert tags == got.tags(got.values(f"x={sent}".encode()), None)
         assert tags is not None
-        dropped = table.dropped_by(put, table.values(put, b""), None)
+        dropped = table.dropped_by(put, put.values(b""), None)
         assert [Selector("tag", tag) for tag in tags] == dropped
 
     def test_a_parameter_without_a_stated_default_renders_as_nothing(self) -> None:
@@ -785,8 +790,8 @@ class TestTemplates:
         table = RouteTable(app)
         resolved = table.resolve("GET", "/p")
 
-        assert table.tags(resolved, table.values(resolved, b"other=1"), None) == ("::::d",)
-        assert table.tags(resolved, table.values(resolved, b"another=1"), None) == ("::::1",)
+        assert resolved.tags(resolved.values(b"other=1"), None) == ("::::d",)
+        assert resolved.tags(resolved.values(b"another=1"), None) == ("::::1",)
 
     def test_without_validation_texts_stay_as_they_are(
         self, monkeypatch: pytest.MonkeyPatch
@@ -794,11 +799,11 @@ class TestTemplates:
         """Where the framework's validation cannot be asked, nothing is guessed."""
         table = self.table()
         monkeypatch.setitem(sys.modules, "pydantic", None)
-        routes._reader.cache_clear()
+        parameters._reader.cache_clear()
         try:
             resolved = table.resolve("GET", "/p/007/x")
         finally:
-            routes._reader.cache_clear()
+            parameters._reader.cache_clear()
 
         assert resolved.texts == {"id": "007", "unit": "x"}
 
@@ -807,22 +812,22 @@ class TestTemplates:
         table = RouteTable(rules=[Rule("*", 60, tags="lang:{lang}")])
         resolved = table.resolve("GET", "/x")
 
-        assert table.tags(resolved, table.values(resolved, b"lang=fr"), None) == ("lang:fr",)
+        assert resolved.tags(resolved.values(b"lang=fr"), None) == ("lang:fr",)
 
     def test_tags_beyond_bounds_are_none(self) -> None:
         """The response is not to be stored then."""
         table = RouteTable(Starlette(routes=[Route("/{x}", cached(1, tags="{x}")(endpoint("x")))]))
         resolved = table.resolve("GET", "/" + "a" * 129)
 
-        assert table.tags(resolved, table.values(resolved, b""), None) is None
-        assert table.tags(table.resolve("PUT", "/x"), {}, None) == ()
+        assert resolved.tags(resolved.values(b""), None) is None
+        assert table.resolve("PUT", "/x").tags({}, None) == ()
 
     def test_callables_get_the_request(self) -> None:
         """What a template cannot say."""
         app = Starlette(routes=[Route("/x", cached(1, tags=lambda r: [r["user"]])(endpoint("x")))])
         table = RouteTable(app)
 
-        assert table.tags(table.resolve("GET", "/x"), {}, {"user": "ann"}) == ("ann",)
+        assert table.resolve("GET", "/x").tags({}, {"user": "ann"}) == ("ann",)
 
     def test_mutations_name_what_they_drop(self) -> None:
         """Tags, paths, routes and patterns, each once, filled from the mutation's parameters."""
@@ -851,7 +856,7 @@ class TestTemplates:
             Selector("path", "/list"),
             Selector("route", "/p/{id}"),
             Selector("glob", "/p/7/*"),
-        ] == table.dropped_by(resolved, table.values(resolved, b""), None)
+        ] == table.dropped_by(resolved, resolved.values(b""), None)
         assert table.dropped_by(table.resolve("GET", "/p/7"), {}, None) == []
 
     def test_a_pattern_is_not_widened_by_a_client(self) -> None:
@@ -861,7 +866,7 @@ class TestTemplates:
         resolved = table.resolve("PUT", "/p/***")
 
         assert [Selector("glob", r"/p/\*\*\**")] == table.dropped_by(
-            resolved, table.values(resolved, b""), None
+            resolved, resolved.values(b""), None
         )
 
     @pytest.mark.parametrize(
@@ -921,22 +926,22 @@ class TestRoutePaths:
         assert [
             Selector("path", "/api/v1/shop/products/7"),
             Selector("path", "/products/7"),
-        ] == self.table().route_paths("product", {"id": 7})
+        ] == self.table().selectors_of("product", {"id": 7})
 
     def test_no_parameters_select_routes(self) -> None:
         """All that it filled."""
         assert [
             Selector("route", "/api/v1/shop/products/{id}"),
             Selector("route", "/products/{id}"),
-        ] == self.table().route_paths("product")
+        ] == self.table().selectors_of("product")
 
     def test_some_parameters_select_a_pattern(self) -> None:
         """The others are free."""
         app = Starlette(routes=[Mount("/{tenant}", routes=[Route("/x/{id:int}", endpoint("x"))])])
         table = RouteTable(app)
 
-        assert [Selector("glob", "/acme/x/*")] == table.route_paths("x", {"tenant": "acme"})
-        assert [Selector("path", "/acme/x/7")] == table.route_paths(
+        assert [Selector("glob", "/acme/x/*")] == table.selectors_of("x", {"tenant": "acme"})
+        assert [Selector("path", "/acme/x/7")] == table.selectors_of(
             "x", {"tenant": "acme", "id": 7}
         )
 
@@ -945,7 +950,7 @@ class TestRoutePaths:
         path = "".join(f"/{{p{n}}}" for n in range(10))
         table = RouteTable(Starlette(routes=[Route(path, endpoint("x"))]))
 
-        assert [Selector("route", path)] == table.route_paths("x", {"p0": 1})
+        assert [Selector("route", path)] == table.selectors_of("x", {"p0": 1})
 
     def test_routes_are_found_by_mounted_name_template_and_endpoint(self) -> None:
         """However the user thinks of them."""
@@ -954,13 +959,13 @@ class TestRoutePaths:
         home = app.routes[0].endpoint  # type: ignore[attr-defined]
         expected = [Selector("route", "/inner/deep/{n:int}")]
 
-        assert expected == table.route_paths("inner:deep")
-        assert expected == table.route_paths("/inner/deep/{n:int}")
-        assert [Selector("path", "/")] == table.route_paths(home)
-        assert [Selector("path", "/")] == table.route_paths(functools.wraps(home)(lambda: None))
-        assert [Selector("route", "/view/{id}")] == table.route_paths(View)
-        assert [Selector("route", "/view/{id}")] == table.route_paths(View.get)
-        assert [Selector("path", "/hosted")] == table.route_paths("h:hosted", {"sub": "x"})
+        assert expected == table.selectors_of("inner:deep")
+        assert expected == table.selectors_of("/inner/deep/{n:int}")
+        assert [Selector("path", "/")] == table.selectors_of(home)
+        assert [Selector("path", "/")] == table.selectors_of(functools.wraps(home)(lambda: None))
+        assert [Selector("route", "/view/{id}")] == table.selectors_of(View)
+        assert [Selector("route", "/view/{id}")] == table.selectors_of(View.get)
+        assert [Selector("path", "/hosted")] == table.selectors_of("h:hosted", {"sub": "x"})
 
     @pytest.mark.parametrize(
         ("name", "params", "words"),
@@ -976,7 +981,7 @@ class TestRoutePaths:
     ) -> None:
         """The message names what would do."""
         with pytest.raises(InvalidationError) as caught:
-            self.table().route_paths(name, params)
+            self.table().selectors_of(name, params)
 
         for word in words:
             assert word in str(caught.value)
@@ -984,7 +989,7 @@ class TestRoutePaths:
     def test_an_application_without_routes_has_none_to_name(self) -> None:
         """Said, not guessed."""
         with pytest.raises(InvalidationError, match="one of none"):
-            RouteTable().route_paths("x")
+            RouteTable().selectors_of("x")
 
 
 class TestARouteInThePlaceOfAnApplication:
@@ -1005,7 +1010,7 @@ class TestARouteInThePlaceOfAnApplication:
 
         found = table.resolve("GET", path)
 
-        assert table.routes == (path,)
+        assert templates(table) == [path]
         assert found.endpoint.__qualname__ == "x"
         assert table.resolve("GET", "/n/y").endpoint is None
         assert table.resolve("GET", "/n/o").endpoint is None

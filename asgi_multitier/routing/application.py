@@ -1,0 +1,138 @@
+"""The routes of an application, as they were last read, and when they are read again."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from .._types import Scope
+from ..selectors import Selector
+from . import selection
+from .annotations import RouteName
+from .foreign import routed, unreadable
+from .layers import attribute
+from .overrides import override_ids
+from .reading import build, containers
+from .routes import EMPTY, Tree
+
+_MAX_MISTAKES = 64
+"""Pairs of a predicted route and another endpoint that are counted apart."""
+
+
+class ApplicationRoutes:
+    """The routes of an application.
+
+    Not thread-safe; made and used in the event loop's thread.
+
+    Attributes:
+        generation: Rises whenever what was resolved before may no longer hold.
+        unreadable: The class of an application whose routes are of an unknown kind: it has rules
+            and the default only. "" for any other.
+    """
+
+    __slots__ = ("_app", "_containers", "_mistakes", "_seen", "_tree", "generation", "unreadable")
+
+    generation: int
+    unreadable: str
+
+    def __init__(self, app: object = None) -> None:
+        """Find the application; its routes are read when they are first needed.
+
+        Args:
+            app: An ASGI application, or one that wraps it in `.app` again and again.
+        """
+        self._app = routed(app)
+        self.unreadable = "" if self._app is not None else unreadable(app)
+        self._tree: Tree | None = None
+        self._containers: list[Any] = []
+        self._seen: list[tuple[int, ...]] = []
+        self._mistakes: Counter[tuple[str, str]] = Counter()
+        self.generation = 0
+
+    @property
+    def has_routes(self) -> bool:
+        """Whether an application with routes was found."""
+        return self._app is not None
+
+    @property
+    def tree(self) -> Tree:
+        """The routes; without any where no application is known."""
+        if self._tree is None:
+            self._tree = Tree() if self._app is None else build(self._app)
+            self._containers = [] if self._app is None else containers(self._app)
+            self._seen = _fingerprint(self._containers)
+        return self._tree
+
+    @property
+    def endpoints(self) -> tuple[object, ...]:
+        """The endpoints of all routes, in the router's order."""
+        return tuple(leaf.endpoint for leaf in self.tree.leaves() if leaf.endpoint is not None)
+
+    def attach(self, scope: Scope) -> bool:
+        """Take the application that the scope names, where following `.app` led nowhere.
+
+        A middleware that is a plain function hides what it wraps. Inside a mount the scope may name
+        the application outside, which has other paths, so there nothing is taken.
+
+        Args:
+            scope: A request's or the lifespan's scope.
+
+        Returns:
+            Whether an application with routes is known now.
+        """
+        root_path = scope.get("root_path", "")
+        if self._app is None and scope.get("app_root_path", root_path) == root_path:
+            self._app = routed(scope.get("app"))
+            if self._app is None:
+                self.unreadable = self.unreadable or unreadable(scope.get("app"))
+            else:
+                self.unreadable = ""
+                self.clear()
+        return self._app is not None
+
+    def clear(self) -> None:
+        """Forget the routes; they are read again when they are next needed."""
+        self._tree = None
+        self.generation += 1
+
+    def refresh(self) -> bool:
+        """Clear if routes were added or removed; returns whether they were."""
+        if self._tree is None or _fingerprint(self._containers) == self._seen:
+            return False
+        self._mistakes.clear()
+        self.clear()
+        return True
+
+    def mistaken(self, route: str, endpoint: object) -> bool:
+        """Clear, as the router chose another endpoint than was predicted.
+
+        Routes that are read again may lead to the same mistake, as where a layer inside of the
+        cache gives the router another path. So the routes are not read again for each request, but
+        whenever the number of such mistakes has doubled.
+
+        Args:
+            route: The predicted route.
+            endpoint: What the router chose.
+
+        Returns:
+            Whether the routes were forgotten.
+        """
+        mistake = (route, getattr(endpoint, "__qualname__", type(endpoint).__qualname__))
+        if len(self._mistakes) >= _MAX_MISTAKES and mistake not in self._mistakes:
+            mistake = ("", "")  # of all others
+        self._mistakes[mistake] += 1
+        count = self._mistakes[mistake]
+        if count & (count - 1):
+            return False
+        self.clear()
+        return True
+
+    def selectors_of(self, name: RouteName, params: Mapping[str, object] = EMPTY) -> list[Selector]:
+        """What selects the responses of a route; see `selection.of_route`."""
+        return selection.of_route(self.tree, name, params)
+
+
+def _fingerprint(apps: list[Any]) -> list[tuple[int, ...]]:
+    """Changes when a route is added to one of them or removed, or a dependency is overridden."""
+    lists = [attribute(app, "routes") for app in apps]
+    counted = [(id(routes), len(routes)) if routes else (0, 0) for routes in lists]
+    return [*counted, *override_ids(apps)]
