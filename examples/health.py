@@ -1,4 +1,4 @@
-"""What the cache tells of itself while a tier breaks and recovers."""
+"""What `health()` reports while a tier fails and recovers."""
 
 import asyncio
 
@@ -41,7 +41,7 @@ async def main() -> None:
         for _ in range(3):
             await report(cache)
 
-        # Requests are answered all the same.
+        # Values are computed and cached in memory nevertheless.
         for _ in range(10):
             await cache.get_or_compute("k", lambda: "value")
         ratio = cache.stats().hit_ratio

@@ -1,4 +1,4 @@
-"""Many callers ask for the same absent value at once: the source is asked once."""
+"""Many callers request the same missing value at the same time: the source is called once."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ CALLERS = 100
 
 
 class Source:
-    """A source that takes its time and counts its calls."""
+    """A slow source that counts its calls."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -30,7 +30,7 @@ async def main() -> None:
         took = time.perf_counter() - begun
         print(f"{len(answers)} callers, {source.calls} call of the source, {took:.1f} s")
 
-        # Whoever began may leave: the run goes on for the others.
+        # If the first caller is cancelled, the run continues for the others.
         source = Source()
         leader = asyncio.create_task(cache.get_or_compute("other", source))
         await asyncio.sleep(0.05)
@@ -40,7 +40,7 @@ async def main() -> None:
         await asyncio.gather(*followers)
         print(f"the leader left, {len(followers)} were answered by {source.calls} call")
 
-        # Nobody waits for longer than he wants to; the run is stored all the same.
+        # A caller can limit its wait. The run continues, and its result is stored.
         source = Source()
         try:
             await cache.get_or_compute("slow", source, hard_timeout=0.05)

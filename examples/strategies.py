@@ -1,4 +1,4 @@
-"""The named lifetimes, lifetimes of your own, and what may be served after their end."""
+"""Named lifetimes, custom lifetimes, and a stale value when the source fails."""
 
 import asyncio
 from datetime import timedelta
@@ -6,12 +6,12 @@ from datetime import timedelta
 from asgi_multitier import CacheManager, CacheStrategy
 
 STRATEGIES = [
-    (CacheStrategy.REAL_TIME, "prices, counters: what changes all the time"),
+    (CacheStrategy.REAL_TIME, "prices, counters"),
     (CacheStrategy.SHORT_TERM, "lists, search results"),
     (CacheStrategy.MEDIUM_TERM, "profiles, articles"),
     (CacheStrategy.LONG_TERM, "settings, catalogues"),
-    (CacheStrategy.DEFAULT, "where you have no opinion"),
-    (CacheStrategy.custom(timedelta(days=1)), "a lifetime of your own"),
+    (CacheStrategy.DEFAULT, "anything without a better choice"),
+    (CacheStrategy.custom(timedelta(days=1)), "a custom lifetime"),
 ]
 
 
@@ -23,10 +23,10 @@ async def main() -> None:
             assert await cache.get(key) == use
             print(f"{strategy.name:12} {strategy.ttl!s:>15}  {use}")
 
-        # What was stored together does not end together.
+        # Shortened at random by up to 10 %: entries stored together do not expire together.
         await cache.set("spread", 1, 300, jitter=0.1)
 
-        # A source that works twice and then fails: the last good value stands in for an hour.
+        # A source that works twice and then fails: the last good value is served for an hour.
         answers = iter(["first", "second"])
 
         async def source() -> str:

@@ -1,6 +1,6 @@
-"""A FastAPI application: responses by annotation, values by hand, one cache for both.
+"""A FastAPI application: cached responses and cached values in one cache.
 
-uvicorn web:app --app-dir examples
+Run this file to see its requests, or serve it: uvicorn web:app --app-dir examples
 """
 
 import asyncio
@@ -43,7 +43,7 @@ async def find_supplier() -> str:
 
 
 async def main() -> None:
-    """Ask it a few things, as a client would."""
+    """Send a few requests, as a client would."""
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://example") as client:
         for _ in range(2):

@@ -75,7 +75,7 @@ def test_a_process_killed_in_the_middle_of_a_fill_holds_nobody_up(
         reply = two.client.get("/slow")
         taken = time.monotonic() - begun
 
-        figure("R22 process killed in a fill, another answers after", seconds(taken), "1 s")
+        figure("process killed in a fill, another answers after", seconds(taken), "1 s")
         assert reply.text == "slow " * 1000
         assert "stored" in detail(reply)
 
@@ -126,7 +126,7 @@ def test_an_orderly_stop_answers_what_is_in_flight(
         taken = time.monotonic() - begun
         worker.client.close()
 
-        figure("R45 SIGTERM under load, ended after", seconds(taken), "7 s")
+        figure("SIGTERM under load, ended after", seconds(taken), "7 s")
         assert worker.process.returncode in (0, -signal.SIGTERM)
         assert {reply.result(timeout=60).text for reply in replies} == {"slow " * 1000}
         assert said == ""

@@ -279,14 +279,14 @@ def test_records_that_come_again_or_too_early_change_nothing(figure: Figure) -> 
     """Whatever is brought three times or out of turn, the state is that of a clean run."""
     explore(reading, CASES, 0)
 
-    figure("R40 log: duplicates x3, too early", f"0 differences in {CASES:,}", "0", seed=0)
+    figure("log: duplicates x3, too early", f"0 differences in {CASES:,}", "0", seed=0)
 
 
 def test_own_records_written_again_and_in_any_order_end_as_one_would(figure: Figure) -> None:
     """Sending twice is harmless: nothing stays pending, and the same is valid everywhere."""
     explore(echoing, CASES, 0)
 
-    figure("R40 log: own echo x3, any order", f"0 differences in {CASES:,}", "0", seed=0)
+    figure("log: own echo x3, any order", f"0 differences in {CASES:,}", "0", seed=0)
 
 
 @pytest.mark.soak
@@ -298,4 +298,4 @@ def test_a_hundred_thousand_cases_of_duplicates_change_nothing(part: int, figure
     explore(echoing, SLICE, part)
 
     what = f"0 differences in 2 x {SLICE:,}"
-    figure(f"R40 log: duplicates, part {part + 1} of {SLICES}", what, "0", seed=part)
+    figure(f"log: duplicates, part {part + 1} of {SLICES}", what, "0", seed=part)

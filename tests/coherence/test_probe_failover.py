@@ -176,8 +176,8 @@ async def test_who_flushes_at_a_failover_needs_nobody_who_knew_of_the_edits(
         probe = Probe([witness.caller, heir.caller], (), bound=0.0)
         await follow(probe, versions, noticed)
 
-        figure("R12 editor and master killed, flush", probe.summary(), "0 once noticed")
-        figure("R12 noticed after", seconds(noticed - lost), "1.5 s")
+        figure("editor and master killed, flush", probe.summary(), "0 once noticed")
+        figure("editor and master killed, noticed after", seconds(noticed - lost), "1.5 s")
         probe.check()
 
 
@@ -200,7 +200,7 @@ async def test_who_trusts_a_failover_is_wrong_for_a_lifetime_at_most(
         await follow(probe, versions, edited)
 
         figure(
-            "R12 editor and master killed, trust",
+            "editor and master killed, trust",
             probe.summary(),
             f"0 after the lifetime, {LIFETIME:g} s",
         )
@@ -245,8 +245,8 @@ async def test_a_master_that_became_a_replica_is_left_for_the_new_one(
         await until(two.agree, 2)
         found = two.now() - led
 
-        figure("R13 master became a replica", probe.summary(), "0 after 2 s")
-        figure("R13 the new master found, all told after", seconds(found), "2 s")
+        figure("master became a replica", probe.summary(), "0 after 2 s")
+        figure("master became a replica, new master known to all after", seconds(found), "2 s")
         probe.check()
         assert refused["queued"] == refused["pending"] > 0
         assert refused["sent"] == before["sent"]

@@ -126,7 +126,7 @@ async def test_late_writes_of_a_frozen_server_bring_nothing_back(
         )
     )
 
-    figure("R3 server frozen, late writes land", probe.summary(), "0 after 1 s")
+    figure("server frozen, late writes land", probe.summary(), "0 after 1 s")
     probe.check()
 
 
@@ -148,7 +148,7 @@ async def test_killed_connections_are_made_up_for_within_a_second(
     await until(is_quiet, 3)
     after = await fleet.stats()
 
-    figure(f"R4 connections killed each 200 ms, {kills / 5:g} s", probe.summary(), "0 after 1 s")
+    figure(f"connections killed each 200 ms, {kills / 5:g} s", probe.summary(), "0 after 1 s")
     assert [each["gaps"] for each in after] == [each["gaps"] for each in before]
 
 
@@ -162,7 +162,7 @@ async def test_a_cut_tail_is_made_up_for_within_a_second(
             getattr(fleet.doors[1], fault)()
             await asyncio.sleep(0.2)
 
-    figure(f"R5 connections cut ({fault})", probe.summary(), "0 after 1 s")
+    figure(f"connections cut ({fault})", probe.summary(), "0 after 1 s")
 
 
 async def test_a_silent_tail_leads_to_the_origin_within_eight_seconds(
@@ -182,8 +182,8 @@ async def test_a_silent_tail_leads_to_the_origin_within_eight_seconds(
         await until(lambda: probe.edits > edits + 4, 10)
         fleet.doors[1].flow()
 
-    figure("R5 tail in a black hole", probe.summary(), "0 after 8 s")
-    figure("R5 tail in a black hole, distrusted after", seconds(distrusted), "3 s")
+    figure("tail in a black hole", probe.summary(), "0 after 8 s")
+    figure("tail in a black hole, distrusted after", seconds(distrusted), "3 s")
 
 
 async def test_hits_do_not_need_the_server(fleet: Fleet, figure: Figure) -> None:
@@ -211,9 +211,9 @@ async def test_hits_do_not_need_the_server(fleet: Fleet, figure: Figure) -> None
         probe.excused = fleet.now()
 
     spread = f"p50 {seconds(hits[150])}, healthy {seconds(healthy[150])}"
-    figure("R6 data path in a black hole, a hit", spread, "the same")
-    figure("R6 data path in a black hole, slowest miss", seconds(max(misses)), "250 ms + origin")
-    figure("R6 edits during and after it", probe.summary(), "0, 1 s after its end")
+    figure("data path in a black hole, a hit", spread, "the same")
+    figure("data path in a black hole, slowest miss", seconds(max(misses)), "250 ms + origin")
+    figure("data path in a black hole, edits", probe.summary(), "0, 1 s after its end")
 
 
 async def test_a_log_trimmed_past_a_process_is_noticed_at_once(
@@ -237,7 +237,7 @@ async def test_a_log_trimmed_past_a_process_is_noticed_at_once(
     await asyncio.gather(*(probe.follow(key, versions[key], healed, own=0) for key in keys))
     _, after = await fleet.stats()
 
-    figure("R9 log trimmed past a process", probe.summary(), "0 after 1.5 s, 1 flush")
+    figure("log trimmed past a process", probe.summary(), "0 after 1.5 s, 1 flush")
     probe.check()
     assert (after["gaps"], after["flushes"]) == (before["gaps"] + 1, before["flushes"] + 1)
 
@@ -254,12 +254,12 @@ async def test_a_restarted_empty_server_outdates_nothing(fleet: Fleet, figure: F
         agreed = fleet.now() - restarted
     after, _ = await fleet.stats()
 
-    figure("R10 server restarted empty", probe.summary(), "0 after 1.5 s")
-    figure("R10 server restarted empty, agreed again after", seconds(agreed), "1.5 s")
+    figure("server restarted empty", probe.summary(), "0 after 1.5 s")
+    figure("server restarted empty, agreed again after", seconds(agreed), "1.5 s")
     assert after["gen"] != before["gen"]
 
 
-@pytest.mark.parametrize("overtaken", [False, True], ids=["R11 behind", "R11b overtaken"])
+@pytest.mark.parametrize("overtaken", [False, True], ids=["behind", "overtaken"])
 async def test_a_promoted_replica_that_lacks_edits_outdates_nothing(
     fleet: Fleet, figure: Figure, overtaken: bool
 ) -> None:
@@ -298,7 +298,7 @@ async def test_a_promoted_replica_that_lacks_edits_outdates_nothing(
     await until(fleet.agree, 3)
     after, _ = await fleet.stats()
 
-    name = "R11b and its history overtook" if overtaken else "R11 replica promoted, edits lost"
+    name = "replica promoted, its history ahead" if overtaken else "replica promoted, edits lost"
     figure(name, probe.summary(), "0 after 1.5 s")
     probe.check()
     assert after["gen"] != before["gen"]
@@ -319,7 +319,7 @@ async def test_edits_go_on_where_no_memory_is_left(fleet: Fleet, figure: Figure)
     later = await fleet.stats()
 
     sent = later[0]["sent"] + later[1]["sent"] - one["sent"] - two["sent"]
-    figure("R14 no memory left", probe.summary(), "0; all edits told")
+    figure("no memory left", probe.summary(), "0; all edits told")
     assert sent >= probe.edits
 
 
@@ -347,9 +347,9 @@ async def test_hits_go_on_through_a_burst_of_records(fleet: Fleet, figure: Figur
     await writer.close()
     waits.sort()
 
-    figure("R36 50,000 records at once, applied after", seconds(taken), "10 s")
+    figure("50,000 records at once, applied after", seconds(taken), "10 s")
     p99 = waits[int(0.99 * len(waits))]
-    figure("R36 p99 of a hit meanwhile", seconds(p99), "50 ms")
+    figure("50,000 records at once, p99 of a hit", seconds(p99), "50 ms")
 
 
 async def fill_during_an_edit(fleet: Fleet, route: str, probe: Probe) -> int:
@@ -388,7 +388,7 @@ async def test_what_is_first_filled_during_an_edit_is_not_kept(
     wrong = sum([await fill_during_an_edit(fleet, route, probe) for _ in range(rounds)])
 
     what = f"{wrong} outdated in {2 * probe.edits:,} fills"
-    figure(f"R49 first filled during the edit, by {route}", what, "0")
+    figure(f"first filled during the edit, by {route}", what, "0")
     probe.check()
     assert not wrong
 
@@ -414,7 +414,7 @@ async def test_too_many_edits_for_the_queue_become_one(fleet: Fleet, figure: Fig
         )
     )
 
-    figure("R52 20,000 selectors while Redis is away", probe.summary(), "0, 1 s after its return")
+    figure("20,000 selectors while Redis is away", probe.summary(), "0, 1 s after its return")
     probe.check()
     assert away["queued"] <= MAX_PENDING
     assert away["overflows"] > before["overflows"]
@@ -453,7 +453,7 @@ async def test_what_commits_after_the_answer_is_dropped_again(
     for _ in range(rounds):
         await commit_after_the_answer(fleet, route, probe)
 
-    figure(f"R54 commit after the answer ({route})", probe.summary(), "0 after 1 s")
+    figure(f"commit after the answer ({route})", probe.summary(), "0 after 1 s")
     probe.check()
 
 

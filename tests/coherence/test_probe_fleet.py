@@ -123,9 +123,9 @@ async def test_four_processes_run_the_origin_once(four: Four, figure: Figure) ->
     await asyncio.gather(*ask_a_thousand())
     of_hits = sorted(ended)[990] - begun
 
-    figure("R27 1,000 callers of 4 processes", f"{len(runs)} run of the origin", "1")
+    figure("1,000 callers of 4 processes", f"{len(runs)} run of the origin", "1")
     beside = f"{seconds(p99)}; as many hits {seconds(of_hits)}"
-    figure("R27 p99 of the wait beyond the origin", beside, "50 ms")
+    figure("1,000 callers of 4 processes, p99 beyond the origin", beside, "50 ms")
     assert texts == {"slow " * 200}
     assert len(runs) == 1
 
@@ -147,7 +147,7 @@ async def test_where_the_holder_dies_another_takes_over(four: Four, figure: Figu
     replies = await asyncio.gather(*requests, return_exceptions=True)
     answered = [reply.text for reply in replies if not isinstance(reply, BaseException)]
 
-    figure("R22 holder killed, another runs the origin after", seconds(taken), f"{TTL:g} s")
+    figure("holder killed, another runs the origin after", seconds(taken), f"{TTL:g} s")
     assert answered == ["slow " * 200] * 2
     assert len(four.runs()) == 2
 
@@ -192,6 +192,6 @@ async def test_forked_processes_are_nodes_of_their_own(
     finally:
         parent.close()
 
-    figure("R43 forked after the application was made", probe.summary(), "0")
+    figure("forked after the application was made", probe.summary(), "0")
     probe.check()
     assert len(names) == 2

@@ -140,10 +140,10 @@ async def test_a_stop_under_load_answers_all_that_has_begun(
         for key in range(1, 9):
             await until(partial(ending.is_fresh, key), 1)
 
-        figure("R45 SIGTERM under load, gone after", seconds(taken), f"{EXIT:g} s")
+        figure("SIGTERM under load, gone after", seconds(taken), f"{EXIT:g} s")
         made = [ending.versions[key] for key in range(1, 9)]
         lost = f"{sum(made) - sum(answered)} of {sum(made)}"
-        figure("R45 edits made and not answered", lost, "0")
+        figure("SIGTERM under load, edits not answered", lost, "0")
         assert list(answered) == made
         assert {(reply.status, reply.text) for reply in replies} == {(200, "slow " * 200)}
         assert ending.notes()[-1] == "left"
@@ -209,7 +209,7 @@ async def test_a_stop_gives_up_what_does_not_end_and_says_what_is_lost(
         ending.leaving.signal(signal.SIGTERM)
         taken = await ending.leaving.gone(EXIT)
 
-        figure("R45 a hanging renewal and Redis, gone after", seconds(taken), f"{EXIT:g} s")
+        figure("a hanging renewal and Redis, gone after", seconds(taken), f"{EXIT:g} s")
         assert ending.notes()[-1] == "left"
         assert re.search(r"[1-9]\d* invalidations are lost", ending.said())
 
@@ -338,7 +338,7 @@ async def test_a_fleet_is_replaced_one_by_one_and_nobody_notices(
                 again.append(await until(seat.is_warm, 5))
         versions = Versions(tmp_path / "versions")
 
-        name = f"R46 four processes replaced ({request.node.callspec.id})"
+        name = f"four processes replaced ({request.node.callspec.id})"
         figure(name, probe.summary(), "0 after 1 s")
         figure(f"{name}, hits at 90 % after", seconds(max(again)), "5 s")
         assert not sum(seat.errors for seat in seats)

@@ -33,7 +33,7 @@ async def test_the_server_may_be_absent_at_the_start(namespace: str, figure: Fig
 
     with ValkeyServer(port):
         taken = await until(lambda: log.trusted, 2.0)
-        figure("R47 log: server appears, attached after", seconds(taken), "2 s")
+        figure("log: server appears, attached after", seconds(taken), "2 s")
         await until(lambda: not log.stats().queued and not log.index.pending_count, 2.0)
         await log.close()
 
@@ -49,7 +49,7 @@ async def test_a_cut_connection_is_noticed_and_replayed_within_a_second(
         await invalidate(issuer)
         taken = await until(lambda: not permits(log, before), 1.0)
 
-        figure(f"R5 log: tail cut ({fault}), edit known after", seconds(taken), "1 s")
+        figure(f"log: tail cut ({fault}), edit known after", seconds(taken), "1 s")
         assert log.stats().gaps == 0
 
 
@@ -135,8 +135,8 @@ async def test_a_frozen_server_is_distrusted_in_time_while_changes_go_on(
         await until(lambda: log.trusted, 5.0)
         await until(lambda: not log.index.pending_count, 5.0)
 
-        figure("R2 log: frozen, distrusted after", seconds(taken), "3 s")
-        figure("R2 log: frozen, slowest commit", seconds(max(waits)), "250 ms")
+        figure("log: frozen, distrusted after", seconds(taken), "3 s")
+        figure("log: frozen, slowest commit", seconds(max(waits)), "250 ms")
 
 
 async def test_a_restarted_empty_server_begins_a_generation(
@@ -154,7 +154,7 @@ async def test_a_restarted_empty_server_begins_a_generation(
         taken = await until(lambda: one.index.gen != old and two.index.gen != old, 1.5)
         await until(lambda: one.trusted and two.trusted, 1.0)
 
-        figure("R10 log: restarted empty, new generation after", seconds(taken), "1.5 s")
+        figure("log: restarted empty, new generation after", seconds(taken), "1.5 s")
         assert one.index.gen == two.index.gen
         assert not permits(one, before)
         assert one.heard.flushes == 2, "once at the start, once now"  # type: ignore[attr-defined]
@@ -178,7 +178,7 @@ async def test_what_is_evicted_or_flushed_is_noticed(
             own_valkey.command("DEL", control if gone == "control" else stream)
         await invalidate(one)
         taken = await until(lambda: not permits(two, old), 1.5)
-        figure(f"R10 log: {gone} gone, noticed after", seconds(taken), "1.5 s")
+        figure(f"log: {gone} gone, noticed after", seconds(taken), "1.5 s")
         await until(lambda: one.index.gen == two.index.gen and not one.index.pending_count, 1.5)
 
 
@@ -196,7 +196,7 @@ async def test_a_log_trimmed_past_a_node_is_a_gap(
         proxy.refuse(False)
         taken = await until(lambda: log.index.seq == issuer.index.seq, 1.5)
 
-        figure("R9 log: trimmed past a node, noticed after", seconds(taken), "1.5 s")
+        figure("log: trimmed past a node, noticed after", seconds(taken), "1.5 s")
         assert log.stats().gaps == 1
         assert log.heard.flushes == 2  # type: ignore[attr-defined]
         assert not permits(log, before)
@@ -248,7 +248,7 @@ async def test_another_history_is_found_out_and_ends_the_generation(
         old, seq = one.index.gen, one.index.seq
         own_valkey.command("EVAL", REPLACE, 2, *keys(one), seq + first, seq + last, data)
         taken = await until(lambda: one.index.gen != old and two.index.gen != old, 1.5)
-        name = f"R11b log: another history ({first:+}, {last:+}), found after"
+        name = f"log: another history ({first:+}, {last:+}), found after"
         figure(name, seconds(taken), "1.5 s")
         await until(lambda: one.trusted and two.trusted, 1.0)
 
@@ -281,7 +281,7 @@ async def test_a_promoted_replica_begins_a_generation_and_hears_again_what_it_lo
             door.target = replica.port
             door.reset()
             taken = await until(lambda: one.index.gen != old and two.index.gen != old, 1.5)
-            figure("R11 log: replica promoted, new generation after", seconds(taken), "1.5 s")
+            figure("log: replica promoted, new generation after", seconds(taken), "1.5 s")
 
             assert one.index.gen == two.index.gen
             assert not permits(two, before, tag="lost")
@@ -366,7 +366,7 @@ async def test_too_many_while_the_server_is_away_become_one_record(
         log._outbox.wake()
         await until(lambda: not log.index.pending_count, 3.0)
         taken = await until(lambda: not permits(two, old, tag="anything"), 1.0)
-        figure("R52 log: 20,000 selectors, known elsewhere after", seconds(taken), "1 s")
+        figure("log: 20,000 selectors, known elsewhere after", seconds(taken), "1 s")
 
         assert log.stats().overflows == 1
         assert own_valkey.port == port
@@ -400,7 +400,7 @@ async def test_fills_and_writes_that_timed_out_never_bring_back_what_was_dropped
 
         assert all(isinstance(result, Exception) for result in results)
         wrong = sum(permits(n, Born(born.gen, born.seq), t) for n in (one, two) for t in tags)
-        figure("R3 log: late writes that count as valid", f"{wrong} of 200", "0")
+        figure("log: late writes that count as valid", f"{wrong} of 200", "0")
         assert not wrong
         # The entries are there, as late writes; nobody uses them.
         assert sum(entry is not None for entry in held) <= len(tags)

@@ -100,9 +100,9 @@ async def test_a_sentinels_failover_outdates_nothing(
         await works(tier, leases)
 
         bar = f"{DOWN_AFTER / 1000 + 3:g} s"
-        figure("R21 Sentinel failover, new generation after", seconds(taken), bar)
+        figure("Sentinel failover, new generation after", seconds(taken), bar)
         worst = f"{seconds(max(known_after))} of {len(known_after)} edits"
-        figure("R21 slowest edit to be known elsewhere", worst, bar)
+        figure("Sentinel failover, slowest edit known elsewhere after", worst, bar)
         assert one.index.gen == two.index.gen != before.gen
         await tier.close()
         await leases.close()
@@ -185,8 +185,8 @@ async def test_a_cluster_moves_and_loses_the_logs_slot_and_nothing_is_outdated(
                 enough = len(known_after) + 5
                 await until(lambda enough=enough: len(known_after) >= enough, 5.0)  # type: ignore[misc]
         worst = f"{seconds(max(known_after))} of {len(known_after)} edits"
-        figure("R19 control slot moved there and back, slowest edit", worst, "2 s")
-        figure("R19 healthy again after", seconds(moved), "2 s")
+        figure("control slot moved there and back, slowest edit", worst, "2 s")
+        figure("control slot moved there and back, healthy after", seconds(moved), "2 s")
         async with edited(one, two) as known_after:
             home.stop()
             before = Born(two.index.gen, two.index.seq + 1000)
@@ -194,8 +194,8 @@ async def test_a_cluster_moves_and_loses_the_logs_slot_and_nothing_is_outdated(
             await recovered(one, two, 3.0)
         await works(tier, leases)
         worst = f"{seconds(max(known_after))} of {len(known_after)} edits"
-        figure("R20 control slot's owner killed, healthy after", seconds(taken), "8 s")
-        figure("R20 slowest edit to be known elsewhere", worst, "8 s")
+        figure("control slot's owner killed, healthy after", seconds(taken), "8 s")
+        figure("control slot's owner killed, slowest edit", worst, "8 s")
     await tier.close()
     await leases.close()
     await client.aclose()

@@ -322,8 +322,8 @@ async def test_requests_cut_off_at_any_await_harm_nobody_else(
         assert manager.stats().tiers[1].hits > requests / 20
     await until(lambda: connected(own_valkey) == 0)
     what = f"{len(callers.wrong)} wrong of {requests:,}, {ends['cut off']:,} cut off"
-    figure("R44 requests cancelled at any await", what, "0", seed=SEED)
-    figure("R44 connections to the server", clients, MOST, seed=SEED)
+    figure("requests cancelled at any await", what, "0", seed=SEED)
+    figure("requests cancelled, connections to the server", clients, MOST, seed=SEED)
 
 
 @pytest.mark.parametrize("requests", SIZES)
@@ -347,5 +347,5 @@ async def test_the_caches_own_work_cut_off_at_any_await_gives_nobody_anothers_an
         assert callers.ends["answered"] > requests / 2
     await until(lambda: connected(own_valkey) == 0)
     what = f"{len(callers.wrong)} wrong of {requests:,}, {sum(cut.values()):,} tasks cut off"
-    figure("R44 the cache's own tasks cancelled as well", what, "0", seed=SEED)
-    figure("R44 connections to the server then", clients, MOST, seed=SEED)
+    figure("the cache's own tasks cancelled as well", what, "0", seed=SEED)
+    figure("own tasks cancelled as well, connections to the server", clients, MOST, seed=SEED)

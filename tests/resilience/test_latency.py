@@ -140,7 +140,7 @@ async def test_a_hit_in_memory_waits_for_nothing_however_slow_the_server_is(
 
     assert slow.meter.asked == asked
     measured = f"{times[injected] * 1e6:.0f} us, without {times[0.0] * 1e6:.0f} us"
-    figure(f"R7 hit in memory, server {seconds(injected)} slow, p50", measured, "unchanged")
+    figure(f"hit in memory, server {seconds(injected)} slow, p50", measured, "unchanged")
 
 
 @pytest.mark.parametrize("injected", INJECTED[:2])
@@ -152,7 +152,7 @@ async def test_a_miss_costs_one_round_trip(slow: Slow, injected: float, figure: 
     assert all("stored" in miss.cache for miss in misses)
     assert {(miss.before, miss.trips) for miss in misses} == {(1, 1)}
     taken = sorted(miss.taken for miss in misses)
-    name = f"R7 miss, server {seconds(injected)} slow, added at p50"
+    name = f"miss, server {seconds(injected)} slow, added at p50"
     figure(name, seconds(taken[5]), f"{seconds(2 * injected)}, 1 round trip")
 
 
@@ -181,7 +181,7 @@ async def test_a_server_slower_than_our_patience_is_soon_left_out(
     assert failures == {"get": 3, "set": 3}, "who waits for the breaker to open"
     assert misses[-1].trips == 0
     worst = max(miss.taken for miss in misses)
-    figure("R7 miss, server 500 ms slow, added at most", seconds(worst), "250 ms")
+    figure("miss, server 500 ms slow, added at most", seconds(worst), "250 ms")
 
 
 async def test_a_server_that_never_answers_is_waited_for_within_our_patience(
@@ -192,4 +192,4 @@ async def test_a_server_that_never_answers_is_waited_for_within_our_patience(
     miss = await slow.asking("/cold")
 
     assert "stored" in miss.cache
-    figure("R7 miss, server never answers, added", seconds(miss.taken), "250 ms")
+    figure("miss, server never answers, added", seconds(miss.taken), "250 ms")
