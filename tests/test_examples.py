@@ -35,7 +35,7 @@ SHOWN = {
         "the leader left, 9 were answered by 1 call",
         "takes longer than hard_timeout=0.05 s",
         "and a moment later: the report",
-        "2 misses, 108 coalesced of 111",
+        "3 misses, 108 coalesced of 112",
     ],
     "database": [
         "User(id=1, name='Ada') then User(id=1, name='Ada') (1 read)",
