@@ -112,9 +112,10 @@ class Runner:
         self.run(self._cache.start())
 
     def close(self) -> None:
-        """Close the manager, if this facade runs it. May be called twice; a later call starts anew.
+        """Close the manager, if this facade runs it. See `CacheManager.close`.
 
-        A manager that an application runs is closed by that application.
+        A manager that an application runs is closed by that application. A later call starts it
+        again.
         """
         with self._closing:
             loop, thread = self._own, self._thread

@@ -5,17 +5,20 @@ import inspect
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, get_overloads
 
 import pytest
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
 
 from asgi_multitier import CacheError, CacheManager, ConfigError
+from asgi_multitier.coherence.local import LocalLog
+from asgi_multitier.engine.health import Health
 from asgi_multitier.manager.sync import SyncCache
+from asgi_multitier.routing import RouteTable
 from asgi_multitier.testing import FakeClock
-from tests.manager.support import SeenTier, over
+from tests.manager.support import SeenTier, in_memory, over
 
 
 @dataclass
@@ -28,32 +31,6 @@ def script() -> Iterator[SyncCache]:
     """The facade of a manager that nobody else runs."""
     with CacheManager(redis_url=None).sync as cache:
         yield cache
-
-
-def test_a_script_uses_every_method(script: SyncCache) -> None:
-    """Each means what the manager's own means."""
-    script.set("a", 1, 60, tags=["t"])
-    script.set_many({"b": 2, "u": {"id": 3}}, 60)
-    assert script.get("a") == 1
-    assert script.get("absent", 0) == 0
-    assert script.get_many(["a", "b", "absent"]) == {"a": 1, "b": 2}
-    assert script.get_typed("u", User) == User(3)
-    assert script.get_or_compute("c", lambda: 3) == 3
-    assert script.get_or_compute_typed("d", User, lambda: User(4)) == User(4)
-    script.update("a", 5)
-    assert script.get("a") == 5
-    assert script.invalidate("a")
-    assert script.get("a") is None
-    script.set("a", 1, tags=["t"])
-    assert script.invalidate_tags("t")
-    assert script.invalidate_pattern("b*")
-    assert script.get_many(["a", "b"]) == {}
-    assert script.invalidate_path("/x", below=True)
-    assert script.clear()
-    assert script.get("c") is None
-    assert script.health().healthy
-    with pytest.raises(CacheError, match="no CacheMiddleware"):
-        script.invalidate_route("name")
 
 
 def test_functions_run_in_threads_and_their_exceptions_are_their_own(script: SyncCache) -> None:
@@ -391,6 +368,7 @@ INNER = {
     "config": "a part",
     "drop_again": "for the middleware",
     "engine": "a part",
+    "home": "a part",
     "invalidate_selectors": "for the middleware",
     "invalidation": "a part",
     "loop": "a part",
@@ -406,54 +384,166 @@ INNER = {
 """What of a manager's public names is no operation of its users, and why."""
 
 
-def _operations(kind: type) -> set[str]:
+def _public(kind: type) -> set[str]:
     return {name for name in dir(kind) if not name.startswith("_")}
+
+
+OPERATIONS = _public(CacheManager) - INNER.keys()
+AWAITED = sorted(n for n in OPERATIONS if inspect.iscoroutinefunction(getattr(CacheManager, n)))
+SAME = sorted(n for n in OPERATIONS if inspect.isfunction(getattr(CacheManager, n)))
 
 
 def test_every_operation_of_the_manager_is_there() -> None:
     """None is forgotten: a new one gets its method, or a reason in the table."""
-    assert _operations(CacheManager) - INNER.keys() == _operations(SyncCache) - {"run"}
+    assert _public(SyncCache) - {"run"} == OPERATIONS
 
 
-SAME = sorted(
-    name
-    for name in _operations(CacheManager) - INNER.keys()
-    if not isinstance(getattr(CacheManager, name), property)
-)
+def _shape(function: Any) -> list[tuple[Any, ...]]:
+    """Its parameters; types as text, since each module has type variables of its own."""
+    parameters = inspect.signature(function).parameters.values()
+    return [(p.name, p.kind, p.default, str(p.annotation)) for p in parameters][1:]
 
 
 @pytest.mark.parametrize("name", SAME)
-def test_each_operation_takes_what_the_managers_own_takes(name: str) -> None:
-    """Names, kinds and defaults of parameters; only functions are plain there."""
-    theirs, ours = (inspect.signature(getattr(kind, name)) for kind in (CacheManager, SyncCache))
+def test_each_operation_takes_and_returns_what_the_managers_own_does(name: str) -> None:
+    """Parameters with kinds, defaults and types, of each overload; and it says whose it is."""
+    theirs, ours = (getattr(kind, name) for kind in (CacheManager, SyncCache))
+    forms = [(theirs, ours), *zip(get_overloads(theirs), get_overloads(ours), strict=True)]
 
-    def shape(signature: inspect.Signature) -> list[tuple[Any, ...]]:
-        return [(p.name, p.kind, p.default) for p in signature.parameters.values()]
+    for awaited, blocking in forms:
+        assert _shape(blocking) == _shape(awaited)
+        if name != "cached":  # which makes a `SyncCachedFunction` here
+            returned = [str(form.__annotations__["return"]) for form in (blocking, awaited)]
+            assert returned[0] == returned[1]
+        assert not inspect.iscoroutinefunction(blocking)
+    assert f"See `CacheManager.{name}`" in (inspect.getdoc(ours) or "")
 
-    assert shape(ours) == shape(theirs)
+
+@pytest.mark.parametrize("name", [name for name in AWAITED if _shape(getattr(SyncCache, name))])
+def test_each_operation_passes_on_all_that_it_is_given(
+    script: SyncCache, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Every argument, by a value of its own; a compute function is one that can be awaited."""
+    signature = inspect.signature(getattr(script, name))
+    args: list[object] = []
+    options: dict[str, object] = {}
+    for parameter in signature.parameters.values():
+        if parameter.kind in (parameter.KEYWORD_ONLY, parameter.VAR_KEYWORD):
+            options[parameter.name] = object()
+        else:
+            args += [object() for _ in range(1 + (parameter.kind is parameter.VAR_POSITIONAL))]
+    passed: list[inspect.BoundArguments] = []
+
+    async def record(*args: object, **options: object) -> None:
+        passed.append(signature.bind(*args, **options))
+
+    monkeypatch.setattr(script._cache, name, record)
+    getattr(script, name)(*args, **options)
+
+    expected, (actual,) = signature.bind(*args, **options), passed
+    if "compute" in expected.arguments:
+        del expected.arguments["compute"]
+        assert inspect.iscoroutinefunction(actual.arguments.pop("compute"))
+    assert actual == expected
 
 
-def test_each_operation_does_what_the_managers_own_does(script: SyncCache) -> None:
-    """Those that the other tests do not call."""
+CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+    ("start", (), {}),
+    ("set", ("a", 1, 60), {"tags": ["t"], "jitter": 0.0}),
+    ("set_many", ({"b": 2, "u": {"id": 3}}, 60), {"tags": ["many"], "broadcast": True}),
+    ("get", ("a",), {}),
+    ("get", ("absent", 0), {}),
+    ("get", ("",), {}),
+    ("get_many", (["a", "b", "absent"],), {}),
+    ("get_typed", ("u", User), {}),
+    ("get_typed", ("absent", User, User(0)), {}),
+    ("get_or_compute", ("c", lambda: 3, 60), {"tags": ["t"], "coalesce": False}),
+    ("get_or_compute", ("c", lambda: 4), {}),
+    ("get_or_compute", ("d", lambda: 1 / 0), {}),
+    ("get_or_compute_typed", ("d", User, lambda: User(4), 60), {"tags": ["t"]}),
+    ("get_or_compute_typed", ("d", User, lambda: User(5)), {}),
+    ("update", ("a", 5, 60), {}),
+    ("get", ("a",), {}),
+    ("set_with_broadcast", ("b", 6, 60), {"tags": ["t"], "stale_if_error": 60}),
+    ("invalidate", ("a",), {}),
+    ("invalidate_many", (["u"],), {"settle": 1}),
+    ("set", ("u", 1), {}),
+    ("get_many", (["a", "b", "c", "d", "u"],), {}),
+    ("invalidate_tags", ("t",), {"settle": 0}),
+    ("get_many", (["b", "c", "d"],), {}),
+    ("set_many", ({"x:1": 1, "x:2": 2, "y": 3},), {}),
+    ("invalidate_pattern", ("x:*",), {"settle": 0}),
+    ("invalidate_pattern", ("*" * 9,), {}),
+    ("get_many", (["x:1", "x:2", "y"],), {}),
+    ("invalidate_path", ("/x",), {"below": True}),
+    ("invalidate_path", ("x",), {}),
+    ("invalidate_route", ("user",), {"number": 1}),
+    ("invalidate_route", ("none",), {}),
+    ("clear", (), {}),
+    ("get", ("y",), {}),
+    ("health_check", (), {}),
+    ("health", (), {}),
+    ("close", (), {}),
+]
+
+
+def _known() -> CacheManager:
+    """A manager that knows an application with a route."""
+    app = FastAPI(title="Bookshop")
+    app.get("/users/{number}", name="user")(lambda number: number)
+    clock = FakeClock()
+    cache = in_memory(clock, log=LocalLog(clock))
+    cache.name_after(app, RouteTable(app))
+    return cache
+
+
+def _told(value: Any) -> Any:
+    """What two caches have in common: without the time that an answer has taken."""
+    if isinstance(value, Health):
+        return replace(value, tiers=tuple(replace(tier, latency=None) for tier in value.tiers))
+    return (type(value), str(value)) if isinstance(value, Exception) else value
+
+
+def test_each_operation_does_what_the_managers_own_does() -> None:
+    """One story told through both: the same results, errors and counters."""
+    assert {name for name, _, _ in CALLS} == set(AWAITED)
+
+    async def awaited(cache: CacheManager) -> list[Any]:
+        results = []
+        for name, args, options in CALLS:
+            try:
+                results.append(_told(await getattr(cache, name)(*args, **options)))
+            except Exception as error:  # noqa: BLE001 - it is compared
+                results.append(_told(error))
+        return results
+
+    def blocking(cache: SyncCache) -> list[Any]:
+        results = []
+        for name, args, options in CALLS:
+            try:
+                results.append(_told(getattr(cache, name)(*args, **options)))
+            except Exception as error:  # noqa: BLE001 - it is compared
+                results.append(_told(error))
+        return results
+
+    theirs, ours = _known(), _known().sync
+    expected = asyncio.run(awaited(theirs))
+    assert blocking(ours) == expected
+    assert sum(isinstance(result, tuple) for result in expected) == 5
+    assert ours.stats() == theirs.stats()
+    assert ours.tier_stats() == theirs.tier_stats()
+    assert replace(ours.invalidation_stats(), gen="") == replace(
+        theirs.invalidation_stats(), gen=""
+    )
+
+
+def test_what_needs_no_loop_is_the_managers_own(script: SyncCache) -> None:
+    """Properties and readings."""
     script.start()
     assert script.running
     script.mode = "off"
     assert script.mode == script._cache.mode == "off"
-    script.mode = "on"
     assert script.namespace == script._cache.namespace
-    script.set_with_broadcast("a", 1, tags=["t"])
-    script.set_many({"b": 2, "c": 3})
-    assert script.invalidate_many(["b", "c"], settle=1)
-    script.set("b", 2)
-    assert script.get_many(["a", "b", "c"]) == {"a": 1}
-    for drop in (
-        lambda: script.invalidate("a", settle=1),
-        lambda: script.invalidate_tags("t", settle=1),
-        lambda: script.invalidate_pattern("a*", settle=1),
-        lambda: script.invalidate_path("/a", settle=1),
-    ):
-        assert drop()
-    assert script.stats().total.requests == 3
+    assert script.stats() == script._cache.stats()
     assert [tier.name for tier in script.tier_stats()] == ["memory"]
     assert script.invalidation_stats() == script._cache.invalidation_stats()
-    assert script.health_check()
