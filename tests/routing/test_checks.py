@@ -17,18 +17,14 @@ from asgi_multitier.config.rules import Rule
 from asgi_multitier.errors import ConfigError
 from asgi_multitier.routing import RouteTable, cached, invalidates, no_cache
 
+from .applications import endpoint
+
 Mark = Callable[[Any], Any]
 CHANGES = invalidates(tags="a")
 POSTED = cached(Policy.from_origin(methods=["GET", "POST"]))
 
 
-def page() -> Callable[..., Any]:
-    """An endpoint of its own for each route."""
-
-    async def answer(request: Any) -> Response:
-        return PlainTextResponse("x")
-
-    return answer
+page = functools.partial(endpoint, "x")
 
 
 def view(*methods: str, on: Mark = lambda f: f, whole: Mark = lambda f: f) -> Any:
@@ -56,7 +52,9 @@ def check(*routes: BaseRoute) -> None:
             id="several-below-a-mount",
         ),
         pytest.param(
-            lambda: Route("/x", cached(60)(page()), methods=["HEAD"]), ["HEAD"], id="head-alone"
+            lambda: Route("/x", cached(60)(page()), methods=["HEAD"]),
+            ["HEAD"],
+            id="head-alone",
         ),
         pytest.param(
             lambda: Route("/x", view("get", "post", on=cached(60))), ["POST"], id="a-post-method"
@@ -86,7 +84,9 @@ def test_cached_where_nothing_takes_get_is_refused(
             id="get",
         ),
         pytest.param(
-            lambda: Route("/x", CHANGES(page()), methods=["OPTIONS"]), ["OPTIONS"], id="options"
+            lambda: Route("/x", CHANGES(page()), methods=["OPTIONS"]),
+            ["OPTIONS"],
+            id="options",
         ),
         pytest.param(
             lambda: Route("/x", view("put", "get", on=CHANGES)), ["GET, HEAD"], id="a-get-method"
@@ -116,10 +116,12 @@ async def plain(scope: Any, receive: Any, send: Any) -> None: ...
     "routes",
     [
         pytest.param(
-            lambda: [Route("/x", cached(60)(page()), methods=["GET", "POST"])], id="get-and-post"
+            lambda: [Route("/x", cached(60)(page()), methods=["GET", "POST"])],
+            id="get-and-post",
         ),
         pytest.param(
-            lambda: [Route("/x", CHANGES(page()), methods=["GET", "POST"])], id="form-and-change"
+            lambda: [Route("/x", CHANGES(page()), methods=["GET", "POST"])],
+            id="form-and-change",
         ),
         pytest.param(lambda: [Route("/x", CHANGES(page()), methods=["PURGE"])], id="own-method"),
         pytest.param(lambda: [Route("/x", view("get", whole=cached(60)))], id="class"),
@@ -159,7 +161,10 @@ def test_one_endpoint_at_several_routes_is_marked_for_all_of_them() -> None:
 def test_equal_marks_of_another_endpoint_do_not_count() -> None:
     """Two endpoints may say the same."""
     with pytest.raises(ConfigError, match="route POST /y"):
-        check(Route("/x", cached(60)(page())), Route("/y", cached(60)(page()), methods=["POST"]))
+        check(
+            Route("/x", cached(60)(page())),
+            Route("/y", cached(60)(page()), methods=["POST"]),
+        )
 
 
 def needing(mark: Mark = lambda f: f, path: str = "/s", method: str = "GET") -> FastAPI:
@@ -259,3 +264,50 @@ def test_an_allow_list_that_lets_requests_be_answered_passes(
 ) -> None:
     """What it leaves out is optional, elsewhere, or not its business."""
     RouteTable(app, **settings).check()
+
+
+@pytest.mark.parametrize(
+    ("mark", "words"),
+    [
+        pytest.param(cached(60, tags="{idd}"), ["tags='{idd}'", "id, lang"], id="tag"),
+        pytest.param(cached(60, key="{idd}"), ["key='{idd}'"], id="key"),
+        pytest.param(invalidates(tags="{idd}"), ["tags='{idd}'"], id="invalidates-tag"),
+        pytest.param(invalidates(paths="/{idd}"), ["paths='/{idd}'"], id="invalidates-path"),
+        pytest.param(invalidates(patterns="{x}*"), ["patterns='{x}*'"], id="pattern"),
+        pytest.param(
+            invalidates(routes="produkt"), ["routes=", "did you mean product?"], id="route"
+        ),
+        pytest.param(invalidates(routes=endpoint("qqq")), ["no route 'qqq'"], id="endpoint"),
+        pytest.param(
+            cached(60, tags="{lang}", query=["page"]),
+            ["tags='{lang}'", "query=['page']"],
+            id="left-out-of-the-key",
+        ),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_wrong_templates_fail_at_start_up(
+    mark: Callable[[Any], Any], words: list[str], method: str
+) -> None:
+    """The message names the route, the option, the value and what is allowed."""
+    app = FastAPI()
+
+    async def product(id: int, lang: str = "en") -> None: ...  # noqa: A002
+
+    app.add_api_route("/p/{id}", mark(product), methods=[method])
+
+    with pytest.raises(ConfigError, match=rf"route {method} /p/\{{id\}} \(.*product\)") as error:
+        RouteTable(app).check()
+
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_a_query_parameter_of_a_plain_endpoint_is_declared_by_the_allow_list() -> None:
+    """Starlette endpoints declare none, so a misspelt one could not be told."""
+    good = Route("/g/{x}", cached(60, tags="{x}{lang}", query="lang")(endpoint("good")))
+    wrong = Route("/w", cached(60, tags="{lang}")(endpoint("wrong")))
+
+    RouteTable(Starlette(routes=[good])).check()
+    with pytest.raises(ConfigError, match=r"/w \(wrong\).*must stand in query="):
+        RouteTable(Starlette(routes=[wrong])).check()

@@ -11,6 +11,7 @@ from httpx import ASGITransport, AsyncClient
 
 from asgi_multitier import CacheManager, CacheMiddleware, ConfigError, cached, invalidates
 from asgi_multitier.routing import marks_of
+from asgi_multitier.testing import FakeClock
 
 
 class Shop:
@@ -26,7 +27,7 @@ class Shop:
 
 
 def wrapped(app: FastAPI) -> CacheMiddleware:
-    return CacheMiddleware(app, cache=CacheManager(redis_url=None))
+    return CacheMiddleware(app, cache=CacheManager(redis_url=None, clock=FakeClock()))
 
 
 async def asked(app: Any, *paths: str) -> list[str]:
