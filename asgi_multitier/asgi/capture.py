@@ -174,7 +174,7 @@ class Capture:
     async def send(self, message: Message) -> None:
         """Take one message of the origin."""
         if self._opening is not None:
-            await self._opening
+            await self._opened(self._opening)
         kind = message["type"]
         if kind == "http.response.start" and self._state is _State.NEW:
             await self._begin(message)
@@ -276,6 +276,7 @@ class Capture:
             self._streams = True
             self._desk.streams()
             if self._state is _State.HELD:
+                self._state = _State.TEE
                 await self._open(self._body[:-1])
         if self._state is _State.TEE:
             await self._forward(message)
@@ -284,12 +285,25 @@ class Capture:
         """What is held has waited for long enough."""
         if self._state is not _State.HELD:
             return
+        self._state = _State.TEE
         self._opening = asyncio.create_task(self._open(self._body[:]), name="asgi-multitier held")
+
+    async def _opened(self, opening: "asyncio.Task[None]") -> None:
+        """What was held goes out before anything else, also if the origin stops waiting for that.
+
+        The message of an origin that stops waiting is lost, so what comes after it is not kept.
+        """
+        if not opening.done():
+            try:
+                await asyncio.wait({opening})
+            except asyncio.CancelledError:
+                await self.finish()
+                raise
+        opening.result()
 
     async def _open(self, held: list[bytes]) -> None:
         """From here on the client gets everything as it comes."""
         self._disarm()
-        self._state = _State.TEE
         sent = normalised(self._start.get("headers", ()))
         headers = self._desk.opening(sent)
         if not await self._spare(sent):

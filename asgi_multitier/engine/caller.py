@@ -65,6 +65,9 @@ class Step(Enum):
     NESTED = auto()
     """It is part of a run for the same key, and must not wait for that."""
 
+    CLOSED = auto()
+    """What it waited for ended with the cache."""
+
     REFUSED = auto()
     """So many wait that it is turned away, and nothing stale may stand in."""
 
@@ -148,11 +151,10 @@ class Caller(Generic[R]):
             flights.abandon(flight)
             self._tally.count(_outcome(opened))
             raise
-        except RunCancelled:
+        except RunCancelled as error:
             if opened:
-                self._tally.count(Outcome.MISS)
-                raise
-            return Step.AGAIN
+                return self.failed(error, opened=True)
+            return Step.CLOSED if error.closed else Step.AGAIN
         except Exception as error:  # noqa: BLE001  # raised again unless something stands in
             return self.failed(error, opened=opened)
         if isinstance(result, StandIn):

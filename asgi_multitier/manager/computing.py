@@ -155,6 +155,9 @@ class Computing:
             answer = await caller.wait(flight, opened=True)
         if isinstance(answer, Result):
             return self._taken(answer, call, flight)
+        if answer is Step.CLOSED:
+            error = CacheError(f"{ask.key!r}: the cache was closed while the function ran")
+            answer = caller.failed(error, opened=False)
         if isinstance(answer, StandIn):
             return self.values.read(answer.slot.entry, call.read)
         if answer is Step.NESTED:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 from starlette.applications import Starlette
@@ -565,6 +566,35 @@ async def test_what_has_gone_out_late_ends_with_its_application() -> None:
         await pass_time(0.25)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_send_that_is_given_up_is_not_the_end_of_what_was_held() -> None:
+    """An application that sends within a time limit, to a client that takes nothing for a while.
+
+    What was held arrives, the application goes on, and nothing with a gap in it is kept.
+    """
+    refused = asyncio.Event()
+
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await asyncio.sleep(1)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await send({"type": "http.response.body", "body": b"lost", "more_body": True})
+        refused.set()
+        await send({"type": "http.response.body", "body": b"end"})
+
+    async with caching(Origin(page)) as cache:
+        visit = Slow()
+        task = cache.client.begin("/x", visit=visit)
+        await pass_time(1)
+        await pass_time(1)
+        assert refused.is_set()
+        visit.taking.set()
+        await task
+
+        assert [message.get("body") for message in visit.reply.messages] == [None, b"end"]
+        assert len(cache.manager.engine.stack.local) == 0
 
 
 async def test_what_was_held_does_not_follow_what_stands_in_for_it() -> None:

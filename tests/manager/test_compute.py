@@ -702,3 +702,39 @@ async def test_close_cancels_what_does_not_end(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(RunCancelled):
         await call
     assert not call.cancelled()
+
+
+async def test_callers_who_wait_when_the_cache_is_closed_begin_nothing_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They are told, or have what is stale; no run begins in a cache that is closed."""
+    monkeypatch.setattr("asgi_multitier.manager.lifecycle._CLOSE_PATIENCE", SHORT)
+    before = asyncio.all_tasks()
+    function = Function().close()
+    clock = FakeClock()
+    async with in_memory(clock) as cache:
+        await cache.set("stale", "old", 10, stale_if_error=600)
+        clock.advance(11)
+        calls = [asyncio.create_task(cache.get_or_compute("k", function)) for _ in range(3)]
+        calls += [asyncio.create_task(cache.get_or_compute("stale", function)) for _ in range(3)]
+        await function.started.wait()
+        await idle()
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+
+    assert [isinstance(answer, CacheError) for answer in answers] == 3 * [True] + 3 * [False]
+    assert answers[3:] == 3 * ["old"]
+    assert function.runs == 2
+    assert asyncio.all_tasks() == before
+    assert cache.stats().routes["manager"].requests == 6
+
+
+async def test_a_stale_value_stands_in_for_a_run_that_cancels_itself() -> None:
+    """For who began it as for any failure; those who wait run again."""
+    clock = FakeClock()
+    async with in_memory(clock) as cache:
+        await cache.set("k", "old", 10, stale_if_error=600)
+        clock.advance(11)
+        function = Function()
+        function.error = asyncio.CancelledError()
+
+        assert await cache.get_or_compute("k", function) == "old"

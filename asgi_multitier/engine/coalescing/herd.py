@@ -25,7 +25,15 @@ class MayLead(Exception):  # noqa: N818  # an outcome, not a fault
 
 
 class RunCancelled(CacheError):  # noqa: N818  # an outcome, not a fault
-    """The run was cancelled: the cache was closed, or the origin cancelled itself."""
+    """The run was cancelled: the cache was closed, or the origin cancelled itself.
+
+    Attributes:
+        closed: Whether the cache was closed.
+    """
+
+    def __init__(self, message: str, *, closed: bool = False) -> None:
+        super().__init__(message)
+        self.closed = closed
 
 
 class _Call(Enum):

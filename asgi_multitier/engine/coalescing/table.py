@@ -56,6 +56,7 @@ class Flights(Generic[R]):
         self._fill_timeout = fill_timeout
         self._clock = clock
         self._hit_for_miss: OrderedDict[str, float] = OrderedDict()
+        self._closing = False
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -155,7 +156,8 @@ class Flights(Generic[R]):
         self._refreshing.discard(flight)
         self.land(flight)
         # Deliberate: to a member, a CancelledError would say that it was cancelled itself.
-        flight.fail(RunCancelled(f"the run for {flight.seed.key!r} was cancelled"))
+        told = f"the run for {flight.seed.key!r} was cancelled"
+        flight.fail(RunCancelled(told, closed=self._closing))
         running = self._running.get(flight.seed.key, [])
         if flight in running:
             running.remove(flight)
@@ -259,6 +261,10 @@ class Flights(Generic[R]):
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        self._closing = True
+        try:
+            await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            self._closing = False
         self._flights.clear()
         self._hit_for_miss.clear()
