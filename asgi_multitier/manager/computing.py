@@ -156,7 +156,7 @@ class Computing:
         if isinstance(answer, Result):
             return self._taken(answer, call, flight)
         if answer is Step.CLOSED:
-            error = CacheError(f"{ask.key!r}: the cache was closed while the function ran")
+            error = CacheError(f"{call.key!r}: the cache was closed while the function ran")
             answer = caller.failed(error, opened=False)
         if isinstance(answer, StandIn):
             return self.values.read(answer.slot.entry, call.read)
