@@ -36,7 +36,15 @@ from ..policy.invalidation import (
 )
 from ..policy.partition import ALLOWED, partition_part
 from ..policy.reasons import Reason
-from ..policy.request import Field, Found, Watch, credential_refusal, is_doubtful, refusal, scan
+from ..policy.request import (
+    Field,
+    FieldLines,
+    Watch,
+    credential_refusal,
+    is_doubtful,
+    refusal,
+    scan,
+)
 from ..policy.validation import is_for_origin
 from ..routing import Resolved, RouteTable
 from ..selectors import Selector, aliased, is_short
@@ -186,7 +194,7 @@ class CacheMiddleware:
     # What a rule lets meet the cache.
 
     async def _meet(
-        self, plan: Plan, found: Found, scope: Scope, receive: Receive, send: Send
+        self, plan: Plan, found: FieldLines, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Everything but the plain hit."""
         if scope.get(FILL_KEY) is self.manager.engine:
@@ -248,11 +256,11 @@ class CacheMiddleware:
             request.primary = request_key(plan, request.headers, found, partition)
         await Exchange(self.manager.engine, request, receive, send).run()
 
-    def _request(self, scope: Scope, found: Found, plan: Plan) -> Request:
+    def _request(self, scope: Scope, found: FieldLines, plan: Plan) -> Request:
         confirms = partial(self._chosen, plan)
         return Request(scope, found, plan, self._table, self._run, confirms, self._common)
 
-    async def _reached(self, scope: Scope, secret: bytes) -> tuple[Found, bool]:
+    async def _reached(self, scope: Scope, secret: bytes) -> tuple[FieldLines, bool]:
         """Take the position's cookie off a request; whether this instance is as far as it says."""
         headers, value = take_cookie(scope["headers"])
         scope["headers"] = headers
@@ -269,7 +277,7 @@ class CacheMiddleware:
         secure = scope.get("scheme") == "https"
         return set_cookie(UNKNOWN if position is None else position, secret, secure=secure)
 
-    def _refusal(self, plan: Plan, found: Found, scope: Scope) -> Reason | None:
+    def _refusal(self, plan: Plan, found: FieldLines, scope: Scope) -> Reason | None:
         """Why this request may not meet the cache although its target may."""
         policy = plan.policy
         if not (found or policy.vary):

@@ -14,7 +14,7 @@ from ..config.policy import Policy
 from ..events import Tally
 from ..policy import key as keys
 from ..policy.reasons import Reason
-from ..policy.request import Field, Found, cookie_values, narrowed
+from ..policy.request import Field, FieldLines, cookie_values, narrowed
 from ..policy.terms import Terms
 from ..routing import Resolved
 from ..selectors import is_short
@@ -162,7 +162,7 @@ def plan_for(
     )
 
 
-def visible(policy: Policy, found: Found) -> Found:
+def visible(policy: Policy, found: FieldLines) -> FieldLines:
     """What was found, with those cookies only that the application is to see."""
     if not policy.narrows_cookies:
         return found
@@ -186,7 +186,7 @@ def target_of(scope: Scope) -> bytes:
 
 
 def request_key(
-    plan: Plan, headers: Iterable[Header], found: Found | None, partition: bytes | None
+    plan: Plan, headers: Iterable[Header], found: FieldLines | None, partition: bytes | None
 ) -> str:
     """The primary key of one request: the target's, and what the rule adds from the request.
 

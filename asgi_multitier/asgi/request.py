@@ -7,7 +7,7 @@ from typing import Any
 from .._types import ASGIApp, Headers, Scope
 from ..policy.downstream import told
 from ..policy.headers import normalised
-from ..policy.request import Field, Found, chosen_by, with_cookies_of
+from ..policy.request import Field, FieldLines, chosen_by, with_cookies_of
 from ..policy.vary import secondary_key
 from ..routing import RouteTable
 from .framework import request_of
@@ -57,7 +57,7 @@ class Request:
     def __init__(
         self,
         scope: Scope,
-        found: Found,
+        found: FieldLines,
         plan: Plan,
         table: RouteTable,
         app: ASGIApp,

@@ -16,7 +16,7 @@ from ..entry import Born
 from ..policy import cache_status
 from ..policy.cache_status import Forward
 from ..policy.headers import normalised
-from ..policy.invalidation import invalidates
+from ..policy.invalidation import may_invalidate
 from ..selectors import Selector
 
 Dropped = Callable[[Scope, int, Headers], Sequence[Selector]]
@@ -58,7 +58,7 @@ async def mutate(
         nonlocal selectors
         if message["type"] == "http.response.start":
             headers = [*message.get("headers", ()), (cache_status.NAME, member)]
-            if invalidates(scope["method"], message["status"]) or message["status"] >= 500:
+            if may_invalidate(scope["method"], message["status"]) or message["status"] >= 500:
                 selectors = dropped(asked, message["status"], normalised(headers))
                 position = await asyncio.shield(invalidate(selectors)) if selectors else None
                 if selectors and stamp is not None:

@@ -35,7 +35,7 @@ from .readers import (
     read_tokens,
     refuse_unknown,
 )
-from .templates import Template, Texts, TextsFunction, fields_of
+from .templates import Template, Texts, TextsFunction
 
 Partition: TypeAlias = str | int | bytes | UUID | Enum | tuple[Any, ...] | None
 """What `vary_by` returns: whose copy this is, or None for "do not cache this request". A tuple has
@@ -225,11 +225,6 @@ class Policy:
         """
         who = any(not name.startswith(_NEGOTIATION) for name in self.vary)
         return self.public or who or bool(self.cookies) or self.vary_by is not None
-
-    @property
-    def template_fields(self) -> set[str]:
-        """The parameters that its templates take."""
-        return fields_of(self.tags) | set(self.key.fields if self.key else ())
 
     @property
     def narrows_cookies(self) -> bool:

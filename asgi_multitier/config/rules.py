@@ -8,7 +8,7 @@ from ..errors import ConfigError, InvalidationError
 from ..selectors import check_glob, glob_matches
 from ..strategy import CacheStrategy, Lifetime
 from .policy import Policy, PolicyOptions, policy_of
-from .templates import Texts, fields_of
+from .templates import Texts
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -79,11 +79,6 @@ class Invalidations:
     routes: tuple[str | Callable[..., Any], ...] = ()
     patterns: Texts = ()
     settle: float = 0.0
-
-    @property
-    def template_fields(self) -> set[str]:
-        """The parameters that its templates take."""
-        return fields_of(self.tags) | fields_of(self.paths) | fields_of(self.patterns)
 
     def __add__(self, other: "Invalidations") -> "Invalidations":
         return Invalidations(

@@ -166,11 +166,6 @@ def _is_async(function: Any) -> bool:
     )
 
 
-def fields_of(texts: Texts) -> set[str]:
-    """The names that the templates among them take."""
-    return {name for text in texts if isinstance(text, Template) for name in text.fields}
-
-
 def render_texts(
     texts: Texts, values: Mapping[str, Sequence[str]], request: object, *, pattern: bool = False
 ) -> list[str]:

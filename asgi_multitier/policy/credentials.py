@@ -201,7 +201,11 @@ class Credentials:
         if plain in self.added:
             return True
         # A long name is a stranger's: worth no memory.
-        return says_who(plain) if len(plain) <= _REMEMBERED else says_who.__wrapped__(plain)
+        return (
+            identifies_user(plain)
+            if len(plain) <= _REMEMBERED
+            else identifies_user.__wrapped__(plain)
+        )
 
     def include_any(self, names: Iterable[bytes]) -> bool:
         """Whether one of these does."""
@@ -209,7 +213,7 @@ class Credentials:
 
 
 @lru_cache(maxsize=1024)
-def says_who(name: bytes) -> bool:
+def identifies_user(name: bytes) -> bool:
     """Whether a field of this folded name says who asks, by the rule alone."""
     if name in _HARMLESS or name.startswith(_HARMLESS_STARTS) or name.endswith(_HARMLESS_ENDS):
         return False

@@ -38,7 +38,7 @@ def is_safe(method: str) -> bool:
     return method in SAFE_METHODS
 
 
-def invalidates(method: str, status: int) -> bool:
+def may_invalidate(method: str, status: int) -> bool:
     """Whether this exchange may have changed what is stored: unsafe, and answered 2xx or 3xx."""
     return method not in SAFE_METHODS and 200 <= status < 400
 

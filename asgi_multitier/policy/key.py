@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from urllib.parse import unquote, unquote_plus
 
 from .._types import Header
-from .credentials import folded, says_who
+from .credentials import folded, identifies_user
 
 _HOST_BYTES = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~[]:%")
 _DEFAULT_PORTS = {"http": b":80", "https": b":443"}
@@ -109,7 +109,7 @@ class Veil:
 
 def _presents_credential(pair: bytes) -> bool:
     name = _name_of(pair).encode("utf-8", "surrogatepass")
-    return len(name) > _LONGEST_NAME or says_who(folded(name))
+    return len(name) > _LONGEST_NAME or identifies_user(folded(name))
 
 
 def primary_key(

@@ -104,7 +104,7 @@ _KNOWN: dict[bytes, Field] = {
 KNOWN_FIELDS = frozenset(_KNOWN)
 """Fields with a meaning that no setting changes."""
 
-Found: TypeAlias = dict[Field, list[Header]]
+FieldLines: TypeAlias = dict[Field, list[Header]]
 """The lines of interest other than Host, by what they do."""
 
 _REMEMBERED = 4096
@@ -154,7 +154,7 @@ class Watch:
         return Field.FORWARDED if builds_urls else None
 
 
-def scan(headers: Iterable[Header], watched: Watch) -> tuple[bytes | None, Found | None]:
+def scan(headers: Iterable[Header], watched: Watch) -> tuple[bytes | None, FieldLines | None]:
     """The value of the only Host line, and the other lines of interest.
 
     Returns:
@@ -162,7 +162,7 @@ def scan(headers: Iterable[Header], watched: Watch) -> tuple[bytes | None, Found
     """
     host: bytes | None = None
     hosts = 0
-    found: Found | None = None
+    found: FieldLines | None = None
     known = watched.known
     for line in headers:
         try:
@@ -190,7 +190,7 @@ _REFUSED: tuple[tuple[Field, Reason], ...] = (
 )
 
 
-def refusal(found: Found, *, method: str, target: bytes) -> Reason | None:
+def refusal(found: FieldLines, *, method: str, target: bytes) -> Reason | None:
     """Why no rule at all lets this request meet the cache, or None.
 
     Args:
@@ -216,7 +216,7 @@ def _overrides_nothing(lines: Iterable[Header], method: str, target: bytes) -> b
     return all(value == own[b"method" in name.lower()] for name, value in lines)
 
 
-def is_doubtful(headers: Iterable[Header], found: Found, keyed: Collection[bytes]) -> bool:
+def is_doubtful(headers: Iterable[Header], found: FieldLines, keyed: Collection[bytes]) -> bool:
     """Whether a field name is one that servers and applications read differently.
 
     Gateways of CGI's kind, WSGI among them, make one field of `X-Lang` and `X_Lang`, and anything
@@ -238,7 +238,12 @@ def is_doubtful(headers: Iterable[Header], found: Found, keyed: Collection[bytes
 
 
 def credential_refusal(
-    found: Found, *, public: bool, keyed: frozenset[bytes], cookies_keyed: bool, partitioned: bool
+    found: FieldLines,
+    *,
+    public: bool,
+    keyed: frozenset[bytes],
+    cookies_keyed: bool,
+    partitioned: bool,
 ) -> Reason | None:
     """Why the credentials of a request keep it from the cache, or None.
 
@@ -260,7 +265,7 @@ def credential_refusal(
     return None
 
 
-def chosen_by(found: Found, *, cookies: bool) -> tuple[bytes, ...]:
+def chosen_by(found: FieldLines, *, cookies: bool) -> tuple[bytes, ...]:
     """Fields of a request that choose its answer although its rule does not name them.
 
     Deliberate: fields such as `X-Forwarded-Host` are left out. They choose as well, but the proxy
@@ -274,7 +279,9 @@ def chosen_by(found: Found, *, cookies: bool) -> tuple[bytes, ...]:
     return (*names, b"Cookie") if cookies and Field.COOKIE in found else names
 
 
-def narrowed(found: Found, *, named: Collection[str], ignored: bool | Sequence[str]) -> Found:
+def narrowed(
+    found: FieldLines, *, named: Collection[str], ignored: bool | Sequence[str]
+) -> FieldLines:
     """What was found, with some of its cookies only, on one line.
 
     Args:
@@ -286,11 +293,11 @@ def narrowed(found: Found, *, named: Collection[str], ignored: bool | Sequence[s
     if lines is None:
         return found
     cookies = narrowed_cookies(lines, named) if named else remaining_cookies(lines, ignored)
-    others: Found = {f: given for f, given in found.items() if f != Field.COOKIE}
+    others: FieldLines = {f: given for f, given in found.items() if f != Field.COOKIE}
     return {**others, Field.COOKIE: [(b"cookie", cookies)]} if cookies else others
 
 
-def with_cookies_of(found: Found, headers: Headers) -> Headers:
+def with_cookies_of(found: FieldLines, headers: Headers) -> Headers:
     """A request's field lines, lower-case, with the cookies that are left of what was found."""
     return (*without(headers, {b"cookie"}), *found.get(Field.COOKIE, ()))
 

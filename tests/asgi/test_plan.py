@@ -11,7 +11,7 @@ from asgi_multitier.events import Tally
 from asgi_multitier.policy.key import Veil
 from asgi_multitier.policy.partition import partition_part
 from asgi_multitier.policy.reasons import Reason
-from asgi_multitier.policy.request import Field, Found
+from asgi_multitier.policy.request import Field, FieldLines
 from asgi_multitier.routing import RouteTable
 from tests.policy.support import lines
 from tests.support import scope_of
@@ -126,13 +126,13 @@ def test_every_kind_of_addition_tells_requests_apart() -> None:
     assert len(set(keys)) == len(keys) - len(keys) // 5
 
 
-def _found(field: Field, name: str, *values: str | None) -> list[Found]:
+def _found(field: Field, name: str, *values: str | None) -> list[FieldLines]:
     return [{} if value is None else {field: [(name.encode(), value.encode())]} for value in values]
 
 
 def test_answers_to_authorization_have_everybodys_key_where_responses_decide() -> None:
     """In `from_origin` mode each response says whether it is shared with those (RFC 9111 §3.5)."""
-    found: Found = {Field.AUTHORIZATION: [(b"authorization", b"x")]}
+    found: FieldLines = {Field.AUTHORIZATION: [(b"authorization", b"x")]}
     decided = plan(policy=Policy.from_origin())
     public = plan(policy=Policy.from_origin(public=True))
 

@@ -63,7 +63,6 @@ class TestPolicy:
         assert (policy.client_cache, policy.stale_while_revalidate) == (0.0, 0.0)
         assert policy.stale_on_error == 60.0
         assert policy.coalesce == "fleet"
-        assert {"id"} == policy.template_fields
 
     def test_terms_say_what_the_http_rules_need(self) -> None:
         """The HTTP side of a policy is made once, with it."""
@@ -251,7 +250,7 @@ def test_invalidations_add_up() -> None:
 
     assert (Template("{a}"), Template("b")) == both.tags
     assert both.routes == ("r",)
-    assert {"a", "p", "g"} == both.template_fields
+    assert ((Template("/{p}"),), (Template("{g}*"),)) == (both.paths, both.patterns)
 
 
 class TestCacheConfig:

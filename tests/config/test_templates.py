@@ -11,7 +11,6 @@ from asgi_multitier.config.templates import (
     MAX_TAG_BYTES,
     MAX_TAGS,
     Template,
-    fields_of,
     render_texts,
     texts_of,
     within_bounds,
@@ -132,7 +131,6 @@ def test_texts_may_be_one_or_several() -> None:
     assert (Template("a"),) == texts_of("a", option="tags")
     assert (tags,) == texts_of(tags, option="tags")
     assert (Template("a"), tags, template) == texts_of(["a", tags, template], option="tags")
-    assert {"a", "b"} == fields_of(texts_of(["{a}", "{b}", tags], option="tags"))
 
 
 @pytest.mark.parametrize("value", [7, None, {"a": 1}, [7], [None]])

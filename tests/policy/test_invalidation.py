@@ -7,8 +7,8 @@ from asgi_multitier.policy.invalidation import (
     group_tags,
     invalidated_groups,
     invalidated_paths,
-    invalidates,
     is_safe,
+    may_invalidate,
     resolved,
 )
 from tests.policy.support import lines
@@ -36,7 +36,7 @@ BASE = Target("http", b"example.com", b"/dir/page", b"q=1")
 )
 def test_unsafe_method_that_succeeds_invalidates(method, status, drops):
     """RFC 9111 §4.4: 2xx and 3xx; unknown methods count as unsafe (methods are case-sensitive)."""
-    assert invalidates(method, status) is drops
+    assert may_invalidate(method, status) is drops
     assert is_safe(method) is (method in ("GET", "HEAD", "OPTIONS", "TRACE"))
 
 
