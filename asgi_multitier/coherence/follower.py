@@ -24,8 +24,9 @@ from .._types import Clock
 from ..entry import Born
 from ..errors import InvalidationError
 from ..selectors import MAX_TEXT, Selector, check_glob, is_short
-from .index import ALL, Index, canonical
+from .index import Index
 from .log import InvalidationStats, LogListener, Operation, Update
+from .marks import ALL, canonical
 from .records import Body, Record, bodies, riding
 from .store import Facts
 

@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from typing import Any, Protocol
 
 from ..selectors import Selector
-from .index import ALL
+from .marks import ALL
 
 MAX_NOTED = 10_000
 """Selectors of one request; beyond it they become "everything", as in the log."""

@@ -14,7 +14,7 @@ from starlette.routing import Mount
 
 from asgi_multitier import CacheManager, CacheMiddleware, cached
 from asgi_multitier.coherence import repeats
-from asgi_multitier.coherence.index import ALL
+from asgi_multitier.coherence.marks import ALL
 from asgi_multitier.selectors import Selector
 from tests.support import Cache, Client, Visit, caching, settled
 

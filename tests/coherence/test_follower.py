@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from asgi_multitier.coherence.follower import Follower, Step, Verdict
-from asgi_multitier.coherence.index import ALL, Index
+from asgi_multitier.coherence.index import Index
 from asgi_multitier.coherence.log import MAX_RIDE, Operation, Update
+from asgi_multitier.coherence.marks import ALL
 from asgi_multitier.coherence.records import Body, Record
 from asgi_multitier.coherence.store import Facts
 from asgi_multitier.entry import Born

@@ -5,7 +5,8 @@ import tracemalloc
 
 import pytest
 
-from asgi_multitier.coherence.index import ALL, MAX_DEPTH, Index, canonical
+from asgi_multitier.coherence.index import Index
+from asgi_multitier.coherence.marks import ALL, MAX_DEPTH, canonical
 from asgi_multitier.entry import Born, Entry
 from asgi_multitier.selectors import Selector
 from tests.figures import Figure

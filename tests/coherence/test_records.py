@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asgi_multitier.coherence.index import ALL, canonical
 from asgi_multitier.coherence.log import Operation, Update
+from asgi_multitier.coherence.marks import ALL, canonical
 from asgi_multitier.coherence.records import BEGINNING, MAX_BODY, Body, RecordCodec, bodies
 from asgi_multitier.entry import Born
 from asgi_multitier.errors import SerializationError

@@ -13,8 +13,9 @@ from functools import partial
 from random import Random
 
 from asgi_multitier.coherence.follower import Follower, Step, Verdict
-from asgi_multitier.coherence.index import ALL, Index, canonical
+from asgi_multitier.coherence.index import Index
 from asgi_multitier.coherence.log import Operation, Update
+from asgi_multitier.coherence.marks import ALL, canonical
 from asgi_multitier.coherence.records import BEGINNING, Body, Record
 from asgi_multitier.coherence.store import Facts
 from asgi_multitier.entry import Born, Entry, Slot
@@ -190,7 +191,7 @@ class MutantIndex(Index):
         fence = super().begin(selectors)
         if not self.guards.pending:
             for selector in selectors:
-                mark = self._find(canonical(selector))
+                mark = self._marks.find(canonical(selector))
                 if mark is not None:
                     mark.fence = 0
                     mark.echoed = mark.begun

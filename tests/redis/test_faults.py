@@ -9,7 +9,7 @@ import pytest
 
 from asgi_multitier.coherence import tail
 from asgi_multitier.coherence.follower import MAX_PENDING
-from asgi_multitier.coherence.index import ALL
+from asgi_multitier.coherence.marks import ALL
 from asgi_multitier.entry import Born
 from asgi_multitier.redis import Leases, RedisLog, RedisStreams, RedisTier, log_store
 from asgi_multitier.selectors import Selector
