@@ -51,7 +51,7 @@ FIELD_NAMES_ELSEWHERE = {
 }
 """Modules outside `policy/` that spell field names, and which."""
 
-PURE = {"policy", "entry", "tiers.codec", "breaker"}
+PURE = {"policy", "entry", "tiers.codec", "tiers.metadata", "breaker"}
 
 
 class Module:

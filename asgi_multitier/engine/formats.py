@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from .._types import Clock
 from ..entry import Entry
-from ..tiers.codec import Unreadable, decode, encode
+from ..tiers.codec import decode, encode
+from ..tiers.metadata import Unreadable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

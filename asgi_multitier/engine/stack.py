@@ -23,8 +23,8 @@ from ..events import Events, TierStats
 from ..policy.key import storage_key
 from ..policy.reuse import usable_on_error
 from ..tiers.base import Held, LocalTier
-from ..tiers.codec import Unreadable
 from ..tiers.memory import MemoryTier
+from ..tiers.metadata import Unreadable
 from .formats import Format
 from .placed import Item, Placed
 from .reads import Found, Reads

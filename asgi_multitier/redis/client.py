@@ -24,11 +24,11 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from ..errors import BackendError
+from ..errors import BackendError, ConfigError
 from .cluster import Cluster, ClusterIsDownError
 from .recipe import TIMEOUT, Client, Target, recipe_of
 
-__all__ = ["Client", "Dedicated", "Link", "Target", "connect", "send"]
+__all__ = ["Client", "Dedicated", "Link", "Target", "check_namespace", "connect", "send"]
 
 T = TypeVar("T")
 
@@ -244,6 +244,19 @@ def connect(
     if isinstance(target, Link):
         return target
     return Link(target or DEFAULT_URL, timeout=timeout, connections=connections)
+
+
+def check_namespace(namespace: str) -> str:
+    """The namespace, if it is one.
+
+    Raises:
+        ConfigError: If it is not 1 to 64 characters that mean nothing special in a pattern or key.
+    """
+    plain = all(c.isalnum() or c in "-_.:/@" for c in namespace)
+    if not plain or not namespace.isascii() or not 0 < len(namespace) <= 64:
+        allowed = "1 to 64 ASCII letters, digits or any of - _ . : / @"
+        raise ConfigError.of("namespace", namespace, allowed)
+    return namespace
 
 
 def send(client: Client, *command: Any, **options: Any) -> Awaitable[Any]:

@@ -1,39 +1,38 @@
-"""Leases: one of all workers runs the origin for a key, the others wait for it.
+"""Leases: one worker of the fleet runs the origin for a key, the others wait for it.
 
-A lease is a key with a token and a lifetime, renewed while its holder works. Giving it back writes
-the key to a stream that each node with somebody waiting follows on one connection, so waiters are
-woken at once and nobody polls. A holder that dies is found by its lease's end. Safety does not rest
-on leases: two holders cost one more run of the origin. So where taking leases fails, or giving them
-back, which would let all others wait for their end, none is asked for until it is time to try
-again.
+A lease is a key with a token and a lifetime, renewed while its holder works. Releasing it writes
+the key to a stream that each node with waiters follows on one connection: waiters wake at once and
+nothing polls. If a holder dies, its lease expires. Safety does not depend on leases: two holders
+cost one more run of the origin. So where taking or releasing leases fails, a circuit breaker skips
+them for a while; without it, every waiter would wait for a lease to expire.
 """
 
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from secrets import token_hex
 from typing import Any
 
 from ..breaker import WHOLE, Breakers, Call
 from ..errors import BackendError
-from .client import Client, Link, Target, connect, send
+from .client import Client, Link, Target, check_namespace, connect
 from .scripts import CLAIM, RELEASE, RENEW
-from .tier import check_namespace
+from .streams import end_of, read_after
 
 logger = logging.getLogger("asgi_multitier")
 
 TTL = 3.0
-"""Seconds after which the lease of a holder that died is free."""
+"""Seconds after which the lease of a dead holder expires."""
 
 _KEEP = 60_000
 _BLOCK = 0.1
-"""Seconds of one reading while somebody waits: so much later, and the time-out of an operation, a
-server that hangs is noticed."""
+"""Seconds that one read blocks. With the time-out of an operation added, it is how long a server
+that hangs stays unnoticed."""
 
+_AT_ONCE = 500
 _LINGER = 1.0
-"""Seconds that the tail goes on when nobody waits any more."""
+"""Seconds that the tail continues after the last waiter has left."""
 
 _TAKE = (WHOLE, "take")
 _GIVE_BACK = (WHOLE, "give back")
@@ -46,8 +45,8 @@ class Claim:
     """One attempt at a lease.
 
     Attributes:
-        key: What it is for.
-        won: Whether to run the origin: the lease is ours, or the server is not there to ask.
+        key: The key of the lease.
+        won: Whether to run the origin: the lease was taken, or the server cannot be reached.
         held: Whether the lease is really held; False where the server did not answer.
     """
 
@@ -69,13 +68,13 @@ class Claim:
         return f"<Claim {self.key!r} {'won' if self.won else 'lost'}>"
 
     async def released(self, timeout: float) -> bool:
-        """Wait, after losing, until the holder has given the lease back or its lifetime has ended.
+        """Wait, after losing, until the holder releases the lease or it expires.
 
         Args:
             timeout: Seconds to wait at most.
 
         Returns:
-            False if the time ran out first. Otherwise look for the result, and claim again.
+            False if the time is over first. Otherwise check for the result, and claim again.
         """
         loop = asyncio.get_running_loop()
         left = self.ends - loop.time()
@@ -83,7 +82,7 @@ class Claim:
         return bool(done) or left <= timeout
 
     async def release(self) -> None:
-        """Give the lease back, or stop waiting for it. Never raises; may be called twice."""
+        """Release the lease, or stop waiting for it. Never raises; may be called twice."""
         await self._leases._release(self)
 
 
@@ -92,11 +91,11 @@ class Leases:
 
     Args:
         target: An address, a client of redis-py's asyncio kind, or a link.
-        namespace: Stands in the names of the keys.
-        ttl: Seconds after which the lease of a holder that died is free.
+        namespace: Part of the keys' names.
+        ttl: Seconds after which the lease of a dead holder expires.
 
     Raises:
-        ConfigError: If the target or the namespace is not one.
+        ConfigError: If the target or the namespace is invalid.
     """
 
     def __init__(
@@ -129,10 +128,10 @@ class Leases:
         """
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         claim = Claim(self, key, token_hex(8), woken)
-        if self._is_left_out():
+        if self._is_skipped():
             claim.won = True
             return claim
-        # Listening comes before asking: a release between the two must not be missed.
+        # Listen before asking: a release between the two must not be missed.
         self._waiting.setdefault(key, set()).add(woken)
         try:
             left = await self._ask(claim)
@@ -174,28 +173,29 @@ class Leases:
         try:
             await self._run(RELEASE.run, keys, claim._token, claim.key, _KEEP)
         except BackendError as error:
-            # It ends by itself; whoever waits is late by its lifetime at most.
+            # It expires by itself; waiters are late by its lifetime at most.
             self._failed(_GIVE_BACK, error)
             return
         self._succeeded(_GIVE_BACK)
 
-    # What fails is left alone for a while.
+    # The circuit breaker.
 
-    def _is_left_out(self) -> bool:
+    def _is_skipped(self) -> bool:
         now = asyncio.get_running_loop().time()
         return not all(self._breakers.allows(call, now) for call in (_TAKE, _GIVE_BACK))
 
     def _failed(self, call: Call, error: BackendError) -> None:
         if self._breakers.failed(call, asyncio.get_running_loop().time()):
             logger.warning(
-                "leases cannot be had for now, each process runs the origin itself: %s: %s",
+                "leases are skipped: circuit breaker open, each process runs the origin itself: "
+                "%s: %s",
                 call[1],
                 error,
             )
 
     def _succeeded(self, call: Call) -> None:
         if self._breakers.succeeded(call):
-            logger.warning("leases can be had again at %s", self.link.name)
+            logger.warning("leases are used again at %s", self.link.name)
 
     def _forget(self, claim: Claim) -> None:
         waiting = self._waiting.get(claim.key)
@@ -219,7 +219,7 @@ class Leases:
         task.add_done_callback(self._renewals.discard)
 
     async def _renew(self, claim: Claim) -> None:
-        """Prolong the lease while its holder works, until it turns out to be another's."""
+        """Renew the lease while its holder works, until another worker has it."""
         keys = [self._prefix + claim.key]
         while True:
             await asyncio.sleep(self.ttl / 3)
@@ -233,7 +233,7 @@ class Leases:
     # The waiters.
 
     async def _listen(self) -> None:
-        """Have the tail run, and wait until it knows where the stream ends."""
+        """Start the tail if needed, and wait until it knows the end of the stream."""
         if self._tail is None or self._tail.done() or self._is_inherited(self._tail):
             self._pid = os.getpid()
             self._keep_own()
@@ -246,7 +246,7 @@ class Leases:
             raise BackendError(f"{self.link.name}: no answer in time") from None
 
     def _keep_own(self) -> None:
-        """Forget who waited in an event loop that is gone."""
+        """Forget the waiters of closed event loops."""
         for key, waiting in list(self._waiting.items()):
             own = {woken for woken in waiting if woken.get_loop().is_running()}
             if own:
@@ -255,24 +255,26 @@ class Leases:
                 del self._waiting[key]
 
     def _is_inherited(self, tail: "asyncio.Task[None]") -> bool:
-        """Whether it is of an event loop, or a process before a fork, that is not this one."""
+        """Whether it belongs to another event loop, or to the process before a fork."""
         return tail.get_loop() is not asyncio.get_running_loop() or self._pid != os.getpid()
 
     async def _follow(self) -> None:
-        """Wake those whose key is released. Ends when nobody has waited for a while."""
+        """Wake the waiters of released keys. Ends `_LINGER` seconds after the last waiter left."""
         position = ""
         loop = asyncio.get_running_loop()
         wanted = loop.time()
         while True:
-            # Also at the beginning: who is woken by a tail that failed lets the next one begin.
+            # Also at first: a waiter woken by a failed tail starts the next one.
             await asyncio.sleep(self._pause)
             try:
                 async with self.link.dedicated() as connection:
                     if not position:
-                        position = await connection.run(self._end, timeout=self.link.timeout)
+                        position = await connection.run(
+                            end_of(self._stream), timeout=self.link.timeout
+                        )
                     self._listening.set()
                     while True:
-                        work = self._after(position)
+                        work = read_after(self._stream, position, _AT_ONCE, _BLOCK)
                         reply = await connection.run(work, timeout=_BLOCK + self.link.timeout)
                         self._pause = 0.0
                         for number, fields in reply[0][1] if reply else ():
@@ -283,21 +285,12 @@ class Leases:
                         elif loop.time() - wanted >= _LINGER:
                             return
             except BackendError:
-                # What was released meanwhile may be lost with the server: let all look again.
+                # Releases may have been lost with the server: let all waiters check again.
                 self._pause = min(max(2 * self._pause, _PAUSE), _MAX_PAUSE)
                 for key in list(self._waiting):
                     self._wake(key)
                 if not self._waiting:
                     return
-
-    def _after(self, position: str) -> Callable[[Client], Awaitable[Any]]:
-        block = int(_BLOCK * 1000)
-        command = ("XREAD", "COUNT", 500, "BLOCK", block, "STREAMS", self._stream, position)
-        return lambda client: send(client, *command)
-
-    async def _end(self, client: Client) -> str:
-        reply = await send(client, "XREVRANGE", self._stream, "+", "-", "COUNT", 1)
-        return reply[0][0].decode() if reply else "0-0"
 
     def _wake(self, key: str) -> None:
         loop = asyncio.get_running_loop()
@@ -306,12 +299,12 @@ class Leases:
             if theirs is loop:
                 _wake(woken)
             else:
-                # One that has ended needs no word.
+                # A closed event loop has no waiters.
                 with suppress(RuntimeError):
                     theirs.call_soon_threadsafe(_wake, woken)
 
     async def close(self) -> None:
-        """Stop waiting; leases still held end by themselves. May be called twice."""
+        """Stop waiting; leases still held expire by themselves. May be called twice."""
         loop = asyncio.get_running_loop()
         tasks = [task for task in (self._tail, *self._renewals) if task is not None]
         tasks = [task for task in tasks if task.get_loop() is loop]

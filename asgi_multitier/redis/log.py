@@ -1,5 +1,6 @@
-"""The invalidation log on a stream of Redis or Valkey."""
+"""The invalidation log on a stream of Redis or Valkey, and its audit stream."""
 
+import asyncio
 import time
 from dataclasses import replace
 from typing import Literal
@@ -9,11 +10,9 @@ from ..coherence.log import InvalidationStats, Operation
 from ..coherence.records import RecordCodec
 from ..coherence.shared import SharedLog
 from ..config.invalidation import InvalidationConfig
-from ..errors import ConfigError
-from .audit import Audit
-from .client import Link, Target, connect
+from ..errors import BackendError, ConfigError
+from .client import Link, Target, check_namespace, connect, send
 from .log_store import StreamStore
-from .tier import check_namespace
 
 
 class RedisLog(SharedLog):
@@ -21,14 +20,14 @@ class RedisLog(SharedLog):
 
     Args:
         target: An address, a client of redis-py's asyncio kind, or a link.
-        namespace: Stands in the names of the keys; nodes with the same one hear each other.
+        namespace: Part of the keys' names; nodes with the same one share a log.
         config: Names and lengths of the streams.
-        secret: Key of the records' MAC; all nodes have the same one, or none.
-        on_failover: What a change of the server behind the log means. `"flush"`: records may have
-            been lost with the old one, so everything cached counts as invalid. `"trust"`: only what
-            the numbers and the chain show.
-        optional: Whether there may be no server at all. Until one was seen, this node then believes
-            what it holds: it is alone.
+        secret: Key of the records' MAC; the same on all nodes, or None.
+        on_failover: What happens when another server takes over. `"flush"`: records may have been
+            lost with the old one, so everything cached counts as invalid. `"trust"`: only what the
+            numbers and the chain of records show.
+        optional: Whether there may be no server at all. Until one was seen, this node trusts its
+            own memory: it is alone.
         clock: Monotonic seconds; the clock of the entries.
 
     Raises:
@@ -68,7 +67,7 @@ class RedisLog(SharedLog):
 
     def _sent(self, operation: Operation) -> None:
         if self._audit is not None:
-            self._audit.tell(operation, self._follower.node)
+            self._audit.write(operation, self._follower.node)
 
     def stats(self) -> InvalidationStats:
         """A frozen reading of the counters."""
@@ -76,9 +75,67 @@ class RedisLog(SharedLog):
         return stats if self._audit is None else replace(stats, audit_errors=self._audit.errors)
 
     async def close(self) -> None:
-        """Stop following; send what waits, or say what is lost. May be called twice."""
+        """Stop following; send what is queued, or log what is lost. May be called twice."""
         await super().close()
         if self._audit is not None:
             await self._audit.close()
         if self._owns_link:
             await self._link.close()
+
+
+class Audit:
+    """The audit stream: each invalidation in a form that people and other programs can read.
+
+    One entry for each operation, written in the background.
+
+    Args:
+        link: The connections.
+        stream: The stream's key.
+        maxlen: About how many entries it keeps.
+
+    Attributes:
+        errors: Entries that could not be written.
+    """
+
+    def __init__(self, link: Link, stream: str, maxlen: int) -> None:
+        self.errors = 0
+        self._link = link
+        self._stream = stream
+        self._maxlen = maxlen
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def write(self, operation: Operation, node: str) -> None:
+        """Write an operation of this node, in the background."""
+        task = asyncio.create_task(self._append(operation, node), name="asgi-multitier audit")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _append(self, operation: Operation, node: str) -> None:
+        fields = {**readable(operation), "timestamp": f"{time.time():.3f}", "node": node}
+        flat = [text for field in fields.items() for text in field]
+        command = ("XADD", self._stream, "MAXLEN", "~", self._maxlen, "*", *flat)
+        try:
+            await self._link.run(lambda client: send(client, *command), key=self._stream)
+        except BackendError:
+            self.errors += 1
+
+    async def close(self) -> None:
+        """Wait for the entries being written; each has the time-out of one operation."""
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(*(task for task in self._tasks if task.get_loop() is loop))
+
+
+def readable(operation: Operation) -> dict[str, str]:
+    """The fields of an operation's entry: its type, and its text or how many selectors it has."""
+    selectors = operation.selectors
+    if operation.updates and not selectors and len(operation.updates) == 1:
+        return {"type": "update", "key": operation.updates[0].key}
+    count = len(selectors) + len(operation.updates)
+    if count != 1:
+        return {"type": "remove_bulk", "count": str(count)}
+    kind, text = selectors[0]
+    if kind == "key":
+        return {"type": "remove", "key": text}
+    if kind == "glob":
+        return {"type": "remove_pattern", "pattern": text}
+    return {"type": f"remove_{kind}", "key": text}

@@ -2,10 +2,12 @@
 
 Two keys in one slot: a hash with the generation, the number of the last record and the last
 operation, and a stream whose entries have the records' numbers as ids. One script writes a record,
-one says what the log holds (`scripts`).
+one reads the state of the log (`scripts`).
 """
 
+import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from secrets import token_hex
@@ -14,28 +16,51 @@ from typing import Any
 from .._types import Clock
 from ..coherence.store import FEW, MAX_BYTES, PATIENCE, Batch, Facts, StoredRecord, next_count
 from ..entry import Born
+from ..errors import BackendError
 from .client import Client, Dedicated, Link, send
-from .permissions import refused
-from .scripts import APPEND, ATTACH
+from .scripts import APPEND, ATTACH, CHECK
+from .tier import scanned
 
 logger = logging.getLogger("asgi_multitier")
 
 KEEP = 7 * 24 * 3600
-"""Seconds that the log is kept after its last use."""
+"""Seconds that the log is kept after its last use, on the server."""
 
 _RENEW = 3600.0
 _GRACE = 0.5
+_NAMES_PATIENCE = 2.0
+
+_NEEDED_FOR_LOG = (
+    "HMGET {log}:ctl gen",
+    "HSET {log}:ctl gen x",
+    "DEL {log}:ctl",
+    "PEXPIRE {log}:ctl 1",
+    "INFO server",
+    "XADD {log} * f v",
+    "XLEN {log}",
+    "XTRIM {log} MAXLEN 1",
+    "XRANGE {log} - +",
+    "XREVRANGE {log} + -",
+    "XREAD STREAMS {log} 0",
+)
+_NEEDED_FOR_ENTRIES = (
+    "GET {entry}",
+    "GETRANGE {entry} 0 1",
+    "PTTL {entry}",
+    "SET {entry} v",
+    "UNLINK {entry}",
+)
 
 
 class StreamStore:
-    """A log's two keys.
+    """A `LogStore` on two keys.
 
     Args:
-        link: The way to the server.
-        namespace: Stands in the names of the keys.
+        link: The connections.
+        namespace: Part of the keys' names.
         channel: Name of the stream within the namespace.
-        maxlen: About how many records are kept.
-        flush_on_failover: Whether a change of the server behind the log ends its generation.
+        maxlen: Approximate number of records kept.
+        flush_on_failover: Whether the log's generation ends when another server takes over.
         clock: Monotonic seconds.
 
     Attributes:
@@ -65,11 +90,11 @@ class StreamStore:
 
     @property
     def name(self) -> str:
-        """Where it lies, without credentials."""
+        """Its location, without credentials."""
         return f"{self.stream} at {self.link.name}"
 
     async def append(self, op: str, data: bytes, mac: bytes, *, after: int, timeout: float) -> Born:
-        """Write a record at the end. See `LogStore.append`."""
+        """Append a record. See `LogStore.append`."""
         keys = (self.control, self.stream)
         proposed = token_hex(16)
 
@@ -93,7 +118,7 @@ class StreamStore:
             yield StreamReader(self, connection)
 
     async def attach(self, connection: Dedicated, after: int, condemned: str) -> Facts:
-        """What the log holds. See `LogReader.facts`."""
+        """The state of the log. See `LogReader.facts`."""
         keys = (self.control, self.stream)
         renew = self._clock() - self._renewed > _RENEW
         proposed = token_hex(16)
@@ -119,11 +144,11 @@ class StreamStore:
         )
 
     async def check_permissions(self, connection: Dedicated) -> None:
-        """Say once what the server's user is not allowed to do."""
+        """Log once which needed commands the server's user may not run."""
         if self._permissions_checked:
             return
         found = await connection.run(
-            lambda client: refused(client, self.stream, self.namespace),
+            lambda client: _refused(client, self.stream, self.namespace),
             timeout=2 * self.link.timeout,
         )
         self._permissions_checked = True
@@ -139,8 +164,8 @@ class StreamReader:
     """A connection that waits for records.
 
     Args:
-        store: What is read.
-        connection: Ours alone.
+        store: The store to read.
+        connection: Used by this reader alone.
     """
 
     def __init__(self, store: StreamStore, connection: Dedicated) -> None:
@@ -149,13 +174,13 @@ class StreamReader:
         self._count = FEW
 
     async def facts(self, after: int, condemned: str = "") -> Facts:
-        """What the log holds. See `LogReader.facts`."""
-        # Before anything is refused: the refusal of a script does not always say of what.
+        """The state of the log. See `LogReader.facts`."""
+        # Before anything is refused: a refused script does not always name the command.
         await self._store.check_permissions(self._connection)
         return await self._store.attach(self._connection, after, condemned)
 
     async def records(self, after: int) -> Batch:
-        """The next records. The deadline is ours: a server that hangs says nothing."""
+        """The next records, with a deadline of our own: a server that hangs reports no error."""
         block = int(PATIENCE * 1000)
         where = ("STREAMS", self._store.stream, f"{after}-0")
         count = self._count
@@ -173,13 +198,56 @@ def _stored(number: bytes, flat: Sequence[bytes] | None) -> StoredRecord:
     fields = dict(zip(flat[::2], flat[1::2], strict=True))
     return StoredRecord(
         int(number.split(b"-", 1)[0]),
-        _text(fields, b"g"),
-        _text(fields, b"p"),
-        _text(fields, b"o"),
+        _field(fields, b"g"),
+        _field(fields, b"p"),
+        _field(fields, b"o"),
         fields.get(b"d", b""),
         fields.get(b"m", b""),
     )
 
 
-def _text(fields: dict[bytes, bytes], name: bytes) -> str:
+def _field(fields: dict[bytes, bytes], name: bytes) -> str:
     return fields.get(name, b"").decode("utf-8", "replace")
+
+
+async def _refused(client: Client, log: str, namespace: str) -> list[str]:
+    """The commands, with their keys, that the cache needs and the user may not run.
+
+    Asks the server whether it would allow each; none is run. Servers before Redis 7 cannot be asked
+    and give an empty list: there the first refused command reports it.
+
+    Args:
+        client: A client of that user.
+        log: Key of the log.
+        namespace: The prefix of the keys of entries.
+    """
+    # The script splits at spaces; names of logs and namespaces have none.
+    needed = [
+        text.format(log=log, entry=f"{namespace}:e:x")
+        for text in _NEEDED_FOR_LOG + _NEEDED_FOR_ENTRIES
+    ]
+    reply: list[Any] = await CHECK.run(client, [log], *needed)
+    return [text.decode() for text in reply]
+
+
+async def namespaces(link: Link, channel: str) -> set[str]:
+    """The namespaces that have a log on a server; those found within two seconds.
+
+    Args:
+        link: The connections.
+        channel: The name of the logs within their namespaces.
+
+    Raises:
+        BackendError: If the server cannot be reached, or none was found in time.
+    """
+    found: set[str] = set()
+    end = f"}}:{channel}:ctl"
+    escaped = re.sub(r"([*?\\[\]^])", r"\\\1", end)
+    try:
+        async with asyncio.timeout(_NAMES_PATIENCE):
+            async for names in scanned(link, "{*" + escaped):
+                found.update(name[1 : -len(end)] for name in names)
+    except TimeoutError:
+        if not found:
+            raise BackendError(f"{link.name}: no namespace found in time") from None
+    return found

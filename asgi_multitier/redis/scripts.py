@@ -212,6 +212,27 @@ A log whose records are numbered above its control hash is not one that these sc
 begun anew. Reply: generation and number of the record.
 """
 
+CHECK = Script(
+    """
+local refused = {}
+if not redis.acl_check_cmd then
+  return refused
+end
+for _, text in ipairs(ARGV) do
+  local words = {}
+  for word in string.gmatch(text, '%S+') do
+    words[#words + 1] = word
+  end
+  if not redis.acl_check_cmd(unpack(words)) then
+    refused[#refused + 1] = text
+  end
+end
+return refused
+""",
+    "no-writes,allow-oom",
+)
+"""KEYS: the log. ARGV: commands with their arguments. Reply: those that the user may not run."""
+
 _TEXT = """
 local function text(...)
   local reply = redis.pcall(...)

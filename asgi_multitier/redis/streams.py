@@ -1,6 +1,6 @@
 """Streams of the application: append, read, follow, and consumer groups.
 
-Reads that block use a connection of their own, since a blocked one answers nothing else.
+Blocking reads use a connection of their own, since it serves nothing else meanwhile.
 """
 
 import asyncio
@@ -17,8 +17,7 @@ from redis.exceptions import ResponseError
 
 from ..errors import BackendError, ConfigError
 from ..streams import Fields, StreamEntry
-from .client import Client, Link, Target, connect, send
-from .tier import check_namespace
+from .client import Client, Link, Target, check_namespace, connect, send
 
 T = TypeVar("T")
 
@@ -33,7 +32,7 @@ class RedisStreams:
 
     Args:
         target: An address, a client of redis-py's asyncio kind, or a link.
-        namespace: Stands before the streams' names.
+        namespace: The prefix of the streams' names.
 
     Raises:
         ConfigError: If the target or the namespace is not one.
@@ -58,10 +57,10 @@ class RedisStreams:
             stream: The stream's name.
             fields: Names and values; at least one.
             maxlen: How many entries to keep, the youngest; None for all.
-            exact: Trim to exactly so many. Otherwise the server keeps somewhat more, and is faster.
+            exact: Trim to exactly `maxlen`. Otherwise the server keeps somewhat more, faster.
 
         Raises:
-            BackendError: If the server does not answer. It may have been appended all the same.
+            BackendError: If the server does not answer. It may have been appended anyway.
             ConfigError: If there are no fields, or `maxlen` is below 1.
         """
         pairs = list(fields.items() if isinstance(fields, Mapping) else fields)
@@ -93,9 +92,9 @@ class RedisStreams:
 
         Args:
             stream: The stream's name.
-            last_id: Read after it: an id, `"0"` for the beginning, `"$"` for what is yet to come.
+            last_id: Read after it: an id, `"0"` for the beginning, `"$"` for later entries.
             count: How many at most.
-            block: Seconds to wait for the first one, on a connection apart; None not to wait.
+            block: Seconds to wait for the first one, on a separate connection; None: do not wait.
 
         Raises:
             BackendError: If the server does not answer.
@@ -107,11 +106,11 @@ class RedisStreams:
     async def tail(
         self, stream: str, last_id: str = "$", *, count: int = 100
     ) -> AsyncIterator[StreamEntry]:
-        """Entries after an id, for ever, each once. Goes on after the connection was lost.
+        """Entries after an id, endlessly, each once. Continues after a lost connection.
 
         Args:
             stream: The stream's name.
-            last_id: As for `read`. `"$"` means the end at the first time the server answers.
+            last_id: As for `read`. `"$"` means the end at the time of the first answer.
             count: How many are fetched at once.
         """
         key = self._prefix + stream
@@ -121,9 +120,9 @@ class RedisStreams:
             try:
                 async with self.link.dedicated() as connection:
                     if position == "$":
-                        position = await connection.run(_end_of(key), timeout=self.link.timeout)
+                        position = await connection.run(end_of(key), timeout=self.link.timeout)
                     while True:
-                        work = _read_after(key, position, count)
+                        work = read_after(key, position, count, _TAIL_BLOCK)
                         reply = await connection.run(work, timeout=_TAIL_BLOCK + _GRACE)
                         pause = 0.0
                         for entry in _of_streams(reply):
@@ -136,7 +135,7 @@ class RedisStreams:
     async def create_group(
         self, stream: str, group: str, *, start: str = "$", exist_ok: bool = True
     ) -> bool:
-        """Make a consumer group, and the stream where there is none.
+        """Create a consumer group, and the stream if there is none.
 
         Args:
             stream: The stream's name.
@@ -181,7 +180,7 @@ class RedisStreams:
             count: How many at most.
             last_id: `">"` for entries that no consumer has had; `"0"` for the consumer's own that
                 it has not acknowledged.
-            block: Seconds to wait for the first one, on a connection apart; None not to wait.
+            block: Seconds to wait for the first one, on a separate connection; None: do not wait.
 
         Raises:
             BackendError: If the server does not answer, or there is no such group.
@@ -191,7 +190,7 @@ class RedisStreams:
         return _of_streams(await self._run_reading(command, where, block))
 
     async def ack(self, stream: str, group: str, *ids: str) -> int:
-        """Acknowledge entries; how many had been waiting for it.
+        """Acknowledge entries; returns how many were pending.
 
         Raises:
             BackendError: If the server does not answer.
@@ -221,7 +220,9 @@ def _raw(*command: Any) -> Callable[[Client], Awaitable[Any]]:
     return lambda client: send(client, *command)
 
 
-def _end_of(key: str) -> Callable[[Client], Awaitable[str]]:
+def end_of(key: str) -> Callable[[Client], Awaitable[str]]:
+    """Work that returns the id of a stream's last entry, "0-0" if there is none."""
+
     async def work(client: Client) -> str:
         reply = await send(client, "XREVRANGE", key, "+", "-", "COUNT", 1)
         return _text(reply[0][0]) if reply else "0-0"
@@ -229,9 +230,12 @@ def _end_of(key: str) -> Callable[[Client], Awaitable[str]]:
     return work
 
 
-def _read_after(key: str, position: str, count: int) -> Callable[[Client], Awaitable[Any]]:
-    block = int(_TAIL_BLOCK * 1000)
-    return _raw("XREAD", "COUNT", count, "BLOCK", block, "STREAMS", key, position)
+def read_after(
+    key: str, position: str, count: int, block: float
+) -> Callable[[Client], Awaitable[Any]]:
+    """Work that returns the entries after an id, waiting up to `block` seconds for the first."""
+    milliseconds = int(block * 1000)
+    return _raw("XREAD", "COUNT", count, "BLOCK", milliseconds, "STREAMS", key, position)
 
 
 def _entries(reply: Any) -> list[StreamEntry]:

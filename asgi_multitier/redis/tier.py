@@ -18,16 +18,16 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from ..breaker import WHOLE
 from ..entry import Born
-from ..errors import BackendError, ConfigError
+from ..errors import BackendError
 from ..tiers.base import Held
 from ..tiers.codec import BORN_GEN, BORN_SEQ, MAGIC
-from .client import Client, Link, Target, connect, send
+from .client import Client, Link, Target, check_namespace, connect, send
 from .scripts import READ, WRITE
 
 BIRTH = 48
 """Bytes before each value."""
 
-Batch: TypeAlias = list[tuple[str, "asyncio.Future[Held | None]"]]
+Reads: TypeAlias = list[tuple[str, "asyncio.Future[Held | None]"]]
 """Who asks for what in one turn of an event loop."""
 
 _UNKNOWN = "node not known yet"
@@ -63,7 +63,7 @@ class RedisTier:
         self.link = connect(target)
         self._owns_link = not isinstance(target, Link)
         self._prefix = f"{self.namespace}:e:"
-        self._batches: WeakKeyDictionary[asyncio.AbstractEventLoop, Batch] = WeakKeyDictionary()
+        self._batches: WeakKeyDictionary[asyncio.AbstractEventLoop, Reads] = WeakKeyDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
@@ -93,8 +93,8 @@ class RedisTier:
         waiting.append((key, future))
         return await future
 
-    def _depart(self, batch: "Batch") -> None:
-        by_server: dict[str, Batch] = {}
+    def _depart(self, batch: "Reads") -> None:
+        by_server: dict[str, Reads] = {}
         for key, future in batch:
             by_server.setdefault(self.server_of(key), []).append((key, future))
         batch.clear()
@@ -102,12 +102,12 @@ class RedisTier:
             for start in range(0, len(waiting), _READ_AT_ONCE):
                 self._begin(waiting[start : start + _READ_AT_ONCE])
 
-    def _begin(self, batch: "Batch") -> None:
+    def _begin(self, batch: "Reads") -> None:
         task = asyncio.create_task(self._serve(batch), name="asgi-multitier redis read")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _serve(self, batch: "Batch") -> None:
+    async def _serve(self, batch: "Reads") -> None:
         wanted = [(key, future) for key, future in batch if not future.done()]
         if not wanted:
             return
@@ -254,19 +254,6 @@ class RedisTier:
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._owns_link:
             await self.link.close()
-
-
-def check_namespace(namespace: str) -> str:
-    """The namespace, if it is one.
-
-    Raises:
-        ConfigError: If it is not 1 to 64 characters that mean nothing special in a pattern or key.
-    """
-    plain = all(c.isalnum() or c in "-_.:/@" for c in namespace)
-    if not plain or not namespace.isascii() or not 0 < len(namespace) <= 64:
-        allowed = "1 to 64 ASCII letters, digits or any of - _ . : / @"
-        raise ConfigError.of("namespace", namespace, allowed)
-    return namespace
 
 
 async def _pipelined(

@@ -39,7 +39,7 @@ class Release(NamedTuple):
 
 
 SAME = Release()
-OTHER_FORMAT = Release("from asgi_multitier import codec\ncodec.FORMAT += 1\n" + SAME.command)
+OTHER_FORMAT = Release("from asgi_multitier.tiers import codec\ncodec.FORMAT += 1\n" + SAME.command)
 OTHER_RELEASE = Release(settings={"ASGI_MULTITIER_VERSION": "two"})
 
 

@@ -21,11 +21,11 @@ from asgi_multitier.tiers.codec import (
     BORN_GEN,
     BORN_SEQ,
     MAX_METADATA,
-    Unreadable,
     check_compression,
     decode,
     encode,
 )
+from asgi_multitier.tiers.metadata import Unreadable
 
 DATA = Path(__file__).parent / "data"
 GEN = "0123456789abcdef0123456789abcdef"
