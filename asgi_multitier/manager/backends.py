@@ -1,6 +1,6 @@
-"""What a manager stands on: which tiers, which log, which streams, and what they share.
+"""The back ends of a manager: which tiers, which log, which streams, and what they share.
 
-Nothing is opened here; everything is made at its first use, over one link to Redis.
+Nothing is opened here; each is made at its first use, over one link to Redis.
 """
 
 import os
@@ -76,25 +76,25 @@ class Backends:
         if streams is not None and not isinstance(streams, Streams):
             raise ConfigError.of("streams", streams, "an object with all of Streams", where=_WHERE)
         if self.has_redis:
-            # Connects nothing: what is wrong with the address is said at start-up.
+            # Connects nothing: an address that is wrong is refused at once.
             self.link()
 
     @property
     def has_redis(self) -> bool:
-        """Whether there is a Redis to speak of, reachable or not."""
+        """Whether Redis is used, reachable or not."""
         if self._sqlite is not None:
             return False
         return self._redis is not None or self._config.redis_url is not None
 
     @property
     def uses_default(self) -> bool:
-        """Whether Redis is looked for at the address that stands where none was given."""
+        """Whether Redis is looked for at the default address."""
         default = self._redis is None and self._config.redis_url is DEFAULT_REDIS_URL
         return default and self._sqlite is None
 
     @property
     def is_shared(self) -> str:
-        """What was given that other applications may use as well; "" if nothing was."""
+        """What was configured that other applications may use too; "" if nothing was."""
         tiers = [tier for tier, _ in self._tiers if isinstance(tier, SharedTier)]
         if self._redis is not None or (self.has_redis and not self.uses_default):
             return "Redis"
@@ -107,7 +107,7 @@ class Backends:
         return ""
 
     def link(self) -> Link:
-        """The one way to Redis."""
+        """The connections to Redis, which all parts share."""
         if self._link is None:
             target = self._redis if self._redis is not None else self._config.redis_url
             self._link = connect(target, timeout=self._config.redis_timeout)
@@ -123,7 +123,7 @@ class Backends:
         return made, TierConfig.l1()
 
     def shared(self, namespace: str) -> Sequence[tuple[Tier, TierConfig]]:
-        """The tiers below it; where none was given, the one that there is a server or file for."""
+        """The tiers below it; if none was given, one on the server or in the file."""
         given = [pair for pair in self._tiers if pair[1].level > 1]
         if given:
             return given
@@ -138,7 +138,7 @@ class Backends:
 
         Args:
             namespace: What separates the application from others.
-            named: Whether all workers of the application have it, and may be told by it.
+            named: Whether all workers of the application have the same namespace.
         """
         if self._given_log is not None:
             return self._given_log
@@ -166,8 +166,8 @@ class Backends:
             namespace=namespace,
             config=self._invalidation,
             secret=self._config.secret,
-            # Deliberate: an address that nobody gave may well have no server behind it. Until one
-            # was seen there, this process is alone and needs to distrust nobody.
+            # Deliberate: the default address may well have no server behind it. Until one was seen
+            # there, this process is alone, and what it holds counts as valid.
             optional=self.uses_default,
             clock=self._clock,
         )
@@ -204,7 +204,7 @@ class Backends:
         return self._streams
 
     async def leave(self) -> None:
-        """Release what belongs to this event loop, where the cache lives in another."""
+        """Release the connections of this event loop, if the cache lives in another one."""
         if self._link is not None:
             await self._link.close()
 
@@ -229,8 +229,8 @@ class Backends:
             raise
 
     async def close(self) -> None:
-        """Release what is not a tier's or the log's. May be called twice."""
-        async with AsyncExitStack() as ends:  # what cannot be closed keeps nothing else open
+        """Release all but the tiers and the log. May be called twice."""
+        async with AsyncExitStack() as ends:  # one that cannot be closed keeps no other open
             if self._link is not None:
                 ends.push_async_callback(self._link.close)
             if self._streams is not None:
@@ -240,7 +240,7 @@ class Backends:
 
 
 def _check_places(tiers: Sequence[tuple[Tier, TierConfig]]) -> None:
-    """Level 1 is in this process, and nothing else is."""
+    """Check that level 1 is a tier in this process, and that all others are shared ones."""
     levels = [place.level for _, place in tiers]
     if len(set(levels)) != len(levels):
         raise ConfigError.of("tiers", levels, "levels that are all different", where=_WHERE)

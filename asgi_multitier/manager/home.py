@@ -1,8 +1,9 @@
-"""Where a cache lives: in one event loop at a time, since what it knows of the log has one writer.
+"""Where a cache lives: in one event loop at a time, since its index of the log has one writer.
 
-Test clients, threads with a loop each and servers with several loops call one cache from others.
-Those calls are carried to the loop that it lives in, and waited for from outside: no future, event
-or task of one loop is touched by another. When that loop has ended, the next caller's is the home.
+Test clients, threads with a loop each and servers with several loops call one cache from other
+loops. Those calls run in the loop that the cache lives in, and are awaited from outside: no loop
+touches a future, event or task of another. When that loop has ended, the loop of the next call
+becomes the home.
 """
 
 import asyncio
@@ -17,14 +18,14 @@ from ..errors import BackendError
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_LOOK = 0.05
-"""Seconds after which a call looks whether the loop that it waits for still runs."""
+_CHECK_INTERVAL = 0.05
+"""Seconds after which a call checks whether the loop that it waits for still runs."""
 
 _NOWHERE = object()
 
-PATIENCE = 1.0
-"""Seconds that a call waits to be begun in the other loop, which something may block: perhaps the
-very thread that waits for this one."""
+_BEGIN_TIMEOUT = 1.0
+"""Seconds that a call waits to begin in the other loop, which something may block: perhaps the very
+thread that waits for this call."""
 
 
 class HomeBlocked(BackendError):  # noqa: N818  # an outcome, not a fault
@@ -40,10 +41,10 @@ class Home:
 
     Attributes:
         loop: That loop; None while the cache does not run.
-        place: The same, and something that is no loop while the cache does not run: to be compared
-            with the loop that runs, which is None under anything but asyncio.
-        guest: A loop that lives for nothing but this cache, as that of `CacheManager.sync`: it
-            makes room for any other.
+        place: The same; an object that is no loop while the cache does not run. It is compared with
+            the running loop, which is None under an event loop that is not asyncio's.
+        guest: A loop that runs only for this cache, as that of `CacheManager.sync`. It makes room
+            for any other.
     """
 
     def __init__(self) -> None:
@@ -53,7 +54,7 @@ class Home:
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._last: asyncio.AbstractEventLoop | None = None
-        self._door: asyncio.Task[None] | None = None
+        self._watch: asyncio.Task[None] | None = None
 
     @property
     def is_elsewhere(self) -> bool:
@@ -71,7 +72,7 @@ class Home:
                 return False
             self.loop = self.place = here
             self._pid = os.getpid()
-        self._door = asyncio.create_task(self._mind(here), name="asgi-multitier home")
+        self._watch = asyncio.create_task(self._watch_end(here), name="asgi-multitier home")
         return True
 
     def is_new(self) -> bool:
@@ -82,18 +83,18 @@ class Home:
 
     async def leave(self) -> None:
         """The cache does not run any more."""
-        door, self._door = self._door, None
+        watch, self._watch = self._watch, None
         self._vacate()
-        if door is not None and door.get_loop() is asyncio.get_running_loop():
-            door.cancel()
-            await asyncio.wait({door})
+        if watch is not None and watch.get_loop() is asyncio.get_running_loop():
+            watch.cancel()
+            await asyncio.wait({watch})
 
-    async def _mind(self, here: asyncio.AbstractEventLoop) -> None:
-        """A loop that ends cancels this: from then on nothing is to be begun in it."""
+    async def _watch_end(self, here: asyncio.AbstractEventLoop) -> None:
+        """Wait until the loop ends, which cancels this: from then on nothing begins in it."""
         try:
             await here.create_future()
         except asyncio.CancelledError:
-            if self._door is asyncio.current_task():
+            if self._watch is asyncio.current_task():
                 self._vacate()
             raise
 
@@ -103,11 +104,11 @@ class Home:
     async def run(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run a call where the cache lives, and wait for it.
 
-        It goes on there if whoever waits for it is cancelled.
+        It goes on there if the caller is cancelled.
 
         Raises:
-            HomeBlocked: If something blocks that loop for longer than a second. The call is done
-                as soon as it is free again.
+            HomeBlocked: If something blocks that loop for longer than a second. The call still
+                runs as soon as that loop is free.
             Exception: What the call raises.
         """
         while True:
@@ -115,7 +116,7 @@ class Home:
             if loop is None or not self.is_elsewhere:
                 return await call()
             try:
-                return await _carried(loop, partial(self._if_open, call))
+                return await _run_in(loop, partial(self._if_open, call))
             except LoopEnded:
                 continue
 
@@ -125,9 +126,9 @@ class Home:
         return await call()
 
     def carrying(self, function: Callable[[], T | Awaitable[T]]) -> Callable[[], Awaitable[T]]:
-        """A function of the running loop, to be called from where the cache lives.
+        """A function that the cache's loop can await, and that runs in the loop running now.
 
-        What it needs, such as connections, belongs to the loop that it comes from.
+        What a compute function uses, such as connections, belongs to its caller's loop.
         """
         origin = asyncio.get_running_loop()
 
@@ -139,7 +140,7 @@ class Home:
             if asyncio.get_running_loop() is origin:
                 return await run()
             try:
-                return await _carried(origin, run, cancel=True)
+                return await _run_in(origin, run, cancel=True)
             except LoopEnded:
                 raise BackendError("the event loop that computes a value has ended") from None
 
@@ -149,7 +150,7 @@ class Home:
 class _Housed(Protocol):
     @property
     def home(self) -> Home:
-        """Where it lives."""
+        """Where the object lives."""
 
 
 H = TypeVar("H", bound=_Housed)
@@ -158,7 +159,7 @@ H = TypeVar("H", bound=_Housed)
 def at_home(
     method: Callable[Concatenate[H, P], Coroutine[Any, Any, T]],
 ) -> Callable[Concatenate[H, P], Coroutine[Any, Any, T]]:
-    """A method of something that has a home, which runs there from wherever it is called."""
+    """A method of an object that has a home: it runs there, whichever loop calls it."""
 
     async def called(self: H, /, *args: P.args, **options: P.kwargs) -> T:
         if self.home.is_elsewhere:
@@ -168,7 +169,7 @@ def at_home(
     return update_wrapper(called, method)
 
 
-async def _carried(
+async def _run_in(
     loop: asyncio.AbstractEventLoop,
     call: Callable[[], Coroutine[Any, Any, T]],
     *,
@@ -187,11 +188,11 @@ async def _carried(
     except RuntimeError:
         work.close()
         raise LoopEnded from None
-    future.add_done_callback(_heard)
-    deadline = asyncio.get_running_loop().time() + PATIENCE
+    future.add_done_callback(_retrieve)
+    deadline = asyncio.get_running_loop().time() + _BEGIN_TIMEOUT
     try:
         while True:
-            done, _ = await asyncio.wait({future}, timeout=_LOOK)
+            done, _ = await asyncio.wait({future}, timeout=_CHECK_INTERVAL)
             if done and future.cancelled():
                 # A loop that ends cancels what runs in it.
                 raise LoopEnded
@@ -209,7 +210,7 @@ async def _carried(
             future.cancel()
 
 
-def _heard(future: "asyncio.Future[Any]") -> None:
-    """Nobody may be waiting any more for what it raised."""
+def _retrieve(future: "asyncio.Future[Any]") -> None:
+    """Mark the exception as seen: the caller may be gone."""
     if not future.cancelled():
         future.exception()

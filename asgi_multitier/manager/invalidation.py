@@ -20,10 +20,10 @@ from .keys import checked_key, checked_tags
 from .lifecycle import Lifecycle
 
 Begin: TypeAlias = Callable[[Sequence[Selector]], Operation]
-"""Puts an invalidation into force, synchronously."""
+"""Puts an invalidation into force on this instance, synchronously."""
 
 Drop: TypeAlias = Callable[[], Coroutine[Any, Any, "Born | None"]]
-"""Drops something, and gives the position of its record."""
+"""Drops something, and returns the position of its record; None if it waits to be sent."""
 
 
 class Invalidation(Lifecycle):
@@ -34,12 +34,13 @@ class Invalidation(Lifecycle):
 
         Args:
             *keys: Keys and names.
-            settle: Seconds for which what is dropped is not stored anew on any instance, for
-                origins that read from a replica that may lag so long.
+            settle: Seconds for which what is dropped is not stored again on any instance, for
+                origins that read from a replica that may lag that long.
 
         Returns:
-            True if every instance will hear of it; False if the log's server does not answer now.
-            It is in force on this instance all the same, and is sent when the server is back.
+            True if the record is in the log, from which every instance reads it; False if the log's
+            server does not answer now. Then it is in force on this instance, and sent to the others
+            when the server is back.
 
         Raises:
             ConfigError: If a key is not allowed.
@@ -88,7 +89,7 @@ class Invalidation(Lifecycle):
         return await self.invalidate_selectors(selectors, settle=settle)
 
     def _meant_by(self, text: str) -> list[str]:
-        """The paths or patterns that a text stands for where this code runs."""
+        """The paths or patterns that a text stands for in the request that this code runs in."""
         table = self._name.table
         return [text] if table is None else table.tree.readings(text, root_paths(self))
 
@@ -128,13 +129,13 @@ class Invalidation(Lifecycle):
             note(self, selectors, operation.settle)
             return operation
 
-        return await self._carried(lambda: self._drop(selectors, noting)) is not None
+        return await self._dropped_at_home(lambda: self._drop(selectors, noting)) is not None
 
     def drop_again(
         self, selectors: Sequence[Selector], settle: float, kept: Iterable[str]
     ) -> "asyncio.Task[Born | None]":
-        """Drop what a request has dropped, once more at its end. See `coherence.repeats`."""
-        return self._begun(lambda: self._drop_again(selectors, settle, kept))
+        """Drop what a request has dropped once more at its end. See `coherence.repeats`."""
+        return self._in_task(lambda: self._drop_again(selectors, settle, kept))
 
     async def _drop_again(
         self, selectors: Sequence[Selector], settle: float, kept: Iterable[str]
@@ -149,7 +150,7 @@ class Invalidation(Lifecycle):
         return await self.engine.log.commit(operation)
 
     def beginning(self, settle: Lifetime = 0) -> Begin:
-        """What puts selectors into force on this instance, with a time to settle.
+        """A function that puts selectors into force on this instance.
 
         Raises:
             ConfigError: If the time is not allowed.
@@ -169,18 +170,18 @@ class Invalidation(Lifecycle):
         Returns:
             The task; its result is the position of the log's record, None if it waits to be sent.
         """
-        return self._begun(lambda: self._drop(selectors, begin))
+        return self._in_task(lambda: self._drop(selectors, begin))
 
-    def _begun(self, drop: Drop) -> "asyncio.Task[Born | None]":
+    def _in_task(self, drop: Drop) -> "asyncio.Task[Born | None]":
         if not self.home.is_elsewhere:
             return self.spawn(drop(), "asgi-multitier invalidation")
-        task = asyncio.create_task(self._carried(drop), name="asgi-multitier invalidation")
-        self._from_afar.add(task)
-        task.add_done_callback(self._from_afar.discard)
+        task = asyncio.create_task(self._dropped_at_home(drop), name="asgi-multitier invalidation")
+        self._remote_drops.add(task)
+        task.add_done_callback(self._remote_drops.discard)
         return task
 
-    async def _carried(self, drop: Drop) -> Born | None:
-        """Drop it where the cache lives; None where that loop is blocked, and will do it later."""
+    async def _dropped_at_home(self, drop: Drop) -> Born | None:
+        """Drop it where the cache lives; None if that loop is blocked, and will do it later."""
         try:
             return await self.home.run(drop)
         except HomeBlocked:
@@ -194,7 +195,7 @@ class Invalidation(Lifecycle):
         keys = [selector.text for selector in selectors if selector.kind == "key"]
         for key in keys:
             stack.local.delete(key)
-        # The delete is only to free room: nobody believes what is there any more. It is waited for
+        # The delete only frees room: what is there does not count as valid any more. It is awaited
         # because it must not remove what this caller sets next.
         position, _ = await asyncio.gather(log.commit(operation), stack.drop(keys))
         self._name.warn_if_unused(log)

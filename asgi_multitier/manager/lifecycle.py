@@ -33,14 +33,14 @@ logger = logging.getLogger("asgi_multitier")
 T = TypeVar("T")
 
 _START_PATIENCE = 0.25
-"""Seconds that a request which starts the cache waits for the log; it goes on by itself."""
+"""Seconds that a request waits for the log when it starts the cache; the start goes on."""
 
 _CLOSE_PATIENCE = 5.0
-"""Seconds that `close` gives to runs and writes going on."""
+"""Seconds that `close` waits for runs and writes under way."""
 
 
 class Lifecycle:
-    """The parts of a cache, and their life. `CacheManager` says what the arguments mean.
+    """The parts of a cache, and their life. See `CacheManager`.
 
     Raises:
         ConfigError: If a setting is wrong, or two contradict.
@@ -95,7 +95,7 @@ class Lifecycle:
         self._patience_ends = 0.0
         self._has_logged_name = False
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._from_afar: set[asyncio.Task[Any]] = set()
+        self._remote_drops: set[asyncio.Task[Any]] = set()
 
     def __repr__(self) -> str:
         state = "running" if self.running else "not running"
@@ -123,7 +123,7 @@ class Lifecycle:
             changed()
 
     def on_mode_change(self, changed: Callable[[], None]) -> None:
-        """Call this whenever the mode was set, for as long as the manager lives."""
+        """Call `changed` after each change of the mode, for as long as the manager lives."""
         self._mode_changed.append(changed)
 
     # Making.
@@ -149,7 +149,8 @@ class Lifecycle:
             serves: Whether this process answers its requests.
 
         Raises:
-            ConfigError: If it has none that tells it from others who may use what was given.
+            ConfigError: If its name does not tell it from other applications that may use the same
+                server, file or log.
         """
         self._name.name_after(app, table, serves=serves)
 
@@ -159,7 +160,7 @@ class Lifecycle:
         return self._engine or self._once("_engine", self._assembled)
 
     def _once(self, name: str, make: Callable[[], T]) -> T:
-        """Make a part that is not there yet; only one where several threads come at once."""
+        """Make a part that is not there yet; once, also if several threads ask at the same time."""
         with self._making:
             made: T | None = getattr(self, name)
             if made is None:
@@ -185,26 +186,26 @@ class Lifecycle:
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:
-        """The event loop that it lives in; None while it does not run."""
+        """The event loop that the cache lives in; None while it does not run."""
         return self.home.loop
 
     @property
     def running(self) -> bool:
-        """Whether it was started and not closed."""
+        """Whether the cache was started and not closed."""
         return self.loop is not None
 
     async def start(self) -> None:
         """Begin to follow the log. Costs next to nothing when it runs already.
 
         Returns within a quarter of a second even if the log's server hangs. A forked process starts
-        anew, and so does another event loop where the one that it lived in has ended; while that
-        runs, nothing is to be started (see `coherence.home`).
+        its own, and so does another event loop if the one that the cache lived in has ended; while
+        that one runs, there is nothing to start (see `manager.home`).
         """
         loop = asyncio.get_running_loop()
         if self.loop is loop and self._starting is None:
             return
         if self.loop is not loop:
-            await self._dismiss_guest()
+            await self._close_guest()
             if not self.home.move_in():
                 return
             self._forget()
@@ -220,14 +221,14 @@ class Lifecycle:
         if self._starting is not None and left > 0:
             await asyncio.wait({self._starting}, timeout=left)
 
-    async def _dismiss_guest(self) -> None:
-        """Close the cache where it lives for a facade's sake only."""
+    async def _close_guest(self) -> None:
+        """Close the cache if it lives in the loop of a `SyncCache`, which makes room."""
         if self.home.is_elsewhere and self.loop is self.home.guest:
             with suppress(BackendError):
                 await self.home.run(self.close)
 
     def _forget(self) -> None:
-        """What belonged to another event loop ended with it."""
+        """Forget runs, writes and tasks of another event loop, which ended with it."""
         if self.home.is_new():
             self.engine.flights.forget()
             self.engine.stack.forget()
@@ -241,9 +242,10 @@ class Lifecycle:
             self.engine.events.start_failed(error)
 
     async def close(self) -> None:
-        """Finish what is going on, for up to 5 s, and release everything. May be called twice.
+        """Finish runs and writes under way, for up to 5 s, and release everything.
 
-        In an event loop that the cache does not live in, only what is that loop's own is released.
+        May be called twice. In an event loop that the cache does not live in, only the connections
+        of that loop are released.
         """
         if self.loop is None:
             await self._backends.close()  # of streams that were used alone
@@ -258,7 +260,7 @@ class Lifecycle:
         if self._starting is not None:
             self._starting.cancel()
             self._starting = None
-        async with AsyncExitStack() as ends:  # from the last to the first, whatever fails
+        async with AsyncExitStack() as ends:  # from the last to the first, even if one fails
             ends.push_async_callback(self.home.leave)
             ends.push_async_callback(self._backends.close)
             ends.push_async_callback(engine.log.close)
@@ -300,7 +302,7 @@ class _Effects:
         """Another node's selectors came into force: free what they name exactly."""
         for selector in selectors:
             if selector.kind == "key":
-                self._stack.peek(selector.text)  # which takes away what is not valid
+                self._stack.peek(selector.text)  # which removes it if it is not valid
 
     def updated(self, updates: Sequence[Update], born: Born) -> None:
         """Another node has new values."""

@@ -24,8 +24,8 @@ T = TypeVar("T")
 
 logger = logging.getLogger("asgi_multitier")
 
-_LOOK = 1.0
-"""Seconds after which a call looks whether the loop that it waits for still runs."""
+_CHECK_INTERVAL = 1.0
+"""Seconds after which a call checks whether the loop that it waits for still runs."""
 
 _ENDED = "the event loop of the cache ended during the call"
 
@@ -63,7 +63,7 @@ class Runner:
         with self._lock:
             loop = self._loop()
             future = asyncio.run_coroutine_threadsafe(call, loop)
-        while not wait([future], _LOOK).done:
+        while not wait([future], _CHECK_INTERVAL).done:
             if not loop.is_running():
                 raise CacheError(_ENDED)
         try:
@@ -72,7 +72,7 @@ class Runner:
             raise CacheError(_ENDED) from None
 
     def _loop(self) -> asyncio.AbstractEventLoop:
-        """Where the manager runs, or our own. To be asked under the lock."""
+        """The manager's loop if it runs, or else the runner's own. Called under the lock."""
         here = self._cache.loop
         if here is not None and here.is_running() and not self._is_forked(here):
             return here
@@ -84,31 +84,31 @@ class Runner:
                 target=self._live, args=[loop], name="asgi-multitier sync", daemon=True
             )
             self._thread.start()
-            atexit.register(self._tell_lost)
+            atexit.register(self._log_lost)
         return self._own
 
     def _live(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Run a loop of our own until it is stopped, and what was called meanwhile to its end."""
+        """Run the runner's own loop until it is stopped, and finish calls that came meanwhile."""
         loop.run_forever()
         loop.run_until_complete(self._finish())
         loop.close()
 
     async def _finish(self) -> None:
-        """Answer what was called while the manager was closed, and close it again."""
+        """Answer calls that came while the manager was being closed, and close it again."""
         await self._cache.close()
         if late := _others():
-            await asyncio.wait(late, timeout=_LOOK)
+            await asyncio.wait(late, timeout=_CHECK_INTERVAL)
             await self._cache.close()
         for task in (left := _others()):
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
 
     def _is_forked(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Whether it is our own loop of a parent process, whose thread is not here."""
+        """Whether it is this runner's loop from before a fork: its thread is in the parent."""
         return loop is self._own and self._pid != os.getpid()
 
     def start(self) -> None:
-        """See `CacheManager.start`. Each call starts it where it does not run."""
+        """See `CacheManager.start`. Every other call starts the manager if it does not run."""
         self.run(self._cache.start())
 
     def close(self) -> None:
@@ -126,15 +126,15 @@ class Runner:
                 self._own = self._thread = None
                 loop.call_soon_threadsafe(loop.stop)
                 thread.join()
-                atexit.unregister(self._tell_lost)
+                atexit.unregister(self._log_lost)
 
-    def _tell_lost(self) -> None:
-        """The program ends, and this runner was not closed."""
+    def _log_lost(self) -> None:
+        """Log what is lost when the program ends and this runner was not closed."""
         lost = self._cache.invalidation_stats().queued
         if lost and self._pid == os.getpid():
             logger.error(
-                "%s: %s invalidations are lost: the program ends before they were written; sync."
-                "close() waits for that",
+                "%s: %s invalidations are lost: the program ends before they are written; call "
+                "sync.close() first, which waits for them",
                 self._cache.namespace,
                 lost,
             )
@@ -156,11 +156,11 @@ def _others() -> set[asyncio.Task[Any]]:
 
 
 def in_thread(compute: Callable[[], Any]) -> Callable[[], Awaitable[Any]]:
-    """The function as one that the manager can await, in a thread of its own.
+    """An async function for the manager, which runs this function in a thread of its own.
 
     Deliberate: no pool. A function that asks for further values holds its thread while they are
-    computed, so that functions nested as deep as a pool is large would wait for each other for
-    ever, and with the loop's own pool so would every look-up of a host name.
+    computed: functions nested as deep as a pool is large would wait for each other for ever, and in
+    the event loop's default pool they would block look-ups of host names too.
     """
     if iscoroutinefunction(compute):
         return compute
@@ -173,7 +173,7 @@ def in_thread(compute: Callable[[], Any]) -> Callable[[], Awaitable[Any]]:
 
 
 def _threaded(compute: Callable[[], Any]) -> "asyncio.Future[Any]":
-    """What the function brings; its thread knows of the runs that it is part of."""
+    """What the function returns; its thread has the caller's context variables."""
     loop, context = asyncio.get_running_loop(), copy_context()
     future: asyncio.Future[Any] = loop.create_future()
 
@@ -192,11 +192,11 @@ def _threaded(compute: Callable[[], Any]) -> "asyncio.Future[Any]":
             value = context.run(compute)
         except StopIteration as stopped:
             error = _as_ours(stopped)  # a future does not take it
-        except Exception as raised:  # noqa: BLE001 - it is raised again, to who waits
+        except Exception as raised:  # noqa: BLE001 - the waiting caller gets it
             error = raised
         except BaseException as ended:  # noqa: BLE001 - it would end the loop, not this thread
             error = _as_ours(ended)
-        with suppress(RuntimeError):  # the loop is closed: there is nobody left to tell
+        with suppress(RuntimeError):  # the loop is closed, and no caller is left
             loop.call_soon_threadsafe(land, value, error)
 
     threading.Thread(target=work, name="asgi-multitier compute", daemon=True).start()

@@ -257,7 +257,7 @@ def test_a_blocked_home_does_not_hold_up_the_others(
     monkeypatch: pytest.MonkeyPatch, loops: Callable[[], Loop], namespace: str
 ) -> None:
     """As where an async test calls a test client: the answer is the application's own."""
-    monkeypatch.setattr(homes, "PATIENCE", 0.05)
+    monkeypatch.setattr(homes, "_BEGIN_TIMEOUT", 0.05)
     manager = CacheManager(redis_url=None, namespace=namespace)
     shop = Shop(manager)
     shop.prices["1"] = 10

@@ -142,7 +142,7 @@ def test_closing_ends_the_thread_and_a_later_call_starts_anew() -> None:
 
 def test_call_whose_loop_ends_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """The application was stopped in the middle of it."""
-    monkeypatch.setattr("asgi_multitier.manager.threads._LOOK", 0.01)
+    monkeypatch.setattr("asgi_multitier.manager.threads._CHECK_INTERVAL", 0.01)
     cache = CacheManager(redis_url=None)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
