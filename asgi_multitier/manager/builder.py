@@ -1,4 +1,4 @@
-"""CacheBuilder: a manager put together step by step."""
+"""CacheBuilder: builds a manager step by step."""
 
 import os
 from typing import Any, Self, Unpack
@@ -16,7 +16,7 @@ from .manager import CacheManager
 
 
 class ManagerSettings(Settings, total=False):
-    """What the builder has no word of its own for: settings, and arguments of `CacheManager`."""
+    """What the builder has no method for: settings, and other arguments of `CacheManager`."""
 
     log: InvalidationLog | None
     redis: Any
@@ -31,7 +31,7 @@ class ManagerSettings(Settings, total=False):
 
 
 class CacheBuilder:
-    """Collects the parts of a `CacheManager`. Every setting counts, or is refused by name."""
+    """Collects the parts of a `CacheManager`. A setting that is given twice is refused."""
 
     def __init__(self) -> None:
         self._tiers: list[tuple[Tier, TierConfig]] = []

@@ -1,4 +1,4 @@
-"""Keys and tags of a call: templates, filled from its arguments."""
+"""Keys and tags of a decorated function: templates, filled from the arguments of a call."""
 
 import functools
 import inspect
@@ -13,7 +13,7 @@ from ..config.templates import Template
 from ..errors import ConfigError
 
 Taken: TypeAlias = dict[str, tuple[object, ...]]
-"""Whose a key is: functions by the template of their keys."""
+"""Which function has a key: functions by the template of their keys."""
 
 _NAMED = (
     inspect.Parameter.POSITIONAL_ONLY,
@@ -23,7 +23,7 @@ _NAMED = (
 _PLAIN = (str, int, float, bool, bytes, type(None))
 
 
-class Naming:
+class FunctionKeys:
     """The keys and tags of one function.
 
     Attributes:
@@ -38,13 +38,13 @@ class Naming:
         tags: Iterable[str],
         taken: Taken,
     ) -> None:
-        """Check everything that can be.
+        """Check what can be checked now.
 
         Args:
             function: The function.
             key: The key's template.
             tags: The tags' templates.
-            taken: Whose other keys are.
+            taken: The templates of other functions.
 
         Raises:
             ConfigError: If a template is wrong, or the key is another function's.
@@ -58,6 +58,7 @@ class Naming:
         if isinstance(tags, str):
             raise ConfigError.of("tags", tags, "a list of templates", where=self.where)
         self._tags = tuple(Template(tag, option="tags", where=self.where) for tag in tags)
+        self._tag_fields = {name for tag in self._tags for name in tag.fields}
         self._signature = inspect.signature(function, **_LENIENT)
         parameters = self._signature.parameters.values()
         known = {parameter.name for parameter in parameters if parameter.kind in _NAMED}
@@ -72,34 +73,37 @@ class Naming:
             for name, value in _defaults(function, self._signature).items()
             if name not in self.template.fields
         }
-        self._wanted = {name for template in templates for name in template.fields}
         self._separators = _separators(self.template, self.where)
         self._take(taken)
 
-    def texts(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, str]:
-        """The texts of the arguments that templates name.
+    def arguments(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of a call by name, defaults included.
 
         Raises:
             TypeError: If the function does not take these arguments.
-            ConfigError: If one has no text of its own.
         """
         bound = self._signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        return {name: text_of(bound.arguments[name], name, self.where) for name in self._wanted}
+        return bound.arguments
 
-    def key(self, texts: Mapping[str, str]) -> str:
-        """The key."""
+    def key(self, arguments: Mapping[str, Any]) -> str:
+        """The key for these arguments.
+
+        Raises:
+            ConfigError: If one has no text of its own.
+        """
+        texts = {name: text_of(arguments[name], name, self.where) for name in self.template.fields}
         if self._separators:
             texts = {name: text.translate(self._separators) for name, text in texts.items()}
         return self.template.render(texts)
 
-    def tags(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[str]:
-        """The tags: one for each member of an argument that is a list, a tuple or a set."""
-        if not self._tags:
-            return []
-        bound = self._signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        values = {name: self._members(bound.arguments[name], name) for name in self._wanted}
+    def tags(self, arguments: Mapping[str, Any]) -> list[str]:
+        """The tags: one for each member of an argument that is a list, a tuple or a set.
+
+        Raises:
+            ConfigError: If one has no text of its own.
+        """
+        values = {name: self._members(arguments[name], name) for name in self._tag_fields}
         return list(dict.fromkeys(text for tag in self._tags for text in tag.each(values)))
 
     def _members(self, value: object, name: str) -> list[str]:
@@ -107,9 +111,9 @@ class Naming:
         return [text_of(member, name, self.where) for member in members]
 
     def returned(self) -> Any:
-        """What the function says it returns; `Any` if it says nothing.
+        """The function's return annotation, resolved; `Any` if it has none.
 
-        That annotation alone is resolved: what the others name need not be there when it runs.
+        No other annotation is resolved: the names in those may exist for type checkers only.
 
         Raises:
             ConfigError: If it cannot be resolved when the program runs.
@@ -126,16 +130,16 @@ class Naming:
             return get_type_hints(only, names, _around(self.function))["return"]
         except NameError as error:
             raise ConfigError(
-                f"{self.where}: what it returns cannot be told: {error}; expected an annotation "
+                f"{self.where}: its return annotation cannot be resolved: {error}; expected one "
                 "that can be resolved when the program runs: import its names outside of "
                 "TYPE_CHECKING, and define them where the function's module sees them"
             ) from None
 
     def _take(self, taken: Taken) -> None:
-        """Refuse a key that another function has: each would be given the other's results.
+        """Refuse a key that another function has: each would get the other's results.
 
-        A function may be made again and again, as long as it is the same one: of the same name, and
-        with the same texts and numbers from around it, as defaults, or bound by `partial`.
+        A function may be decorated again if it is the same one: with the same name, and the same
+        texts and numbers from enclosing functions, as defaults, or bound by `partial`.
         """
         function = self.function
         name = f"{function.__module__}.{name_of(function)}"
@@ -165,7 +169,7 @@ else:
 
 
 def name_of(function: object) -> str:
-    """How a function is called in errors."""
+    """The name of a function in errors."""
     return getattr(_unwrapped(function), "__qualname__", None) or repr(function)
 
 
@@ -181,18 +185,18 @@ def _unwrapped(function: Any) -> Any:
 
 
 def _around(function: Any) -> dict[str, Any]:
-    """What a function uses of the functions around it, as far as it is there already."""
+    """The variables of enclosing functions that a function uses, as far as they exist already."""
     found = {}
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         try:
             found[name] = cell.cell_contents
-        except ValueError:  # empty: a function that calls itself is not there yet
+        except ValueError:  # empty: a function that calls itself does not exist yet
             continue
     return found
 
 
 def _defaults(function: Any, signature: inspect.Signature) -> dict[str, Any]:
-    """What stands for arguments that a call does not give."""
+    """The values of parameters that a call leaves out."""
     defaults = {name: parameter.default for name, parameter in signature.parameters.items()}
     if isinstance(function, functools.partial):
         inner = inspect.signature(function.func, **_LENIENT)
@@ -201,10 +205,10 @@ def _defaults(function: Any, signature: inspect.Signature) -> dict[str, Any]:
 
 
 def _separators(template: Template, where: str) -> dict[int, str]:
-    """What is escaped in arguments: the punctuation that stands between two places of the key.
+    """What is escaped in arguments: the punctuation between two fields of the key.
 
     Raises:
-        ConfigError: If two places have no punctuation between them: their texts would run together.
+        ConfigError: If two fields have no punctuation between them: their texts would run together.
     """
     parts = list(string.Formatter().parse(template.text))
     between = [literal for literal, name, _, _ in parts if name is not None][1:]
@@ -222,10 +226,10 @@ _ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+")
 
 
 def text_of(value: object, name: str, where: str) -> str:
-    """The text of an argument: what `str` says, with nothing left out and in one order.
+    """The text of an argument: that of `str`, with nothing left out and in one order.
 
-    `True`, `1` and `1.0` are three texts. Deliberate: 1 and "1" are one, as they are in the keys
-    and tags that are written by hand or made of a URL, and that must meet the same values.
+    `True`, `1` and `1.0` are three texts. Deliberate: 1 and "1" are one, as they are in keys and
+    tags that are written by hand or made of a URL, and that must name the same values.
 
     Args:
         value: The argument.
@@ -259,5 +263,5 @@ def text_of(value: object, name: str, where: str) -> str:
 
 
 def _hides(value: object) -> bool:
-    """Whether its text may leave something out: secrets, and models, which may hold some."""
+    """Whether its text may leave something out: it is a secret, or a model, which may hold one."""
     return hasattr(value, "get_secret_value") or hasattr(value, "__pydantic_fields_set__")

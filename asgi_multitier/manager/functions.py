@@ -1,4 +1,4 @@
-"""Functions whose results are kept."""
+"""Decorated functions, whose results are cached: what both `cached` methods make."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
@@ -8,7 +8,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast
 from ..config.values import ComputeOptions, compute_policy
 from ..errors import ConfigError
 from ..strategy import Lifetime
-from .function_keys import Naming, name_of
+from .function_keys import FunctionKeys, name_of
 from .operations import Operations
 from .threads import Runner, in_thread
 
@@ -16,8 +16,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class _Kept(Generic[P, T]):
-    """What both kinds share."""
+class _Cached(Generic[P, T]):
+    """What async and plain functions share."""
 
     def __init__(
         self,
@@ -33,55 +33,55 @@ class _Kept(Generic[P, T]):
         self._function = function
         self._strategy = strategy
         self._options = options
-        self._naming = Naming(function, key, tags, cache.taken)
+        self._keys = FunctionKeys(function, key, tags, cache.taken)
         self._type: Any = None
         self._type_known = False
         update_wrapper(cast("Any", self), function)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._naming.template.text!r}>"
+        return f"<{type(self).__name__} {self._keys.template.text!r}>"
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         return self if instance is None else _Method(self, instance)
 
     def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """The key of the result for these arguments."""
-        return self._naming.key(self._naming.texts(args, kwargs))
+        return self._keys.key(self._keys.arguments(args, kwargs))
 
     async def _computed(
-        self, awaited: Callable[[Callable[[], Any]], Any], args: Any, kwargs: Any
+        self, compute_of: Callable[[Callable[[], Any]], Any], args: Any, kwargs: Any
     ) -> T:
         """The result for these arguments.
 
         Args:
-            awaited: Makes a function that the manager can await of a call of this one.
+            compute_of: Makes the manager's compute function of a call of this function.
             args, kwargs: The arguments.
         """
-        texts = self._naming.texts(args, kwargs)
+        arguments = self._keys.arguments(args, kwargs)
         value: T = await self._cache.get_or_compute_typed(
-            self._naming.key(texts),
+            self._keys.key(arguments),
             self._return_type(),
-            awaited(partial(self._function, *args, **kwargs)),
+            compute_of(partial(self._function, *args, **kwargs)),
             self._strategy,
-            tags=self._naming.tags(args, kwargs),
+            tags=self._keys.tags(arguments),
             **self._options,
         )
         return value
 
     def _return_type(self) -> Any:
-        """What stored results are read as; looked up late, since it may be defined late."""
+        """The type that stored results are read as; resolved late, since it may be defined late."""
         if not self._type_known:
-            self._type = self._naming.returned()
+            self._type = self._keys.returned()
             self._type_known = True
         return self._type
 
 
-class CachedFunction(_Kept[P, T]):
-    """An async function that is asked only where the cache has no fresh result.
+class CachedFunction(_Cached[P, T]):
+    """An async function that runs only if the cache has no fresh result.
 
-    Called as the function itself. Results from the cache are read as what the function's return
-    annotation says; without one, as plain objects. Arguments that the key does not name do not
-    separate results, `self` included. Where it names several, a separator inside of an argument is
+    Called as the function itself. Results from the cache are read as the type of the function's
+    return annotation; without one, as plain objects. Arguments that the key does not name do not
+    separate results, `self` included. If it names several, a separator inside an argument is
     escaped, so that no two argument lists share a key.
     """
 
@@ -94,7 +94,7 @@ class CachedFunction(_Kept[P, T]):
         tags: Iterable[str],
         options: ComputeOptions,
     ) -> None:
-        """Check everything that can be. See `CacheManager.cached`.
+        """Check what can be checked now. See `CacheManager.cached`.
 
         Raises:
             ConfigError: If the function is not async, or a template or an option is wrong.
@@ -112,8 +112,8 @@ class CachedFunction(_Kept[P, T]):
         return await self._cache.invalidate(self.key(*args, **kwargs))
 
 
-class SyncCachedFunction(_Kept[P, T]):
-    """A plain function that is asked only where the cache has no fresh result.
+class SyncCachedFunction(_Cached[P, T]):
+    """A plain function that runs only if the cache has no fresh result.
 
     As `CachedFunction`, for threads and scripts.
     """
@@ -128,10 +128,10 @@ class SyncCachedFunction(_Kept[P, T]):
         tags: Iterable[str],
         options: ComputeOptions,
     ) -> None:
-        """Check everything that can be. See `SyncCache.cached`.
+        """Check what can be checked now. See `SyncCache.cached`.
 
         Raises:
-            ConfigError: If it is no plain function, or a template or an option is wrong.
+            ConfigError: If the function is not a plain one, or a template or an option is wrong.
         """
         others = (
             inspect.iscoroutinefunction,
@@ -153,7 +153,7 @@ class SyncCachedFunction(_Kept[P, T]):
 
 
 class _Method:
-    """A kept function of an object: `key` and `invalidate` take arguments as the call does."""
+    """A decorated function of an object: `key` and `invalidate` take arguments as the call does."""
 
     def __init__(self, function: Any, instance: object) -> None:
         self.__func__, self.__self__ = function, instance

@@ -19,7 +19,7 @@ T = TypeVar("T")
 class CacheManager(Operations):
     """The cache of one process: tiers, flights and the invalidation log.
 
-    Nothing is started by making one. Use it as `async with CacheManager() as cache`, or let the
+    Making one starts nothing. Use it as `async with CacheManager() as cache`, or let the
     middleware start and close it.
 
     Args:
@@ -53,7 +53,7 @@ class CacheManager(Operations):
         tags: Iterable[str] = (),
         **options: Unpack[ComputeOptions],
     ) -> Callable[[Callable[P, Awaitable[T]]], "CachedFunction[P, T]"]:
-        """A decorator for async functions whose results are kept. See `CachedFunction`.
+        """A decorator for async functions whose results are cached. See `CachedFunction`.
 
         Args:
             key: A template over the function's parameters, such as `"user:{id}"`.
@@ -80,12 +80,12 @@ class CacheManager(Operations):
 
     @classmethod
     def of(cls, target: str) -> "CacheManager":
-        """The manager of an application, for a program that drops what the application keeps.
+        """The manager of an application, for another program that drops its entries.
 
-        It opens nothing by being found, and is used as any other one, by `async with`.
+        Nothing is opened yet: use it as any other manager, by `async with`.
 
         Args:
-            target: Where the application is: `"module:attribute"`.
+            target: The application, as `"module:attribute"`.
 
         Raises:
             ConfigError: If it cannot be imported, has no `CacheMiddleware`, or no name.

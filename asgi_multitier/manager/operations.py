@@ -15,6 +15,7 @@ from ..config.values import ComputeOptions, StoreOptions, compute_policy, store_
 from ..policy.reasons import Reason
 from ..strategy import CacheStrategy, Lifetime
 from .computing import ComputeCall, Computing
+from .function_keys import Taken
 from .home import HomeBlocked, at_home
 from .invalidation import Invalidation
 from .keys import checked_key, checked_tags, keys_of
@@ -30,7 +31,7 @@ class Operations(Invalidation, Readings):
     _made_computing: Computing | None = None
 
     @cached_property
-    def taken(self) -> dict[str, tuple[object, ...]]:
+    def taken(self) -> Taken:
         """Decorated functions by the template of their keys: each template belongs to one."""
         return {}
 

@@ -17,10 +17,10 @@ T = TypeVar("T")
 
 
 class SyncCache(Runner):
-    """A manager's methods, blocking. Each means what the manager's own of that name means.
+    """A manager's methods, blocking. Each does what the manager's method of that name does.
 
-    Compute functions are plain functions, and run in threads of their own. Never called where an
-    event loop runs: that raises a `CacheError`, since it would stop the loop.
+    Compute functions are plain functions, and run in threads of their own. A call in a thread in
+    which an event loop runs raises a `CacheError`, since it would block the loop.
     """
 
     @property
@@ -157,7 +157,7 @@ class SyncCache(Runner):
         tags: Iterable[str] = (),
         **options: Unpack[ComputeOptions],
     ) -> Callable[[Callable[P, T]], SyncCachedFunction[P, T]]:
-        """A decorator for plain functions whose results are kept. See `CacheManager.cached`."""
+        """A decorator for plain functions whose results are cached. See `CacheManager.cached`."""
 
         def decorate(function: Callable[P, T]) -> SyncCachedFunction[P, T]:
             return SyncCachedFunction(self._cache, self, function, key, strategy, tags, options)
@@ -196,7 +196,7 @@ class SyncCache(Runner):
         """See `CacheManager.clear`."""
         return self.run(self._cache.clear())
 
-    # What it knows of itself.
+    # Readings.
 
     def stats(self) -> CacheStats:
         """See `CacheManager.stats`."""
