@@ -1,11 +1,11 @@
-"""Load on the demo: hot reads, a long tail and edits, by clients that notice stale answers.
+"""Load test of the demo: hot reads, a long tail and edits; the clients detect stale responses.
 
     locust -f locustfile.py --host http://127.0.0.1:8001
     locust -f locustfile.py --instances http://127.0.0.1:8001,http://127.0.0.1:8002
 
-Each client stays with one instance, as behind a load balancer with affinity: there its own edit is
-in force once it is answered, and no version that it has seen may be followed by an older one.
-Ends with a table, and with exit code 1 after any failure, stale answers included.
+Each client uses one instance, as behind a load balancer with session affinity. There, its own edit
+must be effective once it is answered, and no version may be followed by an older one. The run ends
+with a table, and with exit code 1 after any failure, including stale responses.
 """
 
 import itertools
@@ -21,7 +21,7 @@ from locust.stats import StatsEntry
 
 Json: TypeAlias = dict[str, Any]
 Products: TypeAlias = Callable[[Any], Iterable[Json]]
-"""Takes a body, returns the products in it."""
+"""Takes a body and returns the products in it."""
 
 HOT_PRODUCTS = range(1, 11)
 ALL_PRODUCTS = range(1, 211)
@@ -30,17 +30,17 @@ SORTS = ("name", "price", "stock")
 TIERS = ("l1", "l2", "coalesced", "source", "other")
 
 tiers: Counter[str] = Counter()
-"""Reads, by where they were answered from."""
+"""Number of reads by the source of the response."""
 
 stale: list[str] = []
-"""What each stale answer was."""
+"""A description of each stale response."""
 
 turn = itertools.count()
-"""Which instance the next client stays with."""
+"""The index of the instance that the next client uses."""
 
 
 def origin(cache_status: str) -> str:
-    """Where an answer came from, by its Cache-Status field (RFC 9211)."""
+    """Where a response came from, by its Cache-Status field (RFC 9211)."""
     parameters = {part.strip() for part in cache_status.split(";")[1:]}
     if "hit" in parameters:
         return "l2" if "detail=l2" in parameters else "l1"
@@ -50,18 +50,18 @@ def origin(cache_status: str) -> str:
 
 
 class Versions:
-    """The oldest version of each product that one client may still be shown."""
+    """The oldest version of each product that one client may still receive."""
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, int], int] = {}
         self._acknowledged: dict[int, int] = {}
 
     def acknowledge(self, product: Mapping[str, Any]) -> None:
-        """The client's own edit was answered: nothing older may follow, in any view."""
+        """Record the client's own edit: after its response no view may show an older version."""
         self._acknowledged[product["id"]] = product["version"]
 
     def complaint(self, view: str, product: Mapping[str, Any]) -> str | None:
-        """What is wrong with a product as a view shows it; None if nothing is."""
+        """Describe the error if a view shows an old version of a product; None if it does not."""
         number, version = product["id"], product["version"]
         seen = self._seen.get((view, number), 0)
         acknowledged = self._acknowledged.get(number, 0)
@@ -74,7 +74,7 @@ class Versions:
 
 
 class Shopper(FastHttpUser):
-    """A client that mostly reads what everybody reads."""
+    """A client that mostly reads popular products."""
 
     wait_time = between(0.005, 0.025)
 
@@ -88,36 +88,36 @@ class Shopper(FastHttpUser):
 
     @task(200)
     def hot_product(self) -> None:
-        """A product that everybody reads."""
+        """Read a popular product."""
         self.product(random.choice(HOT_PRODUCTS))
 
     @task(60)
     def hot_price(self) -> None:
-        """Its price."""
+        """Read the price of a popular product."""
         self.price(random.choice(HOT_PRODUCTS))
 
     @task(20)
     def front_page(self) -> None:
-        """What a front page shows."""
+        """Read the data of a front page."""
         self.page("/products", "/products")
         self.read("/categories", "/categories")
         self.read("/trending", "/trending")
 
     @task(1)
     def report(self) -> None:
-        """The slow report."""
+        """Read the slow report."""
         self.read("/reports/sales", "/reports/sales")
 
     @task(6)
     def long_tail(self) -> None:
-        """What hardly anybody asks for a second time."""
+        """Read products and searches that are rarely requested twice."""
         self.product(random.choice(ALL_PRODUCTS))
         word, sort, number = random.choice(WORDS), random.choice(SORTS), random.randint(1, 3)
         self.page(f"/search?q={word}&sort={sort}&page={number}", "/search")
 
     @task(2)
     def edit(self) -> None:
-        """Change a product, and look at it at once."""
+        """Change a product, and read it at once."""
         number = random.choice(HOT_PRODUCTS)
         product = self.product(number)
         if product is None:
@@ -132,7 +132,7 @@ class Shopper(FastHttpUser):
 
     @task(1)
     def come_and_go(self) -> None:
-        """Add a product, look at it, remove it, and see that it is gone."""
+        """Add a product, read it, remove it, and verify that it is gone."""
         draft = {"name": "Short-lived", "category": "toys", "price_cents": 100, "stock": 1}
         created = self.write("POST", "/products", draft, expected=201)
         if created is None:
@@ -164,7 +164,7 @@ class Shopper(FastHttpUser):
         expected: int = 200,
         products: Products = lambda _: (),
     ) -> Any:
-        """GET a path, note which tier answered, and check the versions that it shows."""
+        """GET a path, count which tier answered, and check the versions in the body."""
         with self.client.get(path, name=name, catch_response=True) as response:
             if response.status_code != expected:
                 response.failure(f"status {response.status_code}, expected {expected}")
@@ -182,7 +182,7 @@ class Shopper(FastHttpUser):
     def write(
         self, method: str, path: str, body: Json | None = None, *, expected: int = 200
     ) -> Any:
-        """Send a change; returns the product as it stands after it, or None if it failed."""
+        """Send a change; returns the product after the change, or None if it failed."""
         name = f"{method} /products"
         with self.client.request(
             method, path, name=name, json=body, catch_response=True
@@ -197,7 +197,7 @@ class Shopper(FastHttpUser):
 # Locust's hooks are untyped; what they call is not.
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
 def add_options(parser: ArgumentParser) -> None:
-    """Offer several instances instead of one host."""
+    """Add an option for several instances instead of one host."""
     parser.add_argument(
         "--instances",
         metavar="URL,URL",
@@ -209,7 +209,7 @@ def add_options(parser: ArgumentParser) -> None:
 
 @events.quitting.add_listener  # type: ignore[untyped-decorator]
 def judge(environment: Environment, **_: Any) -> None:
-    """Fail on any failure and on a run that asked for nothing, and say what was measured."""
+    """Set the exit code after failures or a run without requests, and print the results."""
     total = environment.stats.total
     exceptions = environment.runner.exceptions if environment.runner else {}
     if total.num_failures or exceptions or not total.num_requests:
@@ -232,6 +232,6 @@ def table(total: StatsEntry) -> list[str]:
         ("hit ratio", f"{100 * (tiers['l1'] + tiers['l2']) / reads:.2f} %"),
         *((f"  from {tier}", f"{100 * tiers[tier] / reads:.2f} %") for tier in TIERS),
         ("failures", f"{total.num_failures}"),
-        ("stale answers", f"{len(stale)}"),
+        ("stale responses", f"{len(stale)}"),
     ]
     return [f"{name:<18}{value:>12}" for name, value in rows] + stale[:10]

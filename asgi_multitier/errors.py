@@ -1,26 +1,26 @@
-"""The exceptions of the package: one family, so that one `except CacheError` catches all of it."""
+"""The exceptions of the package; `CacheError` is the base of all of them."""
 
 from collections.abc import Iterable
 
 
 class CacheError(Exception):
-    """Base of every exception that this package raises on its own account.
+    """Base of every exception that this package raises itself.
 
-    What an application or a compute function raises is never wrapped: it reaches the caller as
-    it is.
+    Exceptions of an application or a compute function are never wrapped: they reach the caller
+    unchanged.
     """
 
 
 class BackendError(CacheError):
-    """A tier, a stream or the log could not be reached or answered with an error."""
+    """A tier, a stream or the log is unreachable, or answered with an error."""
 
 
 class SerializationError(CacheError):
-    """A value cannot be turned into bytes, or bytes cannot be turned into the value asked for."""
+    """A value cannot be serialized, or stored bytes cannot be restored to the requested type."""
 
 
 class InvalidationError(CacheError):
-    """An invalidation was asked for in a form that nothing can match, or one that is refused."""
+    """An invalidation has a form that cannot match anything, or that is refused."""
 
 
 class ConfigError(CacheError, ValueError):
@@ -34,8 +34,8 @@ class ConfigError(CacheError, ValueError):
 
         Args:
             option: The option's name as the user wrote it.
-            value: What was given.
-            allowed: What would have been accepted: a phrase, or the names to choose from.
+            value: The value given.
+            allowed: The accepted values: a phrase, or the names to choose from.
             where: The route, rule or object that the option belongs to.
         """
         choice = allowed if isinstance(allowed, str) else "one of " + ", ".join(sorted(allowed))

@@ -1,4 +1,4 @@
-"""For FastAPI: `cache: CacheDep` in a handler's signature is the application's cache manager."""
+"""FastAPI dependency: a parameter `cache: CacheDep` receives the application's cache manager."""
 
 from typing import Annotated
 

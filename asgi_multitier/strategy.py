@@ -1,4 +1,4 @@
-"""The named lifetimes, and how a lifetime may be written."""
+"""Named lifetimes, and the accepted forms of a lifetime."""
 
 import math
 from datetime import timedelta
@@ -11,9 +11,9 @@ MAX_SECONDS: float = 2**31
 
 
 class CacheStrategy:
-    """How long something stays fresh, by name.
+    """A named lifetime: the time for which a response or value is fresh.
 
-    Wherever a strategy is taken, a number of seconds or a `timedelta` is taken too.
+    A number of seconds or a `timedelta` is accepted wherever a strategy is.
 
     Attributes:
         name: The strategy's name, `"CUSTOM"` for those made by `custom()`.
@@ -37,13 +37,14 @@ class CacheStrategy:
 
     @classmethod
     def custom(cls, lifetime: float | timedelta) -> "CacheStrategy":
-        """A lifetime of your own.
+        """A custom lifetime.
 
         Args:
             lifetime: Seconds, or a `timedelta`.
 
         Raises:
-            ConfigError: If it is not a number, not more than 0, or more than 2^31 seconds.
+            ConfigError: If it is not a number or `timedelta`, not more than 0 s, or more than
+                2^31 s.
         """
         return cls("CUSTOM", seconds_of(lifetime, option="lifetime"))
 
@@ -69,21 +70,21 @@ CacheStrategy.LONG_TERM = CacheStrategy("LONG_TERM", 10800.0)
 CacheStrategy.DEFAULT = CacheStrategy("DEFAULT", 300.0)
 
 Lifetime: TypeAlias = CacheStrategy | float | timedelta
-"""What is accepted wherever a lifetime is asked for; plain numbers are seconds."""
+"""The accepted forms of a lifetime; plain numbers are seconds."""
 
 
 def seconds_of(value: object, *, option: str, where: str = "", zero: bool = False) -> float:
-    """The seconds of a strategy, a number or a `timedelta`.
+    """The seconds of a strategy, number or `timedelta`.
 
     Args:
-        value: What the user gave.
+        value: The value given by the user.
         option: The option's name, for the error.
         where: The route or rule, for the error.
         zero: Whether 0 is allowed.
 
     Raises:
-        ConfigError: If it is none of these, not finite, negative, zero (unless allowed) or above
-            2^31.
+        ConfigError: If it has another type, or is not finite, negative, zero (unless allowed) or
+            above 2^31.
     """
     if isinstance(value, CacheStrategy):
         return value.seconds

@@ -1,13 +1,13 @@
-"""Contract suites for tiers, and a clock that moves when told.
+"""Contract suites for custom tiers, and a clock that tests control.
 
-Whoever writes a back end derives a test class and says how to make one:
+To test a tier, derive a test class and define how a tier is made:
 
     class TestMyTier(SharedTierContract):
         async def make(self) -> SharedTier:
             return MyTier("localhost", namespace=unique_name())
 
-Pytest then runs every promise of the protocol against it, with pytest-asyncio in its auto mode. The
-package's own tiers pass the same suites. Nothing here imports pytest.
+Pytest then tests every guarantee of the protocol, with pytest-asyncio in auto mode. The package's
+own tiers pass the same suites. This module does not import pytest.
 """
 
 # ruff: noqa: S101  # assertions are what this module is for
@@ -25,10 +25,10 @@ MINUTE = 60.0
 
 
 class FakeClock:
-    """A clock for `clock=` that moves when told.
+    """A clock for `clock=` arguments that changes only by `advance`.
 
     Args:
-        now: Its first reading, in seconds.
+        now: The initial time in seconds.
     """
 
     __slots__ = ("now",)
@@ -40,7 +40,7 @@ class FakeClock:
         return self.now
 
     def advance(self, seconds: float) -> None:
-        """Move on."""
+        """Move the clock forward."""
         self.now += seconds
 
     def __repr__(self) -> str:
@@ -48,7 +48,7 @@ class FakeClock:
 
 
 def value_entry(key: str, value: bytes = b"value", *, now: float = 1_000.0) -> Entry:
-    """An entry that holds a value, fresh and kept for a minute."""
+    """An entry with a value that is fresh, and kept, for a minute."""
     return Entry(
         key=key,
         payload=value,
@@ -61,16 +61,16 @@ def value_entry(key: str, value: bytes = b"value", *, now: float = 1_000.0) -> E
 
 
 class LocalTierContract:
-    """What every `LocalTier` promises. Derive, and define `make`.
+    """The contract of every `LocalTier`. Derive a class and define `make`.
 
     Attributes:
-        keeps: Whether it keeps anything at all; False for one that is switched off.
+        keeps: Whether the tier stores anything; False for one that is switched off.
     """
 
     keeps: ClassVar[bool] = True
 
     def make(self) -> LocalTier:
-        """A new, empty tier that holds a dozen small entries, on a clock that reads 1,000 s."""
+        """A new, empty tier with room for a dozen small entries; its clock reads 1,000 s."""
         raise NotImplementedError
 
     def test_is_a_local_tier(self) -> None:
@@ -84,14 +84,14 @@ class LocalTierContract:
         assert tier.name
 
     def test_absent_key_reads_none(self) -> None:
-        """What was never set is not there, and asking is no error."""
+        """A key that was never set reads as None, without an error."""
         tier = self.make()
 
         assert tier.get("absent") is None
         assert len(tier) == 0
 
     def test_slot_comes_back_as_the_same_object(self) -> None:
-        """Readers note things beside an entry, so a slot is not copied."""
+        """Readers write to the slot of an entry, so a slot is not copied."""
         tier = self.make()
         slot = Slot(value_entry("a"))
 
@@ -131,7 +131,7 @@ class LocalTierContract:
         assert (tier.get("b") is not None) is self.keeps
 
     def test_clear_forgets_everything(self) -> None:
-        """After `clear` it is as new, and can be used again."""
+        """After `clear` the tier is empty and usable."""
         tier = self.make()
         tier.set(Slot(value_entry("a")))
         tier.clear()
@@ -148,18 +148,18 @@ class LocalTierContract:
         assert (tier.get("a") is not None) is self.keeps
 
     def test_repr_says_something(self) -> None:
-        """A person sees what it is."""
+        """The text names the class."""
         assert type(self.make()).__name__ in repr(self.make())
 
 
 class SharedTierContract:
-    """What every `SharedTier` promises. Derive, and define `make`; the other hooks are optional.
+    """The contract of every `SharedTier`. Derive a class and define `make`; other hooks may stay.
 
     Attributes:
-        keeps: Whether it keeps anything at all; False for one that is switched off.
+        keeps: Whether the tier stores anything; False for one that is switched off.
         tells_remaining: Whether `Held.remaining` is a number.
-        shortest_ttl: Seconds of the shortest lifetime that it can tell from a longer one; the suite
-            lets that much time pass.
+        shortest_ttl: The shortest lifetime in seconds that the tier distinguishes from a longer
+            one; the suite lets about twice that time pass.
     """
 
     keeps: ClassVar[bool] = True
@@ -167,23 +167,23 @@ class SharedTierContract:
     shortest_ttl: ClassVar[float] = 0.05
 
     async def make(self) -> SharedTier:
-        """A new tier that holds nothing yet, with room for 2 MB."""
+        """A new, empty tier with room for 2 MB."""
         raise NotImplementedError
 
     async def make_again(self) -> SharedTier | None:
-        """Another handle on the tier made last, as another process has it. None: untested."""
+        """A second handle on the last tier, as in another process. None skips the test."""
         return None
 
     async def make_neighbour(self) -> SharedTier | None:
-        """Another application's tier in the same back end. None: untested."""
+        """Another application's tier in the same back end. None skips the test."""
         return None
 
     async def make_broken(self) -> SharedTier | None:
-        """A tier whose back end cannot be reached. None: untested."""
+        """A tier whose back end is unreachable. None skips the test."""
         return None
 
     async def pass_time(self, seconds: float) -> None:
-        """Let so much time pass for the back end. Those with a clock of their own move it."""
+        """Let this time pass for the back end. Override it to advance a fake clock instead."""
         await asyncio.sleep(seconds)
 
     @asynccontextmanager
@@ -196,7 +196,7 @@ class SharedTierContract:
             await tier.close()
 
     def check(self, held: Held | None, value: bytes | None) -> None:
-        """That this is what the tier had to answer for a key that holds the value."""
+        """Assert that the tier's reply is correct for a key with this value; None for absent."""
         if value is None or not self.keeps:
             assert held is None
             return
@@ -216,12 +216,12 @@ class SharedTierContract:
             assert tier.name
 
     async def test_absent_key_reads_none(self) -> None:
-        """What was never set is not there, and asking is no error."""
+        """A key that was never set reads as None, without an error."""
         async with self.opened() as tier:
             assert await tier.get("absent") is None
 
     async def test_bytes_come_back_as_they_were(self) -> None:
-        """No byte is special, none is added, and no bytes at all are a value."""
+        """No byte is special, none is added, and empty bytes are a value."""
         values = {"empty": b"", "zero": b"\0", "all": bytes(range(256)), "big": b"\r\n" * 100_000}
         async with self.opened() as tier:
             for key, value in values.items():
@@ -261,7 +261,7 @@ class SharedTierContract:
                 self.check(held, value)
 
     async def test_many_keys_at_once(self) -> None:
-        """More keys than one command or statement may take are no problem."""
+        """More keys than one command or statement accepts."""
         items = {f"key-{i}": (str(i).encode(), MINUTE) for i in range(1_100)}
         async with self.opened() as tier:
             keys = list(items)
@@ -291,7 +291,7 @@ class SharedTierContract:
             self.check(await tier.get("c"), b"x")
 
     async def test_clear_forgets_everything(self) -> None:
-        """After `clear` it is as new, and can be used again."""
+        """After `clear` the tier is empty and usable."""
         async with self.opened() as tier:
             await tier.set_many(dict.fromkeys("abc", (b"x", MINUTE)))
             await tier.clear()
@@ -302,7 +302,7 @@ class SharedTierContract:
             self.check(await tier.get("b"), None)
 
     async def test_remaining_is_what_is_left(self) -> None:
-        """Never more than the lifetime given, and counted from the time it was set."""
+        """Never more than the given lifetime, counted from the time of `set`."""
         async with self.opened() as tier:
             await tier.set("a", b"x", MINUTE)
             first = await tier.get("a")
@@ -319,7 +319,7 @@ class SharedTierContract:
             assert second.remaining <= first.remaining - self.shortest_ttl / 2
 
     async def test_lifetime_ends(self) -> None:
-        """When its time is over a value is gone, for every way to ask."""
+        """After its lifetime a value is absent for every method."""
         async with self.opened() as tier:
             await tier.set("short", b"x", self.shortest_ttl)
             await tier.set("long", b"x", MINUTE)
@@ -343,7 +343,7 @@ class SharedTierContract:
             self.check(await tier.get("shorter"), None)
 
     async def test_concurrent_callers_get_their_own(self) -> None:
-        """Many at once: nobody gets another's value."""
+        """Every concurrent caller gets the value of its own key."""
         async with self.opened() as tier:
             names = [f"key-{i}" for i in range(50)]
             await asyncio.gather(*(tier.set(name, name.encode(), MINUTE) for name in names))
@@ -399,7 +399,7 @@ class SharedTierContract:
                 await neighbour.close()
 
     async def test_ping_returns(self) -> None:
-        """A back end that answers answers."""
+        """`ping` succeeds if the back end answers."""
         async with self.opened() as tier:
             await tier.ping()
 
@@ -413,7 +413,7 @@ class SharedTierContract:
             await used.close()
 
     async def test_failures_are_backend_errors(self) -> None:
-        """Whatever goes wrong in the back end, `BackendError` is what a caller sees."""
+        """Every failure of the back end is a `BackendError` for the caller."""
         tier = await self.make_broken()
         if tier is None:
             return
@@ -433,13 +433,13 @@ class SharedTierContract:
             await tier.close()
 
     async def test_repr_says_something(self) -> None:
-        """A person sees what it is."""
+        """The text names the class."""
         async with self.opened() as tier:
             assert type(tier).__name__ in repr(tier)
 
 
 async def _says_why(call: Awaitable[object]) -> bool:
-    """Whether the call fails with a `BackendError` that has something to say."""
+    """Whether the call fails with a `BackendError` that has a message."""
     try:
         await call
     except BackendError as error:

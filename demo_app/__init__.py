@@ -1,5 +1,5 @@
-"""A product catalogue with a slow source, cached by `asgi-multitier`: an application to learn from.
+"""An example application: a product catalogue with a slow source, cached by `asgi-multitier`.
 
-Read in this order: `catalogue` (the data), `source` (why a cache is wanted), `caching` (every
-annotation, in one table), then `fastapi_app` or `starlette_app` (the same routes twice).
+Read in this order: `catalogue` (the data), `source` (the slow queries), `caching` (all annotations
+in one table), then `fastapi_app` or `starlette_app` (the same routes in either framework).
 """

@@ -1,4 +1,4 @@
-"""`python -m demo_app`: one instance, in memory only unless a Redis is named."""
+"""`python -m demo_app`: one instance, in memory only unless `--redis-url` is given."""
 
 import argparse
 import importlib
@@ -16,7 +16,7 @@ DEFAULT_PORT = 8000
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve one instance until it is told to stop.
+    """Serve one instance until SIGINT or SIGTERM.
 
     Args:
         arguments: The command line; the process's own by default.
@@ -37,9 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def create_app(settings: Settings) -> Starlette:
-    """The application, in the framework that the settings name.
+    """The application, in the framework of the settings.
 
-    The other one is not imported: its marks would stand at no route here, which the cache says.
+    The other one is not imported: the cache would warn that its annotations belong to no route.
     """
     module = importlib.import_module(f".{settings.framework}_app", __package__)
     app: Starlette = module.create_app(settings)
@@ -53,7 +53,7 @@ def serve(app: Starlette, listening: socket.socket) -> None:
 
 
 def _listening(options: argparse.Namespace) -> socket.socket:
-    """The socket that the launcher passed on, or one of our own."""
+    """The socket inherited from the launcher, or a new one."""
     if options.fd is not None:
         return socket.socket(fileno=options.fd)
     if options.port is not None:
@@ -64,12 +64,12 @@ def _listening(options: argparse.Namespace) -> socket.socket:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m demo_app", description=__doc__)
     parser.add_argument(
-        "--port", type=int, help=f"port; {DEFAULT_PORT} or any that is free where not given"
+        "--port", type=int, help=f"port; by default {DEFAULT_PORT}, or any free port"
     )
     parser.add_argument("--fd", type=int, help="listening socket inherited from a launcher")
     parser.add_argument("--framework", choices=FRAMEWORKS, default="fastapi")
     parser.add_argument("--name", default="A", help="what the page calls this instance")
-    parser.add_argument("--redis-url", help="the shared tier; memory only where not given")
+    parser.add_argument("--redis-url", help="address of the shared tier; memory only by default")
     parser.add_argument("--database", default=":memory:", help="the catalogue's SQLite file")
     parser.add_argument(
         "--peer", action="append", help="address of an instance, once for each, this one included"

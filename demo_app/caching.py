@@ -1,11 +1,11 @@
-"""Every annotation of the demo: how long each answer is kept, and what each edit drops.
+"""All annotations of the demo: how long each response is cached, and what each edit invalidates.
 
-In an application of your own the annotation stands above the endpoint, in full:
+In your own application, write the annotation above the endpoint:
 `@cached(CacheStrategy.SHORT_TERM, tags=["product:{product_id}"])`. Here two applications have the
 same routes and share one cache, so they share the annotations too.
 
-An answer is *tagged* with what it is made of; an edit drops the tags of what it changed. What has
-neither tag nor path in common with an edit (`TRENDING`) lags behind for its lifetime at most.
+A response has *tags* for the data it contains; an edit invalidates the tags of the data it changed.
+A response without a tag or path that an edit names (`TRENDING`) is stale for at most its lifetime.
 """
 
 from datetime import timedelta
@@ -24,4 +24,4 @@ CREATE = invalidates(tags=["products"], paths=["/reports/sales"])
 EDIT = invalidates(tags=["products", "product:{product_id}"], paths=["/reports/sales"])
 
 RULES = [Rule("/static/*", CacheStrategy.LONG_TERM)]
-"""For what cannot be annotated: a mounted application that serves files."""
+"""For a route that cannot be annotated: a mounted application that serves files."""

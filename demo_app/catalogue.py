@@ -1,6 +1,6 @@
-"""The products: a small SQLite database, so that several instances share one truth.
+"""The products: a small SQLite database that several instances share.
 
-Every edit raises the product's version, which is how a stale answer is told from a true one.
+Every edit increments the product's version, so that a stale response can be recognised.
 """
 
 import itertools
@@ -21,7 +21,7 @@ _ORDER: dict[Sort, str] = {"name": "name, id", "price": "price_cents, id", "stoc
 
 
 class Draft(BaseModel):
-    """What a person writes about a product."""
+    """The editable fields of a product."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,7 +32,7 @@ class Draft(BaseModel):
 
 
 class Product(Draft):
-    """A product as it stands in the catalogue. `version` starts at 1 and rises with every edit."""
+    """A product in the catalogue. `version` starts at 1 and increases with every edit."""
 
     id: int
     version: int
@@ -48,7 +48,7 @@ class Page(BaseModel):
 
 
 class Price(BaseModel):
-    """What a product costs now."""
+    """The current price of a product."""
 
     id: int
     price_cents: int
@@ -56,7 +56,7 @@ class Price(BaseModel):
 
 
 class Sales(BaseModel):
-    """One line of the sales report: what a category holds."""
+    """One line of the sales report: the totals of a category."""
 
     category: str
     products: int
@@ -65,7 +65,7 @@ class Sales(BaseModel):
 
 
 class UnknownProductError(LookupError):
-    """There is no product of that number."""
+    """There is no product with this number."""
 
     def __init__(self, product_id: int) -> None:
         super().__init__(f"no product {product_id}")
@@ -74,15 +74,15 @@ class UnknownProductError(LookupError):
 class Catalogue:
     """The products of one database.
 
-    Safe to call from several threads and several processes. Nothing here is slow: `source` is.
+    Safe to call from several threads and several processes. It is fast; `source` adds the delays.
 
     Args:
-        database: The file to use, made and filled if it is new. In memory by default.
+        database: The file, created and filled if it is new. In memory by default.
     """
 
     def __init__(self, database: str = ":memory:") -> None:
         self._lock = threading.Lock()
-        # Manual transactions: one statement reads or writes, and `_transaction` says where more do.
+        # Manual transactions: a single statement needs none; `_transaction` groups several.
         self._db = sqlite3.connect(database, check_same_thread=False, isolation_level=None)
         self._db.row_factory = sqlite3.Row
         self._db.execute("PRAGMA journal_mode = WAL")
@@ -118,7 +118,7 @@ class Catalogue:
         """The product.
 
         Raises:
-            UnknownProductError: If there is none of that number.
+            UnknownProductError: If there is none with this number.
         """
         return self._one("SELECT * FROM product WHERE id = ?", product_id, product_id)
 
@@ -132,10 +132,10 @@ class Catalogue:
         )
 
     def update(self, product_id: int, draft: Draft) -> Product:
-        """Replace what is written about a product, and raise its version.
+        """Replace the editable fields of a product and increment its version.
 
         Raises:
-            UnknownProductError: If there is none of that number.
+            UnknownProductError: If there is none with this number.
         """
         return self._one(
             "UPDATE product SET name = ?, category = ?, price_cents = ?, stock = ?,"
@@ -146,10 +146,10 @@ class Catalogue:
         )
 
     def delete(self, product_id: int) -> Product:
-        """Remove a product and return what it was. Its number is never given again.
+        """Remove a product and return it. Its number is never used again.
 
         Raises:
-            UnknownProductError: If there is none of that number.
+            UnknownProductError: If there is none with this number.
         """
         return self._one("DELETE FROM product WHERE id = ? RETURNING *", product_id, product_id)
 
@@ -159,7 +159,7 @@ class Catalogue:
         return [row["category"] for row in rows]
 
     def sales(self) -> list[Sales]:
-        """What each category holds, sorted by category."""
+        """The totals of each category, sorted by category."""
         rows = self._all(
             "SELECT category, count(*) AS products, sum(stock) AS units,"
             " sum(stock * price_cents) AS value_cents FROM product"
@@ -184,7 +184,7 @@ class Catalogue:
 
     @contextmanager
     def _transaction(self, kind: Literal["DEFERRED", "IMMEDIATE"] = "DEFERRED") -> Iterator[None]:
-        """Run the statements inside as one: all see the same state, all are kept or none."""
+        """Run the statements of the block as one transaction."""
         with self._lock:
             self._db.execute(f"BEGIN {kind}")
             try:
@@ -195,7 +195,7 @@ class Catalogue:
             self._db.execute("COMMIT")
 
     def _fill_once(self) -> None:
-        """Make and fill the table, unless another instance has done so."""
+        """Create and fill the table, unless another instance has done so."""
         with self._transaction("IMMEDIATE"):
             [(filled,)] = self._db.execute("PRAGMA user_version")
             if filled:
@@ -232,7 +232,7 @@ _LOOKS = ("Amber", "Brass", "Cobalt", "Ivory", "Olive", "Scarlet", "Walnut")
 
 
 def _assortment() -> Iterator[Draft]:
-    """The products that a new catalogue starts with: the same ones every time."""
+    """The products of a new catalogue: always the same."""
     chance = random.Random(2616)
     for category, things in _THINGS.items():
         for thing, look in itertools.product(things, _LOOKS):

@@ -40,7 +40,7 @@ async def product(product_id: int, source: Source) -> Product:
 @router.get("/products/{product_id:int}/price")
 @caching.PRICE
 async def price(product_id: int, source: Source) -> Price:
-    """What a product costs now."""
+    """The current price of a product."""
     return await source.price(product_id)
 
 
@@ -61,14 +61,14 @@ async def categories(source: Source) -> list[str]:
 @router.get("/reports/sales")
 @caching.SALES
 async def sales(source: Source) -> list[Sales]:
-    """What each category holds: slow."""
+    """The totals of each category: slow."""
     return await source.sales()
 
 
 @router.get("/trending")
 @caching.TRENDING
 async def trending(source: Source) -> list[Product]:
-    """The products edited most often; lags behind by up to 30 s, on purpose."""
+    """The products edited most often; up to 30 s old, on purpose."""
     return await source.trending()
 
 
@@ -82,7 +82,7 @@ async def create(draft: Draft, source: Source) -> Product:
 @router.put("/products/{product_id:int}")
 @caching.EDIT
 async def update(product_id: int, draft: Draft, source: Source) -> Product:
-    """Replace what is written about a product."""
+    """Replace the editable fields of a product."""
     return await source.update(product_id, draft)
 
 
@@ -102,14 +102,14 @@ async def clear_cache(request: Request) -> Response:
 @router.get("/source/calls")
 @no_cache
 async def source_calls(request: Request) -> SourceCalls:
-    """How often this instance asked its source."""
+    """The calls of this instance to its source."""
     return site.source_calls(request)
 
 
 @router.get("/instance")
 @no_cache
 async def instance(request: Request) -> Instance:
-    """What the page must know of this instance."""
+    """The data that the page needs to show this instance."""
     return site.instance(request)
 
 

@@ -1,6 +1,6 @@
-"""`python -m demo_app.fleet`: two instances, one FastAPI and one Starlette, over a shared server.
+"""`python -m demo_app.fleet`: two instances, one FastAPI and one Starlette, with a shared server.
 
-They share a Valkey started for them and a catalogue in one file. Ctrl-C or SIGTERM stops all of it,
+They share an embedded Valkey and a catalogue in one file. Ctrl-C or SIGTERM stops everything,
 instances first.
 """
 
@@ -33,12 +33,12 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """Instances that run.
+    """Running instances.
 
     Attributes:
-        addresses: Where they are, in order.
-        redis_url: The server that they share.
-        processes: What runs them, in the same order.
+        addresses: Their addresses, in order.
+        redis_url: Address of the shared server.
+        processes: Their processes, in the same order.
     """
 
     addresses: tuple[str, ...]
@@ -51,7 +51,7 @@ def running_fleet(ports: Sequence[int] = PORTS) -> Iterator[Fleet]:
     """Start the instances and their server, and stop them at the end of the block.
 
     Args:
-        ports: The ports wanted, one for each instance; where one is taken, any that is free.
+        ports: The preferred ports, one for each instance; if one is taken, any free port.
 
     Raises:
         RuntimeError: If the server or an instance does not start.
@@ -62,7 +62,7 @@ def running_fleet(ports: Sequence[int] = PORTS) -> Iterator[Fleet]:
         sockets = [stack.enter_context(listen(port, or_any=True)) for port in ports]
         addresses = tuple(map(address_of, sockets))
         database = f"{folder}/catalogue.db"
-        Catalogue(database).close()  # Made before the instances meet there.
+        Catalogue(database).close()  # Created before the instances open it.
         shared = ["--redis-url", redis_url, "--database", database]
         shared += [part for address in addresses for part in ("--peer", address)]
         processes = tuple(
@@ -70,7 +70,7 @@ def running_fleet(ports: Sequence[int] = PORTS) -> Iterator[Fleet]:
             for number, listening in enumerate(sockets)
         )
         for listening in sockets:
-            # From here the port is the instance's alone: when it dies, callers are refused.
+            # Only the instance has the socket now: if it dies, connections are refused.
             listening.close()
         for address, process in zip(addresses, processes, strict=True):
             _wait_until_ready(address, process)
@@ -86,7 +86,7 @@ def load(fleet: Fleet, seconds: int) -> int:
 
 
 def until_one_dies(fleet: Fleet) -> int:
-    """Wait for as long as every instance runs; returns 1."""
+    """Wait until an instance ends; returns 1."""
     while True:
         for process in fleet.processes:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -95,13 +95,13 @@ def until_one_dies(fleet: Fleet) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the fleet until it is told to stop, or for the time of a load test.
+    """Run the fleet until SIGINT or SIGTERM, or for the time of a load test.
 
     Args:
         arguments: The command line; the process's own by default.
 
     Returns:
-        The exit code: 0, the load test's, or 1 where an instance died.
+        The exit code: 0, that of the load test, or 1 if an instance ended.
     """
     options = _parser().parse_args(arguments)
     for number in _SIGNALS:
@@ -124,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _instance(
     number: int, listening: socket.socket, shared: Sequence[str]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run one instance on a socket that is bound already."""
+    """Run one instance on a bound socket."""
     fd = listening.fileno()
     own = ["--fd", str(fd), "--name", "AB"[number], "--framework", FRAMEWORKS[number]]
     process = subprocess.Popen(
@@ -132,7 +132,7 @@ def _instance(
         cwd=ROOT,
         pass_fds=[fd],
         stdout=subprocess.DEVNULL,
-        # Ctrl-C in a terminal reaches the launcher alone, which stops things in order.
+        # Ctrl-C in a terminal must reach only the launcher, which stops everything in order.
         start_new_session=True,
     )
     try:
@@ -147,7 +147,7 @@ def _instance(
 
 
 def _wait_until_ready(address: str, process: subprocess.Popen[bytes]) -> None:
-    """Return when the instance answers. Its socket listens already, so one request can wait."""
+    """Return when the instance answers. Its socket listens already, so one request is enough."""
     try:
         with urllib.request.urlopen(f"{address}/instance", timeout=START_SECONDS) as response:
             response.read()
@@ -158,7 +158,7 @@ def _wait_until_ready(address: str, process: subprocess.Popen[bytes]) -> None:
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    # The stopping itself is not to be interrupted, or something would be left running.
+    # A second signal must not interrupt the shutdown, or a process would be left running.
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
@@ -174,7 +174,7 @@ def _parser() -> argparse.ArgumentParser:
         type=lambda text: [int(port) for port in text.split(",")],
         default=PORTS,
         metavar="A,B",
-        help="ports of the two instances; any that is free where one is taken",
+        help="ports of the two instances; any free port if one is taken",
     )
     return parser
 

@@ -1,4 +1,4 @@
-"""Listening sockets, bound before any server starts: nobody can take the port in between."""
+"""Listening sockets, bound before a server starts, so that the port cannot be taken in between."""
 
 import socket
 
@@ -9,15 +9,15 @@ def listen(port: int, *, or_any: bool = False) -> socket.socket:
     """A listening socket on the loopback address.
 
     Args:
-        port: The port wanted; 0 takes any that is free.
-        or_any: Whether to take any free port where the one wanted is taken.
+        port: The preferred port; 0 for any free port.
+        or_any: Whether to use any free port if the preferred one is taken.
 
     Raises:
-        OSError: If the port is taken and no other will do.
+        OSError: If the port is taken and `or_any` is false.
     """
     server = socket.socket()
     try:
-        # A port that was in use a moment ago can be had again at once.
+        # A port that was used a moment ago can be bound again at once.
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         server.bind((HOST, port))
         server.listen(512)
@@ -30,6 +30,6 @@ def listen(port: int, *, or_any: bool = False) -> socket.socket:
 
 
 def address_of(server: socket.socket) -> str:
-    """The address of a listening socket, as a browser takes it."""
+    """The URL of a listening socket."""
     host, port = server.getsockname()
     return f"http://{host}:{port}"

@@ -1,4 +1,4 @@
-"""What both applications have in common around their routes: settings, middleware, the page."""
+"""The parts that both applications share: settings, middleware, the page."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -27,7 +27,7 @@ Framework: TypeAlias = Literal["fastapi", "starlette"]
 PAGE = Path(__file__).parent / "page"
 
 NAMESPACE = "demo"
-"""Given by name, because two different applications are to share one cache."""
+"""Set explicitly, because two different applications share one cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,11 @@ class Settings:
     """How one instance runs.
 
     Attributes:
-        framework: Which of the two applications it is.
-        name: What the page calls it.
-        redis_url: The shared tier; None for memory only.
-        database: The catalogue's file; in memory by default, and then of this instance alone.
-        peers: Addresses of all instances, this one included, in the page's order.
+        framework: The framework of the application.
+        name: The instance's name on the page.
+        redis_url: Address of the shared tier; None for memory only.
+        database: The catalogue's file; by default in memory, separate for each instance.
+        peers: Addresses of all instances, this one included, in the order of the page.
     """
 
     framework: Framework = "fastapi"
@@ -65,14 +65,14 @@ class SearchQuery(BaseModel):
 
 
 class SourceCalls(BaseModel):
-    """How often an instance asked its source."""
+    """The number of calls that an instance made to its source."""
 
     calls: dict[Question, int]
     total: int
 
 
 class Instance(BaseModel):
-    """What the page must know of an instance to show it."""
+    """The data that the page needs to show an instance."""
 
     name: str
     framework: Framework
@@ -81,11 +81,11 @@ class Instance(BaseModel):
 
 
 class OneSite:
-    """Lets all instances answer for one site, as they would behind a load balancer.
+    """Gives all instances the same host name, as a load balancer would.
 
-    The host is part of what identifies a response, so instances that are visited under addresses of
-    their own would share nothing in the second tier. Answers to other origins' pages are kept apart
-    too, in case the application speaks to each its own way; here only CORS does, outside.
+    The host is part of the key of a response, so instances with different addresses would share no
+    entries in the second tier. `Origin` is part of the key too, because an application may answer
+    each origin differently; here only CORS does, outside the cache, so the field is removed.
     """
 
     def __init__(self, app: ASGIApp, host: bytes = b"catalogue.example") -> None:
@@ -93,7 +93,7 @@ class OneSite:
         self._line = (b"host", host)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on under the common name."""
+        """Pass the request on with the common host name."""
         if scope["type"] == "http":
             others = [line for line in scope["headers"] if line[0] not in (b"host", b"origin")]
             scope = {**scope, "headers": [self._line, *others]}
@@ -101,18 +101,18 @@ class OneSite:
 
 
 class Common(TypedDict):
-    """The arguments that both frameworks' constructors take alike."""
+    """Constructor arguments that both frameworks accept."""
 
     middleware: Sequence[Middleware]
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]]
 
 
 def common(settings: Settings) -> Common:
-    """What both applications are built with."""
+    """The constructor arguments of both applications."""
     cache = CacheManager(redis_url=settings.redis_url, namespace=NAMESPACE)
     return {
-        # Outermost first. CORS stands outside of the cache: what it says is for one origin, and is
-        # no part of what is stored for all.
+        # Outermost first. CORS is outside the cache: its fields are for one origin, and must not
+        # be stored.
         "middleware": [
             Middleware(
                 CORSMiddleware,
@@ -129,11 +129,11 @@ def common(settings: Settings) -> Common:
 
 
 def furnish(app: Starlette, settings: Settings) -> None:
-    """Give an application its settings, its source, the page's files and its own error."""
+    """Add settings, source, the page's files and the error handler to an application."""
     app.state.settings = settings
     app.state.source = SlowSource(Catalogue(settings.database))
     app.add_exception_handler(UnknownProductError, _unknown_product)
-    # A mount takes no annotation; `caching.RULES` has a rule for it.
+    # A mount cannot be annotated; `caching.RULES` has a rule for it.
     app.mount("/static", StaticFiles(directory=PAGE), name="static")
 
 
@@ -143,19 +143,19 @@ def page() -> Response:
 
 
 def source_of(request: Request) -> SlowSource:
-    """The source of the application that the request came to."""
+    """The source of the request's application."""
     source: SlowSource = request.app.state.source
     return source
 
 
 def source_calls(request: Request) -> SourceCalls:
-    """How often this instance asked its source since it started."""
+    """The calls of this instance to its source since it started."""
     calls = source_of(request).calls
     return SourceCalls(calls=dict(calls), total=calls.total())
 
 
 def instance(request: Request) -> Instance:
-    """What the page must know of this instance."""
+    """The data that the page needs to show this instance."""
     settings: Settings = request.app.state.settings
     return Instance(
         name=settings.name,
@@ -166,13 +166,13 @@ def instance(request: Request) -> Instance:
 
 
 async def clear_cache(request: Request) -> Response:
-    """Drop everything in every tier of every instance: the manager, used by hand."""
+    """Drop everything in every tier of every instance, with the manager."""
     await request.state.cache.clear()
     return Response(status_code=204)
 
 
 def _by_name(addresses: Sequence[str]) -> list[str]:
-    """The same addresses as a person may type them."""
+    """The same addresses with `localhost` as the host."""
     return [address.replace(HOST, "localhost") for address in addresses]
 
 

@@ -1,8 +1,8 @@
-"""The slow source in front of the catalogue: what every application has and wants to call less.
+"""The slow source in front of the catalogue: the calls that a cache saves.
 
-Each question is answered from the catalogue *first* and delivered *later*, as a long query answers
-from its snapshot. It is the harder case for a cache: an edit may be committed while an older answer
-is still on its way, and that answer must not be kept.
+Each query reads the catalogue *first* and returns its result *later*, as a long query returns a
+snapshot. This is the harder case for a cache: an edit may be committed before an older result is
+returned, and that result must not be stored.
 """
 
 import asyncio
@@ -28,18 +28,18 @@ DELAYS: dict[Question, float] = {
     "sales": 0.800,
     "trending": 0.250,
 }
-"""Seconds that each question takes."""
+"""Seconds that each query takes."""
 
 
 class SlowSource:
-    """Answers slowly, and counts how often it was asked. Edits are quick and are not counted.
+    """Answers queries slowly, and counts them. Edits are fast and are not counted.
 
     Args:
-        catalogue: Where the answers are.
-        sleep: How to wait; tests pass their own.
+        catalogue: The data.
+        sleep: The function that waits; tests pass their own.
 
     Attributes:
-        calls: How often each question was asked, since the process started.
+        calls: Number of calls of each query since the process started.
     """
 
     calls: Counter[Question]
@@ -67,7 +67,7 @@ class SlowSource:
         return await self._ask("search", self._catalogue.search, text=text, sort=sort, page=page)
 
     async def price(self, product_id: int) -> Price:
-        """What a product costs now."""
+        """The current price of a product."""
         product = await self._ask("price", self._catalogue.product, product_id)
         return Price(id=product.id, price_cents=product.price_cents, version=product.version)
 
@@ -88,7 +88,7 @@ class SlowSource:
         return await asyncio.to_thread(self._catalogue.create, draft)
 
     async def update(self, product_id: int, draft: Draft) -> Product:
-        """Replace what is written about a product."""
+        """Replace the editable fields of a product."""
         return await asyncio.to_thread(self._catalogue.update, product_id, draft)
 
     async def delete(self, product_id: int) -> Product:

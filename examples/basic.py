@@ -1,4 +1,4 @@
-"""Set, get, compute, invalidate: the cache by hand, in memory."""
+"""Set, get, compute and invalidate values, in memory."""
 
 import asyncio
 

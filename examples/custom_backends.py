@@ -1,4 +1,4 @@
-"""A shared tier of your own: eight methods. The contract suite says whether it keeps its promises.
+"""A custom shared tier with its eight methods. The contract suite tests it:
 
 class TestDirectoryTier(SharedTierContract):
     async def make(self) -> SharedTier:
@@ -24,7 +24,7 @@ _EXPIRES = struct.Struct(">d")
 
 
 class DirectoryTier:
-    """A file for each key; before the value stands when it ends."""
+    """One file for each key: the time of expiry, then the value."""
 
     def __init__(self, directory: str | os.PathLike[str], name: str = "directory") -> None:
         self.name = name
@@ -68,7 +68,7 @@ class DirectoryTier:
         await self._run(lambda: next(os.scandir(self._directory), None))
 
     async def close(self) -> None:
-        """Nothing is held open."""
+        """No file is kept open."""
 
     def _path(self, key: str) -> Path:
         return self._directory / f"{hashlib.sha256(key.encode()).hexdigest()}.entry"
@@ -83,7 +83,7 @@ class DirectoryTier:
 
     def _write(self, key: str, value: bytes, ttl: float) -> None:
         path = self._path(key)
-        # Written aside and moved: nobody reads half of it.
+        # Written to a temporary file and renamed, so that no reader sees half of it.
         aside = path.with_name(f"{path.name}.{os.getpid()}.{time.monotonic_ns()}")
         aside.write_bytes(_EXPIRES.pack(time.time() + ttl) + value)
         aside.replace(path)
@@ -94,7 +94,7 @@ class DirectoryTier:
         return there
 
     async def _run(self, work: Callable[[], T]) -> T:
-        """Files block, so a thread does it. What goes wrong leaves as `BackendError`."""
+        """Run blocking file operations in a thread; failures become `BackendError`."""
         try:
             return await asyncio.to_thread(work)
         except OSError as error:
@@ -111,7 +111,7 @@ async def main() -> None:
             print("from the file:", await cache.get("k"))
             print("tiers:", [(tier.name, tier.hits) for tier in cache.tier_stats()])
 
-        # To switch a tier off, put one there that keeps nothing.
+        # To switch a tier off, use one that stores nothing.
         async with CacheManager(
             tiers=[(NullLocalTier(), TierConfig.l1()), (NullTier(), TierConfig.l2())],
             redis_url=None,

@@ -1,4 +1,4 @@
-"""Rows of a database, typed, kept by tag, and dropped by the write that changes them."""
+"""Typed rows of a database, cached with tags and invalidated by the write that changes them."""
 
 import asyncio
 import sqlite3
@@ -16,7 +16,7 @@ class User:
 
 
 class Users:
-    """A table, and how often it was read."""
+    """A table that counts its reads."""
 
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path, check_same_thread=False)
@@ -49,14 +49,14 @@ async def main() -> None:
 
             print(await user(1), "then", await user(1), f"({users.reads} read)")
 
-            # That there is no such row is worth remembering, too.
+            # A missing row (None) is cached too.
             print(await user(3), "then", await user(3), f"({users.reads} reads)")
 
             await asyncio.to_thread(users.rename, 1, "Ada Lovelace")
             await user.invalidate(1)
             print(await user(1), f"({users.reads} reads)")
 
-            # Ten handlers at once, one query.
+            # Ten concurrent handlers share one query.
             await cache.invalidate_tags("users")
             before = users.reads
             await asyncio.gather(*(user(2) for _ in range(10)))

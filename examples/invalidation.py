@@ -1,4 +1,4 @@
-"""Two processes over one file, without any server: an edit in one is seen by the other.
+"""Two processes share one file, without a server: an edit in one is seen by the other.
 
 With Redis it is the same: leave out `sqlite=`.
 """
@@ -17,7 +17,7 @@ def cache_at(path: str) -> CacheManager:
 
 
 async def editor(path: str) -> None:
-    """The other process: changes the price when it is told to."""
+    """The other process: changes the price on request."""
     async with cache_at(path) as cache:
         for line in iter(sys.stdin.readline, ""):
             word, _, price = line.strip().partition(" ")

@@ -1,4 +1,4 @@
-"""Four tiers: memory, a small and a large file, and an archive; lifetimes grow on the way down."""
+"""Four tiers: memory, a small and a large file, and an archive; lower tiers keep entries longer."""
 
 import asyncio
 import tempfile
@@ -30,7 +30,7 @@ async def main() -> None:
             await cache.set("k", {"v": 1}, 60)
             print(await cache.get("k"), "from L1")
 
-            # Only the archive has it: the second hit there is copied into all tiers above.
+            # Only the archive has it: its second hit is copied into all tiers above.
             shared = cache.engine.stack.shared
             cache.engine.stack.local.clear()
             for placed in shared[:2]:
@@ -43,7 +43,7 @@ async def main() -> None:
                     f"L{tier.level} {tier.name:10} {tier.hits} hits, {tier.promotions} promotions"
                 )
 
-            # Nothing lives longer because it was promoted: 60 s in L1, 480 in the archive.
+            # Promotion does not extend a lifetime: 60 s in L1, 480 s in the archive.
             slot = cache.engine.stack.local.get("k")
             assert slot is not None
             print("at most 60 s in memory:", slot.entry.fresh_until - slot.entry.filled_at <= 60)

@@ -1,4 +1,4 @@
-"""Redis Streams: publish, read, follow, and share the work. Takes REDIS_URL."""
+"""Redis Streams: publish, read, follow, consumer groups. Needs a server, at REDIS_URL."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from asgi_multitier import CacheManager
 async def main() -> None:
     async with CacheManager() as cache:
         streams = cache.streams
-        # Where "what comes from now on" begins is known before anything is published.
+        # The position from which to follow is read before anything is published.
         latest = await streams.read_latest("orders", 1)
         start = latest[0].id if latest else "0"
 
@@ -19,7 +19,7 @@ async def main() -> None:
         oldest = await streams.read("orders", start, 10)
         print("oldest first:", [entry["number"] for entry in oldest])
 
-        # Follow it: each entry once, also over a lost connection.
+        # Follow the stream: each entry once, also across a lost connection.
         async def follow() -> list[str]:
             seen: list[str] = []
             async for entry in streams.tail("orders", oldest[-1].id):
@@ -33,7 +33,7 @@ async def main() -> None:
         await streams.publish("orders", {"number": 7, "item": "cake"})
         print("followed:", await following)
 
-        # A group shares the work: each entry goes to one of its consumers.
+        # Consumer group: each entry goes to one of its consumers.
         await streams.create_group("orders", "kitchen", start=start)
         for consumer in ("anna", "bert"):
             taken = await streams.read_group("orders", "kitchen", consumer, 4)

@@ -479,7 +479,7 @@ class TestFleet:
         rows = re.findall(r"^ *([a-z0-9/ ]+?) {2,}([\d.]+)", capfd.readouterr().out, re.MULTILINE)
         table = {name: float(value) for name, value in rows}
 
-        assert (code, table["failures"], table["stale answers"]) == (0, 0, 0)
+        assert (code, table["failures"], table["stale responses"]) == (0, 0, 0)
         assert {"requests/s", "p50", "p99", "hit ratio", "from l1", "from l2"} <= table.keys()
         assert table["hit ratio"] > 0
 
@@ -489,7 +489,7 @@ class TestFleet:
         """A server that shows ever older versions is found out."""
         with backwards_server() as address:
             code = load(Fleet((address,), "", ()), 4)
-        stale = re.search(r"stale answers +(\d+)", capfd.readouterr().out)
+        stale = re.search(r"stale responses +(\d+)", capfd.readouterr().out)
 
         assert code == 1
         assert stale is not None

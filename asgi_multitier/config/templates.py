@@ -1,6 +1,6 @@
-"""Text with holes: `"product:{id}"`, filled from path and query parameters.
+"""Templates such as `"product:{id}"`, filled from path and query parameters.
 
-Parsed once, where the endpoint is decorated; rendered only on a miss or a mutation.
+A template is parsed once, when the endpoint is decorated, and filled only on a miss or a mutation.
 """
 
 import inspect
@@ -15,26 +15,26 @@ from ..selectors import escape_pattern, is_short
 from ..selectors.patterns import symbols
 
 MAX_TAGS = 64
-"""Tags that one response may carry."""
+"""The most tags of one response."""
 
 MAX_TAG_BYTES = 128
-"""Bytes of UTF-8 in one tag."""
+"""The most bytes of UTF-8 in one tag."""
 
 TextsFunction: TypeAlias = Callable[[Any], Iterable[str]]
-"""Takes the request, returns texts: what a template cannot say."""
+"""Takes the request and returns texts, where a template is not enough."""
 
 MAX_FILLED = 10_000
-"""Texts that one template becomes at most, where its parameters have several values."""
+"""The most texts from one option, when parameters have several values."""
 
 _NO_VALUES: Mapping[str, str] = {}
 
 
 class Template:
-    """A text whose `{name}` places are filled from parameters; `{{` and `}}` stand for braces.
+    """A text with `{name}` placeholders for parameters; `{{` and `}}` are literal braces.
 
     Attributes:
         text: The template as it was written.
-        fields: The names of its places, in order, without repeats.
+        fields: The names of its placeholders, in order, without repeats.
     """
 
     __slots__ = ("_parts", "fields", "text")
@@ -47,11 +47,11 @@ class Template:
 
         Args:
             text: The template.
-            option: The option it was given for, for the error.
+            option: The name of the option, for the error.
             where: The route or rule, for the error.
 
         Raises:
-            ConfigError: If it is not a text, is empty, or a place is not a plain `{name}`.
+            ConfigError: If it is not a string, is empty, or a placeholder is not a plain `{name}`.
         """
         if not (isinstance(text, str) and text):
             raise ConfigError.of(option, text, "a text such as 'product:{id}'", where=where)
@@ -61,40 +61,40 @@ class Template:
             pieces = [("", "", None, None)]
         if any(name is not None and (not name or spec or conv) for _, name, spec, conv in pieces):
             raise ConfigError.of(
-                option, text, "plain {name} places; write {{ and }} for braces", where=where
+                option, text, "plain {name} placeholders; write {{ and }} for braces", where=where
             )
         self.text = text
         self.fields = tuple(dict.fromkeys(name for _, name, _, _ in pieces if name))
         self._parts = tuple((literal, name) for literal, name, _, _ in pieces)
 
     def render(self, values: Mapping[str, str] = _NO_VALUES, missing: str = "") -> str:
-        """Fill the places.
+        """Fill the placeholders.
 
         Args:
             values: The parameters by name.
-            missing: What stands for one that is not there, such as a query parameter that was not
-                sent and has no default.
+            missing: The text for a parameter without a value, such as a query parameter that was
+                not sent and has no default.
         """
         return _filled(self._parts, values, missing)
 
     def each(self, values: Mapping[str, Sequence[str]], missing: str = "") -> Iterator[str]:
-        """Fill the places, once for each choice of one value of every parameter.
+        """Fill the placeholders, once for each combination of the parameters' values.
 
         Args:
             values: The values of each parameter by name.
-            missing: What stands for a parameter without any.
+            missing: The text for a parameter without a value.
         """
         for chosen in self._choices(values, missing):
             yield _filled(self._parts, chosen, missing)
 
     def each_pattern(self, values: Mapping[str, Sequence[str]]) -> Iterator[str]:
-        """Fill the places of a pattern: values stand for themselves, a missing one for anything.
+        """Fill the placeholders of a pattern: values are literal, a missing value becomes `*`.
 
-        Deliberate: a client that puts a star into its URL may not widen what is dropped.
+        Deliberate: a star in a client's URL must not widen what is dropped.
         """
         known = {name: values[name] for name in self.fields if name in values}
         harmless = {name: list(map(escape_pattern, texts)) for name, texts in known.items()}
-        # A backslash before a place must not escape what the place is filled with.
+        # A backslash before a placeholder must not escape the value.
         parts = tuple(("".join(symbols(literal)), name) for literal, name in self._parts)
         for chosen in self._choices(harmless, "*"):
             yield _filled(parts, chosen, "*")
@@ -128,10 +128,10 @@ Texts: TypeAlias = tuple[Template | TextsFunction, ...]
 
 
 def texts_of(value: object, *, option: str, where: str = "") -> Texts:
-    """What a user gave for tags, paths or patterns: one text or function, or several.
+    """Read the user's value for tags, paths or patterns: one string or callable, or several.
 
     Raises:
-        ConfigError: If it is anything else, a template is wrong, or a function is async.
+        ConfigError: If it is anything else, a template is invalid, or a callable is async.
     """
     given = [value] if isinstance(value, str | Template) or callable(value) else value
     if not isinstance(given, list | tuple | set | frozenset):
@@ -148,15 +148,15 @@ def _text_of(item: object, option: str, where: str) -> Template | TextsFunction:
         return Template(item, option=option, where=where)
     if _is_async(item):
         allowed = (
-            "a plain function: it is asked where nothing can be awaited; look up in the endpoint "
-            "what must be awaited, and drop it there with await cache.invalidate_tags()"
+            "a plain function, because it is called where nothing can be awaited; do an async "
+            "lookup in the endpoint, and call await cache.invalidate_tags() there"
         )
         raise ConfigError.of(option, item, allowed, where=where)
     return item
 
 
 def _is_async(function: Any) -> bool:
-    """Whether calling it brings something to await or to iterate over asynchronously."""
+    """Whether calling it returns an awaitable or an async iterator."""
     while isinstance(function, partial):
         function = function.func
     return any(
@@ -169,12 +169,12 @@ def _is_async(function: Any) -> bool:
 def render_texts(
     texts: Texts, values: Mapping[str, Sequence[str]], request: object, *, pattern: bool = False
 ) -> list[str]:
-    """Every text, functions called with the request; empty ones and repeats left out.
+    """Fill all templates and call all functions; empty texts and repeats are left out.
 
     Args:
         texts: Templates and functions.
-        values: The values of each parameter by name; a template becomes one text for each.
-        request: What the functions are called with; their exceptions reach the caller.
+        values: The values of each parameter by name; a template gives one text for each.
+        request: The argument of the functions; their exceptions reach the caller.
         pattern: Whether the templates are patterns (`Template.each_pattern`).
 
     Raises:
@@ -189,13 +189,13 @@ def render_texts(
         for one in found:
             rendered[one] = None
             if len(rendered) > MAX_FILLED:
-                raise InvalidationError(f"{text!r} becomes more than {MAX_FILLED} texts")
+                raise InvalidationError(f"{text!r} gives more than {MAX_FILLED} texts")
     rendered.pop("", None)
     return list(rendered)
 
 
 def _called(function: TextsFunction, request: object) -> Iterable[str]:
-    """What a function returns: one text, or several."""
+    """The texts that a function returns: one, or several."""
     found: Any = function(request)
     texts = [found] if isinstance(found, str) else found
     if inspect.iscoroutine(texts):
@@ -211,8 +211,8 @@ def _called(function: TextsFunction, request: object) -> Iterable[str]:
 def within_bounds(tags: Sequence[str]) -> bool:
     """Whether a response may carry these tags: at most 64, each at most 128 bytes of UTF-8.
 
-    Deliberate: beyond that the response is not stored. A tag cut or left out would be one that no
-    invalidation finds.
+    Deliberate: beyond that the response is not stored. If a tag were cut or left out, no
+    invalidation by that tag would find the response.
     """
     return len(tags) <= MAX_TAGS and all(
         is_short(tag) and len(tag.encode()) <= MAX_TAG_BYTES for tag in tags

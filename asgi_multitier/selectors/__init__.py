@@ -1,7 +1,11 @@
-"""Selectors: how an invalidation names what it drops.
+"""Selectors name the entries that an invalidation drops.
 
-A selector is a kind and a text. The reader of an entry asks whether any selector after the entry's
-birth selects it, so a selector also covers keys that nobody has seen yet.
+A selector consists of a kind and a text. The reader of an entry checks whether a selector that was
+recorded after the entry's `born` selects it. So a selector also applies to entries that this
+process has never seen.
+
+__init__: `Selector`, and the texts that selectors have
+patterns: the language of patterns, and matching
 """
 
 from collections.abc import Sequence
@@ -33,18 +37,18 @@ __all__ = [
 Kind: TypeAlias = Literal["key", "tag", "route", "path", "prefix", "glob", "all"]
 
 LONG = 128
-"""Characters above which a text stands in a log and in an index as its beginning and a digest."""
+"""Characters above which log and index keep a text as its beginning and a digest."""
 
 _ALIAS_MARK = "\x00"
 _BEGINNING = 94
 _DIGEST_MARK = "\x02"
 
 MAX_TEXT = 8192
-"""Bytes of UTF-8 in one selector; a longer path cannot be cached either."""
+"""The most bytes of UTF-8 in one selector; a longer path cannot be cached either."""
 
 
 class Selector(NamedTuple):
-    """One thing to drop.
+    """One kind of entries to drop.
 
     | kind   | text                     | selects entries                                        |
     |--------|--------------------------|--------------------------------------------------------|
@@ -62,10 +66,10 @@ class Selector(NamedTuple):
 
 
 def shortened(text: str) -> str:
-    """The text as it is compared everywhere: a long one as its beginning and 128 bits of BLAKE2b.
+    """The form in which texts are compared: a long one as its beginning and 128 bits of BLAKE2b.
 
-    So nobody fills an index or a log with what can be as long as a URL. Shortening twice is
-    harmless.
+    This bounds the size of index and log, because a text can be as long as a URL. Shortening a
+    shortened text returns it unchanged.
     """
     if len(text) <= LONG:
         return text
@@ -74,7 +78,7 @@ def shortened(text: str) -> str:
 
 
 def beginning(text: str) -> str | None:
-    """What a shortened text began with; None if it is whole."""
+    """The beginning of a shortened text; None if the text is not shortened."""
     head, mark, digest = (
         text[:_BEGINNING],
         text[_BEGINNING : _BEGINNING + 1],
@@ -84,7 +88,7 @@ def beginning(text: str) -> str | None:
 
 
 def is_short(text: str) -> bool:
-    """Whether a selector may have this text: of a bounded length, and one that can be written."""
+    """Whether a selector may have this text: valid UTF-8 of at most `MAX_TEXT` bytes."""
     try:
         return len(text.encode()) <= MAX_TEXT
     except UnicodeEncodeError:
@@ -92,36 +96,36 @@ def is_short(text: str) -> bool:
 
 
 def check_path(path: str) -> str:
-    """Return the path if a response may have it, as far as its text tells.
+    """Return the path if a response may have it, judged by its text alone.
 
-    Deliberate: a path may hold a `?`, sent as `%3F`, but whoever writes one here means a query
-    string, which no path has: nothing would be dropped. A pattern drops the others.
+    Deliberate: a path can contain a `?`, sent as `%3F`, but a `?` here is most likely a query
+    string. A path has none, so nothing would be dropped. Such a path can be dropped by a pattern.
 
     Raises:
         InvalidationError: If it does not begin with `/`, or holds a `?`.
     """
     if not path.startswith("/") or "?" in path:
         raise InvalidationError(
-            f"path={path[:80]!r} is not allowed; expected one that begins with '/', without a "
-            "query string: all of a path's are dropped with it (where a '?' is part of the path, "
-            "write '%3F')"
+            f"path={path[:80]!r} is not allowed; expected a path that begins with '/', without a "
+            "query string: the entries of all query strings are dropped (if '?' is part of the "
+            "path, write '%3F')"
         )
     return path
 
 
 def alias_tag(path: str) -> str:
-    """The first tag of a response that goes by this path too: `/items/007` by `/items/7`."""
+    """The first tag of a response that has this path as well: `/items/7` for `/items/007`."""
     return _ALIAS_MARK + path
 
 
 def aliased(tags: Sequence[str]) -> str:
-    """The other path of a response with these tags, "" if it has none."""
+    """The second path of a response with these tags; "" if it has none."""
     return tags[0][1:] if tags and tags[0][:1] == _ALIAS_MARK else ""
 
 
 def spellings(path: str) -> tuple[str, ...]:
-    """A path as it was written, and decoded where that is another one.
+    """A path as written, and its percent-decoded form if that differs.
 
-    Responses have decoded paths, and URLs are often at hand with their percent-encoding.
+    Responses are stored with decoded paths, while callers often have percent-encoded URLs.
     """
     return tuple(dict.fromkeys((path, unquote(path))))

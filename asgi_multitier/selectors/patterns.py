@@ -1,13 +1,15 @@
-"""The language of patterns, and matching in a bounded time without `re`.
+"""The language of patterns, and matching in bounded time without `re`.
 
-`*` stands for any run of characters, `/` included, and `?` for one. A backslash before `*`, `?` or
-another backslash makes that character stand for itself; everything else stands for itself anyway.
+`*` matches any number of characters, `/` included; `?` matches exactly one. A backslash before `*`,
+`?` or another backslash makes that character literal. All other characters are literal.
 
-A pattern is a row of *pieces* between stars. The leftmost place of each piece after the last one is
-enough, as a star takes any run. A piece is a row of *fragments*, its texts between question marks.
-Where the places of a fragment are too many to look at each, all places of the text are looked at
-together: for each character there is one number whose bit n says whether it stands at n. What one
-character leaves is places of its own, so 8 KiB cannot leave many to a long row of characters.
+A pattern is a sequence of *pieces* separated by stars. It is enough to find the leftmost position
+of each piece after the previous one, because a star matches anything in between. A piece is a
+sequence of *fragments*, its literal texts between question marks. A piece with several fragments is
+first tried at the positions of its longest fragment. If there are too many of these, all positions
+of the text are tested together: for each character there is one integer (a *row*) whose bit n is
+set if the character is at position n, and the rows, shifted by each character's offset in the
+piece, are combined by AND. Each character excludes positions, so few remain after a few characters.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,32 +19,32 @@ from typing import NamedTuple
 from ..errors import InvalidationError
 
 MAX_PATTERN = 256
-"""Characters of a pattern."""
+"""The most characters in a pattern."""
 
 MAX_STARS = 8
 
 _WILD = "*?"
 _ESCAPED = frozenset("*?\\")
 _LOOKS = 32
-"""Places that are looked at one by one; where there are more, all are looked at together."""
+"""Positions that are tried one by one before all positions are tested together."""
 
 _MANY = 256
-"""Places down to which that is cheaper."""
+"""Remaining positions down to which rows are cheaper than trying one by one."""
 
 _WIDTH = 4
-"""Bytes of a character where a piece is compared as a whole."""
+"""Bytes per character (UTF-32) where a piece is compared as a whole."""
 
 
 def escape_pattern(text: str) -> str:
-    """The pattern that matches exactly this text.
+    """Return a pattern that matches exactly this text.
 
-    For a pattern built by hand from parts: `f"/users/{escape_pattern(name)}/*"`.
+    Use it for the literal parts of a pattern: `f"/users/{escape_pattern(name)}/*"`.
     """
     return "".join("\\" + character if character in _ESCAPED else character for character in text)
 
 
 def check_glob(pattern: str) -> str:
-    """Return the pattern if it is one that the matcher takes.
+    """Return the pattern if it is valid.
 
     Raises:
         InvalidationError: If it is empty, longer than 256 characters or has more than 8 stars.
@@ -56,7 +58,7 @@ def check_glob(pattern: str) -> str:
 
 
 def fitted(pattern: str) -> str:
-    """The pattern, or its beginning and a star where it is too long: wider, and never narrower."""
+    """The pattern; if it is too long, its beginning and a star, which matches at least as much."""
     if _fits(pattern):
         return pattern
     kept: list[str] = []
@@ -72,9 +74,9 @@ def fitted(pattern: str) -> str:
 
 @lru_cache(maxsize=1024)
 def symbols(pattern: str) -> tuple[str, ...]:
-    """Wildcards, other characters, and those that are escaped, with their backslash.
+    """The pattern's wildcards, characters, and escaped characters with their backslash.
 
-    A backslash that escapes nothing comes out escaped, so that symbols may be put together anew.
+    A backslash that escapes nothing is returned escaped, so that symbols can be joined again.
     """
     found: list[str] = []
     at = 0
@@ -98,12 +100,12 @@ def literal_head(pattern: str) -> str:
 
 
 def literals(pattern: str) -> int:
-    """How many characters it asks for: without any, it is next to everything."""
+    """The number of literal characters; a pattern without any matches nearly everything."""
     return sum(symbol not in _WILD for symbol in symbols(pattern))
 
 
 def united(one: str, other: str) -> str:
-    """A pattern that matches all that either does: their common beginning and end, and a star."""
+    """A pattern that matches whatever either matches: common beginning, a star, common end."""
     left, right = symbols(one), symbols(other)
     head = _common(left, right)
     rest = min(len(left), len(right)) - head
@@ -118,7 +120,7 @@ def united(one: str, other: str) -> str:
 
 
 def glob_matches(pattern: str, text: str) -> bool:
-    """Whether the whole text matches: 8 KiB of it within about a millisecond, whatever both are."""
+    """Whether the whole text matches; 8 KiB take at most about a millisecond."""
     head, *middle = _pieces(pattern)
     if not middle:
         return len(text) == head.length and head.stands_at(text, 0)
@@ -138,13 +140,13 @@ def glob_matches(pattern: str, text: str) -> bool:
 
 
 class _Piece(NamedTuple):
-    """What stands between two stars.
+    """The part of a pattern between two stars.
 
     Attributes:
-        length: Characters that it takes.
-        fragments: Its texts between question marks, each with its place.
-        content: All of it as one number, four bytes a character, 0 for a question mark.
-        mask: The bytes of that number that count.
+        length: Number of characters that it matches.
+        fragments: Its literal texts between question marks, each with its offset.
+        content: The piece as one integer, four bytes per character, 0 for a question mark.
+        mask: The bytes of that integer that must be equal.
     """
 
     length: int
@@ -153,14 +155,14 @@ class _Piece(NamedTuple):
     mask: int
 
     def stands_at(self, text: str, at: int) -> bool:
-        """Whether it matches there; the caller has seen to the length."""
+        """Whether the piece matches at this position; the caller has checked the length."""
         for place, fragment in self.fragments:  # noqa: SIM110  # twice as fast as `all`
             if not text.startswith(fragment, at + place):
                 return False
         return True
 
     def find(self, text: str, start: int, end: int, rows: "_Rows") -> int:
-        """The first place between two where it matches, or -1."""
+        """The first matching position from `start` that ends by `end`, or -1."""
         last = end - self.length
         if last < start or not self.fragments:
             return start if last >= start else -1
@@ -176,7 +178,7 @@ class _Piece(NamedTuple):
         return self._find_in_rows(at, last, rows)
 
     def _find_in_rows(self, start: int, last: int, rows: "_Rows") -> int:
-        """Characters stand at different places: after a few, few places are left to look at."""
+        """The first matching position from `start` to `last`, by combining rows, or -1."""
         places: dict[str, list[int]] = {}
         for place, fragment in self.fragments:
             for number, character in enumerate(fragment, place):
@@ -191,13 +193,13 @@ class _Piece(NamedTuple):
         return next((at for at in _bits(found) if self._fills(rows.data, at)), -1)
 
     def _fills(self, data: bytes, at: int) -> bool:
-        """Whether it matches there, by one comparison however many fragments it has."""
+        """Whether the piece matches at this position, by one comparison of all fragments."""
         part = data[_WIDTH * at : _WIDTH * (at + self.length)]
         return _number(part) & self.mask == self.content
 
 
 class _Rows:
-    """Where each character of a text stands, as numbers, made when they are asked for."""
+    """The positions of each character of a text, as bit sets that are created on demand."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -206,13 +208,13 @@ class _Rows:
 
     @property
     def data(self) -> bytes:
-        """The text with as many bytes for each character."""
+        """The text in UTF-32."""
         if self._data is None:
             self._data = _wide(self._text)
         return self._data
 
     def of(self, character: str) -> int:
-        """The number whose bit n is set where the character is the text's n-th."""
+        """The integer whose bit n is set if the character is at position n."""
         if character not in self._rows:
             self._rows[character] = self._row(character)
         return self._rows[character]
@@ -228,7 +230,7 @@ _ONE = b"01" + b"0" * 254
 
 
 def _bits(number: int) -> Iterator[int]:
-    """The places of the bits that are set, from the lowest."""
+    """The positions of the set bits, from the lowest."""
     digits = f"{number:b}"[::-1]
     at = digits.find("1")
     while at >= 0:
@@ -238,7 +240,7 @@ def _bits(number: int) -> Iterator[int]:
 
 @lru_cache(maxsize=1024)
 def _pieces(pattern: str) -> tuple[_Piece, ...]:
-    """The parts between stars."""
+    """The pieces of a pattern."""
     pieces: list[list[str]] = [[]]
     for symbol in symbols(pattern):
         if symbol == "*":
@@ -280,7 +282,7 @@ def _fits(pattern: str) -> bool:
 
 
 def _common(left: Iterable[str], right: Iterable[str]) -> int:
-    """How many symbols two rows begin with alike."""
+    """The length of the common beginning."""
     count = 0
     for one, other in zip(left, right, strict=False):
         if one != other:

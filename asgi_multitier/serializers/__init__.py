@@ -1,16 +1,19 @@
-"""Values <-> bytes for the cache manager.
+"""Serialization of the cache manager's values.
 
-The first byte of every stored value names its format: `j` JSON, `m` MessagePack, `b` the value's
-own bytes. So a manager whose serializer was changed misses instead of reading garbage, and a value
-that is `bytes` survives as it is under every serializer.
+The first byte of every stored value names its format: `j` JSON, `m` MessagePack, `b` raw bytes. So
+after a change of serializer, stored values are misses instead of garbage, and a `bytes` value is
+stored unchanged by every serializer.
 
-What comes back without a type is what the format can say: tuples and sets come back as lists, dates
-and UUIDs from JSON as text, dataclasses and models as dicts. Ask with a type (`loads_as`) to get
-them back whole; `dumps_as` says at once whether they will be. What a format would change without
-a word, such as NaN in JSON, is refused.
+`loads` returns only what the format can express: tuples and sets become lists, dates and UUIDs from
+JSON become strings, dataclasses and models become dicts. `loads_as` restores an instance of a type;
+`dumps_as` verifies at once that it will be equal. A value that a format would change silently, such
+as NaN in JSON, is refused.
 
-`formats` has the two serializers, `shapes` what a type asks for, `models` the state of Pydantic
-models, `plain` what is written in place of other objects.
+formats: the `Serializer` protocol, JSON and MessagePack
+shapes:  instances of a type from plain objects
+models:  the state of Pydantic models
+plain:   the plain objects written in place of others
+same:    whether a value that was read equals the one written
 """
 
 from .formats import JsonSerializer, MsgPackSerializer, Serializer, dumps_as

@@ -1,4 +1,4 @@
-"""The serializers: JSON and MessagePack, with what both share."""
+"""The serializers, JSON and MessagePack, and their common base."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -17,39 +17,39 @@ from .shapes import MISFIT, convert
 T = TypeVar("T")
 
 RAW: Final = b"b"
-"""The first byte of a stored value that is bytes itself."""
+"""The first byte of a stored `bytes` value."""
 
 
 @runtime_checkable
 class Serializer(Protocol):
-    """How a manager's values become bytes. Every method raises `SerializationError` and no other.
+    """Converts a manager's values to bytes and back. Methods raise `SerializationError` only.
 
-    `loads(dumps(value))` answers for every value that `dumps` takes, None and empty ones included,
-    and bytes that another serializer wrote are refused.
+    `loads(dumps(value))` works for every value that `dumps` accepts, including None and empty ones.
+    Bytes that another serializer wrote are refused.
     """
 
     name: ClassVar[str]
 
     def dumps(self, value: Any) -> bytes:
-        """The value as bytes."""
+        """Serialize the value."""
 
     def loads(self, data: bytes) -> Any:
-        """The value, as plain Python objects."""
+        """Deserialize to plain Python objects."""
 
     def loads_as(self, data: bytes, type_: type[T]) -> T:
-        """The value as an instance of the type; refused if it does not fit."""
+        """Deserialize to an instance of the type; refuse bytes that do not fit it."""
 
 
 def dumps_as(serializer: Serializer, value: Any, type_: Any) -> bytes:
-    """The value as bytes that give it back as an instance of the type, the same all through.
+    """Serialize a value that `loads_as` with the same type restores equal at every level.
 
-    They are read at once: what would come back changed, or as nothing that fits, is refused where
-    it is made.
+    The bytes are read back at once, so that a value that would come back changed, or not at all, is
+    refused when it is stored.
 
     Raises:
-        SerializationError: If the value cannot be turned into such bytes.
+        SerializationError: If the value cannot be restored from its bytes.
     """
-    # Models are looked at as parts of the whole.
+    # `written` does not check models by themselves: here they are checked with the whole value.
     write = serializer.written if isinstance(serializer, _Format) else serializer.dumps
     data = write(value)
     _check_whole(serializer, data, value, type_)
@@ -57,10 +57,10 @@ def dumps_as(serializer: Serializer, value: Any, type_: Any) -> bytes:
 
 
 def _check_whole(serializer: Serializer, data: bytes, value: Any, type_: Any) -> None:
-    """Refuse a value that its bytes do not give back.
+    """Refuse a value that cannot be restored from its bytes.
 
     Raises:
-        SerializationError: If what is read is not the same, all through.
+        SerializationError: If the value read differs at any level, in value or type.
     """
     try:
         read = serializer.loads_as(data, type_)
@@ -71,12 +71,12 @@ def _check_whole(serializer: Serializer, data: bytes, value: Any, type_: Any) ->
     if not is_same(read, value):
         raise SerializationError(
             f"{type(value).__name__} would come back changed as {type_!r}; expected a type that "
-            "says all of it, such as the value's own class, or a value of other parts"
+            "describes the value completely, such as its own class, or a value without such parts"
         )
 
 
 class _Format(ABC):
-    """What both serializers share: the tag, bytes as they are, models, and whose error it is."""
+    """The common base: the tag, raw bytes, models, and the translation of errors."""
 
     name: ClassVar[str]
     _tag: ClassVar[bytes]
@@ -86,26 +86,27 @@ class _Format(ABC):
 
     @abstractmethod
     def _encode(self, value: Any) -> tuple[bytes, int]:
-        """The value in this format, and how many models are in it."""
+        """Encode the value; returns the bytes and the number of models in it."""
 
     @abstractmethod
     def _decode(self, content: memoryview) -> Any:
-        """Plain objects, models with their notes."""
+        """Decode to plain objects; models are dicts with their note (`models.MARK`)."""
 
     def _check(self, value: Any, content: bytes) -> None:  # noqa: B027 - most change nothing
-        """Refuse what this format would change without a word.
+        """Refuse a value that this format would change silently.
 
         Raises:
-            ValueError: If there is something.
+            ValueError: If it would.
         """
 
     def dumps(self, value: Any) -> bytes:
-        """The value in this format; `bytes` as they are.
+        """Serialize the value; `bytes` are stored unchanged.
 
         Raises:
-            SerializationError: If the format cannot hold it: numbers beyond 64 bits, objects of
-                unknown classes, models that it would change; in JSON also bytes inside, keys that
-                are not text, NaN and infinities; in MessagePack datetimes with an offset.
+            SerializationError: If the format cannot express it: integers beyond 64 bits, objects
+                of unknown classes, models that would come back changed; in JSON also nested bytes,
+                keys that are not strings, NaN and infinities; in MessagePack datetimes with an
+                offset other than UTC.
         """
         data = self.written(value)
         if self._mark in data:
@@ -114,17 +115,17 @@ class _Format(ABC):
         return data
 
     def written(self, value: Any) -> bytes:
-        """As `dumps`, without a look at whether models come back whole.
+        """Like `dumps`, without the check that models come back unchanged.
 
         Raises:
-            SerializationError: If the format cannot hold it.
+            SerializationError: If the format cannot express it.
         """
         if isinstance(value, bytes):
             return RAW + value
         try:
             content, models = self._encode(value)
             self._check(value, content)
-            found = content.count(self._mark)  # it may stand within bytes as well
+            found = content.count(self._mark)  # nested bytes may contain the mark as well
             if found != models and count_marked(self._decode(memoryview(content)), MARK) != models:
                 raise ValueError("the key '\\0model' in a dict")
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -132,10 +133,10 @@ class _Format(ABC):
         return self._tag + content
 
     def loads(self, data: bytes) -> Any:
-        """The value, as plain Python objects.
+        """Deserialize to plain Python objects.
 
         Raises:
-            SerializationError: If these are not bytes that this class wrote.
+            SerializationError: If this class did not write these bytes.
         """
         if data[:1] == RAW:
             return data[1:]
@@ -146,11 +147,11 @@ class _Format(ABC):
         return unmarked(plain) if self._mark in data else plain
 
     def loads_as(self, data: bytes, type_: type[T]) -> T:
-        """The value as an instance of the type: a dataclass, `TypedDict`, msgspec Struct, Pydantic
-        model, or anything made of them, unions included.
+        """Deserialize to an instance of the type: a dataclass, `TypedDict`, msgspec Struct,
+        Pydantic model, or a container or union of these.
 
         Raises:
-            SerializationError: If these are not bytes that this class wrote, or do not fit.
+            SerializationError: If this class did not write these bytes, or they do not fit.
         """
         is_raw = data[:1] == RAW
         try:
@@ -162,12 +163,12 @@ class _Format(ABC):
 
     def _content(self, data: bytes) -> memoryview:
         if data[:1] != self._tag:
-            raise SerializationError(f"stored value has format {data[:1]!r}; not {self._tag!r}")
+            raise SerializationError(f"stored value has format {data[:1]!r}, not {self._tag!r}")
         return memoryview(data)[1:]
 
 
 def _by_kind(models: Iterable[Any]) -> Iterable[tuple[Any, list[Any]]]:
-    """The models of each class: together they cost less to read than one by one."""
+    """The models grouped by class: one read for each class is cheaper than one for each model."""
     kinds: dict[Any, list[Any]] = {}
     for model in models:
         kinds.setdefault(type(model), []).append(model)
@@ -175,14 +176,14 @@ def _by_kind(models: Iterable[Any]) -> Iterable[tuple[Any, list[Any]]]:
 
 
 def _refused(value: object, name: str, error: BaseException) -> SerializationError:
-    # orjson says only that it could not; what was said below it is the cause.
+    # orjson's own message says only that it failed; the cause says why.
     while isinstance(error.__cause__, Exception):
         error = error.__cause__
     return SerializationError(f"{type(value).__name__} cannot be stored as {name}: {error}")
 
 
 class JsonSerializer(_Format):
-    """JSON, written and read by orjson; msgspec makes the types."""
+    """JSON: orjson reads and writes it, msgspec converts to types."""
 
     name: ClassVar[str] = "json"
     _tag: ClassVar[bytes] = b"j"
@@ -198,13 +199,11 @@ class JsonSerializer(_Format):
 
     def _check(self, value: Any, content: bytes) -> None:
         if b"null" in content and has_no_number(value):
-            raise ValueError(
-                "NaN or an infinity, which JSON has no words for; use MsgPackSerializer"
-            )
+            raise ValueError("NaN or an infinity, which JSON cannot express; use MsgPackSerializer")
 
 
 class MsgPackSerializer(_Format):
-    """MessagePack, by msgspec: smaller, and holds bytes and dates."""
+    """MessagePack by msgspec: smaller than JSON, and can express bytes and dates."""
 
     name: ClassVar[str] = "msgpack"
     _tag: ClassVar[bytes] = b"m"
@@ -221,24 +220,24 @@ class MsgPackSerializer(_Format):
     def _check(self, value: Any, content: bytes) -> None:
         if any(mark in content for mark in _MOMENTS) and has_offset(value):
             raise ValueError(
-                "a datetime with an offset, which MessagePack gives back in UTC; use "
+                "a datetime with an offset, which MessagePack converts to UTC; use "
                 "`.astimezone(UTC)`, or JsonSerializer"
             )
 
 
 _MOMENTS = (b"\xd6\xff", b"\xd7\xff", b"\xc7\x0c\xff")
-"""How timestamps begin in MessagePack."""
+"""The first bytes of a timestamp in MessagePack."""
 
 _JSON_OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS
-# Only within models, whose types say what a key is: in a dict on its own it would become text.
+# Only within models, whose types restore the keys: a plain dict's keys would become strings.
 _MODEL_OPTIONS = _JSON_OPTIONS | orjson.OPT_NON_STR_KEYS
 
 
 class _Json:
-    """The writing of one value.
+    """Encodes one value.
 
     Attributes:
-        models: How many models were met.
+        models: Number of models encoded so far.
     """
 
     __slots__ = ("models",)
@@ -261,10 +260,10 @@ class _Json:
 
 
 class _MsgPack:
-    """The writing of one value.
+    """Encodes one value.
 
     Attributes:
-        models: How many models were met.
+        models: Number of models encoded so far.
     """
 
     __slots__ = ("models",)

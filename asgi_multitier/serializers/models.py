@@ -1,12 +1,12 @@
-"""Pydantic models as state: what they hold, not what they show.
+"""The state of Pydantic models: stored and restored without serializers and validators.
 
-Serializers, excluded fields and masked secrets are how a model presents itself, validators are how
-it is made; neither is asked here. A model is written as the values of its fields under their own
-names, its extra values, and a note under the key `MARK`: its class, which of the fields nobody has
-set, which values are written as they are although the annotation says something else (an enum's
-value, None in place of a number), and private attributes. It is put together again from these.
+A model's own serialization may leave out fields or mask secrets, and its validators may change
+values, so neither is used. A model is written as a dict: the values of its fields under their own
+names, its extra values, and a note under the key `MARK`. The note contains the class, the fields
+that were not set, the fields whose value does not match the annotation and is written unchanged (an
+enum's value, None in place of a number), and the private attributes.
 
-Pydantic is not needed: a model can only be met where it was imported already.
+Pydantic is not required: models exist only where it has already been imported.
 """
 
 import sys
@@ -25,11 +25,11 @@ MARK: Final = "\0model"
 _Note: TypeAlias = tuple[str, list[str], list[str], dict[str, Any]]
 
 Convert: TypeAlias = Callable[[Any, Any], Any]
-"""Makes an instance of a type (second) of plain objects (first); raises TypeError or ValueError."""
+"""Converts plain objects (first) to a type (second); raises TypeError or ValueError."""
 
 
 def is_model(type_: object) -> bool:
-    """Whether it is a class of Pydantic 2 models."""
+    """Whether the type is a Pydantic 2 model class."""
     return hasattr(type_, "__pydantic_validator__") and _is_model(type_)
 
 
@@ -42,22 +42,22 @@ def _is_model(type_: object) -> bool:
 
 
 def _base() -> Any:
-    """The class of all models. Its state is what copies of a model are made of."""
+    """`pydantic.BaseModel`; its `__setstate__` restores a model."""
     return sys.modules["pydantic"].BaseModel
 
 
 def is_marked(plain: object) -> bool:
-    """Whether it is a model that was written."""
+    """Whether the object is a written model."""
     return isinstance(plain, dict) and MARK in plain
 
 
 class State(NamedTuple):
-    """All that a model holds.
+    """The complete state of a model.
 
     Attributes:
         fields: Values of fields by name.
-        extra: Values that are no fields.
-        was_set: Names of values that somebody has set.
+        extra: Values that are not fields, by name.
+        was_set: Names of the values that were set explicitly.
         private: Private attributes by name.
     """
 
@@ -68,10 +68,10 @@ class State(NamedTuple):
 
 
 def state_of(model: Any) -> State:
-    """All that a model holds."""
+    """The complete state of a model."""
     kind: Any = type(model)
     names, held = _fields(kind), model.__dict__
-    if not held.keys() <= names.keys():  # what cached properties have computed stands there too
+    if not held.keys() <= names.keys():  # `__dict__` contains cached properties too
         held = {name: value for name, value in held.items() if name in names}
     return State(
         held,
@@ -86,7 +86,8 @@ def written(model: Any, is_plain: Callable[[Any, Any], bool]) -> dict[str, Any]:
 
     Args:
         model: The model.
-        is_plain: Whether a value must be written as it is, where it is not what the type says.
+        is_plain: Whether a value (first) that does not match its type (second) must be written
+            unchanged.
     """
     kind: Any = type(model)
     state = state_of(model)
@@ -103,13 +104,13 @@ def written(model: Any, is_plain: Callable[[Any, Any], bool]) -> dict[str, Any]:
 
 
 def restored(kind: Any, plain: Any, convert: Convert) -> Any:
-    """The model that was written, of this class or one below it.
+    """Restore a written model of this class or a subclass.
 
-    A dict without a note was made by hand: it is validated as any input, by the fields' names.
+    A dict without a note was not written from a model: it is validated, by the fields' names.
 
     Raises:
-        TypeError: If it was another class, or lacks what the class requires by now.
-        ValueError: If a value is not what the class says by now.
+        TypeError: If it was written from another class, or lacks a field that is required now.
+        ValueError: If a value does not fit the class's current annotation.
     """
     if not is_marked(plain):
         return _validated(kind, plain)
@@ -150,7 +151,7 @@ def restored(kind: Any, plain: Any, convert: Convert) -> Any:
 
 
 def unmarked(plain: Any) -> Any:
-    """Plain objects as a caller without a type gets them: models are dicts of their values."""
+    """Plain objects without notes, for a caller without a type: models become dicts."""
     if isinstance(plain, list):
         return [unmarked(item) for item in plain]
     if not isinstance(plain, dict):
@@ -161,10 +162,10 @@ def unmarked(plain: Any) -> Any:
 
 
 def _class_named(kind: Any, name: str) -> Any:
-    """The class, or the one below it, that has this name.
+    """The class or subclass with this qualified name.
 
     Raises:
-        TypeError: If there is none, or several.
+        TypeError: If there is none, or more than one.
     """
     if kind.__qualname__ == name:
         return kind
@@ -182,12 +183,12 @@ def _below(kind: Any) -> Iterator[Any]:
 
 @lru_cache(maxsize=512)
 def _fields(kind: Any) -> Mapping[str, Any]:
-    return dict(kind.model_fields)  # it is looked for at every call
+    return dict(kind.model_fields)  # a property that Pydantic computes at every access
 
 
 @lru_cache(maxsize=512)
 def _types(kind: Any) -> Mapping[str, Any]:
-    """The types of fields, and of private attributes as far as they can be told."""
+    """The types of fields, and of private attributes if their annotations can be resolved."""
     types: dict[str, Any] = {}
     if kind.__private_attributes__:
         try:
@@ -203,9 +204,9 @@ _SCALARS = frozenset({str, int, float, bool, type(None)})
 
 @lru_cache(maxsize=512)
 def _exact(kind: Any) -> Mapping[str, frozenset[Any]]:
-    """The classes whose values stand in a field as they stand in every format.
+    """For each field, the classes whose values every format stores unchanged.
 
-    Most fields are of such a type, and need nobody to look at what they hold.
+    Most fields have such a type, so their values need no conversion.
     """
     return {name: _scalars(type_) for name, type_ in _types(kind).items()}
 
@@ -216,11 +217,11 @@ def _scalars(type_: Any) -> frozenset[Any]:
 
 
 def _validated(kind: Any, plain: Any) -> Any:
-    """The model by validation. As JSON, because strict models take a date's text from JSON only."""
+    """Validate a dict. As JSON, because strict models accept a date as text in JSON only."""
     if "by_name" in signature(kind.model_validate_json).parameters:
         return kind.model_validate_json(orjson.dumps(plain), by_alias=False, by_name=True)
     if isinstance(plain, dict) and not kind.model_config.get("populate_by_name"):
-        # Before Pydantic 2.11 a field with an alias is known by it alone.
+        # Before Pydantic 2.11 a field with an alias is accepted by its alias only.
         plain = {_alias(kind, name): value for name, value in plain.items()}
     return kind.model_validate_json(orjson.dumps(plain))
 

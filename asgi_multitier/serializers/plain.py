@@ -1,4 +1,4 @@
-"""What is written in place of an object that a format does not know."""
+"""The plain objects that are written in place of objects that a format does not know."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -16,14 +16,14 @@ from .shapes import MISFIT, TEXTS, convert, is_of_pydantic
 
 
 def plain_of(value: Any, hook: Callable[[Any], Any]) -> Any:
-    """What a format writes in place of an object that it does not know.
+    """A plain object for one that the format does not know.
 
     Args:
         value: The object.
-        hook: This very function as the format calls it, for what lies deeper.
+        hook: This function as the format calls it, for nested objects.
 
     Raises:
-        TypeError: If there is no such thing.
+        TypeError: If objects of this class cannot be stored.
     """
     kind = type(value)
     if is_model(kind):
@@ -39,12 +39,12 @@ def plain_of(value: Any, hook: Callable[[Any], Any]) -> Any:
     if is_of_pydantic(kind):
         return value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
     if isinstance(value, bytes | bytearray | memoryview):
-        raise TypeError("bytes inside of a value; use MsgPackSerializer, or store bytes alone")
-    raise TypeError(f"objects of class {kind.__name__} are not known")
+        raise TypeError("bytes within a value; use MsgPackSerializer, or store the bytes alone")
+    raise TypeError(f"objects of class {kind.__name__} are not supported")
 
 
 def _differs_from_its_type(value: Any, type_: Any) -> bool:
-    """Whether this is a plain value that reading as the type would not give back."""
+    """Whether this is a plain value that would come back changed as this type."""
     if type_ is type(value) or not _is_plain(value):
         return False
     try:
@@ -54,7 +54,7 @@ def _differs_from_its_type(value: Any, type_: Any) -> bool:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether every format gives it back as it is, whatever it is read as."""
+    """Whether every format stores and restores the value unchanged."""
     kind = type(value)
     if kind is float:
         return isfinite(value)
@@ -66,7 +66,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def parts_of(value: Any) -> Iterable[Any]:
-    """What lies in a value, one step deep."""
+    """The direct parts of a value."""
     if isinstance(value, dict):
         return value.values()
     if isinstance(value, list | tuple | set | frozenset | deque):
@@ -82,14 +82,14 @@ def parts_of(value: Any) -> Iterable[Any]:
 
 
 def has_no_number(value: Any) -> bool:
-    """Whether there is a float in it that is no finite number."""
+    """Whether the value contains a NaN or an infinity."""
     if isinstance(value, float):
         return not isfinite(value)
     return any(map(has_no_number, parts_of(value)))
 
 
 def has_offset(value: Any) -> bool:
-    """Whether there is a datetime in it whose clock does not show UTC."""
+    """Whether the value contains a datetime with an offset other than UTC."""
     if isinstance(value, datetime):
         return bool(value.utcoffset())
     return any(map(has_offset, parts_of(value))) or (
@@ -98,7 +98,7 @@ def has_offset(value: Any) -> bool:
 
 
 def outer_models(value: Any) -> Iterator[Any]:
-    """The models in a value that lie in no other model."""
+    """The models in a value that are not part of another model."""
     if is_model(type(value)):
         yield value
     else:
@@ -107,6 +107,6 @@ def outer_models(value: Any) -> Iterator[Any]:
 
 
 def count_marked(plain: Any, mark: str) -> int:
-    """How many dicts among plain objects have the key."""
+    """The number of dicts with this key, at any level."""
     own = isinstance(plain, dict) and mark in plain
     return own + sum(count_marked(part, mark) for part in parts_of(plain))

@@ -1,4 +1,4 @@
-"""Whether what is read is what was written."""
+"""Whether a value that was read equals the one that was written."""
 
 import operator
 from collections import deque
@@ -20,10 +20,11 @@ _SCALARS = frozenset({str, int, bool, type(None)})
 
 
 def is_same(read: Any, written: Any) -> bool:
-    """Whether a value that was read is the written one: equal, and of the same type, all through.
+    """Whether two values are equal and of the same type, at every level.
 
-    Objects are compared by their state, not by an `__eq__` of their own. An integer may come back
-    as an equal float, as a float is declared there, and a time zone as its offset at that moment.
+    Objects are compared by their state, not by their `__eq__`. Two differences are allowed: an
+    integer may come back as an equal float where a float is declared, and a time zone as its offset
+    at that moment.
     """
     kind: Any = type(written)
     if type(read) is not kind:
@@ -36,7 +37,7 @@ def is_same(read: Any, written: Any) -> bool:
 
 @lru_cache(maxsize=512)
 def _comparison(kind: Any) -> Comparison:
-    """What compares two objects of a class."""
+    """The function that compares two objects of a class."""
     if is_model(kind):
         return _are_same_models
     if is_dataclass(kind):
@@ -74,7 +75,7 @@ def _are_same_named(read: dict[str, Any], written: dict[str, Any]) -> bool:
 
 
 def _are_same_dicts(read: Any, written: Any) -> bool:
-    """Keys and values: both formats keep their order."""
+    """Compare keys and values in order, which both formats preserve."""
     flat = chain.from_iterable
     return len(read) == len(written) and all(
         map(is_same, flat(read.items()), flat(written.items()))
@@ -94,11 +95,11 @@ def _are_same_deques(read: Any, written: Any) -> bool:
 
 
 def _are_same_numbers(read: Any, written: Any) -> bool:
-    return repr(read) == repr(written)  # NaN is itself, and 1.10 is not 1.1
+    return repr(read) == repr(written)  # NaN equals NaN, and Decimal 1.10 differs from 1.1
 
 
 def _are_same_times(read: Any, written: Any) -> bool:
-    """The same on the clock and the same moment: an equal time of another offset is another day."""
+    """Local time and offset must be equal: the same moment in another offset is not enough."""
     bare = read.replace(tzinfo=None) == written.replace(tzinfo=None)
     return bool(bare and read.utcoffset() == written.utcoffset())
 

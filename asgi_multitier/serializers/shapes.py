@@ -1,7 +1,7 @@
-"""What a type asks for: instances from plain objects.
+"""Instances of a type from plain objects.
 
-msgspec does nearly all of it. Left to this module are Pydantic models, and unions of which msgspec
-cannot tell the members apart, wherever they stand in a type.
+msgspec does most of it. This module adds Pydantic models, and unions whose members msgspec cannot
+distinguish, at any level of a type.
 """
 
 import ipaddress
@@ -22,7 +22,7 @@ from .models import is_marked, is_model, restored
 Converter: TypeAlias = Callable[[Any], Any]
 
 MISFIT = (msgspec.MsgspecError, TypeError, ValueError, RecursionError)
-"""What a converter raises if plain objects do not fit its type."""
+"""The exceptions of a converter if plain objects do not fit its type."""
 
 TEXTS = (
     PurePath,
@@ -33,22 +33,21 @@ TEXTS = (
     ipaddress.IPv4Interface,
     ipaddress.IPv6Interface,
 )
-"""Classes whose objects are made of the text that `str` gives."""
+"""Classes whose objects are restored from the result of `str`."""
 
 
 def convert(plain: Any, type_: Any) -> Any:
-    """The type's instance from plain objects.
+    """Convert plain objects to an instance of the type.
 
-    Text is never taken for bytes in base64: JSON that this package wrote holds none, so it would be
-    garbage.
+    A string is never decoded as base64 bytes, because this package never writes bytes to JSON.
 
     Raises:
-        TypeError: If the type cannot be read at all, or the objects do not fit it.
+        TypeError: If the type is not supported, or the objects do not fit it.
         ValueError: If they do not fit it; msgspec's and Pydantic's errors are ValueErrors.
     """
     try:
         found = _kept_converter(type_)
-    except TypeError:  # not hashable, or no type at all
+    except TypeError:  # not hashable, or not a type
         found = _converter(type_)
     return found(plain)
 
@@ -57,7 +56,7 @@ def _converter(type_: Any) -> Converter:
     try:
         msgspec.json.Decoder(type_, dec_hook=_object)
     except NameError as error:
-        raise TypeError(f"{error}: annotations are needed when the program runs") from None
+        raise TypeError(f"{error}: annotations must be resolvable at run time") from None
     except TypeError as error:
         return _by_parts(type_, error)
     return lambda plain: msgspec.convert(
@@ -65,7 +64,7 @@ def _converter(type_: Any) -> Converter:
     )
 
 
-# Making one costs more than a small value's reading. Bounded: types may be made at run time.
+# Creating a converter costs more than reading a small value. Bounded: types may be dynamic.
 _kept_converter = lru_cache(maxsize=512)(_converter)
 
 
@@ -82,11 +81,11 @@ def _object(type_: Any, plain: Any) -> Any:
             return type_(plain)
         if is_of_pydantic(type_):
             return _adapter(type_).validate_python(plain)
-    raise TypeError(f"objects of {type_!r} are not known")
+    raise TypeError(f"objects of {type_!r} are not supported")
 
 
 def is_of_pydantic(type_: type) -> bool:
-    """Whether it is one of the classes that Pydantic brings, such as `SecretStr` or `HttpUrl`."""
+    """Whether Pydantic defines the class, such as `SecretStr` or `HttpUrl`."""
     return type_.__module__.partition(".")[0] in ("pydantic", "pydantic_core")
 
 
@@ -95,7 +94,7 @@ def _adapter(type_: Any) -> Any:
     return sys.modules["pydantic"].TypeAdapter(type_)
 
 
-# Types that msgspec refuses as a whole, part by part.
+# Types that msgspec refuses as a whole are converted part by part.
 
 _LISTS = {
     list: list,
@@ -185,7 +184,7 @@ def _record(type_: Any) -> Converter:
 
 
 def _bare(hint: Any) -> Any:
-    """Without `Required` and `NotRequired`."""
+    """The annotation without `Required` or `NotRequired`."""
     return get_args(hint)[0] if get_origin(hint) in _QUALIFIERS else hint
 
 
@@ -193,9 +192,9 @@ _QUALIFIERS = (typing.Required, typing.NotRequired)
 
 
 def _union(members: tuple[Any, ...]) -> Converter:
-    """The member that a value was written as.
+    """Convert to the union's member that the value was written from.
 
-    A written model says its class. Other objects are those of the first member that takes them all.
+    A written model names its class. Other objects belong to the first member that accepts them.
     """
     models = [_converter(member) for member in members if is_model(member)]
     others = [member for member in members if not is_model(member)]
@@ -211,13 +210,13 @@ def _union(members: tuple[Any, ...]) -> Converter:
                 return member(plain)
             except MISFIT:
                 continue
-        raise TypeError(f"{type(plain).__name__} is none of {len(members)} types of the union")
+        raise TypeError(f"{type(plain).__name__} fits none of the union's {len(members)} types")
 
     return read
 
 
 def _whole(member: Any) -> Converter:
-    """The member's converter, which takes nothing that has a part unknown to the member."""
+    """The member's converter, which refuses objects with fields unknown to the member."""
     inner = _converter(member)
     if not (is_dataclass(member) or typing.is_typeddict(member)):
         return inner

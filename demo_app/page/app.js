@@ -1,4 +1,4 @@
-// The page: sends requests to every instance and shows what the Cache-Status field says of each.
+// The page: sends requests to the instances and shows the Cache-Status field of each response.
 
 const BURST = 50;
 const CONNECTIONS = 6; // As many as a browser opens to one server at a time.
@@ -20,7 +20,7 @@ const byId = (id) => document.getElementById(id);
 const milliseconds = (ms) => `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
 const plural = (n, thing) => `${n} ${thing}${n === 1 ? "" : "s"}`;
 
-/** Where an answer came from, by its Cache-Status field (RFC 9211). */
+/** Where a response came from, by its Cache-Status field (RFC 9211). */
 function origin(field) {
   const [, ...parameters] = (field ?? "").split(";").map((part) => part.trim());
   if (parameters.includes("hit")) return parameters.includes("detail=l2") ? "l2" : "l1";
@@ -28,7 +28,7 @@ function origin(field) {
   return parameters.some((p) => p.startsWith("fwd=")) ? "source" : "other";
 }
 
-/** One instance: its address, its card, and what it has answered so far. */
+/** One instance: its address, its card, and its responses so far. */
 class Instance {
   constructor(address, facts) {
     Object.assign(this, { address, ...facts, tally: {}, log: [] });
@@ -51,7 +51,7 @@ class Instance {
     this.card.querySelector(`[data-field="${field}"]`).textContent = text;
   }
 
-  /** Ask, past the browser's own cache, and return what was answered, from where and how fast. */
+  /** Send a request, bypassing the browser's cache; return body, source and duration. */
   async ask(path, options = {}) {
     const started = performance.now();
     const response = await fetch(this.address + path, {
@@ -68,7 +68,7 @@ class Instance {
     };
   }
 
-  /** Ask, and show the answer. */
+  /** Send a request and show the response. */
   async send(path) {
     const answer = await this.ask(path);
     this.note([answer]);
@@ -76,7 +76,7 @@ class Instance {
     return answer;
   }
 
-  /** Show answers: the last one in full, all of them in the figures. */
+  /** Show responses: the last one in full, all of them in the figures. */
   note(answers) {
     for (const answer of answers) {
       this.tally[answer.from] = (this.tally[answer.from] ?? 0) + 1;
@@ -118,7 +118,7 @@ class Instance {
   }
 
   showLog() {
-    // The bar's length is logarithmic, or nothing could be seen of what took a millisecond.
+    // The bar's length is logarithmic, so that a millisecond is visible next to a second.
     const width = (ms) => Math.min(100, Math.max(4, 100 * (Math.log10(ms + 1) / 3)));
     this.card.querySelector('[data-field="log"]').replaceChildren(...this.log.map((answer) => {
       const line = document.createElement("li");
@@ -134,7 +134,7 @@ class Instance {
     }));
   }
 
-  /** Ask how often the source was called, and show it. */
+  /** Get the number of source calls, and show it. */
   async count() {
     const { body } = await this.ask("/source/calls");
     this.show("calls", body.total);
@@ -160,7 +160,7 @@ async function send(instances) {
   tell(`${answers[0].path}: ${parts.join(", ")}.`);
 }
 
-/** Many identical requests at once, for a search that nobody has asked for yet. */
+/** Send many identical requests at once, for a search that is not cached yet. */
 async function burst(instance) {
   const path = `/search?q=${encodeURIComponent(`${fields().text} ${Date.now()}`)}`;
   const before = await instance.count();
@@ -182,10 +182,10 @@ async function burst(instance) {
     + `${plural(calls, "source call")} (${parts.join(", ")}).`);
 }
 
-/** Edit the product on one instance and watch all of them until they give the new version. */
+/** Edit the product on one instance, and watch all of them until they serve the new version. */
 async function edit(instance, instances) {
   const path = `/products/${fields().product}`;
-  // Everybody holds the old version before it changes.
+  // Every instance has the old version before the edit.
   await Promise.all(instances.map((each) => each.send(path)));
   const { body: { id, version, ...draft } } = await instance.ask(path);
   const { body: edited, ended } = await instance.ask(path, {
@@ -198,7 +198,7 @@ async function edit(instance, instances) {
     + seen.join(" "));
 }
 
-/** Ask until the version is there; tell how long the old one was served. */
+/** Send requests until the version is served; say how long the old one was served. */
 async function watch(instance, path, version, since) {
   for (let old = 0; performance.now() - since < PATIENCE_MS; old += 1) {
     const answer = await instance.ask(path);
@@ -206,7 +206,7 @@ async function watch(instance, path, version, since) {
     instance.note([answer]);
     await instance.count();
     return `${instance.name} dropped its old copy within ${milliseconds(answer.started - since)} `
-      + `(${plural(old, "old answer")}) and showed version ${answer.body.version} after `
+      + `(${plural(old, "old response")}) and showed version ${answer.body.version} after `
       + `${milliseconds(answer.ended - since)}, from ${LABELS[answer.from]}.`;
   }
   return `${instance.name} still showed the old version after ${PATIENCE_MS / 1000} s.`;
@@ -217,7 +217,7 @@ async function clear(instances) {
   tell("Every tier of every instance is empty again.");
 }
 
-/** Run an action with the buttons off; what goes wrong is told. */
+/** Run an action with the buttons disabled, and show its error if it fails. */
 async function act(action) {
   const buttons = document.querySelectorAll("main button");
   const turn = (off) => buttons.forEach((button) => { button.disabled = off; });
