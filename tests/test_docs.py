@@ -1,4 +1,4 @@
-"""The guides keep their word: their code is run, and their tables are those of the code.
+"""The guides are correct: their code runs, their tables match the code, and all links resolve.
 
 A line `expression  # -> value` is an assertion. Blocks of a guide share their names, in order.
 """
@@ -19,8 +19,14 @@ from asgi_multitier.config.policy import Policy, PolicyOptions
 from asgi_multitier.config.values import ComputeOptions, StoreOptions
 from tests.servers import ValkeyServer
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 GUIDES = sorted(DOCS.glob("*.md"))
+PAGES = sorted(
+    page.relative_to(ROOT)
+    for folder in (ROOT, DOCS, ROOT / "examples", ROOT / "benchmarks")
+    for page in folder.glob("*.md")
+)
 NAMES = [guide.stem for guide in GUIDES]
 
 _PROMISE = re.compile(r"^(?P<code>\S.*?)  # -> (?P<value>.*)$")
@@ -88,11 +94,23 @@ async def test_code_of_the_guide_runs(
             await close(names)
 
 
-@pytest.mark.parametrize("guide", GUIDES, ids=NAMES)
-def test_links_of_the_guide_lead_somewhere(guide: Path) -> None:
-    """To files that are there."""
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", guide.read_text()):
-        assert (guide.parent / target).exists(), target
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub forms them."""
+    headings = re.findall(
+        r"^#+ (.+)$", re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL), re.MULTILINE
+    )
+    return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_links_of_the_page_resolve(page: Path) -> None:
+    """Every relative link names a file that exists and, after `#`, a heading of it."""
+    for target, anchor in re.findall(
+        r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", (ROOT / page).read_text()
+    ):
+        linked = (ROOT / page).parent / target if target else ROOT / page
+        assert linked.exists(), target
+        assert not anchor or anchor in anchors(linked), f"{target}#{anchor}"
 
 
 def rows(guide: str, heading: str) -> list[list[str]]:
