@@ -379,16 +379,21 @@ class Events:
             kind, text = type(error).__name__, str(error)[:200]
             logger.warning("%s raised %s: %r (%d times so far)", what, kind, text, count)
 
-    def refresh_failed(self, route: str, error: BaseException) -> None:
+    def refresh_failed(self, route: str, why: str) -> None:
         """A background run of the origin failed; the entry in place stays until it ends."""
         self.failures["refresh"] += 1
-        logger.warning(
-            "background refresh of %s failed: %s: %s", route, type(error).__name__, error
-        )
+        logger.warning("background refresh of %s failed: %s", route, why)
 
-    def stood_in(self, route: str, error: BaseException) -> None:
-        """A stale entry was served because the origin raised: nobody else will hear of it."""
-        logger.error("origin of %s failed; a stale response was served", route, exc_info=error)
+    def stood_in(self, route: str, error: BaseException | None) -> None:
+        """A stale entry was served because the origin failed.
+
+        Args:
+            route: The route or key.
+            error: What it raised, which is reported nowhere else; None if it answered 5xx.
+        """
+        self.failures["origin"] += 1
+        if error is not None:
+            logger.error("origin of %s failed; a stale copy was served", route, exc_info=error)
 
     def start_failed(self, error: BaseException) -> None:
         """The log could not be followed at all."""

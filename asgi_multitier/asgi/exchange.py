@@ -10,7 +10,7 @@ from functools import partial
 from math import ceil
 
 from .._types import Message, Receive, Send
-from ..engine.caller import Caller, Join, Lead, StandIn, Step
+from ..engine.caller import MAX_LOOKS, Caller, Join, Lead, StandIn, Step
 from ..engine.coalescing import Flight
 from ..engine.engine import Engine
 from ..engine.reads import Found
@@ -43,9 +43,6 @@ from .replay import PARTIAL, part_for, prepare
 from .replies import Replies
 from .request import HEAD_MARK, Request
 from .sending import heard, with_cache_status, without_content
-
-MAX_LOOKS = 4
-"""Times that a request looks in the tiers: there may be a marker, or another's variant first."""
 
 
 class ClientLeft(Exception):  # noqa: N818  # an outcome, not a fault
@@ -270,7 +267,7 @@ class Exchange:
         if isinstance(answer, StandIn):
             await self._stand_in(answer)
         elif answer is Step.NESTED:
-            await self.alone(Reason.NESTED)
+            await self._pass_by(Reason.NESTED)
         elif answer is Step.REFUSED:
             # RFC 9110 §15.6.4
             seconds = ceil(self._caller.patience.lead or 1)
@@ -405,8 +402,8 @@ class Exchange:
         task = self._engine.flights.launch(flight, ask)
         outcome: Outcome | None = None
         try:
-            if caller.stale is not None and self._policy.soft_timeout is not None:
-                await asyncio.wait({task}, timeout=self._policy.soft_timeout)
+            if caller.stale is not None and caller.soft_left is not None:
+                await asyncio.wait({task}, timeout=caller.soft_left)
                 if not task.done() and not fill.started and caller.may_stand_in:
                     client.leave()
                     self._leave(flight)

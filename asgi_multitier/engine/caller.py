@@ -15,8 +15,12 @@ from ..events import Outcome, Tally
 from ..policy.reasons import Reason
 from .coalescing import Flight, MayLead, Patience, RunCancelled, WaitExpired
 from .engine import Engine
+from .runs import report_stand_in
 
 R = TypeVar("R")
+
+MAX_LOOKS = 4
+"""Times that a caller looks in the tiers; the last time it takes what an invalidation overtook."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +67,13 @@ class Step(Enum):
     """It looks in the tiers again: there is something younger, or the run was cancelled."""
 
     NESTED = auto()
-    """It is part of a run for the same key, and must not wait for that."""
+    """It is part of a run for the same key, and must not wait for that; it is counted."""
 
     CLOSED = auto()
     """What it waited for ended with the cache."""
 
     REFUSED = auto()
-    """So many wait that it is turned away, and nothing stale may stand in."""
+    """So many wait that it is turned away, and nothing stale may stand in; it is counted."""
 
 
 class Caller(Generic[R]):
@@ -97,6 +101,7 @@ class Caller(Generic[R]):
         """Which run answers the caller, who asks for this key."""
         flights = self._engine.flights
         if flights.nests(key):
+            self._tally.passed(Reason.NESTED)
             return Step.NESTED
         if not self._policy.coalesce:
             return Lead(alone=True)
@@ -153,10 +158,10 @@ class Caller(Generic[R]):
             raise
         except RunCancelled as error:
             if opened:
-                return self.failed(error, opened=True)
+                return self.failed(error, flight, opened=True)
             return Step.CLOSED if error.closed else Step.AGAIN
         except Exception as error:  # noqa: BLE001  # raised again unless something stands in
-            return self.failed(error, opened=opened)
+            return self.failed(error, flight, opened=opened)
         if isinstance(result, StandIn):
             flights.abandon(flight)
             self._tally.count(Outcome.STALE)
@@ -178,8 +183,15 @@ class Caller(Generic[R]):
                 f"{self._name!r} takes longer than hard_timeout={patience.hard:g} s"
             ) from None
 
-    def failed(self, error: Exception, *, opened: bool) -> StandIn:
+    def failed(
+        self, error: Exception, flight: "Flight[R] | None" = None, *, opened: bool
+    ) -> StandIn:
         """The stale entry that stands in for a failure.
+
+        Args:
+            error: The failure.
+            flight: The run that failed, which is counted and logged once; None if none did.
+            opened: Whether the caller has opened the flight.
 
         Raises:
             Exception: The failure, where nothing may stand in.
@@ -189,15 +201,19 @@ class Caller(Generic[R]):
             self._tally.count(_outcome(opened))
             raise error
         self._tally.count(Outcome.STALE)
-        if opened:
-            self._engine.events.failures["origin"] += 1
-            self._engine.events.stood_in(self._name, error)
+        if flight is not None:
+            report_stand_in(self._engine, flight, self._name, error)
         return found
 
     def _stand_in(self, why: Reason) -> StandIn | None:
         if self.stale is None or not self.may_stand_in:
             return None
         return StandIn(self.stale, why)
+
+    @property
+    def soft_left(self) -> float | None:
+        """Seconds until something stale may stand in for a run that goes on; None for never."""
+        return self.patience.left(self.patience.soft)
 
     @property
     def may_stand_in(self) -> bool:

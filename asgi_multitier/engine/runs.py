@@ -6,6 +6,7 @@ that asks says what its origin is, and makes of the answer what its caller gets.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -89,7 +90,9 @@ class Run(Generic[R]):
                 self.flight.renew(self._engine.index)
             await origin.ask()
         except Exception as error:
-            self._engine.events.refresh_failed(name, error)
+            if not self.flight.reported:
+                self.flight.reported = True
+                self._engine.events.refresh_failed(name, f"{type(error).__name__}: {error}")
             raise
 
     @property
@@ -136,10 +139,34 @@ class Run(Generic[R]):
         engine.flights.overtake(flight)
         return slot
 
+    def worth_repeating(self, entry: Entry) -> bool:
+        """Whether one more run's answer would be kept, where an invalidation overtook this one's.
+
+        Not while the invalidation is being recorded.
+        """
+        index = self._engine.index
+        return index.permits(replace(entry, born=index.born()))
+
     def answered(self, result: R) -> None:
         """Answer all who wait; later callers do not join."""
         self._engine.flights.land(self.flight)
         self.flight.answer(result)
+
+
+def report_stand_in(
+    engine: Engine, flight: Flight[Any], name: str, error: BaseException | None
+) -> None:
+    """Count and log that a stale entry stands in for a run that failed, once for each run.
+
+    Args:
+        engine: The cache.
+        flight: The run's flight.
+        name: What it was to answer, for the log line.
+        error: What the origin raised; None if it answered 5xx.
+    """
+    if not flight.reported:
+        flight.reported = True
+        engine.events.stood_in(name, error)
 
 
 def refresh(engine: Engine, seed: Entry, renew: Callable[[Flight[Any]], Awaitable[object]]) -> None:

@@ -12,7 +12,7 @@ from inspect import isawaitable
 from typing import Any, TypeVar
 
 from ..config.policy import Policy
-from ..engine.caller import Caller, Join, Lead, StandIn, Step
+from ..engine.caller import MAX_LOOKS, Caller, Join, Lead, StandIn, Step
 from ..engine.coalescing import Flight
 from ..engine.engine import Engine
 from ..engine.runs import Run, refresh
@@ -60,11 +60,13 @@ class Result:
         value: The value itself, for the caller whose function ran; MISSING if it was computed
             elsewhere.
         by: The flight that brought it.
+        overtaken: Whether it was invalidated meanwhile: callers that joined the run look again.
     """
 
     payload: bytes
     value: Any = MISSING
     by: "Flight[Result] | None" = None
+    overtaken: bool = False
 
 
 class Computing:
@@ -98,7 +100,9 @@ class Computing:
             Exception: What the compute function raised, unchanged.
         """
         caller: Caller[Result] | None = None
+        looks = 0
         while True:
+            looks += 1
             slot, level = await self.values.look(call.key)
             stale = None
             if slot is not None:
@@ -109,7 +113,7 @@ class Computing:
             # Made once: the waiting time counts from the first look-up.
             caller = caller or Caller(self._engine, call.policy, self._tally, call.key)
             caller.stale = stale
-            value = await self._from_run(call, caller)
+            value = await self._from_run(call, caller, last=looks >= MAX_LOOKS)
             if value is not MISSING:
                 return value
 
@@ -143,8 +147,14 @@ class Computing:
             return False
         return self.values.read(entry, call.read) is not MISSING
 
-    async def _from_run(self, call: ComputeCall, caller: Caller[Result]) -> Any:
-        """The value from a run; MISSING if the tiers are to be looked up again."""
+    async def _from_run(self, call: ComputeCall, caller: Caller[Result], *, last: bool) -> Any:
+        """The value from a run; MISSING if the tiers are to be looked up again.
+
+        Args:
+            call: The call.
+            caller: How it waits.
+            last: Whether a value that was invalidated meanwhile will do: the call came before that.
+        """
         step = caller.board(call.key)
         answer: Result | Lead[Result] | StandIn | Step
         answer = await caller.wait(step.flight) if isinstance(step, Join) else step
@@ -154,6 +164,8 @@ class Computing:
             self._flights.launch(flight, partial(self._run, call, flight))
             answer = await caller.wait(flight, opened=True)
         if isinstance(answer, Result):
+            if answer.overtaken and answer.by is not flight and not last:
+                return MISSING
             return self._taken(answer, call, flight)
         if answer is Step.CLOSED:
             error = CacheError(f"{call.key!r}: the cache was closed while the function ran")
@@ -223,14 +235,15 @@ class _Function:
         born, now = flight.seed.born, self._engine.clock()
         entry = value_entry(call.key, payload, call.policy, call.tags, born=born, now=now)
         kept = self._kept(entry, payload)
-        self._run.answered(Result(payload, value, flight))
-        self._run.publisher.publish([entry] if kept else [])
+        overtaken = kept is Reason.INVALIDATED and self._run.worth_repeating(entry)
+        self._run.answered(Result(payload, value, flight, overtaken))
+        self._run.publisher.publish([entry] if isinstance(kept, Slot) else [])
 
-    def _kept(self, entry: Entry, payload: bytes) -> bool:
+    def _kept(self, entry: Entry, payload: bytes) -> Slot | Reason:
         if self._values.is_too_large(payload):
             self._engine.events.refused[Reason.OVERSIZED] += 1
-            return False
-        return isinstance(self._run.keep(entry), Slot)
+            return Reason.OVERSIZED
+        return self._run.keep(entry)
 
     async def find_elsewhere(self) -> Result | None:
         """What another process has stored by now, if this call can use it."""

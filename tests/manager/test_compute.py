@@ -332,19 +332,21 @@ async def test_more_callers_than_allowed_are_refused_where_that_is_asked_for() -
     async with in_memory(clock, max_waiters=1, overload="refuse") as cache:
         slow = Function("slow").close()
         first = asyncio.create_task(cache.get_or_compute("k", slow))
+        second = asyncio.create_task(cache.get_or_compute("k", slow))
         await slow.started.wait()
+        await idle()
 
         with pytest.raises(CacheError, match="'k': max_waiters=1 callers wait"):
             await cache.get_or_compute("k", slow)
         slow.gate.set()
-        await first
+        assert await first == await second == "slow"
         await cache.set("k", "stale", 10, stale_if_error=60)
         clock.advance(11)
         slow.close()
-        calls = [asyncio.create_task(cache.get_or_compute("k", slow)) for _ in range(2)]
+        calls = [asyncio.create_task(cache.get_or_compute("k", slow)) for _ in range(3)]
         await idle()
         slow.gate.set()
-        assert await asyncio.gather(*calls) == ["slow", "stale"]
+        assert await asyncio.gather(*calls) == ["slow", "slow", "stale"]
         assert cache.stats().total.passes == {"overloaded": 1}
 
 

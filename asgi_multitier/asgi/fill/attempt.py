@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from ..._types import Headers, Message, Scope
 from ...engine.engine import Engine
-from ...engine.runs import Run
+from ...engine.runs import Run, report_stand_in
 from ...entry import Slot, StoredResponse
 from ...events import Outcome
 from ...policy.headers import content_length, end_to_end, without
@@ -113,6 +113,8 @@ class Attempt:
                 return
             if isinstance(error, Unheard):
                 raise
+            if self._deadline is not None and self._deadline.expired():
+                self._engine.events.failures["hard-timeout"] += 1
             await self._failed(error)
             return
         finally:
@@ -129,16 +131,18 @@ class Attempt:
     async def _failed(self, error: Exception) -> None:
         """The application raised: a stale entry stands in for all who have heard nothing.
 
+        Of a background run it is a failed refresh, and who waits for it has a stale entry too.
+
         Raises:
             Exception: The error, for who has heard something, and where nothing may stand in.
         """
-        stale = None if self.capture.streaming else self._substitute()
+        may_stand_in = self._client is not None and not self.capture.streaming
+        stale = self._substitute() if may_stand_in else None
         if stale is None:
             # What its client would have had of the application alone.
             await self.capture.let_go(lambda lines: self._replies.passed(lines, Reason.INCOMPLETE))
             raise error
-        self._engine.events.stood_in(self._request.plan.resolved.route, error)
-        self._stand_in(stale)
+        self._stand_in(stale, error=error)
         if not self.capture.silent:
             raise error
         for message in self.closing():
@@ -170,7 +174,7 @@ class Attempt:
                 return Discard.DISCARD
             self.capture.holds_back = status == PARTIAL
         if is_origin_failure(status) and (stale := self._substitute()) is not None:
-            self._stand_in(stale, status)
+            self._stand_in(stale, status=status)
             return Discard.DISCARD
         verdict = objection or self._keeping.judge(status, headers, self._asked_at)
         if isinstance(verdict, Store) and self._wants_part and content_length(headers) is not None:
@@ -325,9 +329,15 @@ class Attempt:
             return None
         return stale
 
-    def _stand_in(self, stale: Slot, status: int | None = None) -> None:
-        """Answer everybody with the stale entry; the origin's own status is None if it raised."""
-        self._engine.events.failures["origin"] += 1
+    def _stand_in(
+        self, stale: Slot, *, status: int | None = None, error: Exception | None = None
+    ) -> None:
+        """Answer everybody with the stale entry, in place of this status or exception."""
+        route = self._request.plan.resolved.route
+        if self._client is None:
+            self._engine.events.refresh_failed(route, f"it answered {status}")
+        else:
+            report_stand_in(self._engine, self._flight, route, error)
         self._run.answered(StaleStored(stale, status))
         self.outcome = Outcome.STALE
         self._closing = self._replies.in_place(stale, Reason.STALE_IF_ERROR, status=status)

@@ -136,7 +136,7 @@ class Keeping:
     def _overtaken(self, entry: Entry) -> None:
         """Answer a flight that an invalidation has overtaken."""
         engine, flight = self._engine, self._flight
-        if engine.index.permits(replace(entry, born=engine.index.born())):
+        if self._run.worth_repeating(entry):
             self._release(Overtaken(entry))
         else:
             # What was dropped is settling: nothing is kept yet, and waiting brings nothing.

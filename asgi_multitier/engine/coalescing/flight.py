@@ -29,6 +29,7 @@ class Flight(Generic[R]):
         streams: Whether what it answers is sent on while it comes.
         superseded: Whether something younger was stored for the key while it ran.
         answered: Whether this run has brought what it was to bring.
+        reported: Whether its failure was counted and logged.
     """
 
     __slots__ = (
@@ -37,6 +38,7 @@ class Flight(Generic[R]):
         "begun",
         "herd",
         "led",
+        "reported",
         "seed",
         "streams",
         "superseded",
@@ -55,6 +57,7 @@ class Flight(Generic[R]):
         self.streams = False
         self.superseded = False
         self.answered = False
+        self.reported = False
         self._opener: Member | None = None
         self.herd.begin()
 
@@ -62,6 +65,11 @@ class Flight(Generic[R]):
     def waiting(self) -> int:
         """Members now waiting."""
         return len(self.herd)
+
+    @property
+    def joined(self) -> int:
+        """Members now waiting for a run that another began."""
+        return len(self.herd) - self.herd.openers
 
     @property
     def turn(self) -> int:

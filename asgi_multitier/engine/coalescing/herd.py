@@ -55,6 +55,7 @@ class Herd(Generic[R]):
         answered: Whether there is an answer for them.
         runs: Runs under way that may bring it.
         opened: Runs there have been.
+        openers: Members who have begun a run and wait for it.
     """
 
     __slots__ = (
@@ -67,6 +68,7 @@ class Herd(Generic[R]):
         "_traceback",
         "answered",
         "opened",
+        "openers",
         "runs",
     )
 
@@ -74,6 +76,7 @@ class Herd(Generic[R]):
         self.answered = False
         self.runs = 0
         self.opened = 0
+        self.openers = 0
         self._began = -math.inf
         self._patience = math.inf
         self._members: dict[Member, float] = {}
@@ -164,7 +167,7 @@ class Herd(Generic[R]):
         self,
         patience: float | None,
         limit: float | None,
-        join: Callable[[Member], None] = lambda _: None,
+        opener: Callable[[Member], None] | None = None,
     ) -> R:
         """Wait for the answer as a member.
 
@@ -172,7 +175,7 @@ class Herd(Generic[R]):
             patience: Seconds of age of a run after which this member may lead another; None if it
                 never does.
             limit: Seconds to wait at most, or None.
-            join: Takes the member, whom others may wake as well.
+            opener: Takes the member, if it has begun a run: others may wake it as well.
 
         Raises:
             MayLead: If this member is to lead one more run.
@@ -180,7 +183,7 @@ class Herd(Generic[R]):
             BaseException: What the last run raised.
         """
         if not self.answered:
-            call = await self._called(math.inf if patience is None else patience, limit, join)
+            call = await self._called(math.inf if patience is None else patience, limit, opener)
             if call is _Call.LEAD:
                 raise MayLead
             if call is _Call.EXPIRED:
@@ -192,12 +195,14 @@ class Herd(Generic[R]):
         return self._result  # type: ignore[return-value]  # answered without error: a result
 
     async def _called(
-        self, patience: float, limit: float | None, join: Callable[[Member], None]
+        self, patience: float, limit: float | None, opener: Callable[[Member], None] | None
     ) -> _Call:
         loop = asyncio.get_running_loop()
         member: Member = loop.create_future()
-        join(member)
         self._members[member] = patience
+        if opener is not None:
+            opener(member)
+            self.openers += 1
         if patience < self._patience or self._timer is None:
             self._patience = min(patience, self._patience)
             self._arm()
@@ -212,6 +217,7 @@ class Herd(Generic[R]):
             if timer is not None:
                 timer.cancel()
             self._members.pop(member, None)
+            self.openers -= opener is not None
             if not self._members and self._timer is not None:
                 self._timer.cancel()
                 self._timer = None

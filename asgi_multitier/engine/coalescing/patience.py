@@ -47,15 +47,16 @@ class Patience:
             WaitExpired: If the hard time is over.
             BaseException: What the run raised.
         """
-        soft, hard = self._left(self.soft), self._left(self.hard)
+        soft, hard = self.left(self.soft), self.left(self.hard)
         if soft is not None and (hard is None or soft < hard):
             try:
                 return await flight.wait(patience=self.lead, limit=soft, opened=opened)
             except WaitExpired:
                 if (found := stand_in()) is not None:
                     return found
-            hard = self._left(self.hard)
+            hard = self.left(self.hard)
         return await flight.wait(patience=self.lead, limit=hard, opened=opened)
 
-    def _left(self, seconds: float | None) -> float | None:
+    def left(self, seconds: float | None) -> float | None:
+        """Seconds that are left of so many from the beginning; None of None."""
         return None if seconds is None else max(0.0, self.began + seconds - _now())

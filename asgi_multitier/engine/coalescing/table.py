@@ -96,7 +96,7 @@ class Flights(Generic[R]):
 
     def is_crowded(self, flight: Flight[R]) -> bool:
         """Whether so many wait for it that a further one is turned away."""
-        return self._max_waiters is not None and flight.waiting >= self._max_waiters
+        return self._max_waiters is not None and flight.joined >= self._max_waiters
 
     def follows(self, flight: Flight[R]) -> bool:
         """Whether one more run is for this flight's herd; else there is something younger."""

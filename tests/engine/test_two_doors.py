@@ -1,0 +1,834 @@
+"""One engine, two doors: the same event gives the same numbers for a response and for a value.
+
+Each row is an event. It goes through `CacheMiddleware` and through `CacheManager.get_or_compute`,
+and what is counted and answered is compared with one expectation. Where the doors differ on
+purpose, the row says what each gives.
+"""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from asgi_multitier import CacheError, CacheManager, CacheMiddleware, Rule, TierConfig
+from asgi_multitier._types import Receive, Scope, Send
+from asgi_multitier.engine.coalescing import RunCancelled
+from tests.manager.support import SeenTier
+from tests.support import Client, FakeClock, Visit, pass_time, respond, settled
+
+LIFETIME = 60
+STALE = {"stale_if_error": 600}
+FLEET = {"coalesce": "fleet"}
+EAGER = {"eager_refresh": 0.5}
+REFUSE = {"max_waiters": 2, "overload": "refuse"}
+
+OWN_RUN = "a client that leads a run is sent what that run sends; a value is the first that comes"
+HARD = "it ends the run of an application, and only the wait for a value"
+CANCELLED = "the request ends as the application ended it; a caller's own task is not cancelled"
+
+
+class Work:
+    """An origin of both doors: it waits, answers with the number of the run, or raises, as told.
+
+    Attributes:
+        runs: How often it was run.
+        arrived: Runs that have begun.
+        error: What further runs raise when they are released.
+        within: What each run does first.
+    """
+
+    def __init__(self) -> None:
+        self.runs = 0
+        self.arrived = asyncio.Semaphore(0)
+        self.error: BaseException | None = None
+        self.within: Callable[[], Awaitable[object]] | None = None
+        self._held = False
+        self._gates: dict[int, asyncio.Event] = {}
+
+    def hold(self) -> None:
+        """From now on each run waits until it is released."""
+        self._held = True
+
+    def release(self, run: int | None = None) -> None:
+        """Let a run go on; without a number all, and those that come later too."""
+        if run is None:
+            self._held = False
+        for number, gate in self._gates.items():
+            if run in (None, number):
+                gate.set()
+
+    async def __call__(self) -> str:
+        self.runs += 1
+        number = self.runs
+        gate = self._gates[number] = asyncio.Event()
+        if not self._held:
+            gate.set()
+        self.arrived.release()
+        within, self.within = self.within, None
+        if within is not None:
+            await within()
+        await gate.wait()
+        if self.error is not None:
+            raise self.error
+        return f"run {number}"
+
+
+class FakeClaim:
+    """One attempt at a lease."""
+
+    def __init__(self, leases: "FakeLeases", key: str) -> None:
+        self._leases = leases
+        self._key = key
+        again = "+" in key  # the lease of one more run, since the last took too long
+        self.held = self.won = key not in leases.taken and (again or not leases.elsewhere)
+        if self.won:
+            leases.taken.add(key)
+
+    async def released(self, timeout: float) -> bool:
+        """Wait for the holder, for a time."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._leases.given_back.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def release(self) -> None:
+        """Give it back."""
+        if self.won:
+            self._leases.taken.discard(self._key)
+        self.won = False
+
+
+class FakeLeases:
+    """Leases of a server that another process talks to as well.
+
+    Attributes:
+        taken: Keys whose lease is held here.
+        elsewhere: Whether another process holds the leases of all keys.
+        claims: Attempts made here.
+        given_back: Set when another process has given its lease back.
+    """
+
+    def __init__(self) -> None:
+        self.taken: set[str] = set()
+        self.elsewhere = False
+        self.claims = 0
+        self.given_back = asyncio.Event()
+
+    async def claim(self, key: str) -> FakeClaim:
+        """Try to take a lease."""
+        self.claims += 1
+        return FakeClaim(self, key)
+
+
+@dataclass
+class Call:
+    """One caller.
+
+    Attributes:
+        task: Ends with what it is answered.
+        visit: The channel of a request.
+    """
+
+    task: "asyncio.Task[str]"
+    visit: Visit = field(default_factory=Visit)
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What an event comes to.
+
+    Attributes:
+        answers: How many callers got which answer, or exception.
+        runs: Runs of the origin.
+        hits, misses, coalesced, stale, passes: Outcomes.
+        fills, refreshes, failures: As in the statistics.
+        claims: Attempts at a lease.
+    """
+
+    answers: Mapping[str, int] = field(default_factory=dict)
+    runs: int = 0
+    hits: int = 0
+    misses: int = 0
+    coalesced: int = 0
+    stale: int = 0
+    passes: Mapping[str, int] = field(default_factory=dict)
+    fills: int = 0
+    refreshes: int = 0
+    failures: Mapping[str, int] = field(default_factory=dict)
+    claims: int = 0
+
+
+class Door(ABC):
+    """A cache with a shared tier and leases, entered one way.
+
+    Args:
+        policy: Options of the route or the call.
+        settings: Of the cache.
+    """
+
+    def __init__(self, policy: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+        self.clock = FakeClock()
+        self.work = Work()
+        self.tier = SeenTier(self.clock)
+        self.leases = FakeLeases()
+        self.policy = policy
+        self.manager = CacheManager(
+            tiers=[(self.tier, TierConfig(2))],
+            redis_url=None,
+            clock=self.clock,
+            wall=self.clock,
+            **settings,
+        )
+        self.calls: list[Call] = []
+        self._answers: Counter[str] = Counter()
+        self._before = Numbers()
+
+    @abstractmethod
+    async def answer(self, visit: Visit) -> str:
+        """What one caller gets."""
+
+    @abstractmethod
+    async def invalidate(self) -> None:
+        """Drop what is asked for."""
+
+    async def leave(self, *calls: Call) -> None:
+        """Callers give up."""
+        for call in calls:
+            call.visit.leave()
+            await settled()
+            call.task.cancel()
+        await settled()
+
+    def ask(self, count: int = 1) -> list[Call]:
+        """So many callers come."""
+        new = []
+        for _ in range(count):
+            visit = Visit()
+            new.append(Call(asyncio.create_task(self._asked(visit)), visit))
+        self.calls += new
+        return new
+
+    async def _asked(self, visit: Visit) -> str:
+        answer = "left"
+        try:
+            answer = await self.answer(visit)
+        except (CacheError, RunCancelled) as error:
+            answer = type(error).__name__
+        except Exception as error:  # noqa: BLE001  # it is compared
+            answer = type(error).__name__
+        finally:
+            self._answers[answer] += 1
+        return answer
+
+    async def start(self) -> None:
+        """Start the cache, with leases of a server that is not there."""
+        await self.manager.start()
+        object.__setattr__(self.manager.engine, "leases", self.leases)
+
+    async def filled(self) -> None:
+        """Let there be an entry."""
+        self.ask()
+        await self.ended()
+
+    def emptied(self) -> dict[str, tuple[bytes, float]]:
+        """Take out what is stored; what lay below, to be put back."""
+        items, self.tier.items = self.tier.items, {}
+        self.manager.engine.stack.local.clear()
+        return items
+
+    async def ended(self) -> None:
+        """All callers are answered, and all runs and writes have ended."""
+        await asyncio.gather(*(call.task for call in self.calls), return_exceptions=True)
+        flights = self.manager.engine.flights
+        while flights.running:
+            await settled()
+        await self.manager.engine.stack.settle()
+
+    def forget(self) -> None:
+        """Count from here."""
+        self._answers.clear()
+        self._before = Numbers()
+        self._before = self.numbers()
+
+    def numbers(self) -> Numbers:
+        """What there was since `forget`."""
+        stats, before = self.manager.stats(), self._before
+        total = stats.total
+        return Numbers(
+            answers=dict(self._answers),
+            runs=self.work.runs - before.runs,
+            hits=total.total_hits - before.hits,
+            misses=total.misses - before.misses,
+            coalesced=total.coalesced - before.coalesced,
+            stale=total.stale - before.stale,
+            passes=dict(total.passes),
+            fills=stats.fills - before.fills,
+            refreshes=stats.refreshes - before.refreshes,
+            failures=dict(stats.failures),
+            claims=self.leases.claims - before.claims,
+        )
+
+
+class Responses(Door):
+    """A route of an application behind the middleware."""
+
+    def __init__(self, policy: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+        super().__init__(policy, settings)
+        rules = [Rule("*", LIFETIME, **policy)]
+        self.client = Client(CacheMiddleware(self._app, self.manager, rules=rules))
+
+    async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await respond(send, (await self.work()).encode())
+
+    async def answer(self, visit: Visit) -> str:
+        reply = await self.client.get("/x", visit=visit)
+        if not reply.messages:
+            return "left"
+        return "CacheError" if reply.status == 503 else reply.body.decode()
+
+    async def invalidate(self) -> None:
+        await self.manager.invalidate_path("/x")
+
+
+class Values(Door):
+    """A function whose value is computed."""
+
+    async def answer(self, visit: Visit) -> str:
+        return str(await self.manager.get_or_compute("x", self.work, LIFETIME, **self.policy))
+
+    async def invalidate(self) -> None:
+        await self.manager.invalidate("x")
+
+
+async def slow_origin(door: Door) -> None:
+    """22 callers wait for runs that take longer than `coalesce_timeout`; the first ends first."""
+    door.work.hold()
+    door.ask(22)
+    await door.work.arrived.acquire()
+    for _ in range(2):
+        await pass_time(5.1)
+        await door.work.arrived.acquire()
+    door.work.release(1)
+    await settled()
+    door.work.release()
+
+
+async def younger_run(door: Door) -> None:
+    """A run that takes too long is followed by one that ends first: the older one is not kept."""
+    door.work.hold()
+    door.ask(3)
+    await door.work.arrived.acquire()
+    await pass_time(5.1)
+    await door.work.arrived.acquire()
+    door.work.release(2)
+    await settled()
+    door.work.release()
+    await door.ended()
+    door.ask()
+
+
+async def leader_leaves(door: Door) -> None:
+    """The caller who began the run leaves; two others wait."""
+    door.work.hold()
+    leader, *_ = door.ask(3)
+    await door.work.arrived.acquire()
+    await settled()
+    await door.leave(leader)
+    door.work.release()
+
+
+async def waiter_leaves(door: Door) -> None:
+    """One who waits leaves."""
+    door.work.hold()
+    *_, last = door.ask(3)
+    await door.work.arrived.acquire()
+    await settled()
+    await pass_time(2)
+    await door.leave(last)
+    door.work.release()
+
+
+async def all_leave(door: Door) -> None:
+    """All leave, and the run ends in time: it is kept."""
+    door.work.hold()
+    calls = door.ask(3)
+    await door.work.arrived.acquire()
+    await settled()
+    await pass_time(2)
+    await door.leave(*calls)
+    door.work.release()
+    await door.ended()
+    door.ask()
+
+
+async def all_leave_for_good(door: Door) -> None:
+    """All leave, and the run does not end in time: it is cancelled, and the next caller runs."""
+    door.work.hold()
+    calls = door.ask(3)
+    await door.work.arrived.acquire()
+    await settled()
+    await pass_time(2)
+    await door.leave(*calls)
+    await pass_time(31)
+    door.work.release()
+    await door.ended()
+    door.ask()
+
+
+async def failing(door: Door) -> None:
+    """The origin raises, for three callers."""
+    door.work.hold()
+    door.work.error = LookupError("no such row")
+    door.ask(3)
+    await door.work.arrived.acquire()
+    await settled()
+    door.work.release()
+
+
+async def failing_once_stale(door: Door) -> None:
+    """As above, where something stale may stand in."""
+    await door.filled()
+    door.clock.advance(LIFETIME + 1)
+    door.forget()
+    await failing(door)
+
+
+async def failing_unled(door: Door) -> None:
+    """The origin raises after the caller who began the run has left; something stale stands in."""
+    await door.filled()
+    door.clock.advance(LIFETIME + 1)
+    door.forget()
+    door.work.error = LookupError("no such row")
+    await leader_leaves(door)
+
+
+async def cancels_itself(door: Door) -> None:
+    """The origin cancels itself: those who wait run it again."""
+    door.work.hold()
+    door.work.error = asyncio.CancelledError()
+    door.ask(3)
+    await door.work.arrived.acquire()
+    await settled()
+    door.work.release(1)
+    await door.work.arrived.acquire()
+    door.work.error = None
+    door.work.release()
+
+
+async def invalidated(door: Door) -> None:
+    """What is computed is invalidated meanwhile, and a further caller comes."""
+    door.work.hold()
+    door.ask(2)
+    await door.work.arrived.acquire()
+    await settled()
+    await door.invalidate()
+    door.ask()
+    await door.work.arrived.acquire()
+    door.work.release()
+
+
+async def invalidated_alone(door: Door) -> None:
+    """The only caller's run is overtaken by an invalidation."""
+    door.work.hold()
+    door.ask()
+    await door.work.arrived.acquire()
+    await door.invalidate()
+    door.work.release()
+
+
+async def soft_timeout_of_a_leader(door: Door) -> None:
+    """One who waits leads one more run, and its soft time is over while that goes on."""
+    await door.filled()
+    door.clock.advance(LIFETIME + 1)
+    door.forget()
+    door.work.hold()
+    door.ask(2)
+    await door.work.arrived.acquire()
+    await door.work.arrived.acquire()
+    await settled()
+    await pass_time(5.1)
+    await door.work.arrived.acquire()
+    await pass_time(3)
+    await settled()
+    door.work.release()
+
+
+async def crowded(door: Door) -> None:
+    """More callers than may wait."""
+    door.work.hold()
+    door.ask(6)
+    await door.work.arrived.acquire()
+    await settled()
+    door.work.release()
+
+
+async def crowded_stale(door: Door) -> None:
+    """As above, where something stale may stand in."""
+    await door.filled()
+    door.clock.advance(LIFETIME + 1)
+    door.forget()
+    await crowded(door)
+
+
+async def timeout(door: Door) -> None:
+    """The origin is slower than the time that its callers have."""
+    door.work.hold()
+    door.ask(3)
+    await door.work.arrived.acquire()
+    await settled()
+    await pass_time(2.1)
+    await settled()
+    door.work.release()
+
+
+async def timeout_stale(door: Door) -> None:
+    """As above, where something stale may stand in."""
+    await door.filled()
+    door.clock.advance(LIFETIME + 1)
+    door.forget()
+    await timeout(door)
+
+
+async def stale_while_revalidate(door: Door) -> None:
+    """Something stale is used by three callers and renewed once."""
+    await door.filled()
+    door.clock.advance(LIFETIME + 1)
+    door.forget()
+    door.work.hold()
+    door.ask(3)
+    await door.work.arrived.acquire()
+    await settled()
+    door.work.release()
+    await door.ended()
+    door.ask()
+
+
+async def eager(door: Door) -> None:
+    """An entry that is fresh for a little longer is used by three callers and renewed once."""
+    await door.filled()
+    door.clock.advance(LIFETIME - 10)
+    door.forget()
+    door.work.hold()
+    door.ask(3)
+    await door.work.arrived.acquire()
+    await settled()
+    door.work.release()
+    await door.ended()
+    door.ask()
+
+
+async def failing_refresh(door: Door) -> None:
+    """The background run raises: callers go on with what there is."""
+    await door.filled()
+    door.clock.advance(LIFETIME - 10)
+    door.forget()
+    door.work.error = LookupError("no such row")
+    door.ask()
+    await door.ended()
+    door.work.error = None
+    await settled()
+
+
+async def refreshed_elsewhere(door: Door) -> None:
+    """Another process renews, and its lease is awaited in the background."""
+    await door.filled()
+    older = door.emptied()
+    door.clock.advance(LIFETIME - 10)
+    await door.filled()
+    newer = door.emptied()
+    door.tier.items = older
+    door.forget()
+    _take_all(door)
+    door.ask(2)
+    await settled()
+    door.tier.items = newer
+    _give_back(door)
+
+
+async def lost_lease(door: Door) -> None:
+    """Another process holds the lease for too long: one more run is made here."""
+    _take_all(door)
+    door.ask(3)
+    await settled()
+    await pass_time(5.1)
+
+
+async def found_elsewhere(door: Door) -> None:
+    """Another process holds the lease, and stores."""
+    await door.filled()
+    stored = door.emptied()
+    door.forget()
+    _take_all(door)
+    door.ask(3)
+    await settled()
+    door.tier.items = stored
+    _give_back(door)
+
+
+async def held_lease(door: Door) -> None:
+    """The lease is to be had: this process runs the origin for all."""
+    door.ask(3)
+
+
+async def nested(door: Door) -> None:
+    """The origin asks for what it is to answer."""
+
+    async def again() -> None:
+        answer = await door.answer(Visit())
+        door._answers[f"within: {answer}"] += 1
+
+    door.work.within = again
+    door.ask()
+
+
+async def closing(door: Door) -> None:
+    """The cache is closed while callers wait for a run that does not end."""
+    door.work.hold()
+    door.ask(3)
+    await door.work.arrived.acquire()
+    await settled()
+    door.work.hold()
+    await door.manager.close()
+    door.work.release()
+
+
+def _take_all(door: Door) -> None:
+    """Another process holds the leases."""
+    door.leases.elsewhere = True
+
+
+def _give_back(door: Door) -> None:
+    door.leases.elsewhere = False
+    door.leases.given_back.set()
+
+
+@dataclass(frozen=True)
+class Row:
+    """An event and what it comes to.
+
+    Attributes:
+        event: The event.
+        expected: What it comes to.
+        policy: Options of the route or the call.
+        settings: Of the cache.
+        values: What differs for a value.
+        why: Why it does.
+    """
+
+    event: Callable[[Door], Awaitable[None]]
+    expected: Numbers
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+    why: str = ""
+
+
+ROWS = {
+    "slow": Row(
+        slow_origin,
+        Numbers(
+            {"run 1": 20, "run 2": 1, "run 3": 1},
+            runs=3,
+            misses=3,
+            coalesced=19,
+            fills=3,
+            failures={"coalesce-timeout": 2},
+        ),
+        values={"answers": {"run 1": 22}, "misses": 1, "coalesced": 21},
+        why=OWN_RUN,
+    ),
+    "younger": Row(
+        younger_run,
+        Numbers(
+            {"run 2": 3, "run 1": 1},
+            runs=2,
+            hits=1,
+            misses=2,
+            coalesced=1,
+            fills=1,
+            failures={"coalesce-timeout": 1},
+        ),
+        values={"answers": {"run 2": 4}, "misses": 1, "coalesced": 2},
+        why=OWN_RUN,
+    ),
+    "leader-leaves": Row(
+        leader_leaves,
+        Numbers({"left": 1, "run 1": 2}, runs=1, misses=1, coalesced=2, fills=1),
+    ),
+    "waiter-leaves": Row(
+        waiter_leaves,
+        Numbers({"left": 1, "run 1": 2}, runs=1, misses=1, coalesced=2, fills=1),
+    ),
+    "all-leave": Row(
+        all_leave,
+        Numbers({"left": 3, "run 1": 1}, runs=1, hits=1, misses=1, coalesced=2, fills=1),
+    ),
+    "all-leave-for-good": Row(
+        all_leave_for_good,
+        Numbers({"left": 3, "run 2": 1}, runs=2, misses=2, coalesced=2, fills=1),
+    ),
+    "fails": Row(failing, Numbers({"LookupError": 3}, runs=1, misses=1, coalesced=2)),
+    "fails-stale": Row(
+        failing_once_stale,
+        Numbers({"run 1": 3}, runs=1, stale=3, failures={"origin": 1}),
+        STALE,
+    ),
+    "fails-unled-stale": Row(
+        failing_unled,
+        Numbers({"left": 1, "run 1": 2}, runs=1, misses=1, stale=2, failures={"origin": 1}),
+        STALE,
+    ),
+    "cancels-itself": Row(
+        cancels_itself,
+        Numbers({"left": 1, "run 2": 2}, runs=2, misses=2, coalesced=1, fills=1),
+        values={"answers": {"RunCancelled": 1, "run 2": 2}},
+        why=CANCELLED,
+    ),
+    "invalidated": Row(
+        invalidated, Numbers({"run 1": 1, "run 2": 2}, runs=2, hits=1, misses=2, fills=1)
+    ),
+    "invalidated-alone": Row(invalidated_alone, Numbers({"run 1": 1}, runs=1, misses=1)),
+    "crowded": Row(
+        crowded,
+        Numbers(
+            {"CacheError": 3, "run 1": 3},
+            runs=1,
+            misses=1,
+            coalesced=2,
+            fills=1,
+            passes={"overloaded": 3},
+        ),
+        settings=REFUSE,
+    ),
+    "crowded-stale": Row(
+        crowded_stale,
+        Numbers({"run 1": 3, "run 2": 3}, runs=1, misses=1, coalesced=2, stale=3, fills=1),
+        STALE,
+        REFUSE,
+    ),
+    "soft": Row(
+        timeout,
+        Numbers({"run 1": 3}, runs=1, misses=1, coalesced=2, fills=1),
+        {"soft_timeout": 2},
+    ),
+    "soft-stale": Row(
+        timeout_stale,
+        Numbers({"run 1": 3}, runs=1, stale=3, fills=1),
+        {**STALE, "soft_timeout": 2},
+    ),
+    "soft-stale-leader": Row(
+        soft_timeout_of_a_leader,
+        Numbers({"run 1": 2}, runs=2, stale=2, fills=2, failures={"coalesce-timeout": 1}),
+        {**STALE, "soft_timeout": 8},
+    ),
+    "hard": Row(
+        timeout,
+        Numbers({"TimeoutError": 3}, runs=1, misses=1, coalesced=2, failures={"hard-timeout": 3}),
+        {"hard_timeout": 2},
+        values={"fills": 1},
+        why=HARD,
+    ),
+    "hard-stale": Row(
+        timeout_stale,
+        Numbers({"run 1": 3}, runs=1, stale=3, failures={"hard-timeout": 3, "origin": 1}),
+        {**STALE, "hard_timeout": 2},
+        values={"fills": 1},
+        why=HARD,
+    ),
+    "stale-while-revalidate": Row(
+        stale_while_revalidate,
+        Numbers({"run 1": 3, "run 2": 1}, runs=1, hits=1, stale=3, fills=1, refreshes=1, claims=1),
+        {"stale_while_revalidate": 600},
+    ),
+    "eager": Row(
+        eager,
+        Numbers({"run 1": 3, "run 2": 1}, runs=1, hits=4, fills=1, refreshes=1, claims=1),
+        EAGER,
+    ),
+    "failing-refresh": Row(
+        failing_refresh,
+        Numbers({"run 1": 1}, runs=1, hits=1, refreshes=1, failures={"refresh": 1}, claims=1),
+        EAGER,
+    ),
+    "failing-refresh-stale": Row(
+        failing_refresh,
+        Numbers({"run 1": 1}, runs=1, hits=1, refreshes=1, failures={"refresh": 1}, claims=1),
+        {**STALE, **EAGER},
+    ),
+    "refreshed-elsewhere": Row(
+        refreshed_elsewhere,
+        Numbers({"run 1": 2}, hits=2, refreshes=1, claims=2),
+        {**FLEET, **EAGER},
+    ),
+    "lost-lease": Row(
+        lost_lease,
+        Numbers(
+            {"run 1": 3},
+            runs=1,
+            misses=1,
+            coalesced=2,
+            fills=1,
+            failures={"coalesce-timeout": 1},
+            claims=4,
+        ),
+        FLEET,
+    ),
+    "found-elsewhere": Row(found_elsewhere, Numbers({"run 1": 3}, coalesced=3, claims=2), FLEET),
+    "held-lease": Row(
+        held_lease,
+        Numbers({"run 1": 3}, runs=1, misses=1, coalesced=2, fills=1, claims=1),
+        FLEET,
+    ),
+    "nested": Row(
+        nested,
+        Numbers({"within: run 2": 1, "run 1": 1}, runs=2, misses=1, passes={"nested": 1}, fills=1),
+        values={"answers": {"CacheError": 1}, "runs": 1, "fills": 0},
+        why="a request is answered by the application alone; a function is told that it nests",
+    ),
+    "closing": Row(
+        closing,
+        Numbers({"left": 1, "run 2": 2}, runs=2, misses=2, coalesced=1, fills=1),
+        values={
+            "answers": {"RunCancelled": 1, "CacheError": 2},
+            "runs": 1,
+            "misses": 1,
+            "coalesced": 2,
+            "fills": 0,
+        },
+        why="a request is answered by the application all the same; a caller is told",
+    ),
+}
+"""The events. Those whose run waits at its gate last no time but what `pass_time` lets pass."""
+
+
+@pytest.mark.parametrize("door_type", [Responses, Values])
+@pytest.mark.parametrize("name", ROWS)
+async def test_an_event_gives_the_same_numbers_at_both_doors(
+    name: str, door_type: type[Door], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is run, counted, stored and answered; and nothing is left."""
+    monkeypatch.setattr("asgi_multitier.manager.lifecycle._CLOSE_PATIENCE", 0.01)
+    row = ROWS[name]
+    before = asyncio.all_tasks()
+    door = door_type(row.policy, row.settings)
+    await door.start()
+    try:
+        await row.event(door)
+        await door.ended()
+        flights = door.manager.engine.flights
+        expected = replace(row.expected, **row.values) if door_type is Values else row.expected
+
+        assert door.numbers() == expected, row.why
+        assert bool(row.values) == bool(row.why)
+        assert (len(flights), flights.running) == (0, 0)
+    finally:
+        await door.manager.close()
+    await settled()
+
+    assert asyncio.all_tasks() - before == set()
