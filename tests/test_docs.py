@@ -113,6 +113,13 @@ def test_links_of_the_page_resolve(page: Path) -> None:
         assert not anchor or anchor in anchors(linked), f"{target}#{anchor}"
 
 
+def test_tests_that_the_guides_name_exist() -> None:
+    """A bound that a guide promises names the file that proves it."""
+    for guide in GUIDES:
+        for name in re.findall(r"`([\w/]+/test_\w+\.py)`", guide.read_text()):
+            assert (ROOT / "tests" / name).exists(), f"{guide.name}: {name}"
+
+
 def rows(guide: str, heading: str) -> list[list[str]]:
     """The cells of the first table under a heading."""
     text = (DOCS / f"{guide}.md").read_text().split(f"## {heading}\n", 1)[1]

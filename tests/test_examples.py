@@ -1,4 +1,4 @@
-"""The examples run, and say what they show."""
+"""The examples run and print what they demonstrate."""
 
 import importlib.util
 import os
@@ -80,7 +80,7 @@ SHOWN = {
 
 
 def test_every_example_is_run_and_listed() -> None:
-    """None is forgotten, in the tests or in the list of them."""
+    """Every example is in these tests and in the list of examples."""
     files = {path.stem for path in EXAMPLES.glob("*.py")}
 
     assert files == set(SHOWN)
@@ -89,7 +89,7 @@ def test_every_example_is_run_and_listed() -> None:
 
 @pytest.mark.parametrize("name", SHOWN)
 def test_example_shows_what_it_says(name: str, valkey: ValkeyServer) -> None:
-    """As a program of its own, without a warning."""
+    """Each runs as a separate program, without a warning."""
     redis_url = valkey.url if name == "streams" else f"redis://127.0.0.1:{free_port()}"
     done = subprocess.run(
         [sys.executable, "-W", "error", str(EXAMPLES / f"{name}.py")],
@@ -117,7 +117,7 @@ def load(name: str) -> ModuleType:
 
 
 class TestDirectoryTier(SharedTierContract):
-    """The tier that users are shown keeps the promises that they are told of."""
+    """The example of a custom tier passes the contract suite."""
 
     directory: Path
 
@@ -126,16 +126,16 @@ class TestDirectoryTier(SharedTierContract):
         self.directory = tmp_path
 
     async def make(self) -> SharedTier:
-        """In a directory of the test's own."""
+        """A tier in the test's directory."""
         tier: SharedTier = load("custom_backends").DirectoryTier(self.directory)
         return tier
 
     async def make_again(self) -> SharedTier | None:
-        """Another process's."""
+        """The same tier, as in another process."""
         return await self.make()
 
     async def make_broken(self) -> SharedTier | None:
-        """A file stands where the directory should be."""
+        """A file is in place of the directory."""
         (self.directory / "file").touch()
         tier: SharedTier = load("custom_backends").DirectoryTier(self.directory / "file")
         return tier

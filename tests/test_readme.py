@@ -1,4 +1,4 @@
-"""README keeps its word: its example is run, and does what is said of it."""
+"""The README is correct: its example runs and behaves as described."""
 
 import re
 from pathlib import Path
@@ -37,7 +37,7 @@ async def _close(app: Any) -> None:
 
 
 async def test_example_hits_after_a_miss(shop: httpx.AsyncClient) -> None:
-    """The second request is answered from memory, and both say so."""
+    """The second request is answered from memory; `Cache-Status` says so on both."""
     first = await shop.get("/products/1")
     second = await shop.get("/products/1")
 
@@ -65,7 +65,7 @@ def test_example_is_as_short_as_it_claims_to_be_readable() -> None:
 
 
 def test_readme_names_the_two_commands() -> None:
-    """`make demo` and `make test` stand in README and in the Makefile."""
+    """README and Makefile both contain `make demo` and `make test`."""
     makefile = (README.parent / "Makefile").read_text()
 
     for target in ("demo", "test"):

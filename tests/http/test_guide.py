@@ -1,4 +1,4 @@
-"""The guide keeps its word: its code runs, its examples are what comes, its words are all there."""
+"""The guide to HTTP caching is correct: its code, its `Cache-Status` examples and its tables."""
 
 import re
 from collections.abc import AsyncIterator
@@ -64,7 +64,7 @@ async def test_the_last_example_caches_and_drops(names: dict[str, Any]) -> None:
 
 
 def test_every_option_is_every_option(names: dict[str, Any]) -> None:
-    """The guide's policy is the one that the conformance tests play in."""
+    """The guide's policy is the one that the conformance tests use."""
     policy = names["everything"]
 
     assert isinstance(policy, Policy)
@@ -73,14 +73,14 @@ def test_every_option_is_every_option(names: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_is_explained(reason: Reason) -> None:
-    """Each word of `detail` has its row."""
+    """Each value of `detail` has a row."""
     words = re.findall(r"^\| (`[^|]*`) \|", GUIDE, re.MULTILINE)
 
     assert any(f"`{reason}`" in cell for cell in words)
 
 
 async def test_cache_status_examples_are_what_comes() -> None:
-    """The lines of the guide, in its order, from the requests that they speak of."""
+    """The requests that the guide describes give its lines, in order."""
     world = World(Policy.from_origin())
     minute, tag = ("Cache-Control", "max-age=60"), ("ETag", '"v1"')
     got: list[Answered] = []
