@@ -1,14 +1,15 @@
-"""What a node does with the log: the protocol's decisions, without its I/O.
+"""The decisions of the log's protocol, without its I/O.
 
-An implementation reads records, asks the server for *facts* and sends operations; each time it asks
-the `Follower` what that means. Everything here is synchronous, so a model checker can drive it
-through any order of events, and the code it checks is the code that runs.
+An implementation reads records, asks the server for *facts* and sends operations; each time the
+`Follower` decides what that means. Everything here is synchronous, so that a model checker can
+drive it through any order of events: the code that it checks is the code that runs. That is why it
+is one class: sending, reading and judging change the same few numbers.
 
 The chain: record n of a generation names the operation of record n - 1. A record is applied only if
-it has our generation, the next number, and names the operation that we applied last. Otherwise
-history is missing (trimmed, evicted) or another one took its place (a promoted replica, a restart).
-Missing history moves the floor; a replaced one ends the generation, since numbers of the two
-histories must not be compared.
+it has our generation and the next number, and names the operation that we applied last. Otherwise
+history is missing (trimmed, evicted) or was replaced (a promoted replica, a restart). Missing
+history raises the floor; a replaced one ends the generation, since numbers of two histories must
+not be compared.
 """
 
 import math
@@ -16,9 +17,7 @@ import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
-from functools import partial
 from secrets import token_hex
-from typing import TypeAlias
 
 from .._types import Clock
 from ..entry import Born
@@ -28,16 +27,14 @@ from .index import Index
 from .log import InvalidationStats, LogListener, Operation, Update
 from .marks import ALL, canonical
 from .records import Body, Record, bodies, riding
+from .settling import Settling
 from .store import Facts
 
 MAX_PENDING = 10_000
-"""Selectors of this node that wait to be seen back; beyond it they become "everything"."""
+"""Selectors of this node not yet seen back in the log; beyond it they become "everything"."""
 
 MALFORMED_PAUSE = 1.0
-"""Seconds between two flushes because of unreadable records."""
-
-Hold: TypeAlias = tuple[float, Sequence[Selector]]
-"""When a settling period ends, and of what."""
+"""Seconds between two flushes that unreadable records cause."""
 
 _BATCH = 500
 _LAGS = 1024
@@ -45,7 +42,7 @@ _SENT_REMEMBERED = 4096
 
 
 class Verdict(Enum):
-    """How the server's log stands to what this node has applied."""
+    """How the server's log compares to what this node has applied."""
 
     CURRENT = "current"
     BEHIND = "behind"
@@ -55,7 +52,7 @@ class Verdict(Enum):
 
 
 class Step(Enum):
-    """What became of a record."""
+    """The result of reading a record."""
 
     APPLIED = "applied"
     DUPLICATE = "duplicate"
@@ -64,7 +61,7 @@ class Step(Enum):
 
 
 class Follower:
-    """This node's part in the protocol.
+    """One node's state in the protocol.
 
     Args:
         index: What the node knows.
@@ -73,8 +70,8 @@ class Follower:
 
     Attributes:
         node: This node's random id; a forked process takes a new one.
-        epoch: How often this node has gone on from another position.
-        last: Operation at the position applied, None where that is not known.
+        epoch: How often this node has continued from another position.
+        last: Operation at the position applied, None if unknown.
     """
 
     def __init__(
@@ -94,7 +91,7 @@ class Follower:
         self._clock = clock
         self._max_pending = max_pending
         self._unsent: dict[Selector, float] = {}
-        self._told: dict[Selector, None] = {}
+        self._written: dict[Selector, None] = {}
         self._sent_at: OrderedDict[str, float] = OrderedDict()
         self._lags: deque[float] = deque(maxlen=_LAGS)
         self._applied: Counter[str] = Counter()
@@ -102,8 +99,7 @@ class Follower:
         self._gaps = self._flushes = self._errors = self._overflows = self._unwritten = 0
         self._flushed_at = -math.inf
         self._flush_owed = False
-        self._holds: list[Hold] = []
-        self._held = 0
+        self._settling = Settling(index, later, clock, max_pending)
 
     # Sending.
 
@@ -116,13 +112,13 @@ class Follower:
         keys = tuple(Selector("key", update.key) for update in updates)
         self.index.begin(chosen + keys)
         if settle > 0:
-            self._settle(chosen, settle)
+            self._settling.hold(chosen, settle)
         if self._collapsed():
             return Operation(token_hex(8), self.index.born(), (ALL,), (), self._unsent[ALL])
         return Operation(token_hex(8), self.index.born(), chosen, updates, settle)
 
     def be_alone(self) -> None:
-        """Begin a history of this node's own: nobody else has one, so nobody is to be told."""
+        """Begin a history of this node's own, with no other node to inform."""
         self.index.enter(token_hex(16), 0)
         self.last = ""
         self.epoch += 1
@@ -131,7 +127,7 @@ class Follower:
         self.index.trust()
 
     def forget(self) -> None:
-        """Use nothing that was filled, or is being filled, before this moment; tell nobody."""
+        """Invalidate everything filled, or being filled, before this moment; on this node alone."""
         self.index.begin((ALL,))
         self.index.acknowledge((ALL,), self.index.fence)
         self._flush()
@@ -139,7 +135,7 @@ class Follower:
     def begin_alone(
         self, selectors: Sequence[Selector], updates: Sequence[Update], settle: float
     ) -> Operation:
-        """Begin an operation and apply it in the same moment."""
+        """Begin an operation and apply it at once."""
         operation = self.begin(selectors, updates, settle)
         for body in self.bodies(operation):
             prev = self.last or ""
@@ -150,7 +146,7 @@ class Follower:
         return operation
 
     def _collapsed(self) -> bool:
-        """Whether so much was pending that it has now become "everything"."""
+        """Turn what is pending into "everything" if it is too much; whether it was."""
         if self.index.crowded:
             self._unite_globs()
         if self.index.pending_count <= self._max_pending and not self.index.crowded:
@@ -158,21 +154,21 @@ class Follower:
         self._overflows += 1
         self.index.collapse()
         self._unsent.clear()
-        self._unsent[ALL] = self._settling().get(ALL, 0.0)
+        self._unsent[ALL] = self._settling.left().get(ALL, 0.0)
         return True
 
     def _unite_globs(self) -> None:
-        """Let fewer and wider globs wait, and send them."""
+        """Replace queued globs by fewer and wider ones."""
         for narrow, wide in self.index.unite_globs().items():
             settle = self._unsent.pop(narrow, 0.0)
             self._unsent[wide] = max(settle, self._unsent.get(wide, 0.0))
 
     def bodies(self, operation: Operation) -> Iterator[Body]:
-        """What to write for an operation."""
+        """The records to write for an operation."""
         return bodies(self.node, operation)
 
     def sending(self, op: str) -> None:
-        """The record of this id is on its way."""
+        """The record of this operation is being sent."""
         self._sent_at[op] = self._clock()
         if len(self._sent_at) > _SENT_REMEMBERED:
             self._sent_at.popitem(last=False)
@@ -182,8 +178,8 @@ class Follower:
 
         Args:
             operation: What was sent.
-            epoch: The node's own when the sending began. Where it has changed since, the record may
-                lie in what was given up, and the operation goes on waiting to be sent again.
+            epoch: The node's own when sending began. If it has changed since, the record may be in
+                the history that was abandoned, and the operation stays queued.
         """
         self._sent += 1
         if epoch != self.epoch:
@@ -194,7 +190,7 @@ class Follower:
                 self._unsent.pop(selector, None)
 
     def unsent(self, operation: Operation) -> None:
-        """The operation may not be in the log: what of it is still pending is to be sent again."""
+        """The operation may not be in the log: queue what of it is still pending."""
         self._unwritten += 1
         for selector in _touched(operation):
             if self.index.is_pending(selector):
@@ -202,13 +198,13 @@ class Follower:
 
     @property
     def queued(self) -> int:
-        """Selectors that wait to be sent again."""
+        """How many selectors are queued to be sent again."""
         return len(self._unsent)
 
     def resend(self) -> Operation | None:
-        """The oldest of what waits, as one operation; None if nothing does.
+        """The oldest queued selectors as one operation; None if none is queued.
 
-        It carries the fence of now, and so covers all that this node has begun on its selectors.
+        It carries the current fence, and so covers all that this node has begun on its selectors.
         """
         if not self._unsent:
             return None
@@ -217,7 +213,7 @@ class Follower:
         return Operation(token_hex(8), self.index.born(), tuple(chosen), (), settle)
 
     def take_new_identity(self) -> None:
-        """After a fork: what the parent had begun is this node's to send as well."""
+        """After a fork: this node, too, sends what the parent had begun."""
         self.node = token_hex(8)
         self._requeue()
 
@@ -252,11 +248,11 @@ class Follower:
         if body.node == self.node:
             self._echo(seq, op, selectors, body.fence)
             return
-        # While catching up, how old a value is cannot be told: it is left to the shared tiers.
+        # While catching up, a value's age is unknown: it is left to the shared tiers.
         updates = list(self._still_valid(body)) if self.index.settled else []
         self.index.apply(seq, selectors)
         if body.settle > 0:
-            self._settle(body.selectors, body.settle)
+            self._settling.hold(body.selectors, body.settle)
         if self.listener is None:
             return
         if selectors:
@@ -265,9 +261,9 @@ class Follower:
             self.listener.updated(updates, Born(self.index.gen, seq))
 
     def _still_valid(self, body: Body) -> Iterator[Update]:
-        """New values that nothing selected between their beginning and their record.
+        """New values that nothing selected between their birth and their record.
 
-        A record that lingered may bring a value older than an invalidation that overtook it.
+        A delayed record may bring a value older than an invalidation that overtook it.
         """
         born = Born(body.gen, body.seq)
         for update in body.updates:
@@ -286,13 +282,13 @@ class Follower:
             self._lags.append(self._clock() - sent_at)
 
     def _remember(self, selectors: Sequence[Selector]) -> None:
-        """Note what this generation was told; too much to remember is "everything"."""
-        self._told.update(dict.fromkeys(map(canonical, selectors)))
-        if ALL in self._told or len(self._told) > self._max_pending:
-            self._told = {ALL: None}
+        """Remember what this node wrote in this generation; too much becomes "everything"."""
+        self._written.update(dict.fromkeys(map(canonical, selectors)))
+        if ALL in self._written or len(self._written) > self._max_pending:
+            self._written = {ALL: None}
 
     def _apply_unreadable(self, seq: int) -> None:
-        """Nobody knows what it selects: everything. A flood of them costs one flush a second."""
+        """It may select anything, so everything is dropped; at most once a second."""
         self._errors += 1
         self.index.apply(seq, ())
         if self._flush_owed:
@@ -311,7 +307,7 @@ class Follower:
         self._flush()
 
     def judge(self, facts: Facts) -> Verdict:
-        """How the server's log stands to what this node has applied."""
+        """How the server's log compares to what this node has applied."""
         index = self.index
         if facts.gen != index.gen:
             return Verdict.OTHER
@@ -327,11 +323,11 @@ class Follower:
         return Verdict.BEHIND
 
     def adopt(self, facts: Facts, *, before: int | None = None) -> None:
-        """Go on from the beginning of what the log still holds, and drop everything local.
+        """Continue from the oldest record that the log still holds, and drop everything local.
 
         Args:
-            facts: As the server stated them.
-            before: Number of a record beyond a hole in the log: go on from just before it.
+            facts: The server's log.
+            before: Number of a record beyond a hole in the log: continue from just before it.
         """
         if self.index.gen:
             self._gaps += 1
@@ -347,60 +343,34 @@ class Follower:
         self.index.enter(facts.gen, position)
         self.epoch += 1
         if ended:
-            self._tell_again()
+            self._begin_again()
         self._requeue()
         self._flush()
 
-    def _tell_again(self) -> None:
-        """Begin anew what the generation that ended was told.
+    def _begin_again(self) -> None:
+        """Repeat in the new generation what this node wrote in the one that ended.
 
-        The other one may have begun before: while there were two masters, who followed the new one
-        has not heard what the old one was told.
+        The new one may be older: while there were two masters, nodes that followed the new one have
+        not read what was written to the old one.
         """
-        told, self._told = self._told, {}
+        told, self._written = self._written, {}
         if told:
             self.index.begin(told)
             self._collapsed()
 
     def _requeue(self) -> None:
-        left = self._settling()
+        left = self._settling.left()
         for selector in self.index.pending():
             self._unsent.setdefault(selector, left.get(selector, 0.0))
-
-    def _settling(self) -> dict[Selector, float]:
-        """Seconds for which what is settling goes on to; of all together under "everything"."""
-        now = self._clock()
-        left: dict[Selector, float] = {}
-        for ends, selectors in self._holds:
-            for selector in (*selectors, ALL):
-                left[selector] = max(left.get(selector, 0.0), ends - now)
-        return left
 
     def _flush(self) -> None:
         self._flushes += 1
         if self.listener is not None:
             self.listener.flushed()
 
-    def _settle(self, selectors: Sequence[Selector], seconds: float) -> None:
-        if self._held + len(selectors) > self._max_pending:
-            # The index may not forget what settles: too much of it is "everything".
-            selectors = (ALL,)
-        self._held += len(selectors)
-        self.index.hold(selectors)
-        hold = (self._clock() + seconds, selectors)
-        self._holds.append(hold)
-        self._later(seconds, lambda: self._release(hold))
-
-    def _release(self, hold: Hold) -> None:
-        if hold in self._holds:
-            self._holds.remove(hold)
-            self._held -= len(hold[1])
-            self.index.release(hold[1])
-
     def rearm(self) -> None:
-        """Set the timers anew: those that were set may have been of an event loop that is gone."""
-        for hold in self._holds:
-            self._later(max(0.0, hold[0] - self._clock()), partial(self._release, hold))
+        """Set the timers again: the earlier ones may belong to a closed event loop."""
+        self._settling.rearm()
         if self._flush_owed:
             self._later(0.0, self._flush_unreadable)
 
@@ -431,7 +401,7 @@ def check(selector: Selector) -> Selector:
     """The selector in canonical form.
 
     Raises:
-        InvalidationError: If nothing can match it, or it is refused.
+        InvalidationError: If it can match nothing, or is refused.
     """
     if selector.kind == "glob":
         check_glob(selector.text)

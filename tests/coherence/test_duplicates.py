@@ -154,7 +154,7 @@ class Node:
         globs = [(name, _values(mark)) for name, mark in index._marks.globs.items()]
         plain = [index.view, index.floor, index.fence, index._marks.fence_floor, self.follower.last]
         timers = [delay for delay, _ in self.bench.timers]
-        own = [list(index.pending()), self.follower._holds, timers]
+        own = [list(index.pending()), self.follower._settling.holds, timers]
         return [counted, marks, globs, plain, own, self.bench.listener.told]
 
 

@@ -500,7 +500,7 @@ def test_too_much_that_settles_is_everything() -> None:
     for _, release in bench.timers:
         release()
     assert bench.index.permits_fill(bench.index.born(), "k", "", "", "", ("other",))
-    assert bench.follower._held == 0
+    assert bench.follower._settling._count == 0
 
 
 def test_values_are_not_taken_while_catching_up(bench: Bench) -> None:
