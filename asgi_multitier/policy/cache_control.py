@@ -1,8 +1,8 @@
-"""`Cache-Control` (RFC 9111 §5.2) and its targeted relatives (RFC 9213), read with care.
+"""`Cache-Control` (RFC 9111 §5.2) and its targeted relatives (RFC 9213).
 
-One rule where the text is in doubt: what forbids counts however badly it is written, what permits
-counts only when it is written well. So a malformed lifetime is a lifetime of 0, `no-store=x` is
-`no-store`, and `public=x` is nothing. Of a lifetime given twice the first counts (RFC 9111 §4.2.1).
+One rule for malformed directives: what forbids counts however badly it is written, what permits
+counts only when it is well-formed. So a malformed lifetime is a lifetime of 0, `no-store=x` is
+`no-store`, and `public=x` is ignored. Of a lifetime given twice the first counts (RFC 9111 §4.2.1).
 """
 
 import re
@@ -65,7 +65,7 @@ class CacheControl:
 
 
 ABSENT = CacheControl()
-"""What a message without the field says: nothing."""
+"""The directives of a message without the field."""
 
 _SECONDS = {
     b"max-age": "max_age",
@@ -131,14 +131,14 @@ def _read(found: dict[str, Any], member: bytes) -> None:
     elif name in _QUALIFIABLE:
         _qualify(found, name, argument)
     elif written != name:
-        return  # "max-age =1" is not max-age, but "no-store =1" had better be no-store
+        return  # "max-age =1" is not max-age, but "no-store =1" counts as no-store
     elif attribute := _SECONDS.get(name):
         _keep_first(found, attribute, _seconds(argument))
     elif attribute := _PERMITTING.get(name):
         if argument is None:
             found[attribute] = True
     elif name == b"min-fresh":
-        # Demands freshness: a malformed demand is the greatest one.
+        # It demands freshness: a malformed demand counts as the greatest.
         demand = _seconds(argument)
         found["min_fresh"] = max(found.get("min_fresh", 0), MAX_DELTA if demand is None else demand)
     elif name == b"max-stale":
@@ -147,7 +147,7 @@ def _read(found: dict[str, Any], member: bytes) -> None:
 
 
 def _read_doubtful(found: dict[str, Any], member: bytes) -> None:
-    """What stands behind an unclosed quote can only forbid."""
+    """A member after an unclosed quote can only forbid."""
     name = member.partition(b"=")[0].strip(b" \t").lower()
     if attribute := _FORBIDDING.get(name):
         found[attribute] = True
@@ -200,7 +200,7 @@ def parse_targeted(lines: Sequence[bytes]) -> CacheControl | None:
 
     Returns:
         The directives, or None where the field is absent, empty or no valid Dictionary (RFC 9651
-        §3.2): then it is as if it were not there. A lifetime of the wrong type is left out.
+        §3.2): then it counts as absent. A lifetime of the wrong type is left out.
     """
     if not lines:
         return None
@@ -227,10 +227,10 @@ def _read_typed(found: dict[str, Any], name: bytes, value: object) -> None:
         if value is True:
             found[attribute] = True
     elif name in _QUALIFIABLE:
-        _qualify(found, name, _text(value))
+        _qualify(found, name, _ascii(value))
 
 
-def _text(value: object) -> bytes | None:
+def _ascii(value: object) -> bytes | None:
     return value.encode("ascii", "replace") if isinstance(value, str) else None
 
 

@@ -24,11 +24,11 @@ class Forward(StrEnum):
 
 
 def hit(ttl: float, detail: str | None = None) -> bytes:
-    """The member for an answer out of the cache.
+    """The member for a response from the cache.
 
     Args:
-        ttl: Seconds of freshness that are left, negative for a stale answer; fractions are cut off.
-        detail: A token such as the tier that had it.
+        ttl: Seconds of freshness that are left, negative if stale; fractions are cut off.
+        detail: A token such as the tier that held it.
     """
     member = b"%b; hit; ttl=%d" % (CACHE, ttl)
     return member if detail is None else member + b"; detail=" + detail.encode("ascii")
@@ -43,15 +43,15 @@ def forwarded(
     ttl: float | None = None,
     detail: Reason | str | None = None,
 ) -> bytes:
-    """The member for an answer of the application.
+    """The member for a response of the application.
 
     Args:
         reason: Why the request went forward.
-        stored: The answer was stored (§2.5).
-        collapsed: The request was answered by another one's call (§2.6).
-        fwd_status: The application's status where it differs from the one sent, as 304 (§2.3).
+        stored: The response was stored (§2.5).
+        collapsed: The request got the response to another request (§2.6).
+        fwd_status: The application's status where it differs from the one sent, such as 304 (§2.3).
         ttl: Seconds of freshness of what was stored.
-        detail: A token: why the answer was not stored, or why the cache was passed by.
+        detail: A token: why the response was not stored, or why the request bypassed the cache.
     """
     parts = [CACHE, b"fwd=" + reason.encode("ascii")]
     if fwd_status is not None:

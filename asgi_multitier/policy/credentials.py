@@ -1,10 +1,10 @@
-"""Which request fields say who asks, told by their names.
+"""Which request fields identify the user, decided by their names.
 
 Proxies, gateways and clients name such fields as they like, so no list of names is complete. The
-rule reads the words in a name instead and errs on one side: a field taken for a credential without
-being one costs a bypass that `Cache-Status` explains; the reverse gives one user's answer to
-another. Harmless are only the fields that browsers and proxies send with every request although
-their names hold such a word, and those that a setting names.
+rule reads the words in a name instead and errs on the safe side: a field that is wrongly taken for
+a credential costs a bypass that `Cache-Status` explains; the reverse gives one user's response to
+another. Only two kinds of fields are harmless although their names contain such a word: those that
+browsers and proxies send with every request, and those that a setting names.
 """
 
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ _WORDS = _words(
     "publickey secret session shopper siteminder spiffe",
     "sslclient student subscri tenant thumbprint token user vouch xsrf",
 )
-"""Say who asks wherever they stand in a name without its separators."""
+"""Identify the user anywhere in a name without its separators."""
 
 _TOKENS = _words(
     # Who.
@@ -58,22 +58,22 @@ _TOKENS = _words(
     "oin phone pnr promo reservation serial sm surname ssn subno supi thumb tin uidh uname upn",
     "urn usr vat vin wallet web3",
 )
-"""Say who asks where they stand alone between separators."""
+"""Identify the user as a whole word between separators."""
 
 _NAMES = _words("common display family first full given last middle preferred real screen short")
-"""What is somebody's name when `name` follows."""
+"""The name of a person when `name` follows."""
 
 _BEGINNINGS = tuple(
     word for word in _TOKENS if len(word) > 3 and word not in ("agent", "dept", "root", "sign")
 )
 _ENDINGS = tuple(word for word in _TOKENS if len(word) > 5)
-"""Words that count within a longer one too: `RoleName`, `VerifiedSubject`, `CompanyCode`."""
+"""Words that count as a part of a longer one too: `RoleName`, `VerifiedSubject`, `CompanyCode`."""
 
 _OF_CONNECTIONS = _words(
     "asn city continent country geo lat latitude location long longitude port proto protocol",
     "region rtt scheme sdu subdivision timezone ver version",
 )
-"""What a name with `client` speaks of where it is about a connection: from where, and how."""
+"""Words with which a name with `client` describes a connection: from where, and how."""
 
 _PREFIXES = (
     "cf-access-",
@@ -93,7 +93,7 @@ _EXACT = frozenset(
         "x-jfrog-art-api",
     )
 )
-"""Identify by what they hold."""
+"""Identify the user by their value."""
 
 _PLUMBING = _words(
     "amz amzn apigateway azure b3 batch build call cdn cell cf correlation datadog dd",
@@ -103,7 +103,7 @@ _PLUMBING = _words(
     "revision rndr rootspan route rpc server span test thread trace tracing transaction turbo tx",
     "txn unique vercel version zone",
 )
-"""What an `-id` of one message, process or machine is called; any other identifier counts."""
+"""Words in the name of an `-id` of a message, process or machine; any other identifier counts."""
 
 _HARMLESS = frozenset(
     (
@@ -166,55 +166,55 @@ _HARMLESS_STARTS = (
     b"x-vercel-ip-",
 )
 _HARMLESS_ENDS = (b"-ip", b"user-agent", b"useragent", b"-ua")
-"""Fields that come with every request of a browser or through a platform and say nothing of who
-asks, although the rule would take their names so; `-ip` is where a request comes from, as is
+"""Fields that a browser or a platform sends with every request and that do not identify the user,
+although the rule would take their names so; `-ip` is where a request comes from, as is
 `X-Forwarded-For`."""
 
 
-_REMEMBERED = 64
-"""Bytes of a name that is worth remembering what was decided about it."""
+_LONGEST_CACHED = 64
+"""Bytes of the longest name whose decision is cached."""
 
 
 def folded(name: bytes) -> bytes:
-    """A field name as gateways of CGI's kind read it: without case, `_` and `-` being one."""
+    """A field name as CGI gateways read it: without case, with `_` and `-` as the same byte."""
     return name.lower().replace(b"_", b"-")
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The rule, with what a setting adds to it and takes from it.
+    """The rule, with the names that a setting adds or excludes.
 
     Attributes:
-        added: Names that say who asks as well, folded.
-        harmless: Names that say nothing of it, in lower case.
+        added: Further names that identify the user, folded.
+        harmless: Names that do not, in lower case.
     """
 
     added: frozenset[bytes] = frozenset()
     harmless: frozenset[bytes] = frozenset()
 
     def include(self, name: bytes) -> bool:
-        """Whether a field of this name, in any case, says who asks."""
+        """Whether a field of this name, in any case, identifies the user."""
         lower = name.lower()
         if lower in self.harmless:
             return False
         plain = folded(lower)
         if plain in self.added:
             return True
-        # A long name is a stranger's: worth no memory.
+        # Clients choose long names: they must not fill the cache.
         return (
             identifies_user(plain)
-            if len(plain) <= _REMEMBERED
+            if len(plain) <= _LONGEST_CACHED
             else identifies_user.__wrapped__(plain)
         )
 
     def include_any(self, names: Iterable[bytes]) -> bool:
-        """Whether one of these does."""
+        """Whether one of these fields identifies the user."""
         return any(map(self.include, names))
 
 
 @lru_cache(maxsize=1024)
 def identifies_user(name: bytes) -> bool:
-    """Whether a field of this folded name says who asks, by the rule alone."""
+    """Whether a field of this folded name identifies the user, by the rule alone."""
     if name in _HARMLESS or name.startswith(_HARMLESS_STARTS) or name.endswith(_HARMLESS_ENDS):
         return False
     text = name.decode("latin-1")
@@ -227,23 +227,23 @@ def identifies_user(name: bytes) -> bool:
     if not _OF_CONNECTIONS.isdisjoint(tokens):
         tokens = [part for part in tokens if part not in ("client", *_OF_CONNECTIONS)]
     return (
-        any(map(_is_somebodys, tokens))
+        any(map(_is_user_word, tokens))
         or ("name" in tokens and not _NAMES.isdisjoint(tokens))
-        or _is_somebodys_id(tokens)
+        or _is_user_id(tokens)
     )
 
 
-def _is_somebodys(token: str) -> bool:
-    """Whether a part of a name is, or is made with, a word that says who asks."""
+def _is_user_word(token: str) -> bool:
+    """Whether a part of a name is, or contains, a word that identifies the user."""
     if token in _TOKENS or (token.endswith("s") and token[:-1] in _TOKENS):
         return True
     if token.endswith("name") and token.removesuffix("name") in _NAMES:
         return True
-    # `ClientIP` is where a request comes from, as anything is that ends so.
+    # `ClientIP` is where a request comes from, as is any name with this ending.
     return not token.endswith("ip") and (token.startswith(_BEGINNINGS) or token.endswith(_ENDINGS))
 
 
-def _is_somebodys_id(tokens: list[str]) -> bool:
+def _is_user_id(tokens: list[str]) -> bool:
     """Whether the name ends in an identifier that is not one of a message or a machine."""
     kinds = {token.removesuffix("id") for token in tokens if token.endswith("id")}
     kinds |= {"" for token in tokens if token in ("ids", "guid", "uuid")}

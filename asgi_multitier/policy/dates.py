@@ -1,7 +1,7 @@
-"""HTTP dates (RFC 9110 §5.6.7): the three formats, to the letter, in any letter case.
+"""HTTP dates (RFC 9110 §5.6.7): the three formats exactly, in any letter case.
 
-Whatever is not such a date is no date: a cache that guesses at `Expires` errs on the wrong side.
-The day of the week is not compared with the date, as it adds nothing to it.
+Anything else is not a date: a cache that guesses at `Expires` may keep a response for too long. The
+day of the week is not compared with the date, as it adds nothing to it.
 """
 
 import re

@@ -1,9 +1,9 @@
-"""What caches between here and the client are told of how an answer was chosen.
+"""What caches between this one and the client are told of how a response was chosen.
 
-The key of a stored response holds more of a request than its URL. A cache downstream that is not
-told so gives one client what was chosen for another (RFC 9110 §12.5.5, RFC 9111 §4.1). What is told
-here is about this exchange and stands in no stored response: the next answer is judged by what the
-application said.
+The key of a stored response contains more of a request than its URL. A cache downstream that is not
+told so gives one client what was chosen for another (RFC 9110 §12.5.5, RFC 9111 §4.1). These fields
+are added to the response that is sent and to no stored response: a stored one is judged by the
+fields of the application.
 """
 
 from collections.abc import Collection, Iterable
@@ -13,7 +13,7 @@ from . import headers as fields
 from .terms import Terms
 
 _FOR_MANY = frozenset((b"public", b"private", b"s-maxage", b"proxy-revalidate"))
-"""Directives that `private` replaces: what they say is for shared caches."""
+"""Directives that `private` replaces: they are for shared caches."""
 
 _SHARED_ONLY = (b"surrogate-control", b"edge-control", b"x-accel-expires")
 _TARGETED = b"-cache-control"
@@ -21,11 +21,11 @@ _TARGETED = b"-cache-control"
 
 
 def told(headers: Headers, terms: Terms, chosen_by: Collection[bytes] = ()) -> Headers:
-    """The field lines that leave: with the request fields that chose the answer in `Vary`.
+    """The field lines that are sent: with the request fields that chose the response in `Vary`.
 
     Args:
         headers: The response's field lines, normalised.
-        terms: The rule's terms: what selects its responses, and whether that says who asks.
+        terms: The rule's terms: what selects its responses, and whether that identifies the user.
         chosen_by: Further request fields that chose this one.
     """
     if terms.selecting or chosen_by:
@@ -45,10 +45,10 @@ def _varying(headers: Headers, names: Iterable[bytes]) -> Headers:
 
 
 def _for_one(headers: Headers) -> Headers:
-    """With `private` in place of everything that lets a shared cache keep the answer."""
+    """With `private` in place of everything that lets a shared cache keep the response."""
     kept = tuple(line for line in headers if not _is_for_shared(line[0]))
     sound, doubtful = fields.split(fields.combined(kept, b"cache-control") or b"")
-    # Behind a quote that is never closed stands what nobody can tell.
+    # What follows a quote that is never closed cannot be read.
     own = [one for one in sound if one.partition(b"=")[0].strip().lower() not in _FOR_MANY]
     value = b", ".join((b"private", *own, *([b"no-store"] if doubtful else [])))
     return _replaced(kept, b"cache-control", value)

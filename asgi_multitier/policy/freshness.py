@@ -1,6 +1,6 @@
 """How old a response is and how long it is fresh (RFC 9111 §4.2). Moments are Unix seconds.
 
-HTTP dates have whole seconds, so a moment is compared with one after its fraction is cut off: else
+HTTP dates have whole seconds, so a time is compared with a date after its fraction is cut off: else
 a response would be up to a second old when it is made.
 """
 
@@ -16,7 +16,7 @@ HEURISTIC_SHARE = 0.1
 """Of the time since the last modification (RFC 9111 §4.2.2)."""
 
 HEURISTIC_MOST = 86400.0
-"""Seconds: nothing is guessed to be fresh for longer."""
+"""Seconds: the longest lifetime that is guessed."""
 
 
 def age_value(headers: Headers) -> int:
@@ -32,7 +32,7 @@ def age_value(headers: Headers) -> int:
 
 
 def date_value(headers: Headers, received: float) -> float:
-    """The moment of `Date`, or that of receipt where it is absent, doubled or no date."""
+    """The moment of `Date`, or that of receipt where it is absent, given twice or not a date."""
     lines = fields.values(headers, b"date")
     moment = parse_http_date(lines[0].strip(b" \t"), received) if len(lines) == 1 else None
     return math.floor(received) if moment is None else moment
@@ -54,10 +54,10 @@ def initial_age(headers: Headers, *, now: float, request_time: float) -> float:
 def explicit_lifetime(
     headers: Headers, directives: CacheControl, *, targeted: bool, now: float
 ) -> float | None:
-    """The seconds for which a response says that it is fresh, or None if it does not say.
+    """The seconds of freshness that a response states, or None if it states none.
 
-    s-maxage, else max-age, else Expires (RFC 9111 §4.2.1). An `Expires` that is no date or stands
-    twice lies in the past.
+    s-maxage, else max-age, else Expires (RFC 9111 §4.2.1). An `Expires` that is not a date, or
+    is given twice, counts as one in the past.
 
     Args:
         headers: Normalised field lines of the response.
@@ -81,7 +81,7 @@ def explicit_lifetime(
 def heuristic_lifetime(
     headers: Headers, directives: CacheControl, *, status: int, now: float
 ) -> float | None:
-    """A guess at the seconds of freshness of a response that does not say, or None to make none.
+    """A guess at the seconds of freshness of a response that states none; None if none is made.
 
     Args:
         headers: Normalised field lines of the response.

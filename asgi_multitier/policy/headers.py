@@ -16,7 +16,7 @@ MAX_LINES = 100
 DESCRIBES_CONTENT = frozenset(
     (b"content-encoding", b"content-length", b"content-range", b"content-type", b"vary")
 )
-"""Without these a stored response is another than the one that was sent."""
+"""Fields without which the content of a stored response cannot be read as it was sent."""
 
 CONTENT_DIGESTS = frozenset((b"content-md5", b"content-digest"))
 """Digests of the content of one message: they fit no part of it and no other (RFC 9530 §2)."""
@@ -67,10 +67,10 @@ def combined(headers: Headers, name: bytes) -> bytes | None:
 
 
 def split(value: bytes) -> tuple[list[bytes], list[bytes]]:
-    """The members of a comma-separated list, outside quoted strings, and those that are in doubt.
+    """The members of a comma-separated list, outside quoted strings, and those that are doubtful.
 
-    In doubt is everything from a quote that is never closed: it is one broken member or several
-    members behind a stray quote. A caller uses it only to be more careful. Linear in the value.
+    Everything from a quote that is never closed is doubtful: it is one broken member, or several
+    members after a stray quote. Callers use it only to forbid. Linear in the value.
 
     Returns:
         Sound members and doubtful ones, stripped; empty members are left out (RFC 9110 §5.6.1.2).
@@ -103,8 +103,8 @@ def _stripped(parts: Sequence[bytes]) -> list[bytes]:
 def invalid_reason(headers: Headers, limit: int = 16 * 1024) -> Reason | None:
     """Why this header block must not be stored, or None if it may.
 
-    A name that is no token or a control byte in a value makes some servers drop the connection, so
-    one such entry would take its URL down for everybody.
+    A name that is not a token, or a control byte in a value, makes some servers close the
+    connection: one such entry would make its URL fail for all clients.
 
     Args:
         headers: Normalised field lines.
@@ -123,7 +123,7 @@ def invalid_reason(headers: Headers, limit: int = 16 * 1024) -> Reason | None:
 
 
 def end_to_end(headers: Headers, also: Collection[bytes] = ()) -> Headers:
-    """The lines that may be stored and sent again to somebody else (RFC 9111 §3.1).
+    """The lines that may be stored and sent to other clients (RFC 9111 §3.1).
 
     Left out: what belongs to one connection (RFC 9110 §7.6.1), all `Proxy-*`, and `Trailer`, as no
     trailers are stored.
@@ -151,9 +151,9 @@ def without(headers: Headers, names: Collection[bytes]) -> Headers:
 
 
 def content_length(headers: Headers) -> int | None:
-    """The number of bytes that `Content-Length` promises; None if absent or not believable.
+    """The number of bytes that `Content-Length` states; None if absent or invalid.
 
-    Several equal values count as one (RFC 9110 §8.6); differing or malformed ones as none.
+    Several equal values count as one (RFC 9110 §8.6); differing or malformed ones count as absent.
     """
     given = combined(headers, b"content-length")
     if given is None:
@@ -166,14 +166,14 @@ def content_length(headers: Headers) -> int | None:
 
 
 def with_length(status: int, headers: Headers, size: int) -> Headers:
-    """The lines with the length of a stored content where they do not tell it: it is known now."""
+    """The lines with the length of a stored content, which is known now, where they lack it."""
     if status in (204, 304) or any(name == b"content-length" for name, _ in headers):
         return headers
     return (*headers, (b"content-length", b"%d" % size))
 
 
 def is_complete(headers: Headers, received: int) -> bool:
-    """Whether a body of `received` bytes is as long as its header says (RFC 9112 §8)."""
+    """Whether a body of `received` bytes has the length that its header states (RFC 9112 §8)."""
     if not any(name == b"content-length" for name, _ in headers):
         return True
     return content_length(headers) == received

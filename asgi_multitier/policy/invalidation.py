@@ -1,4 +1,4 @@
-"""What a request that changed something makes invalid (RFC 9111 §4.4, RFC 9875)."""
+"""Which stored responses a request that changed something invalidates (RFC 9111 §4.4, RFC 9875)."""
 
 from typing import NamedTuple
 from urllib.parse import unquote, urljoin, urlsplit
@@ -12,7 +12,7 @@ SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 """RFC 9110 §9.2.1. Every method that is not known to be safe is unsafe."""
 
 GROUP_TAG = "group:"
-"""What stands before the name of a cache group to make it a tag."""
+"""The prefix that makes the name of a cache group a tag."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -34,7 +34,7 @@ class Target(NamedTuple):
 
 
 def is_safe(method: str) -> bool:
-    """Whether a method asks for nothing to be changed; unknown methods do not."""
+    """Whether a method is safe, that is, requests no change; unknown methods are not."""
     return method in SAFE_METHODS
 
 
@@ -44,9 +44,9 @@ def may_invalidate(method: str, status: int) -> bool:
 
 
 def sends_on(status: int) -> bool:
-    """Whether the client is to send the very request elsewhere, so nothing was done with it here.
+    """Whether the client is to send the same request elsewhere, so nothing was done with it here.
 
-    RFC 9110 §15.4.8, §15.4.9: 307 and 308. Routers answer so where only a slash is wrong.
+    RFC 9110 §15.4.8, §15.4.9: 307 and 308. Routers use them where only a slash is wrong.
     """
     return status in (307, 308)
 
@@ -67,7 +67,7 @@ def resolved(reference: bytes, base: Target) -> Target | None:
         same = _origin(url.scheme, url.hostname, url.port) == _origin(
             own.scheme, own.hostname, own.port
         )
-    except ValueError:  # a malformed authority is nobody's
+    except ValueError:  # a malformed authority is of no origin
         return None
     if not same:
         return None
@@ -96,11 +96,11 @@ def _without_dot_segments(path: str) -> str:
 
 
 def invalidated_paths(target: Target, status: int, headers: Headers) -> tuple[bytes, ...]:
-    """The raw paths of this origin whose stored responses an invalidating exchange drops.
+    """The raw paths of this origin whose stored responses an exchange invalidates.
 
     The request's own first, then those of `Location` and `Content-Location`, each once. Deliberate:
-    these count in a 2xx only (RFC 9111 §4.4 leaves it open): where a redirect leads is often what
-    the client has asked for, as in `POST /login?next=/expensive`.
+    these count in a 2xx only (RFC 9111 §4.4 leaves it open): the target of a redirect is often
+    chosen by the client, as in `POST /login?next=/expensive`.
 
     Args:
         target: The request's URL.
@@ -117,9 +117,9 @@ def invalidated_paths(target: Target, status: int, headers: Headers) -> tuple[by
 
 
 def decoded(path: bytes) -> tuple[str, ...]:
-    """The path as applications know it; in a field it may also stand as bytes of two charsets.
+    """The path as applications know it; bytes of a field may be of two charsets.
 
-    RFC 9110 §5.5: those beyond ASCII are ISO-8859-1 by history, and UTF-8 by custom.
+    RFC 9110 §5.5: bytes beyond ASCII were ISO-8859-1 in the past and are UTF-8 in practice.
     """
     charsets = ("latin-1",) if path.isascii() else ("latin-1", "utf-8")
     return tuple(unquote(path.decode(charset, "replace")) for charset in charsets)
@@ -128,7 +128,7 @@ def decoded(path: bytes) -> tuple[str, ...]:
 def invalidated_groups(method: str, headers: Headers, target: Target) -> tuple[str, ...]:
     """The tags that `Cache-Group-Invalidation` drops; none for a safe method (RFC 9875 §3).
 
-    They are those of the request's own origin: the groups of another are not its to drop.
+    They are those of the request's own origin: it has no authority over the groups of another.
     """
     if is_safe(method):
         return ()
@@ -136,14 +136,14 @@ def invalidated_groups(method: str, headers: Headers, target: Target) -> tuple[s
 
 
 def of_origin(tags: tuple[str, ...], scheme: str, host: bytes) -> tuple[str, ...]:
-    """Tags of cache groups as those of one origin (RFC 9875 §2: a group lies within its origin)."""
+    """Tags of cache groups as those of one origin (RFC 9875 §2: a group belongs to one origin)."""
     return tuple(f"{tag}@{scheme}://{host.decode('latin-1')}" for tag in tags)
 
 
 def group_tags(headers: Headers, name: bytes) -> tuple[str, ...]:
     """The cache groups that a field lists (RFC 9875 §2), as tags, each once.
 
-    A field that is no List is as if it were absent; a member that is no String is skipped.
+    A field that is not a List counts as absent; a member that is not a String is skipped.
     """
     value = fields.combined(headers, name)
     if value is None:

@@ -1,12 +1,12 @@
 """The primary key of a request: what separates one stored response from another (RFC 9111 §2).
 
-A key is built from parts, each with its length in front, so no choice of bytes in one part can look
-like two parts. Nothing is normalised that two applications could read differently: the path stays
-raw, percent-encoding stays as sent. What cannot be keyed with certainty bypasses the cache.
+A key is built from parts, each after its length, so no choice of bytes in one part can look like
+two parts. Nothing is normalised that two applications could read differently: the path stays raw,
+percent-encoding stays as sent. A request that cannot be keyed with certainty bypasses the cache.
 
-The full key stands in every stored entry. What it has from a request beside the URL, and what a
-query presents as a credential, stand there as keyed digests: who can read a shared tier learns
-whose copy it is only by guessing.
+Every stored entry contains its full key. What the key takes from a request besides the URL, and
+what a query presents as a credential, are keyed digests in it: a reader of a shared tier cannot see
+to which user an entry belongs, only test a guess.
 """
 
 import hashlib
@@ -20,10 +20,11 @@ _HOST_BYTES = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01
 _DEFAULT_PORTS = {"http": b":80", "https": b":443"}
 
 _FORMAT = b"2"
-"""What keys are made of: entries under keys of another make are not found."""
+"""The format of keys: entries under keys of another format are not found."""
 
 _LONGEST_NAME = 64
-"""Bytes of a query parameter's name that is looked at; a longer one counts as a credential."""
+"""Bytes of the longest name of a query parameter that is examined; a longer one counts as a
+credential."""
 
 _MAX_PART = 512
 """Characters that fields add to a key as they are."""
@@ -54,7 +55,7 @@ def target_is_plain(raw_path: bytes, query: bytes) -> bool:
 
 
 def canonical_query(query: bytes, allowed: frozenset[str]) -> bytes:
-    """The query as a rule with an allow-list keys on it, and as the application then sees it.
+    """The query as a rule with an allow-list puts it into the key, and as the application sees it.
 
     The pairs are sorted by name; the order of one name's values is kept. Without an allow-list a
     query stays as sent, since the application can see its order (RFC 9111 §4: the same target).
@@ -76,7 +77,7 @@ def _name_of(pair: bytes) -> str:
 
 
 class Veil:
-    """Keyed digests that stand in a key for what is somebody's own.
+    """Keyed digests that replace the personal parts of a key.
 
     Args:
         secret: The same on all instances that share a tier: the secret that signs entries, or else
@@ -90,20 +91,20 @@ class Veil:
         self._hash = hashlib.blake2b(key=key, digest_size=24)
 
     def __call__(self, text: bytes) -> bytes:
-        """192 bits in hexadecimal: no two texts will ever be found that have the same."""
+        """192 bits in hexadecimal: finding two texts with the same digest is not feasible."""
         hashed = self._hash.copy()
         hashed.update(text)
         return hashed.hexdigest().encode()
 
     def query(self, query: bytes) -> bytes:
-        """A query with a digest in place of each parameter that says who asks, by its name."""
+        """A query with a digest in place of each parameter whose name identifies the user."""
         return b"&".join(map(self._pair, query.split(b"&")))
 
     def _pair(self, pair: bytes) -> bytes:
-        # Some applications also take a semicolon for the end of a pair.
+        # Some applications also end a pair at a semicolon.
         if not any(map(_presents_credential, pair.split(b";"))):
             return pair
-        # A byte that stands in no query, so that nothing sent can look like a digest.
+        # No query contains this byte, so nothing that is sent can look like a digest.
         return pair.partition(b"=")[0][:_LONGEST_NAME] + b"\x00" + self(pair)
 
 
@@ -151,14 +152,14 @@ def extended(key: str, parts: Iterable[bytes]) -> str:
 
 
 def bounded(part: str) -> str:
-    """What a client's fields add to a key; a long one as 256 bits of BLAKE2b.
+    """What a client's fields add to a key; long parts become 256 bits of BLAKE2b.
 
-    A key stands in more places than its entry, and a client's fields may be as long as it likes.
+    A key is stored in more places than its entry, and clients decide how long their fields are.
     """
     if len(part) <= _MAX_PART:
         return part
     digest = hashlib.blake2b(part.encode("utf-8", "surrogatepass"), digest_size=32)
-    return f"#{digest.hexdigest()}"  # no part begins so: those begin with a length, or with "-"
+    return f"#{digest.hexdigest()}"  # other parts begin with a length, or with "-"
 
 
 def field_part(headers: Iterable[Header], name: bytes, veil: Veil) -> bytes:
@@ -191,7 +192,7 @@ def forwarded_parts(lines: Iterable[Header]) -> list[bytes]:
 def storage_key(key: str) -> str:
     """The name under which a shared tier holds a key: short, printable, of one length.
 
-    128 bits of BLAKE2b; the full key stands in the entry and is compared on every read.
+    128 bits of BLAKE2b; the entry contains the full key, which is compared on every read.
     """
     kind = "r" if key.startswith(RESPONSE_MARK) else "v"
     digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16)

@@ -1,4 +1,4 @@
-"""Whose copy it is, as `vary_by=` says it: the forms that are told apart with certainty."""
+"""The user or tenant that `vary_by=` returns, as bytes that are unique to its value."""
 
 from enum import Enum
 from uuid import UUID
@@ -12,12 +12,12 @@ _MOST_BITS = 4096
 
 
 def partition_part(partition: object) -> bytes | None:
-    """A partition as bytes that no other value, of whatever type, is turned into.
+    """A partition as bytes that no other value, of any type, is turned into.
 
     Returns:
-        None for what is no partition: another type, text that is no Unicode, a tuple that is empty
-        or holds such. *Deliberate*: a bare bool is none. It says that somebody is logged in, not
-        who, and would give all of them one copy; in a tuple it is fine.
+        None for what is not a partition: another type, text that is not Unicode, a tuple that is
+        empty or contains such. *Deliberate*: a bool alone is not one. It says that a user is logged
+        in, not which one, and would give all of them one copy; in a tuple it is allowed.
     """
     return None if isinstance(partition, bool) else _encoded(partition, 0)
 

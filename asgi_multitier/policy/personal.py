@@ -1,8 +1,8 @@
-"""Response fields that are meant for the client of one exchange, told by their names and values.
+"""Response fields that are for the client of one exchange, decided by their names and values.
 
-Two kinds. What numbers or measures the exchange (a request id, a timing, what is left of a rate
-limit) means nothing to the next client: it is left out of what is stored. What a client is to prove
-itself with (a token, a session, a nonce) belongs to a body or a state that is its own: such a
+There are two kinds. A field that identifies or measures the exchange (a request id, a timing, the
+rest of a rate limit) means nothing to the next client: it is not stored. A field that authenticates
+its client (a token, a session, a nonce) belongs to a body or a state of that client: such a
 response is not stored, as one with `Set-Cookie` is not.
 """
 
@@ -55,13 +55,13 @@ _PROOF = frozenset(
     b" identity jwt login nonce otp passcode password principal secret session sessionid sid token"
     b" tokens user userid username xsrf xsrftoken".split()
 )
-"""Words in a name that say: for you alone."""
+"""Words in the name of a field that is for one client."""
 
 _HARMLESS = frozenset(
     b"agent completion continuation count cursor input next output page prompt proxy sync total"
     b" usage used www".split()
 )
-"""Words beside which the others mean something else: a page's token, a number of tokens."""
+"""Words that give the others another meaning: the token of a page, a number of tokens."""
 
 _SEPARATORS = re.compile(rb"[-_]+")
 _POLICIES = frozenset((b"content-security-policy", b"content-security-policy-report-only"))
@@ -73,7 +73,7 @@ _HANDSHAKE = re.compile(rb"(?:\A|,)[ \t]*(?:negotiate|ntlm)[ \t]+[^ \t,]", re.IG
 
 @lru_cache(1024)
 def numbers_exchange(name: bytes) -> bool:
-    """Whether a field of this lower-case name speaks of one exchange, and is not to be stored."""
+    """Whether a field of this lower-case name describes one exchange, and is not to be stored."""
     return (
         name in _EXCHANGE
         or _EXCHANGE_ID.fullmatch(name) is not None
@@ -90,11 +90,11 @@ def _proves(name: bytes) -> bool:
 
 
 def is_proof(name: bytes, value: bytes) -> bool:
-    """Whether a field gives its client something of its own: a token, a session, a nonce.
+    """Whether a field authenticates its client: a token, a session, a nonce.
 
     Args:
         name: The field's lower-case name.
-        value: Its value. A nonce in a policy for content, a preload or a challenge stands there.
+        value: Its value, which has the nonce of a content policy, a preload or a challenge.
     """
     if name in _POLICIES:
         return _NONCE_SOURCE.search(value) is not None

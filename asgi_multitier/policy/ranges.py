@@ -14,17 +14,17 @@ _CONTENT_RANGE = re.compile(
 )
 _STRONG = re.compile(rb'"[^"]*"')
 _OF_ITS_CONTENT = fields.CONTENT_DIGESTS | {b"content-length", b"content-range"}
-"""What a message says of the very bytes in it, part or whole."""
+"""Fields that describe the bytes of one message, part or whole."""
 
 PART_ONLY = _OF_ITS_CONTENT | {b"age"}
-"""What the message of a part says of that part alone."""
+"""Fields that describe one part alone."""
 
 _UNREACHABLE = 10**18
-"""Stands for any number of more digits: no representation is that long."""
+"""Replaces any number with more digits: no representation is that long."""
 
 
 class Unsatisfiable:
-    """The answer is 416: the range lies outside of the representation."""
+    """The response is 416: the range is outside of the representation."""
 
     __slots__ = ()
 
@@ -44,7 +44,7 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ContentRange:
-    """Where a part lies in its representation (RFC 9110 §14.4).
+    """The place of a part in its representation (RFC 9110 §14.4).
 
     Attributes:
         first: Position of its first byte.
@@ -78,7 +78,7 @@ def select(
     date: float | None = None,
     now: float = 0.0,
 ) -> Span | Unsatisfiable | None:
-    """What a GET with `Range` gets out of a stored 200. Linear in the field.
+    """What a GET with `Range` gets from a stored 200. Linear in the field.
 
     Args:
         range_value: The value of `Range`.
@@ -91,7 +91,7 @@ def select(
 
     Returns:
         The span for a 206, `UNSATISFIABLE` for a 416, or None for the whole as a 200: the field is
-        malformed, in other units, asks for several ranges, or its condition does not hold.
+        malformed, in other units, requests several ranges, or its condition does not hold.
     """
     if if_range is not None and not _still_same(
         if_range.strip(b" \t"), etag=etag, last_modified=last_modified, date=date, now=now
@@ -126,7 +126,7 @@ def _placed(first: int | None, last: int | None, size: int) -> Span | Unsatisfia
     if first is None:
         if not last:
             return UNSATISFIABLE
-        # The last bytes of nothing can be had, but no 206 can say so: the whole is as good.
+        # A suffix of empty content is satisfiable, but no 206 can express it: send the whole.
         return Span(max(0, size - last), size - 1) if size else None
     if first >= size:
         return UNSATISFIABLE
@@ -173,9 +173,9 @@ def unsatisfiable_headers(size: int) -> Headers:
 
 
 def content_range(headers: Headers) -> ContentRange | None:
-    """Where a single-part 206 lies; None if it does not say so plainly.
+    """The place of a single-part 206; None if it does not state one.
 
-    A multipart response has no `Content-Range` and is none.
+    A multipart response has no `Content-Range`.
     """
     lines = fields.values(headers, b"content-range")
     match = _CONTENT_RANGE.fullmatch(lines[0].strip(b" \t")) if len(lines) == 1 else None
@@ -189,17 +189,17 @@ def content_range(headers: Headers) -> ContentRange | None:
 
 
 def is_complete(status: int, headers: Headers, received: int) -> bool:
-    """Whether content of `received` bytes is as long as its header says, a part's included."""
+    """Whether content of `received` bytes, whole or part, has the length that its header states."""
     part = content_range(headers) if status == 206 else None
     return fields.is_complete(headers, received) and (part is None or part.length == received)
 
 
 def select_from_part(range_value: bytes, part: ContentRange) -> Span | Unsatisfiable | None:
-    """What a GET with `Range` gets out of a stored 206.
+    """What a GET with `Range` gets from a stored 206.
 
     Returns:
         The span, in positions of the whole representation; `UNSATISFIABLE`; or None if the part
-        does not hold all that is asked for.
+        does not contain all that is requested.
     """
     asked = _asked(range_value)
     if asked is None:
@@ -217,9 +217,9 @@ def select_from_part(range_value: bytes, part: ContentRange) -> Span | Unsatisfi
 
 
 def missing(part: ContentRange) -> bytes | None:
-    """The `Range` that asks for the rest of a part; None if the rest is not one range.
+    """The `Range` of the rest of a part; None if the rest is not one range.
 
-    A part with bytes missing on both sides is worth less than one whole answer.
+    A part with bytes missing on both sides costs more to complete than to replace.
     """
     if part.first == 0:
         return None if part.size == part.last + 1 else b"bytes=%d-" % (part.last + 1)
@@ -227,7 +227,7 @@ def missing(part: ContentRange) -> bytes | None:
 
 
 def rest_of(headers: Headers) -> Headers:
-    """The request fields that ask for the rest of a stored part; none if it is not one range.
+    """The request fields for the rest of a stored part; none if it is not one range.
 
     With a strong validator the origin sends the whole where the representation has changed.
 
@@ -252,7 +252,7 @@ class Part(NamedTuple):
 
 
 class Combined(NamedTuple):
-    """What two parts make: a 200 if they are all of it, else a larger 206."""
+    """Two parts joined: a 200 if they are the whole, else a larger 206."""
 
     status: int
     headers: Headers
@@ -264,7 +264,7 @@ def combine(stored: Part, newer: Part) -> Combined | None:
 
     Returns:
         The joined response, with the newer part's field lines over the stored ones; None unless
-        both carry the same strong validator, are as long as they say, and touch or overlap.
+        both have the same strong validator and the length that they state, and touch or overlap.
     """
     old, new = content_range(stored.headers), content_range(newer.headers)
     if old is None or new is None or not _same_representation(stored, newer):
@@ -293,7 +293,7 @@ def _same_representation(one: Part, other: Part) -> bool:
 
 
 def _joined(old: ContentRange, old_body: bytes, new: ContentRange, new_body: bytes) -> bytes:
-    """The newer bytes, with what the older part has before and behind them."""
+    """The newer bytes, with what the older part has before and after them."""
     before = old_body[: max(0, new.first - old.first)]
     behind = old_body[max(0, new.last - old.first + 1) :]
     return before + new_body + behind

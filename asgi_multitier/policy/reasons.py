@@ -1,6 +1,6 @@
-"""Why a response is not stored, why a stored one is not used, why the cache is passed by.
+"""Why a response is not stored, why a stored one is not used, why a request bypasses the cache.
 
-The words are the API: they stand in the `detail` of `Cache-Status` (RFC 9211 §2.8) and name the
+The words are API: they are the `detail` of `Cache-Status` (RFC 9211 §2.8) and the names of
 counters, so each is a valid Structured Field token and none is ever renamed.
 """
 
@@ -9,9 +9,9 @@ from enum import StrEnum, unique
 
 @unique
 class Reason(StrEnum):
-    """One named reason. The comments say which side of the exchange it speaks of."""
+    """One named reason. The comments say which side of the exchange it is about."""
 
-    # The request: the cache is not asked at all.
+    # The request: it bypasses the cache.
     METHOD = "method"
     REQUEST_BODY = "request-body"
     HOST = "host"
@@ -68,7 +68,7 @@ class Reason(StrEnum):
     INVALIDATED = "invalidated"
     MISMATCH = "mismatch"
 
-    # A stale response stands in for the origin's answer.
+    # A stale response is served in place of the origin's.
     SOFT_TIMEOUT = "soft-timeout"
     STALE_IF_ERROR = "stale-if-error"
 

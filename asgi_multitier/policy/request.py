@@ -1,8 +1,8 @@
-"""What a request says that a cache must hear, found in one pass over its field lines.
+"""The fields of a request that matter to a cache, found in one pass over its field lines.
 
-The scan is on the hit path: one dictionary look-up a line, and nothing is built for a request that
-carries no field of interest. What a name means is decided when it is first seen and remembered, in
-the spelling in which it came, so that a sloppy caller cannot slip a credential past it.
+The scan is on the hit path: one dictionary look-up a line, and nothing is built for a request
+without such a field. What a name means is decided when it is first seen, and cached under the
+spelling that was sent, so that no spelling of a credential is missed.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -16,7 +16,7 @@ from .reasons import Reason
 
 
 class Field(IntEnum):
-    """Request fields that matter, by what they do."""
+    """The meaning of a request field."""
 
     HOST = 0
     AUTHORIZATION = 1
@@ -52,7 +52,7 @@ _OVERRIDES = (
     b"x-forwarded-method",
     b"x-wap-profile",
 )
-"""Fields with which frameworks and proxies let a client replace the method or the target."""
+"""Fields by which frameworks and proxies let a client replace the method or the target."""
 
 _FORWARDED = (
     b"forwarded",
@@ -73,13 +73,13 @@ _FORWARDED = (
     b"front-end-https",
 )
 """Fields from which applications build absolute URLs. They are part of the key: a reverse proxy
-sends the same ones on every request, a poisoner gets an entry of his own."""
+sends the same ones on every request, and a forged one leads to an entry of its own."""
 
 _BEFORE_PROXY = frozenset((b"external", b"forwarded", b"ingress", b"original"))
 _OF_URL = frozenset(
     b"context host hostname https path prefix proto protocol scheme ssl uri url".split()
 )
-"""Words that together name one more of them."""
+"""A name with a word of both sets is one more of them."""
 
 _CONDITIONS = (b"if-none-match", b"if-modified-since", b"if-match", b"if-unmodified-since")
 
@@ -105,21 +105,21 @@ KNOWN_FIELDS = frozenset(_KNOWN)
 """Fields with a meaning that no setting changes."""
 
 FieldLines: TypeAlias = dict[Field, list[Header]]
-"""The lines of interest other than Host, by what they do."""
+"""The lines that matter, other than Host, by meaning."""
 
-_REMEMBERED = 4096
-_LONGEST = 64
-"""Names that are remembered, and bytes of one of them at most: strangers choose them."""
+_MOST_CACHED = 4096
+_LONGEST_CACHED = 64
+"""The most names that are cached, and the bytes of the longest: clients choose them."""
 
 
 class Watch:
     """What request fields mean, by their names.
 
     Args:
-        credentials: Which fields say who asks.
+        credentials: Which fields identify the user.
 
     Attributes:
-        known: Names that were met, as they came, to what they do; None for nothing.
+        known: Names that were seen, as sent, with their meaning; None for no meaning.
     """
 
     __slots__ = ("_credentials", "known")
@@ -129,11 +129,11 @@ class Watch:
         self._credentials = credentials
 
     def learn(self, name: bytes) -> Field | None:
-        """What a name means that is met for the first time."""
+        """The meaning of a name that is seen for the first time."""
         field = self._classified(bytes(name))
-        if len(name) <= _LONGEST:
-            if len(self.known) >= _REMEMBERED:
-                # What is forgotten is decided the same way again.
+        if len(name) <= _LONGEST_CACHED:
+            if len(self.known) >= _MOST_CACHED:
+                # Each name is decided in the same way again.
                 self.known.clear()
             self.known[name] = field
         return field
@@ -155,7 +155,7 @@ class Watch:
 
 
 def scan(headers: Iterable[Header], watched: Watch) -> tuple[bytes | None, FieldLines | None]:
-    """The value of the only Host line, and the other lines of interest.
+    """The value of the only Host line, and the other lines that matter.
 
     Returns:
         The host as sent, or None unless there is exactly one; and what was found, None if nothing.
@@ -191,7 +191,7 @@ _REFUSED: tuple[tuple[Field, Reason], ...] = (
 
 
 def refusal(found: FieldLines, *, method: str, target: bytes) -> Reason | None:
-    """Why no rule at all lets this request meet the cache, or None.
+    """Why this request bypasses the cache under every rule, or None.
 
     Args:
         found: What the scan found.
@@ -211,17 +211,17 @@ def refusal(found: FieldLines, *, method: str, target: bytes) -> Reason | None:
 
 
 def _overrides_nothing(lines: Iterable[Header], method: str, target: bytes) -> bool:
-    """Whether all say again what the request is, as some proxies do on every request."""
+    """Whether all repeat the request's method or target, as some proxies do on every request."""
     own = {True: method.encode("latin-1") if method == "GET" else None, False: target}
     return all(value == own[b"method" in name.lower()] for name, value in lines)
 
 
 def is_doubtful(headers: Iterable[Header], found: FieldLines, keyed: Collection[bytes]) -> bool:
-    """Whether a field name is one that servers and applications read differently.
+    """Whether servers and applications may read a field name differently.
 
-    Gateways of CGI's kind, WSGI among them, make one field of `X-Lang` and `X_Lang`, and anything
-    may be made of a name that HTTP does not allow. A name that is in the key, spelt as it is there,
-    is in no doubt, unless it comes beside another spelling of itself.
+    CGI gateways, such as WSGI servers, make one field of `X-Lang` and `X_Lang`, and servers differ
+    in what they make of a name that HTTP does not allow. A name that is in the key, in the same
+    spelling, is not doubtful, unless another spelling of it is sent too.
 
     Args:
         headers: The request's field lines.
@@ -245,7 +245,7 @@ def credential_refusal(
     cookies_keyed: bool,
     partitioned: bool,
 ) -> Reason | None:
-    """Why the credentials of a request keep it from the cache, or None.
+    """Why the credentials of a request make it bypass the cache, or None.
 
     Args:
         found: What the scan found.
@@ -266,10 +266,10 @@ def credential_refusal(
 
 
 def chosen_by(found: FieldLines, *, cookies: bool) -> tuple[bytes, ...]:
-    """Fields of a request that choose its answer although its rule does not name them.
+    """Fields of a request that choose its response although its rule does not name them.
 
     Deliberate: fields such as `X-Forwarded-Host` are left out. They choose as well, but the proxy
-    that sets them stands nearer than any cache that is told.
+    that sets them is nearer than any cache downstream.
 
     Args:
         found: What the scan found.
@@ -322,7 +322,7 @@ def remaining_cookies(lines: Sequence[Header], ignored: bool | Sequence[str]) ->
 
 
 def is_ignored(name: bytes, ignored: bool | Sequence[str]) -> bool:
-    """Whether a cookie is among these: all if True; a star at a name's end is for all alike."""
+    """Whether a cookie is among these: all if True; a final star stands for any ending."""
     if isinstance(ignored, bool):
         return ignored
     return any(

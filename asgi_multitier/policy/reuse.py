@@ -1,7 +1,7 @@
 """May a stored response answer this request now (RFC 9111 §4)?
 
-A hit that is fresh and whose request is not heard on its directives needs none of this: it compares
-`now` with `fresh_until`. Clock values here are readings of one clock, in seconds.
+A fresh hit under a rule that ignores the directives of requests needs none of this: it compares
+`now` with `fresh_until`. Times are readings of one clock, in seconds.
 """
 
 from enum import StrEnum
@@ -19,16 +19,16 @@ class Use(StrEnum):
     """Serve it."""
 
     STALE = "stale"
-    """Serve it although it is stale: the client said that it would take it (`max-stale`)."""
+    """Serve it although it is stale: the client accepts that (`max-stale`)."""
 
     STALE_WHILE_REVALIDATE = "stale-while-revalidate"
     """Serve it, and renew it in the background."""
 
     VALIDATE = "validate"
-    """Ask the origin first, with its validators if it has any."""
+    """Send a request to the origin first, conditional if it has validators."""
 
     GONE = "gone"
-    """It is of no use: as if it were not stored."""
+    """Treat it as not stored."""
 
 
 class Decision(NamedTuple):
@@ -54,14 +54,14 @@ def assess(
 
     Args:
         now: The clock's reading.
-        created: At which its age was 0.
-        fresh_until: From which it is stale.
-        keep_until: From which it is of no use.
+        created: When its age was 0.
+        fresh_until: When it becomes stale.
+        keep_until: When it is not to be used any more.
         always_validate: It carries `no-cache`.
         stale_while_revalidate: Seconds after `fresh_until` in which it may be served and renewed.
         stale_allowed: It does not forbid being used when stale: see `freshness.forbids_stale`.
-        immutable: It does not change while it is fresh: a client's wish for a younger one is moot
-            (RFC 8246 §2).
+        immutable: It does not change while it is fresh: a client's `max-age` has no effect on it
+            then (RFC 8246 §2).
         request: The request's directives where the rule honours them, else None.
 
     Returns:
@@ -74,7 +74,7 @@ def assess(
         if request.no_store:
             return Decision(Use.GONE, Reason.REQUEST_NO_STORE)
         if objection := _objection(request, now, created, fresh_until, immutable):
-            # What is stale goes to the origin because of that, whatever the request says.
+            # A stale response is validated because it is stale, whatever the request says.
             return Decision(Use.VALIDATE, objection if fresh else Reason.STALE)
     if always_validate:
         return Decision(Use.VALIDATE, Reason.NO_CACHE)
@@ -91,7 +91,7 @@ def assess(
 def _objection(
     request: CacheControl, now: float, created: float, fresh_until: float, immutable: bool
 ) -> Reason | None:
-    """Why the request does not take what would do for another (RFC 9111 §5.2.1)."""
+    """Why the request's directives do not accept the stored response (RFC 9111 §5.2.1)."""
     if request.no_cache:
         return Reason.REQUEST_NO_CACHE
     fresh = now < fresh_until
@@ -107,26 +107,26 @@ def _objection(
 def usable_on_error(
     *, now: float, fresh_until: float, keep_until: float, stale_if_error: float
 ) -> bool:
-    """Whether a stored response may stand in for an origin that fails (RFC 5861 §4).
+    """Whether a stored response may be served in place of a failing origin's (RFC 5861 §4).
 
     Args:
         now: The clock's reading.
-        fresh_until: From which it is stale.
-        keep_until: From which it is of no use.
+        fresh_until: When it becomes stale.
+        keep_until: When it is not to be used any more.
         stale_if_error: Seconds after `fresh_until` in which it may; 0 where it forbids it.
     """
     return now < min(keep_until, fresh_until + stale_if_error)
 
 
 def is_origin_failure(status: int) -> bool:
-    """Whether a status of the origin counts as an error for which a stale response may stand in."""
+    """Whether a status of the origin counts as an error that a stale response may replace."""
     return status in ORIGIN_FAILURES
 
 
 def displaces(status: int) -> bool:
-    """Whether an answer that cannot be stored ends what is stored for its request all the same.
+    """Whether a response that cannot be stored removes the stored one all the same.
 
     A stored response is kept while the origin fails or refuses this one client (RFC 9111 §4.3.3
-    leaves that to the cache). A new one, or the news that there is none, takes its place.
+    leaves that to the cache). A newer one, or one that says that there is none, removes it.
     """
     return status in NEGATIVE or (200 <= status < 400 and status not in (206, 304))

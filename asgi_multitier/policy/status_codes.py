@@ -3,15 +3,15 @@
 UNDERSTOOD = frozenset(
     (*range(200, 206), *range(300, 304), 305, 307, 308, *range(400, 418), 421, 422, 426)
 ) | frozenset(range(500, 506))
-"""Final codes whose caching requirements are known and kept: what `must-understand` asks for (RFC
+"""Final codes whose caching requirements are known and met, for `must-understand` (RFC
 9111 §5.2.2.3). 206 joins them where partial responses are stored; 304 is never stored itself."""
 
 HEURISTIC = frozenset((200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501))
 """Codes whose lifetime may be guessed (RFC 9110 §15.1)."""
 
 ANNOTATED = frozenset((200, 203, 204, 301, 308))
-"""Codes to which an annotation's lifetime applies. Redirections that are temporary by name (302,
-303, 307) and errors are not what somebody means who says that an answer keeps for five minutes."""
+"""Codes to which an annotation's lifetime applies. Temporary redirects (302, 303,
+307) and errors are left out: a lifetime of five minutes is not meant for them."""
 
 NEGATIVE = frozenset((404, 410))
 """Codes to which an annotation's `negative` lifetime applies."""

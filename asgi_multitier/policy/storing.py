@@ -1,6 +1,6 @@
 """May this response be stored, and on what terms (RFC 9111 §3)?
 
-Nobody but its own client gets a response unless `judge` returned a `Store` for it.
+Only its own client gets a response unless `judge` returned a `Store` for it.
 """
 
 from dataclasses import dataclass
@@ -29,17 +29,17 @@ KEEP_AT_MOST = 86400.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """A response may be stored, and so it is to be used. Times are seconds.
+    """How a response may be stored and used. Times are seconds.
 
     Attributes:
         lifetime: For how long it is fresh, counted from when it was generated: its age counts
             against it.
         age: Its age when it was received (RFC 9111 §4.2.3, corrected_initial_age).
         stale_while_revalidate: For how long after that it may be served while it is renewed.
-        stale_if_error: For how long after that it may stand in for a failing origin.
+        stale_if_error: For how long after that it may replace the response of a failing origin.
         stale_allowed: It does not forbid being used when stale.
-        always_validate: It is never used without asking the origin (`no-cache`).
-        keep_for_validation: For how long it is of use for a validation, counted from the end of its
+        always_validate: It is never used without validation (`no-cache`).
+        keep_for_validation: For how long it can be validated, counted from the end of its
             freshness or from receipt, whichever is later; 0 if it has no validator.
         immutable: It does not change while it is fresh (RFC 8246).
         vary: The request fields that chose it, lower-case, sorted.
@@ -99,11 +99,9 @@ def judge(
     reason = (
         _unfit_exchange(method, status, headers, terms)
         or _forbidden(directives, status, request_headers, terms)
-        # Under an annotation the stricter word counts, whichever field says it.
+        # Under an annotation the stricter of the two fields counts.
         or (
-            targeted
-            and terms.annotated
-            and _forbidden_beside(headers, status, request_headers, terms)
+            targeted and terms.annotated and _forbidden_too(headers, status, request_headers, terms)
         )
         or _unshareable(directives, storable, request_headers, terms)
     )
@@ -158,13 +156,13 @@ def judge(
 
 
 def _tags(headers: Headers, origin: tuple[str, bytes] | None) -> tuple[str, ...]:
-    """The cache groups as tags: by their name for calls by hand, and as those of their origin."""
+    """The cache groups as tags: by name, for the manager's calls, and by name and origin."""
     groups = group_tags(headers, b"cache-groups")
     return groups if origin is None else (*groups, *of_origin(groups, *origin))
 
 
 def _storable(headers: Headers, directives: CacheControl, terms: Terms) -> Headers:
-    """The field lines that others may get."""
+    """The field lines that other clients may get."""
     kept = fields.end_to_end(
         headers, also=(*directives.no_cache_fields, *directives.private_fields, *terms.strip)
     )
@@ -180,7 +178,7 @@ def stored_validators(headers: Headers, now: float) -> tuple[bytes | None, bytes
 
 
 def _unfit_exchange(method: str, status: int, headers: Headers, terms: Terms) -> Reason | None:
-    """The method, the status or the kind of content keep it out whatever its directives say."""
+    """Why the method, the status or the kind of content forbids storing."""
     if method != "GET" and not (method == "POST" and terms.post):
         return Reason.METHOD
     if status < 200 or status == 304:
@@ -199,10 +197,10 @@ def _unfit_exchange(method: str, status: int, headers: Headers, terms: Terms) ->
 def _forbidden(
     directives: CacheControl, status: int, request_headers: Headers, terms: Terms
 ) -> Reason | None:
-    """The message says that it must not be stored here."""
+    """Why the directives forbid storing."""
     if directives.must_understand and status not in UNDERSTOOD and status != 206:
         return Reason.NOT_UNDERSTOOD
-    # Understood, must-understand overrides the no-store beside it (RFC 9111 §5.2.2.3).
+    # Where the status is understood, must-understand overrides no-store (RFC 9111 §5.2.2.3).
     if directives.no_store and not directives.must_understand:
         return Reason.NO_STORE
     if directives.private:
@@ -212,10 +210,10 @@ def _forbidden(
     return None
 
 
-def _forbidden_beside(
+def _forbidden_too(
     headers: Headers, status: int, request_headers: Headers, terms: Terms
 ) -> Reason | None:
-    """What `Cache-Control` forbids where a targeted field takes its place."""
+    """Why `Cache-Control` forbids storing where a targeted field replaces it."""
     directives = parse(fields.values(headers, b"cache-control"))
     return _forbidden(directives, status, request_headers, terms)
 
@@ -223,10 +221,10 @@ def _forbidden_beside(
 def _unshareable(
     directives: CacheControl, storable: Headers, request_headers: Headers, terms: Terms
 ) -> Reason | None:
-    """What was asked or answered is somebody's own.
+    """Why the request or the response is for one client only.
 
-    `Set-Cookie` and its like are looked for in what would be stored: `private="set-cookie"` and
-    `strip` keep the cookie to its client and let everybody have the rest.
+    `Set-Cookie` and its like are looked for in what would be stored: with `private="set-cookie"`
+    and `strip` the client keeps its cookie and the rest is stored.
     """
     if not terms.set_cookie and any(name == b"set-cookie" for name, _ in storable):
         return Reason.SET_COOKIE
@@ -245,8 +243,8 @@ def _is_for_all(directives: CacheControl) -> bool:
 def may_answer_authorized(headers: Headers, terms: Terms) -> bool:
     """Whether a stored response answers requests with `Authorization` too.
 
-    *Deliberate*: RFC 9111 §3.5 speaks of those that answered such a request. What was made for
-    somebody without one is as unlikely to be what somebody with one is to get.
+    *Deliberate*: RFC 9111 §3.5 is about responses to such a request. A response to a request
+    without credentials may be wrong for one with them, too.
 
     Args:
         headers: The stored field lines.
@@ -271,7 +269,7 @@ def _implied_lifetime(
     now: float,
     validates: bool,
 ) -> float | None:
-    """The lifetime of a response that gives none: a guess if allowed, 0 for `no-cache`."""
+    """The lifetime of a response that states none: a guess if allowed, 0 for `no-cache`."""
     if terms.heuristics:
         guess = heuristic_lifetime(headers, directives, status=status, now=now)
         if guess is not None:
@@ -294,7 +292,7 @@ def _stale_windows(directives: CacheControl, terms: Terms) -> tuple[float, float
 
 
 def _names_target(headers: Headers, target: Target | None) -> bool:
-    """Whether `Content-Location` says that this is a representation of the URL asked for."""
+    """Whether `Content-Location` says that this is a representation of the target."""
     location = fields.first(headers, b"content-location")
     return target is not None and location is not None and resolved(location, target) == target
 
@@ -305,10 +303,10 @@ def etag_of(body: bytes) -> bytes:
 
 
 def client_headers(headers: Headers, etag: bytes | None, terms: Terms) -> Headers:
-    """The field lines, with what an annotated route's clients are told where they say nothing.
+    """The field lines, with `Cache-Control` and `ETag` added where an annotated route sets none.
 
-    Without `Cache-Control` and `Expires` a client is told to ask every time, so that an
-    invalidation is felt at once, or to keep the answer for `client_cache` seconds.
+    Without `Cache-Control` and `Expires` a client is told to validate each time, so that an
+    invalidation takes effect at once, or to keep the response for `client_cache` seconds.
 
     Args:
         headers: The field lines to store.

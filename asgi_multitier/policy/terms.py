@@ -1,4 +1,4 @@
-"""What a rule decides about storing, as plain values: the policy's side of a rule."""
+"""What a rule says about storing and reuse, as plain values: all that `policy` knows of it."""
 
 from dataclasses import dataclass
 
@@ -14,21 +14,23 @@ class Terms:
         lifetime: Seconds that a success is fresh, or None: the response decides.
         negative: Seconds that a 404 or 410 is fresh under an annotation; None stores neither unless
             the response itself says so.
-        authorized: An answer to a request with `Authorization` is stored although it does not say
-            that it may be (RFC 9111 §3.5): who asks is in the key.
+        authorized: A response to a request with `Authorization` is stored although it does not say
+            that it may be (RFC 9111 §3.5): the user is in the key.
         strip: Lower-case names of response fields that are not stored.
-        set_cookie: Store responses with `Set-Cookie`, and give their cookies to everybody.
+        set_cookie: Store responses with `Set-Cookie`, and give their cookies to all clients.
         heuristics: Guess a lifetime from `Last-Modified` (RFC 9111 §4.2.2).
         partial: Store 206 responses.
-        post: Let the answer to a POST be reused for GET (RFC 9110 §9.3.3).
-        honor_request_directives: Let clients steer the cache by `Cache-Control` (RFC 9111 §5.2.1).
-        stale_on_error: Seconds after its freshness in which a response may stand in for a failing
-            origin although it does not say so itself; True is `ON_ERROR` seconds, False none.
-        client_cache: Seconds that clients of an annotated route may keep an answer without asking;
-            None tells them to ask every time.
-        selecting: Request fields that choose the response beside its URL, for `Vary`.
-        partitioned: What chooses it says who asks (a credential, cookies, a tenant): caches
-            downstream are told that the answer is `private`.
+        post: Let the response to a POST be reused for GET (RFC 9110 §9.3.3).
+        honor_request_directives: Let clients control the cache by `Cache-Control` (RFC 9111
+            §5.2.1).
+        stale_on_error: Seconds after its freshness in which a response may replace that of a
+            failing origin although it does not say so itself; True is `ON_ERROR` seconds, False
+            none.
+        client_cache: Seconds for which clients of an annotated route may reuse a response; None
+            tells them to validate each time.
+        selecting: Request fields that choose the response besides its URL, for `Vary`.
+        partitioned: What chooses it identifies the user (a credential, cookies, a tenant): caches
+            downstream are told that the response is `private`.
         stale_while_revalidate: An annotation's window, in seconds (RFC 5861 §3).
         stale_if_error: An annotation's window, in seconds (RFC 5861 §4).
         targeted: Lower-case names of the targeted fields obeyed (RFC 9213); the first valid one

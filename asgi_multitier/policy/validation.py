@@ -1,7 +1,7 @@
-"""Validators, both ways: 304 to a client, and asking the origin whether a stale copy still holds.
+"""Validators, both ways: 304 to a client, and conditional requests to the origin.
 
 RFC 9110 §8.8 and §13, RFC 9111 §4.3. Entity tags are compared as they are: a malformed one equals
-itself and nothing else.
+only itself.
 """
 
 import re
@@ -19,10 +19,10 @@ IF_NONE_MATCH = b"if-none-match"
 IF_MODIFIED_SINCE = b"if-modified-since"
 
 NOT_FORWARDED = frozenset((IF_NONE_MATCH, IF_MODIFIED_SINCE, b"if-range", b"range"))
-"""What a request is sent on without when its answer is to be stored whole, for everybody."""
+"""Fields removed from a request whose response is to be stored whole, for all clients."""
 
 DIRECTIVES = frozenset((b"cache-control", b"pragma"))
-"""What a client tells caches on its own behalf."""
+"""Directives of a client to caches."""
 
 _ORIGIN_ONLY = frozenset((b"if-match", b"if-unmodified-since"))
 _ENTITY_TAG = re.compile(rb'(?:W/)?"([^"]*)"')
@@ -43,7 +43,7 @@ _NOT_IN_304 = frozenset(
         b"accept-ranges",
     )
 )
-"""Metadata of a representation that the client has already (RFC 9110 §15.4.5)."""
+"""Metadata of a representation that the client already has (RFC 9110 §15.4.5)."""
 
 _NOT_UPDATED = fields.CONTENT_DIGESTS | {
     b"content-length",
@@ -52,9 +52,9 @@ _NOT_UPDATED = fields.CONTENT_DIGESTS | {
     b"repr-digest",
     b"digest",
 }
-"""What describes the stored bytes, which an update leaves as they are (RFC 9111 §3.2).
+"""Fields that describe the stored bytes, which an update does not change (RFC 9111 §3.2).
 
-A layer that adds digests adds to a 304 that of no content at all.
+A layer that adds digests adds that of empty content to a 304.
 """
 
 
@@ -69,7 +69,7 @@ def is_for_origin(request_headers: Headers) -> bool:
 
 
 def unconditional(request_headers: Headers) -> Headers:
-    """The request's field lines without what an answer for everybody cannot depend on."""
+    """The request's field lines without those on which a shared response cannot depend."""
     return fields.without(request_headers, NOT_FORWARDED)
 
 
@@ -84,7 +84,7 @@ def not_modified(
 ) -> bool:
     """Whether a stored response answers this GET or HEAD with 304 (RFC 9111 §4.3.2).
 
-    `If-None-Match` is compared weakly and silences `If-Modified-Since` (RFC 9110 §13.2.2). Linear
+    `If-None-Match` is compared weakly and replaces `If-Modified-Since` (RFC 9110 §13.2.2). Linear
     in the request's fields.
 
     Args:
@@ -92,7 +92,8 @@ def not_modified(
         status: The stored status; only a success that is whole can be "not modified".
         etag: The stored `ETag`, if any.
         last_modified: The stored `Last-Modified`, if any.
-        date: Unix seconds of the stored `Date`, or of its receipt; it stands in for Last-Modified.
+        date: Unix seconds of the stored `Date`, or of its receipt; it is used where there is no
+            Last-Modified.
         now: Unix seconds.
     """
     if not 200 <= status < 300 or status == 206:
@@ -108,9 +109,9 @@ def not_modified(
 
 
 def is_held(request_headers: Headers, status: int, headers: Headers, now: float) -> bool:
-    """Whether the client of this GET or HEAD has a response already that is not stored.
+    """Whether the client of this GET or HEAD already has a response that is not stored.
 
-    Only the response's own validators count: it has no date of receipt that would stand in.
+    Only the response's own validators count: it has no date of receipt to use instead.
 
     Args:
         request_headers: Field lines of the request, lower-case names.
@@ -143,15 +144,14 @@ def _is_listed(listed: bytes, etag: bytes | None) -> bool:
     tag = _ENTITY_TAG.fullmatch(etag)
     if tag is None:
         return etag in [member.strip(b" \t") for member in listed.split(b",")]
-    return _stands_in(listed, b'"%b"' % tag[1])
+    return _is_member(listed, b'"%b"' % tag[1])
 
 
-def _stands_in(listed: bytes, quoted: bytes) -> bool:
+def _is_member(listed: bytes, quoted: bytes) -> bool:
     """Whether a list of tags holds this one, strong or weak.
 
-    Quotes cannot stand in a tag, so they open and close in turn: a find is a tag if an even number
-    of them comes before it. Searching and counting in C keeps ten thousand tags within a
-    millisecond.
+    A tag contains no quotes, so quotes open and close in turn: a match is a tag if an even number
+    of them precedes it. Searching and counting in C reads ten thousand tags in a millisecond.
     """
     quotes = counted = 0
     at = listed.find(quoted)
@@ -166,12 +166,12 @@ def _stands_in(listed: bytes, quoted: bytes) -> bool:
 
 
 def not_modified_headers(headers: Headers) -> Headers:
-    """The field lines of a 304 out of those of the stored response (RFC 9110 §15.4.5)."""
+    """The field lines of a 304, from those of the stored response (RFC 9110 §15.4.5)."""
     return fields.without(headers, _NOT_IN_304)
 
 
 def validators(etag: bytes | None, last_modified: bytes | None) -> Headers:
-    """The conditions that ask the origin whether a stored response still holds (RFC 9111 §4.3.1).
+    """The conditions by which the origin validates a stored response (RFC 9111 §4.3.1).
 
     They replace those of the client: first `unconditional`, then these.
     """
@@ -184,9 +184,9 @@ def validators(etag: bytes | None, last_modified: bytes | None) -> Headers:
 
 
 def selects(stored: Headers, update: Headers) -> bool:
-    """Whether a 304 speaks of this stored response (RFC 9111 §4.3.4).
+    """Whether a 304 is about this stored response (RFC 9111 §4.3.4).
 
-    It answers the stored response's own validators, so it does unless it names others only.
+    It is the answer to the stored response's own validators, so it is unless it names only others.
     *Deliberate*: where one of the two is confirmed and the other is new, the update counts; the
     origin said that the content is the same.
     """
@@ -199,16 +199,16 @@ def selects(stored: Headers, update: Headers) -> bool:
 
 
 def freshen(stored: Headers, update: Headers, terms: Terms, *, received: float) -> Headers:
-    """The stored field lines with those of a 304 or HEAD over their namesakes (RFC 9111 §3.2).
+    """The stored field lines, updated with those of a 304 or of a HEAD response (RFC 9111 §3.2).
 
-    What belongs to one connection, what the update keeps to its client and what describes the
-    stored bytes stays out. `Age` and `Date` of the stored response end with it: they speak of the
-    exchange in which it was received. An update without a `Date` gets the moment of its receipt
-    where the stored response has one (RFC 9110 §6.6.1).
+    Fields of one connection, those that the update has for its own client and those that describe
+    the stored bytes are not taken over. `Age` and `Date` of the stored response are removed: they
+    are about the exchange in which it was received. An update without a `Date` gets the time of its
+    receipt where the stored response has one (RFC 9110 §6.6.1).
 
     Args:
         stored: The field lines of the stored response.
-        update: Those of the answer to the validation, normalised.
+        update: Those of the response to the validation, normalised.
         terms: The rule's terms.
         received: Unix seconds at which the update arrived.
 
@@ -223,11 +223,11 @@ def freshen(stored: Headers, update: Headers, terms: Terms, *, received: float) 
 
 
 def with_own(lines: Headers, update: Headers, terms: Terms) -> Headers:
-    """Freshened field lines as the client gets them whose request has caused the validation.
+    """Updated field lines, as sent to the client whose request caused the validation.
 
     Args:
         lines: What `freshen` has made.
-        update: The field lines of the answer to the validation, normalised.
+        update: The field lines of the response to the validation, normalised.
         terms: The rule's terms.
     """
     own = _own_names(update, terms)
@@ -245,7 +245,7 @@ def _own_names(update: Headers, terms: Terms) -> frozenset[bytes]:
 
 
 class HeadVerdict(Enum):
-    """What a HEAD response says of the stored answer to GET, where it does not renew it."""
+    """What a HEAD response says about the stored response to GET, where it does not update it."""
 
     NOTHING = auto()
     OUTDATED = auto()
@@ -260,16 +260,16 @@ def head_updates(
     stored_status: int,
     head_status: int,
 ) -> Headers | HeadVerdict:
-    """The stored answer to GET with a HEAD response's field lines (RFC 9111 §4.3.5).
+    """The stored response to GET, updated with a HEAD response's field lines (RFC 9111 §4.3.5).
 
-    Both are 200. A validator or a length that is another says that the stored response is out of
-    date. Only a validator that is the same says that it is not: two contents may be as long.
+    Both are 200. Another validator or length shows that the stored response is out of date. Only an
+    equal validator shows that it is not: two contents may have the same length.
 
     Args:
         stored: The field lines of the stored response.
         head: Those of the response to HEAD, normalised.
         terms: The rule's terms.
-        received: Unix seconds at which the answer to HEAD arrived.
+        received: Unix seconds at which the response to HEAD arrived.
         stored_status: The stored status.
         head_status: The status of the response to HEAD.
     """

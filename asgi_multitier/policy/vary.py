@@ -1,4 +1,4 @@
-"""Which of several representations a request asks for (RFC 9111 §4.1)."""
+"""Which of several representations a request selects (RFC 9111 §4.1)."""
 
 import re
 from functools import lru_cache
@@ -8,18 +8,18 @@ from . import headers as fields
 
 _CODING = re.compile(rb"([!#$%&'*+\-.^_`|~0-9a-z]+)[ \t]*(?:;[ \t]*q=([01](?:\.[0-9]{0,3})?))?")
 MAX_NAMES = 16
-"""Names that a `Vary` may have: nothing that is meant to be shared depends on more."""
+"""The most names in a `Vary`: a response that depends on more is not worth sharing."""
 
 _NONE = b"-"
-"""Stands for a field that is absent; a present one begins with its length, a digit."""
+"""An absent field; a present one begins with its length, a digit."""
 
 
 def selecting_fields(headers: Headers) -> tuple[bytes, ...] | None:
     """The lower-case names of the request fields that chose this response, sorted.
 
     Returns:
-        None if no request can ever be known to match: a `*` anywhere, or a member that is no field
-        name. Empty where the response has no `Vary`.
+        None if no request is known to match: a `*` anywhere, or a member that is not a field name.
+        Empty where the response has no `Vary`.
     """
     listed = fields.combined(headers, b"vary")
     if listed is None:
@@ -33,10 +33,10 @@ def selecting_fields(headers: Headers) -> tuple[bytes, ...] | None:
 def secondary_key(
     names: tuple[bytes, ...], request_headers: Headers, *, normalise_language: bool = False
 ) -> bytes:
-    """What the selecting fields say in a request; two requests match if their keys are equal.
+    """The selecting fields of a request as a key; two requests match if their keys are equal.
 
     An absent field differs from an empty one. Lines are joined, white space around commas does not
-    count, nor the order of what `Accept-Encoding` lists. Each value has its length in front, so no
+    count, nor the order of what `Accept-Encoding` lists. Each value follows its length, so no
     value can look like two.
 
     Args:
@@ -57,8 +57,8 @@ def secondary_key(
 
 def _normal_value(name: bytes, value: bytes, normalise_language: bool) -> bytes:
     if name == b"accept-encoding":
-        # Browsers send a handful of values, on every hit; only short ones are worth remembering.
-        return _normal_codings(value) if len(value) > 256 else _remembered_codings(value)
+        # Browsers send a few values, on every hit; only short ones are worth caching.
+        return _normal_codings(value) if len(value) > 256 else _cached_codings(value)
     if name == b"accept-language":
         # Language tags are the same in any letter case (RFC 5646 §2.1.1).
         return _normal_languages(value.lower(), normalise_language)
@@ -66,7 +66,7 @@ def _normal_value(name: bytes, value: bytes, normalise_language: bool) -> bytes:
 
 
 def _trimmed(value: bytes) -> bytes:
-    """The list without white space around its commas; a broken one stays as it is."""
+    """The list without white space around its commas; a malformed one stays as it is."""
     if b'"' in value:
         sound, doubtful = fields.split(value)
         return value if doubtful else b",".join(sound)
@@ -87,7 +87,7 @@ def _normal_codings(value: bytes) -> bytes:
     )
 
 
-_remembered_codings = lru_cache(maxsize=256)(_normal_codings)
+_cached_codings = lru_cache(maxsize=256)(_normal_codings)
 
 
 def _normal_languages(value: bytes, sort: bool) -> bytes:
