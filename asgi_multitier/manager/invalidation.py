@@ -94,7 +94,7 @@ class Invalidation(Lifecycle):
         return [text] if table is None else table.tree.readings(text, root_paths(self))
 
     async def invalidate_route(
-        self, name_or_endpoint: str | Callable[..., Any], **params: object
+        self, /, name_or_endpoint: str | Callable[..., Any], **params: object
     ) -> bool:
         """Drop the responses of a route, everywhere.
 

@@ -1,19 +1,38 @@
 """The same cache for code that cannot await: sync endpoints, threads, scripts."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, ParamSpec, TypeVar, Unpack, overload
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack, overload
 
 from ..coherence.log import InvalidationStats
 from ..config.process import Mode
-from ..config.values import ComputeOptions, StoreOptions
-from ..engine.health import Health
+from ..config.values import ComputeOptions
 from ..events import CacheStats, TierStats
 from ..strategy import CacheStrategy, Lifetime
 from .functions import SyncCachedFunction
+from .operations import Operations
 from .threads import Runner, in_thread
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def _blocking(
+    method: Callable[Concatenate[Operations, P], Coroutine[Any, Any, T]],
+) -> "Callable[Concatenate[SyncCache, P], T]":
+    """An awaited method of the manager as a blocking one, with the same parameters."""
+    name = method.__name__
+
+    def called(self: "SyncCache", /, *args: P.args, **options: P.kwargs) -> T:
+        call: Coroutine[Any, Any, T] = getattr(self._cache, name)(*args, **options)
+        return self.run(call)
+
+    # Deliberate: no `functools.wraps`. Frameworks look through that, and would await the result.
+    called.__name__, called.__qualname__ = name, f"SyncCache.{name}"
+    called.__doc__ = f"See `CacheManager.{name}`."
+    called.__annotations__ = inspect.get_annotations(inspect.unwrap(method))
+    vars(called)["__signature__"] = inspect.signature(method)
+    return called
 
 
 class SyncCache(Runner):
@@ -47,59 +66,13 @@ class SyncCache(Runner):
 
     # Values.
 
-    def get(self, key: str, default: Any = None) -> Any:
-        """See `CacheManager.get`."""
-        return self.run(self._cache.get(key, default))
-
-    def get_typed(self, key: str, type_: type[T], default: T | None = None) -> T | None:
-        """See `CacheManager.get_typed`."""
-        return self.run(self._cache.get_typed(key, type_, default))
-
-    def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
-        """See `CacheManager.get_many`."""
-        return self.run(self._cache.get_many(keys))
-
-    def set(
-        self,
-        key: str,
-        value: Any,
-        strategy: Lifetime = CacheStrategy.DEFAULT,
-        *,
-        tags: Iterable[str] = (),
-        broadcast: bool | None = None,
-        **options: Unpack[StoreOptions],
-    ) -> None:
-        """See `CacheManager.set`."""
-        self.run(self._cache.set(key, value, strategy, tags=tags, broadcast=broadcast, **options))
-
-    def set_many(
-        self,
-        values: Mapping[str, Any],
-        strategy: Lifetime = CacheStrategy.DEFAULT,
-        *,
-        tags: Iterable[str] = (),
-        broadcast: bool | None = None,
-        **options: Unpack[StoreOptions],
-    ) -> None:
-        """See `CacheManager.set_many`."""
-        call = self._cache.set_many(values, strategy, tags=tags, broadcast=broadcast, **options)
-        self.run(call)
-
-    def update(self, key: str, value: Any, ttl: Lifetime | None = None) -> None:
-        """See `CacheManager.update`."""
-        self.run(self._cache.update(key, value, ttl))
-
-    def set_with_broadcast(
-        self,
-        key: str,
-        value: Any,
-        strategy: Lifetime = CacheStrategy.DEFAULT,
-        *,
-        tags: Iterable[str] = (),
-        **options: Unpack[StoreOptions],
-    ) -> None:
-        """See `CacheManager.set_with_broadcast`."""
-        self.run(self._cache.set_with_broadcast(key, value, strategy, tags=tags, **options))
+    get = _blocking(Operations.get)
+    get_typed = _blocking(Operations.get_typed)
+    get_many = _blocking(Operations.get_many)
+    set = _blocking(Operations.set)
+    set_many = _blocking(Operations.set_many)
+    update = _blocking(Operations.update)
+    set_with_broadcast = _blocking(Operations.set_with_broadcast)
 
     @overload
     def get_or_compute(
@@ -166,37 +139,18 @@ class SyncCache(Runner):
 
     # Invalidation.
 
-    def invalidate(self, *keys: str, settle: Lifetime = 0) -> bool:
-        """See `CacheManager.invalidate`."""
-        return self.run(self._cache.invalidate(*keys, settle=settle))
-
-    def invalidate_many(self, keys: Iterable[str], *, settle: Lifetime = 0) -> bool:
-        """See `CacheManager.invalidate_many`."""
-        return self.run(self._cache.invalidate_many(keys, settle=settle))
-
-    def invalidate_tags(self, *tags: str, settle: Lifetime = 0) -> bool:
-        """See `CacheManager.invalidate_tags`."""
-        return self.run(self._cache.invalidate_tags(*tags, settle=settle))
-
-    def invalidate_pattern(self, pattern: str, *, settle: Lifetime = 0) -> bool:
-        """See `CacheManager.invalidate_pattern`."""
-        return self.run(self._cache.invalidate_pattern(pattern, settle=settle))
-
-    def invalidate_path(self, path: str, *, below: bool = False, settle: Lifetime = 0) -> bool:
-        """See `CacheManager.invalidate_path`."""
-        return self.run(self._cache.invalidate_path(path, below=below, settle=settle))
-
-    def invalidate_route(
-        self, name_or_endpoint: str | Callable[..., Any], **params: object
-    ) -> bool:
-        """See `CacheManager.invalidate_route`."""
-        return self.run(self._cache.invalidate_route(name_or_endpoint, **params))
-
-    def clear(self) -> bool:
-        """See `CacheManager.clear`."""
-        return self.run(self._cache.clear())
+    invalidate = _blocking(Operations.invalidate)
+    invalidate_many = _blocking(Operations.invalidate_many)
+    invalidate_tags = _blocking(Operations.invalidate_tags)
+    invalidate_pattern = _blocking(Operations.invalidate_pattern)
+    invalidate_path = _blocking(Operations.invalidate_path)
+    invalidate_route = _blocking(Operations.invalidate_route)
+    clear = _blocking(Operations.clear)
 
     # Readings.
+
+    health = _blocking(Operations.health)
+    health_check = _blocking(Operations.health_check)
 
     def stats(self) -> CacheStats:
         """See `CacheManager.stats`."""
@@ -209,11 +163,3 @@ class SyncCache(Runner):
     def invalidation_stats(self) -> InvalidationStats:
         """See `CacheManager.invalidation_stats`."""
         return self._cache.invalidation_stats()
-
-    def health(self) -> Health:
-        """See `CacheManager.health`."""
-        return self.run(self._cache.health())
-
-    def health_check(self) -> bool:
-        """See `CacheManager.health_check`."""
-        return self.run(self._cache.health_check())

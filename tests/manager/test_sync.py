@@ -415,7 +415,7 @@ def test_each_operation_takes_and_returns_what_the_managers_own_does(name: str) 
         if name != "cached":  # which makes a `SyncCachedFunction` here
             returned = [str(form.__annotations__["return"]) for form in (blocking, awaited)]
             assert returned[0] == returned[1]
-        assert not inspect.iscoroutinefunction(blocking)
+        assert not inspect.iscoroutinefunction(inspect.unwrap(blocking))
     assert f"See `CacheManager.{name}`" in (inspect.getdoc(ours) or "")
 
 
@@ -478,6 +478,7 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("invalidate_path", ("/x",), {"below": True}),
     ("invalidate_path", ("x",), {}),
     ("invalidate_route", ("user",), {"number": 1}),
+    ("invalidate_route", ("of",), {"self": 1}),
     ("invalidate_route", ("none",), {}),
     ("clear", (), {}),
     ("get", ("y",), {}),
@@ -491,6 +492,7 @@ def _known() -> CacheManager:
     """A manager that knows an application with a route."""
     app = FastAPI(title="Bookshop")
     app.get("/users/{number}", name="user")(lambda number: number)
+    app.get("/of/{self}", name="of")(lambda self: self)
     clock = FakeClock()
     cache = in_memory(clock, log=LocalLog(clock))
     cache.name_after(app, RouteTable(app))
