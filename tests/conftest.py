@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import astuple
 from functools import partial
 from hashlib import blake2b
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -18,14 +17,9 @@ from tests.servers import FaultProxy, ValkeyServer
 WARDEN: pytest.StashKey[warden.Warden | None] = pytest.StashKey()
 
 
-_RUNTIME = TemporaryDirectory(prefix="amt-", dir="/tmp", ignore_cleanup_errors=True)
-
-
 def pytest_configure(config: pytest.Config) -> None:
     """Have whatever the tests start end with them, and all that run tests name them alike."""
     config.stash[WARDEN] = warden.begin()
-    # Sockets of workers lie here, not where those of real applications do; the path must be short.
-    os.environ["XDG_RUNTIME_DIR"] = _RUNTIME.name
     # A set among a test's parameters shows in its name, in an order that goes by this.
     os.environ.setdefault("PYTHONHASHSEED", str(random.randrange(2**32)))
 
@@ -44,10 +38,9 @@ def _without_address(naming: Callable[[object], object], value: object) -> objec
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Wait until all of it has ended."""
+    """Wait until all of it has ended, and its temporary files are gone."""
     if watching := config.stash[WARDEN]:
         watching.dismiss()
-    _RUNTIME.cleanup()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

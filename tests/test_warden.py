@@ -1,15 +1,15 @@
-"""A run that is killed leaves no process behind."""
+"""A run that is killed leaves no process and no file behind."""
 
 import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests import skips, warden
+from tests.patience import wait_for
 from tests.servers import ValkeyServer
 
 RUN = """
@@ -24,7 +24,7 @@ server = servers.ValkeyServer().start()
 # As a fleet: a process that starts another one, in a session of its own.
 again = 'import subprocess; subprocess.run(["sleep", "600"], start_new_session=True)'
 fleet = subprocess.Popen([sys.executable, "-c", again], start_new_session=True)
-print(watching.mark, flush=True)
+print(watching.mark, watching.folder, flush=True)
 signal.pause()
 """
 
@@ -36,7 +36,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason=
 @needs_proc
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
 def test_what_a_killed_run_has_started_ends(name: str) -> None:
-    """A server, and what another process has started in a session of its own."""
+    """A server with its files, and what another process has started in a session of its own."""
     environment = {key: value for key, value in os.environ.items() if key != warden.NAME}
     with subprocess.Popen(
         [sys.executable, "-c", RUN],
@@ -47,21 +47,14 @@ def test_what_a_killed_run_has_started_ends(name: str) -> None:
         text=True,
     ) as run:
         assert run.stdout is not None
-        mark = run.stdout.readline().strip()
+        mark, folder = run.stdout.readline().split()
         try:
-            wait_for(3, mark)
+            wait_for(lambda: len(warden.marked(mark)) == 3)
+            assert list(Path(folder).glob("valkey-*"))
             run.send_signal(signal.Signals[name])
-            wait_for(0, mark)
+            wait_for(lambda: not warden.marked(mark) and not Path(folder).exists())
         finally:
             run.kill()
-
-
-def wait_for(count: int, mark: str) -> None:
-    """Wait until so many processes bear the mark."""
-    deadline = time.monotonic() + 30
-    while len(warden.marked(mark)) != count:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @needs_proc

@@ -10,6 +10,6 @@ import pytest
 @pytest.fixture
 def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where the private directories lie."""
-    with tempfile.TemporaryDirectory(prefix="amt-", dir="/tmp") as made:
+    with tempfile.TemporaryDirectory(prefix="r-") as made:
         monkeypatch.setenv("XDG_RUNTIME_DIR", made)
         yield Path(made)
