@@ -4,8 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-# Two files of tests at a time, in the order of their names: the long ones come first.
+# Each process that a test starts would compile the package again.
+unexport PYTHONDONTWRITEBYTECODE
+
+# Two files of tests at a time, the first by name first; more of them where tests wait for servers.
 BESIDE := -n 2 --dist loadfile --no-loadscope-reorder
+WAITING := -n 4 --dist loadfile --no-loadscope-reorder
 IN_PROCESS := $(addprefix tests/,policy config routing http engine asgi manager) \
 	$(addprefix --ignore=tests/asgi/,test_processes.py test_lost_redis.py)
 
@@ -33,7 +37,7 @@ demo: $(STAMP)
 	$(BIN)/python -m demo_app.fleet
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not soak" $(BESIDE) --durations=20 \
+	$(BIN)/python -m pytest -m "not soak" $(WAITING) --durations=20 \
 		--cov --cov-report=term --cov-fail-under=95
 
 check: lint
