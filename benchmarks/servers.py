@@ -17,6 +17,8 @@ import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
+from tests.servers import free_port
+
 CONNECTIONS = 64
 
 
@@ -32,14 +34,6 @@ def cpu_seconds(port: int) -> float:
     except OSError:
         return time.monotonic()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 @contextlib.contextmanager

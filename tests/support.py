@@ -1,4 +1,4 @@
-"""What tests of the middleware share: a clock, a client that notes messages, origins, a cache."""
+"""What tests of the middleware share: a client that notes messages, origins, a cache."""
 
 import asyncio
 import re
@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from asgi_multitier import CacheManager, CacheMiddleware, Policy, Rule
 from asgi_multitier._types import ASGIApp, Headers, Message, Receive, Scope, Send
+from asgi_multitier.testing import FakeClock
 from tests.patience import PATIENCE
 
 T = TypeVar("T")
@@ -18,20 +19,6 @@ EVERYTHING = (Rule("*", 300),)
 """Rules that cache everything for 5 minutes."""
 
 HOST = (b"host", b"example.org")
-
-
-class FakeClock:
-    """A clock that moves when it is told to."""
-
-    def __init__(self, now: float = 1_000.0) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass."""
-        self.now += seconds
 
 
 @dataclass

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -28,6 +27,7 @@ from demo_app.ports import address_of, listen
 from demo_app.site import Settings
 from demo_app.source import DELAYS, Question, SlowSource
 from demo_app.valkey import Valkey, answers_ping
+from tests.patience import wait_for
 
 DRAFT = Draft(name="Plain Kite", category="toys", price_cents=1999, stock=3)
 PEERS = ("http://127.0.0.1:8001", "http://127.0.0.1:8002")
@@ -99,9 +99,7 @@ def shared(fleet: Fleet) -> Iterator[None]:
     with redis.Redis.from_url(fleet.redis_url) as server:
         before = server.dbsize()
         yield
-        deadline = time.monotonic() + 60
-        while server.dbsize() == before:
-            assert time.monotonic() < deadline
+        wait_for(lambda: server.dbsize() > before)
 
 
 class TestCatalogue:
@@ -450,10 +448,8 @@ class TestFleet:
             version = first.json()["version"]
             edited = client.put(urls[0], json=DRAFT.model_dump()).raise_for_status()
             own = client.get(urls[0])
-            deadline = time.monotonic() + 60
+            wait_for(lambda: client.get(urls[1]).json()["version"] != version)
             other = client.get(urls[1])
-            while other.json()["version"] == version and time.monotonic() < deadline:
-                other = client.get(urls[1])
 
         assert "detail=l2" in second.headers["cache-status"]
         assert first.content == second.content

@@ -19,8 +19,8 @@ from asgi_multitier import CacheManager, CacheMiddleware, Rule
 from asgi_multitier._types import ASGIApp
 from asgi_multitier.asgi.layers import take_date
 from asgi_multitier.policy.dates import parse_http_date
+from asgi_multitier.testing import FakeClock
 from tests.patience import until
-from tests.support import FakeClock
 
 LONG_AGO = "Sun, 06 Nov 1994 08:49:37 GMT"
 START = 1_800_000_000.0

@@ -6,8 +6,9 @@ from typing import Any
 
 from asgi_multitier import CacheManager, CacheMiddleware, MemoryTier, Policy, TierConfig
 from asgi_multitier._types import ASGIApp, Receive, Scope, Send
+from asgi_multitier.testing import FakeClock
 from asgi_multitier.tiers.base import Held
-from tests.support import EVERYTHING, Client, FakeClock, respond, settled
+from tests.support import EVERYTHING, Client, respond, settled
 
 NOON = b"Thu, 01 Jan 1970 00:10:00 GMT"
 FRESH = (b"cache-control", b"max-age=10")

@@ -10,8 +10,9 @@ from asgi_multitier import CacheManager, CacheMiddleware, ConfigError, Rule
 from asgi_multitier.asgi.read_your_writes import COOKIE, token
 from asgi_multitier.entry import Born
 from asgi_multitier.selectors import Selector
+from asgi_multitier.testing import FakeClock
 from tests.patience import until
-from tests.support import Client, FakeClock, Origin, caching, settled
+from tests.support import Client, Origin, caching, settled
 
 SECRET = b"0123456789abcdef"
 

@@ -4,8 +4,9 @@ import asyncio
 
 from asgi_multitier import Rule
 from asgi_multitier.entry import Slot
+from asgi_multitier.testing import FakeClock
 from tests.manager.support import Function, SeenTier
-from tests.support import FakeClock, Origin, caching, settled
+from tests.support import Origin, caching, settled
 
 STALE = [Rule("*", 10, stale_while_revalidate=600)]
 

@@ -17,10 +17,10 @@ from starlette.routing import Route
 from asgi_multitier import CacheMiddleware, Rule
 from asgi_multitier._types import Receive, Scope, Send
 from asgi_multitier.coherence.local import LocalLog
+from asgi_multitier.testing import FakeClock
 from tests.manager.support import SeenTier
 from tests.support import (
     Client,
-    FakeClock,
     Origin,
     Visit,
     answering,

@@ -11,7 +11,8 @@ from starlette.responses import Response
 from starlette.routing import Mount
 
 from asgi_multitier import CacheManager, CacheMiddleware, cached, invalidates
-from tests.support import Client, FakeClock
+from asgi_multitier.testing import FakeClock
+from tests.support import Client
 
 
 class Deployment(NamedTuple):

@@ -18,7 +18,8 @@ from starlette.routing import Route
 
 from asgi_multitier import CacheManager, CacheMiddleware, InvalidationError, cached, invalidates
 from asgi_multitier._types import ASGIApp
-from tests.support import Client, FakeClock
+from asgi_multitier.testing import FakeClock
+from tests.support import Client
 
 
 @asynccontextmanager

@@ -17,9 +17,10 @@ from asgi_multitier.coherence.tail import PositionWaiters
 from asgi_multitier.entry import Born
 from asgi_multitier.errors import BackendError
 from asgi_multitier.selectors import Selector
+from asgi_multitier.testing import FakeClock
 from tests.coherence.test_follower import Listener
 from tests.patience import until
-from tests.support import FakeClock, at_once, pass_time
+from tests.support import at_once, pass_time
 
 TAG = Selector("tag", "t")
 

@@ -16,7 +16,8 @@ from asgi_multitier.engine.coalescing import (
 )
 from asgi_multitier.entry import Born, Entry
 from asgi_multitier.selectors import Selector
-from tests.support import FakeClock, pass_time, settled, timers
+from asgi_multitier.testing import FakeClock
+from tests.support import pass_time, settled, timers
 
 
 def seed(key: str, index: Index, path: str = "/x") -> Entry:

@@ -17,10 +17,11 @@ from asgi_multitier.entry import Born, Entry, StoredResponse, Variants
 from asgi_multitier.errors import BackendError
 from asgi_multitier.events import Events
 from asgi_multitier.selectors import Selector
+from asgi_multitier.testing import FakeClock
 from asgi_multitier.tiers.base import Held, TierConfig
 from asgi_multitier.tiers.memory import MemoryTier
 from tests.manager.support import SeenTier
-from tests.support import FakeClock, settled
+from tests.support import settled
 
 
 class Built:

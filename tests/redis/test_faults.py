@@ -13,11 +13,12 @@ from asgi_multitier.coherence.marks import ALL
 from asgi_multitier.entry import Born
 from asgi_multitier.redis import Leases, RedisLog, RedisStreams, RedisTier, log_store
 from asgi_multitier.selectors import Selector
+from asgi_multitier.testing import FakeClock
 from tests.figures import Figure, seconds
 from tests.patience import until
 from tests.redis.support import REPLACE, TAG, Recorder, followed, invalidate, keys, permits
 from tests.servers import FaultProxy, ValkeyServer, free_port
-from tests.support import FakeClock, at_once, pass_time
+from tests.support import at_once, pass_time
 
 
 async def test_the_server_may_be_absent_at_the_start(namespace: str, figure: Figure) -> None:

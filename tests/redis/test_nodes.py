@@ -19,13 +19,13 @@ from asgi_multitier.errors import BackendError
 from asgi_multitier.events import Events
 from asgi_multitier.policy.key import storage_key
 from asgi_multitier.redis import Leases, RedisStreams, RedisTier, connect
+from asgi_multitier.testing import FakeClock
 from asgi_multitier.tiers.base import TierConfig
 from asgi_multitier.tiers.memory import MemoryTier
 from tests.patience import until
 from tests.redis.nodes import Nodes
 from tests.redis.support import followed, invalidate, permits
 from tests.servers import ValkeyServer
-from tests.support import FakeClock
 
 KEYS = [f"k{number}" for number in range(180)]
 
@@ -47,7 +47,7 @@ class Stacked:
     """
 
     def __init__(
-        self, nodes: Nodes, client: RedisCluster, namespace: str, timeout: float = 0.25
+        self, nodes: Nodes, client: RedisCluster, namespace: str, timeout: float = 1.0
     ) -> None:
         self.nodes = nodes
         self.clock = FakeClock()
@@ -101,7 +101,7 @@ class Stacked:
 
 
 @asynccontextmanager
-async def stacked(nodes: Nodes, namespace: str, timeout: float = 0.25) -> AsyncIterator[Stacked]:
+async def stacked(nodes: Nodes, namespace: str, timeout: float = 1.0) -> AsyncIterator[Stacked]:
     """A stack over a cluster, to which its user gave the address of the first node."""
     await nodes.ready()
     client = RedisCluster(host="127.0.0.1", port=nodes.nodes[0].port)

@@ -14,9 +14,10 @@ import pytest
 
 from asgi_multitier import CacheManager, CacheMiddleware
 from asgi_multitier._types import Message, Receive, Scope, Send
+from asgi_multitier.testing import FakeClock
 from tests.figures import Figure, seconds
 from tests.servers import FaultProxy, ValkeyServer
-from tests.support import EVERYTHING, Client, FakeClock, Visit, at_once, respond
+from tests.support import EVERYTHING, Client, Visit, at_once, respond
 
 INJECTED = (0.005, 0.05, 0.5)
 """Seconds that a round trip to the server takes."""
