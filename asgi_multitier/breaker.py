@@ -21,8 +21,8 @@ class BreakerState(Enum):
 class CircuitBreaker:
     """Opens after some failures in a row; after a while lets one call through to see.
 
-    Whoever was allowed reports how it went: `succeeded` or `failed`. A probe that never reports
-    (cancelled, say) holds its place for `reset` seconds only.
+    Each call that was allowed reports its result: `succeeded` or `failed`. A probe that never
+    reports (cancelled, say) holds its place for `reset` seconds only.
 
     Args:
         failures: Failures in a row that open it, from 1.

@@ -3,7 +3,7 @@
 Times are readings of the node's own monotonic clock, in seconds. They mean nothing on another
 machine, so the codec writes durations and the reader rebuilds the times from the lifetime that the
 tier says is left. Two machines' wall clocks are compared for one thing: that nothing outlives its
-life because somebody put it back (see `codec`).
+life because it was written again (see `codec`).
 """
 
 from collections import OrderedDict
@@ -113,7 +113,7 @@ class Entry:
 
 
 class Slot:
-    """An entry's place in a local tier, with what its readers note beside it.
+    """An entry's place in a local tier, with what its readers note with it.
 
     Attributes:
         entry: The entry.

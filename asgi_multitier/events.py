@@ -273,7 +273,7 @@ class Events:
         self.failures: Counter[str] = Counter()
 
     def tally(self, route: str) -> Tally:
-        """The counters of a route; kept by whoever needs them often."""
+        """The counters of a route; the callers that need them often keep it."""
         tally = self._tallies.get(route)
         if tally is None:
             if len(self._tallies) >= MAX_ROUTES:
@@ -343,7 +343,7 @@ class Events:
         )
 
     def route_mismatch(self, predicted: str, chosen: object, *, said: bool) -> None:
-        """The router chose another endpoint than the route table had foretold.
+        """The router chose another endpoint than the route table predicted.
 
         That may happen at each request, so only some of the times are `said`.
         """

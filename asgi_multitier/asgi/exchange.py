@@ -11,8 +11,8 @@ from math import ceil
 
 from .._types import Message, Receive, Send
 from ..engine.caller import MAX_LOOKS, Caller, Join, Lead, StandIn, Step
-from ..engine.coalescing import Flight
 from ..engine.engine import Engine
+from ..engine.flights import Flight
 from ..engine.reads import Found
 from ..engine.runs import refresh
 from ..entry import Entry, Slot, StoredResponse, Variants
@@ -247,7 +247,7 @@ class Exchange:
         if self._is_hit_for_miss(key) or self._is_hit_for_miss(name):
             await self._ask_as_it_came(key)
             return True
-        step = caller.board(name)
+        step = caller.join_or_lead(name)
         answer = await self._join(step.flight) if isinstance(step, Join) else step
         if not isinstance(answer, Lead):
             return await self._take(answer, key)

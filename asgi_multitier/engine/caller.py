@@ -13,8 +13,8 @@ from ..config.policy import Policy
 from ..entry import Entry, Slot
 from ..events import Outcome, Tally
 from ..policy.reasons import Reason
-from .coalescing import Flight, MayLead, Patience, RunCancelled, WaitExpired
 from .engine import Engine
+from .flights import Flight, MayLead, Patience, RunCancelled, WaitExpired
 from .runs import report_stand_in
 
 R = TypeVar("R")
@@ -28,8 +28,8 @@ class Lead(Generic[R]):
     """The caller is to open a run: see `Caller.open`.
 
     Attributes:
-        after: The flight whose herd waits for this run as well, because it takes too long.
-        alone: Whether nobody is to join it.
+        after: The flight whose waiting list waits for this run as well, because it takes too long.
+        alone: Whether no other caller may join it.
     """
 
     after: Flight[R] | None = None
@@ -97,8 +97,8 @@ class Caller(Generic[R]):
         self.patience = Patience(lead, policy.soft_timeout, policy.hard_timeout)
         self.stale: Slot | None = None
 
-    def board(self, key: str) -> "Lead[R] | Join[R] | StandIn | Step":
-        """Which run answers the caller, who asks for this key."""
+    def join_or_lead(self, key: str) -> "Lead[R] | Join[R] | StandIn | Step":
+        """Which run answers the caller for this key: one to join, or one to lead."""
         flights = self._engine.flights
         if flights.nests(key):
             self._tally.passed(Reason.NESTED)
@@ -116,7 +116,7 @@ class Caller(Generic[R]):
         """The flight that the caller is to launch.
 
         Args:
-            lead: What `board` or `wait` has given.
+            lead: What `join_or_lead` or `wait` has given.
             seed: What is known of the entry to come.
         """
         if lead.alone:
@@ -137,7 +137,7 @@ class Caller(Generic[R]):
     ) -> "R | Lead[R] | StandIn | Step":
         """Wait for a run.
 
-        A stand-in and a failure are counted here, an answer by who makes something of it.
+        A stand-in and a failure are counted here, an answer by the door that uses it.
 
         Args:
             flight: The flight.

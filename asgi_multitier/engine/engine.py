@@ -11,8 +11,8 @@ from ..config.process import CacheConfig
 from ..errors import ConfigError
 from ..events import Events
 from ..tiers.base import LocalTier, SharedTier, TierConfig
-from .coalescing import Flights
-from .fleet import Leases
+from .fleet import LeaseServer
+from .flights import Flights
 from .formats import Format
 from .placed import Placed
 from .stack import TierStack
@@ -42,7 +42,7 @@ class Engine:
     log: InvalidationLog
     index: Index
     events: Events
-    leases: Leases | None
+    leases: LeaseServer | None
     clock: Clock
     wall: Clock
 
@@ -79,7 +79,7 @@ def assemble(
     local: tuple[LocalTier, TierConfig],
     shared: Iterable[tuple[Tier, TierConfig]],
     log: InvalidationLog,
-    leases: Leases | None,
+    leases: LeaseServer | None,
     *,
     namespace: str,
     clock: Clock,

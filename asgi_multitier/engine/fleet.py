@@ -16,7 +16,7 @@ from .stack import TierStack
 R = TypeVar("R")
 
 
-class Claim(Protocol):
+class LeaseClaim(Protocol):
     """One attempt at a lease: see `redis.lease.Claim`."""
 
     won: bool
@@ -29,19 +29,19 @@ class Claim(Protocol):
         """Give the lease back, or stop waiting for it."""
 
 
-class Leases(Protocol):
+class LeaseServer(Protocol):
     """Who gives leases: see `redis.lease.Leases`."""
 
-    async def claim(self, key: str) -> Claim:
+    async def claim(self, key: str) -> LeaseClaim:
         """Try to take the lease of a key; never raises."""
 
 
 async def run_in_fleet(
-    leases: Leases,
+    leases: LeaseServer,
     key: str,
     patience: float,
     look: Callable[[], Awaitable[R | None]],
-    run: Callable[[Claim], Awaitable[None]],
+    run: Callable[[LeaseClaim], Awaitable[None]],
     *,
     turn: int = 0,
 ) -> R | None:
@@ -64,8 +64,8 @@ async def run_in_fleet(
     while True:
         claim = await leases.claim(f"{key}+{turn}" if turn else key)
         try:
-            # Also after winning: whoever held the lease before may just have finished. But whom
-            # the server has let wait in vain waits for it no second time.
+            # Also after winning: the holder before may just have finished. Not where the lease's
+            # server did not answer: the tier is likely on the same server.
             found = await look() if claim.held or not claim.won else None
             if found is not None:
                 return found
@@ -93,10 +93,10 @@ class Publisher:
 
     def __init__(self, stack: TierStack) -> None:
         self._stack = stack
-        self._claim: Claim | None = None
+        self._claim: LeaseClaim | None = None
         self._publishing: asyncio.Task[None] | None = None
 
-    def hold(self, claim: Claim) -> None:
+    def hold(self, claim: LeaseClaim) -> None:
         """The run is to begin under this claim, if it is held."""
         self._claim = claim if claim.held else None
 
@@ -116,7 +116,7 @@ class Publisher:
         if self._publishing is not None:
             await self._publishing
 
-    async def _write_and_release(self, claim: Claim, entries: Sequence[Entry]) -> None:
+    async def _write_and_release(self, claim: LeaseClaim, entries: Sequence[Entry]) -> None:
         if entries:
             await self._stack.write(entries)
         await claim.release()

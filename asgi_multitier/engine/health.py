@@ -42,7 +42,7 @@ class Health:
         healthy: The first tier works: requests are answered, if with more runs of the origin.
         degraded: Something below it does not, or in part, or the log is not trusted.
         tiers: Every tier, first to last.
-        trusted: The invalidation log has been heard of recently enough.
+        trusted: There was contact with the invalidation log recently enough.
         namespace: The name in force: processes with the same one on the same server share.
     """
 

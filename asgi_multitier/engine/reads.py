@@ -1,6 +1,6 @@
 """Reads of the shared tiers: those of one turn of the event loop go in one round trip.
 
-The stack says what of the replies counts; here is only who asks for what, and where.
+The stack decides which replies are valid; here is only which keys are read, and where.
 """
 
 import asyncio
@@ -85,8 +85,8 @@ class Reads:
     async def fetch(self, key: str) -> Found | None:
         """Ask the shared tiers, first to last; what is found is promoted."""
         loop = asyncio.get_running_loop()
-        # One reading for everybody who asks in this while, and a future for each: one who leaves
-        # must not take it along.
+        # One reading for all callers of this turn, and a future for each: a caller that leaves
+        # must not cancel it for the others.
         future: asyncio.Future[Found | None] = loop.create_future()
         waiting = self._waiting.get(key)
         if waiting is not None:
@@ -135,7 +135,7 @@ class Reads:
             found = await self._read_from(self._shared[place], server, part)
             if found is None:
                 break
-            # At once, while the judgement is young: whoever asks from now on reads anew.
+            # At once, while the decision is valid: a later caller starts another read.
             for key, answer in found.items():
                 reading.answer(key, answer)
         left = [key for key in asked.values() if key in reading.left]

@@ -14,9 +14,9 @@ from ..config.policy import Policy
 from ..entry import Entry, Slot
 from ..policy.key import storage_key
 from ..policy.reasons import Reason
-from .coalescing import Flight
 from .engine import Engine
-from .fleet import Claim, Leases, Publisher, run_in_fleet
+from .fleet import LeaseClaim, LeaseServer, Publisher, run_in_fleet
+from .flights import Flight
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -96,14 +96,14 @@ class Run(Generic[R]):
             raise
 
     @property
-    def _leases(self) -> Leases | None:
+    def _leases(self) -> LeaseServer | None:
         """Who gives leases, if there is a tier in which others look for what a run brings."""
         return self._engine.leases if self._engine.stack.has_shared else None
 
-    async def _in_fleet(self, origin: Origin[R], leases: Leases) -> R | None:
+    async def _in_fleet(self, origin: Origin[R], leases: LeaseServer) -> R | None:
         """One of all processes asks the origin; the others find what it brings in a shared tier."""
 
-        async def holding(claim: Claim) -> None:
+        async def holding(claim: LeaseClaim) -> None:
             self.flight.renew(self._engine.index)
             self.publisher.hold(claim)
             await origin.ask()

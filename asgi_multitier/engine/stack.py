@@ -2,7 +2,7 @@
 
 What the tiers hold is never believed by itself: the log's index decides, when an entry is read from
 the local tier, again when the reply of a shared tier lands, and before anything is stored. A shared
-tier that fails, hangs or holds bytes that nobody can read is a counted miss.
+tier that fails, hangs or holds unreadable bytes is a counted miss.
 
 Reads and writes of one tick of the event loop go to a shared tier in one round trip.
 """

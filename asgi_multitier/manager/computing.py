@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 from ..config.policy import Policy
 from ..engine.caller import MAX_LOOKS, Caller, Join, Lead, StandIn, Step
-from ..engine.coalescing import Flight
 from ..engine.engine import Engine
+from ..engine.flights import Flight
 from ..engine.runs import Run, refresh
 from ..entry import Entry, Slot
 from ..errors import CacheError
@@ -155,7 +155,7 @@ class Computing:
             caller: How it waits.
             last: Whether a value that was invalidated meanwhile will do: the call came before that.
         """
-        step = caller.board(call.key)
+        step = caller.join_or_lead(call.key)
         answer: Result | Lead[Result] | StandIn | Step
         answer = await caller.wait(step.flight) if isinstance(step, Join) else step
         flight: Flight[Result] | None = None

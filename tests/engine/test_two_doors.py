@@ -16,7 +16,7 @@ import pytest
 
 from asgi_multitier import CacheError, CacheManager, CacheMiddleware, Rule, TierConfig
 from asgi_multitier._types import Receive, Scope, Send
-from asgi_multitier.engine.coalescing import RunCancelled
+from asgi_multitier.engine.flights import RunCancelled
 from tests.manager.support import SeenTier
 from tests.support import Client, FakeClock, Visit, pass_time, respond, settled
 

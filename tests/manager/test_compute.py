@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from asgi_multitier import CacheError, CacheManager
-from asgi_multitier.engine.coalescing import RunCancelled
+from asgi_multitier.engine.flights import RunCancelled
 from asgi_multitier.errors import SerializationError
 from asgi_multitier.testing import FakeClock
 from tests.manager.support import Function, SeenTier, idle, in_memory, over, settled

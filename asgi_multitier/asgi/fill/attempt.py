@@ -282,7 +282,7 @@ class Attempt:
         """The response takes its time: those who wait begin one more."""
         if not self._flight.answered:
             if self._engine.flights.flies(self._flight):
-                self._flight.herd.hurry()
+                self._flight.hurry()
             self._run.publisher.publish([])
 
     def _close(

@@ -1,7 +1,7 @@
 """Fill: the application as the origin of a run, for everybody who asks for the same."""
 
-from ...engine.coalescing import Flight
 from ...engine.engine import Engine
+from ...engine.flights import Flight
 from ...engine.runs import Run
 from ...entry import StoredResponse, Variants
 from ...events import Outcome

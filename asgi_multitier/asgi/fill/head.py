@@ -6,8 +6,8 @@ there is, so they have it as soon as it is said, and nothing of it is stored.
 """
 
 from ..._types import Headers, Message, Scope
-from ...engine.coalescing import Flight
 from ...engine.engine import Engine
+from ...engine.flights import Flight
 from ...engine.runs import Run
 from ...entry import Slot, StoredResponse, Variants
 from ...policy.headers import end_to_end, first

@@ -1,7 +1,7 @@
-"""Those who wait for one key, and who of them leads one more run when the last takes too long.
+"""The callers that wait for one key, and which of them leads one more run if the last is slow.
 
-There is one timer for all, however many wait. When the newest run is as old as the patience of the
-one who has waited longest, that one may lead; the age then counts from there on.
+There is one timer for all of them. When the newest run is as old as the patience of the caller that
+has waited longest, that caller may lead one more; the age then counts from there on.
 """
 
 import asyncio
@@ -45,11 +45,11 @@ class _Call(Enum):
 
 
 Member: TypeAlias = "asyncio.Future[_Call]"
-"""One who waits."""
+"""A caller that waits."""
 
 
-class Herd(Generic[R]):
-    """Those who wait for a key.
+class WaitingList(Generic[R]):
+    """The callers that wait for a key, its members.
 
     Attributes:
         answered: Whether there is an answer for them.

@@ -1,4 +1,4 @@
-"""One run of the origin, and whom it is for."""
+"""One run of the origin, and the callers that wait for it."""
 
 import asyncio
 from dataclasses import replace
@@ -6,25 +6,25 @@ from typing import Generic, TypeVar
 
 from ...coherence.index import Index
 from ...entry import Entry
-from .herd import Herd, Member
+from .waiting_list import Member, WaitingList
 
 R = TypeVar("R")
 
 
 class Flight(Generic[R]):
-    """One run of the origin for a herd.
+    """One run of the origin for a waiting list.
 
     Args:
         seed: What is known of the entry before it exists.
         view: The log view at which it was last found valid.
-        after: A flight that takes too long: its herd is this one's as well.
+        after: A flight that takes too long: its waiting list is this one's as well.
 
     Attributes:
         seed: As above; its `born` is the flight's.
         view: As above.
-        herd: Those who wait.
+        waiting_list: The callers that wait for it.
         task: The run, once `launch` was called.
-        led: Whether there is somebody who gets the run's own messages.
+        led: Whether a client gets the run's own messages.
         begun: Whether the origin has begun to answer.
         streams: Whether what it answers is sent on while it comes.
         superseded: Whether something younger was stored for the key while it ran.
@@ -36,7 +36,6 @@ class Flight(Generic[R]):
         "_opener",
         "answered",
         "begun",
-        "herd",
         "led",
         "reported",
         "seed",
@@ -44,13 +43,16 @@ class Flight(Generic[R]):
         "superseded",
         "task",
         "view",
+        "waiting_list",
     )
 
     def __init__(self, seed: Entry, view: int, after: "Flight[R] | None" = None) -> None:
         self.seed = seed
         self.view = view
-        follows = after is not None and not after.herd.answered
-        self.herd: Herd[R] = after.herd if after is not None and follows else Herd()
+        follows = after is not None and not after.waiting_list.answered
+        self.waiting_list: WaitingList[R] = (
+            after.waiting_list if after is not None and follows else WaitingList()
+        )
         self.task: asyncio.Task[None] | None = None
         self.led = False
         self.begun = False
@@ -59,37 +61,41 @@ class Flight(Generic[R]):
         self.answered = False
         self.reported = False
         self._opener: Member | None = None
-        self.herd.begin()
+        self.waiting_list.begin()
 
     @property
     def waiting(self) -> int:
         """Members now waiting."""
-        return len(self.herd)
+        return len(self.waiting_list)
 
     @property
     def joined(self) -> int:
         """Members now waiting for a run that another began."""
-        return len(self.herd) - self.herd.openers
+        return len(self.waiting_list) - self.waiting_list.openers
 
     @property
     def turn(self) -> int:
-        """How many runs there were for the same herd before the newest."""
-        return self.herd.opened - 1
+        """How many runs there were for the same waiting list before the newest."""
+        return self.waiting_list.opened - 1
 
     @property
     def wanted(self) -> bool:
-        """Whether anybody still waits for what the run brings."""
+        """Whether any caller still waits for what the run brings."""
         return self.led or self.waiting > 0
 
     def is_late(self, patience: float | None) -> bool:
-        """Whether it takes so long that one who comes now leads one more."""
-        return patience is not None and self.herd.is_late(patience)
+        """Whether it takes so long that a caller who comes now leads one more."""
+        return patience is not None and self.waiting_list.is_late(patience)
+
+    def hurry(self) -> None:
+        """It will take its time: the caller that waits longest, or comes next, begins one more."""
+        self.waiting_list.hurry()
 
     def answer(self, result: R) -> None:
         """Give all members the result. The first answer counts; a later one is ignored."""
         if not self.answered:
             self.answered = True
-            self.herd.answer(result)
+            self.waiting_list.answer(result)
 
     def fail(self, error: BaseException) -> None:
         """Give all members the exception, unless another run may still answer them.
@@ -100,12 +106,12 @@ class Flight(Generic[R]):
             self.answered = True
             if self._opener is not None and not self._opener.done():
                 self._opener.set_exception(error)
-            self.herd.fail(error)
+            self.waiting_list.fail(error)
 
     async def wait(
         self, *, patience: float | None = None, limit: float | None = None, opened: bool = False
     ) -> R:
-        """Wait for the answer as a member: see `Herd.wait`.
+        """Wait for the answer as a member: see `WaitingList.wait`.
 
         Args:
             patience: Seconds of a run's age after which this member may lead another, or None.
@@ -113,8 +119,8 @@ class Flight(Generic[R]):
             opened: Whether the member has opened this flight, and never leads another.
         """
         if opened:
-            return await self.herd.wait(None, limit, self._open)
-        return await self.herd.wait(patience, limit)
+            return await self.waiting_list.wait(None, limit, self._open)
+        return await self.waiting_list.wait(patience, limit)
 
     def _open(self, member: Member) -> None:
         self._opener = member

@@ -1,4 +1,4 @@
-"""How long one request or call waits for a run, and what ends its waiting: the same for all."""
+"""How long a request or call waits for a run, and what ends its waiting."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from .flight import Flight
-from .herd import WaitExpired
+from .waiting_list import WaitExpired
 
 R = TypeVar("R")
 S = TypeVar("S")
@@ -18,10 +18,10 @@ def _now() -> float:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long one waits; soft and hard times count from when this is made.
+    """How long a caller waits; soft and hard times count from when this is made.
 
     Attributes:
-        lead: Seconds of a run's age after which this one may lead one more; None for never.
+        lead: Seconds of a run's age after which this caller may lead one more; None for never.
         soft: Seconds after which something stale may stand in; None for never.
         hard: Seconds to wait at most; None for as long as it takes.
         began: When the waiting began, on the event loop's clock.
@@ -40,10 +40,10 @@ class Patience:
         Args:
             flight: The flight.
             stand_in: What may be had instead once the soft time is over; None for nothing.
-            opened: Whether this one has opened the flight.
+            opened: Whether this caller has opened the flight.
 
         Raises:
-            MayLead: If this one is to lead one more run.
+            MayLead: If this caller is to lead one more run.
             WaitExpired: If the hard time is over.
             BaseException: What the run raised.
         """

@@ -1,4 +1,4 @@
-"""All runs under way: found by key, begun, ended, and given up when nobody wants them."""
+"""All runs under way: found by key, begun, ended, and given up when no caller wants them."""
 
 import asyncio
 import time
@@ -13,13 +13,13 @@ from ...coherence.index import Index
 from ...entry import Entry
 from ...selectors import shortened
 from .flight import Flight
-from .herd import RunCancelled
-from .within import running_for, waits_for_itself
+from .nesting import running_for, waits_for_itself
+from .waiting_list import RunCancelled
 
 R = TypeVar("R")
 
 _STREAM_GRACE = 5.0
-"""Seconds that a response which is sent on while it comes may still take when nobody listens."""
+"""Seconds that a response which is sent on while it comes may still take without any client."""
 
 
 class Flights(Generic[R]):
@@ -27,11 +27,11 @@ class Flights(Generic[R]):
 
     Args:
         index: What this node knows of the invalidation log.
-        max_flights: Flights at once; beyond it a run ends as soon as nobody wants it.
+        max_flights: Flights at once; beyond it a run ends as soon as no caller wants it.
         max_waiters: Members waiting for one key, beyond which others are turned away; None for no
             such bound.
         max_refreshes: Runs at once that no request waits for when they begin.
-        fill_timeout: Seconds that a run may go on after everybody left.
+        fill_timeout: Seconds that a run may go on after all callers left.
         clock: Monotonic seconds.
     """
 
@@ -74,8 +74,8 @@ class Flights(Generic[R]):
         flight = self._flights.get(key)
         if flight is None:
             return None
-        if flight.herd.answered:
-            # By another run: who comes now may need what is younger.
+        if flight.waiting_list.answered:
+            # By another run: a caller that comes now may need something younger.
             del self._flights[key]
             return None
         if flight.view != self._index.view:
@@ -99,35 +99,35 @@ class Flights(Generic[R]):
         return self._max_waiters is not None and flight.joined >= self._max_waiters
 
     def follows(self, flight: Flight[R]) -> bool:
-        """Whether one more run is for this flight's herd; else there is something younger."""
+        """Whether one more run is for the same waiting list; else there is something younger."""
         newest = self.find(flight.seed.key)
         if newest is None:
             return not flight.superseded
-        return newest.herd is flight.herd
+        return newest.waiting_list is flight.waiting_list
 
     def open(self, seed: Entry, after: Flight[R] | None = None) -> Flight[R]:
         """A new flight in the table.
 
         Args:
             seed: What is known of the entry to come.
-            after: A flight that takes too long, and whose herd waits for this one as well.
+            after: A flight that takes too long, and whose waiting list waits for this one as well.
         """
         flight = self.apart(seed, after)
         self._flights[seed.key] = flight
         return flight
 
     def apart(self, seed: Entry, after: Flight[R] | None = None) -> Flight[R]:
-        """A new flight that is not in the table: nobody comes to join it."""
+        """A new flight that is not in the table: no caller joins it."""
         view = self._index.view if self._index.settled else -1
         if after is not None and (after.superseded or not self._index.permits(after.seed)):
-            # Who comes now must not get what that one brings.
+            # A caller that comes now must not get what that run brings.
             after = None
         return Flight(seed, view, after)
 
     def refresh(self, seed: Entry) -> Flight[R] | None:
         """A new flight in the background; None if there is one for the key, or too many others.
 
-        Whoever is told None may be answered without it: another request will ask again.
+        On None the caller is answered without a refresh; a later request begins it.
         """
         full = len(self._refreshing) >= self._max_refreshes
         full = full or len(self._flights) >= self._max_flights
@@ -163,7 +163,7 @@ class Flights(Generic[R]):
             running.remove(flight)
         if not running:
             self._running.pop(flight.seed.key, None)
-        # The members have the exception; a task that nobody awaits must not complain of it.
+        # The members have the exception; read, asyncio does not log it as never retrieved.
         if not task.cancelled():
             task.exception()
 
@@ -254,7 +254,7 @@ class Flights(Generic[R]):
         for running in list(self._running.values()):
             for flight in running:
                 if flight.streams:
-                    # It may have no end; it has nobody to hear it, or its client is told.
+                    # It may have no end: it has no client any more, or its client sees it end.
                     self._give_up(flight)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=timeout)

@@ -1,4 +1,4 @@
-"""What runs inside of what: code that asks for what it is part of must not wait for itself."""
+"""Which code is part of which run: a run that asks for its own key must not wait for itself."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress

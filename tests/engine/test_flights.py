@@ -6,7 +6,7 @@ import gc
 import pytest
 
 from asgi_multitier.coherence.index import UNTRUSTED_AGE, Index
-from asgi_multitier.engine.coalescing import (
+from asgi_multitier.engine.flights import (
     Flight,
     Flights,
     MayLead,
@@ -107,7 +107,7 @@ async def test_a_failure_is_each_members_own() -> None:
         trace = trace.tb_next
 
     assert "run" in depths
-    assert depths.count("wait") == 2  # the flight's and the herd's
+    assert depths.count("wait") == 2  # the flight's and the waiting list's
 
 
 async def test_a_cancelled_run_is_not_its_members_cancellation() -> None:
@@ -245,7 +245,7 @@ async def test_one_of_all_who_wait_leads_one_more_run_a_patience() -> None:
         with pytest.raises(MayLead):
             await members[number]
         follower = table.flights.open(seed("k", table.index), after=flight)
-        assert follower.herd is flight.herd
+        assert follower.waiting_list is flight.waiting_list
         table.flights.launch(follower, asyncio.Event().wait)
     table.gate.set()
 
@@ -293,7 +293,7 @@ async def test_one_who_leaves_when_called_to_lead_is_replaced_at_once() -> None:
     flight = table.launch()
     first, second = (asyncio.create_task(flight.wait(patience=5.0)) for _ in range(2))
     await settled()
-    flight.herd.hurry()
+    flight.hurry()
     first.cancel()
 
     with pytest.raises(MayLead):
@@ -305,7 +305,7 @@ async def test_a_hurried_run_is_late_for_who_comes_next() -> None:
     """Where nobody waits, the next one leads."""
     table = Table()
     flight = table.launch()
-    flight.herd.hurry()
+    flight.hurry()
 
     assert flight.is_late(3600.0)
     table.gate.set()
@@ -330,7 +330,7 @@ async def test_any_run_answers_all_and_what_is_older_is_not_kept() -> None:
     table.gate.set()
 
 
-async def test_a_flight_of_an_answered_herd_is_joined_by_nobody() -> None:
+async def test_a_flight_of_an_answered_waiting_list_is_not_joined() -> None:
     """What has answered them is older than the request that comes now."""
     table = Table()
     old = table.launch()
@@ -338,7 +338,9 @@ async def test_a_flight_of_an_answered_herd_is_joined_by_nobody() -> None:
     old.answer("old")
 
     assert table.flights.find("k") is None
-    assert table.flights.open(seed("k", table.index), after=new).herd is not old.herd
+    assert (
+        table.flights.open(seed("k", table.index), after=new).waiting_list is not old.waiting_list
+    )
     table.gate.set()
 
 
@@ -360,7 +362,7 @@ async def test_a_failure_is_told_when_no_other_run_may_answer() -> None:
         await member
 
 
-async def test_what_follows_an_invalidated_run_has_a_herd_of_its_own() -> None:
+async def test_what_follows_an_invalidated_run_has_a_waiting_list_of_its_own() -> None:
     """Who comes after the invalidation must not get what was begun before it."""
     table = Table()
     old = table.launch()
@@ -368,11 +370,13 @@ async def test_what_follows_an_invalidated_run_has_a_herd_of_its_own() -> None:
     assert table.flights.follows(old)
     new = table.flights.open(seed("k", table.index), after=old)
 
-    assert new.herd is not old.herd
+    assert new.waiting_list is not old.waiting_list
     assert not table.flights.follows(old)
     table.flights.launch(new, table.gate.wait)
     table.flights.supersede("k")
-    assert table.flights.open(seed("k", table.index), after=new).herd is not new.herd
+    assert (
+        table.flights.open(seed("k", table.index), after=new).waiting_list is not new.waiting_list
+    )
     table.gate.set()
 
 
