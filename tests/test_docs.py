@@ -1,6 +1,7 @@
 """The guides are correct: their code runs, their tables match the code, and all links resolve.
 
-A line `expression  # -> value` is an assertion. Blocks of a guide share their names, in order.
+A line `expression  # -> value` is an assertion, and so is `print(error)  # text` of a caught error.
+Blocks of a guide share their names, in order.
 """
 
 import ast
@@ -30,6 +31,7 @@ PAGES = sorted(
 NAMES = [guide.stem for guide in GUIDES]
 
 _PROMISE = re.compile(r"^(?P<code>\S.*?)  # -> (?P<value>.*)$")
+_PRINTED = re.compile(r"^ +print\(error\)  # (?P<text>.*)$")
 
 
 def code_of(guide: Path) -> str:
@@ -43,25 +45,40 @@ def code_of(guide: Path) -> str:
         promise = _PROMISE.match(line) if inside else None
         if promise is not None:
             line = f"_check(({promise['code']}), ({promise['value']}))"
+        printed = _PRINTED.match(line) if inside else None
+        if printed is not None:
+            line = line.replace("print(error)", f"_check(str(error), {printed['text']!r})")
         lines.append(line if inside else "")
     return "\n".join(lines)
 
 
-def _check(found: object, promised: object) -> None:
-    assert found == promised
+class _Checks:
+    """Compares what the guide's code gives with what its comments say.
+
+    Attributes:
+        count: Number of comparisons made.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, found: object, promised: object) -> None:
+        self.count += 1
+        assert found == promised
 
 
 async def run(code: str, name: str) -> dict[str, Any]:
     """Run it as a module whose top level may await."""
     module = ModuleType(name)
     names = module.__dict__
-    names["_check"] = _check
+    names["_check"] = checks = _Checks()
     sys.modules[name] = module
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     try:
         made = eval(compile(code, f"{name}.md", "exec", flags=flags), names)
         if inspect.iscoroutine(made):
             await made
+        assert checks.count >= code.count("_check(")  # an error that the guide expects was raised
     finally:
         del sys.modules[name]
     return names
