@@ -1,11 +1,11 @@
-"""`@cached`, `@invalidates`, `@no_cache`: marks on an endpoint, which stays what it was.
+"""`@cached`, `@invalidates`, `@no_cache`: marks on an endpoint, which they return unchanged.
 
-The marks stand in one attribute of the function or class itself and are read when a request is
-resolved, so their order among a framework's decorators does not matter. `functools.wraps` carries
-the attribute on to a wrapper; the search goes the other way, through `__wrapped__` and `partial`.
-Those of an object's method stand in the object, so that another object's may be marked otherwise.
+The marks are one attribute of the function or class itself and are read when a request is resolved,
+so their order among a framework's decorators does not matter. `functools.wraps` copies the
+attribute to a wrapper; the search goes the other way, through `__wrapped__` and `partial`. The
+marks of a bound method are stored on its object, so each object may have its own.
 
-What is marked is known weakly, so that a mark that no route carries can be told of.
+Weak references to all marked objects are kept, to report marks that no route has.
 """
 
 import functools
@@ -27,7 +27,7 @@ _ATTRIBUTE = "__asgi_multitier__"
 _METHODS = "__asgi_multitier_methods__"
 
 _marked: "WeakSet[Any]" = WeakSet()
-"""Functions and classes with marks that no application's routes have been seen to carry."""
+"""Functions and classes with marks that were found at no route yet."""
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 RouteName = str | Callable[..., Any]
@@ -35,7 +35,7 @@ RouteName = str | Callable[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What the decorators said about an endpoint.
+    """What the decorators say about an endpoint.
 
     Attributes:
         policy: From `cached`.
@@ -73,7 +73,7 @@ def cached(
         raise ConfigError(f"@cached on {_name(strategy)}: write @cached() with parentheses")
 
     def mark(endpoint: Endpoint) -> Endpoint:
-        # Read here and not above, so that an error can name the endpoint.
+        # Here and not above, so that an error can name the endpoint.
         policy = policy_of(strategy, where=f"@cached on {_name(endpoint)}", **options)
         return _mark(endpoint, "@cached", Marks(policy=policy))
 
@@ -88,19 +88,19 @@ def invalidates(
     patterns: TextsOption = (),
     settle: Lifetime = 0,
 ) -> Callable[[Endpoint], Endpoint]:
-    """Name what a successful unsafe request of an endpoint drops, beside its own URL.
+    """Name what a successful unsafe request of an endpoint invalidates besides its own URL.
 
     Args:
         tags: Templates of tags, or callables taking the request.
-        paths: The same for paths, with all their query strings. They are those that the outermost
-            cached application sees: in a mounted one, with the mount's path before them.
-        routes: Names or endpoints of routes: all responses that they filled.
+        paths: The same for paths, with all their query strings, as the outermost cached application
+            sees them: in a mounted one, after the mount's path.
+        routes: Names or endpoints of routes: all their responses.
         patterns: The same for globs over paths and names.
-        settle: Seconds for which what is dropped, the request's own URL included, is not stored
-            anew on any instance: for endpoints that read from a replica that may lag so long.
+        settle: Seconds for which what is invalidated, the request's own URL included, is not stored
+            again on any instance: for endpoints that read from a replica that may lag so long.
 
     Returns:
-        A decorator that returns the endpoint itself. Several of them add up.
+        A decorator that returns the endpoint itself. Several on one endpoint add up.
 
     Raises:
         ConfigError: If nothing is named, or an option is wrong.
@@ -142,7 +142,7 @@ def no_cache(endpoint: Any = None, /) -> Any:
 
 
 def marks_of(endpoint: object, method: str = "GET") -> Marks:
-    """What the decorators said about an endpoint, for one method.
+    """What the decorators say about an endpoint, for one method.
 
     Args:
         endpoint: What the route calls: a function, a class, a `partial`, an object.
@@ -162,12 +162,12 @@ def marks_of(endpoint: object, method: str = "GET") -> Marks:
 
 
 def stray(carried: set[int], packages: set[str]) -> list[str]:
-    """What is marked where no route carries the marks; each is named once.
+    """The names of marked objects whose marks no route has; each is returned once.
 
     Args:
-        carried: The identities of the marks that routes carry.
-        packages: The packages that the application's endpoints are in; elsewhere marks may belong
-            to another application.
+        carried: The identities of the marks that routes have.
+        packages: The packages of the application's endpoints; marks in others may belong to another
+            application.
     """
     found = []
     for target in list(_marked):
@@ -181,7 +181,7 @@ def stray(carried: set[int], packages: set[str]) -> list[str]:
 
 
 def _own(target: Any) -> Iterator[Marks]:
-    """The marks that an object itself has: its own, and those of its methods."""
+    """The marks of an object itself and of its methods."""
     held = getattr(target, "__dict__", {})
     if isinstance(marks := held.get(_ATTRIBUTE), Marks):
         yield marks
@@ -202,7 +202,7 @@ def _search(endpoint: object) -> Marks | None:
 
 
 def _of_method(endpoint: object) -> Marks | None:
-    """The marks that an object's method has for this object alone."""
+    """The marks of a bound method, which are stored on its object."""
     if not ismethod(endpoint):
         return None
     held: dict[Any, Marks] = getattr(endpoint.__self__, "__dict__", {}).get(_METHODS, {})
@@ -229,13 +229,13 @@ def _mark(endpoint: Endpoint, decorator: str, new: Marks) -> Endpoint:
         raise ConfigError(
             f"{decorator} on {name}: it takes no attributes; mark the function or use a Rule"
         ) from None
-    with suppress(TypeError):  # it cannot be known weakly
+    with suppress(TypeError):  # it takes no weak references
         _marked.add(target)
     return endpoint
 
 
 def _join(old: Marks, new: Marks, *, where: str) -> Marks:
-    """Both together, or an error where they contradict."""
+    """Both together, or an error where they contradict each other."""
     if old.policy is not None and new.policy is not None:
         raise ConfigError(f"{where}: it is cached already; expected one @cached")
     joined = Marks(
@@ -257,7 +257,7 @@ def _sum(old: Invalidations | None, new: Invalidations | None) -> Invalidations 
 
 
 def _check_fixed(named: Invalidations, where: str) -> None:
-    """Refuse what could never match, as far as it can be told without a request."""
+    """Refuse what could never match, as far as that is known without a request."""
     for text in named.paths:
         if isinstance(text, Template) and (text.text[0] not in "/{" or "?" in text.text):
             allowed = "a path that begins with '/', without a query string"

@@ -1,4 +1,4 @@
-"""What is wrong with annotations and rules is said at start-up, with the route's name."""
+"""Checks annotations and rules against the routes at start-up; errors name the route."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -16,8 +16,8 @@ from .selection import routes_named
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 _WAYS_OUT = (
-    "a hit runs no authentication; expected public=True if everybody may have the same answer, "
-    "vary= or cookies= naming what separates the users ({remedy}), "
+    "a hit runs no authentication; expected public=True if all users may get the same response, "
+    "vary= or cookies= with what separates the users ({remedy}), "
     "or vary_by= with a callable that returns the user or tenant"
 )
 
@@ -47,7 +47,7 @@ def leaf_marks(leaf: Leaf) -> list[Marks]:
 
 
 def _methods(leaf: Leaf) -> Iterable[str]:
-    """The methods that a route takes; those of an endpoint class are the functions that it has."""
+    """The methods that a route takes; of an endpoint class, those for which it has functions."""
     if leaf.methods:
         return sorted(leaf.methods)
     if isinstance(leaf.endpoint, type):
@@ -58,10 +58,11 @@ def _methods(leaf: Leaf) -> Iterable[str]:
 
 
 def stray_marks(leaves: Iterable[Leaf]) -> list[str]:
-    """What is marked in the packages of these routes' endpoints, and stands at no route.
+    """The names of marked objects, in the packages of these routes' endpoints, that are at no
+    route.
 
-    Such as a helper or a dependency, an endpoint below a decorator without `functools.wraps`, or
-    one whose router is not included: its marks do nothing.
+    Their marks do nothing: those of a helper or a dependency, of an endpoint below a decorator
+    without `functools.wraps`, or of one whose router is not included.
     """
     carried: set[int] = set()
     packages: set[str] = set()
@@ -75,13 +76,13 @@ def stray_marks(leaves: Iterable[Leaf]) -> list[str]:
 def _check_effect(leaves: Iterable[Leaf]) -> None:
     """Refuse an annotation that no request can meet.
 
-    One endpoint may stand at several routes, so it is enough that one of them takes such requests.
+    One endpoint may have several routes, so it is enough that one of them takes such requests.
 
     Raises:
-        ConfigError: If `cached` stands where nothing takes GET, as all that is kept answers a GET,
-            or `invalidates` where everything that is taken changes nothing.
+        ConfigError: If `cached` is where no route takes GET, as all stored responses answer a GET,
+            or `invalidates` where the routes take safe methods only.
     """
-    # By identity: wrappers and bound methods of an endpoint have its very marks, others equal ones.
+    # By identity: wrappers and bound methods of an endpoint share its marks object.
     met: dict[int, tuple[Leaf, Marks, set[str]]] = {}
     for leaf in leaves:
         for method in _methods(leaf):
@@ -92,7 +93,7 @@ def _check_effect(leaves: Iterable[Leaf]) -> None:
         if marks.policy is not None and "GET" not in methods:
             raise ConfigError(
                 f"{leaf}: @cached does nothing where only {taken} is taken; expected a route that "
-                "takes GET, as what is kept answers GET, and HEAD with it"
+                "takes GET, as stored responses answer GET and HEAD"
             )
         if marks.invalidations is not None and all(map(is_safe, methods)):
             raise ConfigError(
@@ -107,8 +108,8 @@ def _check_leaf(leaf: Leaf) -> None:
 
     Raises:
         ConfigError: If a template names no parameter of it, its query allow-list leaves out what a
-            template or the endpoint takes, it checks who asks although the policy does not say how
-            users are told apart, or its class decides by itself which requests it takes.
+            template or the endpoint takes, it checks who sent a request although the policy does
+            not say how users are told apart, or its own code decides which requests it takes.
     """
     for marks in leaf_marks(leaf):
         if leaf.opaque and marks.policy is not None:
@@ -124,17 +125,17 @@ def _check_leaf(leaf: Leaf) -> None:
 
 
 def _check_rules(rules: Sequence[Rule], default: Policy | None, leaves: Iterable[Leaf]) -> None:
-    """Refuse what breaks or opens a route that it may hold for.
+    """Refuse rules that break a route, or share what it gives to one user.
 
     Args:
         rules: An earlier rule that covers the whole route decides for it.
         default: What holds where none does.
-        leaves: All routes; those that decide for themselves are passed over.
+        leaves: All routes; those whose annotations decide are skipped.
 
     Raises:
-        ConfigError: For a rule that would share what a route gives only to those it has checked,
-            and for an allow-list without a query parameter that a route requires. The default
-            may meet a route that checks who asks, as it is not used there.
+        ConfigError: For a rule that would share what a route gives only to a user it has checked,
+            and for an allow-list without a query parameter that a route requires. The default may
+            match a route that checks the user, as it is not used there.
     """
     for leaf in leaves:
         if _decides_itself(leaf):
@@ -162,7 +163,7 @@ def _check_rule(rule: Rule, policy: Policy, leaf: Leaf) -> None:
 
 
 def _check_required(leaf: Leaf, policy: Policy, *, where: str) -> None:
-    """The application sees the allow-list's parameters only, and refuses requests without these."""
+    """Refuse an allow-list without a parameter that the endpoint requires: it would get none."""
     if policy.query is None or not leaf.takes(frozenset({"GET"})):
         return
     required = {declared.alias for declared in leaf.declared.values() if declared.required}
@@ -215,8 +216,9 @@ def _check_names(leaf: Leaf, tree: Tree) -> None:
 
 
 def _check_texts(leaf: Leaf, option: str, texts: Texts, known: set[str]) -> None:
-    """Deliberate: a query parameter that neither endpoint nor `query=` declares is refused.
+    """Refuse a template that names an unknown parameter.
 
+    Deliberate: a query parameter that neither the endpoint nor `query=` declares is refused, too.
     It might exist, but a misspelt one would render as nothing, and nothing would be invalidated.
     """
     for template, name in _places(texts):
@@ -225,13 +227,13 @@ def _check_texts(leaf: Leaf, option: str, texts: Texts, known: set[str]) -> None
                 option,
                 template.text,
                 f"places among {', '.join(sorted(known)) or 'none'}; a query parameter that the "
-                "endpoint does not declare must stand in query=, anything else needs a callable",
+                "endpoint does not declare must be in query=, anything else needs a callable",
                 where=str(leaf),
             )
 
 
 def _check_one_name(leaf: Leaf, key: Texts) -> None:
-    """A response has one name: of several values, all but one would not find it."""
+    """Refuse a list in the name: a response has one name, and a list may have several values."""
     for template, name in _places(key):
         if name in leaf.declared and leaf.declared[name].many:
             allowed = (

@@ -1,7 +1,7 @@
-"""What an application says of its routes, read so that no exception of its own gets out.
+"""The routes of an application of any framework, read so that no exception of its own gets out.
 
-Only a table whose routes are asked as Starlette's router asks them (`matches`) can be followed.
-Any other, such as Litestar's or Lilya's, belongs to an application without a readable table.
+Only routes that Starlette's router could use (with `matches`) can be read. An application with any
+others, such as Litestar's or Lilya's, has no readable routes.
 """
 
 import sys
@@ -12,7 +12,7 @@ from .layers import attribute, layers_of
 
 
 def routes_of(app: object) -> list[Any] | None:
-    """The routes that an application's router asks, in its order; None where that is not known."""
+    """The routes of an application's router, in its order; None where they cannot be read."""
     routes = attribute(app, "routes")
     if not isinstance(routes, list | tuple):
         return None
@@ -23,8 +23,8 @@ def routes_of(app: object) -> list[Any] | None:
 def routed(app: object) -> Any:
     """The nearest application with readable routes, from one and what it wraps; or None.
 
-    An empty list may be an application's whose routes are yet to come, or a middleware's own
-    setting, so it counts only where nothing further in has routes.
+    An empty list may be that of an application without routes yet, or a setting of a middleware,
+    so it counts only where nothing further in has routes.
     """
     empty = None
     for layer in layers_of(app):
@@ -45,7 +45,7 @@ def unreadable(app: object) -> str:
 
 
 def flat(app: object) -> Iterator[Any]:
-    """An application's routes, with the routers that FastAPI includes since 0.137 taken apart."""
+    """An application's routes, with the routers that FastAPI includes since 0.137 expanded."""
     routes = routes_of(app) or []
     contexts = attribute(sys.modules.get("fastapi.routing"), "iter_route_contexts")
     for route in routes if contexts is None else contexts(routes):
@@ -54,12 +54,12 @@ def flat(app: object) -> Iterator[Any]:
 
 
 def front_ends(app: object) -> Iterator[tuple[Any, Any, str]]:
-    """FastAPI's static front ends, the most specific first, as FastAPI asks them.
+    """FastAPI's static front ends, the most specific first, as FastAPI tries them.
 
-    It asks them when none of its other routes takes a request, and lists them nowhere.
+    It tries them when none of its other routes takes a request, and lists them nowhere.
 
     Yields:
-        Their group, which has the dependencies; the front end; the path below which it stands.
+        Their group, which has the dependencies; the front end; the path below which it is.
     """
     router = attribute(app, "router")
     groups = attribute(app if router is None else router, "_iter_low_priority_routes")
@@ -76,5 +76,5 @@ def front_ends(app: object) -> Iterator[tuple[Any, Any, str]]:
 def _has_routes(app: object) -> bool:
     try:
         return bool(getattr(app, "routes", None))
-    except Exception:  # noqa: BLE001  # as above; there is something that raises
+    except Exception:  # noqa: BLE001  # the application's own; there is something that raises
         return True

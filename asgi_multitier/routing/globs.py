@@ -1,4 +1,4 @@
-"""What a rule's glob and a route's path template have in common, decided before any request."""
+"""Compares globs of rules with path templates of routes, and fills templates."""
 
 import re
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ def may_meet(glob: str, template: str) -> bool:
 
     Args:
         glob: A pattern of `*` and `?`.
-        template: A path template such as `/products/{id:int}`; `{x:path}` stands for any path.
+        template: A path template such as `/products/{id:int}`; `{x:path}` matches any path.
     """
     left, right = _of_glob(glob), _of_template(template)
     seen: set[tuple[int, int]] = set()
@@ -45,10 +45,10 @@ def may_meet(glob: str, template: str) -> bool:
 
 
 def covers(glob: str, template: str) -> bool:
-    """Whether the glob matches every path that the route takes; never True where it may not."""
+    """Whether the glob surely matches every path that the route takes."""
     pieces = _PLACE.split(template)
     literals, convertors = pieces[::2], pieces[1::2]
-    # A run of a character that no pattern spells, at its shortest and longer than any pattern.
+    # A run of a character that is in no pattern, of the least length and longer than any pattern.
     for length in (0, 1, 300):
         fillings = [
             "\0" * (length if convertor == "path" else max(length, 1)) for convertor in convertors
@@ -61,7 +61,7 @@ def covers(glob: str, template: str) -> bool:
 
 def fill_path(template: str, params: Mapping[str, object]) -> str:
     """The path that a route takes for these parameters; all of its places must be given."""
-    return _NAMED_PLACE.sub(lambda place: _text(params[place["name"]]), template)
+    return _NAMED_PLACE.sub(lambda place: _as_text(params[place["name"]]), template)
 
 
 def fill_glob(template: str, params: Mapping[str, object]) -> str | None:
@@ -74,18 +74,18 @@ def fill_glob(template: str, params: Mapping[str, object]) -> str | None:
     for place in _NAMED_PLACE.finditer(template):
         pieces.append(escape_pattern(template[end : place.start()]))
         name = place["name"]
-        pieces.append(escape_pattern(_text(params[name])) if name in params else "*")
+        pieces.append(escape_pattern(_as_text(params[name])) if name in params else "*")
         end = place.end()
     pattern = "".join([*pieces, escape_pattern(template[end:])])
     return fitted(pattern) if pieces.count("*") <= MAX_STARS else None
 
 
-def _text(value: object) -> str:
+def _as_text(value: object) -> str:
     return str(value.value if isinstance(value, Enum) else value)
 
 
 def _steps(left: list[_Token], right: list[_Token], i: int, j: int) -> list[tuple[int, int]]:
-    """Where the two can go on from here: past a run, or over a character both accept."""
+    """The next positions in both: past a run, or over a character that both accept."""
     steps: list[tuple[int, int]] = []
     a = left[i] if i < len(left) else None
     b = right[j] if j < len(right) else None

@@ -10,7 +10,7 @@ def attribute(thing: object, name: str) -> Any:
     """An attribute; None where there is none, or where reading it raises."""
     try:
         return getattr(thing, name, None)
-    except Exception:  # noqa: BLE001  # a property of somebody else's
+    except Exception:  # noqa: BLE001  # a property of the application's own
         return None
 
 

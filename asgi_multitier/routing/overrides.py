@@ -1,8 +1,8 @@
-"""What FastAPI puts in the place of dependencies: an application's `dependency_overrides`.
+"""FastAPI's `dependency_overrides`: what an application calls in place of dependencies.
 
-A test does that to take authentication away; an application may, to give a placeholder its meaning.
-Both count, what is declared and what stands in its place: an override that takes a check away is no
-permission to share, since it is not there in production.
+A test uses them to remove authentication; an application may, to implement a placeholder. Both
+count, the declared dependency and its override: an override that removes a check is no permission
+to share, since it is not there in production.
 """
 
 import sys
@@ -13,17 +13,17 @@ from .layers import attribute
 
 
 def overrides_of(owner: object) -> Mapping[Any, Any]:
-    """What an application, or any other owner of such, puts in the place of dependencies."""
+    """The overrides of an application, or of any other owner of some."""
     found = attribute(owner, "dependency_overrides")
     return found if isinstance(found, Mapping) else {}
 
 
 def overriding(dependant: Any, provider: object) -> tuple[Any, ...]:
-    """FastAPI's descriptions of what runs in the place of a route's dependencies.
+    """FastAPI's descriptions of the overrides of a route's dependencies.
 
     Args:
         dependant: That of the route.
-        provider: Whose overrides hold for it.
+        provider: The owner of the overrides.
     """
     overrides = overrides_of(provider)
     seen: dict[Any, Any] = {}
@@ -47,7 +47,7 @@ def _described(path: str, call: Any) -> Any:
 
 
 def override_ids(apps: list[Any]) -> Iterator[tuple[int, ...]]:
-    """Changes when one of the applications puts something else in a dependency's place."""
+    """Changes when one of the applications overrides a dependency or stops doing so."""
     for app in apps:
         overrides = overrides_of(app)
         if overrides:

@@ -21,13 +21,12 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter that a template may name.
+    """A declared parameter, which a template may name.
 
     Attributes:
         alias: Its name in the query string.
-        canonical: Brings a value's text into one form (`007` and `7` are one integer), or None.
-        fallback: Makes what the endpoint gets where it was not sent; None where the signature says
-            nothing of it.
+        canonical: Converts a value's text to its canonical form; None if that is the text itself.
+        fallback: Makes the default that the endpoint gets; None where the signature states none.
         required: Whether requests without it in the query are refused.
         many: Whether the endpoint takes all the values that were sent, not only the last.
     """
@@ -39,20 +38,20 @@ class Parameter:
     many: bool = False
 
     def read(self, text: str) -> str:
-        """The text in its one form."""
+        """The canonical text."""
         return text if self.canonical is None else self.canonical(text)
 
     def read_all(self, texts: Sequence[str]) -> tuple[str, ...]:
-        """Of the values that were sent, those that the endpoint takes."""
+        """The values that the endpoint takes of those that were sent."""
         return tuple(dict.fromkeys(map(self.read, texts if self.many else texts[-1:])))
 
     def default(self) -> tuple[str, ...]:
-        """What a client would send to mean the default; nothing where no text means it."""
+        """What a client would send for the default; empty where no text is equal to it."""
         if self.fallback is None:
             return ()
         try:
             value = self.fallback()
-        except Exception:  # noqa: BLE001  # the application's own; it fails there as well
+        except Exception:  # noqa: BLE001  # the application's own; it fails in the endpoint as well
             return ()
         several = self.many and isinstance(value, list | tuple | set | frozenset | deque)
         texts = [_default_text(one) for one in (value if several else [value])]
@@ -94,7 +93,7 @@ def _query_field(name: str, info: Any) -> Parameter:
     canonical = _canonical(element)
     alias = info.validation_alias or info.alias or name
     if not isinstance(alias, str):
-        # One of several names; which of them a request uses is not known here.
+        # One of several names; which one a request uses is not known here.
         return Parameter(name, canonical, many=many)
     fallback = functools.partial(info.get_default, call_default_factory=True)
     return Parameter(alias, canonical, fallback, info.is_required(), many)
@@ -105,7 +104,9 @@ def _element(annotation: Any) -> tuple[Any, bool]:
     for part in _alternatives(annotation):
         kind = get_origin(part) or part
         if inspect.isclass(kind) and issubclass(kind, _COLLECTIONS) and not issubclass(kind, str):
-            members = [_bare(member) for member in get_args(part) if member is not Ellipsis]
+            members = [
+                _without_metadata(member) for member in get_args(part) if member is not Ellipsis
+            ]
             return members[0] if len(set(members)) == 1 else Any, True
     return annotation, False
 
@@ -113,15 +114,15 @@ def _element(annotation: Any) -> tuple[Any, bool]:
 def _alternatives(annotation: Any) -> tuple[Any, ...]:
     """The parts of a union, or the one type."""
     parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
-    return tuple(map(_bare, parts))
+    return tuple(map(_without_metadata, parts))
 
 
-def _bare(annotation: Any) -> Any:
+def _without_metadata(annotation: Any) -> Any:
     return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 
 def _default_text(value: Any) -> str | None:
-    """What a client would send to mean this value; None where no text does."""
+    """What a client would send for this value; None where no text is equal to it."""
     if isinstance(value, Enum):
         return str(value.value)
     if isinstance(value, date):
@@ -134,15 +135,15 @@ _SCALARS = frozenset({int, float, bool, UUID, str, type(None)})
 
 
 def _canonical(annotation: Any) -> Callable[[str], str] | None:
-    """How the framework reads a parameter of this type, as text to text; None if it stays as is."""
+    """How the framework reads a value of this type, text to text; None if it does not change."""
     parts = _alternatives(annotation)
-    if not all(map(_has_one_form, parts)):
+    if not all(map(_is_canonical_type, parts)):
         return None
     return None if set(parts) <= {str, type(None)} else _reader(annotation)
 
 
-def _has_one_form(part: Any) -> bool:
-    """Whether a value of this type is one text, however it was written."""
+def _is_canonical_type(part: Any) -> bool:
+    """Whether a value of this type has one canonical text."""
     return inspect.isclass(part) and (part in _SCALARS or issubclass(part, Enum))
 
 
@@ -158,7 +159,7 @@ def _reader(annotation: Any) -> Callable[[str], str] | None:
         try:
             value = validate(text)
         except ValueError:
-            # The framework will refuse the request; what its tags would be does not matter.
+            # The framework will refuse the request, so its tags do not matter.
             return text
         return str(value.value if isinstance(value, Enum) else value)
 

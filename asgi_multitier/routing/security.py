@@ -1,4 +1,4 @@
-"""What a FastAPI route reads beside its URL: a hit runs no dependency, so it checks none of it."""
+"""What a FastAPI route reads besides its URL: a hit runs no dependency, so it checks none of it."""
 
 import functools
 import inspect
@@ -16,12 +16,12 @@ _PLACES: tuple[Place, ...] = ("header", "cookie", "query")
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One thing that a route reads from the request to find out who or what asks.
+    """One thing that a route reads from the request, such as a credential.
 
     Attributes:
-        what: How to call it in a message.
-        place: Where it stands; "all" if it reads every header.
-        name: Under which name there; lower-case for a header.
+        what: Its name in messages.
+        place: Where it is; "all" if the route reads every header.
+        name: Its name there; lower-case for a header.
     """
 
     what: str
@@ -58,7 +58,7 @@ def unkeyed(policy: Policy, needs: Sequence[Need]) -> Need | None:
 
 
 def remedy(policy: Policy, needs: Sequence[Need]) -> str:
-    """The options that put all needs into the key, as they are written, what is there included."""
+    """The options that put all needs into the key, as a user writes them."""
     missing = [need for need in needs if not need.is_keyed(policy)]
     names = {place: [need.name for need in missing if need.place == place] for place in _PLACES}
     if any(need.place == "all" for need in missing):
@@ -80,7 +80,7 @@ def _joined(present: Iterable[str], missing: Iterable[str]) -> list[str]:
 def _found(dependant: Any) -> Iterator[Need]:
     call = getattr(dependant, "call", None)
     if _is_scheme(call):
-        yield _need_of(_bare(call))
+        yield _need_of(_unwrapped(call))
     for requirement in getattr(dependant, "security_requirements", None) or ():
         yield _need_of(requirement.security_scheme)
     for name in names_read(dependant.header_params, headers=True):
@@ -111,11 +111,11 @@ def _need_of(scheme: Any) -> Need:
 
 def _is_scheme(call: Any) -> bool:
     base = getattr(sys.modules.get("fastapi.security.base"), "SecurityBase", None)
-    return base is not None and isinstance(_bare(call), base)
+    return base is not None and isinstance(_unwrapped(call), base)
 
 
-def _bare(call: Any) -> Any:
-    """What a `partial`, a wrapper or a bound method stands for."""
+def _unwrapped(call: Any) -> Any:
+    """What a `partial`, a wrapper or a bound method calls."""
     while isinstance(call, functools.partial):
         call = call.func
     call = inspect.unwrap(call) if callable(call) else call

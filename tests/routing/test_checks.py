@@ -309,5 +309,5 @@ def test_a_query_parameter_of_a_plain_endpoint_is_declared_by_the_allow_list() -
     wrong = Route("/w", cached(60, tags="{lang}")(endpoint("wrong")))
 
     RouteTable(Starlette(routes=[good])).check()
-    with pytest.raises(ConfigError, match=r"/w \(wrong\).*must stand in query="):
+    with pytest.raises(ConfigError, match=r"/w \(wrong\).*must be in query="):
         RouteTable(Starlette(routes=[wrong])).check()
