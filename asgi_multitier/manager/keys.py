@@ -1,4 +1,4 @@
-"""Keys and tags of values, as a caller gives them: checked, or refused with a clear error."""
+"""Keys and tags of values, as a caller gives them: checked, or refused with a `ConfigError`."""
 
 from collections.abc import Iterable, Sequence
 
@@ -15,7 +15,7 @@ def checked_key(key: object) -> str:
     """The key.
 
     Raises:
-        ConfigError: If it is none.
+        ConfigError: If it is no text, empty, too long or marked as a response's.
     """
     if (
         not isinstance(key, str)
@@ -45,10 +45,10 @@ def checked_tags(tags: object, limit: int | None = MAX_TAGS) -> tuple[str, ...]:
 
     Args:
         tags: As they were given.
-        limit: How many a value may carry; None where tags are only looked for.
+        limit: How many a value may have; None if they only name what is dropped.
 
     Raises:
-        ConfigError: If they are none, too many, or one is too long.
+        ConfigError: If they are no texts, too many, or one is empty or too long.
     """
     allowed = f"at most {MAX_TAGS} texts of 1 to {MAX_TAG_BYTES} bytes"
     if isinstance(tags, str) or not isinstance(tags, Iterable):

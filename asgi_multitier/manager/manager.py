@@ -8,7 +8,7 @@ from ..errors import ConfigError
 from ..routing import RouteTable
 from ..strategy import CacheStrategy, Lifetime
 from .functions import CachedFunction
-from .identity import caches_of, load
+from .identity.loading import caches_of, load
 from .operations import Operations
 from .sync import SyncCache
 

@@ -1,7 +1,7 @@
-"""The namespace of a manager: where it comes from, and when something may be dropped in it.
+"""The namespace of a manager: where it comes from, and when entries may be dropped in it.
 
 It is given, or made of the application's own name. A program that knows no application must not
-drop in a namespace that it made up, while an application under another name keeps its entries.
+drop entries in a namespace of its own: those of the application that it means would stay.
 """
 
 import logging
@@ -10,7 +10,9 @@ from ..coherence.log import InvalidationLog
 from ..errors import BackendError, ConfigError
 from ..routing import RouteTable
 from .backends import Backends
-from .identity import application_of, describe, local_name, name_of_its_own
+from .identity.application import describe
+from .identity.loading import application_of
+from .identity.names import local_name, name_of_its_own
 
 logger = logging.getLogger("asgi_multitier")
 
@@ -27,13 +29,13 @@ _WHOSE = (
 )
 
 _UNUSED = (
-    "no other process has used the namespace %s: what is dropped in it drops nothing of an "
-    "application with another name; CacheManager.of('module:app') takes that one's"
+    "no other process has used the namespace %s: an invalidation in it reaches no application with "
+    "another name; use CacheManager.of('module:app') to take that application's namespace"
 )
 
-_UNHEARD = (
-    "no other process of %s was found: what is dropped here drops nothing of one that runs. "
-    "Without a server they find each other on one machine, as one user, with the same "
+_ALONE = (
+    "no other process of %s was found: an invalidation here reaches none. Without a server "
+    "processes find each other on one machine only, if they run as one user with the same "
     "XDG_RUNTIME_DIR and TMPDIR"
 )
 
@@ -96,10 +98,10 @@ class Namespace:
         return name
 
     async def check(self, manager: object) -> None:
-        """Before something is dropped: check that it is known whose.
+        """Before entries are dropped, check that it is known whose they are.
 
-        A manager that has a name, an application or values of its own drops what is its own. Any
-        other one is a program that means an application, and has to say which.
+        A manager with a name, an application or values of its own drops its own entries. Any other
+        one belongs to a program that means an application, and has to say which.
 
         Raises:
             ConfigError: If that is not known, and there are applications that may be meant.
@@ -120,4 +122,4 @@ class Namespace:
             return
         if getattr(log, "is_own", False):
             self._has_warned = True
-            logger.warning(_UNUSED if self.table is None else _UNHEARD, self.text)
+            logger.warning(_UNUSED if self.table is None else _ALONE, self.text)

@@ -36,18 +36,14 @@ class Operations(Invalidation, Readings):
         return {}
 
     @property
-    def _values(self) -> Values:
-        """Where values lie in the tiers, made at the first use."""
-        return self._computing.values
-
-    @property
     def _computing(self) -> Computing:
         """The values and their runs, made at the first use."""
         return self._made_computing or self._once("_made_computing", self._make_computing)
 
     def _make_computing(self) -> Computing:
+        made = Computing(self.engine, Values(self.engine, self.serializer))
         self._name.has_values = True
-        return Computing(self.engine, Values(self.engine, self.serializer))
+        return made
 
     @at_home
     async def get(self, key: str, default: Any = None) -> Any:
@@ -69,7 +65,7 @@ class Operations(Invalidation, Readings):
             key: The key.
             type_: A dataclass, `TypedDict`, msgspec Struct, Pydantic model, or anything made of
                 them. A stored value that does not fit is a miss, and counted.
-            default: What stands for a miss.
+            default: What is returned for a miss.
 
         Raises:
             ConfigError: If the key is not allowed.
@@ -83,11 +79,13 @@ class Operations(Invalidation, Readings):
         if self.mode == "off":
             return MISSING
         await self.start()
-        return await self._values.find(key, read)
+        return await self._computing.values.find(key, read)
 
     @at_home
     async def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
-        """The values that there are, by key; each shared tier is asked for up to 500 keys at once.
+        """The fresh values by key; a key without one is left out.
+
+        Each shared tier is asked for up to 500 keys at once.
 
         Raises:
             ConfigError: If a key is not allowed.
@@ -96,7 +94,7 @@ class Operations(Invalidation, Readings):
         if self.mode == "off":
             return {}
         await self.start()
-        values = self._values
+        values = self._computing.values
         found = await asyncio.gather(*(values.find(key, self.serializer.loads) for key in wanted))
         pairs = zip(wanted, found, strict=True)
         return {key: value for key, value in pairs if value is not MISSING}
@@ -117,8 +115,8 @@ class Operations(Invalidation, Readings):
             key: The key.
             value: Anything that the serializer takes; None is a value.
             strategy: How long it is fresh.
-            tags: What `invalidate_tags` finds it by.
-            broadcast: Whether the other instances' first tiers get it too; None for
+            tags: What `invalidate_tags` names it by.
+            broadcast: Whether the first tiers of other instances get it too; None for
                 `InvalidationConfig.auto_broadcast_on_write`.
             **options: See `StoreOptions`.
 
@@ -144,11 +142,11 @@ class Operations(Invalidation, Readings):
             broadcast = self.invalidation.auto_broadcast_on_write
         policy, named = store_policy(strategy, "CacheManager.set", options), checked_tags(tags)
         if self.mode == "off":
-            # Nothing is stored, and what other instances keep is older than what was given.
+            # Nothing is stored, and what other instances hold is older than these values.
             await self.invalidate(*values)
             return
         await self.start()
-        await self._values.put(values, policy, named, broadcast=broadcast)
+        await self._computing.values.put(values, policy, named, broadcast=broadcast)
         note_kept(self, values)
 
     async def update(self, key: str, value: Any, ttl: Lifetime | None = None) -> None:
@@ -207,7 +205,7 @@ class Operations(Invalidation, Readings):
             key: The key.
             compute: An async or sync function without arguments. A sync one must not block.
             strategy: How long the value is fresh.
-            tags: What `invalidate_tags` finds it by.
+            tags: What `invalidate_tags` names it by.
             **options: See `ComputeOptions`.
 
         Raises:
@@ -250,7 +248,7 @@ class Operations(Invalidation, Readings):
         tags: Iterable[str],
         type_: Any,
     ) -> Any:
-        """The value of a key; None as its type stands for plain objects."""
+        """The value of a key. A `type_` of None means plain objects."""
         serializer = self.serializer
         if self.home.is_elsewhere:
             compute = self.home.carrying(compute)

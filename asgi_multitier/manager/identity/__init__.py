@@ -1,16 +1,6 @@
-"""Who shares with whom: the name of an application, and what may not be one."""
+"""The name of an application, by which processes share a cache or do not.
 
-from .application import Application, describe
-from .loading import application_of, caches_of, load
-from .names import is_telling, local_name, name_of_its_own
-
-__all__ = [
-    "Application",
-    "application_of",
-    "caches_of",
-    "describe",
-    "is_telling",
-    "load",
-    "local_name",
-    "name_of_its_own",
-]
+- `application`: what an application shows of itself. `program`: what the running program shows.
+- `loading`: an application found by its name or by its manager.
+- `names`: which names tell applications apart, and how a name is written.
+"""

@@ -1,4 +1,4 @@
-"""What an application shows of itself: its title, the module that holds it, and where that lies."""
+"""What an application shows of itself: its title, its module, and that module's directory."""
 
 import ast
 import inspect
@@ -21,9 +21,9 @@ class Application(NamedTuple):
     Attributes:
         title: Its title, as FastAPI and others have one; "" without.
         module: Dotted name of the module that holds it, or else of its endpoints' package.
-        attribute: Its name in that module; "" if it is not held by one.
-        directory: Absolute directory of that module, without symbolic links. Where it has none, the
-            working directory, and what the command says of the application.
+        attribute: The variable that holds it in that module; "" if none does.
+        directory: Absolute directory of that module, without symbolic links. If it has none, the
+            working directory, and the words of the command that name modules or settings.
     """
 
     title: str
@@ -43,9 +43,11 @@ def describe(app: object, endpoints: Iterable[object] = ()) -> Application:
     layers = [owner for layer in layers_of(app) for owner in _with_owner(layer)]
     title = next((text for layer in layers if (text := _title(layer))), "")
     packages = _packages(endpoints)
-    held = _holder(layers, packages) or _told(packages) or _defined(layers) or _maker(layers)
+    held = (
+        _holder(layers, packages) or _from_command(packages) or _defined(layers) or _maker(layers)
+    )
     if held is None and app is not None:
-        # The program is a server's, which other applications run under as well.
+        # The program is a server, under which other applications run as well.
         return Application(title, "app", "", place_of_the_command())
     module, name = held or ("__main__", "")
     return Application(title, real_name(module), name, _directory(module))
@@ -73,7 +75,7 @@ def _packages(endpoints: Iterable[object]) -> list[str]:
 def _holder(layers: Sequence[object], packages: Sequence[str]) -> tuple[str, str] | None:
     """The module in which the application is a variable, and the variable's name.
 
-    A module that only imports it from there does not count, if another one is left.
+    A module that only imports it does not count, if there is another one.
     """
     wanted = {id(layer) for layer in layers}
     held = list(variables(packages))
@@ -86,23 +88,23 @@ def _holder(layers: Sequence[object], packages: Sequence[str]) -> tuple[str, str
     if len(found) > 1:
         found = [pair for pair in found if not _imports(*pair)] or found
     ours = [pair for pair in found if pair[0].partition(".")[0] in packages]
-    # `__main__` may be there a second time under its own name.
+    # `__main__` may be loaded a second time under its own name.
     return min(ours or found, key=lambda p: (real_name(p[0]), p[1]), default=None)
 
 
 def variables(packages: Sequence[str]) -> Iterator[tuple[str, str, object]]:
-    """Module, name and value of what the user's own modules and the endpoints' packages hold."""
+    """Module, name and value of each variable of the user's modules and the endpoints' packages."""
     for name, module in list(sys.modules.items()):
         if _may_hold(name, packages):
             for variable, value in list(vars(module).items()):
                 yield name, variable, value
 
 
-def _told(packages: Sequence[str]) -> tuple[str, str] | None:
-    """What the server was told to serve, or the user's own program that serves it.
+def _from_command(packages: Sequence[str]) -> tuple[str, str] | None:
+    """What the command tells the server to serve, or the user's own program that is the server.
 
-    A factory's application is no variable, and its endpoints may all be of packages that other
-    applications have as well.
+    The application of a factory is no variable, and its endpoints may all come from packages that
+    other applications use as well.
     """
     found = {pair for pair in served() if _may_hold(pair[0], packages)}
     if len(found) == 1:
@@ -117,7 +119,7 @@ def _may_hold(name: str, packages: Sequence[str]) -> bool:
 
 
 def _imports(name: str, attribute: str) -> bool:
-    """Whether the module has the name by an import statement."""
+    """Whether the module gets the name by an import statement."""
     try:
         tree = ast.parse(inspect.getsource(sys.modules[name]))
     except (OSError, TypeError, SyntaxError, ValueError):
@@ -140,10 +142,10 @@ def _defined(layers: Sequence[object]) -> tuple[str, str] | None:
 
 
 def _maker(layers: Sequence[object]) -> tuple[str, str] | None:
-    """The user's own package that can make such an application, if no other one can.
+    """The user's own package that can make such an application, if only one can.
 
-    It has the framework's class by name. A package that only brings endpoints has not, and is in
-    other applications as well.
+    Its modules hold the framework or its class. A package that only brings endpoints does not, and
+    may be in other applications as well.
     """
     kinds = [type(layer) for layer in layers if not inspect.isroutine(layer)]
     frameworks = [sys.modules.get(kind.__module__.partition(".")[0]) for kind in kinds]

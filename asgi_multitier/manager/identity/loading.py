@@ -1,4 +1,4 @@
-"""Finding an application by name, and the caches around it."""
+"""Finding an application by its name, or by its manager, and the managers of an application."""
 
 import importlib
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ from ...routing.layers import attribute, layers_of
 from .application import variables
 
 _MIDDLEWARE = "asgi_multitier.asgi.middleware"
-"""Where the middleware is made: an import of it from here would point up."""
+"""The module of the middleware, by name: an import of it from here would point up."""
 
 
 def load(target: str) -> Any:
     """What `"module:attribute"` names.
 
     Raises:
-        ConfigError: If there is no such thing.
+        ConfigError: If there is no such module or attribute.
     """
     module, _, path = target.partition(":")
     try:
@@ -30,13 +30,16 @@ def load(target: str) -> Any:
 
 
 def caches_of(app: object) -> Iterator[Any]:
-    """The managers of the middleware around an application and in it; None for one by default."""
+    """The managers of the middleware around and inside an application; None for the default one."""
     for _, cache in _owned(app):
         yield cache
 
 
 def application_of(cache: object) -> Any:
-    """The one application that a module holds with this manager in its middleware; or None."""
+    """The application of the user's modules that has this manager in its middleware.
+
+    None if there is no such application, or more than one.
+    """
     found = {
         id(owner): owner
         for _, _, value in variables(())
@@ -48,7 +51,7 @@ def application_of(cache: object) -> Any:
 
 
 def _owned(app: object) -> Iterator[tuple[Any, Any]]:
-    """The layers that have a cache, and that cache."""
+    """The layers that have a cache, each with its manager."""
     for layer in layers_of(app):
         if _is_ours(type(layer)):
             yield layer, layer.manager

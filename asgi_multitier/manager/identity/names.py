@@ -1,8 +1,8 @@
-"""Names of applications: which tell one from another, and how one is written.
+"""Names of applications: which tell one from another, and how a name is written.
 
-A title or package that half of all projects have (`main`, `app`, "My API") tells nothing. On a
-server that several applications may use it must not become a namespace: the second one would be
-answered with the first one's responses.
+A title or package that half of all projects have (`main`, `app`, "My API") does not. On a server
+that several applications may use it must not become a namespace: the second application would get
+the responses of the first one.
 """
 
 import re
@@ -12,7 +12,7 @@ from socket import gethostname
 from .application import Application
 
 _GENERIC = (
-    # How files, packages and variables of every second project are called.
+    # Names of files, packages and variables in every second project.
     "main app apps application applications api apis asgi wsgi src source sources code package "
     "pkg lib libs module modules server servers service services svc srv backend backends "
     "frontend web website webapp site sites http rest graphql rpc grpc endpoint endpoints route "
@@ -26,19 +26,19 @@ _GENERIC = (
     "microservice micro monolith platform system software product prod production staging stage "
     "dev develop development local localhost docker container k deploy deployment release current "
     "latest live build dist out new old first second final "
-    # What tutorials call theirs.
+    # Names in tutorials.
     "hello world test tests testing testapp example examples sample samples demo demos tutorial "
     "quickstart getting started learn learning todo todos item items user users auth login health "
     "healthcheck status ping foo bar baz untitled title name noname unnamed default none null "
     "template boilerplate skeleton starter kit scaffold poc prototype playground sandbox "
     "the a an my our your this some of for and with in on to by from is it simple basic minimal "
     "small big great awesome cool nice own best ever alpha beta rc nightly preview canary "
-    # What frameworks and servers are called.
+    # Names of frameworks and servers.
     "fast fastapi starlette litestar quart sanic flask django falcon blacksheep uvicorn gunicorn "
     "hypercorn granian daphne openapi swagger docs documentation redoc python py async asyncio "
     "asynchronous cache cached caching redis valkey multitier version celery rq arq dramatiq huey "
     "taskiq supervisor ipython jupyter ipykernel launcher interactive shell "
-    # What a service does, which several teams' services do: "Prediction Service".
+    # What the services of several teams do: "Prediction Service".
     "prediction predictions predict predictor inference infer ml ai llm llms nlp scoring scorer "
     "classifier classification embedding embeddings chat chats chatbot bot bots assistant agent "
     "agents notification notifications notifier mail mailer email emails sms webhook webhooks "
@@ -58,15 +58,15 @@ _KEPT = 48
 
 
 def is_telling(text: str) -> bool:
-    """Whether a title, or the dotted name of a module, has a word that not every project has."""
+    """Whether a title, or the dotted name of a module, has a word that is not generic."""
     return any(not _is_generic(word) for word in _WORD.findall(text.lower()))
 
 
 def _is_generic(word: str) -> bool:
-    """Whether it is one of the usual words, or several of them written as one (`myfastapiapp`)."""
+    """Whether a word is a generic one, or several of them written as one (`myfastapiapp`)."""
     if len(word) == 1 and word.isascii():
         return True
-    # Ends of usual words, reached from the beginning through usual words alone.
+    # Positions that generic words, one after the other, reach from the beginning.
     reached = {0}
     for start in range(len(word)):
         if start in reached:
@@ -81,8 +81,8 @@ _LENGTHS = frozenset(map(len, _WORDS))
 def name_of_its_own(application: Application) -> str | None:
     """The name of an application that tells it from others; None if it has none.
 
-    Made of its title and of the package that it lives in, whichever tell something. A title is the
-    author's own word for it; without one, two modules of a package are two applications.
+    Made of its title and its package, without those that are generic. Without a title, two modules
+    of a package are two applications.
     """
     title = " ".join(_RELEASE.sub(" ", application.title).split())
     module = application.module if is_telling(application.module) else ""
@@ -91,17 +91,19 @@ def name_of_its_own(application: Application) -> str | None:
         return _written(f"{title}-{package}" if package else title)
     if not module and not is_telling(application.attribute):
         return None
-    # `public` and `internal` of one module are two applications, if usual names.
+    # `public` and `internal` of one module are two applications, generic as they are.
     own = application.attribute if application.attribute != "app" else ""
     return _written(".".join(filter(None, (application.module, own))))
 
 
 def local_name(application: Application, *, machine: bool = False) -> str:
-    """A name for an application where all who share are on this machine: its place is in it.
+    """A name for an application that shares with processes of this machine only.
+
+    It contains the application's directory.
 
     Args:
         application: What it shows of itself.
-        machine: Whether others share from other machines, and the machine's name belongs to it.
+        machine: Whether it must differ from names on other machines, and contains this one's name.
     """
     text = name_of_its_own(application) or application.module.rpartition(".")[2] or "app"
     host = gethostname() if machine else ""
@@ -110,7 +112,7 @@ def local_name(application: Application, *, machine: bool = False) -> str:
 
 
 def _written(text: str) -> str:
-    """The text in letters that may stand in a key; different texts stay different."""
+    """The text in characters that a key may contain; different texts stay different."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-")
     if plain == text and len(plain) <= _LONGEST:
         return plain

@@ -1,4 +1,4 @@
-"""The program that runs: whose it is, what its command says it serves, and what it is called."""
+"""The running program: whose modules it has, what its command serves, and its name."""
 
 import inspect
 import os
@@ -17,12 +17,12 @@ _SETTINGS = (".py", ".toml", ".json", ".yaml", ".yml", ".ini", ".cfg")
 
 
 def _installed() -> Iterator[str]:
-    """Directories of what was installed, a user's own installation and its commands included."""
+    """Directories of installed packages, those of the user's scheme and of commands included."""
     kinds = ("stdlib", "platstdlib", "purelib", "platlib", "scripts")
     schemes = {sysconfig.get_default_scheme(), sysconfig.get_preferred_scheme("user")}
     for scheme in schemes:
         yield from (sysconfig.get_path(kind, scheme) for kind in kinds)
-    # Where a distribution has a place of its own for its packages.
+    # Some distributions have directories of their own, such as `dist-packages`.
     yield from (path for path in sys.path if path.endswith("-packages"))
     yield from site.getsitepackages()
 
@@ -31,16 +31,16 @@ _INSTALLED = tuple({os.path.join(path, "") for path in _installed() if path})
 
 
 def is_of_the_user(module: object) -> bool:
-    """Whether its file lies neither with the standard library nor with what was installed."""
+    """Whether a module's file lies neither in the standard library nor in an installed package."""
     file = getattr(module, "__file__", None)
     return isinstance(file, str) and not file.startswith(_INSTALLED)
 
 
 def served() -> set[tuple[str, str]]:
-    """The modules, and names in them, that the command says are to be served.
+    """The modules, and names in them, that the command tells the server to serve.
 
     As in `uvicorn shop.factory:create --factory` and `gunicorn "shop.factory:create()"`. A class is
-    a server's part, such as a worker or a protocol.
+    a part of the server, such as a worker or a protocol.
     """
     matches = (_TARGET.fullmatch(word) for word in sys.argv[1:])
     pairs = {(match["module"], match["name"]) for match in matches if match}
@@ -55,10 +55,10 @@ def _is_there(module: str, name: str) -> bool:
 
 
 def place_of_the_command() -> str:
-    """The working directory, and what the command says that tells applications there apart.
+    """The working directory, and the words of the command that tell applications there apart.
 
-    Those are the modules that it names, and files of settings. Ports, sockets, levels and numbers
-    of workers are not: an application that is served at two ports is one.
+    Those are modules and files of settings. Ports, sockets, levels and numbers of workers are not:
+    an application that is served at two ports is one.
     """
     words = [word.rpartition("=")[2] for word in sys.argv[1:]]
     told = [word for word in words if _names_a_module(word) or _is_file_of_settings(word)]
@@ -74,7 +74,7 @@ def _is_file_of_settings(word: str) -> bool:
 
 
 def real_name(name: str) -> str:
-    """The name that a module has when it is imported, also where it is the program's main."""
+    """The name that a module has when it is imported, also if it runs as `__main__`."""
     if name not in _MAINS:
         return name
     main = sys.modules.get(name)

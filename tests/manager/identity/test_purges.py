@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from asgi_multitier import CacheManager, ConfigError
-from asgi_multitier.manager.identity import caches_of
+from asgi_multitier.manager.identity.loading import caches_of
 from tests.patience import until
 from tests.servers import ValkeyServer
 
