@@ -281,11 +281,16 @@ class Exchange:
             return await self._take_entry(answer)
         return True
 
-    async def _stand_in(self, found: StandIn) -> None:
+    async def _stand_in(self, found: StandIn, *, collapsed: bool = True) -> None:
+        """Answer with what is stale.
+
+        Args:
+            found: It.
+            collapsed: Whether another request's run was waited for.
+        """
         if found.why is Reason.OVERLOADED:
             await self._reply(self._replies.hit(found.slot, found.why))
             return
-        collapsed = found.why is Reason.STALE_IF_ERROR
         await self._reply(self._replies.in_place(found.slot, found.why, collapsed=collapsed))
 
     async def _take_entry(self, answer: "Stored | StaleStored | Overtaken | Heard") -> bool:
@@ -408,7 +413,9 @@ class Exchange:
                     client.leave()
                     self._leave(flight)
                     outcome = Outcome.STALE
-                    await self._stand_in(StandIn(caller.stale, Reason.SOFT_TIMEOUT))
+                    await self._stand_in(
+                        StandIn(caller.stale, Reason.SOFT_TIMEOUT), collapsed=False
+                    )
                     return
             # The run goes on for the others if this client leaves.
             await asyncio.wait({task, client.left}, return_when=asyncio.FIRST_COMPLETED)

@@ -814,6 +814,7 @@ async def test_a_soft_timeout_serves_all_who_wait() -> None:
         replies = await asyncio.gather(*tasks)
 
         assert {(reply.body, reply.detail) for reply in replies} == {(b"1", "soft-timeout")}
+        assert ["collapsed" in reply.cache for reply in replies] == [False] + 10 * [True]
         assert origin.calls == 2
         assert cache.manager.stats().total.stale == 11
         origin.gate.set()
