@@ -1,1 +1,1 @@
-"""What is claimed, measured side by side."""
+"""Measurements of the figures in README.md and benchmarks/README.md."""

@@ -1,4 +1,4 @@
-"""`make bench`: everything in `benchmarks/README.md`, measured again on this machine."""
+"""`make bench`: runs the benchmarks of `benchmarks/README.md` on this machine."""
 
 import argparse
 import datetime
@@ -17,7 +17,7 @@ PARTS = {
 
 
 def main() -> None:
-    """Run the parts asked for."""
+    """Run the requested benchmarks."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all by default")
     asked = parser.parse_args().parts or list(PARTS)
@@ -27,7 +27,9 @@ def main() -> None:
     today = datetime.datetime.now(datetime.UTC).date()
     print(f"{today}, {os.cpu_count()} cores, Python {platform.python_version()}")
     if shutil.which("wrk") is None:
-        print("wrk is not installed (apt-get install wrk): using the slower client of our own")
+        print(
+            "wrk is not installed (apt-get install wrk): using the slower client of this repository"
+        )
     for part in asked:
         for line in PARTS[part]():
             print(line, flush=True)

@@ -1,6 +1,6 @@
-"""The applications that are compared: same content, same server, different ways to it.
+"""The compared applications: same content and server, with and without cache.
 
-Named by `benchmarks.apps:NAME` to uvicorn. `BENCH_REDIS_URL` says where the shared tier is.
+uvicorn runs them as `benchmarks.apps:NAME`. `BENCH_REDIS_URL` is the address of the shared tier.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ STARTED = {"calls": 0}
 
 
 async def bare(scope: Any, receive: Any, send: Any) -> None:
-    """The least that an ASGI application can do: two messages."""
+    """The minimal ASGI application: two messages."""
     if scope["type"] != "http":
         await _lifespan(receive, send)
         return
@@ -98,7 +98,7 @@ def l1() -> CacheMiddleware:
 
 
 def added() -> FastAPI:
-    """As `l1`, with the cache added by `add_middleware`: FastAPI's own shell is around it."""
+    """As `l1`, but added by `add_middleware`, inside FastAPI's own middleware."""
     app = _routes()
     app.add_middleware(CacheMiddleware, cache=CacheManager(redis_url=None))
     return app

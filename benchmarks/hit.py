@@ -1,4 +1,4 @@
-"""What a hit costs in process: nanoseconds over a bare ASGI call, median of interleaved rounds."""
+"""In-process cost of a hit: nanoseconds above a bare ASGI call, median of interleaved rounds."""
 
 import asyncio
 import random
@@ -12,13 +12,13 @@ from asgi_multitier import CacheManager, CacheMiddleware, Rule
 from .apps import bare
 
 CALLS = 100
-"""Calls timed at a time: few, since a server's request objects are young when they are used."""
+"""Calls per timing: few, because a server uses its request objects soon after creation."""
 
 ROUNDS = 600
 
 
 def scope_of(number: int) -> dict[str, Any]:
-    """A request as uvicorn hands it over: fresh objects, the usual fields."""
+    """A request as uvicorn passes it: new objects, the usual fields."""
     path = f"/items/{number}"
     return {
         "type": "http",
@@ -59,7 +59,7 @@ async def _time(app: Callable[..., Awaitable[None]], numbers: list[int]) -> floa
 
 
 async def measure(entries: int) -> tuple[float, float]:
-    """Nanoseconds of a bare call and of a hit, with so many entries in the first tier."""
+    """Nanoseconds of a bare call and of a hit, with this many entries in the first tier."""
     manager = CacheManager(redis_url=None, l1_bytes=1 << 30, l1_entries=entries + 1)
     app = CacheMiddleware(bare, manager, rules=[Rule("/items/*", 10_800, tags=["item"])])
     async with manager:
@@ -77,7 +77,7 @@ async def measure(entries: int) -> tuple[float, float]:
 
 
 def main() -> list[str]:
-    """Measure and say it in lines."""
+    """Measure, and return the lines of the report."""
     lines = []
     for entries in (2_000, 100_000):
         alone, hit = asyncio.run(measure(entries))

@@ -12,7 +12,7 @@ PATH = "/items/7"
 
 
 def main(rounds: int = 9, seconds: float = 2.0) -> list[str]:
-    """Measure and say it in lines."""
+    """Measure, and return the lines of the report."""
     with contextlib.ExitStack() as stack:
         redis = stack.enter_context(Valkey())
         env = {"BENCH_REDIS_URL": redis.url}

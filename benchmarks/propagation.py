@@ -1,7 +1,8 @@
-"""How soon an edit on one process is seen on another: 1,000 edits over a real server.
+"""Time until an edit on one process is visible on another: 1,000 edits with a real server.
 
-The clock runs from the moment the edit's answer has arrived until the other process answers with
-the new version, asked without pause. Every answer is checked: a version never goes backwards.
+The time is measured from the arrival of the edit's response until the other process, which is
+requested without pause, returns the new version. Every response is checked: a version never
+decreases.
 """
 
 import contextlib
@@ -30,7 +31,7 @@ class _Talk:
 
 
 def main(edits: int = EDITS) -> list[str]:
-    """Measure and say it in lines."""
+    """Measure, and return the lines of the report."""
     with contextlib.ExitStack() as stack:
         redis = stack.enter_context(Valkey())
         file = stack.enter_context(tempfile.NamedTemporaryFile("w+", suffix=".version"))

@@ -1,7 +1,7 @@
-"""Uvicorn processes to measure, and a load generator.
+"""The measured uvicorn processes, and the load generator.
 
-The generator is `wrk` where it is installed (`apt-get install wrk`, `brew install wrk`); without it
-a client of our own is used, slower, but the same for everything that is compared.
+The generator is `wrk` if it is installed (`apt-get install wrk`, `brew install wrk`). Otherwise it
+is `client.py`, which is slower, but the same for all compared applications.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ _PIDS: dict[int, int] = {}
 
 
 def cpu_seconds(port: int) -> float:
-    """CPU time that the server behind a port has used; Linux only, elsewhere the wall's."""
+    """Seconds of CPU time of the server at a port; wall time on systems other than Linux."""
     try:
         with open(f"/proc/{_PIDS[port]}/stat") as file:
             fields = file.read().rpartition(")")[2].split()
@@ -38,7 +38,7 @@ def cpu_seconds(port: int) -> float:
 
 @contextlib.contextmanager
 def serving(app: str, *, env: dict[str, str] | None = None, core: int | None = 0) -> Iterator[int]:
-    """One uvicorn process for an application, kept on one core; its port."""
+    """Run one uvicorn process for an application, pinned to one core; yields its port."""
     port = free_port()
     factory = [] if app.endswith(":bare") else ["--factory"]
     command = [sys.executable, "-m", "uvicorn", app, *factory, "--port", str(port)]
@@ -84,7 +84,7 @@ def get(port: int, path: str, method: str = "GET") -> tuple[dict[str, str], Any]
 def load(port: int, path: str, seconds: float) -> tuple[float, float]:
     """Requests per second at 64 connections from another core, and per CPU second of the server.
 
-    Other guests of a shared machine take from the first, hardly from the second.
+    Other virtual machines on the same host affect the first more than the second.
     """
     used = cpu_seconds(port)
     url = f"http://127.0.0.1:{port}{path}"

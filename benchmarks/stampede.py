@@ -1,7 +1,7 @@
-"""500 callers of a cold route whose origin takes 500 ms: how often it runs, how long they wait.
+"""500 concurrent requests for an uncached 500 ms route: number of runs and waiting times.
 
-The same storm on the same route without a cache, where the 500 runs sleep side by side, tells what
-500 connections alone cost this machine.
+The same load on the same route without a cache, where 500 runs sleep concurrently, shows what 500
+connections alone cost on this machine.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ async def _storm(ports: list[int], path: str) -> list[float]:
 
 
 def main() -> list[str]:
-    """Measure and say it in lines."""
+    """Measure, and return the lines of the report."""
     lines = []
     with serving("benchmarks.apps:uncached", core=None) as port:
         get(port, "/calls")
