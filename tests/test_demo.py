@@ -43,7 +43,7 @@ READS = (
 
 
 async def at_once(_: float) -> None:
-    """Wait for nothing."""
+    """Return at once."""
 
 
 @contextlib.asynccontextmanager
@@ -62,7 +62,7 @@ async def lifespan_of(app: Starlette) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def client_of(framework: Any) -> AsyncIterator[tuple[httpx.AsyncClient, SlowSource]]:
-    """A client of one application in memory, and its source, which answers at once."""
+    """A client of one application in memory, and its source without delays."""
     app = create_app(Settings(framework=framework, peers=PEERS))
     app.state.source.close()
     app.state.source = source = SlowSource(Catalogue(), sleep=at_once)
@@ -83,19 +83,19 @@ async def site(request: Any) -> AsyncIterator[tuple[httpx.AsyncClient, SlowSourc
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Fleet]:
-    """Two instances over a server, in processes of their own."""
+    """Two instances with a shared server, each in its own process."""
     with running_fleet((0, 0)) as started:
         yield started
 
 
 def is_hit(response: httpx.Response) -> bool:
-    """Whether the answer came from a tier."""
+    """Whether the response came from a tier."""
     return "; hit;" in response.headers["cache-status"]
 
 
 @contextlib.contextmanager
 def shared(fleet: Fleet) -> Iterator[None]:
-    """End the block when the second tier holds one entry more: it is written after the answer."""
+    """Leave the block when the second tier has one more entry (written after the response)."""
     with redis.Redis.from_url(fleet.redis_url) as server:
         before = server.dbsize()
         yield
@@ -105,8 +105,8 @@ def shared(fleet: Fleet) -> Iterator[None]:
 class TestCatalogue:
     """The data."""
 
-    def test_two_catalogues_over_one_file_share_one_truth(self, tmp_path: Path) -> None:
-        """What one instance writes is what the other reads, and the file is filled once."""
+    def test_two_catalogues_share_one_file(self, tmp_path: Path) -> None:
+        """One instance reads what the other writes, and the file is filled once."""
         one, other = Catalogue(f"{tmp_path}/c.db"), Catalogue(f"{tmp_path}/c.db")
         total = one.search().total
         created = one.create(DRAFT)
@@ -124,8 +124,8 @@ class TestCatalogue:
 
         assert edited == [2, 3, 4]
 
-    def test_number_of_removed_product_is_never_given_again(self) -> None:
-        """A client that knows a number never meets another product under it."""
+    def test_number_of_removed_product_is_never_used_again(self) -> None:
+        """A number never belongs to another product later."""
         with contextlib.closing(Catalogue()) as catalogue:
             removed = catalogue.delete(catalogue.create(DRAFT).id)
 
@@ -133,7 +133,7 @@ class TestCatalogue:
 
     @pytest.mark.parametrize("call", ["product", "delete", "update"])
     def test_unknown_product_is_named(self, call: str) -> None:
-        """The error says which number it was."""
+        """The error contains the number."""
         arguments = [9999, DRAFT] if call == "update" else [9999]
         unknown = pytest.raises(UnknownProductError, match="no product 9999")
         with contextlib.closing(Catalogue()) as catalogue, unknown:
@@ -166,7 +166,7 @@ class TestCatalogue:
             assert names == [item.name for item in catalogue.search(**query).items]
 
     def test_pages_hold_every_product_once(self) -> None:
-        """Walking the pages meets each product once, in the order asked for."""
+        """The pages together contain each product once, in the requested order."""
         with contextlib.closing(Catalogue()) as catalogue:
             first = catalogue.search(sort="price")
             pages = [catalogue.search(sort="price", page=n + 1).items for n in range(first.pages)]
@@ -181,7 +181,7 @@ class TestSource:
 
     @pytest.mark.parametrize("question", get_args(Question))
     async def test_question_is_counted_and_takes_its_time(self, question: Question) -> None:
-        """Each question adds one to its own count and waits as long as the table says."""
+        """Each query increments its own counter and waits for the time in the table."""
         waits: list[float] = []
 
         async def sleep(seconds: float) -> None:
@@ -201,7 +201,7 @@ class TestSource:
         assert {question: 1} == dict(+source.calls)
 
     async def test_answer_is_read_before_the_wait(self) -> None:
-        """An edit during the wait is not in the answer: the case that a cache must not keep."""
+        """An edit during the wait is not in the result, which a cache must not store."""
 
         async def edit_meanwhile(_: float) -> None:
             await source.update(7, DRAFT)
@@ -219,7 +219,7 @@ class TestApplications:
 
     @pytest.mark.parametrize("path", [*READS, "/products/9999", "/source/calls"])
     async def test_frameworks_answer_alike(self, path: str) -> None:
-        """Status, type and body are the same, so that the two may share one cache."""
+        """Status, type and body are equal, so that both can share one cache."""
         answers = []
         for framework in FRAMEWORKS:
             async with client_of(framework) as (client, _):
@@ -234,7 +234,7 @@ class TestApplications:
     async def test_read_is_kept(
         self, site: tuple[httpx.AsyncClient, SlowSource], path: str
     ) -> None:
-        """The second answer is the first one again, without a call of the source."""
+        """The second response equals the first, without a call of the source."""
         client, source = site
         first, second = await client.get(path), await client.get(path)
 
@@ -261,7 +261,7 @@ class TestApplications:
         path: str,
         kept: set[str],
     ) -> None:
-        """What shows the product is asked again; what does not, and what may lag, is kept."""
+        """Responses with the product are invalidated; others, and the one that may lag, stay."""
         client, _ = site
         for read in READS:
             await client.get(read)
@@ -272,7 +272,7 @@ class TestApplications:
     async def test_removed_product_is_gone(
         self, site: tuple[httpx.AsyncClient, SlowSource]
     ) -> None:
-        """Once a removal is answered, the product is not found, and that is not kept."""
+        """After the response to a removal, the product is 404, and the 404 is not cached."""
         client, _ = site
         await client.get("/products/7")
         removed = await client.delete("/products/7")
@@ -296,7 +296,7 @@ class TestApplications:
     async def test_unreadable_edit_changes_nothing(
         self, site: tuple[httpx.AsyncClient, SlowSource], body: bytes
     ) -> None:
-        """It is refused with a reason, and drops nothing from the cache."""
+        """It is refused with a reason, and invalidates nothing."""
         client, _ = site
         await client.get("/products/7")
         refused = await client.put(
@@ -311,7 +311,7 @@ class TestApplications:
     async def test_unreadable_query_is_refused(
         self, site: tuple[httpx.AsyncClient, SlowSource], query: str
     ) -> None:
-        """A parameter out of its range is refused without a call of the source."""
+        """A parameter outside its range is refused without a call of the source."""
         client, source = site
 
         assert (await client.get(f"/search?{query}")).status_code == 422
@@ -320,7 +320,7 @@ class TestApplications:
     async def test_instances_answer_for_one_site(
         self, site: tuple[httpx.AsyncClient, SlowSource]
     ) -> None:
-        """What is stored under one address is found under another, and from another's page."""
+        """An entry stored through one address is found through another, and from another's page."""
         client, _ = site
         await client.get(f"{PEERS[0]}/products/7")
         other = await client.get(f"{PEERS[1]}/products/7", headers={"origin": PEERS[0]})
@@ -330,7 +330,7 @@ class TestApplications:
     async def test_cache_is_cleared_by_hand(
         self, site: tuple[httpx.AsyncClient, SlowSource]
     ) -> None:
-        """After it every answer comes from the source again."""
+        """Afterwards every response comes from the source."""
         client, _ = site
         for read in READS:
             await client.get(read)
@@ -350,7 +350,7 @@ class TestApplications:
     async def test_other_instances_page_may_read(
         self, site: tuple[httpx.AsyncClient, SlowSource], origin: str, allowed: bool
     ) -> None:
-        """The fleet's own pages alone may, on a hit as on a miss, with the fields exposed."""
+        """Only pages of the fleet may read, on hits and misses, with the fields exposed."""
         client, _ = site
         for _ in range(2):
             response = await client.get("/products/7", headers={"origin": origin})
@@ -364,7 +364,7 @@ class TestApplications:
     async def test_other_instances_page_may_edit(
         self, site: tuple[httpx.AsyncClient, SlowSource]
     ) -> None:
-        """The browser's question before a PUT is answered yes."""
+        """The browser's preflight request before a PUT is allowed."""
         client, _ = site
         answer = await client.options(
             "/products/7",
@@ -380,7 +380,7 @@ class TestApplications:
     async def test_page_comes_with_its_files(
         self, site: tuple[httpx.AsyncClient, SlowSource]
     ) -> None:
-        """The page names files of its own alone, and a rule keeps what takes no annotation."""
+        """The page refers only to its own files, and a rule caches them."""
         client, _ = site
         html = (await client.get("/")).text
         files = re.findall(r'(?:href|src)="(/[^"]*)"', html)
@@ -394,7 +394,7 @@ class TestApplications:
     async def test_instance_describes_itself(
         self, site: tuple[httpx.AsyncClient, SlowSource]
     ) -> None:
-        """The page learns the name, the framework, the tiers and the others' addresses."""
+        """The page gets the name, the framework, the tiers and all addresses."""
         client, _ = site
         facts = (await client.get("/instance")).json()
 
@@ -406,12 +406,12 @@ class TestPorts:
     """Listening sockets."""
 
     def test_taken_port_is_refused(self) -> None:
-        """Who names a port gets that one or an error."""
+        """A required port that is taken is an error."""
         with listen(0) as taken, pytest.raises(OSError):
             listen(taken.getsockname()[1])
 
     def test_taken_port_gives_way_to_a_free_one(self) -> None:
-        """Who prefers a port gets another where it is taken."""
+        """A preferred port that is taken is replaced by a free one."""
         with listen(0) as taken, listen(taken.getsockname()[1], or_any=True) as other:
             assert address_of(taken) != address_of(other)
 
@@ -420,14 +420,14 @@ class TestValkey:
     """The embedded server."""
 
     def test_server_answers_inside_the_block_only(self) -> None:
-        """It is there when the block begins and gone when it ends."""
+        """It runs from the beginning to the end of the block."""
         with Valkey() as server:
             assert answers_ping(server.port)
 
         assert not answers_ping(server.port)
 
     def test_server_that_does_not_start_is_an_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The error names the port, and no process is left."""
+        """The error names the port, and no process remains."""
         monkeypatch.setattr(valkey, "_binary", lambda: "false")
         server = Valkey()
 
@@ -436,10 +436,10 @@ class TestValkey:
 
 
 class TestFleet:
-    """Two instances over a server, in processes of their own."""
+    """Two instances with a shared server, each in its own process."""
 
     def test_answer_is_shared_and_edit_is_seen_by_the_other(self, fleet: Fleet) -> None:
-        """B finds A's answer in the second tier; after A's edit B shows the new version."""
+        """B finds A's response in the second tier; after A's edit B serves the new version."""
         with httpx.Client() as client:
             urls = [f"{address}/products/7" for address in fleet.addresses]
             with shared(fleet):
@@ -457,7 +457,7 @@ class TestFleet:
         assert edited.json() == own.json() == other.json()
 
     async def test_burst_calls_the_source_once(self, fleet: Fleet) -> None:
-        """Fifty identical requests at once are one call, and one answer for all."""
+        """Fifty concurrent identical requests cause one call and get equal responses."""
         async with httpx.AsyncClient(base_url=fleet.addresses[0], timeout=20) as client:
             before = (await client.get("/source/calls")).json()["total"]
             requests = [client.get("/search?q=nobody+asked+yet") for _ in range(50)]
@@ -470,7 +470,7 @@ class TestFleet:
     def test_load_passes_and_prints_its_table(
         self, fleet: Fleet, capfd: pytest.CaptureFixture[str]
     ) -> None:
-        """Six seconds of reads and edits end with exit code 0, no failure and nothing stale."""
+        """Six seconds of reads and edits end with exit code 0, no failures, no stale responses."""
         code = load(fleet, 6)
         rows = re.findall(r"^ *([a-z0-9/ ]+?) {2,}([\d.]+)", capfd.readouterr().out, re.MULTILINE)
         table = {name: float(value) for name, value in rows}
@@ -482,7 +482,7 @@ class TestFleet:
     def test_load_fails_where_versions_go_backwards(
         self, capfd: pytest.CaptureFixture[str]
     ) -> None:
-        """A server that shows ever older versions is found out."""
+        """A server whose versions decrease is detected."""
         with backwards_server() as address:
             code = load(Fleet((address,), "", ()), 4)
         stale = re.search(r"stale responses +(\d+)", capfd.readouterr().out)
@@ -493,7 +493,7 @@ class TestFleet:
 
     @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
     def test_fleet_stops_at_a_signal(self, name: str) -> None:
-        """It ends with code 0, and neither an instance nor the server is left."""
+        """It ends with code 0, and neither an instance nor the server remains."""
         command = [sys.executable, "-m", "demo_app.fleet", "--ports", "0,0"]
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
@@ -511,7 +511,7 @@ class TestFleet:
                 socket.create_connection(("127.0.0.1", port), timeout=5).close()
 
     def test_fleet_ends_when_an_instance_dies(self) -> None:
-        """The wait is over with code 1 as soon as one of them is gone."""
+        """The fleet ends with code 1 as soon as an instance ends."""
         with running_fleet((0, 0)) as fleet:
             fleet.processes[1].kill()
 
@@ -519,7 +519,7 @@ class TestFleet:
 
     @pytest.mark.parametrize("framework", sorted(FRAMEWORKS))
     def test_single_instance_starts_and_answers(self, framework: str) -> None:
-        """`python -m demo_app` prints its address, serves from memory, and warns of nothing."""
+        """`python -m demo_app` prints its address, serves from memory, and logs no warning."""
         command = [sys.executable, "-m", "demo_app", "--port", "0", "--framework", framework]
         both: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         with subprocess.Popen(command, cwd=ROOT, text=True, **both) as process:
@@ -538,7 +538,7 @@ class TestFleet:
 
 @contextlib.contextmanager
 def backwards_server() -> Iterator[str]:
-    """A server whose products get older with every answer."""
+    """A server whose product versions decrease with every response."""
     versions = iter(range(1_000_000, 0, -1))
     lock = threading.Lock()
 
@@ -560,7 +560,7 @@ def backwards_server() -> Iterator[str]:
         do_GET = do_PUT = do_POST = do_DELETE = answer
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Backwards)
     server.daemon_threads = True

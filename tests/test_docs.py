@@ -35,7 +35,7 @@ _PRINTED = re.compile(r"^ +print\(error\)  # (?P<text>.*)$")
 
 
 def code_of(guide: Path) -> str:
-    """The guide's Python, on the lines where it stands, promises turned into assertions."""
+    """The guide's Python code with its line numbers; comments with results become assertions."""
     lines, inside = [], False
     for line in guide.read_text().splitlines():
         if line.startswith("```"):
@@ -68,7 +68,7 @@ class _Checks:
 
 
 async def run(code: str, name: str) -> dict[str, Any]:
-    """Run it as a module whose top level may await."""
+    """Run the code as a module in which `await` works at the top level."""
     module = ModuleType(name)
     names = module.__dict__
     names["_check"] = checks = _Checks()
@@ -85,7 +85,7 @@ async def run(code: str, name: str) -> dict[str, Any]:
 
 
 async def close(names: dict[str, Any]) -> None:
-    """End what a guide has left open."""
+    """Close the managers that a guide has left open."""
     for value in list(names.values()):
         layer = getattr(value, "middleware_stack", value)
         while layer is not None:
@@ -100,7 +100,7 @@ async def close(names: dict[str, Any]) -> None:
 async def test_code_of_the_guide_runs(
     guide: Path, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch, namespace: str
 ) -> None:
-    """From the first line to the last, and gives what it says."""
+    """It runs completely, and gives the results in its comments."""
     monkeypatch.setenv("REDIS_URL", valkey.url)
     monkeypatch.setenv("ASGI_MULTITIER_NAMESPACE", namespace)
     names: dict[str, Any] = {}
@@ -147,7 +147,7 @@ def rows(guide: str, heading: str) -> list[list[str]]:
 
 
 def test_table_of_options_has_every_option_with_its_default() -> None:
-    """And says which of them single calls take."""
+    """It also says which options single calls accept."""
     listed = {row[0].strip("`"): row for row in rows("strategies", "Options")}
     defaults = Policy(1)
 
@@ -165,7 +165,7 @@ def test_table_of_options_has_every_option_with_its_default() -> None:
 
 
 def test_table_of_lifetimes_is_that_of_the_strategies() -> None:
-    """In seconds, minutes and hours."""
+    """The table gives seconds, minutes and hours."""
     units = {"s": 1, "min": 60, "h": 3600}
     for name, text, _ in rows("strategies", "Lifetimes")[:-1]:
         number, unit = text.split()
@@ -174,7 +174,7 @@ def test_table_of_lifetimes_is_that_of_the_strategies() -> None:
 
 
 def test_table_of_settings_has_every_setting_with_its_default() -> None:
-    """Bounds in the units that people use, all others as Python writes them."""
+    """Bounds have units; all other values are written as in Python."""
     units = {"": 1, "MiB": 2**20, "KiB": 2**10, "s": 1, "ms": 0.001}
     listed = {row[0].strip("`"): row[1] for row in rows("strategies", "Settings of the process")}
     config = CacheConfig()
@@ -191,7 +191,7 @@ def test_table_of_settings_has_every_setting_with_its_default() -> None:
 
 
 def test_table_of_tiers_is_that_of_the_presets() -> None:
-    """Level, scale and promotion."""
+    """The table gives level, scale and promotion."""
     for name, level, scale, promotion, frequency in rows("tiers", "More than two"):
         preset: TierConfig = getattr(TierConfig, name.strip("`").partition(".")[2][:2])()
         assert (preset.level, preset.ttl_scale) == (int(level), float(scale))
