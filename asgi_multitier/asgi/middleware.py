@@ -21,6 +21,7 @@ from ..config.policy import Policy, VaryBy
 from ..config.rules import Rule
 from ..entry import Born
 from ..errors import ConfigError
+from ..manager.invalidation import Begin
 from ..manager.manager import CacheManager
 from ..policy import cache_status
 from ..policy import key as keys
@@ -62,7 +63,7 @@ from .plan import (
     target_of,
     visible,
 )
-from .post_caching import Begin, Posted
+from .post_caching import Posted
 from .read_your_writes import PATIENCE, UNKNOWN, read_token, set_cookie, take_cookie
 from .replay import prepare
 from .request import Request
@@ -352,7 +353,7 @@ class CacheMiddleware:
 
         def begin(selectors: Sequence[Selector]) -> Operation:
             named = self._table.chosen(resolved, scope).invalidations
-            return self.manager.beginning(named.settle if named else 0)(selectors)
+            return self.manager.begin_with(named.settle if named else 0)(selectors)
 
         posted = self._posted(resolved, scope, begin)
         stamp = None if self._secret is None else partial(self._stamp, scope, self._secret)

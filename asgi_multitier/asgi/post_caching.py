@@ -6,14 +6,14 @@ long as it was valid up to then. It stays in this process: another one could not
 of the invalidation it was born.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeAlias
 
 from .._types import Headers, Message, Receive, Scope, Send
 from ..coherence.log import Operation
 from ..engine.engine import Engine
 from ..entry import StoredResponse
+from ..manager.invalidation import Begin
 from ..policy.headers import with_length, without
 from ..policy.invalidation import Target
 from ..policy.reasons import Reason
@@ -24,9 +24,6 @@ from .entries import entry_of, objection_of, seed_of
 from .layers import Outside
 from .replay import AGE
 from .request import Request
-
-Begin: TypeAlias = Callable[[Sequence[Selector]], Operation]
-"""Puts an invalidation into force, synchronously."""
 
 
 class Posted:

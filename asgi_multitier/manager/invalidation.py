@@ -122,7 +122,7 @@ class Invalidation(Lifecycle):
         """Drop what the selectors name, everywhere. See `invalidate`."""
         if not selectors:
             return True
-        begin = self.beginning(settle)
+        begin = self.begin_with(settle)
 
         def noting(selectors: Sequence[Selector]) -> Operation:
             operation = begin(selectors)
@@ -143,14 +143,17 @@ class Invalidation(Lifecycle):
         await self.start()
         stack = self.engine.stack
         slots = [slot for key in kept if (slot := stack.peek(key)) is not None]
-        operation = self.beginning(settle)(selectors)
+        operation = self.begin_with(settle)(selectors)
         note(self, selectors, settle)
         for slot in slots:
             stack.renew(slot)
         return await self.engine.log.commit(operation)
 
-    def beginning(self, settle: Lifetime = 0) -> Begin:
-        """A function that puts selectors into force on this instance.
+    def begin_with(self, settle: Lifetime = 0) -> Begin:
+        """A function that puts selectors into force on this instance, with a time to settle.
+
+        Args:
+            settle: Seconds for which what is dropped is not stored again.
 
         Raises:
             ConfigError: If the time is not allowed.

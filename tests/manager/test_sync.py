@@ -364,7 +364,7 @@ def test_functions_are_decorated_as_async_ones_are(script: SyncCache) -> None:
 
 INNER = {
     "begin_invalidation": "for the middleware",
-    "beginning": "for the middleware",
+    "begin_with": "for the middleware",
     "config": "a part",
     "drop_again": "for the middleware",
     "engine": "a part",
