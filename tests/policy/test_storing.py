@@ -10,13 +10,11 @@ from asgi_multitier.policy.reasons import Reason
 from asgi_multitier.policy.storing import (
     KEEP_AT_LEAST,
     KEEP_AT_MOST,
-    ON_ERROR,
     Store,
-    client_headers,
     etag_of,
 )
 from asgi_multitier.policy.terms import Terms
-from tests.policy.support import ANNOTATED, FROM_ORIGIN, NOW, hit_after, judged, lines, stored
+from tests.policy.support import ANNOTATED, FROM_ORIGIN, hit_after, judged, lines, stored
 
 FRESH = ("cache-control", "max-age=3600")
 ETAG = ("etag", '"abc"')
@@ -190,29 +188,6 @@ def test_set_cookie_is_stored_only_on_demand():
     assert (b"set-cookie", b"a=b") in verdict.headers
 
 
-@pytest.mark.parametrize(
-    ("directives", "terms", "storable"),
-    [
-        ("max-age=60", FROM_ORIGIN, False),
-        ("max-age=60, public", FROM_ORIGIN, True),
-        ("max-age=60, must-revalidate", FROM_ORIGIN, True),
-        ("s-maxage=60", FROM_ORIGIN, True),
-        ("max-age=60, proxy-revalidate", FROM_ORIGIN, False),
-        ("max-age=60", Terms(authorized=True), True),
-        ("max-age=60", ANNOTATED, False),
-        ("max-age=60, public", ANNOTATED, True),
-        ("max-age=60", replace(ANNOTATED, authorized=True), True),
-    ],
-)
-def test_answer_to_authorization_needs_permission(directives, terms, storable):
-    """RFC 9111 §3.5, unless who asks is in the key."""
-    verdict = judged(
-        ("cache-control", directives), request_headers=lines(("Authorization", "x")), terms=terms
-    )
-
-    assert isinstance(verdict, Store) if storable else verdict is Reason.AUTHORIZATION
-
-
 def test_request_no_store_counts_only_where_it_is_honoured():
     """RFC 9111 §5.2.1.5, an option."""
     request = lines(("cache-control", "no-store"))
@@ -242,100 +217,6 @@ def test_request_no_store_counts_only_where_it_is_honoured():
 def test_heuristics_guess_where_nothing_is_said(headers, status, after, hit):
     """RFC 9111 §4.2.2, an option; explicit freshness is never overridden."""
     assert hit_after(after, judged(*headers, status=status, terms=HEURISTICS)) is hit
-
-
-@pytest.mark.parametrize(
-    ("status", "terms", "lifetime"),
-    [
-        *((status, ANNOTATED, 300.0) for status in (200, 203, 204, 301, 308)),
-        *((status, ANNOTATED, Reason.STATUS) for status in (201, 302, 303, 307, 404, 410, 500)),
-        (404, replace(ANNOTATED, negative=10.0), 10.0),
-        (410, replace(ANNOTATED, negative=10.0), 10.0),
-        (400, replace(ANNOTATED, negative=10.0), Reason.STATUS),
-        (206, ANNOTATED, Reason.PARTIAL),
-        (405, replace(ANNOTATED, heuristics=True), Reason.STATUS),
-    ],
-)
-def test_annotation_applies_to_few_statuses(status, terms, lifetime):
-    """Its lifetime is for successes and lasting redirections, `negative` for absence."""
-    verdict = judged(("last-modified", -86400), status=status, terms=terms)
-
-    assert (verdict.lifetime if isinstance(verdict, Store) else verdict) == lifetime
-
-
-def test_annotated_other_status_is_stored_by_its_own_freshness():
-    """A 302 that says how long it lasts is stored for that long, its age counted."""
-    verdict = stored(("cache-control", "max-age=20"), ("age", "5"), status=302, terms=ANNOTATED)
-
-    assert (verdict.lifetime, verdict.age) == (20.0, 5.0)
-
-
-@pytest.mark.parametrize(
-    ("headers", "lifetime", "age"),
-    [
-        ((("cache-control", "max-age=1"),), 300.0, 0.0),
-        ((("cache-control", "no-cache"),), 300.0, 0.0),
-        ((("expires", -100), ("date", -7200)), 300.0, 0.0),
-        ((("age", "20"),), 300.0, 20.0),
-    ],
-    ids=["shorter-max-age", "no-cache", "past-expires", "age"],
-)
-def test_annotation_decides_the_lifetime_here(headers, lifetime, age):
-    """What the response tells clients is for clients; only its `Age` counts."""
-    verdict = stored(*headers, terms=ANNOTATED, request_time=NOW - 2)
-
-    assert (verdict.lifetime, verdict.age, verdict.always_validate) == (lifetime, age, False)
-
-
-@pytest.mark.parametrize(
-    ("headers", "reason"),
-    [
-        ((("cache-control", "no-store"),), Reason.NO_STORE),
-        ((("cache-control", "private"),), Reason.PRIVATE),
-        ((("cdn-cache-control", "no-store"),), Reason.NO_STORE),
-        ((("set-cookie", "a=b"),), Reason.SET_COOKIE),
-        ((("vary", "*"),), Reason.VARY_STAR),
-        ((("age", "300"),), Reason.STALE),
-    ],
-)
-def test_stricter_wins_under_an_annotation(headers, reason):
-    """What forbids storing holds whatever the annotation says."""
-    assert judged(*headers, terms=ANNOTATED) is reason
-
-
-@pytest.mark.parametrize(
-    ("directives", "terms", "windows"),
-    [
-        ("max-age=9", FROM_ORIGIN, (0.0, 0.0)),
-        ("max-age=9, stale-while-revalidate=5, stale-if-error=6", FROM_ORIGIN, (5.0, 6.0)),
-        ("max-age=9", Terms(stale_while_revalidate=7.0, stale_if_error=8.0), (7.0, 8.0)),
-        (
-            "max-age=9, stale-while-revalidate=0, stale-if-error=0",
-            Terms(stale_while_revalidate=7.0, stale_if_error=8.0),
-            (0.0, 0.0),
-        ),
-        ("max-age=9", Terms(stale_on_error=True), (0.0, ON_ERROR)),
-        ("max-age=9, stale-if-error=6", Terms(stale_on_error=4.0), (0.0, 6.0)),
-        ("max-age=9", Terms(stale_on_error=4.0), (0.0, 4.0)),
-        *(
-            (f"max-age=9, {d}, stale-while-revalidate=5, stale-if-error=6", terms, (0.0, 0.0))
-            for d in ("must-revalidate", "proxy-revalidate", "s-maxage=9")
-            for terms in (FROM_ORIGIN, Terms(stale_on_error=True))
-        ),
-        (
-            "max-age=9, stale-while-revalidate=5",
-            replace(ANNOTATED, stale_if_error=3.0),
-            (0.0, 3.0),
-        ),
-        ("s-maxage=9", replace(ANNOTATED, stale_while_revalidate=3.0), (3.0, 0.0)),
-        ("must-revalidate", replace(ANNOTATED, stale_while_revalidate=3.0), (0.0, 0.0)),
-    ],
-)
-def test_stale_windows(directives, terms, windows):
-    """RFC 5861, never against must-revalidate, proxy-revalidate or s-maxage."""
-    verdict = stored(("cache-control", directives), terms=terms)
-
-    assert (verdict.stale_while_revalidate, verdict.stale_if_error) == windows
 
 
 def test_stale_on_arrival_is_stored_only_for_what_it_can_still_do():
@@ -425,28 +306,6 @@ def test_answer_to_post_is_never_stored_on_a_guess():
     assert verdict is Reason.NO_FRESHNESS
 
 
-def test_negative_is_an_annotation_s_own():
-    """Where the response decides, `negative` gives a 404 no lifetime."""
-    assert judged(status=404, terms=Terms(negative=10.0)) is Reason.NO_FRESHNESS
-
-
-def test_annotated_post_needs_no_content_location():
-    """The annotation names the method: the key covers what distinguishes the requests."""
-    assert stored(method="POST", terms=replace(ANNOTATED, post=True)).lifetime == 300.0
-
-
-def test_partial_response_is_stored_only_on_demand():
-    """RFC 9111 §3.3, an option; it must say plainly where it lies."""
-    terms = Terms(partial=True)
-    part = (FRESH, ("content-range", "bytes 0-4/10"))
-    careful = (("cache-control", "max-age=60, must-understand"), part[1])
-
-    assert stored(*part, status=206, terms=terms).lifetime == 3600.0
-    assert stored(*part, status=206, terms=replace(ANNOTATED, partial=True)).lifetime == 300.0
-    assert stored(*careful, status=206, terms=terms).lifetime == 60.0
-    assert judged(FRESH, status=206, terms=terms) is Reason.PARTIAL
-
-
 def test_limits_are_the_rule_s_own():
     """Bytes of body and of header block."""
     assert isinstance(judged(FRESH, ("content-length", "1048576")), Store)
@@ -475,35 +334,35 @@ def test_etag_of_is_a_strong_tag_of_the_content():
 
 
 @pytest.mark.parametrize(
-    ("headers", "terms", "added"),
+    ("directives", "terms", "storable"),
     [
-        ((), ANNOTATED, (("cache-control", "no-cache"), ("etag", '"t"'))),
-        ((FRESH,), ANNOTATED, (("etag", '"t"'),)),
-        ((("expires", 9),), ANNOTATED, (("etag", '"t"'),)),
-        ((FRESH, ETAG), ANNOTATED, ()),
-        (
-            (ETAG,),
-            replace(ANNOTATED, client_cache=60.0),
-            (("cache-control", "max-age=60"),),
-        ),
-        ((), FROM_ORIGIN, ()),
+        ("max-age=60", FROM_ORIGIN, False),
+        ("max-age=60, public", FROM_ORIGIN, True),
+        ("max-age=60, must-revalidate", FROM_ORIGIN, True),
+        ("s-maxage=60", FROM_ORIGIN, True),
+        ("max-age=60, proxy-revalidate", FROM_ORIGIN, False),
+        ("max-age=60", Terms(authorized=True), True),
+        ("max-age=60", ANNOTATED, False),
+        ("max-age=60, public", ANNOTATED, True),
+        ("max-age=60", replace(ANNOTATED, authorized=True), True),
     ],
 )
-def test_clients_of_an_annotated_route_are_told_what_the_application_left_out(
-    headers, terms, added
-):
-    """What the application says to clients is never changed."""
-    assert client_headers(lines(*headers), b'"t"', terms) == lines(*headers, *added)
+def test_answer_to_authorization_needs_permission(directives, terms, storable):
+    """RFC 9111 §3.5, unless who asks is in the key."""
+    verdict = judged(
+        ("cache-control", directives), request_headers=lines(("Authorization", "x")), terms=terms
+    )
+
+    assert isinstance(verdict, Store) if storable else verdict is Reason.AUTHORIZATION
 
 
-def test_no_tag_is_added_where_none_is_given():
-    """A response that is no 200 may go without."""
-    assert client_headers((), None, ANNOTATED) == lines(("cache-control", "no-cache"))
+def test_partial_response_is_stored_only_on_demand():
+    """RFC 9111 §3.3, an option; it must say plainly where it lies."""
+    terms = Terms(partial=True)
+    part = (FRESH, ("content-range", "bytes 0-4/10"))
+    careful = (("cache-control", "max-age=60, must-understand"), part[1])
 
-
-@pytest.mark.parametrize("forbidding", ["no-store", "private"])
-def test_an_annotated_route_heeds_the_stricter_of_two_fields(forbidding: str) -> None:
-    """Under an annotation `Cache-Control` forbids although a targeted field permits (RFC 9213)."""
-    headers = (("cdn-cache-control", "max-age=60"), ("cache-control", forbidding))
-
-    assert judged(*headers, terms=ANNOTATED) == forbidding
+    assert stored(*part, status=206, terms=terms).lifetime == 3600.0
+    assert stored(*part, status=206, terms=replace(ANNOTATED, partial=True)).lifetime == 300.0
+    assert stored(*careful, status=206, terms=terms).lifetime == 60.0
+    assert judged(FRESH, status=206, terms=terms) is Reason.PARTIAL
