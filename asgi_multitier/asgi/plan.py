@@ -13,8 +13,9 @@ from .._types import Header, Scope
 from ..config.policy import Policy
 from ..events import Tally
 from ..policy import key as keys
+from ..policy.cookies import cookie_values, narrowed
 from ..policy.reasons import Reason
-from ..policy.request import Field, FieldLines, cookie_values, narrowed
+from ..policy.request import Field, FieldLines
 from ..policy.terms import Terms
 from ..routing import Resolved
 from ..selectors import is_short

@@ -5,9 +5,10 @@ from types import MappingProxyType
 from typing import Any
 
 from .._types import ASGIApp, Headers, Scope
+from ..policy.cookies import with_cookies_of
 from ..policy.downstream import told
 from ..policy.headers import normalised
-from ..policy.request import Field, FieldLines, chosen_by, with_cookies_of
+from ..policy.request import Field, FieldLines, chosen_by
 from ..policy.vary import secondary_key
 from ..routing import RouteTable
 from .framework import request_of

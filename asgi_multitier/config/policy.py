@@ -12,8 +12,8 @@ from typing import Any, Literal, TypeAlias, TypedDict, Unpack
 from uuid import UUID
 
 from ..errors import ConfigError
+from ..policy.cookies import is_ignored
 from ..policy.credentials import Credentials
-from ..policy.request import is_ignored
 from ..policy.terms import Terms
 from ..strategy import CacheStrategy, Lifetime, seconds_of
 from .readers import (

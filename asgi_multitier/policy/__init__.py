@@ -3,7 +3,7 @@
 The request:
 
 - `request`: the fields that matter to a cache, and what keeps a request from it.
-- `credentials`: which field names identify the user.
+- `credentials`: which field names identify the user; `cookies`: which cookies count.
 - `key`, `partition`, `vary`: what separates one stored response from another.
 
 The response:

@@ -5,13 +5,13 @@ without such a field. What a name means is decided when it is first seen, and ca
 spelling that was sent, so that no spelling of a credential is missed.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from enum import IntEnum
 from typing import TypeAlias
 
-from .._types import Header, Headers
+from .._types import Header
 from .credentials import Credentials, folded
-from .headers import is_token, without
+from .headers import is_token
 from .reasons import Reason
 
 
@@ -277,71 +277,3 @@ def chosen_by(found: FieldLines, *, cookies: bool) -> tuple[bytes, ...]:
     """
     names = (b"Origin",) if Field.ORIGIN in found else ()
     return (*names, b"Cookie") if cookies and Field.COOKIE in found else names
-
-
-def narrowed(
-    found: FieldLines, *, named: Collection[str], ignored: bool | Sequence[str]
-) -> FieldLines:
-    """What was found, with some of its cookies only, on one line.
-
-    Args:
-        found: What the scan found.
-        named: The cookies to keep; empty for all that are not ignored.
-        ignored: The cookies to leave out.
-    """
-    lines = found.get(Field.COOKIE)
-    if lines is None:
-        return found
-    cookies = narrowed_cookies(lines, named) if named else remaining_cookies(lines, ignored)
-    others: FieldLines = {f: given for f, given in found.items() if f != Field.COOKIE}
-    return {**others, Field.COOKIE: [(b"cookie", cookies)]} if cookies else others
-
-
-def with_cookies_of(found: FieldLines, headers: Headers) -> Headers:
-    """A request's field lines, lower-case, with the cookies that are left of what was found."""
-    return (*without(headers, {b"cookie"}), *found.get(Field.COOKIE, ()))
-
-
-def narrowed_cookies(lines: Sequence[Header], names: Collection[str]) -> bytes:
-    """The Cookie field with the cookies of these names only, in the order sent."""
-    wanted = {name.encode("latin-1") for name in names}
-    parts = [part.strip() for _, line in lines for part in line.split(b";")]
-    # A part without an equals sign has no name, although an application may read it as one.
-    return b"; ".join(p for p in parts if b"=" in p and p.partition(b"=")[0].strip() in wanted)
-
-
-def remaining_cookies(lines: Sequence[Header], ignored: bool | Sequence[str]) -> bytes:
-    """The Cookie field without the cookies that are ignored, in the order sent."""
-    parts = [part.strip() for _, line in lines for part in line.split(b";")]
-    return b"; ".join(
-        part
-        for part in parts
-        # A part without an equals sign has no name that could be ignored.
-        if part and not (ignored is True or (b"=" in part and is_ignored(_name(part), ignored)))
-    )
-
-
-def is_ignored(name: bytes, ignored: bool | Sequence[str]) -> bool:
-    """Whether a cookie is among these: all if True; a final star stands for any ending."""
-    if isinstance(ignored, bool):
-        return ignored
-    return any(
-        name.startswith(one[:-1].encode()) if one.endswith("*") else name == one.encode()
-        for one in ignored
-    )
-
-
-def _name(part: bytes) -> bytes:
-    return part.partition(b"=")[0].strip()
-
-
-def cookie_values(lines: Sequence[Header], name: str) -> list[bytes]:
-    """Every value that a cookie of this name has, in order, over all Cookie lines."""
-    wanted = name.encode("latin-1")
-    values = []
-    for _, line in lines:
-        for part in line.split(b";"):
-            key, equals, value = part.strip().partition(b"=")
-            if equals and key.strip() == wanted:
-                values.append(value.strip())
-    return values

@@ -7,10 +7,8 @@ from asgi_multitier.policy.reasons import Reason
 from asgi_multitier.policy.request import (
     Field,
     Watch,
-    cookie_values,
     credential_refusal,
     is_doubtful,
-    narrowed_cookies,
     refusal,
     scan,
 )
@@ -245,29 +243,3 @@ def test_credentials_keep_out_unless_the_rule_separates_users(
     allowed = {"public": False, "keyed": frozenset(), "cookies_keyed": False, "partitioned": False}
 
     assert credential_refusal(found, **{**allowed, **options}) == reason  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("sent", "narrowed", "values"),
-    [
-        (["a=1; b=2"], b"a=1", [b"1"]),
-        (["b=2"], b"", []),
-        (["a=1; a=2", "a=3"], b"a=1; a=2; a=3", [b"1", b"2", b"3"]),
-        ([" a = 1 ;b=2"], b"a = 1", [b"1"]),
-        (["a"], b"", []),
-        (["a="], b"a=", [b""]),
-        (["a=x=y"], b"a=x=y", [b"x=y"]),
-        (["A=1; aa=2; xa=3"], b"", []),
-        (['a="x;b=1"'], b'a="x', [b'"x']),
-        ([""], b"", []),
-        ([";;;"], b"", []),
-    ],
-)
-def test_the_application_sees_the_cookies_that_the_key_covers(
-    sent: list[str], narrowed: bytes, values: list[bytes]
-) -> None:
-    """Both read the field the same way, so nothing unkeyed gets in."""
-    given = lines(*[("cookie", line) for line in sent])
-
-    assert narrowed_cookies(given, ["a"]) == narrowed
-    assert cookie_values(given, "a") == values

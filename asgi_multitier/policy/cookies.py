@@ -1,0 +1,73 @@
+"""The cookies of a request: which of them the application sees, and what they are in the key."""
+
+from collections.abc import Collection, Sequence
+
+from .._types import Header, Headers
+from .headers import without
+from .request import Field, FieldLines
+
+
+def narrowed(
+    found: FieldLines, *, named: Collection[str], ignored: bool | Sequence[str]
+) -> FieldLines:
+    """What was found, with only some of its cookies, on one line.
+
+    Args:
+        found: What the scan found.
+        named: The cookies to keep; empty for all that are not ignored.
+        ignored: The cookies to leave out.
+    """
+    lines = found.get(Field.COOKIE)
+    if lines is None:
+        return found
+    cookies = kept_cookies(lines, named=named, ignored=ignored)
+    others: FieldLines = {f: given for f, given in found.items() if f != Field.COOKIE}
+    return {**others, Field.COOKIE: [(b"cookie", cookies)]} if cookies else others
+
+
+def with_cookies_of(found: FieldLines, headers: Headers) -> Headers:
+    """A request's field lines, lower-case, with the cookies that are left of what was found."""
+    return (*without(headers, {b"cookie"}), *found.get(Field.COOKIE, ()))
+
+
+def kept_cookies(
+    lines: Sequence[Header], *, named: Collection[str] = (), ignored: bool | Sequence[str] = False
+) -> bytes:
+    """The Cookie field with the named cookies, or else those not ignored, in the order sent.
+
+    A part without an equals sign has no name: it is not among the named ones, although an
+    application may read it as one, and is ignored only where all are.
+    """
+    wanted = {name.encode("latin-1") for name in named}
+    kept = []
+    for part in (part.strip() for _, line in lines for part in line.split(b";")):
+        name, equals, _ = part.partition(b"=")
+        if wanted:
+            keep = bool(equals) and name.strip() in wanted
+        else:
+            keep = ignored is not True and not (equals and is_ignored(name.strip(), ignored))
+        if keep and part:
+            kept.append(part)
+    return b"; ".join(kept)
+
+
+def is_ignored(name: bytes, ignored: bool | Sequence[str]) -> bool:
+    """Whether a cookie is among these: all if True; a final star stands for any ending."""
+    if isinstance(ignored, bool):
+        return ignored
+    return any(
+        name.startswith(one[:-1].encode()) if one.endswith("*") else name == one.encode()
+        for one in ignored
+    )
+
+
+def cookie_values(lines: Sequence[Header], name: str) -> list[bytes]:
+    """Every value that a cookie of this name has, in order, over all Cookie lines."""
+    wanted = name.encode("latin-1")
+    values = []
+    for _, line in lines:
+        for part in line.split(b";"):
+            key, equals, value = part.strip().partition(b"=")
+            if equals and key.strip() == wanted:
+                values.append(value.strip())
+    return values
