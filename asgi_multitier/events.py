@@ -298,14 +298,19 @@ class Events:
             misses += reading.misses
         return RouteStats(dict(hits), stale, coalesced, misses, dict(passes))
 
-    # What follows is said once for each change of state.
+    # Log lines: one for each change of state.
 
     def tier_suspended(self, name: str, operation: str, error: str) -> None:
         """A circuit breaker opened: a tier, or one of its servers, fails at something."""
-        logger.warning("tier %s fails and is left out for now: %s: %s", name, operation, error)
+        logger.warning(
+            "tier %s: circuit breaker open, %s fails: %s; skipped until it answers again",
+            name,
+            operation,
+            error,
+        )
 
     def tier_resumed(self, name: str) -> None:
-        """All that failed goes well again."""
+        """All operations that failed succeed again."""
         logger.warning("tier %s answers again", name)
 
     def not_closed(self, name: str, error: Exception) -> None:
@@ -315,9 +320,9 @@ class Events:
     def routes_unreadable(self, application: str) -> None:
         """The application has routes of a kind that the cache does not know."""
         logger.warning(
-            "the routes of %s cannot be read: marks such as @cached have no effect there; write "
-            "rules=[Rule('/path/*', 60)] for what is to be cached, and Rule('/path/*', None) for "
-            "what checks who asks",
+            "the routes of %s are of an unknown kind: marks such as @cached have no effect there; write "
+            "rules=[Rule('/path/*', 60)] for routes to cache, and Rule('/path/*', None) for routes "
+            "that check the user",
             application,
         )
 
@@ -335,8 +340,8 @@ class Events:
     def within_another(self, manager: object, outer: object) -> None:
         """A cache with another manager stands around this one."""
         logger.warning(
-            "a CacheMiddleware with %r stands within one with %r: what is dropped by hand in one "
-            "stays in the other; give both the same manager, CacheMiddleware(app, manager) or "
+            "a CacheMiddleware with %r stands within one with %r: an invalidation by hand in one "
+            "does not reach the other; give both the same manager, CacheMiddleware(app, manager) or "
             "add_middleware(CacheMiddleware, cache=manager)",
             manager,
             outer,
@@ -345,12 +350,12 @@ class Events:
     def route_mismatch(self, predicted: str, chosen: object, *, said: bool) -> None:
         """The router chose another endpoint than the route table predicted.
 
-        That may happen at each request, so only some of the times are `said`.
+        That may happen at each request, so it is logged only if `said`.
         """
         self.failures["route-mismatch"] += 1
         if said:
             logger.warning(
-                "route table was out of date: expected %s, the router chose %r; it is read again "
+                "route table was out of date: predicted %s but the router chose %r; rebuilding it "
                 "(%d times so far)",
                 predicted or "no route",
                 chosen,
@@ -358,13 +363,13 @@ class Events:
             )
 
     def endpoint_unseen(self, method: str) -> None:
-        """A change was answered by what no route shows; said once."""
+        """An endpoint that no route shows answered an unsafe request; logged once."""
         self.failures["endpoint-unseen"] += 1
         if self.failures["endpoint-unseen"] == 1:
             logger.warning(
-                "a %s was answered by an endpoint that cannot be seen, so what its @invalidates "
-                "names is not dropped: where a layer inside of the cache gives the router a scope "
-                "with another path, put that layer around the cache (add it after CacheMiddleware)",
+                "a %s was answered by an endpoint that the route table does not show, so what its "
+                "@invalidates names is not dropped: if a layer inside the cache changes the path, "
+                "put that layer around the cache (add it after CacheMiddleware)",
                 method,
             )
 
@@ -382,7 +387,11 @@ class Events:
     def refresh_failed(self, route: str, why: str) -> None:
         """A background run of the origin failed; the entry in place stays until it ends."""
         self.failures["refresh"] += 1
-        logger.warning("background refresh of %s failed: %s", route, why)
+        logger.warning(
+            "background refresh of %s failed: %s; the stored copy stays until its lifetime ends",
+            route,
+            why,
+        )
 
     def stood_in(self, route: str, error: BaseException | None) -> None:
         """A stale entry was served because the origin failed.

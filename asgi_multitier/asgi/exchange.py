@@ -326,7 +326,7 @@ class Exchange:
     def _caller(self) -> "Caller[Answer]":
         """How this request waits for runs: its patience counts from the first one on."""
         if self._asking is None:
-            route = self._request.plan.resolved.route
+            route = self._request.label
             self._asking = Caller(self._engine, self._policy, self._tally, route)
         return self._asking
 

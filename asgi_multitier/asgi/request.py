@@ -96,6 +96,11 @@ class Request:
         return self._table.tree.path_of(self.scope["path"], self.scope.get("root_path", ""))
 
     @property
+    def label(self) -> str:
+        """The route, or the path where no route is known: for log lines and errors."""
+        return self.plan.resolved.route or self.path
+
+    @property
     def method(self) -> str:
         """GET or HEAD."""
         method: str = self.scope["method"]

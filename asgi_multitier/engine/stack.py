@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 from .._types import Clock
 from ..coherence.log import InvalidationLog
 from ..entry import Born, Entry, Slot
-from ..errors import SerializationError
 from ..events import Events, TierStats
 from ..policy.key import storage_key
 from ..policy.reuse import usable_on_error
@@ -26,13 +25,11 @@ from ..tiers.base import Held, LocalTier
 from ..tiers.memory import MemoryTier
 from ..tiers.metadata import Unreadable
 from .formats import Format
-from .placed import Item, Placed
+from .placed import Placed
 from .reads import Found, Reads
+from .writes import Writes, rescaled
 
 T = TypeVar("T")
-
-MAX_PENDING_WRITES = 4_096
-"""Entries waiting to be written to shared tiers; beyond it they are not written, and counted."""
 
 _LEFT = 10_000
 """Entries that left the first tier because of the log, of which it is known how old they were."""
@@ -77,8 +74,7 @@ class TierStack:
         self._local_scale = local_scale
         self._clock = clock
         self._reads = Reads(self.shared, self, self.spawn)
-        self._writes: dict[str, Entry] = {}
-        self._writing: asyncio.Task[Any] | None = None
+        self._writes = Writes(self.shared, log, events, self.spawn, form=form, clock=clock)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._left: OrderedDict[str, float] = OrderedDict()
 
@@ -202,7 +198,7 @@ class TierStack:
         for upper in above:
             factor = min(1.0, upper.config.ttl_scale / own) / upper.config.ttl_scale
             entry = rescaled(slot.entry, factor, now)
-            self.spawn(self._write_to(upper, {entry.key: entry}), "asgi-multitier promotion")
+            self.spawn(self._writes.to(upper, {entry.key: entry}), "asgi-multitier promotion")
 
     # Writing.
 
@@ -241,53 +237,11 @@ class TierStack:
 
     def share(self, entry: Entry) -> None:
         """Write to the shared tiers soon, together with what else this tick brings."""
-        if not self.shared:
-            return
-        if len(self._writes) >= MAX_PENDING_WRITES:
-            self._events.failures["write-dropped"] += 1
-            return
-        self._writes[entry.key] = entry
-        if self._writing is None or self._writing.done():
-            self._writing = self.spawn(self._write(), "asgi-multitier write")
-
-    async def _write(self) -> None:
-        while self._writes:
-            entries, self._writes = self._writes, {}
-            for placed in self.shared:
-                await self._write_to(placed, entries)
+        self._writes.later(entry)
 
     async def write(self, entries: Sequence[Entry]) -> tuple[int, str]:
-        """Write to the shared tiers now.
-
-        Returns:
-            How many tiers took them, and the last error of those that did not.
-        """
-        batch = {entry.key: entry for entry in entries}
-        taken, error = 0, ""
-        for placed in self.shared:
-            if await self._write_to(placed, batch):
-                taken += 1
-            else:
-                error = placed.last_error or "left out by its circuit breaker"
-        return taken, error
-
-    async def _write_to(self, placed: Placed, entries: dict[str, Entry]) -> bool:
-        # Untrusted, this node does not know whether what it would write is still true.
-        if not self._log.trusted:
-            placed.failures["untrusted"] += 1
-            return False
-        now = self._clock()
-        items: dict[str, Item] = {}
-        for key, entry in entries.items():
-            scaled = rescaled(entry, placed.config.ttl_scale, now)
-            if scaled.keep_until > now and self._index.permits(entry):
-                try:
-                    encoded = self._form.written(scaled)
-                except SerializationError:
-                    placed.failures["encode"] += 1
-                    continue
-                items[storage_key(key)] = (encoded, scaled.keep_until - now, entry.born)
-        return await placed.set(items)
+        """Write to the shared tiers now: see `Writes.now`."""
+        return await self._writes.now(entries)
 
     def encoded(self, entry: Entry) -> bytes:
         """The entry as it would be written, for the log to carry along."""
@@ -326,8 +280,7 @@ class TierStack:
         Should it go on, it finds its own futures and tasks, and not those of the next one.
         """
         self._reads = Reads(self.shared, self, self.spawn)
-        self._writes = {}
-        self._writing = None
+        self._writes.forget()
         self._tasks = set()
 
     def spawn(self, run: Coroutine[Any, Any, Any], name: str) -> "asyncio.Task[Any]":
@@ -356,7 +309,7 @@ class TierStack:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._writes.clear()
+        self._writes.forget()
         for placed in self.shared:
             await placed.close()
 
@@ -373,18 +326,6 @@ class TierStack:
 def _is_younger(entry: Entry, other: Entry) -> bool:
     # Of one generation, as both are permitted.
     return (entry.born.seq, entry.created) > (other.born.seq, other.created)
-
-
-def rescaled(entry: Entry, factor: float, now: float) -> Entry:
-    """The entry with the rest of its life multiplied."""
-    if factor == 1.0:
-        return entry
-    return replace(
-        entry,
-        fresh_until=now + (entry.fresh_until - now) * factor,
-        keep_until=now + (entry.keep_until - now) * factor,
-        refresh_at=now + (entry.refresh_at - now) * factor,
-    )
 
 
 def _local_stats(tier: LocalTier, hits: int) -> TierStats:

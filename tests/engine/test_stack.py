@@ -12,7 +12,8 @@ from asgi_multitier.coherence.local import LocalLog
 from asgi_multitier.config.process import CacheConfig
 from asgi_multitier.engine.engine import place
 from asgi_multitier.engine.formats import Format
-from asgi_multitier.engine.stack import MAX_PENDING_WRITES, TierStack, rescaled
+from asgi_multitier.engine.stack import TierStack
+from asgi_multitier.engine.writes import MAX_PENDING_WRITES, rescaled
 from asgi_multitier.entry import Born, Entry, StoredResponse, Variants
 from asgi_multitier.errors import BackendError
 from asgi_multitier.events import Events
@@ -259,7 +260,7 @@ async def test_what_is_refused_is_left_out_alone_and_said_once(
     assert tier.calls[refused] <= 3 + 10
     assert {tier.calls[call] for call in {"get", "set", "delete"} - {refused}} == {100}
     assert len(caplog.messages) == 1
-    assert f"l2 fails and is left out for now: {refused}: no permission" in caplog.messages[0]
+    assert f"l2: circuit breaker open, {refused} fails: no permission" in caplog.messages[0]
     built.clock.advance(1.1)
     assert placed.state(built.clock()).value == "half-open"
     tier.refused = ""
@@ -328,7 +329,7 @@ async def test_an_untrusted_node_writes_nothing() -> None:
         index = built.log.index
         trusted = False
 
-    built.stack._log = Untrusted()  # type: ignore[assignment]
+    built.stack._writes._log = Untrusted()  # type: ignore[assignment]
 
     assert (await built.stack.write([built.entry()]))[0] == 0
     assert built.tiers[0].calls["set"] == 0

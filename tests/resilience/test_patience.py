@@ -253,5 +253,7 @@ async def test_a_tier_is_said_to_be_left_out_once(caplog: pytest.LogCaptureFixtu
         replies = await asyncio.gather(*requests)
 
     assert {reply.body for reply in replies} == {b"answer"}
-    said = [line for line in caplog.messages if "left out" in line]
-    assert said == ["tier null fails and is left out for now: get: no answer"]
+    said = [line for line in caplog.messages if "circuit breaker" in line]
+    assert said == [
+        "tier null: circuit breaker open, get fails: no answer; skipped until it answers again"
+    ]

@@ -333,7 +333,7 @@ class Attempt:
         self, stale: Slot, *, status: int | None = None, error: Exception | None = None
     ) -> None:
         """Answer everybody with the stale entry, in place of this status or exception."""
-        route = self._request.plan.resolved.route
+        route = self._request.label
         if self._client is None:
             self._engine.events.refresh_failed(route, f"it answered {status}")
         else:

@@ -97,7 +97,7 @@ class Fill:
 
     async def renew(self) -> None:
         """Answer the flight in the background."""
-        await self._run.renew(self, self._request.plan.resolved.route)
+        await self._run.renew(self, self._request.label)
 
     # What the run asks.
 
