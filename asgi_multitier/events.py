@@ -320,9 +320,9 @@ class Events:
     def routes_unreadable(self, application: str) -> None:
         """The application has routes of a kind that the cache does not know."""
         logger.warning(
-            "the routes of %s are of an unknown kind: marks such as @cached have no effect there; write "
-            "rules=[Rule('/path/*', 60)] for routes to cache, and Rule('/path/*', None) for routes "
-            "that check the user",
+            "the routes of %s are of an unknown kind: marks such as @cached have no effect there; "
+            "write rules=[Rule('/path/*', 60)] for routes to cache, and Rule('/path/*', None) for "
+            "routes that check the user",
             application,
         )
 
@@ -341,8 +341,8 @@ class Events:
         """A cache with another manager stands around this one."""
         logger.warning(
             "a CacheMiddleware with %r stands within one with %r: an invalidation by hand in one "
-            "does not reach the other; give both the same manager, CacheMiddleware(app, manager) or "
-            "add_middleware(CacheMiddleware, cache=manager)",
+            "does not reach the other; give both the same manager, CacheMiddleware(app, manager) "
+            "or add_middleware(CacheMiddleware, cache=manager)",
             manager,
             outer,
         )
