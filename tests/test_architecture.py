@@ -41,7 +41,7 @@ FIELD_NAMES_ELSEWHERE = {
     "asgi.replies": "the length of an answer that has no content",
     "asgi.fill.head": "the length of stored content that does not say it",
     "asgi.fill.keeping": "the validator that is kept",
-    "asgi.middleware": "credentials that responses themselves decide about",
+    "asgi.admission": "credentials that responses themselves decide about",
     "asgi.read_your_writes": "the cookie that carries a client's place in the log",
     "asgi.replay": "the fields that choose a part, and the age",
     "routing.security": "where schemes of a framework read from",

@@ -1,99 +1,88 @@
-"""The origin's `send`: keeps a copy of a response that may be stored, streams any other.
+"""The application's channel in a run: keeps a copy of what may be stored, streams the rest.
 
 A response is judged at `http.response.start`. What may not be stored goes to the client from its
 first message on, untouched. Of what may be stored, the start is held until the first body message
-tells whether that is all:
+says whether that is all:
 
-- It is (the usual case): the entry is committed, and only then does the client hear anything, so
+- It is (the usual case): the entry is committed, and only then is anything sent to the client, so
   it can be given the content's own validator.
 - It is not: the client gets every message as it comes, a copy is kept within the limit, and the
   entry is committed before the last message goes out. No stream waits for its end.
 - Nothing comes: after `HOLD` seconds the client gets what there is, and the rest as it comes.
 
-A message of a kind that is not known here makes the response its client's alone: what is sent again
-must be all that was sent.
+A message of an unknown kind makes the response its client's alone: a replay must contain all that
+was sent.
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Protocol, Self
+from typing import Self
 
-from .._types import Headers, Message, Receive, Send
+from .._types import Headers, Message, Receive
 from ..policy.headers import content_length, normalised
 from ..policy.ranges import is_complete
 from ..policy.reasons import Reason
 from ..policy.storing import Store
+from .client import Client, ClientGone
+from .receiving import ReceiveSide
 
 HOLD = 0.25
 """Seconds that a client waits for what is held: its last message may never come."""
 
 
-class Client:
-    """The client that caused a run: its channel, and whether it is still there.
-
-    Attributes:
-        receive, send: Its channel.
-        left: Is done when it has left, or has had all that it gets.
-    """
-
-    __slots__ = ("left", "receive", "send")
-
-    def __init__(self, receive: Receive, send: Send) -> None:
-        self.receive = receive
-        self.send = send
-        self.left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    @property
-    def gone(self) -> bool:
-        """Whether it has left, or has had all that it gets."""
-        return self.left.done()
-
-    def leave(self) -> None:
-        """It has left, or has had all that it gets."""
-        if not self.left.done():
-            self.left.set_result(None)
-
-
-class Unheard(OSError):  # noqa: N818  # an outcome, not a fault
-    """Nobody is left to hear the rest of this response, and it is not stored: it may end here."""
-
-
 class Discard(Enum):
-    """A judgement beside `Store` and `Reason`: another response takes this one's place."""
+    """A verdict besides `Store` and `Reason`: another response takes this one's place."""
 
     DISCARD = auto()
 
 
-class Desk(Protocol):
-    """Who decides about a captured response. Called synchronously, in this order."""
+class ResponseHandler(ABC):
+    """Decides about a captured response. Called synchronously, in this order.
 
+    A capture calls its handler; the handler knows no capture.
+
+    Attributes:
+        holds_back: Nothing goes to the client before the response is complete: it is only a part of
+            what the client gets. Set by `judge`.
+    """
+
+    holds_back = False
+
+    @abstractmethod
     def judge(self, status: int, headers: Headers) -> Store | Reason | Discard:
-        """May it be stored? Called at `http.response.start`."""
+        """May the response be stored? Called at `http.response.start`."""
 
+    def declines(self, reason: Reason, status: int, headers: Headers) -> bool:  # noqa: ARG002
+        """Whether the client gets none of a response that is not stored: it asked for another."""
+        return False
+
+    @abstractmethod
     def pass_on(self, reason: Reason, status: int, headers: Headers) -> Headers:
-        """It will not be stored: release who waits. Returns the field lines for the client."""
+        """It will not be stored: release all who wait. Returns the field lines for the client."""
 
-    def opening(self, headers: Headers) -> Headers:
+    def not_modified(self, status: int, headers: Headers) -> list[Message]:  # noqa: ARG002
+        """The 304 for a client that has the response already; else nothing."""
+        return []
+
+    @abstractmethod
+    def stream_headers(self, headers: Headers) -> Headers:
         """It is sent on while it comes. Returns the field lines for the client."""
 
-    def streams(self) -> None:
-        """More of its content is to come, who knows when."""
+    def on_streaming(self) -> None:  # noqa: B027  # only shared runs have requests that wait
+        """More of its content follows, at an unknown time."""
 
+    @abstractmethod
     def commit(self, store: Store, status: int, headers: Headers, body: bytes) -> None:
-        """It is complete: store it and release who waits."""
+        """It is complete: store it and release all who wait."""
 
-    def closing(self) -> list[Message]:
-        """What a client gets that has not heard anything yet, after a commit or a `Discard`."""
+    def on_incomplete(self, reason: Reason) -> None:  # noqa: B027  # only where it holds back
+        """A response that was held back cannot be completed or kept; its client got none of it."""
 
-    def spoilt(self, reason: Reason) -> None:
-        """A response that was held back is not complete: nobody has heard of it."""
-
-    def declines(self, reason: Reason, status: int, headers: Headers) -> bool:
-        """It will not be stored, and is not what its client asked for: nobody is to hear of it."""
-
-    def spared(self, status: int, headers: Headers) -> list[Message]:
-        """What its client gets in its place at once, as it has it already; else nothing."""
+    @abstractmethod
+    def replies(self) -> list[Message]:
+        """What a client gets to which nothing was sent, after a commit or a `Discard`."""
 
 
 class _State(Enum):
@@ -106,23 +95,23 @@ class _State(Enum):
 
 
 class Capture:
-    """The `send` of one run of the origin.
+    """The application's channel in one run: its `receive`, and its `send` as a state machine.
 
     Args:
-        desk: Who decides.
-        client: Whom the response is for; None for a background run.
+        handler: Decides about the response.
+        client: The client that the response is for; None for a background run.
         limit: Bytes of body kept at most.
 
     Attributes:
-        holds_back: Nothing goes to the client before the response is complete: it is only half of
-            an answer. Set while it is judged.
+        receive: The application's `receive`.
     """
 
     __slots__ = (
         "_abandoned",
         "_body",
         "_client",
-        "_desk",
+        "_handler",
+        "_inbound",
         "_length",
         "_limit",
         "_opening",
@@ -132,12 +121,14 @@ class Capture:
         "_state",
         "_store",
         "_streams",
-        "holds_back",
+        "receive",
     )
 
-    def __init__(self, desk: Desk, client: Client | None, *, limit: int) -> None:
-        self._desk = desk
+    def __init__(self, handler: ResponseHandler, client: Client | None, *, limit: int) -> None:
+        self._handler = handler
         self._client = client
+        self._inbound = ReceiveSide(client)
+        self.receive: Receive = self._inbound.receive
         self._limit = limit
         self._state = _State.NEW
         self._start: Message = {}
@@ -149,16 +140,15 @@ class Capture:
         self._streams = False
         self._overdue: asyncio.TimerHandle | None = None
         self._opening: asyncio.Task[None] | None = None
-        self.holds_back = False
 
     @property
     def started(self) -> bool:
-        """Whether the origin has begun to answer."""
+        """Whether the application has begun to answer."""
         return self._state is not _State.NEW
 
     @property
     def silent(self) -> bool:
-        """Whether nobody has heard anything of the answer yet."""
+        """Whether nothing of the response was sent to a client yet."""
         return self._client is None or self._state in (_State.NEW, _State.HELD)
 
     @property
@@ -166,13 +156,8 @@ class Capture:
         """Whether the run now serves its client alone."""
         return self._state is _State.PASS
 
-    @property
-    def finished(self) -> bool:
-        """Whether the whole response was committed."""
-        return self._state is _State.DONE
-
     async def send(self, message: Message) -> None:
-        """Take one message of the origin."""
+        """Take one message of the application."""
         if self._opening is not None:
             await self._opened(self._opening)
         kind = message["type"]
@@ -184,17 +169,18 @@ class Capture:
             else:
                 await self._release(Reason.NOT_UNDERSTOOD, message)
         elif self._state not in (_State.DONE, _State.DISCARD):
-            await self._forward(message)
-        unheard = self._abandoned or (self.streaming and self._unheard)
-        if unheard and message.get("more_body"):
-            raise Unheard("nobody is left to hear the rest of this response")
+            await self.forward(message)
+        no_client = self._client is None or self._client.gone
+        if (self._abandoned or (self.streaming and no_client)) and message.get("more_body"):
+            raise ClientGone("no client waits for the rest of this response, and it is not stored")
 
     async def __aenter__(self) -> Self:
-        """The origin runs inside."""
+        """The application runs inside."""
         return self
 
     async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
-        """It says no more: what is on its way to the client arrives first, unless all is off."""
+        """It has ended: what is being sent to the client arrives first, unless it was cancelled."""
+        self._inbound.release()
         self._disarm()
         if self._opening is None:
             return
@@ -203,39 +189,49 @@ class Capture:
                 await self._opening
         finally:
             if not self._opening.cancel() and not self._opening.cancelled():
-                self._opening.exception()  # nobody may have asked for it
+                self._opening.exception()  # it may not have been retrieved
 
     async def finish(self) -> None:
-        """The origin returned. What it left unfinished is not stored."""
+        """The application returned. What it left unfinished is not stored."""
         if self._state is _State.HELD:
             await self._release(Reason.INCOMPLETE)
         elif self._state is _State.TEE:
-            self._desk.pass_on(Reason.INCOMPLETE, self._start["status"], ())
-            self._state = _State.PASS
+            self._pass_on(Reason.INCOMPLETE, ())
 
-    async def let_go(self, told: Callable[[Headers], Headers]) -> None:
-        """The origin failed after it had begun: the client gets what was held for its end.
+    async def let_go(self, lines_for: Callable[[Headers], Headers]) -> None:
+        """The application failed after it had begun: the client gets what was held for its end.
 
         Args:
-            told: Makes the field lines for the client out of the origin's.
+            lines_for: Makes the field lines for the client out of the application's.
         """
-        if self._state is not _State.HELD or self.holds_back:
+        if self._state is not _State.HELD or self._handler.holds_back:
             return
         chunks, self._body = self._body, []
-        headers = told(normalised(self._start.get("headers", ())))
+        headers = lines_for(normalised(self._start.get("headers", ())))
         self._state = _State.PASS
-        await self._forward({**self._start, "headers": list(headers)})
+        await self.forward({**self._start, "headers": list(headers)})
         await self._forward_chunks(chunks)
 
-    async def deliver(self, message: Message) -> None:
-        """Give the client a message in the origin's place: it failed before it said anything."""
-        await self._forward(message)
+    async def forward(self, message: Message) -> None:
+        """Give the client a message, if it is still there.
+
+        Raises:
+            OSError: The connection is lost, and the run serves this client alone.
+        """
+        if self._client is None:
+            return
+        try:
+            await self._client.deliver(message)
+        except OSError:
+            # Alone, the application must learn of it; a fill goes on for others.
+            if self._state is _State.PASS:
+                raise
 
     async def _begin(self, message: Message) -> None:
         headers = normalised(message.get("headers", ()))
         status = message["status"]
         self._start = message
-        verdict = self._desk.judge(status, headers)
+        verdict = self._handler.judge(status, headers)
         if isinstance(verdict, Store):
             self._length = content_length(headers)
             if message.get("trailers"):
@@ -245,17 +241,17 @@ class Capture:
             else:
                 self._store = verdict
                 self._state = _State.HELD
-                if self._client is not None and not self.holds_back:
+                if self._client is not None and not self._handler.holds_back:
                     self._overdue = asyncio.get_running_loop().call_later(HOLD, self._open_late)
                 return
         if isinstance(verdict, Discard):
             self._state = _State.DISCARD
-            for reply in self._desk.closing():
-                await self._forward(reply)
+            for reply in self._handler.replies():
+                await self.forward(reply)
             return
-        if self._desk.declines(verdict, status, headers):
+        if self._handler.declines(verdict, status, headers):
             self._discard()
-        elif self.holds_back:
+        elif self._handler.holds_back:
             await self._release(verdict)
         else:
             await self._pass(verdict)
@@ -271,15 +267,15 @@ class Capture:
         if not more:
             await self._complete(message)
             return
-        if self._size != self._length and not self.holds_back and not self._streams:
+        if self._size != self._length and not self._handler.holds_back and not self._streams:
             # More is to come.
             self._streams = True
-            self._desk.streams()
+            self._handler.on_streaming()
             if self._state is _State.HELD:
                 self._state = _State.TEE
                 await self._open(self._body[:-1])
         if self._state is _State.TEE:
-            await self._forward(message)
+            await self.forward(message)
 
     def _open_late(self) -> None:
         """What is held has waited for long enough."""
@@ -289,9 +285,9 @@ class Capture:
         self._opening = asyncio.create_task(self._open(self._body[:]), name="asgi-multitier held")
 
     async def _opened(self, opening: "asyncio.Task[None]") -> None:
-        """What was held goes out before anything else, also if the origin stops waiting for that.
+        """What was held goes out before anything else, even if the application stops waiting.
 
-        The message of an origin that stops waiting is lost, so what comes after it is not kept.
+        The message of an application that stops waiting is lost: what follows is not kept.
         """
         if not opening.done():
             try:
@@ -305,9 +301,9 @@ class Capture:
         """From here on the client gets everything as it comes."""
         self._disarm()
         sent = normalised(self._start.get("headers", ()))
-        headers = self._desk.opening(sent)
-        if not await self._spare(sent):
-            await self._forward({**self._start, "headers": list(headers)})
+        headers = self._handler.stream_headers(sent)
+        if not await self._send_not_modified(sent):
+            await self.forward({**self._start, "headers": list(headers)})
             await self._forward_chunks(held)
 
     def _disarm(self) -> None:
@@ -326,13 +322,13 @@ class Capture:
         body = b"".join(self._body)
         self._body.clear()
         # The entry is there before the client can know that its answer is complete.
-        self._desk.commit(self._store, self._start["status"], headers, body)
+        self._handler.commit(self._store, self._start["status"], headers, body)
         self._state = _State.DONE
         if teed:
-            await self._forward(message)
+            await self.forward(message)
         else:
-            for reply in self._desk.closing():
-                await self._forward(reply)
+            for reply in self._handler.replies():
+                await self.forward(reply)
 
     def _bodiless(self) -> bool:
         """204 and 304 have no content whatever their Content-Length says (RFC 9110 §8.6)."""
@@ -342,60 +338,48 @@ class Capture:
         self, reason: Reason, message: Message | None = None, *, kept: bool = False
     ) -> None:
         """What was kept turns out not to be storable: give the client what it has not had."""
-        if self.holds_back:
+        if self._handler.holds_back:
             self._discard()
-            self._desk.spoilt(reason)
+            self._handler.on_incomplete(reason)
             return
-        teed = self._state is _State.TEE
         backlog, self._body = self._body[: -1 if kept else None], []
-        if teed:
-            self._desk.pass_on(reason, self._start["status"], ())
-            self._state = _State.PASS
+        if self._state is _State.TEE:
+            self._pass_on(reason, ())
         else:
             await self._pass(reason)
             await self._forward_chunks(backlog)
         if message is not None:
-            await self._forward(message)
+            await self.forward(message)
 
     async def _pass(self, reason: Reason) -> None:
         sent = normalised(self._start.get("headers", ()))
-        headers = self._desk.pass_on(reason, self._start["status"], sent)
-        self._state = _State.PASS
-        if not await self._spare(sent):
-            await self._forward({**self._start, "headers": list(headers)})
+        headers = self._pass_on(reason, sent)
+        if not await self._send_not_modified(sent):
+            await self.forward({**self._start, "headers": list(headers)})
 
-    async def _spare(self, headers: Headers) -> bool:
-        """Give the client less than the response, if that will do; it hears no more of it then."""
-        replies = self._desk.spared(self._start["status"], headers)
+    def _pass_on(self, reason: Reason, sent: Headers) -> Headers:
+        """From here on the run serves its client alone; the field lines for that one."""
+        self._state = _State.PASS
+        self._inbound.release()
+        return self._handler.pass_on(reason, self._start["status"], sent)
+
+    async def _send_not_modified(self, headers: Headers) -> bool:
+        """Give the client a 304, if that will do; it gets nothing else of the response then."""
+        replies = self._handler.not_modified(self._start["status"], headers)
         for reply in replies:
-            await self._forward(reply)
+            await self.forward(reply)
         if replies and self._client is not None:
             self._client.leave()
         return bool(replies)
 
     def _discard(self) -> None:
-        """Nobody is to hear of the response, and no more of it is taken."""
+        """No client gets the response, and no more of it is taken."""
         self._state = _State.DISCARD
         self._abandoned = True
+        self._inbound.release()
         self._body.clear()
-
-    @property
-    def _unheard(self) -> bool:
-        return self._client is None or self._client.gone
 
     async def _forward_chunks(self, chunks: list[bytes]) -> None:
         """Give the client what was held, of which more is to come."""
         for chunk in chunks:
-            await self._forward({"type": "http.response.body", "body": chunk, "more_body": True})
-
-    async def _forward(self, message: Message) -> None:
-        client = self._client
-        if client is None or client.gone:
-            return
-        try:
-            await client.send(message)
-        except OSError:
-            # The connection is lost. Alone, the origin must hear of it; a fill goes on for others.
-            client.leave()
-            if self._state is _State.PASS:
-                raise
+            await self.forward({"type": "http.response.body", "body": chunk, "more_body": True})

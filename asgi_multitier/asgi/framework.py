@@ -1,4 +1,4 @@
-"""The few places where a framework is asked for something, if one is there.
+"""The few places where a framework is asked for something, if one is in use.
 
 Nothing is imported: what an application does not use is not in `sys.modules`.
 """
@@ -15,11 +15,11 @@ from .._types import ASGIApp, Receive, Scope, Send
 from ..errors import ConfigError
 
 SCOPE_KEY = "asgi_multitier"
-"""Under which name the manager stands in the scope of every request that the application gets."""
+"""The key of the manager in the scope of every request that the application gets."""
 
 
 FILL_KEY = "asgi_multitier.fill"
-"""Under which name the cache that asks the application for everybody stands in that scope."""
+"""The key of the cache in the scope of a run whose answer it shares."""
 
 
 class PlainRequest:
@@ -82,7 +82,7 @@ def single_callable(app: Any) -> ASGIApp:
         allowed += "; a WSGI application is made one by a2wsgi.WSGIMiddleware(app)"
         raise ConfigError.of("app", app, allowed, where="CacheMiddleware")
     if taken != 1:
-        return app  # type: ignore[no-any-return]  # nobody can tell more of it
+        return app  # type: ignore[no-any-return]  # its signature shows no more
 
     async def single(scope: Scope, receive: Receive, send: Send) -> None:
         await app(scope)(receive, send)
@@ -92,7 +92,7 @@ def single_callable(app: Any) -> ASGIApp:
 
 
 def _positional(app: Any) -> int | None:
-    """How many arguments a call takes by position; None if that cannot be told."""
+    """How many arguments a call takes by position; None if that is not known."""
     try:
         parameters = inspect.signature(app).parameters.values()
     except (TypeError, ValueError):
@@ -107,7 +107,7 @@ def answer_to(error: Exception, scope: Scope, app: object) -> ASGIApp | None:
     """What answers an exception of a rule's callable as if the endpoint had raised it.
 
     That is Starlette's own for its `HTTPException`, and the application's handler where it has one
-    for exceptions of this kind. None for any other: it says nothing about the answer.
+    for exceptions of this kind. None for any other: it does not determine the answer.
 
     Args:
         error: The exception.

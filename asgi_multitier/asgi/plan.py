@@ -1,33 +1,27 @@
 """What is known of a request target before anything of the request itself is looked at.
 
 A plan is made once for each target and remembered, so a hit pays no routing, no sorting of the
-query and no building of a key. The memory is bounded: it has a young and an old half, and when the
-young one is full the old one is forgotten.
+query and no building of a key.
 """
 
-from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from typing import TypeAlias
 
-from .._types import Header, Scope
+from .._types import Scope
 from ..config.policy import Policy
 from ..events import Tally
 from ..policy import key as keys
-from ..policy.cookies import cookie_values, narrowed
 from ..policy.reasons import Reason
-from ..policy.request import Field, FieldLines
+from ..policy.request import Field
 from ..policy.terms import Terms
 from ..routing import Resolved
 from ..selectors import is_short
-
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
 
 PlanKey: TypeAlias = tuple[bytes | None, tuple[object, ...]]
 """What a plan is remembered by: texts of the request, and None where one is absent."""
 
 _FRAMED = (None, "1.1", "1.0", "1")
-"""Versions of HTTP in which a body is told by the fields of a request; None if none is given."""
+"""Versions of HTTP in which the fields of a request show whether it has a body; None: not given."""
 
 _HARMLESS = frozenset({Field.CACHE_CONTROL, Field.PRAGMA})
 _PERSONAL = frozenset({Field.AUTHORIZATION, Field.CREDENTIALS, Field.COOKIE})
@@ -44,10 +38,10 @@ class Plan:
         terms: What the HTTP rules are asked with.
         key: The primary key before what the rule adds from the request; "" with a reason.
         query: What the application is to see as the query string; None for the request's own.
-        veil: Hides in keys what is somebody's own.
+        veil: Hides in keys what belongs to one user.
         tally: The route's counters.
         whole: `key` is the whole key of a request in which the scan found only what is in `plain`.
-        instant: Besides, nothing needs to be waited for before such a request is answered.
+        instant: As `whole`; besides, such a request can be answered without waiting for anything.
         framed: The request's fields say whether it has a body: in HTTP/1, not in HTTP/2 and 3.
         origin: The scheme and the host as the key has it.
         plain: Fields that may stand in a request without making it special.
@@ -57,15 +51,15 @@ class Plan:
     resolved: Resolved
     policy: Policy
     terms: Terms
-    key: str
-    query: bytes | None
     veil: keys.Veil
     tally: Tally
-    whole: bool
-    instant: bool
-    framed: bool
     origin: tuple[str, bytes]
-    plain: frozenset[Field]
+    key: str = ""
+    query: bytes | None = None
+    whole: bool = False
+    instant: bool = False
+    framed: bool = True
+    plain: frozenset[Field] = frozenset()
 
 
 def plan_for(
@@ -94,8 +88,8 @@ def plan_for(
         terms: The policy's terms within the cache's bounds.
         version: The application's release.
         max_url: Bytes of path and query at most.
-        veil: Hides in keys what is somebody's own.
-        positions: A cookie may carry a log position (see `position`), so none is overlooked.
+        veil: Hides in keys what belongs to one user.
+        positions: A cookie may carry a log position (see `read_your_writes`), so none is ignored.
     """
     raw_path, query = raw_target(scope)
     scheme = scope.get("scheme", "http")
@@ -110,21 +104,7 @@ def plan_for(
         ):
             reason = Reason.TARGET
     if reason is not None or name is None:
-        return Plan(
-            reason,
-            resolved,
-            policy,
-            terms,
-            "",
-            None,
-            veil,
-            tally,
-            False,
-            False,
-            True,
-            (scheme, b""),
-            frozenset(),
-        )
+        return Plan(reason, resolved, policy, terms, veil, tally, (scheme, b""))
     narrowed = (
         None if policy.query is None else keys.canonical_query(query, frozenset(policy.query))
     )
@@ -163,14 +143,6 @@ def plan_for(
     )
 
 
-def visible(policy: Policy, found: FieldLines) -> FieldLines:
-    """What was found, with those cookies only that the application is to see."""
-    if not policy.narrows_cookies:
-        return found
-    named = policy.cookies if policy.vary_by is None else ()
-    return narrowed(found, named=named, ignored=policy.ignore_cookies)
-
-
 def raw_target(scope: Scope) -> tuple[bytes, bytes]:
     """The path and query as sent; a server that gives no raw path gives the decoded one."""
     raw_path = scope.get("raw_path")
@@ -186,40 +158,8 @@ def target_of(scope: Scope) -> bytes:
     return raw_path + (b"?" + query if query else b"")
 
 
-def request_key(
-    plan: Plan, headers: Iterable[Header], found: FieldLines | None, partition: bytes | None
-) -> str:
-    """The primary key of one request: the target's, and what the rule adds from the request.
-
-    Args:
-        plan: The target's.
-        headers: The request's field lines.
-        found: What the scan found.
-        partition: What the rule's `vary_by` has returned, as `partition_part` gives it.
-    """
-    policy, veil = plan.policy, plan.veil
-    headers = list(headers)
-    parts = [keys.field_part(headers, name, veil) for name in policy.vary]
-    found = found or {}
-    for cookie in policy.cookies:
-        values = cookie_values(found.get(Field.COOKIE, ()), cookie)
-        parts.append(b"cookie:%d:%b" % (len(values), cookie.encode("latin-1")))
-        parts.extend(map(veil, values))
-    if partition is not None:
-        parts.append(b"partition:" + veil(partition))
-    parts += keys.forwarded_parts(found.get(Field.FORWARDED, ()))
-    if Field.ORIGIN in found:
-        # Frameworks add CORS fields to the answers to these only, and not all of them say `Vary`.
-        parts.append(b"cross-origin")
-    if policy.lifetime is None and not (policy.public or policy.cookies or policy.vary_by):
-        # Deliberate: RFC 9111 would share these, but what an application shows to a cookie is too
-        # often its owner's, whatever its fields say. `public` or `cookies` share more.
-        parts += [b"cookies:" + veil(line) for _, line in found.get(Field.COOKIE, ())]
-    return keys.extended(plan.key, parts) if parts else plan.key
-
-
 _PLAN_BYTES = 1300
-"""Bytes that a plan takes beside the texts of its target: the resolved route, the key, its place
+"""Bytes that a plan takes besides the texts of its target: the resolved route, the key, its place
 in the memory."""
 
 
@@ -228,47 +168,3 @@ def size_of_target(target: PlanKey) -> int:
     host, rest = target
     texts = (text for text in (host, *rest) if isinstance(text, str | bytes))
     return _PLAN_BYTES + 2 * sum(map(len, texts))
-
-
-class TwoGenerationCache(Generic[K, V]):
-    """A bounded map that forgets its older half when it is full.
-
-    Args:
-        max_entries: Entries remembered at most.
-        max_bytes: Bytes remembered at most, one entry's more.
-        size_of: Bytes that a key counts for.
-    """
-
-    __slots__ = ("_bytes", "_max_bytes", "_max_entries", "_old", "_size_of", "young")
-
-    def __init__(self, max_entries: int, max_bytes: int, size_of: Callable[[K], int]) -> None:
-        self.young: dict[K, V] = {}
-        self._old: dict[K, V] = {}
-        self._bytes = 0
-        self._max_entries = max_entries // 2
-        self._max_bytes = max_bytes // 2
-        self._size_of = size_of
-
-    def __len__(self) -> int:
-        return len(self.young) + len(self._old)
-
-    def recall(self, key: K) -> V | None:
-        """What is remembered, if it is in the old half; then it is young again."""
-        value = self._old.pop(key, None)
-        if value is not None:
-            self.remember(key, value)
-        return value
-
-    def remember(self, key: K, value: V) -> None:
-        """Remember a value."""
-        size = self._size_of(key)
-        if len(self.young) >= self._max_entries or self._bytes + size > self._max_bytes:
-            self._old, self.young, self._bytes = self.young, {}, 0
-        self.young[key] = value
-        self._bytes += size
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self.young.clear()
-        self._old.clear()
-        self._bytes = 0

@@ -1,9 +1,9 @@
-"""The answer to a POST that says what a GET of the same URL would bring (RFC 9110 §9.3.3).
+"""The answer to a POST that is also what a GET of the same URL would bring (RFC 9110 §9.3.3).
 
 A POST invalidates its own URL twice: before its response leaves and when the application returns.
-Its own answer is not what it invalidates, so it is born again each time, in the same moment, as
-long as it was valid up to then. It stays in this process: another one could not tell on which side
-of the invalidation it was born.
+Its own answer is not what it invalidates, so the entry takes a newer birth each time, in the same
+moment, if it was valid up to then. The entry stays in this process: another process could not tell
+on which side of the invalidation it was born.
 """
 
 from collections.abc import Sequence
@@ -12,21 +12,21 @@ from dataclasses import replace
 from .._types import Headers, Message, Receive, Scope, Send
 from ..coherence.log import Operation
 from ..engine.engine import Engine
-from ..entry import StoredResponse
 from ..manager.invalidation import Begin
-from ..policy.headers import with_length, without
 from ..policy.invalidation import Target
 from ..policy.reasons import Reason
 from ..policy.storing import Store, judge
 from ..selectors import Selector
-from .capture import Capture, Client
+from .capture import Capture, ResponseHandler
+from .client import Client
 from .entries import entry_of, objection_of, seed_of
+from .fill import as_stored
 from .layers import Outside
-from .replay import AGE
+from .replay import response_messages
 from .request import Request
 
 
-class Posted:
+class PostCaching(ResponseHandler):
     """One POST whose answer may be kept: an application around the application.
 
     Args:
@@ -34,7 +34,7 @@ class Posted:
         request: The request, with the primary key that a GET of its URL has.
         target: Its URL.
         begin: Puts an invalidation into force.
-        name, tags: What the response is called.
+        name, tags: The name and tags of the response.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Posted:
         self._outside = Outside(request.scope, request.common)
         self._kept = False
         self._valid = True
-        self._closing: list[Message] = []
+        self._messages: list[Message] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application, and keep its answer if it may be kept."""
@@ -79,12 +79,12 @@ class Posted:
             engine.stack.keep(self._entry)
         return operation
 
-    # What the capture asks.
+    # Called by the capture.
 
     def judge(self, status: int, headers: Headers) -> Store | Reason:
-        """May the answer be kept for those who ask by GET?"""
+        """May the answer be kept for later GETs?"""
         if not 200 <= status < 300:
-            # A failure says nothing of what a GET would bring, whatever it says of itself.
+            # A failure does not show what a GET would bring, whatever its fields say.
             return Reason.STATUS
         if (objection := self._objection()) is not None:
             return objection
@@ -112,45 +112,20 @@ class Posted:
         self._engine.events.refused[reason] += 1
         return self._request.told(headers)
 
-    def opening(self, headers: Headers) -> Headers:
+    def stream_headers(self, headers: Headers) -> Headers:
         """It is sent on while it comes."""
         return self._request.told(headers)
 
-    def streams(self) -> None:
-        """More is to come: nobody waits for it."""
-
     def commit(self, store: Store, status: int, headers: Headers, body: bytes) -> None:
         """It is complete."""
-        response = StoredResponse(
-            status=status,
-            headers=with_length(status, without(store.headers, {AGE}), len(body)),
-            body=body,
-            etag=store.etag,
-            last_modified=store.last_modified,
-        )
+        response = as_stored(status, store.headers, body, store.last_modified)
         plan = self._request.plan
         self._entry = entry_of(self._entry, response, store, plan, self._engine.clock())
         own = not self._valid or self._objection() is not None
         self._kept = not own and self._engine.stack.keep(self._entry) is not None
         self._engine.events.fills += self._kept
-        start: Message = {
-            "type": "http.response.start",
-            "status": status,
-            "headers": list(self._request.told(headers)),
-        }
-        self._closing = [start, {"type": "http.response.body", "body": body}]
+        self._messages = response_messages(status, self._request.told(headers), body)
 
-    def closing(self) -> list[Message]:
+    def replies(self) -> list[Message]:
         """The answer, unchanged."""
-        return self._closing
-
-    def spoilt(self, reason: Reason) -> None:
-        """Never: nothing is held back."""
-
-    def declines(self, reason: Reason, status: int, headers: Headers) -> bool:  # noqa: ARG002
-        """Never: the application was asked what its client asked."""
-        return False
-
-    def spared(self, status: int, headers: Headers) -> list[Message]:  # noqa: ARG002
-        """Nothing: conditions of a POST are the application's."""
-        return []
+        return self._messages

@@ -1,10 +1,10 @@
 """Read-your-writes: a client carries the log position of its own last write.
 
-The answer to a mutation gives the client a cookie that says up to where the log must have been
-applied for its write to be felt. An instance that is not there yet waits for a moment, and then
-asks the application instead of the cache. The cookie is signed, so that nobody can make an instance
-wait for a position that never comes, and short-lived: after a few seconds every instance is there
-or knows that it is not.
+The answer to a mutation gives the client a cookie with the log position that an instance must have
+applied to reflect the write. An instance that has not applied it yet waits for a moment, and then
+asks the application instead of the cache. The cookie is signed, so that no client can make an
+instance wait for a position that never comes, and short-lived: after a few seconds every instance
+has applied the position, or knows that it is behind.
 """
 
 import hmac
@@ -16,13 +16,13 @@ from ..entry import Born
 
 COOKIE = "asgi-multitier-position"
 MAX_AGE = 10
-"""Seconds that a client keeps it: longer than any instance may be behind without knowing it."""
+"""Seconds that a client keeps the cookie: longer than an instance may be behind unnoticed."""
 
 PATIENCE = 0.05
 """Seconds that an instance waits to be as far as a client is, before it asks the application."""
 
 UNKNOWN = Born("", 0)
-"""The write could not be told to the log: for a while the client does better without the cache."""
+"""The write could not be recorded in the log: for a while the application answers this client."""
 
 _SIGNATURE = 16
 
@@ -34,7 +34,7 @@ def token(position: Born, secret: bytes) -> str:
 
 
 def read_token(value: str, secret: bytes) -> Born | None:
-    """The position in a cookie's value, or None if it is not one that we signed."""
+    """The position in a cookie's value, or None if this application has not signed it."""
     text, dot, signature = value.rpartition(".")
     if not dot or not hmac.compare_digest(
         signature.encode("utf-8", "replace"), _signature(text, secret).encode()

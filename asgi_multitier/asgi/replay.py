@@ -5,8 +5,8 @@ with conditions or a range, a HEAD, a response that was just filled.
 """
 
 import math
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import TypeAlias
 
 from .._types import Header, Headers, Message
 from ..entry import Entry, Slot, StoredResponse
@@ -25,9 +25,6 @@ from ..policy.ranges import (
 )
 from ..policy.terms import Terms
 from ..policy.validation import is_conditional, not_modified, not_modified_headers
-
-Reply: TypeAlias = tuple[Message, Message]
-"""The start and the body of a response."""
 
 AGE = b"age"
 PARTIAL = 206
@@ -51,7 +48,7 @@ class Replay:
     """A response ready to be sent again; its field lines are rebuilt when its age has changed.
 
     Attributes:
-        until: Clock value until which a plain hit needs no further thought.
+        until: Clock value until which a plain hit may be sent without further checks.
         created: Clock value at which its age was 0.
         second: The age in whole seconds for which `lines` was built.
         status: The status code.
@@ -108,7 +105,7 @@ def prepare(slot: Slot, terms: Terms, level: int = 1) -> Replay | None:
 
 
 def ttl_of(entry: Entry, now: float) -> int:
-    """Whole seconds of freshness that are left, as `Cache-Status` says it everywhere.
+    """Whole seconds of freshness that are left, as `Cache-Status` gives it everywhere.
 
     Both ends are cut to whole seconds, so that the first answer and the first hit say the same.
     """
@@ -123,7 +120,7 @@ def aged(headers: Headers, age: float) -> Headers:
 def part_for(response: StoredResponse, method: str, request_headers: Headers) -> Span | None:
     """What a stored part holds of the range that a request asks for; None if it does not do.
 
-    A request with a condition beside its range is the origin's to answer.
+    A request with a condition as well as a range is for the origin to answer.
     """
     wanted = values(request_headers, b"range")
     part = content_range(response.headers)
@@ -146,7 +143,7 @@ def answer(
     request_headers: Headers,
     received: float,
     now: float,
-) -> Reply:
+) -> list[Message]:
     """What a request with any conditions, range or method gets out of a complete response.
 
     Args:
@@ -168,7 +165,7 @@ def answer(
         date=date,
         now=now,
     ):
-        # What belongs to the connection of the origin's own message says nothing of this one.
+        # Fields of the origin's own connection do not hold for this one.
         status, body, lines = 304, b"", not_modified_headers(end_to_end(lines))
     elif status == 200 and method == "GET" and (wanted := values(request_headers, b"range")):
         span = select(
@@ -191,5 +188,12 @@ def answer(
         lines = partial_headers(end_to_end(lines), span, part.size)
         body = body[span.first - part.first : span.last - part.first + 1]
     lines = cache_status.appended(lines, member)
-    start: Message = {"type": "http.response.start", "status": status, "headers": list(lines)}
-    return start, {"type": "http.response.body", "body": b"" if method == "HEAD" else body}
+    return response_messages(status, lines, b"" if method == "HEAD" else body)
+
+
+def response_messages(status: int, lines: Iterable[Header], body: bytes = b"") -> list[Message]:
+    """The start and the body of a response."""
+    return [
+        {"type": "http.response.start", "status": status, "headers": list(lines)},
+        {"type": "http.response.body", "body": body},
+    ]

@@ -1,4 +1,4 @@
-"""What the client of one request hears from the cache, `Cache-Status` included (RFC 9211).
+"""What the client of one request gets from the cache, `Cache-Status` included (RFC 9211).
 
 Messages are made here and sent elsewhere.
 """
@@ -12,7 +12,7 @@ from ..policy.headers import end_to_end
 from ..policy.reasons import Reason
 from ..policy.storing import client_headers
 from ..policy.validation import is_held, not_modified_headers
-from .replay import aged, answer, ttl_of
+from .replay import aged, answer, response_messages, ttl_of
 from .request import Request
 
 
@@ -25,7 +25,7 @@ class Replies:
 
     Attributes:
         forward: Why the request goes forward, if it does.
-        detail: What says more about that.
+        detail: The `detail` of `Cache-Status`, if any.
     """
 
     __slots__ = ("_engine", "_request", "detail", "forward")
@@ -110,17 +110,14 @@ class Replies:
         member = cache_status.forwarded(self.forward, fwd_status=status, detail=self.detail)
         told = self._request.told(end_to_end(headers))
         lines = cache_status.appended(not_modified_headers(told), member)
-        return [
-            {"type": "http.response.start", "status": 304, "headers": list(lines)},
-            {"type": "http.response.body", "body": b""},
-        ]
+        return response_messages(304, lines)
 
     def streamed(self, headers: Headers, *, advised: bool) -> Headers:
         """The field lines of a response that is sent on while it comes.
 
         Args:
             headers: Those of the application.
-            advised: Whether its client is told how long to keep it, as it is sure to be for all.
+            advised: Whether the client gets a lifetime for it: it is certain that it can be shared.
         """
         terms = self._request.plan.terms
         return cache_status.appended(
@@ -134,10 +131,7 @@ class Replies:
         """An answer of the cache's own, without content."""
         member = cache_status.forwarded(self.forward, detail=reason)
         headers = [(b"content-length", b"0"), *lines, (cache_status.NAME, member)]
-        return [
-            {"type": "http.response.start", "status": status, "headers": headers},
-            {"type": "http.response.body", "body": b""},
-        ]
+        return response_messages(status, headers)
 
     def _ttl(self, entry: Entry) -> int:
         return ttl_of(entry, self._engine.clock())
@@ -153,14 +147,12 @@ class Replies:
         self, response: StoredResponse, lines: Headers, member: bytes, received: float
     ) -> list[Message]:
         request = self._request
-        return list(
-            answer(
-                response,
-                request.told(lines),
-                member,
-                method=request.method,
-                request_headers=request.headers,
-                received=received,
-                now=self._engine.wall(),
-            )
+        return answer(
+            response,
+            request.told(lines),
+            member,
+            method=request.method,
+            request_headers=request.headers,
+            received=received,
+            now=self._engine.wall(),
         )

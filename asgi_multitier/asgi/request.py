@@ -5,10 +5,13 @@ from types import MappingProxyType
 from typing import Any
 
 from .._types import ASGIApp, Headers, Scope
+from ..entry import StoredResponse
+from ..policy.cache_control import CacheControl, of_request
 from ..policy.cookies import with_cookies_of
 from ..policy.downstream import told
 from ..policy.headers import normalised
 from ..policy.request import Field, FieldLines, chosen_by
+from ..policy.storing import may_answer_authorized
 from ..policy.vary import secondary_key
 from ..routing import RouteTable
 from .framework import request_of
@@ -17,17 +20,17 @@ from .plan import Plan
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 VARIANT_MARK = "\x01"
-"""Stands in a key between what names the URL and what chooses its representation."""
+"""In a key, between what names the URL and what chooses its representation."""
 
 _AUTHORIZED_MARK = "\x02"
-"""Stands behind a key where it is remembered what becomes of answers to `Authorization`."""
+"""After a key, where it is remembered that answers to `Authorization` are not shared."""
 
 HEAD_MARK = "\x03"
-"""Stands behind a key where HEADs wait for what the application says to one of them."""
+"""After a key, where HEADs wait for the application's answer to one of them."""
 
 
 class Request:
-    """A request that its rule lets meet the cache, ready to be asked or answered.
+    """A request that its rule lets meet the cache, ready to be answered.
 
     Attributes:
         app: The application.
@@ -37,7 +40,7 @@ class Request:
         scope: The scope as it came.
         found: What the scan found, with the cookies that the application is to see.
         plan: What is known of its target.
-        plain: Whether nothing in it but its target says what it is to be answered.
+        plain: Whether its answer depends on nothing in it but its target.
         primary: Its primary key, set once the partition is known.
     """
 
@@ -91,14 +94,23 @@ class Request:
         return self._headers
 
     @property
-    def path(self) -> str:
-        """The path as the application's routes know it."""
-        return self._table.tree.path_of(self.scope["path"], self.scope.get("root_path", ""))
+    def directives(self) -> CacheControl | None:
+        """The request's own directives, where the rule honours them."""
+        if not self.plan.policy.honor_request_directives:
+            return None
+        if self.found.keys().isdisjoint((Field.CACHE_CONTROL, Field.PRAGMA)):
+            return None
+        return of_request(self.headers)
 
     @property
     def label(self) -> str:
         """The route, or the path where no route is known: for log lines and errors."""
         return self.plan.resolved.route or self.path
+
+    @property
+    def path(self) -> str:
+        """The path as the application's routes know it."""
+        return self._table.tree.path_of(self.scope["path"], self.scope.get("root_path", ""))
 
     @property
     def method(self) -> str:
@@ -127,15 +139,27 @@ class Request:
         return resolved.name_and_tags(resolved.values(query), self.view)
 
     def told(self, headers: Headers) -> Headers:
-        """A response's field lines, with what caches downstream are told of this request."""
+        """A response's field lines, with what caches downstream need to know of this request."""
         policy = self.plan.policy
         whole = policy.lifetime is None and not (policy.public or policy.cookies or policy.vary_by)
         return told(headers, self.plan.terms, chosen_by(self.found, cookies=whole))
 
-    def kind(self, key: str) -> str:
-        """Under which name it is remembered that the answers to requests like this are not shared.
+    def is_for_others(self, stored: StoredResponse) -> bool:
+        """Whether this request carries `Authorization` and the response does not say that it does.
 
-        Those to `Authorization` may have to be each client's own while everybody else's is shared.
+        Where an annotation decides, the rule has said what separates users, or that nothing does.
+        """
+        policy = self.plan.policy
+        if Field.AUTHORIZATION not in self.found or policy.lifetime is not None:
+            return False
+        if policy.public or policy.terms.authorized:
+            return False
+        return not may_answer_authorized(stored.headers, policy.terms)
+
+    def kind(self, key: str) -> str:
+        """The key under which it is remembered that answers to requests like this are not shared.
+
+        Answers to `Authorization` may have to be each client's own while the others are shared.
         """
         own = Field.AUTHORIZATION in self.found and not self.plan.terms.authorized
         return f"{key}{_AUTHORIZED_MARK}" if own else key

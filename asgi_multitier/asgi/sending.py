@@ -1,4 +1,4 @@
-"""`send` channels that add to what goes through them, hear it, or hold its content back."""
+"""Wrappers of `send`: to add a field line, to call a function with the start, to drop content."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -18,8 +18,8 @@ def with_cache_status(send: Send, member: bytes, terms: Terms | None = None) -> 
 
     Args:
         send: The client's.
-        member: What it says.
-        terms: The terms of the request's rule: caches downstream are told what they hold for.
+        member: The member.
+        terms: The terms of the request's rule, for what caches downstream need to know.
     """
     telling = terms if terms is not None and (terms.selecting or terms.partitioned) else None
 
@@ -34,11 +34,11 @@ def with_cache_status(send: Send, member: bytes, terms: Terms | None = None) -> 
     return added
 
 
-def heard(send: Send, on_response: OnResponse) -> Send:
-    """A `send` that tells the start of the response, as the application gives it."""
+def observed(send: Send, on_response: OnResponse) -> Send:
+    """A `send` that calls a function with the start of the application's response."""
     replaced = False
 
-    async def hearing(message: Message) -> None:
+    async def observing(message: Message) -> None:
         nonlocal replaced
         if message["type"] == "http.response.start":
             instead = on_response(message["status"], normalised(message.get("headers", ())))
@@ -48,7 +48,7 @@ def heard(send: Send, on_response: OnResponse) -> Send:
         if not replaced:
             await send(message)
 
-    return hearing
+    return observing
 
 
 def without_content(send: Send) -> Send:

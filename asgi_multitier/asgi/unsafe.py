@@ -1,79 +1,261 @@
-"""Unsafe requests: what they drop, and when.
+"""Unsafe requests: what they invalidate, and when.
 
 An unsafe request that was answered 2xx or 3xx has changed something (RFC 9111 §4.4), unless it was
-turned away before any endpoint had it. What it drops
-is dropped before the client can know of the change, that is before `http.response.start` leaves,
-and a second time when the application returns: dependencies with `yield` commit after the response.
-One that raises or is cancelled may have changed something before, and drops it as well; so does one
-whose exception a handler of the application's own answers 5xx, where its route names what it drops.
+rejected before any endpoint had it. What it invalidates is dropped before the client can know of
+the change, that is before `http.response.start` leaves, and a second time when the application
+returns: dependencies with `yield` commit after the response. One that raises or is cancelled may
+have changed something before, and drops it as well; so does one whose exception a handler of the
+application's own answers 5xx, where its route names what it invalidates.
 """
 
 import asyncio
+from asyncio.events import _get_running_loop as loop_here
 from collections.abc import Callable, Sequence
 
 from .._types import ASGIApp, Header, Headers, Message, Receive, Scope, Send
+from ..coherence.log import Operation
 from ..entry import Born
+from ..manager.invalidation import Begin
+from ..manager.manager import CacheManager
 from ..policy import cache_status
+from ..policy import key as keys
 from ..policy.cache_status import Forward
 from ..policy.headers import normalised
-from ..policy.invalidation import may_invalidate
-from ..selectors import Selector
+from ..policy.invalidation import (
+    Target,
+    decoded,
+    invalidated_groups,
+    invalidated_paths,
+    is_safe,
+    may_invalidate,
+    sends_on,
+)
+from ..policy.request import Field, FieldLines, scan
+from ..routing import Resolved, RouteTable
+from ..selectors import Selector, aliased, is_short
+from .admission import refusal_of
+from .framework import request_of
+from .layers import is_known
+from .lifespan import Lifespan, give_state
+from .plan import Plan, raw_target
+from .plans import Plans
+from .post_caching import PostCaching
+from .read_your_writes import UNKNOWN, set_cookie
+from .request import Request
+from .request_key import request_key, visible
+from .sending import with_cache_status
 
-Dropped = Callable[[Scope, int, Headers], Sequence[Selector]]
-"""What this exchange drops: takes the scope as it came, and the response's status and field lines;
-status 0 where there was no response."""
-
-Invalidate = Callable[[Sequence[Selector]], "asyncio.Future[Born | None]"]
-"""Drops it on every instance; goes on if whoever waits for it is cancelled. Its result is the
-position of the log's record, None if that could not be written yet."""
-
-Stamp = Callable[[Born | None], Header]
-"""Makes a field line that tells the client the position of its write."""
+_OF_BODY = (Field.BODY_LENGTH, Field.BODY_CODING, Field.EXPECT)
 
 
-async def mutate(
-    app: ASGIApp,
-    scope: Scope,
-    receive: Receive,
-    send: Send,
-    *,
-    dropped: Dropped,
-    invalidate: Invalidate,
-    stamp: Stamp | None = None,
-) -> None:
-    """Run an unsafe request.
+class UnsafeMethods:
+    """Answers requests that are not answered from the cache; most of them change something.
 
     Args:
         app: The application.
-        scope, receive, send: The request.
-        dropped: What it drops if it succeeds.
-        invalidate: Drops it.
-        stamp: Makes a field line for the client out of the position that the log gave it.
+        lifespan: Names and starts the cache.
+        plans: Makes plans.
+        request_for: Makes a request that the cache may answer.
+        secret: Signs the positions that clients carry; None if they carry none.
     """
-    selectors: Sequence[Selector] = ()
-    asked = dict(scope)  # a mount changes the root path of the one that the application gets
-    member = cache_status.forwarded(Forward.METHOD)
 
-    async def watching(message: Message) -> None:
-        nonlocal selectors
-        if message["type"] == "http.response.start":
-            headers = [*message.get("headers", ()), (cache_status.NAME, member)]
-            if may_invalidate(scope["method"], message["status"]) or message["status"] >= 500:
-                selectors = dropped(asked, message["status"], normalised(headers))
-                position = await asyncio.shield(invalidate(selectors)) if selectors else None
-                if selectors and stamp is not None:
-                    headers.append(stamp(position))
-            message = {**message, "headers": headers}
-        await send(message)
+    def __init__(
+        self,
+        app: ASGIApp,
+        lifespan: Lifespan,
+        plans: Plans,
+        request_for: Callable[[Scope, FieldLines, Plan], Request],
+        secret: bytes | None,
+    ) -> None:
+        self._app = app
+        self._manager = plans.manager
+        self._lifespan = lifespan
+        self._plans = plans
+        self._request_for = request_for
+        self._secret = secret
 
-    returned = False
-    try:
-        await app(scope, receive, watching)
-        returned = True
-    finally:
-        if not (selectors or returned):
-            # It raised or was cancelled: nobody knows how far it came, so it counts as done.
-            selectors = dropped(asked, 0, ())
-        if selectors:
-            # Also when the client has gone: what was committed is committed.
-            await asyncio.shield(invalidate(selectors))
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run one request."""
+        self._lifespan.bind(scope)
+        give_state(scope, self._manager)
+        if is_safe(scope["method"]) or loop_here() is None:
+            member = cache_status.forwarded(Forward.METHOD)
+            await self._app(scope, receive, with_cache_status(send, member))
+            return
+        await self._lifespan.start()
+        host, found = scan(scope["headers"], self._plans.watch)
+        resolved = self._plans.resolve(scope["method"], scope)
+        mutation = Mutation(self._manager, self._plans.table, resolved, scope, host, self._secret)
+        post = self._post_caching(resolved, scope, host, found or {}, mutation)
+        if post is None:
+            await mutation.run(self._app, receive, send, mutation.begin)
+        else:
+            await mutation.run(post, receive, send, post.begin)
+
+    def _post_caching(
+        self,
+        resolved: Resolved,
+        scope: Scope,
+        host: bytes | None,
+        found: FieldLines,
+        mutation: "Mutation",
+    ) -> PostCaching | None:
+        """What keeps the answer to a POST for a later GET, where the rule wants that.
+
+        A policy that is for POST lets the responses' own headers decide.
+        """
+        if resolved.policy is None or self._manager.home.place is not loop_here():
+            return None
+        plan = self._plans.make(scope, host, None)
+        found = {field: lines for field, lines in found.items() if field not in _OF_BODY}
+        found = visible(plan.policy, found)
+        if plan.reason is not None or refusal_of(plan, found, scope) is not None:
+            return None
+        if is_known(scope) and not plan.policy.public:
+            return None
+        request = self._request_for(scope, found, plan)
+        try:
+            labels = request.name_and_tags()
+        except Exception as error:  # noqa: BLE001  # a callable of the rule
+            self._manager.engine.events.callback_failed("tags", error)
+            return None
+        if labels is None:
+            return None
+        request.primary = request_key(plan, request.headers, found, None)
+        return PostCaching(self._manager.engine, request, mutation.target, mutation.begin, *labels)
+
+
+class Mutation:
+    """One unsafe request.
+
+    Args:
+        manager: The cache.
+        table: The routes and their rules.
+        resolved: The route and the rule that are predicted for it.
+        scope: The request.
+        host: Its Host as sent; None unless there is exactly one.
+        secret: Signs the position that its client is to carry; None if it carries none.
+
+    Attributes:
+        target: Its URL.
+    """
+
+    def __init__(
+        self,
+        manager: CacheManager,
+        table: RouteTable,
+        resolved: Resolved,
+        scope: Scope,
+        host: bytes | None,
+        secret: bytes | None,
+    ) -> None:
+        self._manager = manager
+        self._table = table
+        self._resolved = resolved
+        self._scope = scope
+        self._received = dict(scope)  # a mount changes the root path of the application's own
+        self._secret = secret
+        scheme = scope.get("scheme", "http")
+        self.target = Target(scheme, keys.host_of(host, scheme) or b"", *raw_target(scope))
+
+    async def run(self, app: ASGIApp, receive: Receive, send: Send, begin: Begin) -> None:
+        """Run the request, and invalidate what it has changed.
+
+        Args:
+            app: The application.
+            receive, send: The client's channel.
+            begin: Puts an invalidation into force.
+        """
+        selectors: Sequence[Selector] = ()
+        member = cache_status.forwarded(Forward.METHOD)
+        method = self._scope["method"]
+
+        async def watching(message: Message) -> None:
+            nonlocal selectors
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = [*message.get("headers", ()), (cache_status.NAME, member)]
+                if may_invalidate(method, status) or status >= 500:
+                    selectors = self._selectors(status, normalised(headers))
+                    if selectors:
+                        position = await self._invalidate(selectors, begin)
+                        headers += self._position_line(position)
+                message = {**message, "headers": headers}
+            await send(message)
+
+        returned = False
+        try:
+            await app(self._scope, receive, watching)
+            returned = True
+        finally:
+            if not (selectors or returned):
+                # It raised or was cancelled: how far it came is unknown, so it counts as done.
+                selectors = self._selectors(0, ())
+            if selectors:
+                # Also when the client has gone: what was committed is committed.
+                await self._invalidate(selectors, begin)
+
+    def begin(self, selectors: Sequence[Selector]) -> Operation:
+        """Put an invalidation into force, synchronously."""
+        # Of the endpoint that the application's router has chosen.
+        named = self._table.chosen(self._resolved, self._scope).invalidations
+        return self._manager.begin_with(named.settle if named else 0)(selectors)
+
+    async def _invalidate(self, selectors: Sequence[Selector], begin: Begin) -> Born | None:
+        """Invalidate on every instance; that goes on if its caller is cancelled."""
+        return await asyncio.shield(self._manager.begin_invalidation(selectors, begin=begin))
+
+    def _position_line(self, position: Born | None) -> list[Header]:
+        """The field line that gives the client the position of its write in the log."""
+        if self._secret is None:
+            return []
+        secure = self._scope.get("scheme") == "https"
+        return [set_cookie(UNKNOWN if position is None else position, self._secret, secure=secure)]
+
+    def _selectors(self, status: int, headers: Headers) -> Sequence[Selector]:
+        """What the request invalidates.
+
+        Args:
+            status: The response's status code; 0 if there was no response.
+            headers: Its field lines, lower-case names.
+        """
+        resolved, table = self._resolved, self._table
+        if status >= 500 and resolved.invalidations is None:
+            return ()  # RFC 9111 §4.4: a failure changes nothing, as far as URLs are concerned
+        if not 200 <= status < 300 and not table.answers(
+            resolved, self._scope.get("endpoint"), proven=sends_on(status)
+        ):
+            return ()
+        if table.misses(resolved, self._scope):
+            self._manager.engine.events.endpoint_unseen(self._scope["method"])
+        root_path = self._received.get("root_path", "")
+        try:
+            chosen = table.chosen(resolved, self._scope)
+            named = self._named_by_route(chosen, root_path)
+        except Exception as error:  # noqa: BLE001  # nothing that had to be dropped may stay
+            self._manager.engine.events.callback_failed("invalidates", error)
+            return [Selector("all", "")]
+        selectors = [*self._named_by_url(chosen, status, headers, root_path), *named]
+        # A text that is too long to be sent selects nothing: what is stored has no such name.
+        return [selector for selector in dict.fromkeys(selectors) if is_short(selector.text)]
+
+    def _named_by_url(
+        self, chosen: Resolved, status: int, headers: Headers, root_path: str
+    ) -> list[Selector]:
+        """The request's own URL, and what its response names."""
+        path_of = self._table.tree.path_of
+        selectors = [Selector("path", path_of(self._received["path"], root_path))]
+        if chosen.alias:
+            selectors.append(Selector("path", aliased(chosen.alias)))
+        for path in invalidated_paths(self.target, status, headers):
+            selectors += [Selector("path", path_of(each, root_path)) for each in decoded(path)]
+        groups = invalidated_groups(self._received["method"], headers, self.target)
+        return selectors + [Selector("tag", group) for group in groups]
+
+    def _named_by_route(self, chosen: Resolved, root_path: str) -> Sequence[Selector]:
+        """What the route names; an exception of a callable in `invalidates=` is raised."""
+        # What a callable needs for `url_for`, and only the application's router knows.
+        routers = {name: self._scope[name] for name in ("app", "router") if name in self._scope}
+        view = request_of({**self._received, **routers}, chosen.path_params)
+        values = chosen.values(self.target.query)
+        return self._table.dropped_by(chosen, values, view, root_path)

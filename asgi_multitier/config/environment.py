@@ -14,11 +14,7 @@ _DOTENV_VALUE = re.compile(
 
 
 def read_dotenv(path: Path) -> dict[str, str]:
-    """The settings of this package in a `.env` file; other lines are ignored.
-
-    Raises:
-        ConfigError: If the file cannot be read as text, or a value is not allowed.
-    """
+    """Our own lines of a `.env` file; others may follow rules of their own and are left alone."""
     try:
         lines = path.read_text("utf-8").splitlines()
     except (FileNotFoundError, NotADirectoryError):
@@ -27,14 +23,14 @@ def read_dotenv(path: Path) -> dict[str, str]:
         raise ConfigError(f"{path}: cannot be read as text: {error}") from None
     found: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
-        setting = _DOTENV_LINE.fullmatch(line)
-        if setting is None:
+        ours = _DOTENV_LINE.fullmatch(line)
+        if ours is None:
             continue
-        value = _DOTENV_VALUE.fullmatch(setting["value"])
+        value = _DOTENV_VALUE.fullmatch(ours["value"])
         if value is None:
             raise ConfigError(
-                f"{path}, line {number}: the value of {setting['name']} is not allowed; "
+                f"{path}, line {number}: the value of {ours['name']} is not allowed; "
                 "expected one word, or text in one pair of quotes"
             )
-        found[setting["name"]] = value["double"] or value["single"] or value["bare"] or ""
+        found[ours["name"]] = value["double"] or value["single"] or value["bare"] or ""
     return found

@@ -1,4 +1,4 @@
-"""The streams that carry invalidations to other processes: their names and lengths."""
+"""How invalidations travel: the names and lengths of the streams, and when they are sent."""
 
 from dataclasses import dataclass
 
@@ -13,8 +13,7 @@ class InvalidationConfig:
         channel: Name of the log's stream; the namespace is put before it.
         auto_broadcast_on_write: Whether every `set` of the manager sends its value to the other
             nodes, as `broadcast=True` does.
-        enable_audit_stream: Whether invalidations are also written to a second stream, as readable
-            text.
+        enable_audit_stream: Whether invalidations are also written, readable, to a second stream.
         audit_stream: Name of that stream; the namespace is put before it.
         audit_stream_maxlen: About how many entries the audit stream keeps, from 1.
         maxlen: About how many records the log keeps, from 100: how far a node may fall behind, or

@@ -1,4 +1,4 @@
-"""The options of stored and computed values, checked and made into a policy."""
+"""What may be said beside the lifetime where a value is stored or computed, and its checking."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -10,7 +10,7 @@ from .readers import refuse_unknown
 
 
 class StoreOptions(TypedDict, total=False):
-    """Options of a stored value besides the lifetime; `Policy` has the meanings."""
+    """What may be said beside the lifetime where a value is stored; `Policy` has the meanings."""
 
     jitter: float
     stale_while_revalidate: Lifetime | None
@@ -19,10 +19,10 @@ class StoreOptions(TypedDict, total=False):
 
 
 class ComputeOptions(StoreOptions, total=False):
-    """Options of a computed value; `Policy` has the meanings and the defaults.
+    """What may be said where a value is computed; `Policy` has the meanings and the defaults.
 
-    `hard_timeout` is for how long a caller waits: the run continues without the caller for up to
-    30 s, and its result is stored.
+    `hard_timeout` is for how long a caller waits: the run goes on without him, for up to 30 s, and
+    what it brings is stored.
     """
 
     coalesce: bool | Literal["fleet"]
@@ -36,7 +36,7 @@ _COMPUTE = frozenset(ComputeOptions.__annotations__)
 
 
 def store_policy(strategy: Lifetime, where: str, options: Mapping[str, Any]) -> Policy:
-    """The policy of a stored value.
+    """What holds for a value that is stored.
 
     Raises:
         ConfigError: If the lifetime or an option is not allowed.
@@ -46,10 +46,10 @@ def store_policy(strategy: Lifetime, where: str, options: Mapping[str, Any]) -> 
 
 
 def compute_policy(strategy: Lifetime, where: str, options: Mapping[str, Any]) -> Policy:
-    """The policy of a computed value.
+    """What holds for a value that is computed.
 
     Raises:
-        ConfigError: If the lifetime or an option is not allowed, or two contradict each other.
+        ConfigError: If the lifetime or an option is not allowed, or two contradict.
     """
     refuse_unknown(options, _COMPUTE, where=where)
     return _policy(strategy, where, options)
@@ -58,7 +58,7 @@ def compute_policy(strategy: Lifetime, where: str, options: Mapping[str, Any]) -
 def _policy(strategy: Lifetime, where: str, options: Mapping[str, Any]) -> Policy:
     try:
         return _made(strategy, where, **options)
-    except TypeError:  # not hashable, and so not an allowed value
+    except TypeError:  # something that is not hashable, and so nothing that is allowed
         return _make(strategy, where, **options)
 
 
@@ -66,5 +66,5 @@ def _make(strategy: Lifetime, where: str, **options: Any) -> Policy:
     return Policy(seconds_of(strategy, option="strategy", where=where), where=where, **options)
 
 
-# Checking costs more than a hit. `typed`, since True and 1 are different values here.
+# Checking costs more than a hit. By type as well, since True and 1 are not the same here.
 _made = lru_cache(maxsize=1024, typed=True)(_make)

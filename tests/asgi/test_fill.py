@@ -18,9 +18,10 @@ from asgi_multitier.asgi.fill.question import (
     question_of,
     scope_for_app,
 )
-from asgi_multitier.asgi.plan import plan_for, visible
+from asgi_multitier.asgi.plan import plan_for
 from asgi_multitier.asgi.replies import Replies
 from asgi_multitier.asgi.request import Request
+from asgi_multitier.asgi.request_key import visible
 from asgi_multitier.coherence.local import LocalLog
 from asgi_multitier.config.policy import Policy
 from asgi_multitier.config.rules import Rule

@@ -455,7 +455,7 @@ async def test_what_the_lifespan_has_put_into_every_state_is_no_dependence() -> 
     """It is the same for all requests, so answers made of it are shared."""
     shared = {"catalogue": {"book": "7.50"}}
     async with caching(site(), []) as cache:
-        cache.middleware._common = shared
+        cache.middleware._lifespan.common = shared
         replies = [await cache.get("/pooled", state=dict(shared)) for _ in range(2)]
 
         assert [(reply.body, reply.hit) for reply in replies] == [(b"7.50", False), (b"7.50", True)]

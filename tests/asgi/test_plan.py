@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from asgi_multitier.asgi.plan import Plan, plan_for, raw_target, request_key
+from asgi_multitier.asgi.plan import Plan, plan_for, raw_target
+from asgi_multitier.asgi.request_key import request_key
 from asgi_multitier.config.policy import Policy
 from asgi_multitier.events import Tally
 from asgi_multitier.policy.key import Veil

@@ -1,4 +1,4 @@
-"""What a flight's members are told: an entry, that they are on their own, or to look again."""
+"""What the members of a flight get: an entry, or that they are to ask alone, or to look again."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -9,7 +9,7 @@ from ...policy.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An entry for everybody whose key and variant it is."""
+    """An entry, for every request whose key and variant it has."""
 
     slot: Slot
 
@@ -29,33 +29,33 @@ class StaleStored:
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """The response is the leader's own; everybody else asks alone."""
+    """The response is the leader's own; the other requests ask alone."""
 
     reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
 class Personal:
-    """It is one to the leader's own credentials; look again."""
+    """The response is to the leader's own credentials; look again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Overtaken:
-    """It was invalidated while it flew; look again.
+    """The response was invalidated during the run; look again.
 
     Attributes:
-        entry: What it brought, for those who asked before that.
+        entry: The response, for requests that came before the invalidation.
     """
 
     entry: Entry
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """What the application says to a HEAD: for those who wait for it, and not stored.
+class HeadAnswer:
+    """The application's answer to a HEAD: for waiting HEADs, and not stored.
 
     Attributes:
-        entry: It, without content, under the key of its variant.
+        entry: The answer, without content, under the key of its variant.
         fields: The request fields that choose the variant, if it is one.
     """
 
@@ -63,4 +63,4 @@ class Heard:
     fields: tuple[bytes, ...] = ()
 
 
-Answer: TypeAlias = Stored | StaleStored | Passed | Personal | Overtaken | Heard
+Answer: TypeAlias = Stored | StaleStored | Passed | Personal | Overtaken | HeadAnswer

@@ -1,4 +1,7 @@
-"""Fill: the application as the origin of a run, for everybody who asks for the same."""
+"""Fill: the application as the origin of a run, for all requests that ask for the same."""
+
+import asyncio
+from contextlib import suppress
 
 from ...engine.engine import Engine
 from ...engine.flights import Flight
@@ -6,14 +9,15 @@ from ...engine.runs import Run
 from ...entry import StoredResponse, Variants
 from ...events import Outcome
 from ...policy.reasons import Reason
-from ..capture import Client, Unheard
+from ..capture import Capture
+from ..client import Client, ClientGone
 from ..replay import PARTIAL
 from ..replies import Replies
 from ..request import Request
-from .answers import Answer, Stored
+from .answers import Answer, Passed, Stored
 from .attempt import Attempt
 from .keeping import Keeping
-from .question import WHOLE, StoredCandidates, question_of
+from .question import WHOLE, Question, StoredCandidates, question_of
 
 
 class Fill:
@@ -23,11 +27,14 @@ class Fill:
         engine: The cache.
         request: Whose request opened the flight.
         flight: The flight.
-        replies: What its client hears.
+        replies: Makes what its client gets.
         client: Its channel; None for a background refresh.
-        stored: What lies here for the request.
+        stored: What is stored for the request.
         marker: What is known of the URL's variants.
         own: Whether the application is asked for no more than the request asks for.
+
+    Attributes:
+        flight: As above.
     """
 
     def __init__(
@@ -48,40 +55,34 @@ class Fill:
         self._client = client
         self._stored = stored
         self._own = own
+        self._elsewhere = False
+        self.flight = flight
         self._run: Run[Answer] = Run(engine, flight, request.plan.policy)
         self._keeping = Keeping(engine, request, self._run, marker)
-        self._attempt = self._new_attempt()
-        self._elsewhere = False
-
-    def _new_attempt(self) -> Attempt:
-        return Attempt(
-            self._engine,
-            self._request,
-            self._run,
-            client=self._client,
-            replies=self._replies,
-            keeping=self._keeping,
-        )
+        self._attempt: Attempt | None = None
+        self._capture: Capture | None = None
 
     @property
     def started(self) -> bool:
         """Whether the application has begun to answer."""
-        return self._attempt.capture.started
+        return self._capture is not None and self._capture.started
 
     @property
     def streaming(self) -> bool:
         """Whether the run now serves its client alone."""
-        return self._attempt.capture.streaming
+        return self._capture is not None and self._capture.streaming
 
     @property
     def declined(self) -> Reason | None:
         """Why the client is to be answered by the application alone, if it is."""
-        return self._attempt.declined
+        return None if self._attempt is None else self._attempt.declined
 
     @property
     def outcome(self) -> Outcome:
         """How the request that opened the flight was answered."""
-        return Outcome.COALESCED if self._elsewhere else self._attempt.outcome
+        if self._elsewhere:
+            return Outcome.COALESCED
+        return Outcome.MISS if self._attempt is None else self._attempt.outcome
 
     async def answer(self, *, fleet: bool) -> None:
         """Answer the flight and its client.
@@ -90,34 +91,86 @@ class Fill:
             fleet: Whether there is time to ask other processes first.
         """
         found = await self._run.answer(self, fleet=fleet)
-        if isinstance(found, Stored):
+        if isinstance(found, Stored) and self._client is not None:
             self._elsewhere = True
-            for message in self._replies.collapsed(found.slot.entry):
-                await self._attempt.capture.deliver(message)
+            with suppress(OSError):
+                for message in self._replies.collapsed(found.slot.entry):
+                    await self._client.deliver(message)
 
     async def renew(self) -> None:
         """Answer the flight in the background."""
         await self._run.renew(self, self._request.label)
 
-    # What the run asks.
+    # Called by the run.
 
     async def ask(self) -> None:
         """Ask for no more than is needed; for all, if what came does not do."""
         self._stored = self._stored.permitted(self._engine.index)
         question = question_of(self._request, self._stored, own=self._own)
         try:
-            await self._attempt.ask(question, self._stored)
-            if self._attempt.again:
-                self._attempt = self._new_attempt()
-                await self._attempt.ask(WHOLE, self._stored)
-        except Unheard:
+            if (await self._ask(question)).again:
+                await self._ask(WHOLE)
+        except ClientGone:
             # Of a background run, nothing is lost by that.
             if self._client is not None:
                 raise
 
+    async def _ask(self, question: Question) -> Attempt:
+        """Ask the application once; unless it is to be asked again, the flight has its answer."""
+        engine, request, client = self._engine, self._request, self._client
+        attempt = self._attempt = Attempt(
+            engine,
+            request,
+            self._run,
+            question,
+            self._stored,
+            background=client is None,
+            replies=self._replies,
+            keeping=self._keeping,
+        )
+        capture = self._capture = Capture(attempt, client, limit=engine.config.max_entry)
+        hard = request.plan.policy.hard_timeout
+        try:
+            async with asyncio.timeout(hard) as attempt.deadline, capture:
+                await request.app(attempt.scope, capture.receive, capture.send)
+        except Exception as error:
+            if attempt.declined is not None or (attempt.sent_304 and capture.streaming):
+                # No client wants the rest, as the application may have found out.
+                return attempt
+            if isinstance(error, ClientGone):
+                raise
+            if attempt.deadline is not None and attempt.deadline.expired():
+                engine.events.failures["hard-timeout"] += 1
+            await self._failed(attempt, capture, error)
+            return attempt
+        await capture.finish()
+        if not attempt.again:
+            self.flight.answer(Passed(Reason.INCOMPLETE))
+        return attempt
+
+    async def _failed(self, attempt: Attempt, capture: Capture, error: Exception) -> None:
+        """The application raised: a stale entry stands in for all who were sent nothing.
+
+        A background run has failed then, and requests that wait for it have a stale entry too.
+
+        Raises:
+            Exception: The error, for a client that was sent something, or if nothing may stand in.
+        """
+        may_stand_in = self._client is not None and not capture.streaming
+        stale = attempt.substitute() if may_stand_in else None
+        if stale is None:
+            # What its client would have got without a cache.
+            await capture.let_go(lambda lines: self._replies.passed(lines, Reason.INCOMPLETE))
+            raise error
+        attempt.stand_in(stale, error=error)
+        if not capture.silent:
+            raise error
+        for message in attempt.replies():
+            await capture.forward(message)
+
     async def find_elsewhere(self) -> Stored | None:
         """What another process has stored by now, if it answers this request."""
-        stack, key = self._engine.stack, self._run.flight.seed.key
+        stack, key = self._engine.stack, self.flight.seed.key
         found = await stack.fetch(key)
         if found is not None and isinstance(marker := found.slot.entry.payload, Variants):
             self._keeping.marker = marker

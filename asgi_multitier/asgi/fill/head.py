@@ -1,8 +1,8 @@
 """A HEAD that the application answers as one.
 
-It may speak of what is stored (RFC 9111 §4.3.5). Others who ask the like meanwhile get what it
-says, where a GET's answer with these field lines would be for everybody. To a HEAD the head is all
-there is, so they have it as soon as it is said, and nothing of it is stored.
+Its answer may renew what is stored (RFC 9111 §4.3.5). Other requests of the same kind that wait
+meanwhile get the answer too, where a GET's answer with these field lines would be shared. A HEAD
+needs no more than the head, so they get it as soon as it is there, and nothing of it is stored.
 """
 
 from ..._types import Headers, Message, Scope
@@ -17,6 +17,7 @@ from ...policy.validation import HeadVerdict, head_updates, is_held, not_modifie
 from ..entries import objection_of
 from ..framework import FILL_KEY
 from ..layers import Outside
+from ..replay import response_messages
 from ..request import Request
 from .answers import Answer
 from .keeping import Keeping
@@ -24,15 +25,16 @@ from .question import WHOLE, StoredCandidates, response_of, scope_for_app
 
 
 class Head:
-    """What is stored for a URL and who waits for its HEAD, while the application answers one.
+    """A HEAD that the application answers: what it means for what is stored, and for waiting HEADs.
 
     Args:
         engine: The cache.
         request: The HEAD.
         flight: One of its own, begun before the application is asked: for what is stored.
-        herd: The flight of those who ask the like meanwhile; None if this one is asked alone.
+        shared: The flight of HEADs that wait for the same answer; None if this one is asked alone.
         stale: What is stored, if anything is.
         marker: What is known of the URL's variants.
+
     Attributes:
         scope: The request as the application gets it.
     """
@@ -43,7 +45,7 @@ class Head:
         request: Request,
         flight: "Flight[Answer]",
         *,
-        herd: "Flight[Answer] | None" = None,
+        shared: "Flight[Answer] | None" = None,
         stale: Slot | None,
         marker: Variants | None,
     ) -> None:
@@ -51,15 +53,15 @@ class Head:
         self._request = request
         self._stale = StoredCandidates(stale).permitted(engine.index).stale
         self._asked_at = engine.wall()
-        self._herd = herd
+        self._shared = shared
         self._outside = Outside(request.scope, request.common)
         policy = request.plan.policy
         self._keeping = Keeping(engine, request, Run(engine, flight, policy), marker)
-        self._lending = Keeping(engine, request, Run(engine, herd or flight, policy), marker)
-        self.scope = request.scope if herd is None else self._outside.watch(self._for_all())
+        self._sharing = Keeping(engine, request, Run(engine, shared or flight, policy), marker)
+        self.scope = request.scope if shared is None else self._outside.watch(self._for_all())
 
     def _for_all(self) -> Scope:
-        """The request with what its key covers: others are answered by what it says."""
+        """The request with what its key covers: its answer is for others too."""
         whole = scope_for_app(self._request, WHOLE, background=False)
         return {**whole, "method": "HEAD", FILL_KEY: self._engine}
 
@@ -74,19 +76,19 @@ class Head:
             What the client gets in its place: 304, if it has the response already and was not
             asked for with its conditions; nothing, if it gets the application's own.
         """
-        if self._herd is None and (self._stale is None or status != 200):
+        if self._shared is None and (self._stale is None or status != 200):
             return []
         chosen = self._request.confirms(self.scope)
         if chosen and status == 200:
             self._learn(headers)
-        if self._herd is None:
+        if self._shared is None:
             return []
-        self._outside.tell(self.scope)
-        self._share(self._herd, status, headers, chosen=chosen)
+        self._outside.publish(self.scope)
+        self._share(self._shared, status, headers, chosen=chosen)
         return self._not_modified(status, headers)
 
     def _learn(self, headers: Headers) -> None:
-        """Renew what is stored, or drop it, by what the application says of it."""
+        """Renew what is stored, or drop it, by the application's answer."""
         stale, request = self._stale, self._request
         if stale is None:
             return
@@ -105,32 +107,28 @@ class Head:
             self._keeping.freshen(stored, lines, self._asked_at)
 
     def _share(
-        self, herd: "Flight[Answer]", status: int, headers: Headers, *, chosen: bool
+        self, shared: "Flight[Answer]", status: int, headers: Headers, *, chosen: bool
     ) -> None:
-        """Answer those who wait: with this, or that each is to ask alone."""
-        herd.begun = True
+        """Answer the waiting HEADs: with this answer, or that each is to ask alone."""
+        shared.begun = True
         objection = objection_of(self._outside, self._request, self.scope)
         if not chosen:
             objection = Reason.MISMATCH
-        verdict = objection or self._lending.judge(status, headers, self._asked_at)
+        verdict = objection or self._sharing.judge(status, headers, self._asked_at)
         if isinstance(verdict, Store):
-            self._lending.lend(status, verdict)
+            self._sharing.share_head(status, verdict)
         else:
-            self._lending.release(verdict, status)
+            self._sharing.release(verdict, status)
 
     def _not_modified(self, status: int, headers: Headers) -> list[Message]:
         request = self._request
         if not is_held(request.headers, status, headers, self._engine.wall()):
             return []
-        lines = not_modified_headers(end_to_end(headers))
-        return [
-            {"type": "http.response.start", "status": 304, "headers": list(lines)},
-            {"type": "http.response.body", "body": b""},
-        ]
+        return response_messages(304, not_modified_headers(end_to_end(headers)))
 
 
 def _with_length(stored: StoredResponse) -> Headers:
-    """The stored field lines, which tell the length of the content one way or the other."""
+    """The stored field lines, with a `Content-Length` in any case."""
     if first(stored.headers, b"content-length") is not None:
         return stored.headers
     return (*stored.headers, (b"content-length", b"%d" % len(stored.body)))

@@ -13,11 +13,11 @@ from ...policy.storing import Store, judge
 from ..entries import entry_of
 from ..replay import AGE, PARTIAL
 from ..request import Request
-from .answers import Answer, Heard, Overtaken, Passed, Personal, Stored
+from .answers import Answer, HeadAnswer, Overtaken, Passed, Personal, Stored
 
 
 class Keeping:
-    """What a run of the origin brings for others than its client.
+    """Stores what a run brings, and answers the requests that wait for it.
 
     Args:
         engine: The cache.
@@ -38,7 +38,7 @@ class Keeping:
     ) -> None:
         self._engine = engine
         self._request = request
-        # As they came: the application of a HEAD gets the same scope, and may edit it.
+        # As received: the application of a HEAD gets the same scope, and may edit it.
         self._request_headers = request.headers
         self._run = run
         self._flight = run.flight
@@ -96,7 +96,7 @@ class Keeping:
         self._run.publisher.publish([])
 
     def refuse(self, reason: Reason) -> Reason:
-        """Keep nothing, and let everybody ask for himself; the reason again."""
+        """Keep nothing, and let every waiting request ask by itself; returns the reason."""
         engine, flight = self._engine, self._flight
         engine.events.refused[reason] += 1
         engine.flights.mark_hit_for_miss(flight.seed.key, engine.config.hit_for_miss)
@@ -104,19 +104,19 @@ class Keeping:
         return reason
 
     def release(self, reason: Reason, status: int) -> None:
-        """Answer the flight: the response is its client's alone, and everybody else asks."""
+        """Answer the flight: the response is its client's alone, the other requests ask alone."""
         engine, flight = self._engine, self._flight
         if reason is Reason.AUTHORIZATION:
-            # Others of its kind go alone from now on; who asks without it may still be shared with.
+            # Others of its kind go alone from now on; requests without it may still share.
             kind = self._request.kind(flight.seed.key)
             engine.flights.mark_hit_for_miss(kind, engine.config.hit_for_miss)
         elif status not in (PARTIAL, 304) and not is_origin_failure(status):
-            # A failing origin is not a reason to send it everybody at once from now on.
+            # A failing origin is no reason to send it all requests at once from now on.
             engine.flights.mark_hit_for_miss(flight.seed.key, engine.config.hit_for_miss)
         self._release(Personal() if reason is Reason.AUTHORIZATION else Passed(reason))
 
-    def lend(self, status: int, store: Store) -> None:
-        """Answer the flight with the head of a response that is not stored: to HEAD, it is all."""
+    def share_head(self, status: int, store: Store) -> None:
+        """Answer waiting HEADs with a response's head, which is not stored."""
         engine, flight, request = self._engine, self._flight, self._request
         lines = without(store.headers, {AGE})
         response = StoredResponse(status, lines, b"", first(lines, b"etag"), store.last_modified)
@@ -131,7 +131,7 @@ class Keeping:
             self._overtaken(entry)
             return
         fields = marker.payload if marker is not None else None
-        self._release(Heard(entry, fields.fields if isinstance(fields, Variants) else ()))
+        self._release(HeadAnswer(entry, fields.fields if isinstance(fields, Variants) else ()))
 
     def _overtaken(self, entry: Entry) -> None:
         """Answer a flight that an invalidation has overtaken."""
@@ -168,7 +168,7 @@ class Keeping:
 def as_stored(
     status: int, lines: Headers, body: bytes, last_modified: bytes | None
 ) -> StoredResponse:
-    """The response in the form in which it is stored: its age is told by the entry.
+    """The response in the form in which it is stored: its age follows from the entry.
 
     Args:
         status: The status code.
@@ -209,6 +209,6 @@ def as_variant(
         refresh_at=float("inf"),
         tags=(),
         name="",
-        # A marker says nothing that an invalidation could make false.
+        # An invalidation can make nothing false that a marker says.
     )
     return replace(entry, key=request.variant_key(fields)), marker

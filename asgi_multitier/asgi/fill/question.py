@@ -1,4 +1,4 @@
-"""What the application is asked: with what lies here for the request, and what its key covers."""
+"""What the application is asked: with what is stored for the request, and what its key covers."""
 
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -17,7 +17,7 @@ from ..request import Request
 
 @dataclass(frozen=True, slots=True)
 class StoredCandidates:
-    """What lies here for a request, and does not answer it by itself.
+    """What is stored for a request and does not answer it by itself.
 
     Attributes:
         stale: An entry that may be validated or stand in.
@@ -37,10 +37,10 @@ def _permitted(slot: Slot | None, index: Index) -> Slot | None:
 
 
 class Asks(Enum):
-    """What is asked for beside the request itself."""
+    """What is asked for besides the request itself."""
 
     NOTHING = auto()
-    """All of the answer, for everybody."""
+    """All of the answer, to be shared."""
 
     OWN = auto()
     """What its own range and conditions say: the answer is not for others."""
@@ -74,7 +74,7 @@ def question_of(request: Request, stored: StoredCandidates, *, own: bool) -> Que
 
     Args:
         request: The request.
-        stored: What lies here for it.
+        stored: What is stored for it.
         own: Whether it is for this request only.
     """
     asks, fields = Asks.NOTHING, WHOLE.fields
@@ -89,7 +89,7 @@ def question_of(request: Request, stored: StoredCandidates, *, own: bool) -> Que
 
 
 def _conditions(stored: StoredResponse, terms: Terms) -> Headers:
-    """The conditions for a validation; a tag of our own making means nothing to the origin."""
+    """The conditions for a validation; the origin knows no entity tag of the cache's own."""
     etag = stored.etag
     if terms.annotated and etag == etag_of(stored.body):
         etag = None
@@ -99,8 +99,8 @@ def _conditions(stored: StoredResponse, terms: Terms) -> Headers:
 def scope_for_app(request: Request, question: Question, *, background: bool) -> Scope:
     """The request as the application gets it: with what the key covers, and whole.
 
-    Whatever asks by a condition, for a part or by HEAD is answered out of the whole response, which
-    is for everybody.
+    Requests with a condition, for a part or by HEAD are answered out of the whole response, which
+    is shared.
 
     Args:
         request: The request.

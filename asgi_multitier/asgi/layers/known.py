@@ -1,4 +1,4 @@
-"""Whether a layer around the cache has found out who asks."""
+"""Whether a layer around the cache has identified the user."""
 
 from collections.abc import Collection
 from enum import Enum
@@ -8,12 +8,12 @@ from ..._types import Scope
 
 
 def is_known(scope: Scope) -> bool:
-    """Whether a layer has found out who asks: the answer may depend on that.
+    """Whether a layer has identified the user: the answer may depend on that.
 
     A session that is not empty, a user who is not anonymous, granted scopes, a certificate of the
     client's (the `tls` extension). What cannot be asked, as a session that is loaded later and
-    raises until then, counts as somebody. A scope without `session`, `user`, `auth` and
-    `extensions` says nothing: the middleware asks for those four itself before a plain hit.
+    raises until then, counts as a known user. A scope without `session`, `user`, `auth` and
+    `extensions` identifies no user: the middleware checks for those four itself before a plain hit.
     """
     try:
         return (

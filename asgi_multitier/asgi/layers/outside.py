@@ -47,8 +47,8 @@ class Outside:
         kept = any(noted is not None and noted.holds for noted in (self._state, self._noted))
         return kept or self._session is not None
 
-    def tell(self, scope: Scope) -> None:
-        """What layers outside look for once there is an answer stands in the scope they know."""
+    def publish(self, scope: Scope) -> None:
+        """Copy into the layers' own scope what they look for once there is an answer."""
         for name in ("endpoint", "route", "path_params", "router"):
             if name in scope:
                 self._scope[name] = scope[name]
@@ -66,7 +66,7 @@ class Outside:
         Args:
             scope: The scope that the application got, as it is now.
             shared: The rule says that the answer is the same for all, or separates the users.
-            keyed: What the request says of its user is part of the key.
+            keyed: What identifies the user in the request is part of the key.
         """
         if self._session is not None and self._has_written(scope):
             return Reason.SET_COOKIE
@@ -92,5 +92,5 @@ def _contents(session: Any) -> object:
         return None
     try:
         return deepcopy(dict(session))
-    except Exception:  # noqa: BLE001  # an object of somebody's layer
+    except Exception:  # noqa: BLE001  # an object of a layer outside
         return _UNREADABLE

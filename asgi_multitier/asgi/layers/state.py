@@ -1,9 +1,9 @@
 """The scope and the state of a request as a run of the application gets them: readings are noted.
 
 A layer around the cache leaves in `scope["state"]`, or in the scope under a name of its own, what
-it has found out: the user, a tenant, the language. Nothing tells which of it an answer depends on
-but the run itself: what it reads and has not written. That the key is not there is read, too: for
-the next request it may be.
+it has found out: the user, a tenant, the language. What an answer depends on shows in the run
+alone: it is what the run reads and has not written. That a key is missing counts as read, too: for
+the next request it may be there.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Any, Self
 from ..framework import FILL_KEY, SCOPE_KEY
 
 _OWN = "cache"
-"""Under which the manager stands."""
+"""The key of the manager."""
 
 _HARMLESS = re.compile(
     r"_.*"
@@ -26,22 +26,22 @@ _HARMLESS = re.compile(
     r"|view_rate_limit|rate_limit",
     re.IGNORECASE,
 )
-"""What names a request or serves it, and says nothing of who asks."""
+"""Names of what identifies or serves a request, and does not depend on the user."""
 
 _COMMON = frozenset(
     (
         # Of ASGI, and of servers.
         *("type", "asgi", "http_version", "server", "client", "scheme", "method", "root_path"),
         *("path", "raw_path", "query_string", "headers", "state", "extensions"),
-        # Asked for by name where it is decided who is known.
+        # Checked by name in `known`.
         *("user", "session", "auth"),
-        # Of frameworks, and of tools that watch them.
+        # Of frameworks, and of tools that observe them.
         *("app", "router", "route", "endpoint", "path_params", "app_root_path", "route_handler"),
         *("litestar_app", "lilya", "datadog"),
         *(SCOPE_KEY, FILL_KEY),
     )
 )
-"""Names in a scope that say nothing of who asks, or that others look at."""
+"""Names in a scope that do not depend on the user, or that are checked elsewhere."""
 
 
 _FRAMEWORKS = ("fastapi", "starlette")
@@ -65,7 +65,7 @@ class Noted(dict[str, Any]):
         self._written: set[object] = set()
 
     def _matters(self, key: Any) -> bool:
-        """Whether what stands there, or that nothing does, may depend on who asks."""
+        """Whether the value of a key, or its absence, may depend on the user."""
         raise NotImplementedError
 
     @property

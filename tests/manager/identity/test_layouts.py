@@ -63,7 +63,7 @@ for place, target, settings, words in json.load(sys.stdin):
     whole = app if isinstance(app, CacheMiddleware) else None
     cache = CacheManager(**settings) if whole is None else whole.manager
     try:
-        (whole or CacheMiddleware(app, cache))._bind({"type": "lifespan"})
+        (whole or CacheMiddleware(app, cache))._lifespan.bind({"type": "lifespan"})
     except ConfigError as error:
         assert "namespace=" in str(error) and "ASGI_MULTITIER_NAMESPACE" in str(error)
         print("refused")

@@ -1,11 +1,11 @@
-"""What comes from the client while its request waits, or while the cache listens to its answer."""
+"""The receive side of a run, and whether the client of a waiting request is still there."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from .._types import Message, Receive
-from .capture import Client
+from .client import Client
 
 WATCH_AFTER = 1.0
 """Seconds that a request waits before its client is watched: most answers are there by then, and
@@ -16,28 +16,26 @@ _EMPTY = 8
 other channels may have no end of them."""
 
 
-class Inbox:
-    """The origin's `receive`: an empty body, then silence until there is something to say.
+class ReceiveSide:
+    """The application's `receive` in a run: an empty body, then blocks until disconnect.
 
-    The client's own leaving is not said while others may want the answer, only once the run serves
-    its client alone.
+    That the client has left is not said while other clients may want the response, only once the
+    run serves its client alone, or is over.
 
     Args:
-        client: Whom the response is for; None for a background refresh.
-        on_left: Called when the client has left, if the application asks.
+        client: The client that the response is for; None for a background refresh.
     """
 
-    __slots__ = ("_asked", "_client", "_on_left", "_state")
+    __slots__ = ("_asked", "_client", "_released")
 
-    def __init__(self, client: Client | None, on_left: Callable[[], None]) -> None:
+    def __init__(self, client: Client | None) -> None:
         self._client = client
-        self._on_left = on_left
         self._asked = False
-        self._state = asyncio.Event()
+        self._released = asyncio.Event()
 
-    def open(self) -> None:
+    def release(self) -> None:
         """The run serves its client alone, or is over."""
-        self._state.set()
+        self._released.set()
 
     async def receive(self) -> Message:
         """The next message for the application."""
@@ -49,10 +47,9 @@ class Inbox:
             message = await client.receive()
             if message["type"] == "http.disconnect":
                 client.leave()
-                self._on_left()
             elif message["type"] != "http.request":
                 return message
-        await self._state.wait()
+        await self._released.wait()
         return {"type": "http.disconnect"}
 
 
@@ -74,6 +71,24 @@ def from_the_start(receive: Receive) -> Receive:
     return unread
 
 
+async def opened(receive: Receive) -> tuple[Receive, bool]:
+    """Look at the first message of a request.
+
+    Returns:
+        A channel that gives all of it, the first message included, and whether there is a body.
+    """
+    first: Message | None = await receive()
+    assert first is not None  # noqa: S101  # for the type checker alone
+    has_body = first["type"] == "http.request" and bool(first.get("body") or first.get("more_body"))
+
+    async def again() -> Message:
+        nonlocal first
+        message, first = first, None
+        return await receive() if message is None else message
+
+    return again, has_body
+
+
 class Presence:
     """Whether the client of a request without content is still there.
 
@@ -81,19 +96,19 @@ class Presence:
         receive: Its channel.
     """
 
-    __slots__ = ("_news", "_receive")
+    __slots__ = ("_early", "_receive")
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._news: Message | None = None
+        self._early: Message | None = None
 
     async def receive(self) -> Message:
-        """The request's channel, with what was heard in the meantime."""
-        if self._news is None:
+        """The request's channel, with the message that was received while it waited."""
+        if self._early is None:
             return await self._receive()
-        message = self._news
+        message = self._early
         if message["type"] != "http.disconnect":
-            self._news = None
+            self._early = None
         return message
 
     @asynccontextmanager
@@ -117,12 +132,12 @@ class Presence:
 
     async def _watch(self, scope: asyncio.Timeout) -> None:
         empty = 0
-        with suppress(Exception):  # A channel that is broken tells nothing.
-            while self._news is None and empty < _EMPTY:
+        with suppress(Exception):  # a broken channel does not show whether the client is there
+            while self._early is None and empty < _EMPTY:
                 message = await self._receive()
                 if message["type"] == "http.request":
                     empty += 1
                     continue
-                self._news = message
+                self._early = message
                 if message["type"] == "http.disconnect":
                     scope.reschedule(asyncio.get_running_loop().time())

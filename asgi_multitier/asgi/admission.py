@@ -1,0 +1,100 @@
+"""Whether one request meets the cache, where its target may.
+
+Its field lines can keep it out, and so can the callables of its rule, `when` and `vary_by`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from inspect import isawaitable
+from typing import Any
+
+from .._types import Scope
+from ..policy.headers import normalised
+from ..policy.partition import ALLOWED, partition_part
+from ..policy.reasons import Reason
+from ..policy.request import Field, FieldLines, credential_refusal, is_doubtful, refusal
+from ..policy.validation import is_for_origin
+from .layers import is_known
+from .plan import Plan, target_of
+from .request import Request
+
+
+def refusal_of(plan: Plan, found: FieldLines, scope: Scope) -> Reason | None:
+    """Why this request may not meet the cache although its target may, by its field lines."""
+    policy = plan.policy
+    if not (found or policy.vary):
+        return None
+    reason = refusal(found, method=scope["method"], target=target_of(scope))
+    if reason is not None:
+        return reason
+    keyed = frozenset(policy.vary)
+    if is_doubtful(scope["headers"], found, keyed):
+        return Reason.FIELD_NAME
+    if policy.lifetime is None:
+        # The responses say for themselves whether they may be shared (RFC 9111 §3.5).
+        keyed |= {b"authorization", b"cookie"}
+    reason = credential_refusal(
+        found,
+        public=policy.public,
+        keyed=keyed,
+        cookies_keyed=bool(policy.cookies),
+        partitioned=policy.vary_by is not None,
+    )
+    if reason is None and Field.CONDITION in found and is_for_origin(normalised(scope["headers"])):
+        return Reason.PRECONDITION
+    return reason
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What a rule says of one request.
+
+    Attributes:
+        reason: Why the request does not meet the cache; None if it does.
+        partition: Whose copy it gets, as a part of its key; None if the rule has no `vary_by`.
+        failed: The option whose callable has raised; None if none has.
+        error: What it has raised.
+    """
+
+    reason: Reason | None = None
+    partition: bytes | None = None
+    failed: str | None = None
+    error: Exception | None = None
+
+
+async def admit(request: Request) -> Admission:
+    """Ask the callables of the rule."""
+    policy = request.plan.policy
+    if is_known(request.scope) and not (policy.public or policy.vary_by):
+        known_by_cookie = Field.COOKIE in request.found
+        return Admission(Reason.COOKIE if known_by_cookie else Reason.IDENTITY)
+    if policy.when is not None:
+        try:
+            if not await _called(policy.when, request):
+                return Admission(Reason.WHEN)
+        except Exception as error:  # noqa: BLE001  # a callable of the rule
+            return Admission(Reason.WHEN, failed="when", error=error)
+    if policy.vary_by is None:
+        return Admission()
+    try:
+        partition = _partition(await _called(policy.vary_by, request))
+    except Exception as error:  # noqa: BLE001  # a callable of the rule
+        return Admission(Reason.PARTITION, failed="vary_by", error=error)
+    return Admission(Reason.PARTITION if partition is None else None, partition)
+
+
+async def _called(ask: Callable[[Any], Any], request: Request) -> Any:
+    value = ask(request.view)
+    return await value if isawaitable(value) else value
+
+
+def _partition(found: Any) -> bytes | None:
+    """Whose copy a request gets, as a part of its key; None for none.
+
+    Raises:
+        TypeError: If `vary_by` has returned values that cannot be distinguished with certainty.
+    """
+    partition = None if found is None else partition_part(found)
+    if partition is None and found is not None:
+        raise TypeError(f"a {type(found).__name__} is no partition; expected {ALLOWED}")
+    return partition

@@ -1,0 +1,73 @@
+"""A request that leads a run: how long it waits for it, and what it gets."""
+
+import asyncio
+from functools import partial
+
+from ..engine.caller import Caller, StandIn
+from ..engine.engine import Engine
+from ..events import Outcome, Tally
+from ..policy.reasons import Reason
+from .client import Client
+from .fill import Answer, Fill
+
+
+async def lead(
+    engine: Engine,
+    fill: Fill,
+    client: Client,
+    caller: "Caller[Answer]",
+    tally: Tally,
+    *,
+    fleet: bool,
+) -> StandIn | Reason | None:
+    """Run the application for all requests that wait, this one first.
+
+    Args:
+        engine: The cache.
+        fill: The run of the flight that the request has opened.
+        client: The request's.
+        caller: How the request waits.
+        tally: Where it is counted, exactly once.
+        fleet: Whether there is time to ask other processes first.
+
+    Returns:
+        The stale entry that the client is to get; or why the application is to answer it alone; or
+        None if it is answered.
+
+    Raises:
+        Exception: What the application has raised.
+    """
+
+    def leave(_: object) -> None:
+        """The client no longer waits; the run goes on for others."""
+        flight.led = False
+        engine.flights.abandon(flight)
+
+    flight = fill.flight
+    client.left.add_done_callback(leave)
+    flight.led = True
+    task = engine.flights.launch(flight, partial(fill.answer, fleet=fleet))
+    outcome: Outcome | None = None
+    try:
+        if caller.stale is not None and caller.soft_left is not None:
+            await asyncio.wait({task}, timeout=caller.soft_left)
+            if not task.done() and not fill.started and caller.may_stand_in:
+                client.leave()
+                outcome = Outcome.STALE
+                return StandIn(caller.stale, Reason.SOFT_TIMEOUT)
+        await asyncio.wait({task, client.left}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done() and fill.streaming:
+            # It is this client's alone: what the application does about its leaving is done.
+            await asyncio.shield(task)
+        elif task.done():
+            await task
+    except asyncio.CancelledError:
+        client.leave()
+        if fill.streaming:
+            task.cancel()
+            # What the application does about it is done before its caller goes on.
+            await asyncio.wait({task})
+        raise
+    finally:
+        tally.count(outcome or fill.outcome)
+    return fill.declined

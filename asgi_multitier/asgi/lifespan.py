@@ -1,0 +1,142 @@
+"""How a cache begins and ends with its application: naming, checks, start, stop."""
+
+from asyncio.events import _get_running_loop as loop_here
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .._types import ASGIApp, Message, Receive, Scope, Send
+from ..errors import ConfigError
+from ..manager.manager import CacheManager
+from ..routing import RouteTable
+from .framework import SCOPE_KEY
+from .layers import take_date
+
+
+class Lifespan:
+    """The life of one cache, as its middleware sees it.
+
+    Args:
+        owner: The middleware: the cache is named after it where no scope says the application.
+        app: The application in it.
+        manager: The cache.
+        table: The routes and their rules.
+        on_bound: Called once, when the cache has its name and its rules were found right.
+
+    Attributes:
+        common: What the lifespan has put into the state of every request.
+        dates: Whether responses get their `Date` here, not from the server.
+    """
+
+    def __init__(
+        self,
+        owner: ASGIApp,
+        app: ASGIApp,
+        manager: CacheManager,
+        table: RouteTable,
+        on_bound: Callable[[], None],
+    ) -> None:
+        self._owner = owner
+        self._app = app
+        self._manager = manager
+        self._table = table
+        self._on_bound = on_bound
+        self._bound = False
+        self._complaint: ConfigError | None = None
+        self._started_in: object = None
+        self.common: Mapping[str, Any] = {}
+        self.dates = False
+
+    async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Start the manager when the application has started, close it when that has stopped."""
+        manager = self._manager
+        try:
+            _refuse_another(scope.get(SCOPE_KEY), manager)
+            self.bind(scope)
+        except ConfigError as error:
+            await receive()
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            raise
+
+        async def watching(message: Message) -> None:
+            complete = message["type"] == "lifespan.startup.complete"
+            if complete and loop_here() is not None and manager.mode == "on":
+                await self.start()
+            elif message["type"].startswith("lifespan.shutdown."):
+                await self.close()
+            await send(message)
+
+        self.dates = take_date(receive) or self.dates
+        scope[SCOPE_KEY] = manager
+        if scope.get("state") is not None:
+            give_state(scope, manager)
+            self.common = scope["state"]
+        try:
+            await self._app(scope, receive, watching)
+        finally:
+            await self.close()
+
+    async def start(self) -> None:
+        """Start the manager, unless it runs already; the starter closes it."""
+        here, home = loop_here(), self._manager.home
+        started_before = home.place is here
+        await self._manager.start()
+        if not started_before and home.place is here:
+            self._started_in = here
+
+    async def close(self) -> None:
+        """Close the manager, if it was started here."""
+        if self._started_in is not None and self._started_in is loop_here():
+            self._started_in = None
+            await self._manager.close()
+
+    def bind(self, scope: Scope) -> None:
+        """Once, when the application is known: name the cache after it, and check the rules.
+
+        Args:
+            scope: Any scope of the application.
+
+        Raises:
+            ConfigError: Each time, if an annotation or a rule is wrong, or there is no name.
+        """
+        if self._complaint is not None:
+            raise self._complaint
+        if self._bound:
+            return
+        table, manager = self._table, self._manager
+        try:
+            table.attach(scope)
+            table.check()
+            manager.name_after(scope.get("app", self._owner), table, serves=True)
+        except ConfigError as error:
+            self._complaint = error
+            raise
+        events = manager.engine.events
+        if (outer := scope.get(SCOPE_KEY, manager)) is not manager:
+            events.within_another(manager, outer)
+        if table.unreadable:
+            events.routes_unreadable(table.unreadable)
+        if stray := table.stray():
+            events.marks_stray(stray)
+        self._on_bound()
+        self._bound = True
+
+
+def give_state(scope: Scope, manager: CacheManager) -> None:
+    """Put the manager into the scope, and into `request.state.cache` where that name is free.
+
+    What an application has put there itself stays; the manager of a cache around it does not.
+    """
+    state = scope.setdefault("state", {})
+    if "cache" not in state or state["cache"] is scope.get(SCOPE_KEY, manager):
+        state["cache"] = manager
+    scope[SCOPE_KEY] = manager
+
+
+def _refuse_another(outer: object, manager: CacheManager) -> None:
+    """Of two caches around one application, each would miss what is invalidated in the other."""
+    if outer is not None and outer is not manager:
+        raise ConfigError(
+            f"CacheMiddleware stands around this application twice, with two managers, {outer!r}"
+            f" and {manager!r}: install it once, or give both the same one,"
+            " CacheMiddleware(app, manager)"
+        )

@@ -1,0 +1,127 @@
+"""Making plans: from the route table, the settings and one request of a target."""
+
+from functools import cached_property
+
+from .._types import Scope
+from ..config.policy import Policy
+from ..manager.manager import CacheManager
+from ..policy import key as keys
+from ..policy.reasons import Reason
+from ..policy.request import Watch, scan
+from ..routing import Resolved, RouteTable
+from .plan import Plan, PlanKey, plan_for, size_of_target
+from .two_generation_cache import TwoGenerationCache
+
+_UNRULED = Policy()
+_REASONS = {
+    "no-cache": Reason.NO_CACHE_ANNOTATION,
+    "method": Reason.METHOD,
+    "security": Reason.SECURITY,
+}
+"""What the route table's words are called in `Cache-Status`; anything else is `no-rule`."""
+
+
+class Plans:
+    """Makes plans, and forgets them all when the routes may have changed.
+
+    Args:
+        manager: The cache.
+        table: The routes and their rules.
+        watch: Which request fields matter.
+        positions: Whether a cookie may carry a log position.
+
+    Attributes:
+        manager, table, watch: As above.
+        remembered: The plans of targets that were asked for lately.
+    """
+
+    def __init__(
+        self, manager: CacheManager, table: RouteTable, watch: Watch, *, positions: bool
+    ) -> None:
+        self.manager = manager
+        self.table = table
+        self._generation = table.generation
+        self.watch = watch
+        self._positions = positions
+        # Targets that the first tier has no room for need no plan kept: half its bytes hold about
+        # as many plans as it holds entries.
+        config = manager.config
+        self.remembered: TwoGenerationCache[PlanKey, Plan] = TwoGenerationCache(
+            2 * config.l1_entries, config.l1_bytes // 2, size_of_target
+        )
+
+    @cached_property
+    def _veil(self) -> keys.Veil:
+        """Made with the first plan: the cache has its name by then."""
+        return keys.Veil(self.manager.config.secret or self.manager.namespace.encode())
+
+    def make(self, scope: Scope, host: bytes | None, target: PlanKey | None) -> Plan:
+        """Make the plan of a target, and remember it under `target` if that is given.
+
+        Args:
+            scope: A request of the target.
+            host: Its Host as sent; None unless there is exactly one.
+            target: Under which key the plan is remembered.
+        """
+        manager = self.manager
+        resolved = self.resolve("GET", scope)
+        reason = None
+        if resolved.policy is None:
+            reason = _REASONS.get(resolved.reason, Reason.NO_RULE)
+        elif manager.mode == "off":
+            reason = Reason.OFF
+        if scope["method"] == "HEAD":
+            own = self.resolve("HEAD", scope)
+            methods = () if resolved.policy is None else resolved.policy.methods
+            if own.reason != "method" and own.endpoint is not resolved.endpoint:
+                # The application answers it by an endpoint of its own.
+                resolved, reason = own, Reason.METHOD
+            elif reason is None and "HEAD" not in methods:
+                reason = Reason.METHOD
+        policy = manager.config.applied(resolved.policy or _UNRULED)
+        plan = plan_for(
+            scope,
+            host,
+            resolved,
+            manager.engine.events.tally(resolved.route),
+            reason=reason,
+            policy=policy,
+            terms=manager.config.terms_of(policy),
+            version=manager.config.version,
+            max_url=manager.config.max_url,
+            veil=self._veil,
+            positions=self._positions,
+        )
+        if target is not None:
+            self.remembered.remember(target, plan)
+        return plan
+
+    def resolve(self, method: str, scope: Scope) -> Resolved:
+        """The route of a request, were it sent with this method, and its rule."""
+        host, _ = scan(scope["headers"], self.watch)
+        resolved = self.table.resolve(
+            method,
+            scope["path"],
+            scope.get("root_path", ""),
+            host=host or b"",
+            path_params=scope.get("path_params", {}),
+        )
+        if self.table.generation != self._generation:
+            self._forget()
+        return resolved
+
+    def confirms(self, plan: Plan, scope: Scope) -> bool:
+        """Whether the router chose what was predicted; if not, the routes may be out of date."""
+        endpoint = scope.get("endpoint")
+        if self.table.confirms(plan.resolved, endpoint):
+            return True
+        forgotten = self.table.mistaken(plan.resolved.route, endpoint)
+        events = self.manager.engine.events
+        events.route_mismatch(plan.resolved.route, endpoint, said=forgotten)
+        if forgotten:
+            self._forget()
+        return False
+
+    def _forget(self) -> None:
+        self._generation = self.table.generation
+        self.remembered.clear()

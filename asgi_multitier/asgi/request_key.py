@@ -1,0 +1,50 @@
+"""The primary key of a request: the key of its target, and what its rule adds from the request."""
+
+from collections.abc import Iterable
+
+from .._types import Header
+from ..config.policy import Policy
+from ..policy import key as keys
+from ..policy.cookies import cookie_values, narrowed
+from ..policy.request import Field, FieldLines
+from .plan import Plan
+
+
+def visible(policy: Policy, found: FieldLines) -> FieldLines:
+    """What was found, with those cookies only that the application is to see."""
+    if not policy.narrows_cookies:
+        return found
+    named = policy.cookies if policy.vary_by is None else ()
+    return narrowed(found, named=named, ignored=policy.ignore_cookies)
+
+
+def request_key(
+    plan: Plan, headers: Iterable[Header], found: FieldLines | None, partition: bytes | None
+) -> str:
+    """The primary key of one request: the target's, and what the rule adds from the request.
+
+    Args:
+        plan: The target's.
+        headers: The request's field lines.
+        found: What the scan found.
+        partition: What the rule's `vary_by` has returned, as `partition_part` gives it.
+    """
+    policy, veil = plan.policy, plan.veil
+    headers = list(headers)
+    parts = [keys.field_part(headers, name, veil) for name in policy.vary]
+    found = found or {}
+    for cookie in policy.cookies:
+        values = cookie_values(found.get(Field.COOKIE, ()), cookie)
+        parts.append(b"cookie:%d:%b" % (len(values), cookie.encode("latin-1")))
+        parts.extend(map(veil, values))
+    if partition is not None:
+        parts.append(b"partition:" + veil(partition))
+    parts += keys.forwarded_parts(found.get(Field.FORWARDED, ()))
+    if Field.ORIGIN in found:
+        # Frameworks add CORS fields to the answers to these only, and not all of them say `Vary`.
+        parts.append(b"cross-origin")
+    if policy.lifetime is None and not (policy.public or policy.cookies or policy.vary_by):
+        # Deliberate: RFC 9111 would share these, but what an application shows to a cookie is too
+        # often its owner's, whatever its fields say. `public` or `cookies` share more.
+        parts += [b"cookies:" + veil(line) for _, line in found.get(Field.COOKIE, ())]
+    return keys.extended(plan.key, parts) if parts else plan.key
