@@ -11,7 +11,8 @@ unexport PYTHONDONTWRITEBYTECODE
 BESIDE := -n 2 --dist loadfile --no-loadscope-reorder
 WAITING := -n 4 --dist loadfile --no-loadscope-reorder
 IN_PROCESS := $(addprefix tests/,policy config routing http engine asgi manager) \
-	$(addprefix --ignore=tests/asgi/,test_processes.py test_lost_redis.py)
+	$(addprefix --ignore=tests/,asgi/test_processes.py asgi/test_lost_redis.py) \
+	--ignore=tests/manager/identity/test_layouts.py
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint bench load soak compatibility oldest clean

@@ -309,7 +309,8 @@ async def caching(
     """
     before = asyncio.all_tasks()
     clock = FakeClock()
-    settings = {"redis_url": None, "clock": clock, "wall": clock, **settings}
+    # To look for a name would search all that the tests' modules hold.
+    settings = {"redis_url": None, "namespace": "test", "clock": clock, "wall": clock, **settings}
     manager = CacheManager(**settings)
     middleware = CacheMiddleware(app, manager, rules=tuple(rules), default=default)
     try:

@@ -26,7 +26,7 @@ from tests.support import Client
 async def behind_cache(app: ASGIApp) -> AsyncIterator[tuple[Client, CacheManager]]:
     """An application behind memory."""
     clock = FakeClock()
-    async with CacheManager(redis_url=None, clock=clock, wall=clock) as manager:
+    async with CacheManager(redis_url=None, namespace="test", clock=clock, wall=clock) as manager:
         yield Client(CacheMiddleware(app, manager)), manager
 
 
