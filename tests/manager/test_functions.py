@@ -179,7 +179,7 @@ def _sync(number: int) -> int:
             {},
             r"cached\(_one\): template='k:\{numbr\}'.*parameters of the function alone: number",
         ),
-        (_one, "k:{number:x}", {}, r"plain \{name\} places"),
+        (_one, "k:{number:x}", {}, r"plain \{name\} placeholders"),
         (_one, "k", {"tags": ["t:{other}"]}, r"template='t:\{other\}'.*parameters"),
         (_one, "k", {"tags": "t"}, "tags='t'"),
         (_one, "k", {"coalesce": 3}, r"cached\(_one\): coalesce=3"),
