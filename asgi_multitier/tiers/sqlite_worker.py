@@ -1,10 +1,9 @@
-"""SQLite files and the threads that speak to them.
+"""SQLite files and the threads that use them.
 
-SQLite's calls block. A worker is a thread of its own with a connection that only it touches, made
-at first use and belonging to one process: after a fork the child makes its own and leaves the
-parent's alone. It does not belong to an event loop. A file that was replaced or removed is noticed
-before the next piece of work, and the new one is opened: what went into the old one would be seen
-by nobody.
+SQLite's calls block. A worker is a thread with a connection that only it uses, created at first use
+and belonging to one process: after a fork the child creates its own and does not touch the
+parent's. It belongs to no event loop. If the file was replaced or removed, this is noticed before
+the next piece of work, and the new one is opened: no other process would see writes to the old one.
 """
 
 import asyncio
@@ -26,7 +25,7 @@ def check_path(path: str | os.PathLike[str], *, where: str) -> Path:
     """The absolute path of a file.
 
     Raises:
-        ConfigError: If it cannot be a file's that processes share.
+        ConfigError: If it cannot be a file that processes share.
     """
     text = os.fspath(path)
     if not text or text == ":memory:" or text.startswith("file:"):
@@ -35,13 +34,13 @@ def check_path(path: str | os.PathLike[str], *, where: str) -> Path:
 
 
 class SQLiteWorker:
-    """A thread with a connection, made at first use and made anew after a fork or an end.
+    """A thread with a connection, created at first use and again after a fork or `close`.
 
     Args:
-        path: The file; made if absent.
+        path: The file; created if absent.
         timeout: Seconds that a write waits for other connections' writes before it fails.
-        name: Stands in the thread's name.
-        prepare: What a new connection begins with.
+        name: Part of the thread's name.
+        prepare: Sets up a new connection.
     """
 
     __slots__ = ("_name", "_path", "_prepare", "_thread", "_timeout")
@@ -61,7 +60,7 @@ class SQLiteWorker:
         self._thread: _Thread | None = None
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do the work there. The border at which SQLite's errors become ours.
+        """Do the work in the thread. SQLite's errors become `BackendError` here.
 
         Raises:
             BackendError: If it failed.
@@ -76,7 +75,7 @@ class SQLiteWorker:
 
     def _replace(self, old: "_Thread | None") -> "_Thread":
         if old is not None:
-            # The parent's connection: to close it, or let it be collected, would meddle with locks
+            # The parent's connection: closing it, or letting it be collected, would release locks
             # that the parent holds.
             PARENTS.append(old)
         name = f"asgi-multitier sqlite {self._name}"
@@ -101,6 +100,7 @@ class _Thread:
         "_db",
         "_executor",
         "_inode",
+        "_is_closed",
         "_path",
         "_prepare",
         "_timeout",
@@ -121,16 +121,19 @@ class _Thread:
         self._inode = 0
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._db: sqlite3.Connection | None = None
+        self._is_closed = False
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         loop = asyncio.get_running_loop()
         try:
             done = loop.run_in_executor(self._executor, self._do, work)
         except RuntimeError as error:
-            if "interpreter shutdown" in str(error):
-                # The program ends under a loop in another thread: nothing has failed.
+            if not self._is_closed:
+                # The program is exiting while a loop runs in another thread: nothing has failed.
+                # The error's text does not tell: a worker thread that ends first marks its executor
+                # as shut down.
                 await loop.create_future()
-            raise BackendError(f"SQLite file {self._path} was closed meanwhile") from error
+            raise BackendError(f"SQLite file {self._path} was closed") from error
         return await done
 
     def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -142,7 +145,7 @@ class _Thread:
         try:
             return work(self._db)
         except sqlite3.Error:
-            # Whatever it was, the next call starts from a new connection.
+            # Whatever the error, the next call uses a new connection.
             self._disconnect()
             raise
 
@@ -156,24 +159,25 @@ class _Thread:
         try:
             await loop.run_in_executor(self._executor, self._disconnect)
         finally:
+            self._is_closed = True
             self._executor.shutdown(wait=False)
 
 
 PARENTS: list[_Thread] = []
-"""What a fork has copied into this process and must stay untouched."""
+"""Copies of a parent's objects after a fork, kept so that nothing closes them."""
 
 
 def _open(
     path: Path, timeout: float, prepare: Callable[[sqlite3.Connection], None]
 ) -> sqlite3.Connection:
     with suppress(FileExistsError):
-        # Responses may be nobody else's business. Never opened when it exists: closing any
-        # descriptor of the file would drop the locks that this process holds on it.
+        # Only this user may read responses. Never opened when it exists: closing any descriptor of
+        # the file would drop the locks that this process holds on it.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     db = sqlite3.connect(path, timeout=timeout, isolation_level=None)
     try:
         if _is_empty(path):
-            # Before anything is in the file, or it can never give space back to the disk.
+            # While the file is empty; later it could never give space back to the disk.
             db.execute("PRAGMA auto_vacuum=INCREMENTAL")
         _use_wal(db, time.monotonic() + timeout)
         prepare(db)
@@ -191,7 +195,7 @@ def _is_empty(path: Path) -> bool:
 
 
 def _inode(path: Path) -> int:
-    """Which file stands there now; 0 for none."""
+    """The inode of the file at the path; 0 if there is none."""
     try:
         return path.stat().st_ino
     except FileNotFoundError:
@@ -199,8 +203,8 @@ def _inode(path: Path) -> int:
 
 
 def _use_wal(db: sqlite3.Connection, deadline: float) -> None:
-    """Turn WAL on. Where several processes are the first at once, SQLite says that the file is
-    locked without waiting, whatever its time-out: here it is waited for."""
+    """Turn WAL on. If several processes do so at the same time, SQLite reports a locked file at
+    once, whatever its time-out: here it is retried until the deadline."""
     while True:
         try:
             db.execute("PRAGMA journal_mode=WAL")
@@ -214,7 +218,7 @@ def _use_wal(db: sqlite3.Connection, deadline: float) -> None:
 
 @contextmanager
 def writing(db: sqlite3.Connection) -> Iterator[None]:
-    """A transaction that writes: takes the lock at once, and is done or undone as a whole."""
+    """A transaction that writes: takes the lock at once, and commits or rolls back as a whole."""
     with db:
         db.execute("BEGIN IMMEDIATE")
         yield

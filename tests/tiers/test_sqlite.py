@@ -287,10 +287,10 @@ async def test_close_ends_the_threads(path: Path) -> None:
 
 
 async def test_thread_that_takes_no_work_is_a_backend_error(path: Path) -> None:
-    """As when another task closes the tier meanwhile, or the interpreter ends."""
+    """As when another task closes the tier meanwhile."""
     tier = SQLiteTier(path, timeout=5)
     thread = tier._reader._replace(None)
-    thread._executor.shutdown()
+    await thread.close()
 
     with pytest.raises(BackendError, match="closed"):
         await tier.get("a")
