@@ -1,10 +1,10 @@
-"""Records of the log as bytes: MessagePack, and a MAC where a secret is set, else a checksum.
+"""Records of the log as bytes: MessagePack, with a MAC if a secret is set, else a checksum.
 
-The MAC covers what the writer knows: namespace, operation id and body. The position is given by the
-server. Whoever can write to the server can therefore replay a record, which drops what it dropped
-before and no more: a value that rides along counts only if nothing has selected its key since the
+The MAC covers what the writer knows: namespace, operation id and body. The server assigns the
+position. An attacker that can write to the server can therefore replay a record, which drops what
+it dropped before and no more: a value in it counts only if nothing has selected its key since the
 position at which it was begun. The checksum covers the same: a record with a flipped bit would drop
-something else. One without any is an older release's.
+something else. A record without either was written by an older release.
 """
 
 import hmac
@@ -28,13 +28,13 @@ _MAC_LENGTH = 16
 
 
 class Body(msgspec.Struct, array_like=True, frozen=True):
-    """What a node wrote.
+    """The content of a record.
 
     Attributes:
-        version: The format's; a reader that does not know it takes the record for "everything".
+        version: Of the format; a record of an unknown version drops everything.
         node: The writer's random id.
-        gen, seq, fence: Where it was begun. The record covers what its writer had begun on these
-            selectors up to the fence; its values are younger than record `seq`.
+        gen, seq, fence: The position at which it was begun. The record covers what its writer had
+            begun on these selectors up to the fence; its values are younger than record `seq`.
         settle: Seconds for which fills that are selected are not kept.
         selectors: What is dropped.
         updates: Key, encoded entry (or None), seconds left and tags of each new value.
@@ -51,13 +51,14 @@ class Body(msgspec.Struct, array_like=True, frozen=True):
 
 
 class _Written(Body, array_like=True, frozen=True):
-    """A body as it is written: every release reads it, and the newer ones read it more closely.
+    """A body as written, in a form that every release can read.
 
-    The first release knows neither escapes in patterns nor digests of long texts, and takes the
-    selectors as they stand. So these are wider there, where it would otherwise drop too little.
+    The first release knows neither escapes in patterns nor digests of long texts, and reads the
+    selectors literally. So they are wider where it would otherwise drop too little; newer releases
+    replace them by the exact ones.
 
     Attributes:
-        exact: What stands in place of the selectors of these numbers; None in a body of the first
+        exact: The exact selectors, by their numbers in `selectors`; None in a body of the first
             release.
     """
 
@@ -72,7 +73,7 @@ class Record(msgspec.Struct, frozen=True):
         gen: The generation it was written in.
         prev: Id of the operation before it, "" if it begins a generation.
         op: Id of its operation.
-        body: What it says; None if that could not be read.
+        body: Its content; None if it is unreadable.
     """
 
     seq: int
@@ -83,14 +84,14 @@ class Record(msgspec.Struct, frozen=True):
 
 
 BEGINNING = Body(1, "", "", 0, 0, 0.0, ())
-"""The record that opens a generation, written by the server's script: it drops nothing."""
+"""The first record of a generation, written by the server's script: it drops nothing."""
 
 
 class RecordCodec:
     """Turns bodies into bytes and back.
 
     Args:
-        namespace: Bound by the MAC, so that records cannot be moved between applications.
+        namespace: Covered by the MAC, so that records cannot be moved between applications.
         secret: Key of the MAC; None for a checksum.
     """
 
@@ -103,7 +104,7 @@ class RecordCodec:
         self._decoder = msgspec.msgpack.Decoder(_Written)
 
     def encode(self, op: str, body: Body) -> tuple[bytes, bytes]:
-        """The body's bytes and its MAC, or without a secret its checksum."""
+        """The body's bytes, and its MAC or, without a secret, its checksum."""
         data = self._encoder.encode(_written(body))
         return data, self._mac(op, data)
 
@@ -154,7 +155,7 @@ def _read(written: _Written) -> Body:
 
 
 def _for_all_releases(selector: Selector) -> Selector:
-    """The selector itself, or a wider one that says the same to the first release."""
+    """The selector, or a wider one where the first release would misread it."""
     kind, text = selector
     if kind == "glob":
         wide = ("?" if len(symbol) == 2 else symbol for symbol in symbols(text))
@@ -170,7 +171,7 @@ def _for_all_releases(selector: Selector) -> Selector:
 
 
 def _of_first_release(selector: Selector) -> Selector:
-    """A pattern of the first release, in which a backslash stood for itself."""
+    """A pattern of the first release, in which a backslash was literal."""
     if selector.kind != "glob" or "\\" not in selector.text:
         return selector
     return Selector("glob", selector.text.replace("\\", "\\\\"))
@@ -181,7 +182,7 @@ def _without_stars(text: str) -> str:
 
 
 def bodies(node: str, operation: Operation) -> Iterator[Body]:
-    """The bodies that carry all of an operation, each of a bounded size; usually one."""
+    """The bodies of an operation's records, each of a bounded size; usually one."""
     kept: list[Selector] = []
     values: list[tuple[str, bytes | None, float, tuple[str, ...]]] = []
     size = 0
@@ -205,14 +206,14 @@ def bodies(node: str, operation: Operation) -> Iterator[Body]:
 
 
 def _cost(item: Selector | Update) -> int:
-    """Bytes that it takes, about."""
+    """Its approximate bytes."""
     texts = (item.text,) if isinstance(item, Selector) else (item.key, *item.tags)
     value = 0 if isinstance(item, Selector) else len(item.value or b"")
     return value + sum(8 + len(text.encode()) for text in texts)
 
 
 def riding(update: Update) -> Update:
-    """The update, without its value where that is too large to ride along."""
+    """The update, without its value if that is too large for the log."""
     if update.value is None or len(update.value) <= MAX_RIDE:
         return update
     return Update(update.key, None, update.ttl, update.tags)

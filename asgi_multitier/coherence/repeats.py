@@ -1,11 +1,12 @@
-"""What is dropped by hand within a request is dropped once more when the application returns.
+"""Invalidations by hand within a request are repeated when the application returns.
 
-Dependencies with `yield`, and middlewares that hold a session, commit after the endpoint has
-called `invalidate_tags`, even after the response was sent. Who reads in between stores the old row.
+Dependencies with `yield`, and middlewares that hold a session, commit after the endpoint has called
+`invalidate_tags`, even after the response was sent. A request that reads in between stores the old
+row.
 
-A context variable leads from a call to the request that it is made in: through tasks, worker
-threads and middlewares, which all copy the context. A task that outlives its request finds a
-request that has ended, and repeats nothing: what it commits it drops itself, afterwards.
+A context variable leads from a call to the request in which it is made: through tasks, worker
+threads and middlewares, which all copy the context. A task that outlives its request finds that the
+request has ended, and nothing is repeated: the task itself invalidates what it commits, afterwards.
 """
 
 import asyncio
@@ -24,16 +25,16 @@ _MAX_KEPT = 1_000
 
 
 class Dropper(Protocol):
-    """Who drops. Compared by identity."""
+    """What invalidates. Compared by identity."""
 
     def drop_again(
         self, selectors: Sequence[Selector], settle: float, kept: Iterable[str]
     ) -> "asyncio.Future[Any]":
-        """Drop once more. What stands under the keys `kept` was stored since, and stays here."""
+        """Drop once more. The keys `kept` were stored since, and stay on this node."""
 
 
 class _Noted:
-    """What one dropper was asked for in one request."""
+    """What one dropper dropped in one request."""
 
     def __init__(self) -> None:
         self.selectors: dict[Selector, None] = {}
@@ -54,9 +55,9 @@ class _Request:
     """A request under way.
 
     Attributes:
-        outer: The request around it, where a cache stands within a cache.
-        owner: Whose cache the request is in.
-        root_path: The root path that its server, or a mount around the cache, says.
+        outer: The request around it, where one cache is inside another.
+        owner: The cache that handles the request.
+        root_path: The root path of its scope, from the server or a mount around the cache.
     """
 
     def __init__(self, outer: "_Request | None", owner: object, root_path: str) -> None:
@@ -72,10 +73,10 @@ _current: ContextVar[_Request | None] = ContextVar("asgi_multitier_request", def
 
 @asynccontextmanager
 async def repeating(owner: object, root_path: str) -> AsyncIterator[None]:
-    """A run of the application: at its end, however it ends, what it dropped is dropped again.
+    """A run of the application: at its end, even by an error, what it dropped is dropped again.
 
     Args:
-        owner: Whose cache it is in.
+        owner: The cache that handles the request.
         root_path: The root path of its scope.
     """
     request = _Request(_current.get(), owner, root_path)
@@ -85,7 +86,7 @@ async def repeating(owner: object, root_path: str) -> AsyncIterator[None]:
     finally:
         _current.reset(token)
         request.open = False
-        # In the context of a request around this one, which commits later still, and repeats it.
+        # In the context of the request around this one, which commits even later and repeats it.
         for dropper, noted in request.noted.items():
             await asyncio.shield(
                 dropper.drop_again(tuple(noted.selectors), noted.settle, tuple(noted.kept))
@@ -93,14 +94,14 @@ async def repeating(owner: object, root_path: str) -> AsyncIterator[None]:
 
 
 def note(dropper: Dropper, selectors: Sequence[Selector], settle: float) -> None:
-    """Something was dropped; if that was within a request, it is repeated at its end."""
+    """Something was dropped; within a request, this is repeated at its end."""
     request = _innermost()
     if request is not None:
         request.noted.setdefault(dropper, _Noted()).add(selectors, settle)
 
 
 def note_kept(dropper: Dropper, keys: Iterable[str]) -> None:
-    """New values were stored by hand: what was dropped before them in this request is not them."""
+    """New values were stored by hand: the repetition at the end of this request spares them."""
     request = _innermost()
     noted = None if request is None else request.noted.get(dropper)
     if noted is not None and len(noted.kept) < _MAX_KEPT:
@@ -108,7 +109,7 @@ def note_kept(dropper: Dropper, keys: Iterable[str]) -> None:
 
 
 def root_paths(owner: object) -> Iterator[str]:
-    """The root paths of the owner's requests that the running code belongs to, ended or not."""
+    """The root paths of the owner's requests to which the running code belongs, ended or not."""
     request = _current.get()
     while request is not None:
         if request.owner is owner:
@@ -117,7 +118,7 @@ def root_paths(owner: object) -> Iterator[str]:
 
 
 def _innermost() -> _Request | None:
-    """The request that the running code belongs to, as far as it has not ended."""
+    """The innermost request to which the running code belongs and that has not ended."""
     request = _current.get()
     while request is not None and not request.open:
         request = request.outer

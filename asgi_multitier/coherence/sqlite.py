@@ -1,14 +1,14 @@
 """The invalidation log in an SQLite file, for all workers of one machine, without a server.
 
-A file of its own beside the one of the entries: a commit here need not wait for the writers there,
-and is synced to the disk. After a power cut the youngest entries may be gone, but no invalidation
-that was acknowledged, so nothing older than it comes back.
+A file of its own next to the one of the entries: a commit here does not wait for the writers there,
+and is synced to the disk. After a power cut the youngest entries may be gone, but no acknowledged
+invalidation, so nothing older than it comes back.
 
-Nobody can be told of a change in a file, so each process looks, every 10 ms, in a thread: `PRAGMA
-data_version` reads a counter in shared memory, takes no lock and touches no disk, and only where it
-has moved is the table read. An edit is seen after 5 ms on average and 10 ms at most, beside what
-the scheduler adds. Looking less often while a process is idle would only delay what its next
-request may see, so there is no second pace.
+A file sends no notification, so each process polls it every 10 ms in a thread: `PRAGMA
+data_version` reads a counter in shared memory, takes no lock and touches no disk, and the table is
+read only if it has changed. An edit is seen after 5 ms on average and 10 ms at most, plus what the
+scheduler adds. Polling less often while a process is idle would only delay what its next request
+may see, so there is no second pace.
 """
 
 import asyncio
@@ -32,16 +32,16 @@ from .shared import SharedLog
 from .store import FEW, MAX_BYTES, PATIENCE, Batch, Facts, StoredRecord, next_count
 
 POLL: Final = 0.01
-"""Seconds between two looks at the file."""
+"""Seconds between two polls of the file."""
 
 SUFFIX: Final = "-invalidations"
-"""What the log's file is called beside the file of the entries."""
+"""Appended to the name of the entries' file, it is the name of the log's."""
 
 _LOCKED = 0.25
 
 _PAGES = 16
-"""Pages after which what was written goes from the journal to its place, where that syncs nothing.
-The journal keeps its size, so that this much can be written on a full disk as well."""
+"""Pages after which the journal is copied into the file, where that syncs nothing. The journal
+keeps its size, so that this much can be written even on a full disk."""
 
 _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS amt_log_1 (
@@ -84,14 +84,14 @@ class SQLiteLog(SharedLog):
     """An invalidation log in a file, followed by this process.
 
     Args:
-        path: The file of the entries; the log's own stands beside it.
-        namespace: Processes with the same one hear each other.
-        maxlen: Records kept: how far a process may fall behind before it counts as lost.
-        secret: Key of the records' MAC; all processes have the same one, or none.
+        path: The file of the entries; the log's own is next to it.
+        namespace: Processes with the same one share a log.
+        maxlen: Records kept: how far a process may fall behind before history is lost to it.
+        secret: Key of the records' MAC; the same in all processes, or None.
         clock: Monotonic seconds; the clock of the entries.
 
     Raises:
-        ConfigError: If the path is not a file's, or `maxlen` is below 100.
+        ConfigError: If the path cannot be a file's, or `maxlen` is below 100.
     """
 
     def __init__(
@@ -110,16 +110,16 @@ class SQLiteLog(SharedLog):
         super().__init__(self._table, RecordCodec(namespace, secret), clock=clock)
 
     async def close(self) -> None:
-        """Stop following; send what waits, or say what is lost. May be called twice."""
+        """Stop following; send what is queued, or log what is lost. May be called twice."""
         await super().close()
         await self._table.close()
 
 
 async def namespaces(path: str | os.PathLike[str]) -> set[str]:
-    """The namespaces that have a log beside a file of entries.
+    """The namespaces that have a log next to a file of entries.
 
     Raises:
-        BackendError: If it cannot be read.
+        BackendError: If the log's file cannot be read.
     """
     entries = check_path(path, where="SQLiteLog")
     log = entries.with_name(entries.name + SUFFIX)
@@ -132,15 +132,15 @@ async def namespaces(path: str | os.PathLike[str]) -> set[str]:
 
 
 class TableStore:
-    """A log's records in a table.
+    """A `LogStore` in a table.
 
     Args:
         path: The file.
         namespace: Whose rows.
         maxlen: Records kept.
-        poll: Seconds between two looks, where nothing else tells of what is new.
+        poll: Seconds between two polls, unless `wake` is called.
         durable: Whether a commit is on the disk when it returns.
-        max_bytes: Bytes of records kept, about; None for `MAX_BYTES`.
+        max_bytes: Approximate bytes of records kept; None for `MAX_BYTES`.
     """
 
     def __init__(
@@ -166,23 +166,23 @@ class TableStore:
 
     @property
     def name(self) -> str:
-        """Where it lies."""
+        """Its location."""
         return f"{self.namespace} in {self.path}"
 
     async def append(self, op: str, data: bytes, mac: bytes, *, after: int, timeout: float) -> Born:  # noqa: ARG002 (protocol)
-        """Write a record at the end. See `LogStore.append`."""
+        """Append a record. See `LogStore.append`."""
         try:
             async with asyncio.timeout(timeout):
                 position = await self._writer.run(self._appending(op, data, mac))
         except TimeoutError as error:
             raise BackendError(f"SQLite file {self.path}: no answer in time") from error
-        self.look()
+        self.wake()
         return position
 
-    def look(self) -> None:
-        """There is something new: let the reader look at once."""
+    def wake(self) -> None:
+        """There are new records: let the reader poll at once."""
         if self._reader is not None:
-            self._reader.look()
+            self._reader.wake()
 
     def _appending(self, op: str, data: bytes, mac: bytes) -> Callable[[sqlite3.Connection], Born]:
         def work(db: sqlite3.Connection) -> Born:
@@ -197,7 +197,7 @@ class TableStore:
         return work
 
     def _cut(self, db: sqlite3.Connection, seq: int) -> int:
-        """Number of the youngest record that is not kept, where `seq` is the last one's."""
+        """Number of the youngest record to remove, where `seq` is the last one's."""
         (used,) = db.execute(_USED).fetchone()
         if used <= self._max_bytes:
             return seq - self._maxlen
@@ -205,7 +205,7 @@ class TableStore:
         return max(seq - self._maxlen, oldest + (seq - oldest) // 4 - 1)
 
     def state(self, db: sqlite3.Connection, condemned: str = "") -> tuple[str, int, str]:
-        """Generation, number of the last record and its operation; begins one if need be."""
+        """Generation, number of the last record and its operation; begins a log if needed."""
         row = db.execute(_STATE, (self.namespace,)).fetchone()
         if row is not None and row[0] != condemned:
             return str(row[0]), int(row[1]), str(row[2])
@@ -216,7 +216,7 @@ class TableStore:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator["TableReader"]:
-        """A thread that looks at the file. See `LogStore.reading`."""
+        """A thread that polls the file. See `LogStore.reading`."""
         self._reader = reader = TableReader(self)
         try:
             yield reader
@@ -230,10 +230,10 @@ class TableStore:
 
 
 class TableReader:
-    """Looks, in a thread, whether there are new rows.
+    """Polls for new rows in a thread.
 
     Args:
-        store: What is read.
+        store: The store to read.
     """
 
     def __init__(self, store: TableStore) -> None:
@@ -244,19 +244,19 @@ class TableReader:
         self._seen: int | None = None
         self._count = FEW
 
-    def look(self) -> None:
-        """There is something new."""
-        # After a fork the lock inside may be held by a thread that is not there any more.
+    def wake(self) -> None:
+        """There are new records: poll at once."""
+        # After a fork the lock inside may be held by a thread of the parent.
         if self._pid == os.getpid():
             self._nudge.set()
 
     def stop(self) -> None:
-        """Let the thread come back at once."""
+        """Let the thread return at once."""
         self._stopped = True
-        self.look()
+        self.wake()
 
     async def facts(self, after: int, condemned: str = "") -> Facts:
-        """What the log holds. See `LogReader.facts`."""
+        """The state of the log. See `LogReader.facts`."""
         store = self._store
 
         def work(db: sqlite3.Connection) -> Facts:
@@ -265,7 +265,7 @@ class TableReader:
             if row is None or row[0] == condemned:
                 with writing(db):
                     store.state(db, condemned)
-            with db:  # one moment for all three, and nobody else's lock
+            with db:  # one snapshot for all three, without the write lock
                 db.execute("BEGIN")
                 gen, seq, last = db.execute(_STATE, (store.namespace,)).fetchone()
                 first, top = db.execute(_ENDS, (store.namespace,)).fetchone()
@@ -275,18 +275,18 @@ class TableReader:
         return await store.worker.run(work)
 
     async def records(self, after: int) -> Batch:
-        """The next records; the thread looks until there are some, for a second at most."""
+        """The next records; the thread polls until there are some, for a second at most."""
         count = self._count
-        rows = await self._store.worker.run(self._looking(after, count))
+        rows = await self._store.worker.run(self._polling(after, count))
         found = [StoredRecord(*row) for row in rows]
         self._count = next_count(count, found)
         return Batch(found, len(found) == count)
 
-    def _looking(self, after: int, count: int) -> Callable[[sqlite3.Connection], list[Any]]:
+    def _polling(self, after: int, count: int) -> Callable[[sqlite3.Connection], list[Any]]:
         def work(db: sqlite3.Connection) -> list[Any]:
             deadline = time.monotonic() + PATIENCE
             while not self._stopped:
-                # The counter first: what is written in between is found at the next look.
+                # The counter first: what is written in between is found at the next poll.
                 version = db.execute("PRAGMA data_version").fetchone()[0]
                 if version != self._seen:
                     rows = db.execute(_AFTER, (self._store.namespace, after, count)).fetchall()
@@ -303,7 +303,7 @@ class TableReader:
 
 
 def _prepare(db: sqlite3.Connection, *, durable: bool) -> None:
-    """What a new connection begins with. FULL: a commit is on the disk when it returns."""
+    """Set up a new connection. FULL: a commit is on the disk when it returns."""
     db.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
     if not durable:
         db.execute(f"PRAGMA wal_autocheckpoint={_PAGES}")

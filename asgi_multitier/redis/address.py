@@ -1,4 +1,4 @@
-"""Addresses, as in `REDIS_URL`: which options one may have, and what is wrong with it."""
+"""Addresses, as in `REDIS_URL`: their options, and what is wrong with them."""
 
 import inspect
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -34,14 +34,14 @@ _OURS = frozenset(
         "timeout",
     }
 )
-"""Options that other programs need in the same address, and that the cache sets for itself."""
+"""Options that are accepted for other programs' sake and ignored: the cache sets its own."""
 
 _TLS = frozenset(
     name for name in inspect.signature(SSLConnection.__init__).parameters if name[:4] == "ssl_"
 )
 
 _SECRET = ("pass", "secret", "token", "credential")
-"""What the names of options have in them whose values are not repeated."""
+"""Parts of the names of options whose values are not repeated in messages."""
 
 _EXPECTED = {
     "float": "a number",
@@ -51,11 +51,11 @@ _EXPECTED = {
 
 
 def read_address(url: str) -> ConnectionPool:
-    """The settings in an address, as a pool that was never used.
+    """The settings of an address, as an unused pool.
 
     Raises:
-        ConfigError: If it is not an address, or has an option that is unknown or wrong. The message
-            does not repeat a password.
+        ConfigError: If it is not an address, or has an unknown or invalid option. The message does
+            not repeat a password.
     """
     try:
         parts = urlsplit(url)
@@ -75,7 +75,7 @@ def read_address(url: str) -> ConnectionPool:
 
 
 def place_of(url: str) -> str:
-    """Where an address leads, without credentials and options."""
+    """An address without credentials and options."""
     parts = urlsplit(url)
     port = f":{parts.port}" if parts.port else ""
     return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"

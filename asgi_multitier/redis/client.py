@@ -1,10 +1,10 @@
-"""Connections to one server, cluster or master: made here, closed here, and failing here.
+"""Connections to one server, cluster or master: opened, closed and failing in one place.
 
-- Whatever the user gives (an address, or a client of his own) is taken as a *recipe*. Connections
-  are always our own: with our time-outs, without retries, and never shared with blocking reads.
-- They belong to one event loop in one process. Another loop, or a forked process, gets its own.
-- Every failure leaves as `BackendError`, whatever raised it: credential providers and hooks of the
-  user's client run in here too. Neither that nor a `repr` holds credentials.
+- What the user gives (an address, or a client) is used as a *recipe*. Connections are always our
+  own: with our time-outs, without retries, and never shared with blocking reads.
+- They belong to one event loop of one process. Another loop, or a forked process, gets its own.
+- Every failure is raised as `BackendError`, whatever its type: credential providers and hooks of
+  the user's client run here too. Neither the error nor a `repr` holds credentials.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ DEFAULT_URL = "redis://127.0.0.1:6379"
 CONNECTIONS = 16
 
 _OF_A_CLUSTER = (AskError, ClusterCrossSlotError, ClusterDownError, MovedError)
-"""What only a node of a cluster says."""
+"""Errors that only a node of a cluster returns."""
 
 _GIVE_THE_CLUSTER = (
     "this server is a node of a cluster; instead of its address give the whole cluster, as "
@@ -45,15 +45,15 @@ _GIVE_THE_CLUSTER = (
 )
 
 _inherited: list[object] = []
-"""Connections of a parent process: kept, since closing them would disturb its event loop."""
+"""Connections of a parent process: never closed here, since that would disturb its event loop."""
 
 
 class Lane:
-    """Connections of one event loop, and fair turns at them.
+    """Connections of one event loop, with fair turns.
 
-    The turns are a semaphore, first come first served. A pool that waits by itself hands a returned
-    connection to whoever asks next, and starves the rest. Each node of a cluster has its own: those
-    who wait for one that hangs keep nobody from the others.
+    The turns are a semaphore, first come first served. A pool that waits by itself gives a returned
+    connection to the next caller, and starves those that wait. Each node of a cluster has its own:
+    callers that wait for a node that hangs do not block those of other nodes.
     """
 
     __slots__ = ("_connections", "_keeper", "_of_nodes", "client", "turns")
@@ -62,13 +62,13 @@ class Lane:
         self.client = client
         self.turns = asyncio.Semaphore(connections)
         self._connections = connections
-        # A node's lives as long as somebody uses it.
+        # A node's semaphore lives as long as a caller uses it.
         self._of_nodes: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
-        # A loop that ends cancels it: connections are closed with their loop, not after it.
+        # A closing loop cancels it: connections are closed with their loop, not after it.
         self._keeper = asyncio.create_task(_keep(client), name="asgi-multitier connections")
 
     def turns_at(self, key: str) -> asyncio.Semaphore:
-        """The turns at the node that has a key."""
+        """The semaphore of the node that has a key."""
         cluster = _cluster(self.client)
         if not key or cluster is None:
             return self.turns
@@ -85,7 +85,7 @@ class Lane:
 
 
 class Link:
-    """A way to one server, cluster or master.
+    """Connections to one server, cluster or master.
 
     Args:
         target: An address (`redis://`, `rediss://`, `unix://`) or a client of redis-py's asyncio
@@ -116,7 +116,7 @@ class Link:
 
     @property
     def name(self) -> str:
-        """Where it leads, without credentials."""
+        """The server's address, without credentials."""
         return self._name
 
     async def run(
@@ -126,47 +126,47 @@ class Link:
         key: str = "",
         timeout: float | None = None,
     ) -> T:
-        """Do one piece of work within the time allowed.
+        """Do one piece of work within the time-out.
 
         Args:
             work: Called with a client; one operation, or a few that belong together.
-            key: What it is about, or one of several keys of one server; "" for no key.
+            key: Its key, or one of several keys of one server; "" for no key.
             timeout: Seconds, instead of the link's own.
 
         Raises:
-            BackendError: If it failed or took too long. It may have been done all the same.
+            BackendError: If it failed or took too long. It may have been done anyway.
         """
         lane = self._lane()
         try:
             async with asyncio.timeout(timeout or self.timeout), lane.turns_at(key):
-                return await _heeding_cancellation(work(lane.client))
+                return await _keeping_cancellation(work(lane.client))
         except ReadOnlyError as error:
-            # A replica answered: the next connections are to look for the master again.
+            # A replica answered: new connections look for the master again.
             await self._disconnect(lane)
             raise self._failed(error) from error
         except Exception as error:
-            _doubt(lane.client, error)
+            _refresh_owners(lane.client, error)
             raise self._failed(error) from error
 
     def owner_of(self, key: str) -> str:
-        """Name of a cluster's node that has a key; "" where there is none, or none is known."""
+        """Name of a cluster's node that has a key; "" without a cluster, or if unknown."""
         cluster = _cluster(self._lane().client)
         return "" if cluster is None else cluster.owner_of(key)
 
     def owners(self) -> list[str]:
-        """Names of a cluster's nodes that have keys; empty where none is known."""
+        """Names of a cluster's nodes that have keys; empty if none is known."""
         cluster = _cluster(self._lane().client)
         return [] if cluster is None else cluster.owners()
 
     @asynccontextmanager
     async def dedicated(self) -> AsyncIterator["Dedicated"]:
-        """Connections apart, for reads that block."""
+        """A separate connection, for blocking reads."""
         loop = asyncio.get_running_loop()
         client = self._build(1, self.timeout)
         try:
             yield Dedicated(self, client)
         finally:
-            # A task whose loop is gone is ended by the garbage collector, and can await nothing.
+            # The task of a closed loop is ended by the garbage collector, and cannot await.
             if _is_running(loop):
                 await _close(client)
 
@@ -191,7 +191,7 @@ class Link:
     async def _disconnect(self, lane: Lane) -> None:
         pool = getattr(lane.client, "connection_pool", None)
         if pool is not None:
-            # What broke meanwhile needs no closing any more.
+            # A connection that broke meanwhile need not be closed.
             with suppress(RedisError, OSError, RuntimeError):
                 await pool.disconnect(inuse_connections=False)
 
@@ -203,7 +203,7 @@ class Link:
 
 
 class Dedicated:
-    """A connection of its own, for reads that block. One piece of work at a time."""
+    """A separate connection, for blocking reads. One piece of work at a time."""
 
     __slots__ = ("_client", "_link")
 
@@ -212,16 +212,16 @@ class Dedicated:
         self._client = client
 
     async def run(self, work: Callable[[Client], Awaitable[T]], *, timeout: float) -> T:
-        """As `Link.run`; the deadline is ours, since a server that hangs says nothing.
+        """As `Link.run`, with a deadline of our own: a server that hangs reports no error.
 
         Raises:
             BackendError: If it failed or took too long.
         """
         try:
             async with asyncio.timeout(timeout):
-                return await _heeding_cancellation(work(self._client))
+                return await _keeping_cancellation(work(self._client))
         except Exception as error:
-            _doubt(self._client, error)
+            _refresh_owners(self._client, error)
             raise self._link._failed(error) from error
 
 
@@ -231,7 +231,7 @@ def connect(
     timeout: float = TIMEOUT,
     connections: int = CONNECTIONS,
 ) -> Link:
-    """A link to a server. Nothing is connected before the first use.
+    """A link to a server. It connects at its first use.
 
     Args:
         target: An address, a client of redis-py's asyncio kind, or a link, which is returned.
@@ -247,10 +247,10 @@ def connect(
 
 
 def check_namespace(namespace: str) -> str:
-    """The namespace, if it is one.
+    """The namespace, if it is valid.
 
     Raises:
-        ConfigError: If it is not 1 to 64 characters that mean nothing special in a pattern or key.
+        ConfigError: If it is not 1 to 64 characters without a special meaning in patterns or keys.
     """
     plain = all(c.isalnum() or c in "-_.:/@" for c in namespace)
     if not plain or not namespace.isascii() or not 0 < len(namespace) <= 64:
@@ -260,19 +260,19 @@ def check_namespace(namespace: str) -> str:
 
 
 def send(client: Client, *command: Any, **options: Any) -> Awaitable[Any]:
-    """One command; its reply is what the server said. Stream replies are lists."""
+    """One command; its reply as the server sent it. Stream replies are lists."""
     execute = cast("Callable[..., Awaitable[Any]]", client.execute_command)
     return execute(*command, **options)
 
 
-async def _heeding_cancellation(work: Awaitable[T]) -> T:
-    """Await the work, and be cancelled after it where the work lost a cancellation.
+async def _keeping_cancellation(work: Awaitable[T]) -> T:
+    """Await the work, and raise the cancellation afterwards if the work swallowed it.
 
     redis-py sends with `asyncio.wait_for`, which before Python 3.12 swallows a cancellation that
-    arrives in the same turn as the end of what it waits for. A loop around it would go on for ever.
-    And where uvloop finds a transport closed, it raises a RuntimeError, which may take the place of
-    a cancellation as well, as may what hooks of the user's client raise. The same goes for the end
-    of a task whose event loop is gone: a loop around this must not go on, nor wait for anything.
+    arrives in the same turn as the end of what it waits for. A loop around it would never end.
+    Where uvloop finds a transport closed, it raises a RuntimeError, which may also replace a
+    cancellation, as may errors of hooks of the user's client. The same holds for the end of a task
+    whose event loop is closed: a loop around this must not continue, nor wait for anything.
     """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     requests = task.cancelling() if task is not None else 0
@@ -289,12 +289,12 @@ async def _heeding_cancellation(work: Awaitable[T]) -> T:
     return result
 
 
-def _doubt(client: Client, error: Exception) -> None:
-    """Have a cluster's client look who has which keys, where one did not answer."""
+def _refresh_owners(client: Client, error: Exception) -> None:
+    """Let a cluster's client read the owners of keys again, if a node did not answer."""
     cluster = _cluster(client)
     says_so = isinstance(error, ResponseError) and not isinstance(error, ClusterIsDownError)
     if cluster is not None and not says_so:
-        cluster.doubt()
+        cluster.refresh_owners()
 
 
 def _cluster(client: object) -> Cluster | None:
@@ -317,7 +317,7 @@ async def _keep(client: Client) -> None:
 
 
 async def _close(client: Client) -> None:
-    """Close for certain: whoever is cancelled meanwhile leaves when it is done."""
+    """Close completely: a caller that is cancelled meanwhile waits for it."""
     closing = asyncio.ensure_future(_close_all(client))
     try:
         await asyncio.shield(closing)
@@ -325,8 +325,7 @@ async def _close(client: Client) -> None:
         await asyncio.gather(closing, return_exceptions=True)
         raise
     except (RedisError, OSError, RuntimeError):
-        # A connection that broke before it was closed is closed as well; uvloop says so with a
-        # RuntimeError.
+        # A connection that broke before is closed as well; uvloop raises a RuntimeError for it.
         return
 
 
@@ -334,7 +333,7 @@ async def _close_all(client: Client) -> None:
     await client.aclose()
     nodes = getattr(client, "nodes_manager", None)
     if nodes is not None:
-        # A cluster's client that lost its cluster thinks that it was never opened, and closes none.
+        # A cluster's client that lost its cluster counts as never opened, and closes none.
         await nodes.aclose()
         await nodes.aclose("startup_nodes")
     sentinel = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)

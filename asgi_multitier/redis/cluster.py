@@ -1,12 +1,13 @@
-"""A client of a cluster that finds the owner of a key without asking, and forgets no node.
+"""A client of a cluster that knows the owner of a key without a request, and forgets no node.
 
-redis-py's own asks one node of the cluster for the places of the keys in a command that it does not
-know, twice a command, and for the list of all commands before the first one: a single node that
-hangs would stop every command to every other. The commands here have their keys in places that are
-known. And it begins again at the addresses that it was given at first, which may all be gone, and
-does not look for another owner where the one that it knows says nothing at all. Where a node says
-that the cluster is down, it closes every connection and sleeps for a quarter of a second, which is
-all the time that a piece of work has here.
+It differs from redis-py's client, which
+- asks one node for the positions of keys in a command, twice a command, and for the list of all
+  commands before the first one: a single node that hangs would stop every command to every other.
+  The positions of keys in the commands used here are known;
+- starts again at the addresses that it was given first, which may all be gone;
+- does not look for a new owner of keys where the known one does not answer at all;
+- closes every connection and sleeps for a quarter of a second where a node reports that the cluster
+  is down: that is the whole time-out of an operation here.
 """
 
 import asyncio
@@ -25,24 +26,24 @@ Address: TypeAlias = tuple[str, int]
 Topology: TypeAlias = frozenset[tuple[Any, ...]]
 
 _HEAD_START = 0.03
-"""Seconds for one node to say how the cluster is, before the next one is asked too."""
+"""Seconds for one node to describe the cluster, before the next one is asked too."""
 
-_DOUBT_AGAIN = 1.0
-"""Seconds between two looks at a cluster because something was not answered."""
+_REFRESH_AGAIN = 1.0
+"""Seconds between two refreshes of the owners because a node did not answer."""
 
 _READ_STREAMS = ("XREAD", "XREADGROUP")
 """Commands of one stream that end with its key and a position; the key of others comes first."""
 
 
 class ClusterIsDownError(ResponseError):
-    """A node says that its cluster does not serve this key now. Other keys may be served."""
+    """A node reports that its cluster does not serve this key now. Other keys may be served."""
 
 
 class Nodes:
-    """Where a cluster may be found: what its user was told, and what was learned since.
+    """The addresses of a cluster: those of the user's client, and those learned since.
 
     Args:
-        theirs: The nodes of the user's client: they change as that client learns.
+        theirs: The nodes of the user's client, which updates them.
     """
 
     def __init__(self, theirs: Known) -> None:
@@ -51,21 +52,21 @@ class Nodes:
         self._asked = 0
 
     def known(self) -> list[Address]:
-        """Every address, the youngest knowledge first."""
+        """Every address, the most recently learned first."""
         theirs = (*self._theirs.nodes_cache.values(), *self._theirs.startup_nodes.values())
         return list(dict.fromkeys([*self._learned, *_addresses(theirs)]))
 
     def in_turn(self) -> list[Address]:
-        """As `known`, beginning with another each time: one that hangs is not asked for ever."""
+        """As `known`, starting with another each time, since one may hang."""
         known = self.known()
         self._asked += 1
-        # What was learned comes first: a node that has left may still tell how the cluster was.
+        # Learned ones first: a node that has left may still describe the cluster as it was.
         count = len(self._learned) or len(known)
         first = self._asked % count
         return known[first:count] + known[:first] + known[count:]
 
     def learn(self, nodes: Iterable[Any]) -> None:
-        """What a client has just been told of the cluster."""
+        """A client has just read these from the cluster."""
         self._learned = _addresses(nodes)
 
 
@@ -77,21 +78,21 @@ class Cluster(RedisCluster):
     """A client of the cluster that `nodes` know.
 
     Args:
-        nodes: What all clients of this cluster know together.
+        nodes: The addresses, shared by all clients of this cluster.
         **settings: As `RedisCluster` takes them.
     """
 
     def __init__(self, nodes: Nodes, **settings: Any) -> None:
         start = [ClusterNode(host, port) for host, port in nodes.known()]
         super().__init__(startup_nodes=start, **settings)
-        # For all nodes: those of the start are made anew before they are asked.
+        # For all nodes, including the first ones, which are recreated before they are asked.
         kind = _calm(self.connection_kwargs["connection_class"])
         self.connection_kwargs["connection_class"] = kind
         self.nodes_manager.startup_nodes = {}
         self._nodes = nodes
-        self._looking = asyncio.Lock()
+        self._refreshing = asyncio.Lock()
         self._topology: Topology = frozenset()
-        self._doubted = -float("inf")
+        self._refreshed = -float("inf")
         self.commands_parser: Any = _NoQuestions()
 
     def owner_of(self, key: str) -> str:
@@ -103,34 +104,34 @@ class Cluster(RedisCluster):
         """Names of the nodes that have keys."""
         return [str(node.name) for node in self.get_primaries()]
 
-    def doubt(self) -> None:
-        """Something was not answered: before the next command, look who has which keys.
+    def refresh_owners(self) -> None:
+        """A node did not answer: read the owners of keys again before the next command.
 
-        A node that hangs does not say that another one has taken its place, and redis-py notices
-        only what says something.
+        A node that hangs does not report that another one has replaced it, and redis-py reacts to
+        reports only.
         """
         now = asyncio.get_running_loop().time()
-        if now - self._doubted >= _DOUBT_AGAIN:
-            self._doubted = now
+        if now - self._refreshed >= _REFRESH_AGAIN:
+            self._refreshed = now
             self._initialize = True
 
     async def initialize(self, *args: Any, **options: Any) -> "Cluster":
-        """Find the cluster, where it is not known or was lost."""
+        """Find the cluster, if it is unknown or was lost."""
         if self._initialize:
-            async with self._looking:
+            async with self._refreshing:
                 if self._initialize:
-                    await self._look(*args, **options)
+                    await self._refresh(*args, **options)
         return self
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        """As redis-py's own, which sends the first command of a client to a node taken at random.
+        """As in redis-py, which would send the first command of a client to a random node.
 
-        It goes by the key only where it has found the cluster before it looks for the node.
+        It chooses the node by the key only once it knows the cluster.
         """
         await self.initialize()
         return await super().execute_command(*args, **options)
 
-    async def _look(self, *args: Any, **options: Any) -> None:
+    async def _refresh(self, *args: Any, **options: Any) -> None:
         node, topology = await self._first_answer()
         manager = self.nodes_manager
         try:
@@ -147,7 +148,7 @@ class Cluster(RedisCluster):
             await node.disconnect()
 
     async def _first_answer(self) -> "tuple[ClusterNode, Topology]":
-        """Ask one node after the other, none of which is waited for long; the first answer."""
+        """Ask one node after another with a short head start each; the first answer wins."""
         left = iter(self._nodes.in_turn())
         asked: set[asyncio.Task[tuple[ClusterNode, Topology]]] = set()
         failure: BaseException | None = None
@@ -188,7 +189,7 @@ class Cluster(RedisCluster):
 
 
 async def _dismiss(asked: "set[asyncio.Task[tuple[ClusterNode, Topology]]]") -> None:
-    """End the questions that were not needed."""
+    """Cancel the questions that are not needed."""
     for task in asked:
         task.cancel()
     for answer in await asyncio.gather(*asked, return_exceptions=True):
@@ -197,7 +198,7 @@ async def _dismiss(asked: "set[asyncio.Task[tuple[ClusterNode, Topology]]]") -> 
 
 
 def _topology(slots: Any) -> Topology:
-    """Ranges of slots with the nodes that have them, the owner and the others."""
+    """Ranges of slots with their nodes, the owner and the replicas."""
     ranges = []
     for first, last, owner, *others in slots:
         ranges.append((first, last, tuple(owner[:2]), frozenset(tuple(one[:2]) for one in others)))
@@ -205,10 +206,10 @@ def _topology(slots: Any) -> Topology:
 
 
 class _Calm(AbstractConnection):
-    """Beside a kind of connection: that the cluster is down is an answer like any other."""
+    """A mixin for connections: that the cluster is down is an error like any other."""
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
-        """As redis-py's own."""
+        """As in redis-py."""
         try:
             return await super().read_response(*args, **options)
         except ClusterDownError as error:
@@ -221,7 +222,7 @@ def _calm(kind: type[AbstractConnection]) -> type[AbstractConnection]:
 
 
 class _NoQuestions:
-    """Stands where redis-py keeps what it asked of the server about commands."""
+    """Replaces the object in which redis-py keeps the server's list of commands."""
 
     async def initialize(self, node: Any) -> None:
         """Ask nothing."""

@@ -1,10 +1,10 @@
-"""What connections do otherwise than redis-py's: they pack in C, and are open whole or not at all.
+"""Connections that differ from redis-py's: they pack in C, and close if they cannot be set up.
 
-Packing in Python costs a quarter of what a short command costs in all; redis-py does it in C on its
+Packing in Python takes a quarter of the time of a short command; redis-py packs in C on its
 synchronous connections only.
 
-A connection that was opened and not introduced (the credential provider raised, or the time was
-over) stays open in redis-py: the next command goes over it as another user, in another database.
+If a connection cannot be authenticated (the credential provider raised, or the time-out was over),
+redis-py leaves it open: the next command uses it as another user, in another database.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ _made: dict[type[AbstractConnection], type[AbstractConnection]] = {}
 
 
 def packing(kind: type[AbstractConnection]) -> type[AbstractConnection]:
-    """A kind of connection with both, which is the same otherwise."""
+    """The same kind of connection with both changes."""
     if issubclass(kind, _Packing):
         return kind
     if kind not in _made:
@@ -25,10 +25,10 @@ def packing(kind: type[AbstractConnection]) -> type[AbstractConnection]:
 
 
 class _Packing(AbstractConnection):
-    """Beside a kind of connection."""
+    """A mixin for connections."""
 
     async def connect_check_health(self, *args: Any, **options: Any) -> None:
-        """As redis-py's own; what could not be finished is closed."""
+        """As in redis-py; a connection that could not be set up is closed."""
         try:
             await super().connect_check_health(*args, **options)
         except BaseException:
@@ -36,7 +36,7 @@ class _Packing(AbstractConnection):
             raise
 
     def pack_command(self, *args: Any) -> list[bytes]:
-        """As redis-py's own. What the packer does not know, such as a memoryview, is left to it."""
+        """As in redis-py, which still packs what the packer does not know, such as a memoryview."""
         if b" " in _bytes(args[0]) or self.encoder.encoding.lower() != "utf-8":
             return super().pack_command(*args)
         try:

@@ -1,8 +1,8 @@
-"""How connections are made to what the user gave: an address, or a client of redis-py's own.
+"""How clients are made from what the user gave: an address, or a client of redis-py.
 
-What the user gave says *where* the server is, *who* asks and how the way there is encrypted. How
-answers are read, how long they are waited for and what is tried again is the cache's own: those
-settings win over the user's. What is neither is refused at start-up, and not by the first request.
+The user's settings decide where the server is, which user connects and how that is encrypted.
+Decoding, time-outs and retries are the cache's own: those settings override the user's. Any other
+setting is refused at start-up, not by the first request.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,13 +24,13 @@ from .cluster import Cluster, Nodes
 from .packing import packing
 
 Client: TypeAlias = aredis.Redis
-"""What the commands are called on. A cluster client has the same methods, and is cast to it."""
+"""The type of clients. A cluster's client has the same methods, and is cast to it."""
 
 Target: TypeAlias = "str | aredis.Redis | RedisCluster"
 """What a user may give."""
 
 Build: TypeAlias = Callable[[int, float], Client]
-"""Makes a client with so many connections and that time-out for connecting."""
+"""Makes a client with that many connections and that time-out for connecting."""
 
 TIMEOUT = 0.25
 """Seconds for one operation, and for connecting."""
@@ -61,7 +61,7 @@ _DROPPED = frozenset(
         "timeout",
     }
 )
-"""Settings of a user's client that are its own affair."""
+"""Settings of a user's client that are not taken over."""
 
 _TARGETS = (
     "an address, or a client of redis.asyncio: Redis(...), RedisCluster(...) or a Sentinel's "
@@ -74,7 +74,7 @@ class Recipe:
     """How clients are made.
 
     Attributes:
-        name: Where they lead, without credentials.
+        name: The server's address, without credentials.
         build: Makes one.
         cluster: Whether they are clients of a cluster.
     """
@@ -85,7 +85,7 @@ class Recipe:
 
 
 def recipe_of(target: Target) -> Recipe:
-    """The recipe in what a user gave. Nothing is connected.
+    """The recipe from what a user gave. Nothing is connected.
 
     Raises:
         ConfigError: If it is not an address or a client of redis.asyncio, or if one of its settings
@@ -157,7 +157,7 @@ def _of_sentinel(pool: SentinelConnectionPool) -> Recipe:
 def _watchers(manager: Any) -> Any:
     """The same Sentinels over connections of our own: the user's belong to the user's event loop.
 
-    How long one of them is waited for stays as it was: the next one is to be asked in time.
+    Their time-outs stay the user's, so that the next Sentinel is asked in time.
     """
     own = copy(manager)
     ours = {"decode_responses": False, "protocol": 2, "retry": Retry(NoBackoff(), 0)}
@@ -172,7 +172,7 @@ def _watchers(manager: Any) -> Any:
 
 def _of_cluster(cluster: RedisCluster) -> Recipe:
     settings = cluster.connection_kwargs
-    # A cluster's nodes get more settings than its client takes: only who, and how it is encrypted.
+    # A cluster's nodes have more settings than its client accepts: keep credentials and encryption.
     given = {
         name: value
         for name, value in settings.items()
@@ -182,12 +182,12 @@ def _of_cluster(cluster: RedisCluster) -> Recipe:
     if issubclass(settings.get("connection_class", object), SSLConnection):
         given["ssl"] = True
     nodes = Nodes(cluster.nodes_manager)
-    # What the user has said of the cluster itself.
+    # Settings of the cluster itself.
     for name in ("address_remap", "require_full_coverage"):
         given[name] = getattr(cluster.nodes_manager, name)
 
     def build(connections: int, timeout: float) -> Client:
-        # For each node. Turns at a node bound them; what has no key has turns of its own.
+        # For each node: turns bound them, and commands without a key have turns of their own.
         ours = _ours(2 * connections, timeout)
         return _plain(cast("Client", Cluster(nodes, **given, **ours)))
 
@@ -196,11 +196,11 @@ def _of_cluster(cluster: RedisCluster) -> Recipe:
 
 
 def _tried(recipe: Recipe, given: Mapping[str, Any]) -> Recipe:
-    """The recipe, once a connection could be prepared by it.
+    """The recipe, after preparing a connection with it.
 
     Raises:
-        ConfigError: If not: an option that this kind of connection does not have, a certificate
-            that is not there. Values are not repeated, since they may be credentials.
+        ConfigError: If that fails: an option that this kind of connection does not have, a missing
+            certificate. Values are not repeated, since they may be credentials.
     """
     try:
         client = recipe.build(1, TIMEOUT)
@@ -227,11 +227,11 @@ def _client(pool: ConnectionPool) -> Client:
 
 
 def _plain(client: Client) -> Client:
-    """Leave stream replies as they come: redis-py would make dicts of fields that may repeat."""
+    """Leave stream replies as lists: redis-py would make dicts of fields that may repeat."""
     for name in ("XRANGE", "XREAD", "XREADGROUP", "XREVRANGE"):
-        client.set_response_callback(name, _as_it_came)
+        client.set_response_callback(name, _unchanged)
     return client
 
 
-def _as_it_came(response: Any, **_: Any) -> Any:
+def _unchanged(response: Any, **_: Any) -> Any:
     return response

@@ -1,6 +1,6 @@
-"""The scripts that run inside the server. Each states its keys, its arguments and its reply.
+"""The scripts that run in the server. Each states its keys, its arguments and its reply.
 
-All keys of one script lie in one slot (only `READ` and `WRITE` take any keys of a single server).
+All keys of one script are in one slot (only `READ` and `WRITE` take any keys of a single server).
 `allow-oom` lets the log go on where no memory is left for data: an invalidation must not fail
 because the cache is full.
 """
@@ -17,12 +17,12 @@ Value = str | bytes | int
 
 
 class Script:
-    """A script, by its digest: sent whole only where the server does not have it.
+    """A script, called by its digest: its text is sent only if the server does not have it.
 
     Args:
         body: Lua.
-        flags: Flags of the first line. A server before Redis 7 does not know such a line: there the
-            body is sent without it.
+        flags: Flags of the first line. A server before Redis 7 does not know such a line: it gets
+            the body without it.
     """
 
     __slots__ = ("_bare", "_bare_digest", "_digest", "_text")
@@ -34,7 +34,7 @@ class Script:
         self._digest = _digest(self._text)
 
     def command(self, keys: Sequence[str], *args: Value) -> tuple[Value, ...]:
-        """The command that runs it where the server has it, for a pipeline."""
+        """The command that runs it if the server has it, for a pipeline."""
         return ("EVALSHA", self._digest, len(keys), *keys, *args)
 
     async def run(self, client: Client, keys: Sequence[str], *args: Value) -> Any:
@@ -109,11 +109,11 @@ local function number(id)
   return string.match(id, '^%d+')
 end
 """
-"""What the scripts of the log share.
+"""Functions that the scripts of the log share.
 
-Whether all may be run is asked before anything is changed: a script that is refused half-way leaves
-a record without its number, or no log at all, to those whose user may do more. A key of another
-type, or a control hash that lacks something, is not of these scripts: it is replaced.
+Permissions are checked before anything is changed: a script that is refused half-way would leave a
+record without its number, or no log, to nodes whose user may do more. A key of another type, or an
+incomplete control hash, was not written by these scripts: it is replaced.
 """
 
 ATTACH = Script(
@@ -147,15 +147,15 @@ return {ctl[1], ctl[2], ctl[3], first, top, op}
 """,
     "allow-oom",
 )
-"""What the log holds; begins a generation where there is none, or this one is condemned.
+"""Read the state of the log; begin a generation if there is none, or this one is condemned.
 
-KEYS: control hash, log. ARGV: number applied by the asker; random name for a generation that may be
-begun; generation condemned by the asker, "" if none; "1" to begin one when this is another server
-than the one it was begun on (a user that may not run INFO does not know); lifetime of the keys in
-ms; "1" to renew it.
-A generation goes on counting after the highest number known, so that whoever waits for the next
-record is told at once. Reply: gen, seq, last operation, number of the oldest and of the youngest
-record, operation at the asker's number (the last three nil if there is none).
+KEYS: control hash, log. ARGV: number applied by the caller; random name for a generation that may
+be begun; generation condemned by the caller, "" if none; "1" to begin one if this is not the server
+on which it was begun (unknown to a user that may not run INFO); lifetime of the keys in ms; "1" to
+renew it.
+A generation continues to count after the highest number known, so that nodes that wait for the next
+record get it at once. Reply: gen, seq, last operation, number of the oldest and of the youngest
+record, operation at the caller's number (the last three nil if there is none).
 """
 
 APPEND = Script(
@@ -203,13 +203,13 @@ return {ctl[1], seq}
 """Write one record.
 
 KEYS: control hash, log. ARGV: operation; body; MAC; random name for a generation that may be begun;
-about how many records to keep; lifetime of the keys in ms; number applied by the writer; about how
-many bytes to keep.
-Each record says how many bytes its generation had then (`b`; a record of an earlier release does
-not), and `cut` is what the oldest one said: beyond the bound a quarter of the records goes. Where
-that is refused, the record is written all the same.
-A log whose records are numbered above its control hash is not one that these scripts wrote: it is
-begun anew. Reply: generation and number of the record.
+approximate number of records to keep; lifetime of the keys in ms; number applied by the writer;
+approximate bytes to keep.
+Each record holds the bytes that its generation had then (`b`; absent in records of an earlier
+release), and `cut` is the oldest one's: beyond the bound a quarter of the records is removed. Where
+that is refused, the record is written anyway.
+A log whose records are numbered above its control hash was not written by these scripts: a new one
+is begun. Reply: generation and number of the record.
 """
 
 CHECK = Script(
@@ -242,9 +242,9 @@ local function text(...)
   return not string.find(reply.err, 'WRONGTYPE', 1, true) and redis.call(...)
 end
 """
-"""What a command finds in a key of its type: `false` where something of another type lies.
+"""The reply of a command on a key of its type; `false` if the key has another type.
 
-One such key, which is nobody's that runs these scripts, fails none of the others.
+Such a key, which these scripts did not write, must not fail the others.
 """
 
 READ = Script(
@@ -261,8 +261,8 @@ return found
 )
 """Values with their lifetimes. KEYS: any, of one server. Reply, for each: value or nil, ms left.
 
-What is not text is absent: the next write replaces it. Absent keys are asked for their lifetime as
-well: a permission that is missing fails all reads then, and they are left out.
+A key of another type counts as absent: the next write replaces it. The lifetime of absent keys is
+read as well: so a missing permission fails all reads, and the circuit breaker skips them.
 A single command for all reads of one tick: a third of the cost of as many commands in a pipeline.
 """
 
@@ -285,7 +285,7 @@ return done
 """,
     "",
 )
-"""Store values, each unless a younger one of the same generation is there.
+"""Store values, each unless the key holds a younger one of the same generation.
 
 KEYS: entries of one server. ARGV, for each: value, beginning with its birth (see `tier`); lifetime
 in ms. Reply, for each: 1 or 0.
@@ -306,8 +306,8 @@ return left
 )
 """Take a lease. KEYS: lease. ARGV: token; lifetime in ms.
 
-Reply: -1 if it was free and is taken now, else the ms that its holder has left. What
-would never end is no lease.
+Reply: -1 if it was free and is taken now, else the ms that its holder has left. A key
+without a lifetime gets one.
 """
 
 RENEW = Script(
@@ -320,7 +320,7 @@ return 0
 """,
     "allow-oom",
 )
-"""Prolong a lease. KEYS: lease. ARGV: token; lifetime in ms. Reply: 1, or 0 if it is another's."""
+"""Renew a lease. KEYS: lease. ARGV: token; lifetime in ms. Reply: 1, or 0 if it is another's."""
 
 RELEASE = Script(
     _TEXT
@@ -339,7 +339,7 @@ return 1
 """,
     "allow-oom",
 )
-"""Give a lease back and say so. KEYS: lease; stream of releases. ARGV: token; key; ms to keep it.
+"""Release a lease. KEYS: lease; stream of releases. ARGV: token; key; ms to keep the stream.
 
-Reply: 1, or 0 if the lease is another's by now. What is no stream there is replaced by one.
+Reply: 1, or 0 if the lease is another's by now. A key of another type is replaced by a stream.
 """

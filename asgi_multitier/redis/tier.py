@@ -1,9 +1,9 @@
 """Redis as a shared tier: bytes by key, with a lifetime.
 
-Before each value stand 48 bytes of ASCII that say where in the log it was born: the generation in
-32 hexadecimal digits and the number in 16 decimal ones. The server's script compares them, so that
-a write that lingered in a socket does not replace a younger value. An entry says the same in
-itself: where the two differ, one is damaged, and both are removed.
+Each value begins with 48 bytes of ASCII, the position in the log at which it was born: the
+generation in 32 hexadecimal digits and the number in 16 decimal ones. The server's script compares
+them, so that a delayed write does not replace a younger value. An entry holds the same position: if
+the two differ, one is damaged, and both are removed.
 
 Reads of one turn of the event loop are sent together, in one command to a single server and in one
 pipeline to each node of a cluster.
@@ -28,7 +28,7 @@ BIRTH = 48
 """Bytes before each value."""
 
 Reads: TypeAlias = list[tuple[str, "asyncio.Future[Held | None]"]]
-"""Who asks for what in one turn of an event loop."""
+"""Keys read in one turn of an event loop, with the futures of their callers."""
 
 _UNKNOWN = "node not known yet"
 _UNBORN = b"0" * BIRTH
@@ -42,13 +42,13 @@ class RedisTier:
 
     Args:
         target: An address (`redis://`, `rediss://`, `unix://`), a client of redis-py's asyncio kind
-            (`Redis`, `RedisCluster`, a Sentinel's master), or a link. Connections are always made
-            anew, with the settings found there and time-outs of 250 ms.
-        namespace: Stands before every key and separates applications.
+            (`Redis`, `RedisCluster`, a Sentinel's master), or a link. Connections are always
+            new ones, with the settings found there and time-outs of 250 ms.
+        namespace: The prefix of every key; separates applications.
         name: The tier's name in statistics.
 
     Raises:
-        ConfigError: If the target or the namespace is not one.
+        ConfigError: If the target or the namespace is invalid.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class RedisTier:
         return f"<RedisTier {self.namespace} at {self.link.name}>"
 
     def server_of(self, key: str) -> str:
-        """Name of the cluster's node that has the key; see `ShardedTier`."""
+        """Name of the cluster's node that has the key. See `ShardedTier`."""
         if not self.link.cluster:
             return WHOLE
         return self.link.owner_of(self._prefix + key) or _UNKNOWN
@@ -182,7 +182,7 @@ class RedisTier:
         """As `set`, unless a value of the same generation is there that was born later.
 
         Returns:
-            Whether it was stored. Correctness does not rest on it: readers judge what they find.
+            Whether it was stored. Correctness does not depend on it: readers check what they find.
         """
         return (await self.set_many_born({key: (value, ttl, born)}))[0]
 
@@ -206,7 +206,7 @@ class RedisTier:
     async def _write_cluster(
         self, client: Client, names: Sequence[str], args: Sequence[tuple[bytes, int]]
     ) -> list[list[int]]:
-        """One script a key, since each key lies in its own slot."""
+        """One script for each key, since each key has its own slot."""
         each = list(zip(names, args, strict=True))
         try:
             return await _pipelined(client, (WRITE.command([name], *arg) for name, arg in each))
@@ -234,8 +234,8 @@ class RedisTier:
     async def clear(self) -> None:
         """Forget everything of this namespace, in steps.
 
-        Housekeeping: it walks through all keys of the server, so a cache that is cleared by the log
-        need not call it. The pattern is made of the namespace, which holds no wildcard.
+        Housekeeping: it scans all keys of the server; a cache that is cleared through the log need
+        not call it. The pattern contains the namespace, which has no wildcard.
         """
         async for names in scanned(self.link, self._prefix + "*"):
             await self._unlink(names)
@@ -246,7 +246,7 @@ class RedisTier:
         await self.link.run(lambda client: send(client, "PING"))
 
     async def close(self) -> None:
-        """End the reads under way and release the connections. May be called twice."""
+        """Cancel the reads under way and release the connections. May be called twice."""
         loop = asyncio.get_running_loop()
         tasks = [task for task in list(self._tasks) if task.get_loop() is loop]
         for task in tasks:
@@ -270,7 +270,7 @@ async def _pipelined(
 
 
 def _found(reply: Any) -> Any:
-    """What was found in a key; None where something other than text lies, as `READ` has it."""
+    """The value of a key; None if it is not a string, as in `READ`."""
     if isinstance(reply, ResponseError) and str(reply).startswith("WRONGTYPE"):
         return None
     if isinstance(reply, Exception):
@@ -279,7 +279,7 @@ def _found(reply: Any) -> Any:
 
 
 def _is_whole(value: bytes | None) -> bool:
-    """Whether the birth before an entry is the entry's own; other values have none to compare."""
+    """Whether the birth before an entry equals the entry's own; other values have none."""
     if value is None or value[BIRTH : BIRTH + len(MAGIC)] != MAGIC or value[:BIRTH] == _UNBORN:
         return True
     entry = value[BIRTH : BIRTH + BORN_SEQ.stop]
@@ -301,7 +301,7 @@ def _milliseconds(ttl: float) -> int:
 
 
 async def _primaries(client: Client) -> Sequence[Any]:
-    """Where to look for keys: the cluster's primaries, or None for the one server."""
+    """The nodes to scan: the cluster's primaries, or None for the one server."""
     nodes = getattr(client, "get_primaries", None)
     if nodes is None:
         return [None]
@@ -310,7 +310,7 @@ async def _primaries(client: Client) -> Sequence[Any]:
 
 
 async def scanned(link: Link, pattern: str) -> AsyncIterator[list[str]]:
-    """Names of keys on all masters, some at a time. The pattern holds no caller's text."""
+    """Names of keys on all masters, some at a time. The pattern holds no text of a request."""
     for node in await link.run(_primaries):
         cursor = 0
         while True:

@@ -1,9 +1,9 @@
-"""What a tier is. Users' own back ends implement one of the two protocols here.
+"""The protocols of tiers. Custom back ends implement one of the two.
 
-A *local tier* lives in this process, holds `Slot` objects and answers without awaiting: it is the
-one that a hit reads. A *shared tier* lives elsewhere (a server, a file), holds bytes and awaits.
-Tiers know nothing of HTTP, of serialization or of invalidation: they keep what they are given for
-as long as they are told, at most.
+A *local tier* is in this process, holds `Slot` objects and returns without awaiting: it is the one
+that a hit reads. A *shared tier* is elsewhere (a server, a file), holds bytes and awaits. Tiers
+know nothing of HTTP, serialization or invalidation: they keep what they are given, for the given
+lifetime at most.
 """
 
 import math
@@ -18,7 +18,8 @@ from ..errors import ConfigError
 class Held(NamedTuple):
     """What a shared tier returns: the bytes, and the seconds they have left.
 
-    `remaining` is None only where the back end cannot tell; then the entry's own time stamp counts.
+    `remaining` is None only if the back end cannot report it; then the entry's own time stamp
+    counts.
     """
 
     value: bytes
@@ -32,7 +33,7 @@ class LocalTier(Protocol):
     name: str
 
     def get(self, key: str) -> Slot | None:
-        """The slot, or None. May return one whose entry is stale: the reader decides."""
+        """The slot, or None. Its entry may be stale: the reader decides."""
 
     def set(self, slot: Slot) -> bool:
         """Keep the slot under `slot.entry.key`, replacing any other. False if it does not fit."""
@@ -52,8 +53,8 @@ class SharedTier(Protocol):
     """A tier that several processes or restarts share.
 
     Keys are printable ASCII without spaces, at most 200 characters. Every method may raise
-    `BackendError`, and nothing else; a caller treats that as a counted miss. What was set may be
-    gone at any time (eviction, restart), and may never come back once its lifetime has ended.
+    `BackendError`, and nothing else; the caller treats that as a counted miss. A value may be lost
+    at any time (eviction, restart), and must not return after its lifetime has ended.
     """
 
     name: str
@@ -62,7 +63,7 @@ class SharedTier(Protocol):
         """The bytes and the seconds left, in one round trip, or None."""
 
     async def get_many(self, keys: Sequence[str]) -> list[Held | None]:
-        """As `get`, for several keys in one round trip, in the order asked."""
+        """As `get`, for several keys in one round trip, in the given order."""
 
     async def set(self, key: str, value: bytes, ttl: float) -> None:
         """Keep the bytes for `ttl` seconds (more than 0), replacing any other."""
@@ -74,7 +75,7 @@ class SharedTier(Protocol):
         """Forget the keys; absent ones are no error. Returns how many were there."""
 
     async def clear(self) -> None:
-        """Forget everything that this tier's namespace holds."""
+        """Forget everything in this tier's namespace."""
 
     async def ping(self) -> None:
         """Return if the back end answers; raise `BackendError` if it does not."""
@@ -85,10 +86,10 @@ class SharedTier(Protocol):
 
 @runtime_checkable
 class OrderedTier(Protocol):
-    """A shared tier that can tell the younger of two fills, and keeps it.
+    """A shared tier that keeps the younger of two fills.
 
-    Optional: a write that was given up may still land, after a younger one, and then a tier without
-    it holds the older. Nobody is served that one, but everybody misses the younger.
+    Optional. A write that timed out may still arrive, after a younger one; without this protocol
+    the tier then holds the older value. It is never served, but the younger one is missed.
     """
 
     async def set_many_born(self, items: Mapping[str, tuple[bytes, float, Born]]) -> list[bool]:
@@ -97,29 +98,29 @@ class OrderedTier(Protocol):
 
 @runtime_checkable
 class ShardedTier(Protocol):
-    """A shared tier whose keys lie on several servers, each of which may fail by itself.
+    """A shared tier whose keys are on several servers, each of which may fail by itself.
 
-    Optional: one call is then for keys of one server, and has a time limit and a circuit breaker
-    of its own, so that a server that hangs takes only its own keys along.
+    Optional. Each call is then for keys of one server, with a time limit and a circuit breaker of
+    its own, so that a server that hangs affects only its own keys.
     """
 
     def server_of(self, key: str) -> str:
-        """Name of the server that has the key, or of what stands for all while none is known."""
+        """Name of the server that has the key; one name for all keys while that is unknown."""
 
     def servers(self) -> Collection[str]:
-        """Names of all servers that there are now, as `server_of` gives them."""
+        """Names of all current servers, as `server_of` returns them."""
 
 
 @dataclass(frozen=True, slots=True)
 class TierConfig:
-    """Where a tier stands among the others, and how it takes part.
+    """The place of a tier among the others, and its lifetimes and promotions.
 
     Attributes:
-        level: 1 is asked first. Levels are distinct.
+        level: 1 is read first. Levels are distinct.
         ttl_scale: Lifetimes in this tier are multiplied by it. More than 0. A promoted entry never
             lives longer than it would have lived where it was found.
         promotion: Whether a hit here is copied into the tiers above.
-        promotion_frequency: Promote one hit in so many; 1 promotes every hit.
+        promotion_frequency: Promote one in this many hits; 1 promotes every hit.
 
     Raises:
         ConfigError: If a value is out of range.
@@ -144,7 +145,7 @@ class TierConfig:
 
     @classmethod
     def l1(cls) -> "TierConfig":
-        """The first tier: nothing above it to promote to."""
+        """The first tier, with no tier above to promote to."""
         return cls(level=1, promotion=False)
 
     @classmethod

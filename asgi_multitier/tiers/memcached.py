@@ -1,15 +1,15 @@
-"""A shared tier in Memcached, for those who have one. Needs the extra `memcached`.
+"""A shared tier in Memcached. Needs the extra `memcached`.
 
-Memcached cannot tell what lifetime is left, so `Held.remaining` is None and the entry's own stamp
+Memcached cannot report the lifetime left, so `Held.remaining` is None and the entry's own stamp
 counts. Lifetimes are whole seconds, rounded down, at least 1 and at most 30 days.
 
-It cannot clear a part of itself either, and to flush it would empty other applications' caches. So
-every value begins with a stamp, and the namespace's current stamp is a key of its own, read in the
-same round trip: to clear is to change it. Where it is missing (evicted, restarted) nothing counts
-until a new one is set, so what was cleared never comes back.
+Nor can it clear a part of its keys, and a flush would empty other applications' caches. So every
+value begins with a stamp, and the namespace's current stamp is a key of its own, read in the same
+round trip: clearing means changing it. If it is missing (evicted, restarted), no value counts until
+a new one is set, so that what was cleared never returns.
 
 The client is memcachio: it keeps replies in step with requests when a caller is cancelled in
-between. Not every client does, and then the next caller reads another key's value.
+between. With clients that do not, the next caller may read another key's value.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from .base import Held
 T = TypeVar("T")
 
 MAX_TTL: Final = 30 * 24 * 3600
-"""Seconds; Memcached takes a larger number for a date."""
+"""Seconds; Memcached reads a larger number as a date."""
 
 _STAMP = 16
 _AT_ONCE = 64
@@ -39,9 +39,9 @@ class MemcachedTier:
 
     Args:
         url: `memcached://host:port` or `unix:///path/of/socket`.
-        namespace: Stands before every key and separates applications; 1 to 40 printable characters.
+        namespace: The prefix of every key, 1 to 40 printable characters; separates applications.
         max_value: Bytes of the largest value that is kept; the server refuses those above its own
-            limit, 1 MiB unless it was started with another.
+            limit, by default 1 MiB.
         timeout: Seconds to wait for a connection or a reply.
         name: The tier's name in statistics.
 
@@ -84,7 +84,7 @@ class MemcachedTier:
         return (await self.get_many([key]))[0]
 
     async def get_many(self, keys: Sequence[str]) -> list[Held | None]:
-        """As `get`, for several keys in the order asked, in one round trip for each 64."""
+        """As `get`, for several keys in the given order, in one round trip for each 64."""
         found: dict[str, Held] = {}
         for some in _batches(dict.fromkeys(keys)):
             found |= await self._read(some)
@@ -108,7 +108,7 @@ class MemcachedTier:
     async def set_many(self, items: Mapping[str, tuple[bytes, float]]) -> None:
         """As `set`, for several keys.
 
-        What is larger than `max_value` is not kept, but what its key held before is gone.
+        A value larger than `max_value` is not kept, but what its key held before is removed.
         """
         if not items:
             return
@@ -128,7 +128,7 @@ class MemcachedTier:
         await self.delete(key for key in items if key not in fitting)
 
     async def _agree(self) -> bytes:
-        """The namespace's stamp; a new one where there is none."""
+        """The namespace's stamp; a new one if there is none."""
         fresh = secrets.token_bytes(_STAMP)
 
         async def ask(client: Any) -> bytes:
@@ -178,7 +178,7 @@ class MemcachedTier:
             async with asyncio.timeout(self._timeout):
                 return await work(client)
         except (OSError, self._library.errors.MemcachedError) as error:  # time-outs are OSErrors
-            # Whatever it was, the next call starts from a new connection.
+            # Whatever the error, the next call uses a new connection.
             if self._client is client:
                 self._disconnect()
             text = str(error) or type(error).__name__

@@ -3,17 +3,16 @@
 Invariants:
 
 1. The accounted bytes are never above `max_bytes`: room is made before a slot goes in.
-2. A refused or removed slot is counted once, by cause, so what was offered equals what is held plus
-   what was removed plus what was refused.
-3. `get` takes no lock, reads no clock (unless `max_idle` is set) and decides nothing: whether an
-   entry is still fresh is asked by the reader, who must look at its times anyway.
+2. A refused or removed slot is counted once, by cause: slots offered = held + removed + refused.
+3. `get` takes no lock, reads no clock (unless `max_idle` is set) and does not check freshness: the
+   reader does, since it needs the entry's times anyway.
 
-No call pays for many others. Entries whose time is over leave in order of that time: they lie in
-buckets of a second, which a slot that leaves earlier leaves as well, and every `set` removes at
-most `_SWEEP` of those that are over. What `clear` forgets is given back in the same steps: freeing
-50,000 entries at once stops the event loop for 85 ms.
+No call does the work of many others. Expired entries are removed in order of their time: they are
+in buckets of one second, from which a slot that leaves earlier is removed as well, and every `set`
+removes at most `_SWEEP` of them. What `clear` forgets is freed in the same steps: freeing 50,000
+entries at once stops the event loop for 85 ms.
 
-Not safe for several threads: it belongs to the event loop's thread, as all that reads it does.
+Not thread-safe: it belongs to the event loop's thread, as do all of its readers.
 """
 
 import heapq
@@ -32,7 +31,7 @@ from ..entry import Entry, Slot
 from ..errors import ConfigError
 
 Cause: TypeAlias = Literal["size", "count", "expired", "idle", "replaced", "deleted", "cleared"]
-"""Why a slot left: room for bytes or for entries, its time, disuse, a newer one, or a caller."""
+"""Why a slot was removed: bytes, number of entries, expiry, disuse, a newer slot, or a call."""
 
 _CAUSES: tuple[Cause, ...] = (
     "size",
@@ -44,19 +43,19 @@ _CAUSES: tuple[Cause, ...] = (
     "cleared",
 )
 _SWEEP = 8
-"""Slots that one `set` removes because they are over; more than it adds, so the backlog shrinks."""
+"""Expired slots that one `set` removes; more than it adds, so that the backlog shrinks."""
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryStatistics:
-    """A reading of a `MemoryTier`. Counts add up since the tier was made.
+    """Statistics of a `MemoryTier`, counted since it was created.
 
     Attributes:
         entries: Slots held.
         bytes: Bytes accounted for them.
         max_bytes: The bound of `bytes`.
         max_entries: The bound of `entries`.
-        evictions: Slots that left, by cause; every cause is there.
+        evictions: Slots removed, by cause; every cause is present.
         refused: Slots that were larger than the whole tier.
     """
 
@@ -69,7 +68,7 @@ class MemoryStatistics:
 
 
 class _Slots(LRUCache[str, Slot]):
-    """The LRU itself. An absent key reads as None, which spares the hit path a second look-up."""
+    """The LRU. An absent key reads as None, which saves the hit path a second look-up."""
 
     def __missing__(self, key: str) -> None:  # type: ignore[override]  # deliberate, see above
         return None
@@ -84,14 +83,14 @@ class _Slots(LRUCache[str, Slot]):
 
 
 class MemoryTier:
-    """A `LocalTier` that keeps what was used last.
+    """A `LocalTier` that keeps the most recently used entries.
 
     Args:
-        max_bytes: Bytes that all slots together may be accounted for. An estimate of the process's
-            memory, see `entry.size_of`.
-        max_entries: Slots that may be held.
-        max_idle: Seconds after which a slot that nobody asked for leaves; None for no such bound.
-            Costs a clock reading per `get`.
+        max_bytes: Bytes of all slots together, an estimate of the process's memory (see
+            `entry.size_of`).
+        max_entries: Number of slots.
+        max_idle: Seconds after which an unused slot is removed; None for no such bound. Costs a
+            clock reading per `get`.
         clock: The clock of the entries' times, in seconds.
 
     Raises:
@@ -139,7 +138,7 @@ class MemoryTier:
         self._refused = 0
 
     def get(self, key: str) -> Slot | None:
-        """The slot, now the most recently used, or None. It may be stale or over: ask its times."""
+        """The slot, now the most recently used, or None. It may be stale or expired."""
         slot = self._slots[key]
         if self._used is not None and slot is not None:
             return self._unless_idle(key, slot)
@@ -149,8 +148,8 @@ class MemoryTier:
         """Keep the slot under its entry's key, replacing any other.
 
         Returns:
-            False if it is larger than the whole tier. What the key held before is gone even then:
-            it has been superseded.
+            False if it is larger than the whole tier. What the key held before is removed even
+            then: it is outdated.
         """
         slots = self._slots
         key = slot.entry.key
@@ -187,36 +186,36 @@ class MemoryTier:
             self._used = OrderedDict()
 
     def expire(self, now: float | None = None) -> int:
-        """Remove everything whose time is over at once. `set` does so in small steps anyway.
+        """Remove all expired slots at once. `set` does so in small steps anyway.
 
         Args:
             now: A reading of the tier's clock; None reads it.
 
         Returns:
-            How many slots left, idle ones included.
+            How many slots were removed, idle ones included.
         """
         now = self._clock() if now is None else now
         removed = self._sweep(now, len(self._slots))
-        for key in list(self._due.get(math.ceil(now), ())):  # of the second that is not over yet
+        for key in list(self._due.get(math.ceil(now), ())):  # of the current second
             slot = self._slots.peek(key)
             if slot is not None and slot.entry.keep_until <= now:
                 removed += self._remove(key, "expired")
         return removed
 
     def select(self, predicate: Callable[[Entry], bool]) -> list[Slot]:
-        """The slots whose entry satisfies the predicate. Looks at all; does not count as a use."""
+        """The slots whose entry satisfies the predicate. Reads all; does not count as a use."""
         found = (self._slots.peek(key) for key in list(self._slots))
         return [slot for slot in found if slot is not None and predicate(slot.entry)]
 
     def discard_where(self, predicate: Callable[[Entry], bool]) -> int:
-        """Forget the entries that satisfy the predicate; returns how many. Looks at all of them."""
+        """Forget the entries that satisfy the predicate; returns how many. Reads all entries."""
         doomed = self.select(predicate)
         for slot in doomed:
             self._remove(slot.entry.key, "deleted")
         return len(doomed)
 
     def statistics(self) -> MemoryStatistics:
-        """A frozen reading of what is held and of what has left."""
+        """Frozen statistics of what is held and what was removed."""
         return MemoryStatistics(
             entries=len(self._slots),
             bytes=int(self._slots.currsize),
@@ -303,12 +302,12 @@ class MemoryTier:
         bucket[slot.entry.key] = None
 
     def _forget_empty(self) -> None:
-        """Of as many seconds as there are slots, most hold nothing any more."""
+        """Remove the empty buckets, when there are many more buckets than slots."""
         self._due = {second: bucket for second, bucket in self._due.items() if bucket}
         self._seconds = sorted(self._due)
 
     def _give_back(self, size: int) -> None:
-        """Free some of what was cleared: a few, and as many bytes as come."""
+        """Free some of what was cleared: a few slots, and at least as many bytes as are added."""
         leaving, given = self._leaving, 0
         room = self._slots.maxsize - self._slots.currsize
         while leaving and (given < _SWEEP or room - self._held < size):
@@ -319,7 +318,7 @@ class MemoryTier:
 
     @property
     def _held(self) -> float:
-        """Bytes of what was cleared and is not given back yet."""
+        """Bytes of what was cleared and not freed yet."""
         return sum(slots.currsize for slots in self._leaving)
 
 

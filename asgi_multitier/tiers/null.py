@@ -1,6 +1,6 @@
-"""Tiers that keep nothing: to switch a tier off, and to measure what the rest costs.
+"""Tiers that keep nothing: to switch a tier off, and to measure the cost of the others.
 
-Two classes, because the protocols disagree about `get`: a local tier answers, a shared one awaits.
+Two classes, because `get` of a local tier returns and `get` of a shared one awaits.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,7 +40,7 @@ class NullLocalTier:
 
 
 class NullTier:
-    """A `SharedTier` that keeps nothing and is always there."""
+    """A `SharedTier` that keeps nothing and is always available."""
 
     __slots__ = ("name",)
 

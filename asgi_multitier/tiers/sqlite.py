@@ -1,16 +1,15 @@
 """A shared tier in a file: survives restarts, shared by all workers of one machine, no server.
 
-SQLite in WAL mode. A reader never waits for a writer, a write is atomic, and a process that is
-killed in the middle of one leaves the file as it was before it. `synchronous=NORMAL`: after a power
-cut the last writes may be gone, which a cache may lose, but the file is whole.
+SQLite in WAL mode. A reader never waits for a writer, a write is atomic, and a process killed
+during a write leaves the file as it was before. `synchronous=NORMAL`: after a power cut the last
+writes may be lost, which a cache may lose, but the file is intact.
 
 SQLite's calls block, so each process has two threads for them (`sqlite_worker`), one that reads and
 one that writes: a reader must not queue behind a writer that waits for another process. An
-operation is one hop into a thread and back, which is why this is not built on an async wrapper:
-those hop once for each statement.
+operation is one hop into a thread and back; an async wrapper would hop once for each statement.
 
 Bytes are counted by triggers, in the transaction that changes them, so all processes see one sum. A
-write that would exceed `max_bytes` removes what has expired, then what was written first.
+write that would exceed `max_bytes` removes what has expired, then the oldest entries.
 """
 
 import os
@@ -25,15 +24,15 @@ from .base import Held
 from .sqlite_worker import SQLiteWorker, check_path, writing
 
 OVERHEAD: Final = 128
-"""Bytes that a row is accounted for beside its key and value."""
+"""Bytes counted for a row in addition to its key and value."""
 
 _VARIABLES = 500
 """Keys in one statement."""
 _SWEEP = 64
-"""Expired rows that a write removes at most, beyond as many as it adds."""
+"""Expired rows that a write removes at most, in addition to the number that it adds."""
 
 _SPARE = 256
-"""Free pages that are kept for what comes next, and that are given back at once at most."""
+"""Free pages that are kept for later writes, and most pages that are given back at once."""
 
 _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS amt_entries_1 (
@@ -58,7 +57,7 @@ _SCHEMA = (
         UPDATE amt_usage_1 SET bytes = bytes - old.size WHERE namespace = old.namespace;
     END""",
 )
-"""Names carry the schema's version: another one may live beside it, as may others' tables."""
+"""Names carry the schema's version: other versions, and other tables, may be in the same file."""
 
 _IS_MADE = "SELECT 1 FROM sqlite_master WHERE name='amt_entries_1_removed'"
 _SELECT = (
@@ -71,16 +70,16 @@ _EXPIRE = (
     " (SELECT id FROM amt_entries_1 WHERE expires<=? ORDER BY expires LIMIT ?)"
 )
 _OLDEST = "SELECT id, size FROM amt_entries_1 WHERE +namespace=? ORDER BY id"
-"""The `+` keeps SQLite from sorting all by way of the other index; a few rows are wanted."""
+"""The `+` keeps SQLite from sorting all rows through the other index; only a few are needed."""
 _USAGE = "SELECT bytes FROM amt_usage_1 WHERE namespace=?"
 
 
 class SQLiteStatistics(NamedTuple):
-    """A reading of what the file holds for a namespace.
+    """Statistics of a namespace in the file.
 
     Attributes:
-        entries: Rows, expired ones that nobody has removed yet included.
-        bytes: Bytes accounted for them.
+        entries: Rows, including expired ones that are not removed yet.
+        bytes: Bytes counted for them.
         max_bytes: The bound of `bytes`.
     """
 
@@ -93,12 +92,12 @@ class SQLiteTier:
     """A `SharedTier` in an SQLite file.
 
     Args:
-        path: The file; made if absent. On a local disk: SQLite's locks do not work over a network.
+        path: The file; created if absent. On a local disk: SQLite's locks fail over a network.
         namespace: Separates applications that share the file. Each has its own `max_bytes`.
-        max_bytes: Bytes that keys and values may be accounted for, with `OVERHEAD` for each. The
-            file itself takes somewhat more: pages, the index, the log of recent writes.
+        max_bytes: Bytes of keys and values, with `OVERHEAD` for each entry. The file itself is
+            somewhat larger: pages, the index, the journal.
         timeout: Seconds that a write waits for other processes' writes before it fails.
-        clock: Unix seconds. All processes that share the file must mean the same by it.
+        clock: Unix seconds; the same for all processes that share the file.
         name: The tier's name in statistics.
 
     Raises:
@@ -135,7 +134,7 @@ class SQLiteTier:
         return (await self.get_many([key]))[0]
 
     async def get_many(self, keys: Sequence[str]) -> list[Held | None]:
-        """As `get`, for several keys in the order asked, in one visit of the thread."""
+        """As `get`, for several keys in the given order, in one hop into the thread."""
         if not keys:
             return []
         found = await self._reader.run(lambda db: self._read(db, keys))
@@ -148,7 +147,7 @@ class SQLiteTier:
     async def set_many(self, items: Mapping[str, tuple[bytes, float]]) -> None:
         """As `set`, for several keys in one transaction: all or none.
 
-        What is larger than `max_bytes` is not kept, but what its key held before is gone.
+        A value larger than `max_bytes` is not kept, but what its key held before is removed.
         """
         if items:
             fixed = dict(items)
@@ -170,7 +169,7 @@ class SQLiteTier:
         await self._reader.run(lambda db: self._read(db, [""]))
 
     async def statistics(self) -> SQLiteStatistics:
-        """A reading of what the file holds for this namespace, whoever wrote it."""
+        """Statistics of this namespace in the file, over all processes."""
         return await self._reader.run(self._statistics)
 
     async def close(self) -> None:
@@ -239,9 +238,9 @@ class SQLiteTier:
 
 
 def _give_back(db: sqlite3.Connection) -> None:
-    """Let the disk have some of the pages that nothing lies in, where they are many.
+    """Give some free pages back to the disk, if there are many.
 
-    A file that was made without `auto_vacuum` has none to give back.
+    A file created without `auto_vacuum` cannot give any back.
     """
     (free,), (pages,) = (
         db.execute(f"PRAGMA {count}").fetchone() for count in ("freelist_count", "page_count")
@@ -252,7 +251,7 @@ def _give_back(db: sqlite3.Connection) -> None:
 
 
 def _prepare(db: sqlite3.Connection) -> None:
-    """What a new connection begins with."""
+    """Set up a new connection."""
     db.execute("PRAGMA synchronous=NORMAL")
     if db.execute(_IS_MADE).fetchone() is None:
         with writing(db):

@@ -69,7 +69,7 @@ async def test_a_cluster_that_is_down_is_asked_over_the_same_connections(
     namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A node that others miss keeps its slots: the one that answers says that all is down."""
-    monkeypatch.setattr(cluster, "_DOUBT_AGAIN", float("inf"))
+    monkeypatch.setattr(cluster, "_REFRESH_AGAIN", float("inf"))
     with ExitStack() as stack:
         nodes = Nodes(stack, timeout=500)
         await nodes.ready()

@@ -1,7 +1,7 @@
-"""A directory of this user alone, one for each application.
+"""A private directory of this user, one for each application.
 
-What lies there is believed, so nobody else may write into it: it is no symbolic link, belongs to
-the user of this process, and lets no other user in.
+Its content is trusted, so no other user may write into it: it is not a symbolic link, belongs to
+the user of this process, and denies access to others.
 """
 
 import os
@@ -21,10 +21,10 @@ _TEMPORARY = "/tmp"  # noqa: S108 (a directory of our own in it)
 
 
 def places(namespace: str) -> list[Path]:
-    """Where the directory of an application may be, the best place first.
+    """The possible paths of an application's directory, the best first.
 
     Raises:
-        OSError: If there is no such place.
+        OSError: If there is none.
     """
     if not hasattr(os, "geteuid"):
         raise OSError("this system has no users to keep a directory for")
@@ -36,17 +36,17 @@ def places(namespace: str) -> list[Path]:
 
 
 def make(place: Path) -> None:
-    """Make the directory of an application, if it is not there.
+    """Create the directory of an application, if it does not exist.
 
     Raises:
-        OSError: If it cannot be there, or others may write into it.
+        OSError: If it cannot be created, or other users may write into it.
     """
     _make(place.parent)
     _make(place)
 
 
 def namespaces() -> set[str]:
-    """The applications that have, or had, such a directory; those with long names left out."""
+    """The applications that have, or had, such a directory, without those of long names."""
     found: set[str] = set()
     if not hasattr(os, "geteuid"):
         return found
@@ -60,7 +60,7 @@ def namespaces() -> set[str]:
 
 
 def _bases() -> Iterator[Path]:
-    """Where such directories may be. No file is made to find out, as `tempfile` would."""
+    """The parents of such directories. Unlike `tempfile`, this creates no file to find out."""
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     if os.path.isabs(runtime):
         yield Path(runtime, "asgi-multitier")
@@ -68,12 +68,12 @@ def _bases() -> Iterator[Path]:
     for temporary in dict.fromkeys((os.environ.get("TMPDIR", ""), _TEMPORARY)):
         if os.path.isabs(temporary):
             yield Path(temporary, own)
-    # A job of the system's, as cron starts them, has no variable that tells of it.
+    # A system job, as cron starts it, has no environment variable for it.
     yield Path(_RUNTIME, str(os.geteuid()), "asgi-multitier")
 
 
 def _called(namespace: str) -> str:
-    # Under pytest each test is a world of its own, with the processes that it starts.
+    # Under pytest each test is isolated, along with the processes that it starts.
     test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
     world = "\0".join((namespace, test, os.environ.get("PYTEST_XDIST_WORKER", "")))
     digest = blake2b(os.fsencode(world), digest_size=4).hexdigest()

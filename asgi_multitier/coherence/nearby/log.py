@@ -1,14 +1,15 @@
 """The invalidation log of one machine's workers: none while there is one, then one in a file.
 
-A worker begins *alone*: what it invalidates is applied in the same moment, and no file is opened.
-When a second one comes, both go on *near*, in a log of the private directory: the first one drops
-what it holds, tells the new log what it was told while it was alone, and only then answers that it
-is there. From then on whoever has written wakes the others, so an edit is seen within
-milliseconds; where a process dies before it has woken them, they look a quarter of a second later.
+A worker starts *alone*: its invalidations are applied at once, and no file is opened. When a second
+worker starts, both continue *near*, with a log file in the private directory: the first one drops
+what it holds, repeats in the new log what it invalidated while alone, and only then answers. From
+then on each writer wakes the others, so an edit is seen within milliseconds; if a process dies
+before it has woken them, they find the record a quarter of a second later.
 
-Where Redis may appear at the default address, it is looked for meanwhile. Whoever finds it goes
-*far* for good and says so; the others follow at once, and use nothing until they have caught up
-there. Each of these steps is a change of the log's generation, as after a failover.
+Where Redis may appear at the default address, the workers check for it meanwhile. The one that
+finds it switches to it for good (*far*) and informs the others; they follow at once, and use
+nothing until they have caught up there. Each of these steps changes the log's generation, as a
+failover does, and each is taken after the one before: that order is why `NearLog` is one class.
 """
 
 import asyncio
@@ -28,27 +29,28 @@ from ..records import RecordCodec
 from ..shared import SharedLog, end
 from ..sqlite import TableStore
 from ..store import LogReader, LogStore
-from .door import HELLO, HERE, LOOK, LOST, MOVED, Door
+from .peers import CHANGED, FOLLOWING, HELLO, LOST, MOVED, Peers
 
 logger = logging.getLogger("asgi_multitier")
 
 _BYTES = 4 * 1024 * 1024
-"""Bytes of records kept. The workers are woken by each, so few lag behind; and the directory often
-lies in a small file system in memory."""
+"""Bytes of records kept. Each record wakes the workers, so few lag behind; and the directory is
+often in a small file system in memory."""
 
 _POLL = 0.25
 _SEEK = 0.5
 _WATCH = 1.0
-_HEARD = 1.0
-"""Seconds that a new worker waits for the others to say that they follow the common log."""
+_GREETING = 1.0
+"""Seconds that a new worker waits for the others to answer that they follow the common log."""
 
 _NO_SERVER = (
-    "%s: no server yet, so responses are kept in memory and invalidations reach the workers of "
-    "this machine, until %s answers"
+    "%s: no server yet; until %s answers, responses are kept in memory and invalidations reach "
+    "the workers of this machine only"
 )
-_DEAF = (
-    "%s: workers on this machine do not hear each other's invalidations (%s): with several workers "
-    "a copy may stay old for its whole lifetime; run one worker, or give redis_url= or sqlite="
+_ISOLATED = (
+    "%s: workers on this machine do not receive each other's invalidations (%s): with several "
+    "workers a stale copy may be served for its whole lifetime; run one worker, or set redis_url= "
+    "or sqlite="
 )
 
 
@@ -63,10 +65,10 @@ class NearLog(SharedLog):
     """An invalidation log for the workers of one application on this machine.
 
     Args:
-        namespace: The application's name; its workers have the same one.
+        namespace: The application's name; the same in all workers.
         maxlen: Records kept.
-        secret: Key of the records' MAC; all workers have the same one, or none.
-        far: The log on a server that may appear, reached by all of this machine; None for none.
+        secret: Key of the records' MAC; the same in all workers, or None.
+        far: The log on a server that may appear, reachable for all workers; None for none.
         clock: Monotonic seconds; the clock of the entries.
     """
 
@@ -79,13 +81,13 @@ class NearLog(SharedLog):
         far: LogStore | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
-        self._place = _Place(f"{namespace} on this machine")
-        super().__init__(self._place, RecordCodec(namespace, secret), clock=clock)
+        self._switched = _SwitchedStore(f"{namespace} on this machine")
+        super().__init__(self._switched, RecordCodec(namespace, secret), clock=clock)
         self._namespace = namespace
         self._maxlen = maxlen
         self._far = far
         self._mode = _Mode.UNKNOWN
-        self._door = Door(namespace, self._heard)
+        self._peers = Peers(namespace, self._on_message)
         self._table: TableStore | None = None
         self._seeking: asyncio.Task[None] | None = None
         self._joining: asyncio.Task[None] | None = None
@@ -93,7 +95,7 @@ class NearLog(SharedLog):
         self._moved: set[str] = set()
         self._awaited: set[str] = set()
         self._answered = asyncio.Event()
-        self._warned = self._is_deaf = False
+        self._warned = self._is_isolated = False
         if far is None:
             self._be_alone()
 
@@ -103,7 +105,7 @@ class NearLog(SharedLog):
     # Life.
 
     async def start(self, listener: LogListener) -> None:
-        """Find out who else is there, and begin to follow. See `InvalidationLog.start`."""
+        """Greet the other workers, and begin to follow. See `InvalidationLog.start`."""
         self._follower.listener = listener
         self._follower.rearm()
         self._know_process()
@@ -111,8 +113,8 @@ class NearLog(SharedLog):
         await self._go_on(self._begin())
 
     async def _begin(self) -> None:
-        if self._mode is _Mode.ALONE and self._door.was_missed:
-            # Another worker came and went while this one was closed, and was not heard.
+        if self._mode is _Mode.ALONE and self._peers.may_have_missed:
+            # While this one was closed, another worker may have started, written and stopped.
             self._mode = _Mode.UNKNOWN
         if self._mode is _Mode.FAR:
             self._opened()
@@ -129,8 +131,8 @@ class NearLog(SharedLog):
             self._seeking = asyncio.create_task(self._seek(), name="asgi-multitier log search")
 
     async def _meet(self) -> None:
-        """Greet the others, and go on with them; alone only where nobody is and nobody was."""
-        others = self._door.tell(HELLO) if self._opened() else set()
+        """Greet the others and join them; alone only if there is and was no other worker."""
+        others = self._peers.broadcast(HELLO) if self._opened() else set()
         if others or self._mode is _Mode.NEAR:
             await self._join(others)
         elif self._mode is _Mode.UNKNOWN:
@@ -139,27 +141,29 @@ class NearLog(SharedLog):
             self.index.trust()
 
     def _watch(self) -> None:
-        """Look now and then whether this worker can still be found.
+        """Check every second that other workers can still find this one.
 
-        What cleans a temporary directory, or ends a user's session, takes the sockets of living
-        workers away: who comes after that finds nobody, and is found again this way.
+        Cleaning a temporary directory, or ending a user's session, removes the sockets of living
+        workers. Workers that start after that find no other; this check opens a new socket.
         """
         if self._watching is not None:
             self._watching.cancel()
-        if self._door.is_open:
+        if self._peers.is_open:
             loop = asyncio.get_running_loop()
             self._watching = loop.call_later(_WATCH, self._be_found)
 
     def _be_found(self) -> None:
         self._watching = None
-        if self._door.is_lost:
-            self._door.close()
+        if self._peers.is_removed:
+            self._peers.close()
             self._go_on(self._be_found_again())
         else:
             self._watch()
 
     async def _be_found_again(self) -> None:
-        logger.warning("%s: its directory was taken away; another one is made", self._namespace)
+        logger.warning(
+            "%s: the directory of its sockets was removed; creating it again", self._namespace
+        )
         if self._mode is _Mode.FAR:
             self._opened()
         else:
@@ -167,7 +171,7 @@ class NearLog(SharedLog):
         self._watch()
 
     def _leave_other_loop(self) -> None:
-        """See `SharedLog`; what looks for a server, or goes on to another log, is left as well."""
+        """See `SharedLog`; the search for a server and a change of logs are left as well."""
         self._seeking, self._joining = map(self._unless_elsewhere, (self._seeking, self._joining))
         super()._leave_other_loop()
 
@@ -183,25 +187,25 @@ class NearLog(SharedLog):
         if forked:
             self._seeking = self._joining = self._watching = None
         if forked and self._mode is _Mode.ALONE:
-            self._be_alone()  # the parent's history is not ours
+            self._be_alone()  # with a history of its own
 
     def _be_alone(self) -> None:
         self._mode = _Mode.ALONE
         self._follower.be_alone()
 
     def _opened(self) -> bool:
-        """Whether others can reach this worker; if they cannot, that is said once."""
+        """Whether other workers can reach this one; if not, that is logged once."""
         try:
-            self._door.open()
+            self._peers.open()
         except OSError as error:
-            if not self._is_deaf:
-                self._is_deaf = True
-                logger.warning(_DEAF, self._namespace, error)
+            if not self._is_isolated:
+                self._is_isolated = True
+                logger.warning(_ISOLATED, self._namespace, error)
             return False
         return True
 
     async def close(self) -> None:
-        """Stop following; send what waits, or say what is lost. May be called twice."""
+        """Stop following; send what is queued, or log what is lost. May be called twice."""
         tasks = [task for task in (self._seeking, self._joining) if task is not None]
         self._seeking = self._joining = None
         if self._watching is not None:
@@ -209,11 +213,11 @@ class NearLog(SharedLog):
             self._watching = None
         await end(*tasks)
         await super().close()
-        self._door.close()
+        self._peers.close()
         if self._table is not None:
             await self._table.close()
 
-    # What this worker says.
+    # Messages to other workers.
 
     def begin(
         self, selectors: Sequence[Selector], updates: Sequence[Update] = (), *, settle: float = 0.0
@@ -224,26 +228,26 @@ class NearLog(SharedLog):
         return super().begin(selectors, updates, settle=settle)
 
     async def commit(self, operation: Operation) -> Born | None:
-        """Make it known to the other workers, if there are any. See `InvalidationLog.commit`."""
+        """Write it to the log, if there are other workers. See `InvalidationLog.commit`."""
         if self._mode is _Mode.ALONE:
             return Born(self.index.gen, self.index.seq)
         position = await super().commit(operation)
         if position is None and self._mode is _Mode.NEAR:
-            # The file cannot be written, on a full disk for one. The others can still be told that
-            # something has changed, if not what.
-            self._door.insist(LOST)
+            # The file cannot be written, for example on a full disk. The others can still be
+            # informed that something has changed, but not what.
+            self._peers.broadcast_until_taken(LOST)
         return position
 
-    def _sent(self, operation: Operation) -> None:  # noqa: ARG002 (whoever follows reads it there)
+    def _sent(self, operation: Operation) -> None:  # noqa: ARG002 (the readers get it from the log)
         if self._mode is _Mode.FAR:
-            self._door.tell(MOVED, but=self._moved)
+            self._peers.broadcast(MOVED, but=self._moved)
         else:
-            self._door.tell(LOOK)
+            self._peers.broadcast(CHANGED)
 
-    # What others say.
+    # Messages from other workers.
 
-    def _heard(self, what: bytes, name: str) -> None:
-        if what == HERE:
+    def _on_message(self, what: bytes, name: str) -> None:
+        if what == FOLLOWING:
             self._awaited.discard(name)
             if not self._awaited:
                 self._answered.set()
@@ -252,18 +256,18 @@ class NearLog(SharedLog):
             if self._far is not None and self._mode is not _Mode.FAR:
                 self._go_on(self._go_far())
         elif self._mode is _Mode.FAR:
-            self._door.answer(name, MOVED)
+            self._peers.send(name, MOVED)
         elif what == HELLO:
             self._go_on(self._welcome(name))
         elif self._mode is _Mode.NEAR and self._table is not None:
             if what == LOST:
                 self._follower.forget()
-            self._table.look()
+            self._table.wake()
         else:
             self._go_on(self._welcome(name))
 
     def _go_on(self, step: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        """Take a step when those before it are done."""
+        """Take a step after the steps before it."""
         before = self._joining
 
         async def after() -> None:
@@ -272,38 +276,38 @@ class NearLog(SharedLog):
             await step
 
         self._joining = asyncio.create_task(after(), name="asgi-multitier log change")
-        # One that was cancelled before its turn is not awaited by anything.
+        # A step whose task is cancelled before its turn is never awaited.
         self._joining.add_done_callback(lambda _: step.close())
         return self._joining
 
     async def _welcome(self, name: str) -> None:
         if self._mode is not _Mode.FAR:
             await self._go_near()
-            self._door.answer(name, HERE)
+            self._peers.send(name, FOLLOWING)
         else:
-            self._door.answer(name, MOVED)
+            self._peers.send(name, MOVED)
 
     async def _join(self, others: set[str]) -> None:
-        """Follow the common log, and see that the others do."""
+        """Follow the common log, and wait until the others do."""
         self._awaited, self._answered = set(others), asyncio.Event()
         await self._go_near()
-        # To those as well who greet at the same moment, and wait for this one.
-        self._door.tell(HERE)
+        # Also to those that greet at the same moment and wait for this one.
+        self._peers.broadcast(FOLLOWING)
         with suppress(TimeoutError):
-            async with asyncio.timeout(_HEARD if self._awaited else 0):
+            async with asyncio.timeout(_GREETING if self._awaited else 0):
                 await self._answered.wait()
 
     async def _go_near(self) -> None:
-        if self._door.directory is None:
+        if self._peers.directory is None:
             return
-        path, left = self._door.directory / "log", self._table
+        path, left = self._peers.directory / "log", self._table
         if self._mode is _Mode.NEAR and left is not None and left.path == path:
             if self._tasks:
                 await self._tail.tried.wait()
             else:
                 await self._follow()
             return
-        logger.info("%s: another worker is here; both follow one log", self._namespace)
+        logger.info("%s: another worker has started; following a common log", self._namespace)
         self._table = TableStore(
             path, self._namespace, self._maxlen, poll=_POLL, durable=False, max_bytes=_BYTES
         )
@@ -317,13 +321,13 @@ class NearLog(SharedLog):
         logger.info("%s: following %s", self._namespace, self._far.name)
         self._opened()
         change = self._change(_Mode.FAR, self._far)
-        self._door.tell(MOVED)
+        self._peers.broadcast(MOVED)
         await change
 
     async def _change(self, mode: _Mode, store: LogStore) -> None:
-        """Follow another store; what is held belongs to what was followed before."""
+        """Follow another store; what this worker knows belongs to the one before."""
         self._mode = mode
-        self._place.store = store
+        self._switched.store = store
         self.index.distrust()
         self.index.enter("", 0)
         tasks, self._tasks = self._tasks, ()
@@ -332,10 +336,10 @@ class NearLog(SharedLog):
 
     @property
     def is_own(self) -> bool:
-        """Whether nobody was there before. See `SharedLog.is_own`."""
+        """Whether no other worker was there before. See `SharedLog.is_own`."""
         return self._mode is _Mode.ALONE or super().is_own
 
-    # Whether a server is there.
+    # The search for a server.
 
     async def _seek(self) -> None:
         while self._mode is not _Mode.FAR:
@@ -356,8 +360,8 @@ class NearLog(SharedLog):
         return True
 
 
-class _Place:
-    """The store that is followed now."""
+class _SwitchedStore:
+    """A `LogStore` that passes calls on to the store that is followed now."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -371,7 +375,7 @@ class _Place:
     async def append(self, op: str, data: bytes, mac: bytes, *, after: int, timeout: float) -> Born:
         """See `LogStore.append`."""
         if self.store is None:
-            raise BackendError(f"{self.name}: not known yet where the log is")
+            raise BackendError(f"{self.name}: the log has not been located yet")
         return await self.store.append(op, data, mac, after=after, timeout=timeout)
 
     def reading(self) -> AbstractAsyncContextManager[LogReader]:
@@ -381,6 +385,6 @@ class _Place:
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[LogReader]:
         if self.store is None:
-            raise BackendError(f"{self.name}: not known yet where the log is")
+            raise BackendError(f"{self.name}: the log has not been located yet")
         async with self.store.reading() as reader:
             yield reader

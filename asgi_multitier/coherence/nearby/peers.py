@@ -1,9 +1,8 @@
-"""How the workers of one machine find and wake each other: a datagram socket each.
+"""How the workers of one machine find and wake each other: by a datagram socket each.
 
-A worker's socket lies in the application's directory; the others are those that lie there too. A
-socket that refuses belongs to a process that has died, and is taken away by whoever finds it. No
-file is opened and nothing is looked at again and again: the event loop wakes when a datagram comes.
-A datagram that finds the receiver's queue full is not needed: what lies in the queue wakes it.
+All sockets are in the application's directory. A socket that refuses belongs to a dead process and
+is removed by the worker that finds it. Nothing polls: the event loop wakes when a datagram arrives.
+A datagram that finds the receiver's queue full is not needed, since the queued ones wake it.
 """
 
 import asyncio
@@ -20,19 +19,19 @@ from typing import Final
 from .directory import make, places
 
 HELLO: Final = b"h"
-"""A worker is there: whoever was alone is not any more. Answered by `HERE` or `MOVED`."""
+"""A worker has started: no other is alone any more. Answered by `FOLLOWING` or `MOVED`."""
 
-HERE: Final = b"a"
+FOLLOWING: Final = b"a"
 """The sender follows the common log."""
 
-LOOK: Final = b"l"
-"""There is something new in the common log."""
+CHANGED: Final = b"l"
+"""The common log has new records."""
 
 LOST: Final = b"x"
-"""The sender has invalidated something and cannot write it: nothing of before may be used."""
+"""The sender has an invalidation that it cannot write: nothing older than this may be used."""
 
 MOVED: Final = b"m"
-"""The sender follows the log of a server that all of this machine reach."""
+"""The sender follows the log of a server that all workers of this machine reach."""
 
 _AGAIN = 0.05
 _SUFFIX = ".s"
@@ -42,7 +41,7 @@ _own: dict[int, str] = {}
 
 
 def _process() -> str:
-    """A name of this process; a forked one takes another."""
+    """The name of this process; a forked one has another."""
     pid = os.getpid()
     if pid not in _own:
         _own.clear()
@@ -50,21 +49,21 @@ def _process() -> str:
     return _own[pid]
 
 
-class Door:
-    """A worker's own socket, and the way to the others'.
+class Peers:
+    """This worker's socket, and those of the others.
 
     Args:
-        namespace: Of the application.
-        heard: Called in the event loop with what came and the name of who sent it.
+        namespace: The application's name.
+        on_message: Called in the event loop with each message and its sender's name.
 
     Attributes:
-        directory: Where it lies, once it was opened.
+        directory: The directory of the sockets; None before `open`.
     """
 
-    def __init__(self, namespace: str, heard: Callable[[bytes, str], None]) -> None:
+    def __init__(self, namespace: str, on_message: Callable[[bytes, str], None]) -> None:
         self.directory: Path | None = None
         self._namespace = namespace
-        self._heard = heard
+        self._on_message = on_message
         self._socket: socket.socket | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._name = ""
@@ -77,15 +76,15 @@ class Door:
         return self._socket is not None and self._name.startswith(_process())
 
     @property
-    def is_lost(self) -> bool:
-        """Whether its socket was taken away, so that nobody finds it."""
+    def is_removed(self) -> bool:
+        """Whether the socket's file was removed, so that other workers cannot find it."""
         return self.is_open and not os.path.lexists(os.path.join(self.directory or "", self._name))
 
     def open(self) -> None:
-        """Have a socket that the running event loop listens to.
+        """Open the socket, and read it in the running event loop.
 
         Raises:
-            OSError: If there can be none.
+            OSError: If that is impossible here.
         """
         if not self.is_open:
             self._release(inherited=True)
@@ -96,8 +95,7 @@ class Door:
         if not hasattr(socket, "AF_UNIX"):
             raise OSError("this system has no Unix sockets")
         failure = OSError("no place")
-        # Programs with other variables in their environment look elsewhere first: where somebody
-        # lives, there they meet.
+        # Processes with another environment try other places first: take the one that is in use.
         for place in sorted(places(self._namespace), key=_is_empty):
             try:
                 make(place)
@@ -113,7 +111,7 @@ class Door:
         try:
             made.setblocking(False)
             made.bind(os.fspath(hidden))
-            # Only what can be sent to has its name: one that refuses is taken for a dead one's.
+            # Renamed once it is bound: a socket that refuses counts as a dead worker's.
             hidden.rename(path)
         except OSError:
             made.close()
@@ -143,25 +141,25 @@ class Door:
                 data = self._socket.recv(_MOST)
             except OSError:  # nothing more
                 return
-            self._heard(data[:1], data[1:].decode("utf-8", "replace"))
+            self._on_message(data[:1], data[1:].decode("utf-8", "replace"))
 
-    def tell(self, what: bytes, but: AbstractSet[str] = frozenset()) -> set[str]:
-        """Send it to every other worker but those; the names of those who live."""
+    def broadcast(self, what: bytes, but: AbstractSet[str] = frozenset()) -> set[str]:
+        """Send a message to every other worker except `but`; the names of those alive."""
         if self._socket is None or self.directory is None:
             return set()
         with suppress(OSError):
             names = os.listdir(self.directory)
             others = (name for name in names if name.endswith(_SUFFIX) and name[0] != ".")
             wanted = [name for name in others if self._is_other(name) and name not in but]
-            return {name for name in wanted if self.answer(name, what)}
+            return {name for name in wanted if self.send(name, what)}
         return set()
 
     def _is_other(self, name: str) -> bool:
-        """Whether it is another process's."""
+        """Whether it belongs to another process."""
         return not name.startswith(_process())
 
-    def answer(self, name: str, what: bytes) -> bool:
-        """Send it to one worker; whether that one lives."""
+    def send(self, name: str, what: bytes) -> bool:
+        """Send a message to one worker; whether it is alive."""
         if self._socket is None or self.directory is None or "/" in name:
             return False
         path = self.directory / name
@@ -176,9 +174,9 @@ class Door:
             self._full.add(name)
         return True
 
-    def insist(self, what: bytes) -> None:
-        """Send it to every other worker, again and again to those whose queue is full."""
-        self.tell(what)
+    def broadcast_until_taken(self, what: bytes) -> None:
+        """Send a message to every other worker, and retry those whose queue is full."""
+        self.broadcast(what)
         self._insist(what, set(self._full))
 
     def _insist(self, what: bytes, names: set[str]) -> None:
@@ -187,22 +185,22 @@ class Door:
 
     def _try_again(self, what: bytes, names: set[str]) -> None:
         for name in names:
-            self.answer(name, what)
+            self.send(name, what)
         self._insist(what, names & self._full)
 
     def close(self) -> None:
-        """Take the socket away. May be called twice."""
+        """Close and remove the socket. May be called twice."""
         if self._socket is not None and self.is_open:
             self._release()
             self._left = self._trace()
 
     @property
-    def was_missed(self) -> bool:
-        """Whether another worker may have come since this one was closed."""
+    def may_have_missed(self) -> bool:
+        """Whether another worker may have started since this socket was closed."""
         return not self.is_open and self._left != self._trace()
 
     def _trace(self) -> tuple[int, int]:
-        """Changes when a worker comes or goes."""
+        """A value that changes when a worker starts or stops."""
         try:
             state = os.stat(self.directory or "")
         except OSError:
@@ -239,10 +237,10 @@ def _lives(path: Path) -> bool:
 
 
 def _end(made: socket.socket, path: Path, pid: int) -> None:
-    """Leave nothing behind that nobody else uses."""
+    """Close the socket; remove its file, and the directory if it is empty."""
     made.close()
     if pid == os.getpid():
         with suppress(OSError):
             path.unlink()
         with suppress(OSError):
-            path.parent.rmdir()  # only where nothing is left in it
+            path.parent.rmdir()  # fails unless it is empty

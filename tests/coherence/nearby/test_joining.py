@@ -26,7 +26,7 @@ async def together(world: World, workers: list[Worker]) -> None:
     """Each finds all others, and none waits for one who waits for it."""
     workers += [Worker(world) for _ in range(3)]
     for worker in workers:
-        worker.door.open()
+        worker.peers.open()
     for worker in workers:
         worker.spawn(worker.run())
     await asyncio.sleep(3)

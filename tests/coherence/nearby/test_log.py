@@ -13,7 +13,7 @@ import pytest
 
 from asgi_multitier import BackendError, CacheManager, ConfigError
 from asgi_multitier.coherence.nearby import NearLog
-from asgi_multitier.coherence.nearby.door import LOOK, LOST, Door
+from asgi_multitier.coherence.nearby.peers import CHANGED, LOST, Peers
 from asgi_multitier.coherence.sqlite import TableStore
 from asgi_multitier.redis import Link, StreamStore, connect
 from asgi_multitier.selectors import Selector
@@ -24,7 +24,7 @@ from tests.servers import ValkeyServer
 @pytest.fixture
 def strangers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Managers of this process hear each other as if each had a process of its own."""
-    monkeypatch.setattr(Door, "_is_other", lambda self, name: name != self._name)
+    monkeypatch.setattr(Peers, "_is_other", lambda self, name: name != self._name)
 
 
 def worker() -> CacheManager:
@@ -153,14 +153,14 @@ async def test_place_that_takes_no_socket_is_passed_over(
     """A directory of before, on a disk that has become read-only or full."""
     (runtime / "t").mkdir(0o700)
     monkeypatch.setenv("TMPDIR", str(runtime / "t"))
-    bind = Door._bind_in
+    bind = Peers._bind_in
 
-    def read_only(door: Door, directory: Path) -> None:
+    def read_only(peers: Peers, directory: Path) -> None:
         if directory.parent == runtime / "asgi-multitier":
             raise OSError("Read-only file system")
-        bind(door, directory)
+        bind(peers, directory)
 
-    monkeypatch.setattr(Door, "_bind_in", read_only)
+    monkeypatch.setattr(Peers, "_bind_in", read_only)
     async with worker() as one, worker() as two:
         assert one.invalidation_stats().gen == two.invalidation_stats().gen
 
@@ -201,7 +201,7 @@ async def test_directory_that_others_may_write_is_not_used(
             assert await cache.get("a") == 1
     warnings = [line for line in caplog.records if line.levelno == logging.WARNING]
     assert len(warnings) == 1
-    assert "do not hear each other" in warnings[0].getMessage()
+    assert "do not receive each other" in warnings[0].getMessage()
     assert os.listdir(tmp_path) == []
 
 
@@ -267,8 +267,8 @@ async def test_datagram_that_matters_is_sent_again_to_a_full_queue(namespace: st
     """One who was stopped hears it when it goes on."""
     heard: list[bytes] = []
     one, other = (
-        Door(namespace, lambda *_: None),
-        Door(namespace, lambda what, _: heard.append(what)),
+        Peers(namespace, lambda *_: None),
+        Peers(namespace, lambda what, _: heard.append(what)),
     )
     other._is_other = one._is_other = lambda name: True  # type: ignore[method-assign]
     one.open()
@@ -277,8 +277,8 @@ async def test_datagram_that_matters_is_sent_again_to_a_full_queue(namespace: st
     assert other._socket is not None
     loop.remove_reader(other._socket.fileno())
     while other._name not in one._full:
-        one.answer(other._name, LOOK)
-    one.insist(LOST)
+        one.send(other._name, CHANGED)
+    one.broadcast_until_taken(LOST)
     loop.add_reader(other._socket.fileno(), other._ready)
     await until(lambda: LOST in heard, 5)
     one.close()

@@ -63,7 +63,7 @@ class World:
         self.edits: list[tuple[float, int, int]] = []
         self.violations: list[str] = []
         self.starts: list[float] = []
-        self.doors: dict[str, SimulatedDoor] = {}
+        self.sockets: dict[str, SimulatedPeers] = {}
         self.rows: list[StoredRecord] = []
         self.gen = ""
         self.is_full = False
@@ -78,53 +78,53 @@ class World:
         return max((v for at, k, v in self.edits if k == key and at <= before), default=0)
 
 
-class SimulatedDoor:
-    """See `nearby.door.Door`.
+class SimulatedPeers:
+    """See `nearby.peers.Peers`.
 
     Args:
         world: Where it is.
-        heard: Called with what comes.
+        on_message: Called with each message and its sender.
     """
 
-    def __init__(self, world: World, heard: Callable[[bytes, str], None]) -> None:
+    def __init__(self, world: World, on_message: Callable[[bytes, str], None]) -> None:
         self.directory: Path | None = None
         self.blocked_until = 0.0
         self._world = world
-        self._heard = heard
+        self._on_message = on_message
         self._name = ""
         self._waiting: list[tuple[bytes, str]] = []
 
     @property
     def is_open(self) -> bool:
         """Whether it can be found."""
-        return self._world.doors.get(self._name) is self
+        return self._world.sockets.get(self._name) is self
 
     @property
-    def was_missed(self) -> bool:
+    def may_have_missed(self) -> bool:
         """Never closed and opened again here."""
         return False
 
-    is_lost = False
+    is_removed = False
 
-    def insist(self, what: bytes) -> None:
+    def broadcast_until_taken(self, what: bytes) -> None:
         """Here no queue stays full."""
-        self.tell(what)
+        self.broadcast(what)
 
     def open(self) -> None:
         """Be found from now on."""
         if not self.is_open:
             self._name = f"{next(self._world.numbers)}"
             self.directory = Path(self._name)
-            self._world.doors[self._name] = self
+            self._world.sockets[self._name] = self
 
-    def tell(self, what: bytes, but: AbstractSet[str] = frozenset()) -> set[str]:
+    def broadcast(self, what: bytes, but: AbstractSet[str] = frozenset()) -> set[str]:
         """Send it to all others."""
-        names = [n for n in self._world.doors if n != self._name and n not in but]
-        return {name for name in names if self.answer(name, what)}
+        names = [n for n in self._world.sockets if n != self._name and n not in but]
+        return {name for name in names if self.send(name, what)}
 
-    def answer(self, name: str, what: bytes) -> bool:
+    def send(self, name: str, what: bytes) -> bool:
         """Send it to one; whether that one lives."""
-        other = self._world.doors.get(name)
+        other = self._world.sockets.get(name)
         if other is None:
             return False
         if len(other._waiting) < QUEUE:
@@ -144,12 +144,12 @@ class SimulatedDoor:
         waiting, self._waiting = self._waiting, []
         for what, name in waiting:
             if self.is_open:
-                self._heard(what, name)
+                self._on_message(what, name)
 
     def close(self) -> None:
         """Be found no more."""
         if self.is_open:
-            del self._world.doors[self._name]
+            del self._world.sockets[self._name]
 
 
 class SimulatedTable:
@@ -157,24 +157,24 @@ class SimulatedTable:
 
     Args:
         world: Whose file it is.
-        door: Of the worker that has it open.
+        peers: Of the worker that has it open.
         path: What it is called.
         poll: Seconds between two looks.
     """
 
-    def __init__(self, world: World, door: SimulatedDoor, path: Path, poll: float) -> None:
+    def __init__(self, world: World, peers: SimulatedPeers, path: Path, poll: float) -> None:
         self.name = "simulated"
         self.path = path
         self.own_gen = ""
         self._world = world
-        self._door = door
+        self._peers = peers
         self._poll = poll
         self._nudge = asyncio.Event()
         self._last = ""
 
     async def _take(self) -> None:
         loop = self._world.loop
-        blocked = self._door.blocked_until - loop.time()
+        blocked = self._peers.blocked_until - loop.time()
         await asyncio.sleep(max(blocked, 0.0) + self._world.delay())
 
     async def append(self, op: str, data: bytes, mac: bytes, *, after: int, timeout: float) -> Born:
@@ -186,7 +186,7 @@ class SimulatedTable:
                 await self._take()
         except TimeoutError as error:
             raise BackendError("no answer in time") from error
-        self.look()
+        self.wake()
         return born
 
     def _write(self, op: str, data: bytes, mac: bytes) -> Born:
@@ -207,7 +207,7 @@ class SimulatedTable:
             world.gen = self.own_gen = f"gen{next(world.numbers)}"
             world.rows = []
 
-    def look(self) -> None:
+    def wake(self) -> None:
         """There is something new."""
         self._nudge.set()
 
@@ -259,8 +259,8 @@ class Worker:
         self.tasks: set[asyncio.Task[Any]] = set()
         self.own: dict[int, int] = {}
         self.log = NearLog(namespace="shop", clock=world.loop.time)
-        self.door = SimulatedDoor(world, self.log._heard)
-        self.log._door = self.door  # type: ignore[assignment]
+        self.peers = SimulatedPeers(world, self.log._on_message)
+        self.log._peers = self.peers  # type: ignore[assignment]
         self.alive = True
         self.stopped_at = 0.0
 
@@ -296,8 +296,8 @@ class Worker:
 
     async def _answers(self) -> None:
         loop = self.world.loop
-        while loop.time() < self.door.blocked_until:  # noqa: ASYNC110  # simulated time
-            await asyncio.sleep(self.door.blocked_until - loop.time())
+        while loop.time() < self.peers.blocked_until:  # noqa: ASYNC110  # simulated time
+            await asyncio.sleep(self.peers.blocked_until - loop.time())
 
     async def _readers(self) -> None:
         while True:
@@ -315,7 +315,7 @@ class Worker:
         """A request for a number."""
         world, index = self.world, self.log.index
         asked = world.loop.time()
-        counted = self.stopped_at if asked < self.door.blocked_until + GRACE else asked
+        counted = self.stopped_at if asked < self.peers.blocked_until + GRACE else asked
         needed = max(world.oldest(key, counted - BOUND), self.own.get(key, 0))
         entry = self.entries.get(key)
         if entry is not None and self._permits(key, entry):
@@ -356,12 +356,12 @@ class Worker:
     def stop(self, seconds: float) -> None:
         """As by SIGSTOP, and SIGCONT after so many seconds."""
         self.stopped_at = self.world.loop.time()
-        self.door.blocked_until = self.world.loop.time() + seconds
+        self.peers.blocked_until = self.world.loop.time() + seconds
 
     def kill(self) -> None:
         """As by SIGKILL."""
         self.alive = False
-        self.door.close()
+        self.peers.close()
         tasks = [*self.tasks, *self.log._tasks, self.log._joining]
         for task in tasks:
             if task is not None:
@@ -385,7 +385,7 @@ async def _one(scenario: Scenario, seed: int, patch: Any) -> list[str]:
     workers: list[Worker] = []
 
     def table(path: Path, *_: object, poll: float, **__: object) -> SimulatedTable:
-        return SimulatedTable(world, world.doors[path.parent.name], path, poll)
+        return SimulatedTable(world, world.sockets[path.parent.name], path, poll)
 
     patch.setattr("asgi_multitier.coherence.nearby.log.TableStore", table)
     await scenario(world, workers)
