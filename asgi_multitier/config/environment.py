@@ -14,7 +14,11 @@ _DOTENV_VALUE = re.compile(
 
 
 def read_dotenv(path: Path) -> dict[str, str]:
-    """Our own lines of a `.env` file; others may follow rules of their own and are left alone."""
+    """The settings of this package in a `.env` file; other lines are ignored.
+
+    Raises:
+        ConfigError: If the file cannot be read as text, or a value is not allowed.
+    """
     try:
         lines = path.read_text("utf-8").splitlines()
     except (FileNotFoundError, NotADirectoryError):
@@ -23,14 +27,14 @@ def read_dotenv(path: Path) -> dict[str, str]:
         raise ConfigError(f"{path}: cannot be read as text: {error}") from None
     found: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
-        ours = _DOTENV_LINE.fullmatch(line)
-        if ours is None:
+        setting = _DOTENV_LINE.fullmatch(line)
+        if setting is None:
             continue
-        value = _DOTENV_VALUE.fullmatch(ours["value"])
+        value = _DOTENV_VALUE.fullmatch(setting["value"])
         if value is None:
             raise ConfigError(
-                f"{path}, line {number}: the value of {ours['name']} is not allowed; "
+                f"{path}, line {number}: the value of {setting['name']} is not allowed; "
                 "expected one word, or text in one pair of quotes"
             )
-        found[ours["name"]] = value["double"] or value["single"] or value["bare"] or ""
+        found[setting["name"]] = value["double"] or value["single"] or value["bare"] or ""
     return found

@@ -1,4 +1,4 @@
-"""How invalidations travel: the names and lengths of the streams, and when they are sent."""
+"""The streams that carry invalidations to other processes: their names and lengths."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,8 @@ class InvalidationConfig:
         channel: Name of the log's stream; the namespace is put before it.
         auto_broadcast_on_write: Whether every `set` of the manager sends its value to the other
             nodes, as `broadcast=True` does.
-        enable_audit_stream: Whether invalidations are also written, readable, to a second stream.
+        enable_audit_stream: Whether invalidations are also written to a second stream, as readable
+            text.
         audit_stream: Name of that stream; the namespace is put before it.
         audit_stream_maxlen: About how many entries the audit stream keeps, from 1.
         maxlen: About how many records the log keeps, from 100: how far a node may fall behind, or

@@ -1,7 +1,7 @@
-"""Policy: what holds for the responses of a route, checked once and frozen from then on.
+"""Policy: what holds for the responses of a route, checked once and immutable.
 
-Friendly forms (a strategy, a `timedelta`, header names as text) are turned into the one form that
-the rest of the package reads.
+Convenient forms (a strategy, a `timedelta`, header names as text) are converted to the one form
+that the rest of the package reads.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -38,8 +38,8 @@ from .readers import (
 from .templates import Template, Texts, TextsFunction
 
 Partition: TypeAlias = str | int | bytes | UUID | Enum | tuple[Any, ...] | None
-"""What `vary_by` returns: whose copy this is, or None for "do not cache this request". A tuple has
-such parts, with bool beside them."""
+"""What `vary_by` returns: the user or tenant of the copy, or None for "do not cache this request".
+A tuple has parts of these types, or of bool."""
 
 VaryBy: TypeAlias = Callable[[Any], Partition | Awaitable[Partition]]
 When: TypeAlias = Callable[[Any], bool]
@@ -48,11 +48,11 @@ Names: TypeAlias = str | Sequence[str] | AbstractSet[str]
 
 
 _NEGOTIATION = b"accept"
-"""How the fields of RFC 9110 §12.5 begin: what is wanted, not who wants it."""
+"""How the fields of RFC 9110 §12.5 begin: they select content and do not identify the user."""
 
 
 class PolicyOptions(TypedDict, total=False):
-    """What `cached`, `Rule` and `Policy` take beside the lifetime; `Policy` has the meanings."""
+    """Options of `cached`, `Rule` and `Policy` besides the lifetime; `Policy` has the meanings."""
 
     tags: TextsOption
     query: Names | None
@@ -90,52 +90,53 @@ class Policy:
 
     Attributes:
         lifetime: Seconds that a response stays fresh; None if its own headers decide.
-        tags: Templates and functions of the request that name what the response is made of.
+        tags: Templates and functions of the request that name the data in the response.
         query: Query parameters that the response depends on; None for all of them.
         vary: Request fields that it depends on, lower-case.
-        vary_by: Takes the request, returns whose copy it is, or None to bypass; may be async, and
-            else runs in the event loop, which it must not block. An exception bypasses too, unless
-            the framework has an answer to it, as to an `HTTPException`.
+        vary_by: Takes the request and returns a user or tenant id, or None to bypass; may be async.
+            A sync one runs in the event loop, which it must not block. An exception bypasses too,
+            unless the framework turns it into a response, as it does an `HTTPException`.
         cookies: Cookies that it depends on.
         ignore_cookies: Cookies that the response does not depend on: True for all, or names, with a
-            star at the end for all that begin so. They keep no request from the cache and are in no
-            key, and a run whose answer may be shared does not see them.
-        public: Whether everybody may have the same copy although the request says who asks. The
-            answer to a request with `Authorization` is stored only if it says itself that it may be
-            shared, by `public`, `must-revalidate` or `s-maxage` (RFC 9111 §3.5).
-        key: A name for the response, by which `invalidate` finds it; what identifies it is still
-            its URL and parameters.
-        methods: GET, and HEAD unless it is the application's own, are answered from the cache. POST
-            is not, and stands here only where the responses' own headers decide: see `from_origin`.
+            star at the end for a prefix. They are in no key, no request bypasses the cache because
+            of them, and the application does not see them where its response may be shared.
+        public: Whether all users may get the same copy although the request identifies one. The
+            response to a request with `Authorization` is stored only if it says itself that it may
+            be shared, by `public`, `must-revalidate` or `s-maxage` (RFC 9111 §3.5).
+        key: A name for the response, by which `invalidate` finds it; its URL and parameters still
+            identify it.
+        methods: GET, and HEAD where the application has no endpoint of its own for it, are answered
+            from the cache. POST is not, and is allowed only in `from_origin`.
         negative: Seconds that a 404 or 410 stays fresh; None if they are not stored.
-        client_cache: Seconds that clients are told; None if they are to ask each time.
+        client_cache: Seconds for which clients may reuse it; None if they are to validate each
+            time.
         stale_while_revalidate: Seconds past freshness in which a copy is served while one
-            background request renews it (RFC 5861 §3); None if only its own headers say so.
-        stale_if_error: Seconds past freshness in which a copy stands in for a failing origin
-            (RFC 5861 §4); None if only its own headers say so.
+            background request renews it (RFC 5861 §3); None if its own headers decide.
+        stale_if_error: Seconds past freshness in which a copy is served in place of a failing
+            origin's response (RFC 5861 §4); None if its own headers decide.
         eager_refresh: The share of the lifetime, between 0 and 1, past which a hit starts a
             background request; None for never.
-        jitter: The share of the lifetime, from 0 to below 1, that is taken off at random at most,
-            so that what was stored together does not expire together.
+        jitter: The largest share of the lifetime, from 0 to below 1, that is subtracted at random,
+            so that what was stored at the same time does not expire at the same time.
         coalesce: Whether identical requests share one call: in the process (True), in all
             processes (`"fleet"`), or not at all (False).
-        coalesce_timeout: Seconds after which a call that takes so long is followed by one more, for
-            all who wait; None for the cache's own setting.
+        coalesce_timeout: Seconds after which a second call is made for all waiting requests; None
+            for the setting of `CacheConfig`.
         soft_timeout: Seconds after which a stale copy, if there is one, is served instead.
-        hard_timeout: Seconds after which a call of the origin counts as failed.
-        when: Takes the request; False bypasses the cache. Runs, and fails, as `vary_by` does.
+        hard_timeout: Seconds after which a call of the application counts as failed.
+        when: Takes the request; False bypasses the cache. It runs, and may fail, as `vary_by` does.
         heuristics: Whether a response without explicit freshness may be stored (RFC 9111 §4.2.2).
-        strip: Names of response fields that are not stored: the client whose request the
-            application answered gets them, a hit does not have them.
+        strip: Names of response fields that are not stored: the client whose request reached the
+            application gets them, a hit does not.
         store_set_cookie: Whether a response with `Set-Cookie` may be stored.
         honor_request_directives: Whether the request's own `Cache-Control` counts.
-        stale_on_error: Seconds past freshness in which a copy may stand in for a failing origin
-            although its headers do not say so; True for a usual time, False for none.
+        stale_on_error: Seconds past freshness in which a copy is served in place of a failing
+            origin's response although its headers do not allow it; True for 3,600, False for none.
         partial: Whether a part of a response (206) may be stored, to answer ranges within it and to
             be completed (RFC 9111 §3.3, §3.4).
         normalise_language: Whether requests that list the same languages in another order, without
             weights, get the same variant where responses vary on `Accept-Language`.
-        targeted: Names of the targeted fields that are read (RFC 9213), strongest first.
+        targeted: Names of the targeted fields that are read (RFC 9213), the first valid one counts.
     """
 
     lifetime: float | None
@@ -176,7 +177,7 @@ class Policy:
         where: str = "Policy",
         **options: Unpack[PolicyOptions],
     ) -> None:
-        """Check the options and bring them into one form.
+        """Check the options and convert them to one form.
 
         Args:
             lifetime: A strategy, seconds or a `timedelta`; None if the response's headers decide.
@@ -184,7 +185,8 @@ class Policy:
             **options: See the attributes; names may be one text or several, times as `lifetime`.
 
         Raises:
-            ConfigError: If an option is unknown, its value is not allowed, or two contradict.
+            ConfigError: If an option is unknown, its value is not allowed, or two contradict each
+                other.
         """
         refuse_unknown(options, PolicyOptions.__annotations__, where=where)
         values: dict[str, Any] = {**_DEFAULTS, **options}
@@ -200,10 +202,10 @@ class Policy:
         """Let each response's own headers decide (RFC 9111).
 
         Args:
-            **options: As for `Policy`. What an API cache leaves off and a CDN may want:
+            **options: As for `Policy`. What a CDN may want and an API cache may not:
                 `heuristics`, `store_set_cookie`, `honor_request_directives`, `stale_on_error`,
-                `partial`, `normalise_language`, and `methods` with POST: its answers are then kept
-                for GET where they say that they may be (RFC 9110 §9.3.3).
+                `partial`, `normalise_language`, and `methods` with POST: its responses are then
+                stored for GET where they allow it (RFC 9110 §9.3.3).
 
         Raises:
             ConfigError: As for `Policy`.
@@ -219,27 +221,27 @@ class Policy:
 
     @property
     def separates_users(self) -> bool:
-        """Whether the rule says how it is safe that a hit runs no authentication.
+        """Whether the rule says why it is safe that a hit runs no authentication.
 
-        A field of content negotiation in `vary` says nothing about who asks, so it does not count.
+        A field of content negotiation in `vary` does not identify the user, so it does not count.
         """
-        who = any(not name.startswith(_NEGOTIATION) for name in self.vary)
-        return self.public or who or bool(self.cookies) or self.vary_by is not None
+        identifying = any(not name.startswith(_NEGOTIATION) for name in self.vary)
+        return self.public or identifying or bool(self.cookies) or self.vary_by is not None
 
     @property
     def narrows_cookies(self) -> bool:
-        """Whether the application gets some of a request's cookies only."""
+        """Whether the application gets only some of a request's cookies."""
         named = bool(self.cookies) and self.vary_by is None
         return named or bool(self.ignore_cookies)
 
     @property
     def settled(self) -> tuple[bytes, ...]:
-        """Request fields of which the application sees only what the key holds."""
+        """Request fields of which the application sees only what the key contains."""
         named = bool(self.cookies) and self.vary_by is None
         return (b"cookie",) if named or self.ignore_cookies is True else ()
 
     def _check_together(self, where: str) -> None:
-        """Refuse options that cannot both be meant."""
+        """Refuse options that contradict each other."""
         self._check_public(where)
         self._check_cookies(where)
         if self.heuristics and self.lifetime is not None:
@@ -254,14 +256,14 @@ class Policy:
         self._check_methods(where)
 
     def _check_public(self, where: str) -> None:
-        """Refuse to call the same for everybody what another option separates by who asks."""
+        """Refuse `public` where another option separates the users."""
         if not self.public:
             return
         if self.vary_by is not None:
             allowed = "False where vary_by= gives each user a copy"
             raise ConfigError.of("public", True, allowed, where=where)
         if self.cookies:
-            allowed = "False where cookies= gives each value a copy; other cookies keep nothing out"
+            allowed = "False where cookies= separates copies; other cookies do not bypass the cache"
             raise ConfigError.of("public", True, allowed, where=where)
         for name in (b"authorization", b"cookie"):
             if name in self.vary:
@@ -282,14 +284,14 @@ class Policy:
                 raise ConfigError.of("ignore_cookies", given, allowed, where=where)
 
     def _check_methods(self, where: str) -> None:
-        """Refuse methods that the cache would never answer or keep.
+        """Refuse methods that the cache would never answer or store.
 
-        A HEAD is answered from what a GET has brought, and the answer to a POST is kept for GET
-        alone, where it says itself that it may be (RFC 9110 §9.3.3).
+        A HEAD is answered from the response to a GET, and the response to a POST is stored for GET
+        alone, where it allows that itself (RFC 9110 §9.3.3).
         """
         given = sorted(self.methods)
         if "GET" not in self.methods:
-            allowed = "GET among them: all that is kept answers a GET"
+            allowed = "GET among them: all stored responses answer a GET"
             raise ConfigError.of("methods", given, allowed, where=where)
         if "POST" not in self.methods:
             return
@@ -297,16 +299,18 @@ class Policy:
             allowed = "GET and HEAD where a lifetime is given; POST only in Policy.from_origin"
             raise ConfigError.of("methods", given, allowed, where=where)
         if self.vary_by is not None or self.when is not None:
-            allowed = "GET and HEAD where vary_by= or when= is given: of a POST they are not asked"
+            allowed = (
+                "GET and HEAD where vary_by= or when= is given: they are not called for a POST"
+            )
             raise ConfigError.of("methods", given, allowed, where=where)
 
 
 def _terms_of(policy: Policy) -> Terms:
-    """What the HTTP rules are asked with: the part of a policy that is about HTTP."""
+    """The part of a policy that the HTTP rules need."""
     return Terms(
         lifetime=policy.lifetime,
         negative=policy.negative,
-        # Who asks is in the key: then the answer is as good for the same one's next request.
+        # The user is in the key: then the response is right for the same user's next request.
         authorized=policy.vary_by is not None or b"authorization" in policy.vary,
         strip=policy.strip,
         set_cookie=policy.store_set_cookie,
@@ -325,7 +329,7 @@ def _terms_of(policy: Policy) -> Terms:
 
 
 def is_personal(policy: Policy, credentials: Credentials) -> bool:
-    """Whether what chooses the responses says who asks."""
+    """Whether what chooses the responses identifies the user."""
     named = bool(policy.cookies) or policy.vary_by is not None
     return named or credentials.include_any(policy.vary)
 
@@ -333,8 +337,9 @@ def is_personal(policy: Policy, credentials: Credentials) -> bool:
 def _selecting(policy: Policy) -> tuple[bytes, ...]:
     """The request fields that choose the responses, as clients are told.
 
-    A request that says who asks has an answer of its own, which matters to those who keep answers
-    without asking: `client_cache=`. What `vary_by=` reads is as good as always one of the two.
+    A request that identifies the user has a response of its own, which matters to clients that
+    reuse responses without validation: `client_cache=`. What `vary_by=` reads is almost always in
+    one of the two fields.
     """
     names = [*policy.vary]
     cookies, own = bool(policy.cookies), policy.vary_by is not None
@@ -347,7 +352,7 @@ def _selecting(policy: Policy) -> tuple[bytes, ...]:
 def policy_of(
     strategy: Lifetime | Policy, *, where: str, **options: Unpack[PolicyOptions]
 ) -> Policy:
-    """The policy that a lifetime or a policy makes together with the options beside it.
+    """The policy that a lifetime or a policy makes together with further options.
 
     Raises:
         ConfigError: As `Policy`.

@@ -1,4 +1,4 @@
-"""CacheConfig: where Redis is, and every bound of a process; gathered from its environment."""
+"""CacheConfig: where Redis is, and every bound of a process; read from its environment."""
 
 import os
 import re
@@ -74,40 +74,40 @@ class Settings(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheConfig:
-    """What holds for a process: where Redis is, and every bound.
+    """The settings of a process: where Redis is, and every bound.
 
     Attributes:
         redis_url: Where Redis is; None for memory only.
-        namespace: What separates applications that share a Redis; None to derive it.
-        version: A release's name; goes into the keys, so that a deploy never gets an old shape.
-        secret: Keys the MAC over stored entries, at least 16 bytes; None for no MAC.
+        namespace: Separates applications that share a Redis; None to derive it.
+        version: The release's name, a part of all keys: a release never reads another's entries.
+        secret: The key of the MAC over stored entries, at least 16 bytes; None for no MAC.
         max_entry: Bytes of the largest body that is stored.
         header_block: Bytes of the largest header block that is stored.
-        l1_bytes: Bytes that the memory tier accounts for at most.
-        l1_entries: Entries that it holds at most.
+        l1_bytes: The most bytes in the memory tier, as it counts them.
+        l1_entries: The most entries in it.
         max_variants: Variants of one URL that are kept.
         max_url: Bytes of the longest path and query that is cached.
-        max_flights: Calls under way at once, beyond which one ends as soon as nobody waits for it.
-        max_waiters: Requests that may wait for one of them where `overload` is `"refuse"`.
-        overload: What becomes of a request beyond `max_waiters`: it waits as well (`"wait"`), or
-            is answered 503 with `Retry-After` (`"refuse"`); a value's caller gets a `CacheError`.
-        max_refreshes: Background calls at once, of responses and values together; while there are
-            so many, further stale copies are served without one.
-        coalesce_timeout: Seconds after which a call that takes so long is followed by one more,
-            for all who wait.
+        max_flights: Concurrent calls; beyond them, a call ends as soon as no request waits for it.
+        max_waiters: Requests that may wait for one call where `overload` is `"refuse"`.
+        overload: A request beyond `max_waiters` waits as well (`"wait"`), or gets a 503 with
+            `Retry-After` (`"refuse"`); the caller of a value gets a `CacheError`.
+        max_refreshes: Concurrent background calls, of responses and values together; beyond them,
+            stale copies are served without one.
+        coalesce_timeout: Seconds after which a second call is made for all waiting requests.
         redis_timeout: Seconds that a request waits for Redis.
-        breaker_failures: Failures in a row after which Redis is left alone.
-        breaker_reset: Seconds until it is tried again.
-        hit_for_miss: Seconds for which requests do not queue for a response that was not storable.
-        credential_headers: Request fields that say who asks, beside those that are known by their
+        breaker_failures: Failures in a row after which Redis is not used.
+        breaker_reset: Seconds until it is used again.
+        hit_for_miss: Seconds for which requests do not wait for a response that could not be
+            stored.
+        credential_headers: Request fields that identify the user, besides those recognised by their
             names (see `policy.credentials`); lower-case.
-        harmless_headers: Request fields that say nothing of it although their names look so;
-            lower-case.
+        harmless_headers: Request fields that do not although their names look so; lower-case.
         mode: `"on"`, or `"off"`: every request and value goes to its origin, nothing is stored, and
-            what changes is still told to the other instances. `CacheManager.mode` changes it while
-            the process runs.
-        debug: For development, never for production: every client may steer the cache by its own
-            `Cache-Control` (RFC 9111 §5.2.1), so that a browser's hard reload asks the application.
+            invalidations are still sent to the other instances. `CacheManager.mode` changes it
+            while the process runs.
+        debug: For development, never for production: every client may control the cache by its
+            `Cache-Control` (RFC 9111 §5.2.1), so that a browser's hard reload reaches the
+            application.
 
     Raises:
         ConfigError: If a value is out of range.
@@ -158,31 +158,26 @@ class CacheConfig:
         read_boolean(self.debug, "debug", "CacheConfig")
 
     def _check_fields(self) -> None:
-        """Refuse to call harmless what is none, and what another setting calls a credential."""
+        """Refuse harmless fields that are not, or that are in `credential_headers`."""
+        added = self.credentials.added
         for name in sorted(self.harmless_headers):
             if name in KNOWN_FIELDS:
-                allowed = "names of fields that only look like credentials; " + _INSTEAD.get(
-                    name, "this one has a meaning of its own and stays what it is"
-                )
-                raise ConfigError.of(
-                    "harmless_headers", name.decode(), allowed, where="CacheConfig"
-                )
-        added = frozenset(map(folded, self.credential_headers))
-        for name in sorted(self.harmless_headers):
-            if folded(name) in added:
+                instead = _INSTEAD.get(name, "this one has a meaning that no setting changes")
+                allowed = f"names of fields that only look like credentials; {instead}"
+            elif folded(name) in added:
                 allowed = "names that are not in credential_headers="
-                raise ConfigError.of(
-                    "harmless_headers", name.decode(), allowed, where="CacheConfig"
-                )
+            else:
+                continue
+            raise ConfigError.of("harmless_headers", name.decode(), allowed, where="CacheConfig")
 
     @property
     def credentials(self) -> Credentials:
-        """Which request fields say who asks."""
+        """Which request fields identify the user."""
         added = frozenset(map(folded, self.credential_headers))
         return Credentials(added=added, harmless=self.harmless_headers)
 
     def applied(self, policy: Policy) -> Policy:
-        """A policy as it holds in this process."""
+        """A policy, as this process applies it."""
         if not self.debug:
             return policy
         return policy.but("debug mode", honor_request_directives=True)
@@ -204,11 +199,12 @@ class CacheConfig:
         dotenv: str | os.PathLike[str] | None = ".env",
         **arguments: Unpack[Settings],
     ) -> "CacheConfig":
-        """Gather the settings, strongest first: arguments, environment, `.env`, defaults.
+        """Read the settings: arguments count before the environment, `.env` and the defaults.
 
-        Every attribute `x` can be set as `ASGI_MULTITIER_X`; `REDIS_URL` stands for
-        `ASGI_MULTITIER_REDIS_URL`, which is stronger within the same source. An empty value counts
-        as not set, the Redis URL `none` as memory only, and names are separated by commas.
+        Every attribute `x` can be set as `ASGI_MULTITIER_X`; `REDIS_URL` is
+        another name of `ASGI_MULTITIER_REDIS_URL`, which counts first within the same source. An
+        empty value counts as not set, the Redis URL `none` as memory only, and names are separated
+        by commas.
 
         Args:
             environ: The environment; `os.environ` if None.
@@ -216,7 +212,7 @@ class CacheConfig:
             **arguments: Attributes by name; one that is given counts, even if it is None.
 
         Raises:
-            ConfigError: If a value is wrong or a name unknown, with the closest one that is not.
+            ConfigError: If a value is wrong, or a name unknown; it names the closest known one.
         """
         refuse_unknown(arguments, (f.name for f in fields(cls)), where="CacheConfig")
         found: dict[str, Any] = {}
@@ -243,10 +239,10 @@ _COUNTS = (
 )
 _FIELD_NAMES = ("credential_headers", "harmless_headers")
 _INSTEAD = {
-    b"authorization": "write public=True on the routes whose answers are the same for everybody",
-    b"cookie": "write ignore_cookies=True on the routes whose answers do not depend on cookies",
+    b"authorization": "write public=True on the routes whose responses are the same for all users",
+    b"cookie": "write ignore_cookies=True on the routes whose responses do not depend on cookies",
 }
-"""What to write where a field cannot be called harmless."""
+"""What to write instead of calling a field harmless."""
 
 _TRUTHS = {
     "1": True, "true": True, "yes": True, "on": True,
@@ -262,7 +258,7 @@ def _check_count(option: str, value: object) -> None:
 
 
 def _check_url(url: object) -> None:
-    """The message leaves the value out: a URL may hold a password."""
+    """The message does not show the value: a URL may contain a password."""
     if url is None:
         return
     scheme = urlsplit(url).scheme if isinstance(url, str) else ""
@@ -274,7 +270,7 @@ def _check_url(url: object) -> None:
 
 
 def _check_secret(secret: object) -> None:
-    """The message leaves the value out."""
+    """The message does not show the value."""
     if secret is not None and not (isinstance(secret, bytes) and len(secret) >= _MIN_SECRET):
         raise ConfigError(
             f"CacheConfig: secret is not allowed; expected at least {_MIN_SECRET} bytes"
@@ -282,7 +278,7 @@ def _check_secret(secret: object) -> None:
 
 
 def _check_label(option: str, value: object) -> None:
-    """Labels become part of keys in Redis: printable, without what separates the parts."""
+    """Labels become parts of keys in Redis: printable, without separators."""
     if value is not None and not (isinstance(value, str) and _LABEL.fullmatch(value)):
         raise ConfigError.of(
             option, value, "1 to 64 of letters, digits, '.', '_' and '-'", where="CacheConfig"
@@ -293,7 +289,7 @@ _LABEL = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def _settings(source: Mapping[str, str], place: str) -> dict[str, Any]:
-    """The settings that a source of texts holds, in their types."""
+    """The settings in a source of texts, converted to their types."""
     known = {_PREFIX + f.name.upper(): f.name for f in fields(CacheConfig)}
     ours = {name: value for name, value in source.items() if name.startswith(_PREFIX)}
     refuse_unknown(ours, known, where=place)

@@ -1,4 +1,4 @@
-"""Readers of options: from what a user wrote to the one form that is kept, or a clear error.
+"""Readers of options: each converts a value to the form that is kept, or raises `ConfigError`.
 
 Each takes the value, the option's name and where it was given.
 """
@@ -21,10 +21,10 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def refuse_unknown(given: Iterable[str], known: Iterable[str], *, where: str) -> None:
-    """Raise for the first name that is not known, with the closest one that is.
+    """Raise for the first unknown name, with the closest known one.
 
     Raises:
-        ConfigError: If there is such a name.
+        ConfigError: If there is one.
     """
     names = sorted(known)
     for name in given:
@@ -83,7 +83,7 @@ def read_ignored(value: object, option: str, where: str) -> bool | tuple[str, ..
     for name in names:
         text = name.removesuffix("*")
         if not _TOKEN.fullmatch(text) or "*" in text:
-            allowed = "True for all cookies, or their names, with a star at the end for all alike"
+            allowed = "True for all cookies, or their names, with a star at the end for a prefix"
             raise ConfigError.of(option, name, allowed, where=where)
     return names
 
@@ -102,7 +102,7 @@ def read_stripped(value: object, option: str, where: str) -> tuple[bytes, ...]:
     names = read_field_names(value, option, where)
     for name in names:
         if name in DESCRIBES_CONTENT:
-            allowed = "fields that the stored content can be read and told apart without"
+            allowed = "fields that are not needed to read or select the stored content"
             raise ConfigError.of(option, name.decode(), allowed, where=where)
     return names
 

@@ -1,4 +1,4 @@
-"""Rule: a policy for paths; Invalidations: what a successful unsafe request drops."""
+"""Rule: a policy for paths; Invalidations: what a successful unsafe request invalidates."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from .templates import Texts
 
 @dataclass(frozen=True, slots=True, init=False)
 class Rule:
-    """A policy for every path that a glob matches: for what cannot be annotated.
+    """A policy for every path that a glob matches, for endpoints that cannot be annotated.
 
     Attributes:
         glob: A pattern of `*` (any run of characters, `/` included) and `?`, matched against the
@@ -63,15 +63,15 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Invalidations:
-    """What a successful unsafe request of a route drops, beside its own URL.
+    """What a successful unsafe request of a route invalidates besides its own URL.
 
     Attributes:
         tags: Templates and functions of tags.
-        paths: Templates and functions of paths, as the application sees them, every query string.
-        routes: Names or endpoints of routes: all that they filled.
+        paths: Templates and functions of paths, as the application sees them, with every query.
+        routes: Names or endpoints of routes: all their responses.
         patterns: Templates and functions of globs over paths and names.
-        settle: Seconds for which what is dropped is not stored anew, for origins that read from a
-            replica that may lag so long.
+        settle: Seconds for which what is invalidated is not stored again, for origins that read
+            from a replica that may lag so long.
     """
 
     tags: Texts = ()

@@ -93,10 +93,10 @@ class Template:
         Deliberate: a star in a client's URL must not widen what is dropped.
         """
         known = {name: values[name] for name in self.fields if name in values}
-        harmless = {name: list(map(escape_pattern, texts)) for name, texts in known.items()}
+        escaped = {name: list(map(escape_pattern, texts)) for name, texts in known.items()}
         # A backslash before a placeholder must not escape the value.
         parts = tuple(("".join(symbols(literal)), name) for literal, name in self._parts)
-        for chosen in self._choices(harmless, "*"):
+        for chosen in self._choices(escaped, "*"):
             yield _filled(parts, chosen, "*")
 
     def _choices(

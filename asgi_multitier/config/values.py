@@ -1,4 +1,4 @@
-"""What may be said beside the lifetime where a value is stored or computed, and its checking."""
+"""The options of stored and computed values, checked and made into a policy."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -10,7 +10,7 @@ from .readers import refuse_unknown
 
 
 class StoreOptions(TypedDict, total=False):
-    """What may be said beside the lifetime where a value is stored; `Policy` has the meanings."""
+    """Options of a stored value besides the lifetime; `Policy` has the meanings."""
 
     jitter: float
     stale_while_revalidate: Lifetime | None
@@ -19,10 +19,10 @@ class StoreOptions(TypedDict, total=False):
 
 
 class ComputeOptions(StoreOptions, total=False):
-    """What may be said where a value is computed; `Policy` has the meanings and the defaults.
+    """Options of a computed value; `Policy` has the meanings and the defaults.
 
-    `hard_timeout` is for how long a caller waits: the run goes on without him, for up to 30 s, and
-    what it brings is stored.
+    `hard_timeout` is for how long a caller waits: the run continues without the caller for up to
+    30 s, and its result is stored.
     """
 
     coalesce: bool | Literal["fleet"]
@@ -36,7 +36,7 @@ _COMPUTE = frozenset(ComputeOptions.__annotations__)
 
 
 def store_policy(strategy: Lifetime, where: str, options: Mapping[str, Any]) -> Policy:
-    """What holds for a value that is stored.
+    """The policy of a stored value.
 
     Raises:
         ConfigError: If the lifetime or an option is not allowed.
@@ -46,10 +46,10 @@ def store_policy(strategy: Lifetime, where: str, options: Mapping[str, Any]) -> 
 
 
 def compute_policy(strategy: Lifetime, where: str, options: Mapping[str, Any]) -> Policy:
-    """What holds for a value that is computed.
+    """The policy of a computed value.
 
     Raises:
-        ConfigError: If the lifetime or an option is not allowed, or two contradict.
+        ConfigError: If the lifetime or an option is not allowed, or two contradict each other.
     """
     refuse_unknown(options, _COMPUTE, where=where)
     return _policy(strategy, where, options)
@@ -58,7 +58,7 @@ def compute_policy(strategy: Lifetime, where: str, options: Mapping[str, Any]) -
 def _policy(strategy: Lifetime, where: str, options: Mapping[str, Any]) -> Policy:
     try:
         return _made(strategy, where, **options)
-    except TypeError:  # something that is not hashable, and so nothing that is allowed
+    except TypeError:  # not hashable, and so not an allowed value
         return _make(strategy, where, **options)
 
 
@@ -66,5 +66,5 @@ def _make(strategy: Lifetime, where: str, **options: Any) -> Policy:
     return Policy(seconds_of(strategy, option="strategy", where=where), where=where, **options)
 
 
-# Checking costs more than a hit. By type as well, since True and 1 are not the same here.
+# Checking costs more than a hit. `typed`, since True and 1 are different values here.
 _made = lru_cache(maxsize=1024, typed=True)(_make)

@@ -14,18 +14,14 @@
 - `layers`: attributes and wrapped applications, read without exceptions.
 """
 
-from .annotations import Marks, cached, invalidates, marks_of, no_cache
+from .annotations import cached, invalidates, no_cache
 from .resolved import Resolved
-from .routes import route_path
 from .table import RouteTable
 
 __all__ = [
-    "Marks",
     "Resolved",
     "RouteTable",
     "cached",
     "invalidates",
-    "marks_of",
     "no_cache",
-    "route_path",
 ]

@@ -49,11 +49,6 @@ class ApplicationRoutes:
         self.generation = 0
 
     @property
-    def has_routes(self) -> bool:
-        """Whether an application with routes was found."""
-        return self._app is not None
-
-    @property
     def tree(self) -> Tree:
         """The routes; without any where no application is known."""
         if self._tree is None:

@@ -68,7 +68,7 @@ class RouteTable(ApplicationRoutes):
 
         Each is named once in a process, and none where the routes are not known.
         """
-        return stray_marks(self.tree.leaves()) if self.has_routes else []
+        return stray_marks(self.tree.leaves()) if self._app is not None else []
 
     # Before the application runs.
 

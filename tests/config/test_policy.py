@@ -84,7 +84,7 @@ class TestPolicy:
         assert not Policy.from_origin().heuristics
 
     def test_a_policy_can_be_made_from_another(self) -> None:
-        """Options given beside a policy replace its own; nothing else changes."""
+        """Options given with a policy replace its own; nothing else changes."""
         base = Policy(60, tags="a", vary="accept")
 
         changed = policy_of(base, where="x", tags="b")

@@ -15,10 +15,10 @@ CASES = [
         case(f"shared-with-{who}-by-{field}", put(line, ask=BASIC), get(HIT, ask=ask))
         for field in PERMITTED
         for line in [("Cache-Control", field)]
-        for who, ask in {"everybody": (), "another": OTHER, "the-same": BASIC}.items()
+        for who, ask in {"without": (), "another": OTHER, "the-same": BASIC}.items()
     ),
     *(
-        case(f"made-for-nobody-by-{field}", put(line), get(HIT, ask=BASIC), get(HIT))
+        case(f"without-credentials-by-{field}", put(line), get(HIT, ask=BASIC), get(HIT))
         for field in PERMITTED
         for line in [("Cache-Control", field)]
     ),
@@ -29,7 +29,7 @@ CASES = [
         get(ORIGIN, ask=BASIC),
     ),
     case(
-        "not-what-was-made-for-nobody-without-permission",
+        "not-a-response-without-credentials-or-permission",
         put(("Cache-Control", "max-age=60")),
         get(ORIGIN, ask=BASIC, content=b"own", body=b"own", why="fwd=bypass; detail=authorization"),
         get(HIT, content=b"content 1"),

@@ -242,7 +242,7 @@ PRAGMA = [
         get((HIT, ORIGIN), ask=(("Pragma", "no-cache"),)),
     ),
     case(
-        "ignored-beside-cache-control",
+        "ignored-with-cache-control",
         put(MAX_AGE),
         get(HIT, ask=(("Pragma", "no-cache"), ("Cache-Control", "nothing-to-see-here"))),
     ),

@@ -337,7 +337,7 @@ async def test_ranges_of_a_stored_part(steps: Sequence[Step], profile: str) -> N
 
 
 async def test_a_request_for_a_range_is_waited_for_by_nobody() -> None:
-    """Who wants the whole at the same time asks for it himself."""
+    """A concurrent request for the whole is forwarded by itself."""
     world = World(PROFILES[FULL])
     inner, asked, gate = world.middleware.app, asyncio.Event(), asyncio.Event()
 

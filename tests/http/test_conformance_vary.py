@@ -156,7 +156,7 @@ VARY = [
         get(ORIGIN, ask=(*foo("2"), ("Bar", "2"))),
     ),
     case(
-        "a-response-without-it-beside-others",
+        "a-response-without-it-among-others",
         put(MAX_AGE, VARY_FOO, ask=foo("1")),
         get(ORIGIN, MAX_AGE, ask=foo("2")),
         get(HIT, ask=foo("2"), content=b"content 2"),
@@ -206,7 +206,7 @@ async def test_selecting_fields_choose(steps: Sequence[Step], profile: str) -> N
 @pytest.mark.parametrize("profile", [PLAIN, FULL])
 @pytest.mark.parametrize("steps", STAR)
 async def test_a_star_never_matches(steps: Sequence[Step], profile: str) -> None:
-    """A `*` anywhere, or what is no field name: nobody can tell what chose the response."""
+    """A `*` anywhere, or what is not a field name: no cache can tell what chose the response."""
     await play(steps, profile)
 
 

@@ -219,7 +219,7 @@ async def test_the_answer_to_a_post_stays_in_its_process(tier: DictTier) -> None
 async def test_a_change_during_a_post_ends_its_answer(
     tier: DictTier, early: bool, parts: tuple[bytes, ...]
 ) -> None:
-    """What somebody else invalidates while a POST runs is not what its answer says."""
+    """A response to a POST is not stored if its URL was invalidated while it ran."""
     world = over(tier, FULL)
     inner = world.middleware.app
 

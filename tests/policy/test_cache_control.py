@@ -118,7 +118,7 @@ def test_parse_of_nothing_is_one_shared_value():
         (lines(("pragma", "no-cache"), ("cache-control", "max-age=5")), False),
         ((), False),
     ],
-    ids=["alone", "listed", "unknown", "beside-cache-control", "absent"],
+    ids=["alone", "listed", "unknown", "with-cache-control", "absent"],
 )
 def test_pragma_counts_in_a_request_without_cache_control(headers, no_cache):
     """RFC 9111 §5.4."""

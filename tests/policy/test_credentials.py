@@ -1,4 +1,4 @@
-"""Fields that say who asks are known by their names, in any gateway's dialect."""
+"""Fields that identify the user are recognised by their names, whatever gateway sends them."""
 
 from asgi_multitier.policy.credentials import Credentials, folded
 
@@ -111,7 +111,7 @@ HARMLESS = (
 )
 
 
-def test_what_gateways_and_clients_call_somebody_counts() -> None:
+def test_names_that_gateways_and_clients_use_for_a_user_count() -> None:
     """A word in a name that means a person, a tenant or a proof is enough."""
     names = [
         spelling

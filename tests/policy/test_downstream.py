@@ -91,7 +91,7 @@ def test_a_request_adds_what_chose_its_own_answer() -> None:
     ],
     ids=str,
 )
-def test_what_is_somebodys_is_private(given: Lines, expected: Lines) -> None:
+def test_a_response_for_one_user_is_private(given: Lines, expected: Lines) -> None:
     """Nothing is left that a shared cache could take for a permission."""
     terms = Terms(partitioned=True)
 

@@ -144,7 +144,7 @@ def test_invalid_reason_bounds_the_block(size, reason):
     ],
 )
 def test_end_to_end_leaves_out_what_belongs_to_one_connection(name):
-    """RFC 9111 §3.1: these are neither stored nor sent to somebody else."""
+    """RFC 9111 §3.1: these are neither stored nor sent to other clients."""
     assert fields.end_to_end(lines((name, "x"), ("a", "1"))) == lines(("a", "1"))
 
 

@@ -62,7 +62,7 @@ from tests.policy.support import lines
 def test_hosts_are_brought_into_one_form_or_refused(
     raw: bytes | None, scheme: str, host: bytes | None
 ) -> None:
-    """Case and the scheme's own port fall away; what is malformed is nobody's."""
+    """Case and the scheme's own port are removed; a malformed host has no key."""
     assert host_of(raw, scheme) == host
 
 

@@ -113,7 +113,7 @@ def test_what_a_client_proves_itself_with_keeps_a_response_out(name: str) -> Non
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_other_fields_are_kept(name: str) -> None:
-    """They say the same to everybody."""
+    """They are the same for all clients."""
     assert not numbers_exchange(name.encode())
     assert not is_proof(name.encode(), b"7")
 
@@ -150,7 +150,7 @@ def test_a_value_without_a_nonce_is_kept(name: str, value: str) -> None:
 
 
 def test_a_response_may_keep_such_a_field_to_its_client_itself() -> None:
-    """`private="..."` and `no-cache="..."` leave the rest to everybody."""
+    """`private="..."` and `no-cache="..."` leave the rest to all clients."""
     for directive in ('private="x-csrf-token"', 'no-cache="x-csrf-token"'):
         store = stored(("cache-control", f"max-age=60, {directive}"), ("x-csrf-token", "t"))
 

@@ -104,7 +104,7 @@ def test_a_name_called_harmless_is_so_in_its_own_spelling() -> None:
     assert scan([(b"x-trace-token", b"1")], watched)[1] is not None
 
 
-def test_strangers_cannot_fill_the_memory_with_names() -> None:
+def test_clients_cannot_fill_the_memory_with_names() -> None:
     """What is remembered is bounded, and what is known stays known."""
     watched = Watch(Credentials())
     for number in range(20_000):

@@ -175,7 +175,7 @@ def test_connection_and_what_it_names_is_not_stored():
 
 
 def test_a_cookie_kept_to_its_client_lets_the_rest_be_stored():
-    """`private="set-cookie"` says that only the cookie is somebody's own."""
+    """`private="set-cookie"` says that only the cookie is for one client."""
     verdict = stored(("cache-control", 'private="set-cookie", max-age=9'), ("set-cookie", "a=b"))
 
     assert not any(name == b"set-cookie" for name, _ in verdict.headers)
@@ -348,7 +348,7 @@ def test_etag_of_is_a_strong_tag_of_the_content():
     ],
 )
 def test_answer_to_authorization_needs_permission(directives, terms, storable):
-    """RFC 9111 §3.5, unless who asks is in the key."""
+    """RFC 9111 §3.5, unless the user is in the key."""
     verdict = judged(
         ("cache-control", directives), request_headers=lines(("Authorization", "x")), terms=terms
     )

@@ -268,7 +268,7 @@ def test_freshen_updates_set_cookie_on_demand():
     ],
     ids=["new-date", "date-of-receipt", "no-dates"],
 )
-def test_freshen_starts_the_age_anew(stored, update, merged):
+def test_freshen_resets_the_age(stored, update, merged):
     """`Age` and `Date` speak of the exchange that brought them; a `Date` never ends."""
     freshened = validation.freshen(lines(*stored), lines(*update), FROM_ORIGIN, received=NOW)
 

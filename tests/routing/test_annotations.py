@@ -10,7 +10,8 @@ from starlette.endpoints import HTTPEndpoint
 from asgi_multitier.config.policy import Policy
 from asgi_multitier.config.templates import Template
 from asgi_multitier.errors import ConfigError
-from asgi_multitier.routing import Marks, cached, invalidates, marks_of, no_cache
+from asgi_multitier.routing import cached, invalidates, no_cache
+from asgi_multitier.routing.annotations import Marks, marks_of
 from asgi_multitier.strategy import CacheStrategy
 
 

@@ -36,8 +36,8 @@ class TestDiscovery:
         loop = Wrapper(None)
         loop.app = loop
 
-        assert not RouteTable(loop).has_routes
-        assert not RouteTable(Wrapper(None)).has_routes
+        assert templates(RouteTable(loop)) == []
+        assert templates(RouteTable(Wrapper(None))) == []
 
     def test_behind_a_function_the_scope_names_the_application(self) -> None:
         """Once, and not inside a mount, where it may be the one outside."""

@@ -131,10 +131,10 @@ async def test_a_static_front_end_is_cached_by_a_rule(tmp_path: Path) -> None:
 
 
 async def test_a_front_end_that_asks_who_comes_is_not_shared(tmp_path: Path) -> None:
-    """As for any route: a hit would ask nobody."""
+    """As for any route: a hit would check nothing."""
     app = front_end(tmp_path)
     if (await Client(app).get("/admin/index.html")).status not in (401, 403):
-        pytest.skip("this FastAPI asks nobody at static front ends")
+        pytest.skip("this FastAPI runs no dependencies for static front ends")
     table = RouteTable(app, rules=[Rule("*", 60)])
 
     with pytest.raises(ConfigError, match="HTTPBearer"):

@@ -13,7 +13,7 @@ from .applications import admin, bearer, only, user
 
 
 def placeholder() -> str:
-    """What the application has to say who asks."""
+    """What the application replaces by what identifies the user."""
     raise NotImplementedError
 
 
@@ -53,7 +53,7 @@ def test_an_override_that_checks_who_asks_is_refused(
 def test_an_override_that_takes_the_check_away_is_no_permission() -> None:
     """It is of a test; what stands in its place may depend on the very same."""
     app = only(dependencies=[Depends(user)])
-    app.dependency_overrides[user] = lambda: "somebody"
+    app.dependency_overrides[user] = lambda: "user"
     with pytest.raises(ConfigError, match="depends on HTTPBearer"):
         RouteTable(app).check()
     app.dependency_overrides[user] = admin
@@ -76,7 +76,7 @@ def test_an_override_in_a_mounted_application_is_its_own() -> None:
 def test_an_override_after_the_start_leaves_the_route_uncached() -> None:
     """As from an application's own lifespan; one in another's place counts as well."""
     app = only(dependencies=[Depends(placeholder)])
-    app.dependency_overrides[placeholder] = lambda: "nobody"
+    app.dependency_overrides[placeholder] = lambda: "guest"
     table = RouteTable(app)
     table.check()
     assert table.resolve("GET", "/secret/1").policy is not None

@@ -138,7 +138,7 @@ class TestTemplates:
         assert [Selector("tag", tag) for tag in tags] == dropped
 
     def test_a_parameter_without_a_stated_default_renders_as_nothing(self) -> None:
-        """One that is made anew for each request, and one that several names may mean."""
+        """One that is made for each request, and one with several names."""
         app = FastAPI()
 
         @app.get("/p")

@@ -10,7 +10,8 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Match, Mount, Route
 
 from asgi_multitier.errors import ConfigError
-from asgi_multitier.routing import RouteTable, cached, route_path
+from asgi_multitier.routing import RouteTable, cached
+from asgi_multitier.routing.routes import route_path
 
 from .applications import endpoint, fastapi_app, lifetime, starlette_app, templates
 

@@ -33,7 +33,7 @@ def token_header(x_token: Annotated[str, Header()]) -> None:
 
 
 def language(accept_language: Annotated[str, Header()] = "") -> str:
-    """A header that says nothing about who asks."""
+    """A header that does not identify the user."""
     return accept_language
 
 

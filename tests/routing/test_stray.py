@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, FastAPI, WebSocket
 from httpx import ASGITransport, AsyncClient
 
 from asgi_multitier import CacheManager, CacheMiddleware, ConfigError, cached, invalidates
-from asgi_multitier.routing import marks_of
+from asgi_multitier.routing.annotations import marks_of
 from asgi_multitier.testing import FakeClock
 
 

@@ -193,7 +193,6 @@ class TestRules:
         table.check()
         resolved = table.resolve("GET", "/abc")
 
-        assert not table.has_routes
         assert templates(table) == []
         assert (lifetime(table, "/abc"), resolved.route) == (60.0, "")
         assert table.resolve("GET", "/b").reason == "no-rule"
