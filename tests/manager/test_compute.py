@@ -1,4 +1,4 @@
-"""Computing values: who runs the function, who waits, what is stored and what stands in."""
+"""Computing values: which caller runs the function, which wait, what is stored or stands in."""
 
 import asyncio
 from typing import Any
@@ -19,7 +19,7 @@ SHORT = 0.01
 async def gathered(
     cache: CacheManager, function: Function, count: int, **options: Any
 ) -> list[Any]:
-    """The answers that so many callers get, who all wait before the function goes on."""
+    """The answers of so many callers, all of which wait before the function goes on."""
     calls = [
         asyncio.create_task(cache.get_or_compute("k", function, **options)) for _ in range(count)
     ]
@@ -75,7 +75,7 @@ async def test_a_hundred_callers_share_one_run() -> None:
 
 
 async def test_leader_gets_his_own_object_and_others_copies() -> None:
-    """Nobody shares what somebody may change."""
+    """Callers do not share an object that one of them may change."""
     async with in_memory() as cache:
         function = Function([1]).close()
         answers = await gathered(cache, function, 3)
@@ -85,7 +85,7 @@ async def test_leader_gets_his_own_object_and_others_copies() -> None:
 
 
 async def test_leaving_harms_nobody_else() -> None:
-    """Neither the caller who began nor one who waits takes the run along."""
+    """Neither the first caller nor one that waits cancels the run."""
     async with in_memory() as cache:
         function = Function("value").close()
         calls = [asyncio.create_task(cache.get_or_compute("k", function)) for _ in range(3)]
@@ -117,7 +117,7 @@ async def test_run_that_everybody_left_is_stored_all_the_same() -> None:
 
 
 async def test_exceptions_are_the_functions_own() -> None:
-    """The very object reaches everybody, nothing is stored, and the next call runs it anew."""
+    """All callers get the same exception, nothing is stored, and the next call runs it again."""
     async with in_memory() as cache:
         function = Function("value").close()
         function.error = LookupError("no such row")
@@ -137,7 +137,7 @@ async def test_exceptions_are_the_functions_own() -> None:
 
 
 async def test_value_that_cannot_be_bytes_is_an_error_for_everybody() -> None:
-    """Callers who wait could not get it, so the one who began does not either."""
+    """Callers that wait cannot get the value, so the first one does not either."""
     async with in_memory() as cache:
         with pytest.raises(SerializationError, match="object"):
             await cache.get_or_compute("k", Function(object()))
@@ -199,7 +199,7 @@ async def test_plain_get_never_waits_for_a_run() -> None:
 
 
 async def test_without_coalescing_everybody_runs_it() -> None:
-    """And each stores what he got."""
+    """And each stores its own result."""
     async with in_memory() as cache:
         function = Function().close()
         await gathered(cache, function, 3, coalesce=False)
@@ -310,7 +310,7 @@ async def test_a_further_run_cannot_ask_for_itself_either() -> None:
 
 @pytest.mark.parametrize("bounds", [{"max_flights": 1}, {"max_waiters": 1}])
 async def test_beyond_the_bounds_there_is_one_run_too(bounds: dict[str, int]) -> None:
-    """More keys, or more who wait for one, than allowed: nobody runs the function alone."""
+    """With more keys or more waiting callers than allowed, no caller runs the function alone."""
     async with in_memory(**bounds) as cache:
         slow, own = Function("slow").close(), Function("own").close()
         first = asyncio.create_task(cache.get_or_compute("k", slow))
@@ -431,7 +431,7 @@ async def test_stale_while_revalidate_answers_and_renews() -> None:
 
 
 async def test_stale_if_error_stands_in_for_a_failure() -> None:
-    """For as long as it says, and for everybody who waits."""
+    """For as long as it says, and for all callers that wait."""
     clock = FakeClock()
     async with in_memory(clock) as cache:
         function = Function(1)
@@ -583,7 +583,7 @@ async def test_hard_timeout_counts_for_who_waits_and_for_who_leads_one_more() ->
 
 
 async def test_a_run_nobody_waits_for_ends_within_its_time() -> None:
-    """`fill_timeout` after the last caller left it is cancelled; the next one begins anew."""
+    """`fill_timeout` after the last caller left it is cancelled; the next call runs it again."""
     async with in_memory() as cache:
         cache.engine.flights._fill_timeout = SHORT
         function = Function().close()
@@ -645,7 +645,7 @@ async def test_eager_refresh_asks_the_shared_tier_first() -> None:
 
 
 async def test_failed_refresh_leaves_the_value_and_is_counted() -> None:
-    """Nobody waits for it, so nobody gets the exception."""
+    """No caller waits for it, so none gets the exception."""
     clock = FakeClock()
     below = SeenTier(clock)
     async with over(clock, below) as cache:
@@ -695,7 +695,7 @@ async def test_close_waits_for_runs_and_writes() -> None:
 
 
 async def test_close_cancels_what_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever waits is told; his own task is not cancelled."""
+    """A waiting caller gets an error; its own task is not cancelled."""
     monkeypatch.setattr("asgi_multitier.manager.lifecycle._CLOSE_PATIENCE", SHORT)
     function = Function().close()
     async with in_memory() as cache:

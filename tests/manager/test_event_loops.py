@@ -65,7 +65,7 @@ def loops() -> Iterator[Callable[[], Loop]]:
 
 
 class Shop:
-    """Prices that are read and edited, and values beside them."""
+    """Prices that are read and edited, and values next to them."""
 
     def __init__(self, manager: CacheManager) -> None:
         self.manager = manager
@@ -306,7 +306,7 @@ def test_a_facade_makes_room_for_a_server(
 
 
 def test_threads_that_make_the_cache_at_once_make_one(namespace: str) -> None:
-    """Two engines would not hear of each other's invalidations."""
+    """Two engines would not apply each other's invalidations."""
     manager = CacheManager(redis_url=None, namespace=namespace)
     made = manager._assembled
     lock = manager._making = _Counting()

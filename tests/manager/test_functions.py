@@ -348,7 +348,7 @@ async def test_the_same_argument_has_one_text() -> None:
     ids=repr,
 )
 async def test_what_no_text_tells_apart_is_refused(argument: Any) -> None:
-    """An address is another object's soon, and a masked secret is everybody's."""
+    """An address may soon be another object's, and all masked secrets look alike."""
     async with in_memory() as cache:
 
         @cache.cached("k:{a}")

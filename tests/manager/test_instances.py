@@ -98,7 +98,7 @@ async def test_what_one_drops_the_others_memory_drops(
 async def test_new_value_travels_into_the_others_memory(
     valkey: ValkeyServer, namespace: str, write: Callable[[CacheManager, Any], Awaitable[None]]
 ) -> None:
-    """Without a look-up; the second tier has it too, for whoever comes later."""
+    """Without a look-up; the second tier has it too, for instances that come later."""
     async with pair(valkey, namespace) as (one, two):
         await both_hold(one, two, k="old")
         asked = two.tier_stats()[1].hits
@@ -296,7 +296,7 @@ async def test_one_instance_computes_for_the_fleet(valkey: ValkeyServer, namespa
 async def test_another_takes_over_when_the_holder_fails(
     valkey: ValkeyServer, namespace: str
 ) -> None:
-    """An exception is its caller's; whoever waits elsewhere computes himself."""
+    """An exception is its own caller's; callers on other instances run the function themselves."""
     async with pair(valkey, namespace) as (one, two):
         await both_hold(one, two, warm=1)
         function, other = Function().close(), Function("other")

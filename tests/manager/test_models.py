@@ -315,7 +315,7 @@ WHOLE: dict[str, tuple[Any, Any]] = {
 async def test_a_model_comes_back_with_all_its_state(
     type_: Any, value: Any, serializer: Serializer
 ) -> None:
-    """One run; what everybody else gets is the same through and through."""
+    """One run; what the other callers get is equal in all parts."""
     async with in_memory(serializer=serializer) as cache:
         function = Function(value)
         await cache.get_or_compute_typed("k", type_, function)

@@ -360,7 +360,7 @@ async def test_23_invalidate_pattern(valkey: ValkeyServer, namespace: str) -> No
 
 
 async def test_24_set_with_broadcast(valkey: ValkeyServer, namespace: str) -> None:
-    """Written through to everybody."""
+    """Written through to all instances."""
     async with pair(valkey, namespace) as (one, two):
         await one.set_with_broadcast("k", 1, CacheStrategy.SHORT_TERM)
         await caught_up(one, two)
@@ -475,7 +475,7 @@ async def test_32_multi_tier_cache_miss() -> None:
 
 
 async def test_33_builder_convenience_methods() -> None:
-    """`with_l3` and `with_l4` beside the others: four tiers."""
+    """`with_l3` and `with_l4` with the others: four tiers."""
     clock = FakeClock()
     stores = [SeenTier(clock) for _ in range(3)]
     builder = CacheBuilder().with_l1(MemoryTier()).with_l2(stores[0]).with_redis(None)

@@ -77,7 +77,7 @@ async def test_f1_gets_and_typed_callers_do_not_break_coalescing() -> None:
 
 
 async def test_f2_leader_that_leaves_causes_no_herd() -> None:
-    """Fifty wait; the one who began is cancelled; still one run. A failing one is not repeated."""
+    """Fifty wait; the first is cancelled; still one run. A failing run is not repeated."""
     async with in_memory() as cache:
         function = Function(1).close()
         calls = [asyncio.create_task(cache.get_or_compute("k", function)) for _ in range(51)]
@@ -111,7 +111,7 @@ async def test_f3_nobody_hangs_on_an_absent_key_or_a_dead_leader() -> None:
 
 
 async def test_f4_failures_are_not_repeated_one_by_one_and_rejects_not_recomputed() -> None:
-    """An error is everybody's at once; a value that memory refuses still answers all who wait."""
+    """All callers get an error at once; a value that memory refuses still answers all that wait."""
     clock = FakeClock()
     tiers: list[Any] = [(MemoryTier(max_bytes=1), TierConfig.l1())]
     async with CacheManager(tiers=tiers, redis_url=None, clock=clock, wall=clock) as cache:
@@ -163,7 +163,7 @@ async def test_f6_plain_get_does_not_wait_for_a_run() -> None:
 async def test_f7_invalidation_during_a_run_is_not_lost(
     valkey: ValkeyServer, namespace: str, how: str
 ) -> None:
-    """The old value is stored nowhere, whoever invalidated, by whatever name."""
+    """The old value is stored nowhere, whichever instance invalidated, by any kind of name."""
     drops = {
         "key": lambda cache: cache.invalidate("k"),
         "tag": lambda cache: cache.invalidate_tags("t"),
@@ -207,7 +207,7 @@ async def test_f7b_get_during_an_invalidation_does_not_bring_the_old_value_back(
 async def test_f8_receivers_leave_the_shared_tier_alone(
     valkey: ValkeyServer, namespace: str
 ) -> None:
-    """They write and delete nothing there, whatever they hear."""
+    """They write and delete nothing there, whatever records they read."""
     async with pair(valkey, namespace) as (one, two):
         await both_hold(one, two, a=1, b=2)
         written = two.tier_stats()[1].writes
@@ -250,7 +250,7 @@ async def test_f9b_late_update_does_not_overwrite_a_newer_value(
 async def test_f10_what_was_missed_while_away_is_not_served(
     own_valkey: ValkeyServer, proxy: FaultProxy, namespace: str
 ) -> None:
-    """The connection is cut, something is dropped meanwhile: it is heard of after the reconnect."""
+    """The connection is cut, something is dropped meanwhile: it is applied after the reconnect."""
     async with (
         CacheManager(redis_url=proxy.url, namespace=namespace) as one,
         CacheManager(redis_url=own_valkey.url, namespace=namespace) as two,
@@ -572,7 +572,7 @@ async def test_f26_everything_ends_with_close(valkey: ValkeyServer, namespace: s
 async def test_f27_no_password_in_words_and_no_value_without_the_secret(
     valkey: ValkeyServer, namespace: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither in `repr` nor in a log line; a record of somebody else plants nothing."""
+    """Neither in `repr` nor in a log line; a forged record plants nothing."""
     caplog.set_level(logging.DEBUG)
     url = f"redis://user:hunter2@127.0.0.1:{free_port()}"
     async with CacheManager(redis_url=url, namespace=namespace) as cache:

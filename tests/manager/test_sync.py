@@ -3,9 +3,10 @@
 import asyncio
 import inspect
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, get_overloads
 
 import pytest
@@ -28,13 +29,13 @@ class User:
 
 @pytest.fixture
 def script() -> Iterator[SyncCache]:
-    """The facade of a manager that nobody else runs."""
+    """The facade of a manager that no application runs."""
     with CacheManager(redis_url=None).sync as cache:
         yield cache
 
 
 def test_functions_run_in_threads_and_their_exceptions_are_their_own(script: SyncCache) -> None:
-    """A function that blocks stops nobody else; an async one is awaited."""
+    """A function that blocks stops no other call; an async one is awaited."""
     error = LookupError("no")
 
     def failing() -> int:
@@ -108,7 +109,7 @@ async def test_where_a_loop_runs_it_refuses() -> None:
             cache.sync.get("k")
 
 
-async def test_in_a_thread_beside_the_managers_loop_calls_go_there() -> None:
+async def test_in_a_thread_next_to_the_managers_loop_calls_go_there() -> None:
     """As in a sync endpoint: one cache, one loop."""
     async with CacheManager(redis_url=None) as cache:
         await cache.set("k", 1)
@@ -121,7 +122,7 @@ async def test_in_a_thread_beside_the_managers_loop_calls_go_there() -> None:
         assert cache.running
 
 
-def test_closing_ends_the_thread_and_a_later_call_starts_anew() -> None:
+def test_closing_ends_the_thread_and_a_later_call_starts_it_again() -> None:
     """Twice is no error; nothing is left behind."""
     clock = FakeClock()
     below = SeenTier(clock)
@@ -163,7 +164,7 @@ def test_call_whose_loop_ends_does_not_wait_for_ever(monkeypatch: pytest.MonkeyP
 
 
 def test_calls_while_another_thread_closes_are_answered() -> None:
-    """They are served before the end or start it anew, and none is lost or hangs."""
+    """They are answered before the end or start the manager again; none is lost or hangs."""
     sync, errors = CacheManager(redis_url=None).sync, []
 
     def use(number: int) -> int:
@@ -275,7 +276,7 @@ async def test_the_loops_own_pool_is_left_alone() -> None:
 
 
 def test_a_function_that_asks_for_itself_through_another_is_told_so(script: SyncCache) -> None:
-    """Whoever is asked on the way."""
+    """Through any number of functions."""
 
     def one() -> Any:
         return script.get_or_compute("two", two)
@@ -510,27 +511,19 @@ def test_each_operation_does_what_the_managers_own_does() -> None:
     """One story told through both: the same results, errors and counters."""
     assert {name for name, _, _ in CALLS} == set(AWAITED)
 
-    async def awaited(cache: CacheManager) -> list[Any]:
+    def story(called: Callable[..., Any]) -> list[Any]:
         results = []
         for name, args, options in CALLS:
             try:
-                results.append(_told(await getattr(cache, name)(*args, **options)))
-            except Exception as error:  # noqa: BLE001 - it is compared
-                results.append(_told(error))
-        return results
-
-    def blocking(cache: SyncCache) -> list[Any]:
-        results = []
-        for name, args, options in CALLS:
-            try:
-                results.append(_told(getattr(cache, name)(*args, **options)))
+                results.append(_told(called(name)(*args, **options)))
             except Exception as error:  # noqa: BLE001 - it is compared
                 results.append(_told(error))
         return results
 
     theirs, ours = _known(), _known().sync
-    expected = asyncio.run(awaited(theirs))
-    assert blocking(ours) == expected
+    with asyncio.Runner() as loop:
+        expected = story(lambda name: lambda *a, **o: loop.run(getattr(theirs, name)(*a, **o)))
+    assert story(partial(getattr, ours)) == expected
     assert sum(isinstance(result, tuple) for result in expected) == 5
     assert ours.stats() == theirs.stats()
     assert ours.tier_stats() == theirs.tier_stats()

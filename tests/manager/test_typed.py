@@ -57,7 +57,7 @@ IDS = ["dataclass", "TypedDict", "Struct", "Pydantic", "list", "dict", "int"]
 @pytest.mark.parametrize("serializer", [JsonSerializer(), MsgPackSerializer()], ids=["json", "mp"])
 @pytest.mark.parametrize(("type_", "value"), VALUES, ids=IDS)
 async def test_typed_values_come_back_whole(type_: Any, value: Any, serializer: Any) -> None:
-    """Whoever computed it gets his own object, the next one an equal one; no second run."""
+    """The first caller gets the computed object, the next one an equal one; no second run."""
     async with in_memory(serializer=serializer) as cache:
         function = Function(value)
 
@@ -91,7 +91,7 @@ async def test_shape_that_no_longer_fits_is_a_miss_and_counted() -> None:
 
 
 async def test_waiter_of_another_type_computes_for_himself() -> None:
-    """What the run that he joined brings does not fit what he asked for."""
+    """The result of the run that a caller joined does not fit the type that it asked for."""
     async with in_memory() as cache:
         first, second = Function(Plain(1, "ann")).close(), Function(Changed(1, "a@b.c"))
         one = asyncio.create_task(cache.get_or_compute_typed("k", Plain, first))

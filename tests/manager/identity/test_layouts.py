@@ -156,7 +156,7 @@ def named_by(commands: Sequence[tuple[Sequence[str], Layout]]) -> list[str]:
 
 
 def test_application_that_tells_nothing_is_refused_on_a_given_server(tmp_path: Path) -> None:
-    """What half of all projects are called may not decide who shares with whom."""
+    """A name that half of all projects have does not decide which applications share."""
     layouts = [
         (tmp_path / f"{number}", target, files, GIVEN)
         for number, (target, files) in enumerate(GENERIC)
@@ -172,7 +172,7 @@ def test_application_that_tells_nothing_is_refused_on_a_given_server(tmp_path: P
 
 
 def test_no_two_applications_of_usual_layouts_meet_on_the_default(tmp_path: Path) -> None:
-    """All who share are on this machine: the place is part of the name."""
+    """All that share are on this machine: the directory is part of the name."""
     both = [*GENERIC, *(layout[:2] for layout in TELLING)]
     layouts: list[Layout] = [
         (tmp_path / f"{copy}" / f"{number}", target, files, {})

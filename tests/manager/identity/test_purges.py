@@ -69,7 +69,7 @@ async def test_program_without_a_name_is_told_the_names(
             return await shop.get("book") is None
 
         await until(gone, 5)
-    assert "nobody else" not in caplog.text
+    assert "no other process" not in caplog.text
 
 
 @both
