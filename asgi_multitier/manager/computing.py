@@ -8,8 +8,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from inspect import isawaitable
-from typing import Any, TypeVar
+from typing import Any
 
 from ..config.policy import Policy
 from ..engine.caller import MAX_LOOKS, Caller, Join, Lead, StandIn, Step
@@ -20,9 +19,8 @@ from ..entry import Entry, Slot
 from ..errors import CacheError
 from ..events import MANAGER, Outcome
 from ..policy.reasons import Reason
+from .home import result_of
 from .values import MISSING, Reader, Values, Writer, value_entry
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +42,6 @@ class ComputeCall:
     tags: tuple[str, ...]
     read: Reader
     write: Writer
-
-    async def computed(self) -> Any:
-        """What the function returns, sync or async."""
-        value = self.compute()
-        return await value if isawaitable(value) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +115,7 @@ class Computing:
         self._tally.passed(reason)
         with self._flights.running_for(call.key):
             async with asyncio.timeout(call.policy.hard_timeout):
-                return await call.computed()
+                return await result_of(call.compute)
 
     def _use(self, slot: Slot, level: int, call: ComputeCall) -> Any:
         """The slot's value if it may be used as it is, renewed in the background if need be."""
@@ -230,7 +223,7 @@ class _Function:
     async def ask(self) -> None:
         """Run the function, keep what it returns, and answer the flight."""
         call, flight = self._call, self._run.flight
-        value = await call.computed()
+        value = await result_of(call.compute)
         payload = call.write(value)
         born, now = flight.seed.born, self._engine.clock()
         entry = value_entry(call.key, payload, call.policy, call.tags, born=born, now=now)

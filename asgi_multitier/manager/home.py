@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial, update_wrapper
+from inspect import isawaitable
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from ..errors import BackendError
@@ -82,7 +83,7 @@ class Home:
         return last is not None and last is not here
 
     async def leave(self) -> None:
-        """The cache does not run any more."""
+        """Make no loop the home: the cache is closed."""
         watch, self._watch = self._watch, None
         self._vacate()
         if watch is not None and watch.get_loop() is asyncio.get_running_loop():
@@ -132,19 +133,21 @@ class Home:
         """
         origin = asyncio.get_running_loop()
 
-        async def run() -> T:
-            result = function()
-            return await result if isinstance(result, Awaitable) else result
-
         async def carry() -> T:
             if asyncio.get_running_loop() is origin:
-                return await run()
+                return await result_of(function)
             try:
-                return await _run_in(origin, run, cancel=True)
+                return await _run_in(origin, partial(result_of, function), cancel=True)
             except LoopEnded:
                 raise BackendError("the event loop that computes a value has ended") from None
 
         return carry
+
+
+async def result_of(function: Callable[[], T | Awaitable[T]]) -> T:
+    """What the function returns, sync or async."""
+    result = function()
+    return await result if isawaitable(result) else result
 
 
 class _Housed(Protocol):

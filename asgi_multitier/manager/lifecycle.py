@@ -282,8 +282,6 @@ class Lifecycle:
     ) -> None:
         await self.close()
 
-    # Tasks.
-
     def spawn(self, run: Coroutine[Any, Any, T], name: str) -> "asyncio.Task[T]":
         """A task that `close` waits for."""
         task = asyncio.create_task(run, name=name)

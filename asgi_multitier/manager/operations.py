@@ -16,7 +16,7 @@ from ..policy.reasons import Reason
 from ..strategy import CacheStrategy, Lifetime
 from .computing import ComputeCall, Computing
 from .function_keys import Taken
-from .home import HomeBlocked, at_home
+from .home import HomeBlocked, at_home, result_of
 from .invalidation import Invalidation
 from .keys import checked_key, checked_tags, keys_of
 from .readings import Readings
@@ -259,7 +259,7 @@ class Operations(Invalidation, Readings):
         try:
             return await self._answered(call)
         except HomeBlocked:
-            return await call.computed()
+            return await result_of(compute)
 
     @at_home
     async def _answered(self, call: ComputeCall) -> Any:
