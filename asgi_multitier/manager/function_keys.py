@@ -205,10 +205,11 @@ def _defaults(function: Any, signature: inspect.Signature) -> dict[str, Any]:
 
 
 def _separators(template: Template, where: str) -> dict[int, str]:
-    """What is escaped in arguments: the punctuation between two fields of the key.
+    """What is escaped in arguments: the punctuation between two placeholders of the key.
 
     Raises:
-        ConfigError: If two fields have no punctuation between them: their texts would run together.
+        ConfigError: If two placeholders have no punctuation between them: their texts would run
+            together.
     """
     parts = list(string.Formatter().parse(template.text))
     between = [literal for literal, name, _, _ in parts if name is not None][1:]
@@ -216,7 +217,7 @@ def _separators(template: Template, where: str) -> dict[int, str]:
     for literal in between:
         own = {mark for mark in literal if not mark.isalnum() and mark != "%"}
         if not own:
-            allowed = "places with punctuation between them, such as '{a}:{b}'"
+            allowed = "placeholders with punctuation between them, such as '{a}:{b}'"
             raise ConfigError.of("key", template.text, allowed, where=where)
         marks |= own
     return {ord(mark): "".join(f"%{byte:02X}" for byte in mark.encode()) for mark in marks}
