@@ -679,6 +679,7 @@ async def test_a_failed_refresh_leaves_the_copy_and_harms_nobody(
         assert "never retrieved" not in caplog.text
         if fails is _boom:
             assert cache.manager.stats().failures == {"refresh": 2}
+            assert "refresh of /x failed: BoomError: before the start" in caplog.text
 
 
 async def test_a_refresh_that_may_not_be_shared_ends_the_copy() -> None:
