@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields
 from enum import Enum
-from typing import Any, Literal, TypeAlias, TypedDict, Unpack
+from typing import Annotated, Any, Literal, TypeAlias, TypedDict, Unpack, get_type_hints
 from uuid import UUID
 
 from ..errors import ConfigError
@@ -140,34 +140,34 @@ class Policy:
     """
 
     lifetime: float | None
-    tags: Texts = ()
-    query: tuple[str, ...] | None = None
-    vary: tuple[bytes, ...] = ()
-    vary_by: VaryBy | None = None
-    cookies: tuple[str, ...] = ()
-    ignore_cookies: bool | tuple[str, ...] = False
-    public: bool = False
-    key: Template | None = None
-    methods: frozenset[str] = frozenset({"GET", "HEAD"})
-    negative: float | None = None
-    client_cache: float | None = None
-    stale_while_revalidate: float | None = None
-    stale_if_error: float | None = None
-    eager_refresh: float | None = None
-    jitter: float = 0.0
-    coalesce: bool | Literal["fleet"] = True
-    coalesce_timeout: float | None = None
-    soft_timeout: float | None = None
-    hard_timeout: float | None = None
-    when: When | None = None
-    heuristics: bool = False
-    strip: tuple[bytes, ...] = ()
-    store_set_cookie: bool = False
-    honor_request_directives: bool = False
-    stale_on_error: float | bool = False
-    partial: bool = False
-    normalise_language: bool = False
-    targeted: tuple[bytes, ...] = (b"cdn-cache-control",)
+    tags: Annotated[Texts, read_texts] = ()
+    query: Annotated[tuple[str, ...] | None, read_optional_names] = None
+    vary: Annotated[tuple[bytes, ...], read_field_names] = ()
+    vary_by: Annotated[VaryBy | None, read_function] = None
+    cookies: Annotated[tuple[str, ...], read_tokens] = ()
+    ignore_cookies: Annotated[bool | tuple[str, ...], read_ignored] = False
+    public: Annotated[bool, read_boolean] = False
+    key: Annotated[Template | None, read_template] = None
+    methods: Annotated[frozenset[str], read_methods] = frozenset({"GET", "HEAD"})
+    negative: Annotated[float | None, read_optional_seconds] = None
+    client_cache: Annotated[float | None, read_optional_zero] = None
+    stale_while_revalidate: Annotated[float | None, read_optional_zero] = None
+    stale_if_error: Annotated[float | None, read_optional_zero] = None
+    eager_refresh: Annotated[float | None, read_optional_share] = None
+    jitter: Annotated[float, read_share] = 0.0
+    coalesce: Annotated[bool | Literal["fleet"], read_coalesce] = True
+    coalesce_timeout: Annotated[float | None, read_optional_seconds] = None
+    soft_timeout: Annotated[float | None, read_optional_seconds] = None
+    hard_timeout: Annotated[float | None, read_optional_seconds] = None
+    when: Annotated[When | None, read_function] = None
+    heuristics: Annotated[bool, read_boolean] = False
+    strip: Annotated[tuple[bytes, ...], read_stripped] = ()
+    store_set_cookie: Annotated[bool, read_boolean] = False
+    honor_request_directives: Annotated[bool, read_boolean] = False
+    stale_on_error: Annotated[float | bool, read_seconds_or_boolean] = False
+    partial: Annotated[bool, read_boolean] = False
+    normalise_language: Annotated[bool, read_boolean] = False
+    targeted: Annotated[tuple[bytes, ...], read_field_names] = (b"cdn-cache-control",)
     terms: Terms = field(init=False, repr=False, compare=False)
 
     def __init__(
@@ -363,34 +363,10 @@ def policy_of(
     return Policy(seconds, where=where, **options)
 
 
+# The annotation of each option names the reader that checks what is given for it.
 _READERS: dict[str, Callable[[Any, str, str], Any]] = {
-    "tags": read_texts,
-    "query": read_optional_names,
-    "vary": read_field_names,
-    "vary_by": read_function,
-    "cookies": read_tokens,
-    "ignore_cookies": read_ignored,
-    "public": read_boolean,
-    "key": read_template,
-    "methods": read_methods,
-    "negative": read_optional_seconds,
-    "client_cache": read_optional_zero,
-    "stale_while_revalidate": read_optional_zero,
-    "stale_if_error": read_optional_zero,
-    "eager_refresh": read_optional_share,
-    "jitter": read_share,
-    "coalesce": read_coalesce,
-    "coalesce_timeout": read_optional_seconds,
-    "soft_timeout": read_optional_seconds,
-    "hard_timeout": read_optional_seconds,
-    "when": read_function,
-    "heuristics": read_boolean,
-    "strip": read_stripped,
-    "store_set_cookie": read_boolean,
-    "honor_request_directives": read_boolean,
-    "stale_on_error": read_seconds_or_boolean,
-    "partial": read_boolean,
-    "normalise_language": read_boolean,
-    "targeted": read_field_names,
+    name: annotation.__metadata__[0]
+    for name, annotation in get_type_hints(Policy, include_extras=True).items()
+    if hasattr(annotation, "__metadata__")
 }
 _DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(Policy) if f.name in _READERS}
