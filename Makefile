@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 BESIDE := -n 2 --dist loadfile --no-loadscope-reorder
 WAITING := -n 4 --dist loadfile --no-loadscope-reorder
 IN_PROCESS := $(addprefix tests/,policy config routing http engine asgi manager) \
-	$(addprefix --ignore=tests/,asgi/test_processes.py asgi/test_lost_redis.py) \
+	--ignore=tests/asgi/test_processes.py --ignore=tests/asgi/test_lost_redis.py \
 	--ignore=tests/manager/identity/test_layouts.py
 
 .DEFAULT_GOAL := help
