@@ -137,7 +137,7 @@ class Breakers:
         return all(breaker is not None and breaker.is_blocked(now) for breaker in breakers)
 
     def succeeded(self, call: Call) -> bool:
-        """A call went well. True if by this a server is left out no more."""
+        """A call went well. True if by this a server is no longer skipped."""
         if not self._failing:
             return False
         were = self._left_out()
@@ -146,7 +146,7 @@ class Breakers:
         return bool(were - self._left_out())
 
     def failed(self, call: Call, now: float) -> bool:
-        """A call failed. True if by this its server is left out, for this operation at first."""
+        """A call failed. True if by this its server is skipped, for this operation at first."""
         were = self._left_out()
         self._forget_others(call)
         breaker = self._failing.setdefault(call, CircuitBreaker(self._failures, self._reset))
@@ -163,7 +163,7 @@ class Breakers:
             del self._failing[other]
 
     def state(self, now: float) -> BreakerState:
-        """Open if any call is left out now, half-open if one is to be tried."""
+        """Open if any call is skipped now, half-open if one is to be tried."""
         out = [one for one in self._failing.values() if one.state is not BreakerState.CLOSED]
         if not out:
             return BreakerState.CLOSED

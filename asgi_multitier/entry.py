@@ -1,6 +1,6 @@
 """What is stored: the only shape that moves between tiers. An entry is replaced, never edited.
 
-Times are readings of the node's own monotonic clock, in seconds. They mean nothing on another
+Times are readings of the process's own monotonic clock, in seconds. They mean nothing on another
 machine, so the codec writes durations and the reader rebuilds the times from the lifetime that the
 tier says is left. Two machines' wall clocks are compared for one thing: that nothing outlives its
 life because it was written again (see `codec`).
@@ -20,8 +20,8 @@ class Born:
     Attributes:
         gen: The generation of the log; positions compare only within one.
         seq: The sequence number of the last record applied.
-        fence: The node's local fence: counts its own invalidations, and means nothing on another
-            node (an entry read from a shared tier has fence -1).
+        fence: The process's local fence: counts its own invalidations, and means nothing in another
+            process (an entry read from a shared tier has fence -1).
     """
 
     gen: str
@@ -74,7 +74,7 @@ class Entry:
         created: Clock value at which its age was 0 (RFC 9111 §4.2.3: now - created is current_age).
         fresh_until: Clock value from which it is stale.
         keep_until: Clock value from which it is of no use at all, not even stale or to validate.
-        filled_at: Clock value at which this node stored or promoted it.
+        filled_at: Clock value at which this process stored or promoted it.
         stale_while_revalidate: Seconds after `fresh_until` in which it may be served while one
             background fetch renews it (RFC 5861 §3).
         stale_if_error: Seconds after `fresh_until` in which it may stand in for a failing origin

@@ -1,8 +1,8 @@
 """Every counter and every log line, by name.
 
 Log lines are written where a state changes, never per request; per request there are counters only.
-What an application or a server says in an exception is a stranger's text: control characters in it
-are escaped, so that it is neither taken for lines of ours nor for commands to a terminal.
+The text of an exception comes from an application or a server: control characters in it are
+escaped, so that it is taken neither for other log lines nor for commands to a terminal.
 The words of `Outcome` are the words of the statistics, of `Cache-Status` and of the docs.
 
 Every request that meets the cache ends in exactly one outcome, so for each route and in total
@@ -262,7 +262,7 @@ MAX_ROUTES = 2_000
 
 
 class Events:
-    """The counters of one cache, and its voice in the process's log."""
+    """The counters and log lines of one cache."""
 
     def __init__(self) -> None:
         self._tallies: dict[str, Tally] = {}

@@ -29,7 +29,7 @@ class Engine:
         stack: The tiers.
         flights: The runs of the origin going on.
         log: The invalidation log.
-        index: What this node knows of it.
+        index: What this process knows of it.
         events: Counters and log lines.
         leases: Who gives leases, for one run in all processes; None where there is no server.
         clock: Monotonic seconds.

@@ -21,7 +21,7 @@ class TierHealth:
         level, name: Which.
         healthy: Whether it answered.
         latency: Seconds that the answer took; None without one.
-        breaker: `open` while reads, writes or deletes of one of its servers are left out,
+        breaker: `open` while reads, writes or deletes of one of its servers are skipped,
             `half-open` when they are to be tried again, else `closed`.
         error: What went wrong, now or last; "" if nothing ever did.
     """

@@ -36,7 +36,7 @@ class Placed:
     Args:
         tier: The tier.
         config: Its place.
-        events: Where a change of its state is said.
+        events: Where a change of its state is logged.
         failures, reset: Of its circuit breakers.
         timeout: Seconds that an operation may take.
         clock: Monotonic seconds.
@@ -91,7 +91,7 @@ class Placed:
         return f"<L{self.config.level} {self.tier.name}, breaker {self.state(0.0).value}>"
 
     def state(self, now: float) -> BreakerState:
-        """Whether anything is left out."""
+        """The state of its circuit breakers."""
         return self.breakers.state(now)
 
     def by_server(self, names: Iterable[str]) -> Mapping[str, list[str]]:
@@ -156,7 +156,7 @@ class Placed:
         return bool(await self._ask("ping", lambda: _done(self.tier.ping())))
 
     async def close(self) -> None:
-        """Release the back end; a failure is counted and said."""
+        """Release the back end; a failure is counted and logged."""
         try:
             async with asyncio.timeout(self._timeout):
                 await self.tier.close()
@@ -168,7 +168,7 @@ class Placed:
     async def _ask(
         self, operation: str, call: Callable[[], Awaitable[T]], server: str = WHOLE
     ) -> T | None:
-        """One operation within the time limit; None if it failed or is left out."""
+        """One operation within the time limit; None if it failed or was skipped."""
         what = (server, operation)
         if not self.breakers.allows(what, self._clock()):
             return None

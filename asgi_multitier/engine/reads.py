@@ -28,11 +28,11 @@ class Found:
 
 
 Waiting: TypeAlias = dict[str, list["asyncio.Future[Found | None]"]]
-"""Who waits for which key, in one event loop."""
+"""Callers that wait, by key, in one event loop."""
 
 
 class Reading:
-    """Keys that are being looked for, and who waits for them.
+    """Keys that are being read, and the callers that wait for them.
 
     Attributes:
         left: Keys without an answer.

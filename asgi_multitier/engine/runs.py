@@ -54,7 +54,7 @@ class Run(Generic[R]):
         self.publisher = Publisher(engine.stack)
 
     async def answer(self, origin: Origin[R], *, fleet: bool = True) -> R | None:
-        """Answer the flight for callers who wait.
+        """Answer the flight for callers that wait.
 
         Args:
             origin: What is asked.
@@ -148,7 +148,7 @@ class Run(Generic[R]):
         return index.permits(replace(entry, born=index.born()))
 
     def answered(self, result: R) -> None:
-        """Answer all who wait; later callers do not join."""
+        """Answer all callers that wait; later callers do not join."""
         self._engine.flights.land(self.flight)
         self.flight.answer(result)
 

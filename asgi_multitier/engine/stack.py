@@ -1,6 +1,6 @@
 """The tiers as one: look-up from the first down, promotion up, writes to all.
 
-What the tiers hold is never believed by itself: the log's index decides, when an entry is read from
+An entry in a tier is not valid by itself: the log's index decides, when an entry is read from
 the local tier, again when the reply of a shared tier lands, and before anything is stored. A shared
 tier that fails, hangs or holds unreadable bytes is a counted miss.
 
@@ -38,7 +38,7 @@ _TICK = 0.001
 """Seconds by which the ages of one entry differ when it has travelled."""
 
 CATCH_UP = 0.05
-"""Seconds that a read waits for this node to get where what it found was born."""
+"""Seconds that a read waits for this process to reach the position where its entry was born."""
 
 
 class TierStack:
@@ -48,7 +48,7 @@ class TierStack:
         local: The tier that a hit reads.
         shared: The others with their places, in ascending level.
         log: The invalidation log; its index decides what is valid.
-        events: Where failures and states are counted and said.
+        events: Where failures are counted and logged.
         form: How entries are written.
         local_scale: Lifetimes in the local tier are multiplied by it.
         clock: Monotonic seconds, the clock of the entries.
@@ -126,7 +126,7 @@ class TierStack:
         return False
 
     async def _catch_up(self, entries: Sequence[Entry]) -> None:
-        """Let this node get where the entries were born: another one may be a little ahead."""
+        """Wait until this process is where the entries were born: another may be a little ahead."""
         ahead = [entry.born for entry in entries if self._index.is_ahead(entry.born)]
         if ahead:
             await self._log.reached(max(ahead, key=lambda born: born.seq), CATCH_UP)
@@ -248,7 +248,7 @@ class TierStack:
         return self._form.written(entry)
 
     def adopt(self, key: str, value: bytes, ttl: float, born: Born) -> None:
-        """Take another node's encoded entry into the local tier, if it can be read."""
+        """Take another process's encoded entry into the local tier, if it can be read."""
         entry = self._form.read(value, key, ttl)
         if isinstance(entry, Unreadable):
             self._events.failures["update-unreadable"] += 1

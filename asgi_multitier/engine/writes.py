@@ -88,7 +88,7 @@ class Writes:
 
     async def to(self, placed: Placed, entries: Mapping[str, Entry]) -> bool:
         """Write to one tier what is valid and has a life there; whether it was taken."""
-        # Untrusted, this node does not know whether what it would write is still true.
+        # While the log is untrusted, this process does not know whether its entries are valid.
         if not self._log.trusted:
             placed.failures["untrusted"] += 1
             return False

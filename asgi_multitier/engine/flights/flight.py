@@ -84,7 +84,7 @@ class Flight(Generic[R]):
         return self.led or self.waiting > 0
 
     def is_late(self, patience: float | None) -> bool:
-        """Whether it takes so long that a caller who comes now leads one more."""
+        """Whether it takes so long that a caller that comes now leads one more."""
         return patience is not None and self.waiting_list.is_late(patience)
 
     def hurry(self) -> None:

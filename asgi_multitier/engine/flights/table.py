@@ -26,7 +26,7 @@ class Flights(Generic[R]):
     """The flights in the air, by key, and the keys not worth flying for.
 
     Args:
-        index: What this node knows of the invalidation log.
+        index: What this process knows of the invalidation log.
         max_flights: Flights at once; beyond it a run ends as soon as no caller wants it.
         max_waiters: Members waiting for one key, beyond which others are turned away; None for no
             such bound.
@@ -66,7 +66,7 @@ class Flights(Generic[R]):
 
     @property
     def running(self) -> int:
-        """Runs going on, the answered ones that have not returned yet included."""
+        """Runs going on, also those that have answered and not returned yet."""
         return len(self._tasks)
 
     def find(self, key: str) -> Flight[R] | None:
@@ -174,7 +174,7 @@ class Flights(Generic[R]):
         except asyncio.CancelledError:
             raise
         except GeneratorExit:
-            # The event loop is gone, and who waited in it.
+            # The event loop is gone, with the callers that waited in it.
             raise
         except BaseException as error:
             self.land(flight)

@@ -21,7 +21,7 @@ class WaitExpired(Exception):  # noqa: N818  # an outcome, not a fault
 
 
 class MayLead(Exception):  # noqa: N818  # an outcome, not a fault
-    """The run takes too long, and this member, of all who wait, is to lead one more."""
+    """The run takes too long, and this member, of all that wait, is to lead one more."""
 
 
 class RunCancelled(CacheError):  # noqa: N818  # an outcome, not a fault
@@ -104,7 +104,7 @@ class WaitingList(Generic[R]):
             self._wake()
 
     def fail(self, error: BaseException) -> None:
-        """A run has failed. It is said when no other run may still bring an answer."""
+        """A run has failed. Members get that when no other run may still bring an answer."""
         self.runs -= 1
         if not self.answered and not self.runs:
             self._error = error
@@ -123,11 +123,11 @@ class WaitingList(Generic[R]):
     # Who leads.
 
     def is_late(self, patience: float) -> bool:
-        """Whether the newest run is so old that one who comes now leads one more."""
+        """Whether the newest run is so old that a caller that comes now leads one more."""
         return asyncio.get_running_loop().time() - self._began >= patience
 
     def hurry(self) -> None:
-        """The newest run will take its time: one more is begun by who waits longest, or comes."""
+        """The newest run is slow: the caller that waits longest, or comes next, begins one more."""
         if not self.answered and not self._elect(math.inf):
             self._began = -math.inf
 
@@ -152,7 +152,7 @@ class WaitingList(Generic[R]):
             self._arm()
 
     def _elect(self, age: float) -> bool:
-        """Call the one who has waited longest, of those who lead at this age of a run."""
+        """Wake the member that has waited longest, of those that lead at this age of a run."""
         for member, patience in self._members.items():
             if patience <= age and patience < math.inf and not member.done():
                 del self._members[member]
