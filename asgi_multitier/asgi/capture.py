@@ -95,7 +95,7 @@ class _State(Enum):
 
 
 class Capture:
-    """The application's channel in one run: its `receive`, and its `send` as a state machine.
+    """The application's channel in one run: its `receive`, and its `send` as one state machine.
 
     Args:
         handler: Decides about the response.

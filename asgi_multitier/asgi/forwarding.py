@@ -45,7 +45,7 @@ class ClientLeft(Exception):  # noqa: N818  # an outcome, not a fault
 
 
 class Forwarding:
-    """How one request gets its answer from the application.
+    """How one request gets its answer from the application: one story, from `ask` to the answer.
 
     Args:
         engine: The cache.

@@ -136,7 +136,7 @@ def _refuse_another(outer: object, manager: CacheManager) -> None:
     """Of two caches around one application, each would miss what is invalidated in the other."""
     if outer is not None and outer is not manager:
         raise ConfigError(
-            f"CacheMiddleware stands around this application twice, with two managers, {outer!r}"
+            f"CacheMiddleware wraps this application twice, with two managers, {outer!r}"
             f" and {manager!r}: install it once, or give both the same one,"
             " CacheMiddleware(app, manager)"
         )

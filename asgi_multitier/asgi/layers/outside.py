@@ -31,7 +31,7 @@ class Outside:
         self._noted: NotedScope | None = None
 
     def watch(self, scope: Scope) -> Scope:
-        """Note from here on what the application does with this scope, in what is returned."""
+        """A scope that notes from here on what the application reads and writes of it."""
         self._session = self._scope.get("session")
         self._before = _contents(self._session)
         shared = self._scope.get("state")
@@ -43,7 +43,7 @@ class Outside:
 
     @property
     def undecided(self) -> bool:
-        """Whether what is left of a run may yet make its answer its client's alone."""
+        """Whether the rest of the run may still make its answer its client's alone."""
         kept = any(noted is not None and noted.holds for noted in (self._state, self._noted))
         return kept or self._session is not None
 
