@@ -1,5 +1,7 @@
 """The origin's `send`, message by message."""
 
+import asyncio
+
 import pytest
 
 from asgi_multitier._types import Headers, Message
@@ -286,3 +288,30 @@ async def test_forward_sends_in_the_applications_place() -> None:
     await taken.forward(INSTEAD)
 
     assert visit.reply.messages == [INSTEAD]
+
+
+async def test_receive_gives_an_empty_body_and_then_blocks_until_the_run_is_over() -> None:
+    """A part of the application that still listens when it has ended gets a disconnect."""
+    taken = Capture(Handler(), None, limit=10)
+    async with taken:
+        assert (await taken.receive())["type"] == "http.request"
+        listening = asyncio.create_task(taken.receive())
+        await asyncio.sleep(0)
+        assert not listening.done()
+
+    assert await listening == {"type": "http.disconnect"}
+
+
+async def test_receive_gives_a_disconnect_when_the_response_is_declined() -> None:
+    """No client gets the response, so the application may stop."""
+
+    class Declining(Handler):
+        def declines(self, reason: Reason, status: int, headers: Headers) -> bool:
+            return True
+
+    taken = Capture(Declining(Reason.PRIVATE), None, limit=10)
+    await taken.receive()
+    listening = asyncio.create_task(taken.receive())
+    await taken.send(START)
+
+    assert await listening == {"type": "http.disconnect"}
