@@ -49,10 +49,11 @@ SHOWN = {
         "followed: ['6', '7']",
         "anna took 4 and finished 4\nbert took 3 and finished 3\n",
     ],
+    # Whether it is within 50 ms depends on the machine too.
     "invalidation": [
         "before: 100 from memory",
-        "update 120: seen here as 120, within 50 ms: True",
-        "invalidate: seen here as None, within 50 ms: True",
+        "update 120: seen here as 120, within 50 ms: ",
+        "invalidate: seen here as None, within 50 ms: ",
         "heard: {'key': 1, 'update': 1}",
     ],
     "custom_backends": [
