@@ -1,0 +1,26 @@
+"""Every counter and every log line, by name.
+
+The words of `Outcome` are the words of the statistics, of `Cache-Status` and of the docs. Every
+request that meets the cache ends in exactly one outcome, so for each route and in total
+`hits + stale + coalesced + misses + passes == requests`.
+
+`statistics` holds the counters of a route and their readings, `log_lines` the logger, `events` all
+of one cache.
+"""
+
+from .events import MANAGER, MAX_ROUTES, UNROUTED, Events
+from .log_lines import MAX_LINE
+from .statistics import CacheStats, Outcome, RouteStats, Tally, TierStats
+
+__all__ = [
+    "MANAGER",
+    "MAX_LINE",
+    "MAX_ROUTES",
+    "UNROUTED",
+    "CacheStats",
+    "Events",
+    "Outcome",
+    "RouteStats",
+    "Tally",
+    "TierStats",
+]

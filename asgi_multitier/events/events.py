@@ -1,0 +1,169 @@
+"""Events: all counters of one cache, and what it says in the process's log.
+
+Log lines are written where a state changes, never per request; per request there are counters only.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from .log_lines import logger
+from .statistics import RouteStats, Tally
+
+MANAGER = "manager"
+UNROUTED = "-"
+MAX_ROUTES = 2_000
+"""Routes counted apart; further ones are counted together under `"-"`."""
+
+
+class Events:
+    """The counters and log lines of one cache."""
+
+    def __init__(self) -> None:
+        self._tallies: dict[str, Tally] = {}
+        self.fills = 0
+        self.refreshes = 0
+        self.refused: Counter[str] = Counter()
+        self.unused: Counter[str] = Counter()
+        self.failures: Counter[str] = Counter()
+
+    def tally(self, route: str) -> Tally:
+        """The counters of a route; the callers that need them often keep it."""
+        tally = self._tallies.get(route)
+        if tally is None:
+            if len(self._tallies) >= MAX_ROUTES:
+                route = UNROUTED
+            tally = self._tallies.setdefault(route, Tally())
+        return tally
+
+    def routes(self) -> dict[str, RouteStats]:
+        """A frozen reading by route."""
+        return {route: tally.reading() for route, tally in self._tallies.items()}
+
+    def total(self) -> RouteStats:
+        """The sum over all routes."""
+        hits: Counter[int] = Counter()
+        passes: Counter[str] = Counter()
+        stale = coalesced = misses = 0
+        for reading in self.routes().values():
+            hits.update(reading.hits)
+            passes.update(reading.passes)
+            stale += reading.stale
+            coalesced += reading.coalesced
+            misses += reading.misses
+        return RouteStats(dict(hits), stale, coalesced, misses, dict(passes))
+
+    # Log lines: one for each change of state.
+
+    def tier_suspended(self, name: str, operation: str, error: str) -> None:
+        """A circuit breaker opened: a tier, or one of its servers, fails at something."""
+        logger.warning(
+            "tier %s: circuit breaker open, %s fails: %s; skipped until it answers again",
+            name,
+            operation,
+            error,
+        )
+
+    def tier_resumed(self, name: str) -> None:
+        """All operations that failed succeed again."""
+        logger.warning("tier %s answers again", name)
+
+    def not_closed(self, name: str, error: Exception) -> None:
+        """A tier's back end could not be released."""
+        logger.warning("tier %s could not be closed: %s: %s", name, type(error).__name__, error)
+
+    def routes_unreadable(self, application: str) -> None:
+        """The application has routes of a kind that the cache does not know."""
+        logger.warning(
+            "the routes of %s are of an unknown kind: marks such as @cached have no effect there; "
+            "write rules=[Rule('/path/*', 60)] for routes to cache, and Rule('/path/*', None) for "
+            "routes that check the user",
+            application,
+        )
+
+    def marks_stray(self, names: Sequence[str]) -> None:
+        """Endpoints are marked that no route of the application has."""
+        more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+        logger.warning(
+            "marks such as @cached do nothing on %s%s: no route of this application carries them; "
+            "mark the endpoint itself, include its router, write functools.wraps into the "
+            "decorators above it, or use CacheManager.cached for functions that are no endpoints",
+            ", ".join(names[:10]),
+            more,
+        )
+
+    def within_another(self, manager: object, outer: object) -> None:
+        """A cache with another manager stands around this one."""
+        logger.warning(
+            "a CacheMiddleware with %r stands within one with %r: an invalidation by hand in one "
+            "does not reach the other; give both the same manager, CacheMiddleware(app, manager) "
+            "or add_middleware(CacheMiddleware, cache=manager)",
+            manager,
+            outer,
+        )
+
+    def route_mismatch(self, predicted: str, chosen: object, *, said: bool) -> None:
+        """The router chose another endpoint than the route table predicted.
+
+        That may happen at each request, so it is logged only if `said`.
+        """
+        self.failures["route-mismatch"] += 1
+        if said:
+            logger.warning(
+                "route table was out of date: predicted %s but the router chose %r; rebuilding it "
+                "(%d times so far)",
+                predicted or "no route",
+                chosen,
+                self.failures["route-mismatch"],
+            )
+
+    def endpoint_unseen(self, method: str) -> None:
+        """An endpoint that no route shows answered an unsafe request; logged once."""
+        self.failures["endpoint-unseen"] += 1
+        if self.failures["endpoint-unseen"] == 1:
+            logger.warning(
+                "a %s was answered by an endpoint that the route table does not show, so what its "
+                "@invalidates names is not dropped: if a layer inside the cache changes the path, "
+                "put that layer around the cache (add it after CacheMiddleware)",
+                method,
+            )
+
+    def callback_failed(self, what: str, error: Exception) -> None:
+        """A callable of a rule raised, which it may do at each request.
+
+        One line the first time, and whenever the number has doubled since the last one.
+        """
+        self.failures[what] += 1
+        count = self.failures[what]
+        if count & (count - 1) == 0:
+            kind, text = type(error).__name__, str(error)[:200]
+            logger.warning("%s raised %s: %r (%d times so far)", what, kind, text, count)
+
+    def refresh_failed(self, route: str, why: str) -> None:
+        """A background run of the origin failed; the entry in place stays until it ends."""
+        self.failures["refresh"] += 1
+        logger.warning(
+            "background refresh of %s failed: %s; the stored copy stays until its lifetime ends",
+            route,
+            why,
+        )
+
+    def stood_in(self, route: str, error: BaseException | None) -> None:
+        """A stale entry was served because the origin failed.
+
+        Args:
+            route: The route or key.
+            error: What it raised, which is reported nowhere else; None if it answered 5xx.
+        """
+        self.failures["origin"] += 1
+        if error is not None:
+            logger.error("origin of %s failed; a stale copy was served", route, exc_info=error)
+
+    def start_failed(self, error: BaseException) -> None:
+        """The log could not be followed at all."""
+        self.failures["start"] += 1
+        logger.error("the invalidation log could not be started", exc_info=error)
+
+    def broken(self, where: str, error: BaseException) -> None:
+        """The cache itself broke; the application answers alone."""
+        self.failures["internal"] += 1
+        logger.error("the cache broke in %s; the application answers alone", where, exc_info=error)
