@@ -231,3 +231,27 @@ def test_public_names_are_there() -> None:
     """`__all__` is sorted out by hand and every name in it exists."""
     for name in asgi_multitier.__all__:
         assert getattr(asgi_multitier, name) is not None
+
+
+MAX_LINES = 400
+MAX_CLASS = 250
+WHOLE = re.compile(r"\bone (story|table|class)\b")
+
+
+def _length(node: ast.ClassDef) -> int:
+    return (node.end_lineno or node.lineno) - node.lineno
+
+
+def test_long_files_and_classes_say_why() -> None:
+    """What is longer is one story or one table, and its head says so."""
+    unsaid = []
+    for module in MODULES:
+        head = ast.get_docstring(module.tree) or ""
+        if len(module.path.read_text().splitlines()) > MAX_LINES and not WHOLE.search(head):
+            unsaid.append(module.name)
+        classes = [node for node in ast.walk(module.tree) if isinstance(node, ast.ClassDef)]
+        for node in (node for node in classes if _length(node) > MAX_CLASS):
+            if not WHOLE.search(head + (ast.get_docstring(node) or "")):
+                unsaid.append(f"{module.name}.{node.name}")
+
+    assert unsaid == [], "split it by subject, or say in its head that it is one story"

@@ -95,7 +95,9 @@ class _State(Enum):
 
 
 class Capture:
-    """The application's channel in one run: its `receive`, and its `send` as one state machine.
+    """The application's channel in one run: its `receive`, and its `send` as a state machine.
+
+    The states of one response follow each other, so it is one story.
 
     Args:
         handler: Decides about the response.

@@ -42,7 +42,7 @@ CATCH_UP = 0.05
 
 
 class TierStack:
-    """The local tier and the shared tiers, in order.
+    """The local tier and the shared tiers, in order: one story, what becomes of an entry in them.
 
     Args:
         local: The tier that a hit reads.
