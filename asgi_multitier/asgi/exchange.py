@@ -37,7 +37,7 @@ class Exchange:
         self._send = send
         self._tally = request.plan.tally
         self._replies = Replies(engine, request)
-        self._look_up = LookUp(engine)
+        self._look_up = LookUp(engine, self._tally)
 
     async def run(self) -> None:
         """Answer the request, unless its client leaves first."""

@@ -5,6 +5,7 @@ import asyncio
 from ..engine.engine import Engine
 from ..engine.reads import Found
 from ..entry import Slot, Variants
+from ..events import Outcome, Tally
 
 
 class LookUp:
@@ -12,16 +13,18 @@ class LookUp:
 
     Args:
         engine: The cache.
+        tally: Where a request is counted that is cancelled meanwhile.
 
     Attributes:
         marker: What was found of the URL's variants.
         part: A stored part of what is asked for.
     """
 
-    __slots__ = ("_engine", "_waited", "marker", "part")
+    __slots__ = ("_engine", "_tally", "_waited", "marker", "part")
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, tally: Tally) -> None:
         self._engine = engine
+        self._tally = tally
         self._waited = 0.0
         self.marker: Variants | None = None
         self.part: Slot | None = None
@@ -66,5 +69,8 @@ class LookUp:
                 return await stack.fetch(key)
         except TimeoutError:
             return None
+        except asyncio.CancelledError:
+            self._tally.count(Outcome.MISS)  # every request is counted, also one that leaves here
+            raise
         finally:
             self._waited += now() - begun

@@ -4,6 +4,7 @@ Values travel as bytes: the caller whose function ran gets the very object, all 
 their own. Every call ends in exactly one outcome of `events.Tally`.
 """
 
+import asyncio
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -129,7 +130,11 @@ class Values:
             return slot, 1
         if not stack.has_shared:
             return slot, 1
-        found = await stack.fetch(key)
+        try:
+            found = await stack.fetch(key)
+        except asyncio.CancelledError:
+            self._tally.count(Outcome.MISS)  # every call is counted, also one that leaves here
+            raise
         # Another caller may have stored it while this one waited for the reply.
         slot = stack.peek(key)
         if found is None or (

@@ -10,10 +10,13 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from asgi_multitier import CacheMiddleware, Policy, Rule
+from asgi_multitier import CacheMiddleware, Policy, Rule, TierConfig
 from asgi_multitier._types import Receive, Scope, Send
+from asgi_multitier.coherence.local import LocalLog
 from asgi_multitier.events import MAX_ROUTES, Events
 from asgi_multitier.policy.reasons import Reason
+from asgi_multitier.testing import FakeClock
+from tests.manager.support import SeenTier
 from tests.support import EVERYTHING, Client, Origin, Visit, caching, respond, settled
 
 
@@ -247,3 +250,27 @@ async def test_every_reason_is_counted_under_its_own_word() -> None:
 
         assert cache.manager.stats().total.passes == {reply.detail: 1}
         assert reply.detail == Reason.CREDENTIALS
+
+
+async def test_a_request_cancelled_while_a_shared_tier_is_read_is_counted() -> None:
+    """As a miss, by each door: every request and every call has one outcome."""
+    clock = FakeClock()
+    below = SeenTier(clock)
+    below.gate = asyncio.Event()
+    tiers = [(below, TierConfig(2))]
+    async with caching(Origin(), tiers=tiers, log=LocalLog(clock)) as cache:
+        manager = cache.manager
+        asking = [
+            cache.client.begin("/x"),
+            asyncio.create_task(manager.get("k")),
+            asyncio.create_task(manager.get_or_compute("l", lambda: 1)),
+        ]
+        await below.entered.wait()
+        await settled()
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+        below.gate.set()
+
+        total = manager.stats().total
+        assert (total.misses, total.requests) == (3, 3)
