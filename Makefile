@@ -7,15 +7,16 @@ STAMP := $(VENV)/.installed
 # Each process that a test starts would compile the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Two files of tests at a time, the first by name first; more of them where tests wait for servers.
-BESIDE := -n 2 --dist loadfile --no-loadscope-reorder
-WAITING := -n 4 --dist loadfile --no-loadscope-reorder
-IN_PROCESS := $(addprefix tests/,policy config routing http engine asgi manager) \
-	--ignore=tests/asgi/test_processes.py --ignore=tests/asgi/test_lost_redis.py \
-	--ignore=tests/manager/identity/test_layouts.py
+# Four files of tests at a time on two cores, the first by name first: many wait for servers.
+BESIDE := -n 4 --dist loadfile --no-loadscope-reorder
+# What `make check` runs, in two halves of about the same length, side by side.
+FIRST := tests/policy tests/asgi --ignore=tests/asgi/test_processes.py \
+	--ignore=tests/asgi/test_lost_redis.py --ignore=tests/asgi/test_memory.py
+SECOND := tests/config tests/routing tests/http tests/engine tests/manager \
+	tests/test_architecture.py --ignore=tests/manager/identity/test_layouts.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint bench load soak compatibility oldest clean
+.PHONY: help demo test check check-first check-second lint bench load soak compatibility oldest clean
 
 help:
 	@echo "make demo   two instances of the demo over an embedded server"
@@ -38,11 +39,17 @@ demo: $(STAMP)
 	$(BIN)/python -m demo_app.fleet
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not soak" $(WAITING) --durations=20 \
+	$(BIN)/python -m pytest -m "not soak" $(BESIDE) --durations=20 \
 		--cov --cov-report=term --cov-fail-under=95
 
 check: lint
-	$(BIN)/python -m pytest -q $(BESIDE) $(IN_PROCESS)
+	@$(MAKE) --no-print-directory -j2 --output-sync=target check-first check-second
+
+check-first: $(STAMP)
+	$(BIN)/python -m pytest -q $(FIRST)
+
+check-second: $(STAMP)
+	$(BIN)/python -m pytest -q $(SECOND)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -62,7 +69,7 @@ compatibility: $(STAMP)
 	$(BIN)/python -m tests.compatibility
 
 oldest: $(STAMP)
-	$(BIN)/python -m tests.oldest -q -m "not soak" $(BESIDE) $(IN_PROCESS) \
+	$(BIN)/python -m tests.oldest -q -m "not soak" $(BESIDE) $(FIRST) $(SECOND) \
 		tests/redis tests/tiers tests/frameworks
 
 clean:

@@ -12,6 +12,7 @@ import pytest
 
 from tests import figures, skips, warden
 from tests.figures import Figure
+from tests.patience import PATIENCE
 from tests.servers import FaultProxy, ValkeyServer
 
 WARDEN: pytest.StashKey[warden.Warden | None] = pytest.StashKey()
@@ -60,6 +61,20 @@ def pytest_terminal_summary(
     skipped = [skips.reason(report.longrepr) for report in terminalreporter.getreports("skipped")]
     terminalreporter.write_line(skips.line(skipped))
     return result
+
+
+@pytest.fixture(scope="session", autouse=True)
+def slow_machine() -> Iterator[None]:
+    """Hold a response for its end for as long as a slow machine needs; see `usual_hold`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("asgi_multitier.asgi.capture.HOLD", PATIENCE)
+        yield
+
+
+@pytest.fixture
+def usual_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hold a response for its end for as long as in production."""
+    monkeypatch.setattr("asgi_multitier.asgi.capture.HOLD", 0.25)
 
 
 @pytest.fixture

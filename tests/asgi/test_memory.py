@@ -46,6 +46,7 @@ async def anything(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.usefixtures("usual_hold")
 async def test_hundreds_of_long_requests_leave_little(kind: str) -> None:
     """Whatever in a request is long and distinct: it is not kept, or by a digest."""
     async with caching(anything, (), default=Policy.from_origin(), l1_bytes=200_000) as cache:

@@ -494,6 +494,7 @@ async def test_a_client_lost_while_its_own_answer_is_sent_is_told_to_the_origin(
 
 @pytest.mark.parametrize("content", [b"", b"hello"], ids=["nothing", "all"])
 @pytest.mark.parametrize("stored", [True, False], ids=["ends", "fails"])
+@pytest.mark.usefixtures("usual_hold")
 async def test_what_is_held_goes_out_when_nothing_follows(content: bytes, stored: bool) -> None:
     """The start, or all of the content, and then a pause: the client has it all the same.
 
@@ -544,8 +545,12 @@ class Slow(Visit):
         await super().send(message)
 
 
-async def test_what_has_gone_out_late_ends_with_its_application() -> None:
+@pytest.mark.usefixtures("usual_hold")
+async def test_what_has_gone_out_late_ends_with_its_application(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A client that takes nothing holds neither the last message up nor the closing."""
+    monkeypatch.setattr("asgi_multitier.manager.lifecycle._CLOSE_PATIENCE", 0.1)
     stream = Stream()
     async with caching(Origin(stream)) as cache:
         visit = Slow()
@@ -568,6 +573,7 @@ async def test_what_has_gone_out_late_ends_with_its_application() -> None:
         await asyncio.gather(task, return_exceptions=True)
 
 
+@pytest.mark.usefixtures("usual_hold")
 async def test_a_send_that_is_given_up_is_not_the_end_of_what_was_held() -> None:
     """An application that sends within a time limit, to a client that takes nothing for a while.
 
@@ -641,6 +647,7 @@ async def test_streams_without_end_that_are_not_coalesced_begin_at_once() -> Non
         await asyncio.gather(*tasks)
 
 
+@pytest.mark.usefixtures("usual_hold")
 async def test_an_answer_to_post_that_is_kept_goes_out_when_nothing_follows() -> None:
     """Every response that is held for its end is let go."""
     gate = asyncio.Event()

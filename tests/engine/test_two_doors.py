@@ -275,7 +275,7 @@ async def lost_lease(door: Door) -> None:
     door.leases.hold_elsewhere()
     door.ask(3)
     await settled()
-    await pass_time(5.1)
+    await pass_time(0.6)
 
 
 async def found_elsewhere(door: Door) -> None:
@@ -486,7 +486,7 @@ ROWS = {
             failures={"coalesce-timeout": 1},
             claims=4,
         ),
-        FLEET,
+        {**FLEET, "coalesce_timeout": 0.5},
     ),
     "found-elsewhere": Row(found_elsewhere, Numbers({"run 1": 3}, coalesced=3, claims=2), FLEET),
     "held-lease": Row(
