@@ -308,6 +308,7 @@ BODY = b"%04d" * 1024 % tuple(range(1024))
 
 @pytest.mark.parametrize("ends", ["returns", "raises", "says-so"])
 @pytest.mark.parametrize("pieces", [1, 2])
+@pytest.mark.no_cover  # it repeats what others cover, and tracing doubles its time
 async def test_a_body_that_ends_before_its_length_is_never_stored(ends: str, pieces: int) -> None:
     """Cut at every byte of 4 KB, however the origin ends: the rest of the world never sees it."""
     cut = 0
