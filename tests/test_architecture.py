@@ -31,7 +31,7 @@ WINGS = (
 """From the ground up. Imports point to an earlier row, or stay inside of a folder."""
 
 MAX_LOOSE = 16
-"""Modules that stand beside the folders."""
+"""Modules that stand outside of the folders."""
 
 ROW_OF = {name: number for number, names in enumerate(WINGS) for name in names}
 

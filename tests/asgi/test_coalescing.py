@@ -100,7 +100,7 @@ async def test_more_flights_than_the_bound_are_joined_as_well() -> None:
 async def test_an_exception_reaches_all_as_if_each_had_called(
     fails: Callable[[Scope, Receive, Send], object],
 ) -> None:
-    """Leader and waiters raise it with the origin's frames; nothing is stored; nobody hangs."""
+    """Leader and waiters raise it with the origin's frames; nothing is stored; no caller hangs."""
     origin = Origin(fails)
     async with caching(origin) as cache:
         tasks = await gathered(cache, origin, 5)

@@ -157,7 +157,7 @@ async def test_each_variant_is_one_run() -> None:
 async def test_a_head_with_a_condition_is_answered_by_what_is_said_to_all(
     condition: tuple[str, str],
 ) -> None:
-    """Whoever comes first: 304 is for those who have the response, and only for them."""
+    """Whether or not the first client has it: 304 is only for those who have the response."""
     origin = closed(FRESH, TAG, (b"last-modified", DATE.encode()))
     async with caching(origin, (), default=BY_ORIGIN) as cache:
         replies = await together(cache, origin, [condition], [condition], [])

@@ -172,7 +172,7 @@ async def test_a_change_inside_a_mount_drops_the_mounted_path() -> None:
     ],
 )
 async def test_what_the_response_names_goes_too(name: bytes, value: bytes, drops: bool) -> None:
-    """`Location` and `Content-Location` of this origin, and cache groups; nobody else's."""
+    """`Location` and `Content-Location` of this origin, and cache groups; not those of others."""
 
     async def page(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "GET":

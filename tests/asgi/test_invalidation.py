@@ -73,7 +73,7 @@ async def test_one_miss_after_a_change_and_then_hits_again() -> None:
 
 
 async def test_dropped_before_the_client_can_know() -> None:
-    """When `http.response.start` of the change arrives, a GET is already answered anew."""
+    """When `http.response.start` of the change arrives, a GET is already answered by a new run."""
     seen = []
 
     class Asking(Visit):
@@ -91,7 +91,7 @@ async def test_dropped_before_the_client_can_know() -> None:
 
 @pytest.mark.parametrize("method", ["PUT", "POST", "PATCH"])
 async def test_a_commit_after_the_response_is_never_hidden_by_an_older_read(method: str) -> None:
-    """GETs all the time while the change runs: once it has returned, nobody gets the old value."""
+    """GETs all the time while the change runs: once it has returned, none gets the old value."""
     shop = Shop()
     async with caching(shop.app(), ()) as cache:
         for number in range(30):
@@ -270,7 +270,7 @@ def site() -> FastAPI:
         pytest.param("POST", "/expensive/", 307, id="the router's own redirect"),
         pytest.param("POST", "/sub", 307, id="the router's own redirect to a slash"),
         pytest.param("POST", "/expensive", 405, id="a method that the route does not take"),
-        pytest.param("UNHEARD", "/expensive", 405, id="a method that nobody knows"),
+        pytest.param("UNHEARD", "/expensive", 405, id="an unknown method"),
         pytest.param("POST", "/nothing", 404, id="no route"),
         pytest.param("PUT", "/expensive?status=x", 422, id="a request that is refused"),
     ],

@@ -82,7 +82,7 @@ async def test_the_order_of_differently_named_parameters_matters_where_it_is_see
         )
 
 
-@pytest.mark.no_cover  # it repeats what others cover, and tracing doubles its time
+@pytest.mark.no_cover  # it repeats what others cover
 async def test_thousands_of_odd_targets_never_meet() -> None:
     """Of targets that differ in raw bytes, each is answered as the origin would answer it."""
     pieces = ["a", "/", "%2f", "%2F", "%2e", ".", "%00", "%23", "%3F", ";x=1", "\\", "%E8", "%25"]

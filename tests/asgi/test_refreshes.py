@@ -136,7 +136,7 @@ async def test_a_failed_refresh_leaves_the_copy_and_harms_nobody(
 
 
 async def test_a_refresh_that_may_not_be_shared_ends_the_copy() -> None:
-    """The origin says now that its answer is one client's own: nobody gets the old one either."""
+    """The origin says now that its answer is one client's own: the old one is not served either."""
     origin = Origin()
     async with caching(origin, [Rule("*", 10, stale_while_revalidate=60)]) as cache:
         await cache.get("/x")
@@ -149,7 +149,7 @@ async def test_a_refresh_that_may_not_be_shared_ends_the_copy() -> None:
 
 
 async def test_a_refresh_that_streams_without_end_is_stopped() -> None:
-    """What turns out not to be storable is heard by nobody, so the run ends."""
+    """What turns out not to be storable has no reader, so the run ends."""
     ended = asyncio.Event()
 
     async def endless(scope: Scope, receive: Receive, send: Send) -> None:

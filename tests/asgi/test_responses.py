@@ -377,7 +377,7 @@ async def test_variants_of_one_url_are_bounded_and_dropped_together() -> None:
         assert not any(reply.hit for reply in after)
 
 
-@pytest.mark.no_cover  # it repeats what others cover, and tracing doubles its time
+@pytest.mark.no_cover  # it repeats what others cover
 async def test_a_million_bytes_of_distinct_urls_stay_within_the_first_tier() -> None:
     """However many URLs are asked for, the accounted bytes never exceed the bound."""
     bound = 1024 * 1024

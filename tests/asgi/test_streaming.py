@@ -308,7 +308,7 @@ BODY = b"%04d" * 1024 % tuple(range(1024))
 
 @pytest.mark.parametrize("ends", ["returns", "raises", "says-so"])
 @pytest.mark.parametrize("pieces", [1, 2])
-@pytest.mark.no_cover  # it repeats what others cover, and tracing doubles its time
+@pytest.mark.no_cover  # it repeats what others cover
 async def test_a_body_that_ends_before_its_length_is_never_stored(ends: str, pieces: int) -> None:
     """Cut at every byte of 4 KB, however the origin ends: the rest of the world never sees it."""
     cut = 0
@@ -629,7 +629,7 @@ async def test_what_was_held_does_not_follow_what_stands_in_for_it() -> None:
 
 
 async def test_streams_without_end_that_are_not_coalesced_begin_at_once() -> None:
-    """`coalesce=False`: nobody waits for the stream of another."""
+    """`coalesce=False`: no request waits for the stream of another."""
     streams: list[Stream] = []
 
     async def feed(scope: Scope, receive: Receive, send: Send) -> None:

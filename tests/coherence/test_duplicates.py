@@ -275,7 +275,7 @@ def echoing() -> Callable[..., None]:
     return given(echo_orders())(lambda drawn: play_echoes(*drawn))
 
 
-@pytest.mark.no_cover  # it repeats what others cover, and tracing doubles its time
+@pytest.mark.no_cover  # it repeats what others cover
 def test_records_that_come_again_or_too_early_change_nothing(figure: Figure) -> None:
     """Whatever is brought three times or out of turn, the state is that of a clean run."""
     explore(reading, CASES, 0)

@@ -313,7 +313,7 @@ def test_a_deep_prefix_is_shortened_and_still_selects() -> None:
     assert index.permits(entry(Born(GEN, 0), path="/x" * (MAX_DEPTH - 2)))
 
 
-@pytest.mark.no_cover  # it repeats what others cover, and tracing doubles its time
+@pytest.mark.no_cover  # it repeats what others cover
 def test_look_ups_with_a_hundred_thousand_tags(figure: Figure) -> None:
     """With every table full a look-up finds nothing and forgets nothing; its time is a figure."""
     index = make()

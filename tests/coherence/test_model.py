@@ -160,7 +160,7 @@ def explore(schedules: int, number: int | None = None) -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.no_cover  # it repeats what others cover, and tracing doubles its time
+@pytest.mark.no_cover  # it repeats what others cover
 def test_no_schedule_serves_what_is_known_to_be_outdated(figure: Figure) -> None:
     """No order of messages and faults lets a node serve an older version than one it knows of."""
     explore(SCHEDULES)
@@ -169,7 +169,7 @@ def test_no_schedule_serves_what_is_known_to_be_outdated(figure: Figure) -> None
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.no_cover  # it repeats what others cover, and tracing doubles its time
+@pytest.mark.no_cover  # it repeats what others cover
 def test_no_random_walk_serves_what_is_known_to_be_outdated(figure: Figure) -> None:
     """The same over many more schedules, which are drawn faster and are not shrunk."""
     served = sum(walk(number) for number in range(WALKS))
@@ -206,7 +206,7 @@ MUTANTS = [
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("guard", "faults"), MUTANTS)
-@pytest.mark.no_cover  # it repeats what others cover, and tracing doubles its time
+@pytest.mark.no_cover  # it repeats what others cover
 def test_the_model_catches_a_missing_guard(guard: str, faults: int) -> None:
     """A protocol without this guard is found out."""
     guards = Guards(**{guard: False})

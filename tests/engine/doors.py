@@ -231,6 +231,12 @@ class Door(ABC):
         self.ask()
         await self.ended()
 
+    async def gone_stale(self) -> None:
+        """Have the origin's first answer stored, past its lifetime, and all counters at zero."""
+        await self.filled()
+        self.clock.advance(LIFETIME + 1)
+        self.forget()
+
     def emptied(self) -> dict[str, tuple[bytes, float]]:
         """Take out what is stored; what lay below, to be put back."""
         items, self.tier.items = self.tier.items, {}

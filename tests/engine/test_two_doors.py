@@ -112,17 +112,13 @@ async def failing(door: Door) -> None:
 
 async def failing_once_stale(door: Door) -> None:
     """As above, where something stale may stand in."""
-    await door.filled()
-    door.clock.advance(LIFETIME + 1)
-    door.forget()
+    await door.gone_stale()
     await failing(door)
 
 
 async def failing_unled(door: Door) -> None:
     """The origin raises after the caller who began the run has left; something stale stands in."""
-    await door.filled()
-    door.clock.advance(LIFETIME + 1)
-    door.forget()
+    await door.gone_stale()
     door.work.error = LookupError("no such row")
     await leader_leaves(door)
 
@@ -163,9 +159,7 @@ async def invalidated_alone(door: Door) -> None:
 
 async def soft_timeout_of_a_leader(door: Door) -> None:
     """One who waits leads one more run, and its soft time is over while that goes on."""
-    await door.filled()
-    door.clock.advance(LIFETIME + 1)
-    door.forget()
+    await door.gone_stale()
     door.work.hold()
     door.ask(2)
     await door.work.arrived.acquire()
@@ -189,9 +183,7 @@ async def crowded(door: Door) -> None:
 
 async def crowded_stale(door: Door) -> None:
     """As above, where something stale may stand in."""
-    await door.filled()
-    door.clock.advance(LIFETIME + 1)
-    door.forget()
+    await door.gone_stale()
     await crowded(door)
 
 
@@ -208,17 +200,13 @@ async def timeout(door: Door) -> None:
 
 async def timeout_stale(door: Door) -> None:
     """As above, where something stale may stand in."""
-    await door.filled()
-    door.clock.advance(LIFETIME + 1)
-    door.forget()
+    await door.gone_stale()
     await timeout(door)
 
 
 async def stale_while_revalidate(door: Door) -> None:
     """Something stale is used by three callers and renewed once."""
-    await door.filled()
-    door.clock.advance(LIFETIME + 1)
-    door.forget()
+    await door.gone_stale()
     door.work.hold()
     door.ask(3)
     await door.work.arrived.acquire()

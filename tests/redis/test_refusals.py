@@ -91,7 +91,7 @@ def _unlock(server: ValkeyServer) -> None:
 
 
 def _occupied(*keys: str, by: tuple[str, ...]) -> Refusal:
-    """Something of another type lies in a key; nobody takes it away."""
+    """Something of another type lies in a key, and stays there."""
 
     def act(server: ValkeyServer) -> None:
         for key in keys:
@@ -102,7 +102,7 @@ def _occupied(*keys: str, by: tuple[str, ...]) -> Refusal:
 
 
 def _renamed(command: str) -> Refusal:
-    """The server comes back without a command: nobody's permission, but its configuration."""
+    """The server comes back without a command: no permission changes, its configuration does."""
 
     def begin(server: ValkeyServer) -> None:
         server.options["rename_command"] = f"{command} "

@@ -180,7 +180,7 @@ async def test_a_user_without_info_has_both_tier_and_log(
 async def test_a_log_that_may_not_be_trimmed_is_written_all_the_same(
     own_valkey: ValkeyServer, namespace: str, monkeypatch: pytest.MonkeyPatch, refused: str
 ) -> None:
-    """It grows beyond its bytes, up to its number of records, and nobody's cache is dropped."""
+    """It grows beyond its bytes, up to its number of records, and no cache is dropped."""
     monkeypatch.setattr(log_store, "MAX_BYTES", 1)
     own_valkey.command(*USER, *refused.split())
     async with followed(f"redis://app:p@127.0.0.1:{own_valkey.port}/0", namespace) as log:

@@ -178,7 +178,7 @@ async def test_a_server_slower_than_our_patience_is_soon_left_out(
     failures = slow.manager.tier_stats()[1].failures
 
     assert all("stored" in miss.cache for miss in misses)
-    # Reads and writes have a breaker each, and nobody waits for a write.
+    # Reads and writes have a breaker each, and no request waits for a write.
     assert failures == {"get": 3, "set": 3}, "who waits for the breaker to open"
     assert misses[-1].trips == 0
     worst = max(miss.taken for miss in misses)

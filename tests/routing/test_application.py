@@ -117,7 +117,7 @@ class TestDiscovery:
         assert lifetime(table, "/m/x") == 2.0
 
     def test_clear_raises_the_generation(self) -> None:
-        """Whoever remembers what was resolved can tell."""
+        """A caller that remembers what was resolved can tell."""
         table = RouteTable(starlette_app())
 
         table.clear()

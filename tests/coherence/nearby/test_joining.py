@@ -65,7 +65,7 @@ async def full(world: World, workers: list[Worker]) -> None:
 
 
 @pytest.mark.parametrize("scenario", [peaceful, together, stopped, killed, full])
-@pytest.mark.no_cover  # it repeats what others cover, and tracing doubles its time
+@pytest.mark.no_cover  # it repeats what others cover
 def test_no_order_of_steps_lets_an_older_version_stand(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
