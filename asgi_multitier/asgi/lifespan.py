@@ -59,8 +59,8 @@ class Lifespan:
 
         async def watching(message: Message) -> None:
             complete = message["type"] == "lifespan.startup.complete"
-            if complete and loop_here() is not None and manager.mode == "on":
-                await self.start()
+            if complete and loop_here() is not None:
+                await self._begin()
             elif message["type"].startswith("lifespan.shutdown."):
                 await self.close()
             await send(message)
@@ -74,6 +74,14 @@ class Lifespan:
             await self._app(scope, receive, watching)
         finally:
             await self.close()
+
+    async def _begin(self) -> None:
+        """Start the manager; one that is switched off is closed if something starts it later."""
+        here, manager = loop_here(), self._manager
+        if manager.mode == "on":
+            await self.start()
+        elif manager.home.place is not here:
+            self._started_in = here
 
     async def start(self) -> None:
         """Start the manager, unless it runs already; the starter closes it."""

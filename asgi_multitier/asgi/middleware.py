@@ -23,7 +23,7 @@ from ..policy.cache_status import Forward
 from ..policy.reasons import Reason
 from ..policy.request import Field, FieldLines, Watch, scan
 from ..routing import RouteTable
-from .admission import Admission, admit, refusal_of
+from .admission import Admission, admit
 from .exchange import Exchange
 from .framework import FILL_KEY, answer_to, single_callable
 from .layers import dated, is_known
@@ -173,7 +173,7 @@ class CacheMiddleware:
                 await self._bypass(plan, Reason.POSITION, scope, receive, send)
                 return
         found = visible(plan.policy, found)
-        reason = refusal_of(plan, found, scope)
+        reason = self._planning.refusal(plan, found, scope)
         if reason is None and loop_here() is None:
             reason = Reason.EVENT_LOOP
         if reason is not None:

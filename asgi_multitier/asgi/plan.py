@@ -136,7 +136,7 @@ def plan_for(
         veil=veil,
         tally=tally,
         whole=whole,
-        instant=whole and framed,
+        instant=whole and framed and not callable(policy.enabled),
         framed=framed,
         origin=(scheme, name),
         plain=plain,

@@ -7,8 +7,9 @@ from ..config.policy import Policy
 from ..manager.manager import CacheManager
 from ..policy import key as keys
 from ..policy.reasons import Reason
-from ..policy.request import Watch, scan
+from ..policy.request import FieldLines, Watch, scan
 from ..routing import Resolved, RouteTable
+from .admission import refusal_of
 from .plan import Plan, PlanKey, plan_for, size_of_target
 from .two_generation_cache import TwoGenerationCache
 
@@ -70,6 +71,8 @@ class Plans:
             reason = _REASONS.get(resolved.reason, Reason.NO_RULE)
         elif manager.mode == "off":
             reason = Reason.OFF
+        elif resolved.policy.enabled is False:
+            reason = Reason.DISABLED
         if scope["method"] == "HEAD":
             own = self.resolve("HEAD", scope)
             methods = () if resolved.policy is None else resolved.policy.methods
@@ -95,6 +98,27 @@ class Plans:
         if target is not None:
             self.remembered.remember(target, plan)
         return plan
+
+    def refusal(self, plan: Plan, found: FieldLines, scope: Scope) -> Reason | None:
+        """Why this request may not meet the cache although its target may.
+
+        Args:
+            plan: The plan of its target, without a reason.
+            found: What the scan found in its fields.
+            scope: The request.
+        """
+        if not self._is_enabled(plan.policy):
+            return Reason.DISABLED
+        return refusal_of(plan, found, scope)
+
+    def _is_enabled(self, policy: Policy) -> bool:
+        if isinstance(policy.enabled, bool):
+            return policy.enabled
+        try:
+            return bool(policy.enabled())
+        except Exception as error:  # noqa: BLE001  # a callable of the rule
+            self.manager.engine.events.callback_failed("enabled", error)
+            return False
 
     def resolve(self, method: str, scope: Scope) -> Resolved:
         """The route of a request, were it sent with this method, and its rule."""

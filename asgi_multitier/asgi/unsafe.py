@@ -33,7 +33,6 @@ from ..policy.invalidation import (
 from ..policy.request import Field, FieldLines, scan
 from ..routing import Resolved, RouteTable
 from ..selectors import Selector, aliased, is_short
-from .admission import refusal_of
 from .framework import request_of
 from .layers import is_known
 from .lifespan import Lifespan, give_state
@@ -82,10 +81,19 @@ class UnsafeMethods:
             member = cache_status.forwarded(Forward.METHOD)
             await self._app(scope, receive, with_cache_status(send, member))
             return
-        await self._lifespan.start()
+        if self._manager.mode == "on":
+            await self._lifespan.start()
         host, found = scan(scope["headers"], self._plans.watch)
         resolved = self._plans.resolve(scope["method"], scope)
-        mutation = Mutation(self._manager, self._plans.table, resolved, scope, host, self._secret)
+        mutation = Mutation(
+            self._manager,
+            self._lifespan,
+            self._plans.table,
+            resolved,
+            scope,
+            host,
+            self._secret,
+        )
         post = self._post_caching(resolved, scope, host, found or {}, mutation)
         if post is None:
             await mutation.run(self._app, receive, send, mutation.begin)
@@ -109,7 +117,7 @@ class UnsafeMethods:
         plan = self._plans.make(scope, host, None)
         found = {field: lines for field, lines in found.items() if field not in _OF_BODY}
         found = visible(plan.policy, found)
-        if plan.reason is not None or refusal_of(plan, found, scope) is not None:
+        if plan.reason is not None or self._plans.refusal(plan, found, scope) is not None:
             return None
         if is_known(scope) and not plan.policy.public:
             return None
@@ -130,6 +138,7 @@ class Mutation:
 
     Args:
         manager: The cache.
+        lifespan: Starts the cache, which may be switched off and not started yet.
         table: The routes and their rules.
         resolved: The route and the rule that are predicted for it.
         scope: The request.
@@ -143,6 +152,7 @@ class Mutation:
     def __init__(
         self,
         manager: CacheManager,
+        lifespan: Lifespan,
         table: RouteTable,
         resolved: Resolved,
         scope: Scope,
@@ -150,6 +160,7 @@ class Mutation:
         secret: bytes | None,
     ) -> None:
         self._manager = manager
+        self._lifespan = lifespan
         self._table = table
         self._resolved = resolved
         self._scope = scope
@@ -203,6 +214,8 @@ class Mutation:
 
     async def _invalidate(self, selectors: Sequence[Selector], begin: Begin) -> Born | None:
         """Invalidate on every instance; that goes on if its caller is cancelled."""
+        if not self._manager.running:
+            await self._lifespan.start()
         return await asyncio.shield(self._manager.begin_invalidation(selectors, begin=begin))
 
     def _position_line(self, position: Born | None) -> list[Header]:

@@ -19,6 +19,7 @@ from ..strategy import CacheStrategy, Lifetime, seconds_of
 from .readers import (
     read_boolean,
     read_coalesce,
+    read_enabled,
     read_field_names,
     read_function,
     read_ignored,
@@ -43,6 +44,7 @@ A tuple has parts of these types, or of bool."""
 
 VaryBy: TypeAlias = Callable[[Any], Partition | Awaitable[Partition]]
 When: TypeAlias = Callable[[Any], bool]
+Enabled: TypeAlias = Callable[[], bool]
 TextsOption: TypeAlias = str | TextsFunction | Sequence[str | TextsFunction] | AbstractSet[str]
 Names: TypeAlias = str | Sequence[str] | AbstractSet[str]
 
@@ -74,6 +76,7 @@ class PolicyOptions(TypedDict, total=False):
     soft_timeout: Lifetime | None
     hard_timeout: Lifetime | None
     when: When | None
+    enabled: bool | Enabled
     heuristics: bool
     strip: Names
     store_set_cookie: bool
@@ -125,6 +128,9 @@ class Policy:
         soft_timeout: Seconds after which a stale copy, if there is one, is served instead.
         hard_timeout: Seconds after which a call of the application counts as failed.
         when: Takes the request; False bypasses the cache. It runs, and may fail, as `vary_by` does.
+        enabled: False leaves everything to the application. A plain function without arguments is
+            asked on every request, so the route can be switched while the process runs; it must
+            not block, and an exception counts as False.
         heuristics: Whether a response without explicit freshness may be stored (RFC 9111 §4.2.2).
         strip: Names of response fields that are not stored: the client whose request reached the
             application gets them, a hit does not.
@@ -160,6 +166,7 @@ class Policy:
     soft_timeout: Annotated[float | None, read_optional_seconds] = None
     hard_timeout: Annotated[float | None, read_optional_seconds] = None
     when: Annotated[When | None, read_function] = None
+    enabled: Annotated[bool | Enabled, read_enabled] = True
     heuristics: Annotated[bool, read_boolean] = False
     strip: Annotated[tuple[bytes, ...], read_stripped] = ()
     store_set_cookie: Annotated[bool, read_boolean] = False

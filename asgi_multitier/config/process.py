@@ -315,6 +315,8 @@ def _typed(option: str, text: str, place: str) -> Any:
         if text.lower() not in _TRUTHS:
             raise ConfigError.of(option, text, "1 or 0", where=place)
         return _TRUTHS[text.lower()]
+    if option == "mode":
+        return text.lower()
     if option not in _COUNTS and option not in _TIMES:
         return text
     try:

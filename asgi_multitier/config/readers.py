@@ -4,6 +4,7 @@ Each takes the value, the option's name and where it was given.
 """
 
 import difflib
+import inspect
 import re
 from collections.abc import Callable, Iterable
 from typing import Any, cast
@@ -11,7 +12,7 @@ from typing import Any, cast
 from ..errors import ConfigError
 from ..policy.headers import DESCRIBES_CONTENT
 from ..strategy import seconds_of
-from .templates import Template, Texts, texts_of
+from .templates import Template, Texts, is_async, texts_of
 
 METHODS = frozenset({"GET", "HEAD", "POST"})
 """Methods that a policy may name; `Policy` says which of them together."""
@@ -111,6 +112,29 @@ def read_function(value: object, option: str, where: str) -> Callable[..., Any] 
     if value is not None and not callable(value):
         raise ConfigError.of(option, value, "a callable that takes the request", where=where)
     return cast("Callable[..., Any] | None", value)
+
+
+def read_enabled(value: object, option: str, where: str) -> bool | Callable[[], Any]:
+    if isinstance(value, bool):
+        return value
+    if not callable(value) or is_async(value) or not _takes_nothing(value):
+        allowed = (
+            "True, False, or a plain function without arguments; "
+            "when= takes a function of the request"
+        )
+        raise ConfigError.of(option, value, allowed, where=where)
+    return value
+
+
+def _takes_nothing(function: Callable[..., Any]) -> bool:
+    """Whether it can be called without arguments, as far as that can be seen."""
+    try:
+        inspect.signature(function).bind()
+    except TypeError:
+        return False
+    except ValueError:
+        pass  # of some functions of C the signature is not known
+    return True
 
 
 def read_template(value: object, option: str, where: str) -> Template | None:

@@ -8,6 +8,7 @@ from ..errors import ConfigError, InvalidationError
 from ..selectors import check_glob, glob_matches
 from ..strategy import CacheStrategy, Lifetime
 from .policy import Policy, PolicyOptions, policy_of
+from .readers import read_boolean
 from .templates import Texts
 
 
@@ -19,15 +20,20 @@ class Rule:
         glob: A pattern of `*` (any run of characters, `/` included) and `?`, matched against the
             whole path as the application sees it.
         policy: What holds there; None if these paths are never cached.
+        override: Whether it comes before the annotations of endpoints, except `no_cache`, and
+            before the rules without it.
     """
 
     glob: str
     policy: Policy | None
+    override: bool
 
     def __init__(
         self,
         glob: str,
         strategy: Lifetime | Policy | None = CacheStrategy.DEFAULT,
+        *,
+        override: bool = False,
         **options: Unpack[PolicyOptions],
     ) -> None:
         """Check the glob and the policy.
@@ -35,6 +41,7 @@ class Rule:
         Args:
             glob: Begins with `/` or `*`; at most 256 characters and 8 stars.
             strategy: A lifetime, a whole policy, or None for "never cache these".
+            override: Whether it holds for annotated endpoints as well, in place of their `cached`.
             **options: As for `cached`.
 
         Raises:
@@ -55,6 +62,7 @@ class Rule:
         object.__setattr__(self, "glob", glob)
         policy = None if strategy is None else policy_of(strategy, where=where, **options)
         object.__setattr__(self, "policy", policy)
+        object.__setattr__(self, "override", read_boolean(override, "override", where))
 
     def matches(self, path: str) -> bool:
         """Whether the rule is for this path."""

@@ -146,7 +146,7 @@ def _text_of(item: object, option: str, where: str) -> Template | TextsFunction:
         return item
     if not callable(item):
         return Template(item, option=option, where=where)
-    if _is_async(item):
+    if is_async(item):
         allowed = (
             "a plain function, because it is called where nothing can be awaited; do an async "
             "lookup in the endpoint, and call await cache.invalidate_tags() there"
@@ -155,7 +155,7 @@ def _text_of(item: object, option: str, where: str) -> Template | TextsFunction:
     return item
 
 
-def _is_async(function: Any) -> bool:
+def is_async(function: Any) -> bool:
     """Whether calling it returns an awaitable or an async iterator."""
     while isinstance(function, partial):
         function = function.func

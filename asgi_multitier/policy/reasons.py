@@ -34,6 +34,7 @@ class Reason(StrEnum):
     TAGS = "tags"
     EVENT_LOOP = "event-loop"
     OFF = "off"
+    DISABLED = "disabled"
 
     # The request's own directives, where a rule honours them (RFC 9111 §5.2.1).
     REQUEST_NO_STORE = "request-no-store"

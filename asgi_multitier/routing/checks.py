@@ -33,11 +33,16 @@ def check(tree: Tree, rules: Sequence[Rule], default: Policy | None) -> None:
     """
     leaves = list(tree.leaves())
     for leaf in leaves:
-        _check_leaf(leaf)
+        _check_leaf(leaf, overridden=_overridden(leaf, rules))
     _check_rules(rules, default, leaves)
     for leaf in leaves:
         _check_names(leaf, tree)
-    _check_effect(leaves)
+    _check_effect(leaves, rules)
+
+
+def _overridden(leaf: Leaf, rules: Sequence[Rule]) -> bool:
+    """Whether rules replace the policy of an annotation wherever the route is asked."""
+    return any(rule.override and covers(rule.glob, leaf.path) for rule in rules)
 
 
 def leaf_marks(leaf: Leaf) -> list[Marks]:
@@ -73,7 +78,7 @@ def stray_marks(leaves: Iterable[Leaf]) -> list[str]:
     return stray(carried, packages - {"", "fastapi", "starlette"})
 
 
-def _check_effect(leaves: Iterable[Leaf]) -> None:
+def _check_effect(leaves: Iterable[Leaf], rules: Sequence[Rule]) -> None:
     """Refuse an annotation that no request can meet.
 
     One endpoint may have several routes, so it is enough that one of them takes such requests.
@@ -90,7 +95,7 @@ def _check_effect(leaves: Iterable[Leaf]) -> None:
             met.setdefault(id(marks), (leaf, marks, set()))[2].add(method)
     for leaf, marks, methods in met.values():
         taken = ", ".join(sorted(methods))
-        if marks.policy is not None and "GET" not in methods:
+        if marks.policy and "GET" not in methods and not _overridden(leaf, rules):
             raise ConfigError(
                 f"{leaf}: @cached does nothing where only {taken} is taken; expected a route that "
                 "takes GET, as stored responses answer GET and HEAD"
@@ -103,8 +108,8 @@ def _check_effect(leaves: Iterable[Leaf]) -> None:
             )
 
 
-def _check_leaf(leaf: Leaf) -> None:
-    """Validate a route's annotations.
+def _check_leaf(leaf: Leaf, *, overridden: bool) -> None:
+    """Validate a route's annotations, except a policy that is overridden.
 
     Raises:
         ConfigError: If a template names no parameter of it, its query allow-list leaves out what a
@@ -112,14 +117,15 @@ def _check_leaf(leaf: Leaf) -> None:
             not say how users are told apart, or its own code decides which requests it takes.
     """
     for marks in leaf_marks(leaf):
-        if leaf.opaque and marks.policy is not None:
+        policy = None if overridden else marks.policy
+        if leaf.opaque and policy is not None:
             route = getattr(leaf.matcher, "original_route", leaf.matcher)
             raise ConfigError(
                 f"{leaf}: @cached cannot work where {type(route).__name__}.matches decides "
                 "by itself which requests it takes; expected a route class without it"
             )
-        if marks.policy is not None:
-            _check_policy(leaf, marks.policy)
+        if policy is not None:
+            _check_policy(leaf, policy)
         if marks.invalidations is not None:
             _check_invalidations(leaf, marks.invalidations)
 
@@ -138,26 +144,44 @@ def _check_rules(rules: Sequence[Rule], default: Policy | None, leaves: Iterable
             match a route that checks the user, as it is not used there.
     """
     for leaf in leaves:
-        if _decides_itself(leaf):
-            continue
-        for rule in rules:
-            if rule.policy is not None and may_meet(rule.glob, leaf.path):
+        for rule in _deciding(leaf, rules):
+            if rule is None:
+                if default is not None:
+                    _check_required(leaf, default, where=f"default policy, {leaf}")
+            elif rule.policy is not None and may_meet(rule.glob, leaf.path):
                 _check_rule(rule, rule.policy, leaf)
-            if covers(rule.glob, leaf.path):
-                break
-        else:
-            if default is not None:
-                _check_required(leaf, default, where=f"default policy, {leaf}")
+
+
+def _deciding(leaf: Leaf, rules: Sequence[Rule]) -> Iterator[Rule | None]:
+    """The rules that may decide for a route, in the order in which they do; None for the default.
+
+    None comes where the annotations do not decide, and no rule covers all of the route.
+    """
+    marks = _reading_marks(leaf)
+    if all(one.never for one in marks):
+        return
+    for override in (True, False):
+        for rule in rules:
+            if rule.override is override:
+                yield rule
+                if covers(rule.glob, leaf.path):
+                    return
+        if override and all(one.never or one.policy is not None for one in marks):
+            return
+    yield None
 
 
 def _check_rule(rule: Rule, policy: Policy, leaf: Leaf) -> None:
     need = unkeyed(policy, leaf.needs) if leaf.takes(policy.methods) else None
     if need is not None:
         left_out = fill_glob(leaf.path, {}) or leaf.path
+        override, instead = "", "a @cached that says how its users are told apart"
+        if rule.override:
+            override, instead = ", override=True", "@no_cache"
         raise ConfigError(
             f"Rule({rule.glob!r}): {leaf} depends on {need.what}, and a hit runs no "
-            f"authentication; expected Rule({left_out!r}, None) before this rule to leave the "
-            "route out, or on its endpoint a @cached that says how its users are told apart"
+            f"authentication; expected Rule({left_out!r}, None{override}) before this rule to "
+            f"leave the route out, or on its endpoint {instead}"
         )
     _check_required(leaf, policy, where=f"Rule({rule.glob!r}): {leaf}")
 
@@ -173,11 +197,10 @@ def _check_required(leaf: Leaf, policy: Policy, *, where: str) -> None:
         raise ConfigError.of("query", list(policy.query), allowed, where=where)
 
 
-def _decides_itself(leaf: Leaf) -> bool:
-    """Whether annotations decide for every reading method of the route."""
+def _reading_marks(leaf: Leaf) -> list[Marks]:
+    """What the decorators say for each reading method of the route."""
     methods = [m for m in ("GET", "HEAD", "POST") if leaf.takes(frozenset({m}))]
-    found = [marks_of(leaf.endpoint, method) for method in methods]
-    return all(marks.never or marks.policy is not None for marks in found)
+    return [marks_of(leaf.endpoint, method) for method in methods]
 
 
 def _check_policy(leaf: Leaf, policy: Policy) -> None:

@@ -1,8 +1,8 @@
 """Which rule a request falls under, known before the application runs.
 
-An annotation comes before a rule, and the first rule that matches before the default. Afterwards
-the endpoint that the router really chose is compared; a difference means that the routes have to be
-read again.
+An annotation comes before a rule, unless the rule overrides it, and the first rule that matches
+before the default. Afterwards the endpoint that the router really chose is compared; a difference
+means that the routes have to be read again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ class RouteTable(ApplicationRoutes):
     Not thread-safe; made and used in the event loop's thread.
     """
 
-    __slots__ = ("_default", "_rules")
+    __slots__ = ("_default", "_overriding", "_rules")
 
     def __init__(
         self, app: object = None, *, rules: Sequence[Rule] = (), default: Policy | None = None
@@ -44,11 +44,13 @@ class RouteTable(ApplicationRoutes):
         Args:
             app: An ASGI application, or one that wraps it in `.app` again and again; one without
                 routes has rules and the default only.
-            rules: For what is not annotated; the first that matches counts.
+            rules: For what is not annotated; the first that matches counts. Those that override
+                come before annotations, and before the others.
             default: For what no rule matches; None to cache none of it.
         """
         super().__init__(app)
         self._rules = tuple(rules)
+        self._overriding = tuple(rule for rule in rules if rule.override)
         self._default = default
 
     def __repr__(self) -> str:
@@ -144,14 +146,18 @@ class RouteTable(ApplicationRoutes):
         return policy, reason
 
     def _chosen_policy(self, marks: Marks, path: str) -> tuple[Policy | None, str]:
-        """The endpoint's own policy, else that of the first rule that matches, else the default."""
+        """The endpoint's own policy, else that of the first rule that matches, else the default.
+
+        A rule that overrides comes before the policy of the endpoint, and not before `no_cache`.
+        """
         if marks.never:
             return None, "no-cache"
+        if (rule := _first(self._overriding, path)) is not None:
+            return rule.policy, "rule" if rule.policy else "no-cache"
         if marks.policy is not None:
             return marks.policy, "annotation"
-        for rule in self._rules:
-            if rule.matches(path):
-                return rule.policy, "rule" if rule.policy else "no-cache"
+        if (rule := _first(self._rules, path)) is not None:
+            return rule.policy, "rule" if rule.policy else "no-cache"
         return self._default, "default" if self._default else "no-rule"
 
     # After it answered or raised.
@@ -244,6 +250,10 @@ class RouteTable(ApplicationRoutes):
         if named is None:
             return []
         return selection.of_success(self.tree, named, values, request, root_path)
+
+
+def _first(rules: Sequence[Rule], path: str) -> Rule | None:
+    return next((rule for rule in rules if rule.matches(path)), None)
 
 
 def _scope(
