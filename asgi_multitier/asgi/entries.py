@@ -4,18 +4,27 @@ import random
 from dataclasses import replace
 
 from .._types import Scope
+from ..config.response_tags import tags_of_response
+from ..config.templates import Texts, within_bounds
 from ..engine.engine import Engine
 from ..entry import Entry, StoredResponse
 from ..policy.reasons import Reason
 from ..policy.request import Field
 from ..policy.storing import Store
+from ..policy.tags import cache_tags
+from ..selectors import aliased
 from .layers import Outside
 from .plan import Plan
+from .replay import PARTIAL
 from .request import Request
 
 KEEP_FOR_HEAD = 60.0
 """Seconds past freshness that a response without validators is kept: an answer to HEAD may renew it
 (RFC 9111 §4.3.5)."""
+
+
+class UnfitTags(Exception):  # noqa: N818  # an outcome, not a fault
+    """A response may not be stored with its tags; the cause is what a callable raised, if any."""
 
 
 def seed_of(engine: Engine, request: Request, key: str, name: str, tags: tuple[str, ...]) -> Entry:
@@ -37,7 +46,11 @@ def seed_of(engine: Engine, request: Request, key: str, name: str, tags: tuple[s
 
 
 def entry_of(seed: Entry, response: StoredResponse, store: Store, plan: Plan, now: float) -> Entry:
-    """The entry that a seed becomes with the response that came, at a reading of the clock."""
+    """The entry that a seed becomes with the response that came, at a reading of the clock.
+
+    Raises:
+        UnfitTags: If the response cannot have its tags: no invalidation by them would find it.
+    """
     policy = plan.policy
     lifetime = store.lifetime
     if policy.jitter:
@@ -64,8 +77,26 @@ def entry_of(seed: Entry, response: StoredResponse, store: Store, plan: Plan, no
         always_validate=store.always_validate,
         stale_allowed=store.stale_allowed,
         immutable=store.immutable,
-        tags=(*seed.tags, *store.tags),
+        tags=(*_tags_of(seed, response, policy.tags_from), *store.tags),
     )
+
+
+def _tags_of(seed: Entry, response: StoredResponse, tags_from: Texts) -> tuple[str, ...]:
+    """The tags by the request, by the response's `Cache-Tag` and by its content."""
+    named = cache_tags(response.headers)
+    if not (named or tags_from):
+        return seed.tags
+    if tags_from and response.status == PARTIAL:
+        raise UnfitTags
+    try:
+        read = tags_of_response(tags_from, response.status, response.headers, response.body)
+    except Exception as error:
+        raise UnfitTags from error
+    alias = seed.tags[:1] if aliased(seed.tags) else ()
+    tags = tuple(dict.fromkeys((*seed.tags[len(alias) :], *named, *filter(None, read))))
+    if not within_bounds(tags):
+        raise UnfitTags
+    return alias + tags
 
 
 def objection_of(outside: Outside, request: Request, scope: Scope) -> Reason | None:

@@ -16,6 +16,7 @@ from ..entry import Entry, Slot, StoredResponse, Variants
 from ..events import Outcome
 from ..policy import cache_status
 from ..policy.cache_status import Forward
+from ..policy.personal import RETRY_AFTER
 from ..policy.reasons import Reason
 from ..policy.request import Field
 from .client import Client
@@ -133,7 +134,7 @@ class Forwarding:
         elif answer is Step.REFUSED:
             # RFC 9110 §15.6.4
             seconds = ceil(self._caller.patience.lead or 1)
-            after = (b"retry-after", b"%d" % seconds)
+            after = (RETRY_AFTER, b"%d" % seconds)
             await self._reply(self._replies.refused(503, Reason.OVERLOADED, after))
         elif isinstance(answer, Passed):
             await self._ask_as_it_came(key)

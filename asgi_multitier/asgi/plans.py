@@ -13,7 +13,9 @@ from .admission import refusal_of
 from .plan import Plan, PlanKey, plan_for, size_of_target
 from .two_generation_cache import TwoGenerationCache
 
-_UNRULED = Policy()
+_UNRULED = Policy(keep="Cache-Tag")
+"""What no rule is for goes out as the application sent it."""
+
 _REASONS = {
     "no-cache": Reason.NO_CACHE_ANNOTATION,
     "method": Reason.METHOD,

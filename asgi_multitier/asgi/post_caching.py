@@ -19,7 +19,7 @@ from ..policy.storing import Store, judge
 from ..selectors import Selector
 from .capture import Capture, ResponseHandler
 from .client import Client
-from .entries import entry_of, objection_of, seed_of
+from .entries import UnfitTags, entry_of, objection_of, seed_of
 from .fill import as_stored
 from .layers import Outside
 from .replay import response_messages
@@ -119,12 +119,18 @@ class PostCaching(ResponseHandler):
     def commit(self, store: Store, status: int, headers: Headers, body: bytes) -> None:
         """It is complete."""
         response = as_stored(status, store.headers, body, store.last_modified)
-        plan = self._request.plan
-        self._entry = entry_of(self._entry, response, store, plan, self._engine.clock())
+        self._messages = response_messages(status, self._request.told(headers), body)
+        plan, events = self._request.plan, self._engine.events
+        try:
+            self._entry = entry_of(self._entry, response, store, plan, self._engine.clock())
+        except UnfitTags as unfit:
+            if isinstance(unfit.__cause__, Exception):
+                events.callback_failed("tags_from", unfit.__cause__)
+            events.refused[Reason.TAGS] += 1
+            return
         own = not self._valid or self._objection() is not None
         self._kept = not own and self._engine.stack.keep(self._entry) is not None
-        self._engine.events.fills += self._kept
-        self._messages = response_messages(status, self._request.told(headers), body)
+        events.fills += self._kept
 
     def replies(self) -> list[Message]:
         """The answer, unchanged."""

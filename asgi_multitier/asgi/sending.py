@@ -21,7 +21,7 @@ def with_cache_status(send: Send, member: bytes, terms: Terms | None = None) -> 
         member: The member.
         terms: The terms of the request's rule, for what caches downstream need to know.
     """
-    telling = terms if terms is not None and (terms.selecting or terms.partitioned) else None
+    telling = terms if terms is not None and terms.tells else None
 
     async def added(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -23,6 +23,7 @@ from .readers import (
     read_field_names,
     read_function,
     read_ignored,
+    read_kept,
     read_methods,
     read_optional_names,
     read_optional_seconds,
@@ -36,6 +37,7 @@ from .readers import (
     read_tokens,
     refuse_unknown,
 )
+from .response_tags import read_tags_from
 from .templates import Template, Texts, TextsFunction
 
 Partition: TypeAlias = str | int | bytes | UUID | Enum | tuple[Any, ...] | None
@@ -57,6 +59,7 @@ class PolicyOptions(TypedDict, total=False):
     """Options of `cached`, `Rule` and `Policy` besides the lifetime; `Policy` has the meanings."""
 
     tags: TextsOption
+    tags_from: TextsOption
     query: Names | None
     vary: Names
     vary_by: VaryBy | None
@@ -79,6 +82,7 @@ class PolicyOptions(TypedDict, total=False):
     enabled: bool | Enabled
     heuristics: bool
     strip: Names
+    keep: Names
     store_set_cookie: bool
     honor_request_directives: bool
     stale_on_error: Lifetime | bool
@@ -94,6 +98,9 @@ class Policy:
     Attributes:
         lifetime: Seconds that a response stays fresh; None if its own headers decide.
         tags: Templates and functions of the request that name the data in the response.
+        tags_from: Templates over the members of a JSON response, as `"author:{author.id}"`, and
+            functions that take the response (`status`, `headers`, `body`, `json()`) and return
+            texts: further tags. A response that they do not fit is not stored.
         query: Query parameters that the response depends on; None for all of them.
         vary: Request fields that it depends on, lower-case.
         vary_by: Takes the request and returns a user or tenant id, or None to bypass; may be async.
@@ -134,6 +141,8 @@ class Policy:
         heuristics: Whether a response without explicit freshness may be stored (RFC 9111 §4.2.2).
         strip: Names of response fields that are not stored: the client whose request reached the
             application gets them, a hit does not.
+        keep: Names of response fields that are for one client by their names, and here are not:
+            hits have them too. `Cache-Tag` among them is sent on, for a CDN.
         store_set_cookie: Whether a response with `Set-Cookie` may be stored.
         honor_request_directives: Whether the request's own `Cache-Control` counts.
         stale_on_error: Seconds past freshness in which a copy is served in place of a failing
@@ -147,6 +156,7 @@ class Policy:
 
     lifetime: float | None
     tags: Annotated[Texts, read_texts] = ()
+    tags_from: Annotated[Texts, read_tags_from] = ()
     query: Annotated[tuple[str, ...] | None, read_optional_names] = None
     vary: Annotated[tuple[bytes, ...], read_field_names] = ()
     vary_by: Annotated[VaryBy | None, read_function] = None
@@ -169,6 +179,7 @@ class Policy:
     enabled: Annotated[bool | Enabled, read_enabled] = True
     heuristics: Annotated[bool, read_boolean] = False
     strip: Annotated[tuple[bytes, ...], read_stripped] = ()
+    keep: Annotated[tuple[bytes, ...], read_kept] = ()
     store_set_cookie: Annotated[bool, read_boolean] = False
     honor_request_directives: Annotated[bool, read_boolean] = False
     stale_on_error: Annotated[float | bool, read_seconds_or_boolean] = False
@@ -261,6 +272,14 @@ class Policy:
                 "soft_timeout", soft, f"at most hard_timeout={hard:g}", where=where
             )
         self._check_methods(where)
+        self._check_fields(where)
+
+    def _check_fields(self, where: str) -> None:
+        """Refuse response fields that are to be kept and left out."""
+        for name in self.keep:
+            if name in self.strip:
+                allowed = f"fields that strip= does not name, as it does {name.decode()}"
+                raise ConfigError.of("keep", name.decode(), allowed, where=where)
 
     def _check_public(self, where: str) -> None:
         """Refuse `public` where another option separates the users."""
@@ -320,6 +339,7 @@ def _terms_of(policy: Policy) -> Terms:
         # The user is in the key: then the response is right for the same user's next request.
         authorized=policy.vary_by is not None or b"authorization" in policy.vary,
         strip=policy.strip,
+        keep=policy.keep,
         set_cookie=policy.store_set_cookie,
         heuristics=policy.heuristics,
         partial=policy.partial,

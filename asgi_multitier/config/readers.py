@@ -11,6 +11,8 @@ from typing import Any, cast
 
 from ..errors import ConfigError
 from ..policy.headers import DESCRIBES_CONTENT
+from ..policy.personal import is_left_out
+from ..policy.tags import CACHE_TAG
 from ..strategy import seconds_of
 from .templates import Template, Texts, is_async, texts_of
 
@@ -104,6 +106,18 @@ def read_stripped(value: object, option: str, where: str) -> tuple[bytes, ...]:
     for name in names:
         if name in DESCRIBES_CONTENT:
             allowed = "fields that are not needed to read or select the stored content"
+            raise ConfigError.of(option, name.decode(), allowed, where=where)
+    return names
+
+
+def read_kept(value: object, option: str, where: str) -> tuple[bytes, ...]:
+    names = read_field_names(value, option, where)
+    for name in names:
+        if name != CACHE_TAG and not is_left_out(name):
+            allowed = (
+                "Cache-Tag, and response fields that are left out by their names; this one is "
+                "stored anyway, or has an option of its own"
+            )
             raise ConfigError.of(option, name.decode(), allowed, where=where)
     return names
 

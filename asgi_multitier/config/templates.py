@@ -127,8 +127,14 @@ Texts: TypeAlias = tuple[Template | TextsFunction, ...]
 """Templates and functions, in the order given."""
 
 
-def texts_of(value: object, *, option: str, where: str = "") -> Texts:
+def texts_of(value: object, *, option: str, where: str = "", takes: str = "the request") -> Texts:
     """Read the user's value for tags, paths or patterns: one string or callable, or several.
+
+    Args:
+        value: The value.
+        option: The name of the option, for the error.
+        where: The route or rule, for the error.
+        takes: What a callable gets, for the error.
 
     Raises:
         ConfigError: If it is anything else, a template is invalid, or a callable is async.
@@ -136,7 +142,7 @@ def texts_of(value: object, *, option: str, where: str = "") -> Texts:
     given = [value] if isinstance(value, str | Template) or callable(value) else value
     if not isinstance(given, list | tuple | set | frozenset):
         raise ConfigError.of(
-            option, value, "a text, a callable taking the request, or a list of these", where=where
+            option, value, f"a text, a callable taking {takes}, or a list of these", where=where
         )
     return tuple(_text_of(item, option, where) for item in given)
 
@@ -185,7 +191,7 @@ def render_texts(
         if isinstance(text, Template):
             found: Iterable[str] = text.each_pattern(values) if pattern else text.each(values)
         else:
-            found = _called(text, request)
+            found = called(text, request)
         for one in found:
             rendered[one] = None
             if len(rendered) > MAX_FILLED:
@@ -194,7 +200,7 @@ def render_texts(
     return list(rendered)
 
 
-def _called(function: TextsFunction, request: object) -> Iterable[str]:
+def called(function: TextsFunction, request: object) -> Iterable[str]:
     """The texts that a function returns: one, or several."""
     found: Any = function(request)
     texts = [found] if isinstance(found, str) else found

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 
 from .._types import Headers
 from . import headers as fields
+from .tags import CACHE_TAG
 from .terms import Terms
 
 _FOR_MANY = frozenset((b"public", b"private", b"s-maxage", b"proxy-revalidate"))
@@ -23,11 +24,15 @@ _TARGETED = b"-cache-control"
 def told(headers: Headers, terms: Terms, chosen_by: Collection[bytes] = ()) -> Headers:
     """The field lines that are sent: with the request fields that chose the response in `Vary`.
 
+    `Cache-Tag` is for this cache, unless the rule keeps it for a CDN.
+
     Args:
         headers: The response's field lines, normalised.
         terms: The rule's terms: what selects its responses, and whether that identifies the user.
         chosen_by: Further request fields that chose this one.
     """
+    if CACHE_TAG not in terms.keep:
+        headers = fields.without(headers, (CACHE_TAG,))
     if terms.selecting or chosen_by:
         headers = _varying(headers, (*terms.selecting, *chosen_by))
     return _for_one(headers) if terms.partitioned else headers

@@ -7,6 +7,7 @@ response is not stored, as one with `Set-Cookie` is not.
 """
 
 import re
+from collections.abc import Collection
 from functools import lru_cache
 
 from .._types import Headers
@@ -19,28 +20,31 @@ _EXCHANGE = frozenset(
         b"client-ip",
         b"sentry-trace",
         b"server-timing",
-        b"traceparent",
         b"traceresponse",
         b"tracestate",
+        b"uber-trace-id",
+        b"x-activity-id",
+        b"x-amz-apigw-id",
         b"x-amz-cf-id",
         b"x-amz-id-2",
         b"x-amzn-requestid",
         b"x-amzn-trace-id",
+        b"x-azure-ref",
         b"x-client-ip",
         b"x-cloud-trace-context",
         b"x-debug-token",
         b"x-debug-token-link",
+        b"x-duration",
         b"x-elapsed",
-        b"x-elapsed-time",
         b"x-forwarded-for",
-        b"x-process-time",
-        b"x-process-time-ms",
+        b"x-latency",
+        b"x-msedge-ref",
         b"x-real-ip",
         b"x-remote-addr",
         b"x-request-start",
-        b"x-response-time",
         b"x-runtime",
         b"x-time-taken",
+        b"x-took",
         b"x-vercel-id",
     )
 )
@@ -48,7 +52,19 @@ _EXCHANGE_ID = re.compile(
     rb"(?:.*[-_])?(?:request|correlation|trace|span|parentspan|transaction|operation|invocation)"
     rb"[-_]?(?:id|identifier|uuid)"
 )
+_TRACER = re.compile(
+    rb"x-(?:b3|datadog|envoy|newrelic|ot)-.*|newrelic|(?:elastic-apm-)?traceparent"
+)
+"""Fields in which tracers and proxies pass on the state of one exchange."""
+
+_TIMING = re.compile(
+    rb"(?:.*[-_])?(?:backend|db|elapsed|execution|handler|process|processing|proxy|query|render"
+    rb"|request|response|server|service|total|upstream|wall)[-_](?:duration|latency|time)"
+    rb"(?:[-_](?:ms|msec|ns|s|sec|secs|seconds|us))?"
+)
 _LIMIT = re.compile(rb"(?:.*[-_])?(?:rate[-_]?limit|quota)(?:[-_].*)?")
+
+RETRY_AFTER = b"retry-after"
 
 _PROOF = frozenset(
     b"account apikey authentication authorization credential credentials csrf csrftoken email"
@@ -76,6 +92,8 @@ def numbers_exchange(name: bytes) -> bool:
     """Whether a field of this lower-case name describes one exchange, and is not to be stored."""
     return (
         name in _EXCHANGE
+        or _TRACER.fullmatch(name) is not None
+        or _TIMING.fullmatch(name) is not None
         or _EXCHANGE_ID.fullmatch(name) is not None
         or _LIMIT.fullmatch(name) is not None
     )
@@ -105,8 +123,31 @@ def is_proof(name: bytes, value: bytes) -> bool:
     return _proves(name) and not numbers_exchange(name)
 
 
-def own_names(headers: Headers) -> frozenset[bytes]:
-    """The names of the fields that are for the client of this exchange alone."""
-    return frozenset(
-        name for name, value in headers if numbers_exchange(name) or is_proof(name, value)
-    )
+def is_left_out(name: bytes) -> bool:
+    """Whether a field of this lower-case name is kept from other clients, whatever its value."""
+    return numbers_exchange(name) or name == RETRY_AFTER or _proves(name)
+
+
+def exchange_names(headers: Headers, keep: Collection[bytes] = ()) -> frozenset[bytes]:
+    """The names of the fields that describe this exchange and are not to be stored.
+
+    Args:
+        headers: The response's field lines, normalised.
+        keep: Names that are to be stored although they look so.
+    """
+    names = {name for name, _ in headers if numbers_exchange(name)}
+    if any(map(_LIMIT.fullmatch, names)):
+        # With the rest of a rate limit it says when its client may come again.
+        names.add(RETRY_AFTER)
+    return frozenset(names.difference(keep))
+
+
+def own_names(headers: Headers, keep: Collection[bytes] = ()) -> frozenset[bytes]:
+    """The names of the fields that are for the client of this exchange alone.
+
+    Args:
+        headers: The response's field lines, normalised.
+        keep: Names that are for all clients although they look so.
+    """
+    proofs = {name for name, value in headers if is_proof(name, value)}
+    return exchange_names(headers, keep) | proofs.difference(keep)

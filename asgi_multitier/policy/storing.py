@@ -12,7 +12,7 @@ from .cache_control import CacheControl, governing, of_request, parse
 from .dates import parse_http_date
 from .freshness import age_value, explicit_lifetime, forbids_stale, heuristic_lifetime, initial_age
 from .invalidation import Target, group_tags, of_origin, resolved
-from .personal import is_proof, numbers_exchange
+from .personal import exchange_names, is_proof
 from .ranges import content_range
 from .reasons import Reason
 from .status_codes import ANNOTATED, HEURISTIC, NEGATIVE, UNDERSTOOD
@@ -163,10 +163,8 @@ def _tags(headers: Headers, origin: tuple[str, bytes] | None) -> tuple[str, ...]
 
 def _storable(headers: Headers, directives: CacheControl, terms: Terms) -> Headers:
     """The field lines that other clients may get."""
-    kept = fields.end_to_end(
-        headers, also=(*directives.no_cache_fields, *directives.private_fields, *terms.strip)
-    )
-    return tuple(line for line in kept if not numbers_exchange(line[0]))
+    named = (*directives.no_cache_fields, *directives.private_fields, *terms.strip)
+    return fields.end_to_end(headers, also=(*named, *exchange_names(headers, terms.keep)))
 
 
 def stored_validators(headers: Headers, now: float) -> tuple[bytes | None, bytes | None]:
@@ -228,7 +226,7 @@ def _unshareable(
     """
     if not terms.set_cookie and any(name == b"set-cookie" for name, _ in storable):
         return Reason.SET_COOKIE
-    if any(is_proof(*line) for line in storable):
+    if any(is_proof(*line) and line[0] not in terms.keep for line in storable):
         return Reason.PERSONAL_FIELD
     if terms.authorized or not any(name == b"authorization" for name, _ in request_headers):
         return None

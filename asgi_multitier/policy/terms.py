@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from .tags import CACHE_TAG
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
@@ -17,6 +19,8 @@ class Terms:
         authorized: A response to a request with `Authorization` is stored although it does not say
             that it may be (RFC 9111 §3.5): the user is in the key.
         strip: Lower-case names of response fields that are not stored.
+        keep: Lower-case names of response fields that look as if they were for one client, and are
+            not.
         set_cookie: Store responses with `Set-Cookie`, and give their cookies to all clients.
         heuristics: Guess a lifetime from `Last-Modified` (RFC 9111 §4.2.2).
         partial: Store 206 responses.
@@ -44,6 +48,7 @@ class Terms:
     negative: float | None = None
     authorized: bool = False
     strip: tuple[bytes, ...] = ()
+    keep: tuple[bytes, ...] = ()
     set_cookie: bool = False
     heuristics: bool = False
     partial: bool = False
@@ -64,3 +69,8 @@ class Terms:
     def annotated(self) -> bool:
         """Whether the annotation, and not the response, decides the lifetime."""
         return self.lifetime is not None
+
+    @property
+    def tells(self) -> bool:
+        """Whether responses are sent with other field lines than the application's."""
+        return bool(self.selecting) or self.partitioned or CACHE_TAG not in self.keep

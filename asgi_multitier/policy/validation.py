@@ -241,7 +241,7 @@ def _own_names(update: Headers, terms: Terms) -> frozenset[bytes]:
     names = {*directives.no_cache_fields, *directives.private_fields, *terms.strip}
     if not terms.set_cookie:
         names.add(b"set-cookie")
-    return own_names(update) | names - _NOT_UPDATED
+    return own_names(update, terms.keep) | names - _NOT_UPDATED
 
 
 class HeadVerdict(Enum):

@@ -158,3 +158,39 @@ def test_what_contradicts_is_refused(options: dict[str, Any], words: list[str]) 
             door(60, **options)
         for word in words:
             assert word in str(caught.value)
+
+
+COOKIES = "lang=en; _ga=1; sid=ann"
+
+
+@pytest.mark.parametrize(
+    ("cookies", "ignored", "seen"),
+    [
+        # What the application is given; None where the request passes by, with all of them.
+        ([], False, None),
+        ([], True, ""),
+        ([], ["_ga*"], None),
+        ([], ["_ga*", "sid", "lang"], ""),
+        (["lang"], False, "lang=en"),
+        (["lang"], ["_ga*"], "lang=en"),
+        (["lang"], ["_ga*", "sid"], "lang=en"),
+        (["lang", "sid"], ["_ga*"], "lang=en; sid=ann"),
+        (["none"], ["sid"], ""),
+    ],
+    ids=str,
+)
+async def test_cookies_that_matter_and_cookies_that_do_not(
+    cookies: list[str], ignored: Any, seen: str | None
+) -> None:
+    """Together: what is in the key is what the application gets, and nothing else is."""
+    origin = Origin(shop)
+    rules = [Rule("*", 300, cookies=cookies, ignore_cookies=ignored)]
+    async with caching(origin, rules) as cache:
+        first, second = [await cache.get("/x", [("cookie", COOKIES)]) for _ in range(2)]
+        got = first.body.decode().removesuffix("nobody").strip()
+        assert got == (COOKIES if seen is None else seen)
+        assert second.hit is (seen is not None)
+        for name in ("lang", "sid", "_ga"):
+            changed = COOKIES.replace(f"{name}=", f"{name}=x")
+            hit = (await cache.get("/x", [("cookie", changed)])).hit
+            assert hit is (seen is not None and name not in cookies), name

@@ -2,9 +2,11 @@
 
 import pytest
 
+from asgi_multitier import ConfigError, Policy
 from asgi_multitier.policy.personal import is_proof, numbers_exchange
 from asgi_multitier.policy.reasons import Reason
 from asgi_multitier.policy.storing import Store
+from asgi_multitier.policy.validation import freshen
 from tests.policy.support import ANNOTATED, judged, stored
 
 FRESH = ("cache-control", "max-age=60")
@@ -35,6 +37,20 @@ EXCHANGE = [
     "x-quota-remaining",
     "x-client-ip",
     "cf-ray",
+    "uber-trace-id",
+    "x-b3-sampled",
+    "x-datadog-parent-id",
+    "elastic-apm-traceparent",
+    "x-newrelic-app-data",
+    "x-envoy-upstream-service-time",
+    "x-kong-proxy-latency",
+    "x-process-time-ms",
+    "x-response-time-seconds",
+    "x-elapsed-time",
+    "x-total-duration-ms",
+    "x-took",
+    "x-amz-apigw-id",
+    "x-azure-ref",
 ]
 PROOF = [
     "x-csrf-token",
@@ -155,3 +171,43 @@ def test_a_response_may_keep_such_a_field_to_its_client_itself() -> None:
         store = stored(("cache-control", f"max-age=60, {directive}"), ("x-csrf-token", "t"))
 
         assert b"x-csrf-token" not in dict(store.headers)
+
+
+@pytest.mark.parametrize("limit", ["x-ratelimit-remaining", "ratelimit"])
+def test_beside_a_rate_limit_retry_after_is_one_clients(limit: str) -> None:
+    """Libraries add both to each response; alone it is about the resource."""
+    both = stored(FRESH, (limit, "3"), ("retry-after", "7"))
+    alone = stored(FRESH, ("retry-after", "7"))
+
+    assert b"retry-after" not in dict(both.headers)
+    assert b"retry-after" in dict(alone.headers)
+
+
+@pytest.mark.parametrize("name", ["X-Request-Id", "X-Quota-Plan", "Server-Timing", "X-User-Group"])
+@pytest.mark.parametrize("annotated", [True, False])
+def test_a_rule_may_keep_a_field(name: str, annotated: bool) -> None:
+    """Where it is the same for all clients although its name does not look so."""
+    policy = Policy(60, keep=[name]) if annotated else Policy.from_origin(keep=name)
+    store = stored(FRESH, (name.lower(), "7"), ("x-trace-id", "8"), terms=policy.terms)
+
+    assert dict(store.headers).get(name.lower().encode()) == b"7"
+    assert b"x-trace-id" not in dict(store.headers)
+    update = [(name.lower().encode(), b"9"), (b"x-trace-id", b"9")]
+    fresh = dict(freshen(store.headers, tuple(update), policy.terms, received=0.0))
+    assert fresh[name.lower().encode()] == b"9"
+    assert b"x-trace-id" not in fresh
+
+
+@pytest.mark.parametrize(
+    "name", ["X-Served-By", "Set-Cookie", "Connection", "Content-Type", "Link"]
+)
+def test_what_is_not_left_out_by_its_name_need_not_be_kept(name: str) -> None:
+    """A misspelt name has no effect, and a cookie has an option of its own."""
+    with pytest.raises(ConfigError, match="left out by their names"):
+        Policy(60, keep=[name])
+
+
+def test_a_field_is_kept_or_left_out() -> None:
+    """Not both."""
+    with pytest.raises(ConfigError, match=r"fields that strip= does not name, as it does x-run"):
+        Policy(60, keep=["X-Runtime"], strip=["x-runtime"])

@@ -10,7 +10,7 @@ from ...policy.headers import first, with_length, without
 from ...policy.reasons import Reason
 from ...policy.reuse import is_origin_failure
 from ...policy.storing import Store, judge
-from ..entries import entry_of
+from ..entries import UnfitTags, entry_of
 from ..replay import AGE, PARTIAL
 from ..request import Request
 from .answers import Answer, HeadAnswer, Overtaken, Passed, Personal, Stored
@@ -75,6 +75,8 @@ class Keeping:
             whole = entry_of(run.flight.seed, response, store, request.plan, engine.clock())
             entry, marker = as_variant(whole, request, store.vary, self.marker)
             kept = run.keep(entry)
+        except UnfitTags as unfit:
+            return self._unfit(unfit)
         except Exception as error:  # noqa: BLE001  # the answer is good whatever becomes of the copy
             engine.events.broken("storing a response", error)
             self._release(Passed(Reason.BROKEN))
@@ -89,6 +91,12 @@ class Keeping:
             run.answered(Stored(kept))
             run.publisher.publish([entry] if marker is None else [marker, entry])
         return kept
+
+    def _unfit(self, unfit: UnfitTags) -> Reason:
+        """Refuse a response that cannot have its tags."""
+        if isinstance(unfit.__cause__, Exception):
+            self._engine.events.callback_failed("tags_from", unfit.__cause__)
+        return self.refuse(Reason.TAGS)
 
     def _release(self, answer: Answer) -> None:
         """Answer the flight with what is not stored, here and in other processes."""
@@ -118,11 +126,18 @@ class Keeping:
     def share_head(self, status: int, store: Store) -> None:
         """Answer waiting HEADs with a response's head, which is not stored."""
         engine, flight, request = self._engine, self._flight, self._request
+        if request.plan.policy.tags_from:
+            # Without the content nothing says which invalidations are about it.
+            self._release(Passed(Reason.TAGS))
+            return
         lines = without(store.headers, {AGE})
         response = StoredResponse(status, lines, b"", first(lines, b"etag"), store.last_modified)
         try:
             whole = entry_of(flight.seed, response, store, request.plan, engine.clock())
             entry, marker = as_variant(whole, request, store.vary, self.marker)
+        except UnfitTags as unfit:
+            self._unfit(unfit)
+            return
         except Exception as error:  # noqa: BLE001  # the answer is good, if its client's alone
             engine.events.broken("sharing an answer to HEAD", error)
             self._release(Passed(Reason.BROKEN))
