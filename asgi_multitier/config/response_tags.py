@@ -9,6 +9,7 @@ import orjson
 
 from .._types import Headers
 from ..errors import ConfigError
+from ..policy.coding import decoded
 from ..policy.headers import combined
 from .templates import MAX_TAGS, Template, Texts, called, texts_of
 
@@ -16,24 +17,24 @@ from .templates import MAX_TAGS, Template, Texts, called, texts_of
 class FieldMap(Mapping[str, str]):
     """The fields of a response by name, in any case; lines of one name are joined by commas.
 
-    Args:
+    Attributes:
         lines: The field lines, lower-case names.
     """
 
     def __init__(self, lines: Headers) -> None:
-        self._lines = lines
+        self.lines = lines
 
     def __getitem__(self, name: str) -> str:
-        value = combined(self._lines, name.lower().encode("latin-1", "replace"))
+        value = combined(self.lines, name.lower().encode("latin-1", "replace"))
         if value is None:
             raise KeyError(name)
         return value.decode("latin-1")
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys(name.decode("latin-1") for name, _ in self._lines))
+        return iter(dict.fromkeys(name.decode("latin-1") for name, _ in self.lines))
 
     def __len__(self) -> int:
-        return len({name for name, _ in self._lines})
+        return len({name for name, _ in self.lines})
 
     def __repr__(self) -> str:
         return f"FieldMap({dict(self)!r})"
@@ -54,16 +55,16 @@ class ResponseView:
     body: bytes
 
     def json(self) -> Any:
-        """The content, read as JSON.
+        """The content, decompressed and read as JSON.
 
         Raises:
-            ValueError: If it is no JSON.
+            ValueError: If it is no JSON, or compressed in another way than by gzip or deflate.
         """
         return self._json
 
     @cached_property
     def _json(self) -> Any:
-        return orjson.loads(self.body)
+        return orjson.loads(decoded(self.headers.lines, self.body))
 
 
 def read_tags_from(value: object, option: str, where: str) -> Texts:

@@ -44,6 +44,8 @@ class Health:
         tiers: Every tier, first to last.
         trusted: There was contact with the invalidation log recently enough.
         namespace: The name in force: processes with the same one on the same server share.
+        mode: Whether the cache is used, `"on"` or `"off"`. Of one that is off and was not started,
+            only the first tier is examined, and nothing is opened.
     """
 
     healthy: bool
@@ -51,9 +53,16 @@ class Health:
     tiers: tuple[TierHealth, ...]
     trusted: bool
     namespace: str = ""
+    mode: str = "on"
 
 
-async def examine(engine: Engine, namespace: str) -> Health:
+def examine_idle(engine: Engine, namespace: str, mode: str) -> Health:
+    """Ask the first tier alone: the others are not used, and nothing of them is open."""
+    local = _examine_local(engine.stack.local)
+    return Health(local.healthy, not local.healthy, (local,), engine.log.trusted, namespace, mode)
+
+
+async def examine(engine: Engine, namespace: str, mode: str) -> Health:
     """Ask every tier whether it answers, all at once."""
     stack = engine.stack
     local = _examine_local(stack.local)
@@ -61,7 +70,7 @@ async def examine(engine: Engine, namespace: str) -> Health:
     trusted = engine.log.trusted
     whole = all(tier.healthy and tier.breaker != BreakerState.OPEN.value for tier in shared)
     degraded = not (trusted and local.healthy and whole)
-    return Health(local.healthy, degraded, (local, *shared), trusted, namespace)
+    return Health(local.healthy, degraded, (local, *shared), trusted, namespace, mode)
 
 
 def _examine_local(tier: LocalTier) -> TierHealth:

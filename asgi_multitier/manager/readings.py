@@ -1,7 +1,7 @@
 """What a cache tells of itself: counters, the log, and whether its tiers answer."""
 
 from ..coherence.log import InvalidationStats
-from ..engine.health import Health, examine
+from ..engine.health import Health, examine, examine_idle
 from ..events import CacheStats, TierStats
 from ..streams import Streams
 from .home import at_home
@@ -46,9 +46,11 @@ class Readings(Lifecycle):
 
     @at_home
     async def health(self) -> Health:
-        """Ask every tier whether it answers."""
+        """Ask every tier whether it answers. Where the cache is off, nothing is opened for that."""
+        if self.mode == "off" and not self.running:
+            return examine_idle(self.engine, self.namespace, self.mode)
         await self.start()
-        return await examine(self.engine, self.namespace)
+        return await examine(self.engine, self.namespace, self.mode)
 
     async def health_check(self) -> bool:
         """Whether the cache works; a shared tier that does not answer is tolerated."""

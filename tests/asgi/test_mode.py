@@ -32,6 +32,20 @@ async def test_off_nothing_is_opened_until_something_changes() -> None:
         assert cache.manager.loop is not None
 
 
+async def test_off_a_probe_opens_nothing() -> None:
+    """Health is that of what is used; once something has started the cache, that of all."""
+    manager = CacheManager(redis_url="redis://127.0.0.1:1", namespace="probed", mode="off")
+    health = await manager.health()
+    assert (health.mode, health.healthy, health.degraded) == ("off", True, False)
+    assert [tier.level for tier in health.tiers] == [1]
+    assert not manager.running
+
+    async with manager:
+        health = await manager.health()
+        assert (health.mode, health.degraded) == ("off", True)
+        assert [tier.level for tier in health.tiers] == [1, 2]
+
+
 async def test_the_mode_changes_while_the_process_runs() -> None:
     """What was stored before is served again afterwards, unless it was invalidated meanwhile."""
     origin = Origin()

@@ -1,6 +1,8 @@
 """Tags that a response names: by `Cache-Tag`, and by its content with `tags_from=`."""
 
 import asyncio
+import gzip
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +13,7 @@ from fastapi import FastAPI, Response
 
 from asgi_multitier import CacheManager, CacheMiddleware, ConfigError, Policy, Rule, cached
 from asgi_multitier._types import Receive, Scope, Send
+from asgi_multitier.policy.coding import MOST_DECODED
 from tests.servers import ValkeyServer
 from tests.support import Answer, Client, Origin, answering, caching, respond, settled
 
@@ -163,6 +166,32 @@ async def test_what_a_template_reads(template: str, body: Any, tags: set[str] | 
         for tag in tags:
             await cache.manager.invalidate_tags(tag)
             assert (await cache.get("/a")).stored
+
+
+@pytest.mark.parametrize(
+    ("coding", "compress", "tagged"),
+    [
+        (b"gzip", gzip.compress, True),
+        (b"GZIP", gzip.compress, True),
+        (b"deflate", zlib.compress, True),
+        (b"gzip, deflate", lambda body: zlib.compress(gzip.compress(body)), True),
+        (b"br", bytes, False),
+        (b"gzip", bytes, False),
+        (b"gzip", lambda body: gzip.compress(body)[:-9], False),
+        (b"gzip", lambda body: gzip.compress(b" " * MOST_DECODED + body), False),
+    ],
+)
+@pytest.mark.parametrize("source", ["a:{id}", lambda response: f"a:{response.json()['id']}"])
+async def test_compressed_content_is_read(
+    coding: bytes, compress: Callable[[bytes], bytes], tagged: bool, source: Any
+) -> None:
+    """As a compression inside the cache makes it."""
+    answer = answering(compress(b'{"id": 7}'), (b"content-encoding", coding))
+    async with caching(Origin(answer), [Rule("*", 60, tags_from=source)]) as cache:
+        await cache.get("/a")
+        assert (await cache.get("/a")).hit is tagged
+        await cache.manager.invalidate_tags("a:7")
+        assert not (await cache.get("/a")).hit
 
 
 def _fails(response: Any) -> Any:
