@@ -19,13 +19,13 @@ WINGS = (
     ("policy",),
     ("config",),
     ("tiers",),
-    ("coherence", "testing"),
+    ("coherence",),
     ("redis",),
     ("routing",),
     ("engine",),
     ("manager",),
     ("asgi",),
-    ("fastapi",),
+    ("fastapi", "testing"),
     ("__init__",),
 )
 """From the ground up. Imports point to an earlier row, or stay inside of a folder."""
@@ -44,6 +44,8 @@ FIELD_NAMES_ELSEWHERE = {
     "asgi.admission": "credentials that responses themselves decide about",
     "asgi.read_your_writes": "the cookie that carries a client's place in the log",
     "asgi.replay": "the fields that choose a part, and the age",
+    "testing.detector": "what belongs to one message and not to its answer",
+    "testing.inputs": "where the inputs of a request stand",
     "routing.security": "where schemes of a framework read from",
     "routing.table": "the host, in the scope that it asks routes with",
 }

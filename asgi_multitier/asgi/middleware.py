@@ -22,7 +22,7 @@ from ..policy import cache_status
 from ..policy.cache_status import Forward
 from ..policy.reasons import Reason
 from ..policy.request import Field, FieldLines, Watch, scan
-from ..routing import RouteTable
+from ..routing import Resolved, RouteTable
 from .admission import Admission, admit
 from .exchange import Exchange
 from .framework import FILL_KEY, answer_to, single_callable
@@ -89,13 +89,26 @@ class CacheMiddleware:
             self._run, self._lifespan, self._planning, self._request, self._secret
         )
 
+    def over(self, manager: CacheManager) -> "CacheMiddleware":
+        """Another one around the same application, with the same rules."""
+        rules, default = self._table.given
+        personal = self._secret is not None
+        return type(self)(
+            self.app, manager, rules=rules, default=default, read_your_writes=personal
+        )
+
     def _on_bound(self) -> None:
         """The cache has its name: what a plain hit looks up is at hand from here on."""
+        self._take_engine()
+        self.manager.on_mode_change(self._plans.clear)
+        self.manager.on_renewal(self._take_engine)
+
+    def _take_engine(self) -> None:
+        self._plans.clear()
         engine = self.manager.engine
         self._index = engine.index
         self._get = engine.stack.local.get
         self._clock = engine.clock
-        self.manager.on_mode_change(self._plans.clear)
 
     def __repr__(self) -> str:
         return f"<CacheMiddleware {self._table!r}, {len(self._plans)} plans, {self.manager!r}>"
@@ -156,6 +169,11 @@ class CacheMiddleware:
         """The plan of a target that is asked for the first time, or again after long."""
         self._lifespan.bind(scope)
         return self._planning.make(scope, host, target)
+
+    def resolve(self, scope: Scope) -> Resolved:
+        """The route of a GET of this target, and its rule."""
+        self._lifespan.bind(scope)
+        return self._planning.resolve("GET", scope)
 
     # What a rule lets meet the cache.
 

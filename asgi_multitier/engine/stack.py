@@ -11,7 +11,7 @@ import asyncio
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -282,6 +282,11 @@ class TierStack:
         self._reads = Reads(self.shared, self, self.spawn)
         self._writes.forget()
         self._tasks = set()
+
+    @property
+    def tasks(self) -> "Collection[asyncio.Task[Any]]":
+        """The reads and writes under way."""
+        return self._tasks
 
     def spawn(self, run: Coroutine[Any, Any, Any], name: str) -> "asyncio.Task[Any]":
         """Run something of these tiers' in a task, which `settle` and `close` wait for."""

@@ -42,6 +42,7 @@ class Backends:
         streams: Streams of the user's own.
         invalidation: Settings of the log.
         clock: Monotonic seconds.
+        nearby: Whether the workers of this machine find each other where no server was given.
 
     Raises:
         ConfigError: If a back end cannot stand where it was put.
@@ -58,6 +59,7 @@ class Backends:
         streams: Streams | None,
         invalidation: InvalidationConfig,
         clock: Clock,
+        nearby: bool = True,
     ) -> None:
         self._config = config
         self._tiers = sorted(tiers, key=lambda pair: pair[1].level)
@@ -67,6 +69,7 @@ class Backends:
         self._streams = streams
         self._invalidation = invalidation
         self._clock = clock
+        self._nearby = nearby
         self._link: Link | None = None
         self._leases: Leases | None = None
         _check_places(self._tiers)
@@ -150,7 +153,7 @@ class Backends:
                 secret=self._config.secret,
                 clock=self._clock,
             )
-        alone = not self.has_redis or self.uses_default
+        alone = self._nearby and (not self.has_redis or self.uses_default)
         if named and alone and not self._invalidation.enable_audit_stream:
             return NearLog(
                 namespace=namespace,
@@ -218,7 +221,8 @@ class Backends:
             return set()
         if self._sqlite is not None:
             return await sqlite_namespaces(self._sqlite)
-        near = nearby_namespaces() if self.uses_default or not self.has_redis else set()
+        alone = self._nearby and (self.uses_default or not self.has_redis)
+        near = nearby_namespaces() if alone else set()
         if not self.has_redis:
             return near
         try:

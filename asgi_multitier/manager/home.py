@@ -46,12 +46,14 @@ class Home:
             the running loop, which is None under an event loop that is not asyncio's.
         guest: A loop that runs only for this cache, as that of `CacheManager.sync`. It makes room
             for any other.
+        yields: Whether every loop makes room for another while nothing runs in it: in tests.
     """
 
     def __init__(self) -> None:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.place: object = _NOWHERE
         self.guest: asyncio.AbstractEventLoop | None = None
+        self.yields = False
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._last: asyncio.AbstractEventLoop | None = None
@@ -89,6 +91,18 @@ class Home:
         if watch is not None and watch.get_loop() is asyncio.get_running_loop():
             watch.cancel()
             await asyncio.wait({watch})
+
+    def make_room(self) -> None:
+        """Make no loop the home, from any thread and without waiting: in tests."""
+        watch, self._watch = self._watch, None
+        self._vacate()
+        if watch is not None and not (loop := watch.get_loop()).is_closed():
+            loop.call_soon_threadsafe(watch.cancel)
+
+    def forget(self) -> None:
+        """As `make_room`; besides, the cache counts as never having run."""
+        self.make_room()
+        self._last = None
 
     async def _watch_end(self, here: asyncio.AbstractEventLoop) -> None:
         """Wait until the loop ends, which cancels this: from then on nothing begins in it."""

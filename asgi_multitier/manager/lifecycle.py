@@ -24,6 +24,7 @@ from ..serializers import JsonSerializer, Serializer
 from ..streams import Streams
 from ..tiers.base import LocalTier, TierConfig
 from ..tiers.codec import check_compression
+from . import isolation
 from .backends import Backends
 from .home import Home
 from .naming import Namespace
@@ -40,7 +41,7 @@ _CLOSE_PATIENCE = 5.0
 
 
 class Lifecycle:
-    """The parts of a cache, and their life. See `CacheManager`.
+    """The parts of a cache, and their life: one story from making to closing. See `CacheManager`.
 
     Raises:
         ConfigError: If a setting is wrong, or two contradict.
@@ -70,6 +71,9 @@ class Lifecycle:
         _refuse_both("sqlite", sqlite, "redis_url", settings.get("redis_url"))
         pairs = _in_places(tiers, l1, l2)
         check_compression(compress_over)
+        isolated = isolation.current
+        if isolated is not None:
+            clock, wall = isolated.clocks(clock, wall)
         self.config = config if config is not None else CacheConfig.resolve(**settings)
         self.serializer: Serializer = serializer if serializer is not None else JsonSerializer()
         self.invalidation = invalidation if invalidation is not None else InvalidationConfig()
@@ -90,12 +94,27 @@ class Lifecycle:
         self._name = Namespace(self.config.namespace, self._backends)
         self._mode = self.config.mode
         self._mode_changed: list[Callable[[], None]] = []
+        self._renewed: list[Callable[[], None]] = []
         self._engine: Engine | None = None
         self._starting: asyncio.Task[None] | None = None
         self._patience_ends = 0.0
         self._has_logged_name = False
         self._tasks: set[asyncio.Task[Any]] = set()
         self._remote_drops: set[asyncio.Task[Any]] = set()
+        self._close_patience = _CLOSE_PATIENCE
+        if isolated is not None:
+            given = isolation.Given(
+                self.config,
+                pairs,
+                log,
+                redis,
+                sqlite,
+                streams,
+                self.invalidation,
+                clock,
+                compress_over,
+            )
+            isolated.take(self, given, names_redis="redis_url" in settings or config is not None)
 
     def __repr__(self) -> str:
         state = "running" if self.running else "not running"
@@ -127,6 +146,31 @@ class Lifecycle:
         self._mode_changed.append(changed)
 
     # Making.
+
+    def on_renewal(self, renewed: Callable[[], None]) -> None:
+        """Call `renewed` whenever the parts were replaced, for as long as the manager lives."""
+        self._renewed.append(renewed)
+
+    def renew(self, backends: Backends, *, patience: float) -> None:
+        """Be as if just made, with other back ends: for tests. See `manager.isolation`.
+
+        Call it in the event loop that the cache lives in, unless that does not run.
+
+        Args:
+            backends: What the cache stands on from here on.
+            patience: Seconds that `close` waits.
+        """
+        engine, self._engine = self._engine, None
+        self.__dict__.pop("_made_computing", None)
+        self._backends, self._close_patience = backends, patience
+        self._name.stand_on(backends)
+        self.home.forget()
+        if engine is not None:
+            engine.stack.local.clear()
+            isolation.cancel((*engine.flights.tasks, *engine.stack.tasks, *self._tasks))
+            for renewed in self._renewed:
+                renewed()
+        self._tasks, self._starting = set(), None
 
     @property
     def namespace(self) -> str:
@@ -206,6 +250,8 @@ class Lifecycle:
             return
         if self.loop is not loop:
             await self._close_guest()
+            if self.home.yields and not self.engine.flights.tasks:
+                self.home.make_room()
             if not self.home.move_in():
                 return
             self._forget()
@@ -256,7 +302,7 @@ class Lifecycle:
                 await self._backends.leave()
                 return
             self._forget()
-        deadline = loop.time() + _CLOSE_PATIENCE
+        deadline = loop.time() + self._close_patience
         if self._starting is not None:
             self._starting.cancel()
             self._starting = None
@@ -264,7 +310,7 @@ class Lifecycle:
             ends.push_async_callback(self.home.leave)
             ends.push_async_callback(self._backends.close)
             ends.push_async_callback(engine.log.close)
-            await engine.flights.close(_CLOSE_PATIENCE)
+            await engine.flights.close(self._close_patience)
             if self._tasks:
                 await asyncio.wait(set(self._tasks), timeout=max(0.0, deadline - loop.time()))
             # Before the log: nothing is written where the log is not followed any more.

@@ -62,6 +62,10 @@ class Namespace:
         self._backends = backends
         self._serves = self._has_warned = False
 
+    def stand_on(self, backends: Backends) -> None:
+        """The manager stands on other back ends from here on."""
+        self._backends = backends
+
     def find(self, manager: object) -> str:
         """The namespace. See `CacheManager.namespace`.
 

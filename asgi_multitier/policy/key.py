@@ -64,14 +64,14 @@ def canonical_query(query: bytes, allowed: frozenset[str]) -> bytes:
         query: The raw query string.
         allowed: Names (decoded) to keep.
     """
-    pairs = [pair for pair in query.split(b"&") if _name_of(pair) in allowed]
+    pairs = [pair for pair in query.split(b"&") if name_of_pair(pair) in allowed]
     # By the name as the application reads it: `a` and `%61` are one name, whose values have an
     # order.
-    pairs.sort(key=_name_of)
+    pairs.sort(key=name_of_pair)
     return b"&".join(pairs)
 
 
-def _name_of(pair: bytes) -> str:
+def name_of_pair(pair: bytes) -> str:
     """The decoded name of a parameter."""
     return unquote_plus(pair.partition(b"=")[0].decode("latin-1"))
 
@@ -109,7 +109,7 @@ class Veil:
 
 
 def _presents_credential(pair: bytes) -> bool:
-    name = _name_of(pair).encode("utf-8", "surrogatepass")
+    name = name_of_pair(pair).encode("utf-8", "surrogatepass")
     return len(name) > _LONGEST_NAME or identifies_user(folded(name))
 
 

@@ -57,6 +57,11 @@ class RouteTable(ApplicationRoutes):
         known = "not read" if self._tree is None else f"{len(list(self._tree.leaves()))} routes"
         return f"RouteTable({known}, {len(self._rules)} rules, generation {self.generation})"
 
+    @property
+    def given(self) -> tuple[Sequence[Rule], Policy | None]:
+        """The rules and the default."""
+        return self._rules, self._default
+
     def check(self) -> None:
         """Validate every annotation and rule against the routes.
 

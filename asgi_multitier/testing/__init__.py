@@ -1,6 +1,7 @@
-"""Contract suites for custom tiers, and a clock that tests control.
+"""For the tests of those who use the cache: assertions, contract suites for custom tiers, clocks.
 
-To test a tier, derive a test class and define how a tier is made:
+The fixtures `cache_clock`, `cache_fleet` and `cache_detector` come with the pytest plugin, which
+pytest finds by itself. To test a tier, derive a test class and define how a tier is made:
 
     class TestMyTier(SharedTierContract):
         async def make(self) -> SharedTier:
@@ -10,8 +11,29 @@ Pytest then tests every guarantee of the protocol, with pytest-asyncio in auto m
 own tiers pass the same suites. This module does not import pytest.
 """
 
-from .clock import FakeClock
+from .assertions import (
+    assert_bypassed,
+    assert_hit,
+    assert_invalidates,
+    assert_stored,
+    assert_varies_on,
+)
+from .clock import CacheClock, FakeClock
 from .local import LocalTierContract, value_entry
 from .shared import SharedTierContract
+from .status import CacheStatus, cache_status
 
-__all__ = ["FakeClock", "LocalTierContract", "SharedTierContract", "value_entry"]
+__all__ = [
+    "CacheClock",
+    "CacheStatus",
+    "FakeClock",
+    "LocalTierContract",
+    "SharedTierContract",
+    "assert_bypassed",
+    "assert_hit",
+    "assert_invalidates",
+    "assert_stored",
+    "assert_varies_on",
+    "cache_status",
+    "value_entry",
+]

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Generic, TypeVar
@@ -180,6 +180,11 @@ class Flights(Generic[R]):
             self.land(flight)
             flight.fail(error)
             raise
+
+    @property
+    def tasks(self) -> "Collection[asyncio.Task[None]]":
+        """The tasks of the runs."""
+        return self._tasks
 
     def land(self, flight: Flight[R]) -> None:
         """Take the flight out of the table: later requests do not join it."""

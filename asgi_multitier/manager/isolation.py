@@ -1,0 +1,299 @@
+"""Where tests take hold of every cache of their process. Outside of a test run it does nothing.
+
+The pytest plugin (`pytest_asgi_multitier`) begins it. From then on each cache that is made is
+registered, reads the clock of the tests, and stands on nothing that the test did not ask for: no
+server, no file, no log of this machine. `Isolation.renew` makes all of them as if just made.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+from uuid import uuid4
+from weakref import WeakKeyDictionary
+
+from .._types import Clock
+from ..coherence.log import InvalidationLog
+from ..config.invalidation import InvalidationConfig
+from ..config.process import CacheConfig, Mode
+from ..engine.engine import Tier
+from ..streams import Streams
+from ..tiers.base import SharedTier, TierConfig
+from .backends import Backends
+from .home import Home
+
+PLUGIN = "pytest_asgi_multitier"
+
+_PATIENCE = 5.0
+"""Seconds that the end of a test waits for another event loop."""
+
+
+class Cache(Protocol):
+    """What is asked of a manager here."""
+
+    config: CacheConfig
+    home: Home
+    mode: Mode
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and not closed."""
+
+    def renew(self, backends: Backends, *, patience: float) -> None:
+        """Be as if just made, with other back ends."""
+
+    async def close(self) -> None:
+        """Release everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a manager was made with. `Backends` has the meanings."""
+
+    config: CacheConfig
+    tiers: Sequence[tuple[Tier, TierConfig]]
+    log: InvalidationLog | None
+    redis: Any
+    sqlite: Any
+    streams: Streams | None
+    invalidation: InvalidationConfig
+    clock: Clock
+    compress_over: int | None
+
+    def attached(self) -> Backends:
+        """All of it."""
+        return Backends(
+            self.config,
+            tiers=self.tiers,
+            log=self.log,
+            redis=self.redis,
+            sqlite=self.sqlite,
+            streams=self.streams,
+            invalidation=self.invalidation,
+            clock=self.clock,
+        )
+
+    def alone(self, log: InvalidationLog | None = None) -> Backends:
+        """The tier in this process alone, with a log of the tests' or a local one."""
+        return Backends(
+            replace(self.config, redis_url=None),
+            tiers=[pair for pair in self.tiers if not isinstance(pair[0], SharedTier)],
+            log=log,
+            redis=None,
+            sqlite=None,
+            streams=self.streams,
+            invalidation=replace(self.invalidation, enable_audit_stream=False),
+            clock=self.clock,
+            nearby=False,
+        )
+
+    def named(self, *, redis: bool) -> Backends:
+        """What its maker has named, and nothing that is looked for by itself."""
+        kept = self.redis is not None or self.sqlite is not None or redis
+        config = self.config if redis else replace(self.config, redis_url=None)
+        audit = self.invalidation.enable_audit_stream and kept
+        return Backends(
+            config,
+            tiers=self.tiers,
+            log=self.log,
+            redis=self.redis,
+            sqlite=self.sqlite,
+            streams=self.streams,
+            invalidation=replace(self.invalidation, enable_audit_stream=audit),
+            clock=self.clock,
+            nearby=False,
+        )
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether anything in it reaches further than this process."""
+        tiers = any(isinstance(tier, SharedTier) for tier, _ in self.tiers)
+        return tiers or not (self.log is self.redis is self.sqlite is None)
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of one cache.
+
+    Attributes:
+        given: What it was made with.
+        mode: Its mode before the first test.
+        attached: Whether it reaches further than this process at present.
+    """
+
+    given: Given
+    mode: Mode
+    attached: bool = False
+
+
+@dataclass(eq=False)
+class Isolation:
+    """The caches of a test run.
+
+    Attributes:
+        in_test: Whether a test runs: what a cache made now names as an argument is asked for.
+        attaches: Whether the caches of this test stand on what they were configured with.
+        known: The caches, for as long as they live.
+        moved: Called when time was moved.
+    """
+
+    in_test: bool = False
+    attaches: bool = False
+    known: "WeakKeyDictionary[Any, _Known]" = field(default_factory=WeakKeyDictionary)
+    moved: list[Callable[[], None]] = field(default_factory=list)
+    _offset: float = 0.0
+    _stopped: tuple[float, float] | None = None
+
+    # Time.
+
+    def clocks(self, clock: Clock, wall: Clock) -> tuple[Clock, Clock]:
+        """The tests' clocks in place of the system's; those that a user gave stay."""
+        ours = self.monotonic if clock is time.monotonic else clock
+        return ours, self.wall if wall is time.time else wall
+
+    def monotonic(self) -> float:
+        """Monotonic seconds."""
+        now = time.monotonic() if self._stopped is None else self._stopped[0]
+        return now + self._offset
+
+    def wall(self) -> float:
+        """Unix seconds."""
+        now = time.time() if self._stopped is None else self._stopped[1]
+        return now + self._offset
+
+    def stop_clock(self) -> None:
+        """From here on time passes by `advance` alone."""
+        self._stopped = time.monotonic(), time.time()
+
+    def advance(self, seconds: float) -> None:
+        """Move the time of all caches."""
+        self._offset += seconds
+        for moved in list(self.moved):
+            moved()
+
+    # Caches.
+
+    def take(self, cache: Cache, given: Given, *, names_redis: bool) -> None:
+        """Register a cache that is being made.
+
+        Args:
+            cache: The cache.
+            given: What it was made with.
+            names_redis: Whether its maker has given an address.
+        """
+        known = self.known[cache] = _Known(given, cache.mode)
+        cache.home.yields = True
+        if self.attaches:
+            known.attached = True
+            return
+        named = names_redis and given.config.redis_url is not None
+        known.attached = self.in_test and (named or given.is_attached)
+        if known.attached:
+            cache.renew(given.named(redis=named), patience=_PATIENCE)
+        else:
+            cache.renew(given.alone(), patience=0.0)
+
+    def renew(self, *, attaches: bool) -> None:
+        """Before a test: no cache holds anything, and time is the system's again.
+
+        Args:
+            attaches: Whether they stand on what they were configured with.
+        """
+        self._offset, self._stopped = 0.0, None
+        self.moved.clear()
+        self.attaches, self.in_test = attaches, True
+        release = f"test-{uuid4().hex[:12]}"
+        for cache, known in list(self.known.items()):
+            was, known.attached = known.attached, attaches
+            if attaches:
+                # On a server what earlier tests stored cannot be read: it is of another release.
+                cache.config = replace(known.given.config, version=release)
+                backends, patience = known.given.attached(), _PATIENCE
+            else:
+                cache.config = known.given.config
+                backends, patience = known.given.alone(), 0.0
+            renew(cache, backends, patience=patience, close=was, mode=known.mode)
+
+    def join(self, cache: Cache, log: InvalidationLog) -> None:
+        """Let a cache follow a log of the tests', until the end of the test."""
+        known = self.known[cache]
+        renew(cache, known.given.alone(log), patience=0.0, close=known.attached, mode=known.mode)
+        known.attached = True
+
+    def end_test(self) -> None:
+        """After a test: what reaches further than this process is closed."""
+        self.in_test = False
+        for cache, known in list(self.known.items()):
+            if known.attached:
+                known.attached = False
+                renew(cache, known.given.alone(), patience=0.0, close=True, mode=known.mode)
+
+
+def renew(cache: Cache, backends: Backends, *, patience: float, close: bool, mode: Mode) -> None:
+    """Renew a cache in the event loop that it lives in, from a thread without one.
+
+    Args:
+        cache: The cache.
+        backends: What it is to stand on.
+        patience: Seconds that its `close` is to wait.
+        close: Whether it is closed before.
+        mode: Its mode from here on.
+    """
+
+    def change() -> None:
+        cache.renew(backends, patience=patience)
+        if cache.mode != mode:
+            cache.mode = mode
+
+    async def change_there() -> None:
+        if close:
+            await cache.close()
+        change()
+
+    loop = cache.home.loop
+    if loop is not None and loop.is_running() and loop is not _running():
+        with suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(change_there(), loop).result(_PATIENCE)
+            return
+    elif loop is not None and close and not loop.is_closed() and _running() is None:
+        loop.run_until_complete(cache.close())
+    change()
+
+
+def cancel(tasks: Iterable["asyncio.Task[Any]"]) -> None:
+    """Cancel tasks of an event loop that is not closed."""
+    for task in list(tasks):
+        if not task.get_loop().is_closed():
+            task.cancel()
+
+
+def _running() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+current: Isolation | None = None
+"""What holds the caches of this process; None outside of a test run."""
+
+
+def begin() -> Isolation:
+    """Hold all caches that are made from here on."""
+    global current
+    current = Isolation()
+    return current
+
+
+def end() -> None:
+    """Hold no cache any more."""
+    global current
+    current = None
+
+
+if (_plugin := sys.modules.get(PLUGIN)) is not None and _plugin.run.active:
+    _made = begin()
+    _made.in_test, _made.attaches = _plugin.run.in_test, _plugin.run.attaches
