@@ -66,12 +66,12 @@ class Plans:
             host: Its Host as sent; None unless there is exactly one.
             target: Under which key the plan is remembered.
         """
-        manager = self.manager
+        manager, mode = self.manager, self.manager.mode
         resolved = self.resolve("GET", scope)
         reason = None
         if resolved.policy is None:
             reason = _REASONS.get(resolved.reason, Reason.NO_RULE)
-        elif manager.mode == "off":
+        elif mode == "off":
             reason = Reason.OFF
         elif resolved.policy.enabled is False:
             reason = Reason.DISABLED
@@ -99,6 +99,9 @@ class Plans:
         )
         if target is not None:
             self.remembered.remember(target, plan)
+            if manager.mode != mode:
+                # Another thread has switched it after the look above.
+                self.remembered.clear()
         return plan
 
     def refusal(self, plan: Plan, found: FieldLines, scope: Scope) -> Reason | None:

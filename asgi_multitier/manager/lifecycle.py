@@ -5,6 +5,7 @@ import logging
 import os
 import threading
 import time
+from asyncio.events import _get_running_loop as loop_here
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from types import TracebackType
@@ -127,8 +128,8 @@ class Lifecycle:
     def mode(self) -> Mode:
         """Whether the cache is used; see `CacheConfig.mode`.
 
-        Set it in the event loop's thread. What was stored before `"off"` and was not invalidated
-        since is served again after `"on"`.
+        It may be set in any thread. What was stored before `"off"` and was not invalidated since is
+        served again after `"on"`.
 
         Raises:
             ConfigError: If it is set to something else.
@@ -138,6 +139,14 @@ class Lifecycle:
     @mode.setter
     def mode(self, mode: Mode) -> None:
         self._mode = read_mode(mode, "CacheManager")
+        self._tell_mode()
+        loop = self.loop
+        if loop is not None and loop is not loop_here():
+            # Once more, after what runs in that loop at this moment.
+            with suppress(RuntimeError):  # it is closed
+                loop.call_soon_threadsafe(self._tell_mode)
+
+    def _tell_mode(self) -> None:
         for changed in self._mode_changed:
             changed()
 

@@ -54,15 +54,12 @@ class SyncCache(Runner):
 
     @property
     def mode(self) -> Mode:
-        """See `CacheManager.mode`. It may be set in any thread without an event loop."""
+        """See `CacheManager.mode`."""
         return self._cache.mode
 
     @mode.setter
     def mode(self, mode: Mode) -> None:
-        async def change() -> None:
-            self._cache.mode = mode
-
-        self.run(change())
+        self._cache.mode = mode
 
     # Values.
 

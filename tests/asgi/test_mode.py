@@ -1,5 +1,7 @@
 """The cache switched off: by argument, environment and at run time; and the debug mode."""
 
+import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -61,6 +63,36 @@ async def test_the_mode_changes_while_the_process_runs() -> None:
         cache.manager.mode = "on"
         assert (await cache.get("/a")).body == b"1"
         assert (await cache.get("/b")).stored
+
+
+async def test_another_thread_may_change_the_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in the middle of a look at it: what was found then is not remembered."""
+    async with caching(Origin()) as cache:
+        events = cache.manager.engine.events
+        tally = events.tally
+
+        def switching(route: str) -> Any:
+            monkeypatch.undo()
+            cache.manager._mode = "off"
+            return tally(route)
+
+        monkeypatch.setattr(events, "tally", switching)
+        assert (await cache.get("/a")).stored
+        assert (await cache.get("/a")).detail == "off"
+
+
+async def test_a_thread_changes_the_mode_for_what_runs_in_the_loop_as_well() -> None:
+    """What a request is about to remember when the thread comes is forgotten after it."""
+    async with caching(Origin()) as cache:
+        await cache.get("/a")
+        (target,) = cache.middleware._plans.young
+        plan = cache.middleware._plans.young[target]
+        thread = threading.Thread(target=setattr, args=(cache.manager, "mode", "off"))
+        thread.start()
+        thread.join()
+        cache.middleware._plans.remember(target, plan)
+        await asyncio.sleep(0)
+        assert (await cache.get("/a")).detail == "off"
 
 
 async def test_off_another_instance_hears_what_changes(
