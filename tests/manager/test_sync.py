@@ -376,6 +376,8 @@ INNER = {
     "name_after": "for the middleware",
     "of": "makes a manager",
     "on_mode_change": "for the middleware",
+    "on_renewal": "for the middleware",
+    "renew": "for the pytest plugin",
     "serializer": "a part",
     "spawn": "for the middleware",
     "streams": "an object of its own: `sync.run(manager.streams.publish(...))`",
