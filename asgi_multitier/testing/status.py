@@ -56,8 +56,10 @@ def cache_status(response: Any) -> CacheStatus:
 
 def _lines(headers: Any) -> list[str]:
     name = names.NAME.decode()
-    if isinstance(headers, Mapping) or hasattr(headers, "get"):
-        value = headers.get(name) or headers.get(names.NAME)
+    if hasattr(headers, "getlist"):  # of Starlette, whose `get` gives the first line alone
+        return [_text(value) for value in headers.getlist(name)]
+    if hasattr(headers, "get"):
+        value = headers.get(name)
         return [_text(value)] if value else []
     pairs: Iterable[tuple[Any, Any]] = headers
     return [_text(value) for key, value in pairs if _text(key).lower() == name]
