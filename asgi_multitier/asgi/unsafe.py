@@ -85,15 +85,7 @@ class UnsafeMethods:
             await self._lifespan.start()
         host, found = scan(scope["headers"], self._plans.watch)
         resolved = self._plans.resolve(scope["method"], scope)
-        mutation = Mutation(
-            self._manager,
-            self._lifespan,
-            self._plans.table,
-            resolved,
-            scope,
-            host,
-            self._secret,
-        )
+        mutation = Mutation(self._manager, self._plans.table, resolved, scope, host, self._secret)
         post = self._post_caching(resolved, scope, host, found or {}, mutation)
         if post is None:
             await mutation.run(self._app, receive, send, mutation.begin)
@@ -138,7 +130,6 @@ class Mutation:
 
     Args:
         manager: The cache.
-        lifespan: Starts the cache, which may be switched off and not started yet.
         table: The routes and their rules.
         resolved: The route and the rule that are predicted for it.
         scope: The request.
@@ -152,7 +143,6 @@ class Mutation:
     def __init__(
         self,
         manager: CacheManager,
-        lifespan: Lifespan,
         table: RouteTable,
         resolved: Resolved,
         scope: Scope,
@@ -160,7 +150,6 @@ class Mutation:
         secret: bytes | None,
     ) -> None:
         self._manager = manager
-        self._lifespan = lifespan
         self._table = table
         self._resolved = resolved
         self._scope = scope
@@ -214,8 +203,6 @@ class Mutation:
 
     async def _invalidate(self, selectors: Sequence[Selector], begin: Begin) -> Born | None:
         """Invalidate on every instance; that goes on if its caller is cancelled."""
-        if not self._manager.running:
-            await self._lifespan.start()
         return await asyncio.shield(self._manager.begin_invalidation(selectors, begin=begin))
 
     def _position_line(self, position: Born | None) -> list[Header]:
