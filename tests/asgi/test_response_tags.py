@@ -269,6 +269,26 @@ async def test_a_change_while_it_is_made_catches_it(lines: Any, options: Any, st
         assert (await cache.get("/a")).hit
 
 
+async def test_a_second_path_is_no_tag_of_the_response() -> None:
+    """It does not count for the bounds, and drops the response as before."""
+    app, manager = FastAPI(title="Blog"), CacheManager(redis_url=None)
+    app.add_middleware(CacheMiddleware, cache=manager)
+    long = f"/{'x' * 200}"
+
+    @app.get(long + "/{id}")
+    @cached(60)
+    async def article(id: int, response: Response) -> int:  # noqa: A002
+        response.headers["Cache-Tag"] = ",".join(map(str, range(64)))
+        return id
+
+    async with http(app) as client, manager:
+        for drop in (manager.invalidate_path(f"{long}/7"), manager.invalidate_tags("63")):
+            assert "stored" in (await client.get(f"{long}/007")).headers["cache-status"]
+            assert "hit" in (await client.get(f"{long}/007")).headers["cache-status"]
+            await drop
+        assert "stored" in (await client.get(f"{long}/007")).headers["cache-status"]
+
+
 # Every way to a client.
 
 

@@ -10,6 +10,8 @@ import pytest
 from fastapi import Depends, FastAPI
 from fastapi.security import APIKeyHeader
 from fastapi.testclient import TestClient
+from starlette.applications import Starlette
+from starlette.routing import Route
 
 from asgi_multitier import (
     CacheManager,
@@ -21,6 +23,7 @@ from asgi_multitier import (
     invalidates,
     no_cache,
 )
+from asgi_multitier.routing import RouteTable
 from tests.support import Client, Origin
 
 
@@ -252,6 +255,15 @@ def test_an_overridden_annotation_is_not_checked(
             pass
 
 
+def test_an_overridden_annotation_need_not_have_an_effect() -> None:
+    """It is as if it were not there, also where it could do nothing."""
+    route = Route("/x", cached(60)(Origin()), methods=["POST"])
+    app = Starlette(routes=[route])
+    with pytest.raises(ConfigError, match="only POST is taken"):
+        RouteTable(app).check()
+    RouteTable(app, rules=[Rule("/*", None, override=True)]).check()
+
+
 def test_override_is_a_boolean() -> None:
     """As the other switches of a rule."""
     with pytest.raises(ConfigError, match="override='yes' is not allowed"):
@@ -285,9 +297,19 @@ def test_off_by_the_environment_nothing_is_opened(
     assert not shop.manager.running
 
 
-async def test_off_what_a_handler_invalidates_is_told_and_the_cache_is_closed_at_the_end() -> None:
+def test_off_what_a_handler_invalidates_is_told_and_the_cache_is_closed_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The middleware closes what it has not started itself, too."""
     shop = Shop(mode="off")
+    closed: list[bool] = []
+    close = shop.manager.close
+
+    async def closing() -> None:
+        closed.append(shop.manager.running)
+        await close()
+
+    monkeypatch.setattr(shop.manager, "close", closing)
 
     @shop.app.get("/hook")
     async def hook() -> bool:
@@ -296,7 +318,7 @@ async def test_off_what_a_handler_invalidates_is_told_and_the_cache_is_closed_at
     with TestClient(shop.app) as client:
         assert client.get("/hook").json() is True
         assert shop.manager.running
-    assert not shop.manager.running
+    assert closed == [True]
 
 
 def test_switched_on_again_nothing_is_served_that_was_changed_meanwhile(tmp_path: Path) -> None:
