@@ -45,7 +45,7 @@ def assert_stored(response: Any) -> None:
             " this test or its fixtures has asked for it already",
         )
     if not status.stored:
-        _fail("a stored response", status, _why(status) or "the response may not be stored")
+        _fail("a stored response", status, _why(status) or _why_not_stored(status))
 
 
 def assert_bypassed(response: Any, reason: str | None = None) -> None:
@@ -261,6 +261,15 @@ def _path(url: str) -> str:
 
 def _why(status: CacheStatus) -> str:
     return advice(status.detail)
+
+
+def _why_not_stored(status: CacheStatus) -> str:
+    if status.is_undecided and not status.collapsed:
+        return (
+            "the response was passed on before it was complete, so its fields cannot say whether it"
+            " is stored: ask again, and assert_hit"
+        )
+    return "the response may not be stored"
 
 
 def _why_no_hit(status: CacheStatus) -> str:

@@ -7,6 +7,8 @@ ways, as with the time of day in it, nothing can be said, and that part is left 
 """
 
 import asyncio
+import gzip
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -110,7 +112,7 @@ def _watching(original: Any) -> Any:
 
         await original(self, scope, receive, noting)
         status = cache_status(lines)
-        if status.hit or status.stored or status.collapsed:
+        if status.may_be_shared:
             token = _asking.set(True)
             try:
                 await _compare(self, came)
@@ -178,11 +180,20 @@ class Answer:
         if part == "status" or not self.status:
             return str(self.status) if self.status else self.body.decode(errors="replace")
         if part == "body":
-            text = self.body.decode("utf-8", "replace")
+            text = self._content().decode("utf-8", "replace")
         else:
             name = part.removeprefix("field ").encode()
             text = b", ".join(v for n, v in self.lines if n == name).decode("latin-1") or "absent"
         return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+    def _content(self) -> bytes:
+        """The content without its coding, where that is gzip."""
+        if (b"content-encoding", b"gzip") not in self.lines:
+            return self.body
+        try:
+            return gzip.decompress(self.body)
+        except (OSError, EOFError, zlib.error):
+            return self.body
 
 
 _OWN = frozenset({b"date", b"age", b"server", b"connection"})

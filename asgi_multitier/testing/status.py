@@ -7,6 +7,7 @@ from typing import Any
 import http_sf
 
 from ..policy import cache_status as names
+from ..policy.cache_status import Forward
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,22 @@ class CacheStatus:
     collapsed: bool = False
     ttl: int | None = None
     others: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def may_be_shared(self) -> bool:
+        """Whether other requests get this response, as far as its fields can say.
+
+        Those of a response that is passed on before it is complete say neither yes nor no.
+        """
+        if self.hit or self.stored or self.collapsed:
+            return True
+        return self.is_undecided
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether it was passed on before it was known whether it can be stored."""
+        passes = self.forward is None or self.forward in (Forward.BYPASS, Forward.METHOD)
+        return not (passes or self.detail or self.hit or self.stored)
 
 
 def cache_status(response: Any) -> CacheStatus:

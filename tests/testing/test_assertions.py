@@ -1,12 +1,12 @@
 """The assertions, with clients of both kinds; each failure says what was found and what to do."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
@@ -36,6 +36,15 @@ async def edit(request: Request) -> PlainTextResponse:
     return PlainTextResponse("edited", int(request.query_params.get("status", 200)))
 
 
+@cached(60)
+async def stream(request: Request) -> StreamingResponse:
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"one"
+        yield b"two"
+
+    return StreamingResponse(parts())
+
+
 async def quiet(request: Request) -> PlainTextResponse:
     return PlainTextResponse("quiet", headers={"cache-control": "no-store"})
 
@@ -45,6 +54,7 @@ def application() -> CacheMiddleware:
         Route("/books", books),
         Route("/books/{id}", book, methods=["GET"]),
         Route("/books/{id}", edit, methods=["PUT"]),
+        Route("/stream", stream),
         Route("/quiet", quiet, methods=["GET", "PUT"]),
     ]
     manager = CacheManager(redis_url=None, namespace="assertions")
@@ -105,6 +115,10 @@ FAILURES: dict[str, tuple[Callable[[TestClient], object], str]] = {
     "another reason": (
         lambda c: assert_bypassed(c.get("/quiet"), "cookie"),
         "the reason is 'no-rule'",
+    ),
+    "passed on early": (
+        lambda c: assert_stored(c.get("/stream")),
+        "the response was passed on before it was complete",
     ),
     "nothing dropped": (
         lambda c: assert_invalidates(c, "PUT /quiet", "/books/1"),

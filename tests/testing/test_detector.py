@@ -9,7 +9,7 @@ pytest_plugins = ["pytester"]
 APP = """
 import time
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 from asgi_multitier import CacheMiddleware, cached
 
 app = FastAPI(title="Shop of the detector")
@@ -40,6 +40,14 @@ async def public(request: Request):
 @cached(60)
 async def agent(request: Request):
     return {"mobile": "Mobile" in request.headers["user-agent"]}
+
+@app.get("/stream")
+@cached(60)
+async def stream(request: Request):
+    async def parts():
+        yield b"one"
+        yield request.headers.get("accept-currency", "").encode()
+    return StreamingResponse(parts())
 
 @app.get("/both")
 @cached(60)
@@ -85,6 +93,7 @@ from shop import app
     ("/list?page=2&lang=de&x=1", {}, "query parameter lang", "query="),
     ("/public", {"authorization": "me"}, "field authorization", "vary_by="),
     ("/agent", {}, "field user-agent", "vary="),
+    ("/stream", {"accept-currency": "EUR"}, "field accept-currency", "vary="),
     ("/both", {"x-one": "1", "x-two": "2"}, "field x-one", "vary="),
 ])
 @pytest.mark.parametrize("second", [False, True])
@@ -118,7 +127,7 @@ async def test_awaited(cache_detector):
         app=APP,
     )
 
-    result.assert_outcomes(passed=14)
+    result.assert_outcomes(passed=16)
 
 
 def test_it_fails_the_test(pytester: pytest.Pytester) -> None:
