@@ -7,6 +7,7 @@ from .._types import Headers, Message, Send
 from ..policy import cache_status
 from ..policy.downstream import told
 from ..policy.headers import normalised
+from ..policy.tags import names_tags
 from ..policy.terms import Terms
 
 OnResponse: TypeAlias = Callable[[int, Headers], list[Message]]
@@ -21,14 +22,14 @@ def with_cache_status(send: Send, member: bytes, terms: Terms | None = None) -> 
         member: The member.
         terms: The terms of the request's rule, for what caches downstream need to know.
     """
-    telling = terms if terms is not None and terms.tells else None
+    chosen = terms is not None and bool(terms.selecting or terms.partitioned)
 
     async def added(message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = message.get("headers", ())
-            if telling is not None:
-                headers = told(normalised(headers), telling)
-            message = {**message, "headers": [*headers, (cache_status.NAME, member)]}
+            lines = [*message.get("headers", ())]
+            if terms is not None and (chosen or names_tags(lines)):
+                lines = [*told(normalised(lines), terms)]
+            message = {**message, "headers": [*lines, (cache_status.NAME, member)]}
         await send(message)
 
     return added

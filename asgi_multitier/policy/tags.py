@@ -3,10 +3,13 @@
 It is stored with the response and is not sent on: its members are for those who invalidate.
 """
 
+from collections.abc import Iterable
+
 from .._types import Headers
 from . import headers as fields
 
 CACHE_TAG = b"cache-tag"
+_LENGTH = len(CACHE_TAG)
 
 
 def cache_tags(headers: Headers) -> tuple[str, ...]:
@@ -24,6 +27,11 @@ def cache_tags(headers: Headers) -> tuple[str, ...]:
         for member in value.split(b",")
     )
     return tuple(dict.fromkeys(_text(member) for member in members if member))
+
+
+def names_tags(lines: Iterable[Iterable[bytes]]) -> bool:
+    """Whether the field lines of an ASGI message, as they are, have a `Cache-Tag`."""
+    return any(len(name) == _LENGTH and bytes(name).lower() == CACHE_TAG for name, _ in lines)
 
 
 def _text(member: bytes) -> str:

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from .tags import CACHE_TAG
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
@@ -69,8 +67,3 @@ class Terms:
     def annotated(self) -> bool:
         """Whether the annotation, and not the response, decides the lifetime."""
         return self.lifetime is not None
-
-    @property
-    def tells(self) -> bool:
-        """Whether responses are sent with other field lines than the application's."""
-        return bool(self.selecting) or self.partitioned or CACHE_TAG not in self.keep

@@ -315,6 +315,9 @@ async def test_no_client_of_a_response_that_is_not_stored_sees_it() -> None:
     """Nor where the responses decide themselves."""
     async with _of(answering(b"x", TAGGED, (b"set-cookie", b"a=b"))) as cache:
         assert not (await cache.get("/a")).all("cache-tag")
+    async with _of(answering(b"x", (b"Cache-Tag", b"a"), (b"X-Tagged-By", b"b"))) as cache:
+        reply = await cache.get("/a", [("authorization", "x")])
+        assert [name for name, _ in reply.headers][:1] == [b"x-tagged-by"]
     origin = Origin(answering(b"x", TAGGED, (b"cache-control", b"max-age=60")))
     async with caching(origin, (), default=Policy.from_origin()) as cache:
         for hit in (False, True):
