@@ -41,7 +41,10 @@ run = Run()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--cache-detect`."""
+    """Hold all caches from here on: a conftest.py may make some. Add `--cache-detect`."""
+    run.active = True
+    if (seam := sys.modules.get(_SEAM)) is not None:
+        seam.begin()
     parser.getgroup("asgi-multitier").addoption(
         "--cache-detect",
         action="store_true",
@@ -50,12 +53,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Hold all caches from here on."""
+    """Name the markers."""
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
-    run.active = True
-    if (seam := sys.modules.get(_SEAM)) is not None:
-        seam.begin()
 
 
 def pytest_unconfigure() -> None:

@@ -1,4 +1,7 @@
-"""ASGI middleware that caches whole HTTP responses in two tiers and keeps all instances true."""
+"""ASGI middleware that caches whole HTTP responses in two tiers and keeps all instances true.
+
+PYTEST_DONT_REWRITE: it has a plugin of pytest, and may be imported before pytest could do that.
+"""
 
 from .asgi.middleware import CacheMiddleware
 from .config.invalidation import InvalidationConfig

@@ -14,6 +14,7 @@ pytest_plugins = ["pytester"]
 
 def test_each_test_begins_with_empty_caches(pytester: pytest.Pytester) -> None:
     """With clients of every kind and life, and one application of the module."""
+    pytester.makeconftest("from shop import app, cache")
     result = run(
         pytester,
         """
