@@ -112,9 +112,9 @@ def cache_clock() -> "CacheClock":
 
 
 @pytest.fixture
-def cache_fleet() -> "Iterator[MakeFleet]":
+def cache_fleet(request: pytest.FixtureRequest) -> "Iterator[MakeFleet]":
     """`cache_fleet(3, app)`: so many instances of an application, which share one log."""
-    fleets = _testing("fleet").Fleets(_begun())
+    fleets = _testing("fleet").Fleets(_begun(), getattr(request, "module", None))
     yield fleets.make
     fleets.close()
 

@@ -4,8 +4,9 @@ import asyncio
 import copy
 import inspect
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from types import ModuleType
 from typing import Any, Protocol
 
 from .._types import ASGIApp, Receive, Scope, Send
@@ -131,8 +132,8 @@ class MakeFleet(Protocol):
 
         Args:
             number: How many.
-            app: The application, or a function that makes one; None for the only one that this
-                process has with a `CacheMiddleware`.
+            app: The application, or a function that makes one; None for the only one with a
+                `CacheMiddleware` that the test's module has, or else this process.
 
         Raises:
             ConfigError: If there is no such application, or more than one.
@@ -144,10 +145,12 @@ class Fleets:
 
     Args:
         isolation: What holds the caches.
+        module: The test's module, where an application is looked for first.
     """
 
-    def __init__(self, isolation: Isolation) -> None:
+    def __init__(self, isolation: Isolation, module: ModuleType | None = None) -> None:
         self._isolation = isolation
+        self._module = module
         self._made: list[CacheManager] = []
 
     def make(self, number: Any = 2, app: Any = None) -> Fleet:
@@ -156,7 +159,7 @@ class Fleets:
             number, app = app or 2, number
         if number < 1:
             raise ConfigError.of("number", number, "1 or more instances", where="cache_fleet")
-        app = app if app is not None else _only_application(number)
+        app = app if app is not None else _only_application(number, self._module)
         wire = Wire()
         makes = _is_factory(app)
         common = None if makes else app
@@ -222,7 +225,9 @@ def _managers_of(app: object) -> list[CacheManager]:
 def _added(layer: object) -> list[Any]:
     """The caches among the layers that were added to an application of Starlette."""
     added = attribute(layer, "user_middleware")
-    return [one for one in added or () if _is_cache(attribute(one, "cls"))]
+    if not isinstance(added, list):
+        return []
+    return [one for one in added if _is_cache(attribute(one, "cls"))]
 
 
 def _is_cache(kind: object) -> bool:
@@ -262,22 +267,29 @@ def _is_factory(app: Any) -> bool:
     return all(one.default is not one.empty for one in parameters)
 
 
-def _only_application(number: int) -> ASGIApp:
-    """The only application with a cache that the modules of this process hold."""
-    found = {
-        id(value): value
-        for _, _, value in variables(())
-        if callable(value) and not isinstance(value, type | Instance) and _has_cache(value)
-    }
+def _only_application(number: int, module: ModuleType | None) -> ASGIApp:
+    """The only application with a cache that the test's module has, or all modules together."""
+    own = list(vars(module).values()) if module is not None else []
+    within = [
+        value for held in own if isinstance(held, ModuleType) for value in vars(held).values()
+    ]
+    everywhere = (value for _, _, value in variables(()))
+    found: list[ASGIApp] = []
+    for values in (own, within, everywhere):
+        found = _applications(values)
+        if found:
+            break
     if len(found) != 1:
-        what = (
-            "no application with a CacheMiddleware was found"
-            if not found
-            else (f"{len(found)} applications with a CacheMiddleware were found")
-        )
+        many = f"{len(found)} applications" if found else "no application"
+        what = f"{many} with a CacheMiddleware found"
         raise ConfigError(_WHICH.format(found=what, number=number))
-    app: ASGIApp = next(iter(found.values()))
-    return app
+    return found[0]
+
+
+def _applications(values: Iterable[Any]) -> list[ASGIApp]:
+    """The applications with a cache among these, each once."""
+    apps = (one for one in values if callable(one) and not isinstance(one, type | Instance))
+    return list({id(app): app for app in apps if _has_cache(app)}.values())
 
 
 def _has_cache(app: Callable[..., Any]) -> bool:
