@@ -1,6 +1,6 @@
 """The inputs of a request, and which of them the key of its response covers."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any
@@ -19,6 +19,7 @@ from ..policy.vary import selecting_fields
 from ..routing import Resolved
 
 _COVERED = frozenset({Field.HOST, Field.FORWARDED, Field.ORIGIN})
+_PERSONAL = frozenset({Field.AUTHORIZATION, Field.CREDENTIALS})
 _COOKIE = b"cookie"
 _MISSING = object()
 
@@ -32,12 +33,14 @@ class Input:
         name: Its name.
         value: Its values, as sent.
         ignored: Whether the rule says that nothing depends on it.
+        personal: Whether it identifies the user.
     """
 
     kind: str
     name: str
     value: str
     ignored: bool = False
+    personal: bool = False
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
@@ -108,10 +111,15 @@ class Request:
         policy = self.policy
         vary = {*policy.vary, *(selecting_fields(answer) or ())}
         found = [*self._fields(vary), *self._cookies(vary), *self._parameters()]
-        if policy.vary_by is None or not found:
+        if getattr(policy, "guarded", False):
+            # The dependencies of the endpoint see each request, and may name whose copy it gets.
+            named = policy.vary_by is not None
+            return [one for one in found if not (one.personal or named)]
+        ask = policy.vary_by
+        if not callable(ask) or not found:
             return found
-        whose = await self._partition(())
-        return [one for one in found if await self._partition([one]) == whose]
+        whose = await self._partition(ask, ())
+        return [one for one in found if await self._partition(ask, [one]) == whose]
 
     def _fields(self, vary: Collection[bytes]) -> Iterable[Input]:
         for name in dict.fromkeys(name for name, _ in self.lines):
@@ -119,7 +127,9 @@ class Request:
             _, known = scan(lines, self.watch)
             covered = name in vary or name in (b"host", _COOKIE) or _COVERED & {*(known or ())}
             if not covered:
-                yield Input("field", name.decode("latin-1"), _joined(v for _, v in lines))
+                personal = bool(_PERSONAL & {*(known or ())})
+                value = _joined(v for _, v in lines)
+                yield Input("field", name.decode("latin-1"), value, personal=personal)
 
     def _cookies(self, vary: Collection[bytes]) -> Iterable[Input]:
         policy = self.policy
@@ -131,7 +141,8 @@ class Request:
             text = name.decode("latin-1")
             if text not in policy.cookies:
                 values = _joined(p.partition(b"=")[2] for p in pairs if _cookie_name(p) == name)
-                yield Input("cookie", text, values, is_ignored(name, policy.ignore_cookies))
+                ignored = is_ignored(name, policy.ignore_cookies)
+                yield Input("cookie", text, values, ignored=ignored, personal=True)
 
     def _cookie_lines(self) -> Headers:
         return tuple(line for line in self.lines if line[0] == _COOKIE)
@@ -145,13 +156,11 @@ class Request:
                 values = _joined(p.partition(b"=")[2] for p in pairs if name_of_pair(p) == name)
                 yield Input("query parameter", name, values)
 
-    async def _partition(self, left_out: Collection[Input]) -> Any:
+    async def _partition(self, ask: Callable[[Any], Any], left_out: Collection[Input]) -> Any:
         """Whose copy the request gets where these inputs are left out."""
-        ask = self.policy.vary_by
-        assert ask is not None  # noqa: S101  # narrows the type
         scope = self.without(left_out)
         try:
-            value: Any = ask(request_of(scope, self.resolved.path_params))
+            value = ask(request_of(scope, self.resolved.path_params))
             return await value if isawaitable(value) else value
         except Exception:  # noqa: BLE001  # a callable of the rule; another answer than a partition
             return _MISSING
