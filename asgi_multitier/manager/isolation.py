@@ -121,12 +121,25 @@ class _Known:
     Attributes:
         given: What it was made with.
         mode: Its mode before the first test.
+        named: Whether a test or fixture has made it, and named a back end.
+        redis: Whether that is an address of Redis.
         attached: Whether it reaches further than this process at present.
     """
 
     given: Given
     mode: Mode
+    named: bool = False
+    redis: bool = False
     attached: bool = False
+
+    def backends(self, *, attaches: bool) -> tuple[Backends, float]:
+        """What the cache stands on in a test, and the seconds that its `close` waits."""
+        self.attached = attaches or self.named
+        if attaches:
+            return self.given.attached(), _PATIENCE
+        if self.named:
+            return self.given.named(redis=self.redis), _PATIENCE
+        return self.given.alone(), 0.0
 
 
 @dataclass(eq=False)
@@ -186,15 +199,10 @@ class Isolation:
         """
         known = self.known[cache] = _Known(given, cache.mode)
         cache.home.yields = True
-        if self.attaches:
-            known.attached = True
-            return
-        named = names_redis and given.config.redis_url is not None
-        known.attached = self.in_test and (named or given.is_attached)
-        if known.attached:
-            cache.renew(given.named(redis=named), patience=_PATIENCE)
-        else:
-            cache.renew(given.alone(), patience=0.0)
+        known.redis = names_redis and given.config.redis_url is not None
+        known.named = self.in_test and (known.redis or given.is_attached)
+        backends, patience = known.backends(attaches=self.attaches)
+        cache.renew(backends, patience=patience)
 
     def renew(self, *, attaches: bool) -> None:
         """Before a test: no cache holds anything, and time is the system's again.
@@ -207,14 +215,11 @@ class Isolation:
         self.attaches, self.in_test = attaches, True
         release = f"test-{uuid4().hex[:12]}"
         for cache, known in list(self.known.items()):
-            was, known.attached = known.attached, attaches
-            if attaches:
-                # On a server what earlier tests stored cannot be read: it is of another release.
-                cache.config = replace(known.given.config, version=release)
-                backends, patience = known.given.attached(), _PATIENCE
-            else:
-                cache.config = known.given.config
-                backends, patience = known.given.alone(), 0.0
+            was = known.attached
+            backends, patience = known.backends(attaches=attaches)
+            # On a server what earlier tests stored cannot be read: it is of another release.
+            version = release if known.attached else known.given.config.version
+            cache.config = replace(known.given.config, version=version)
             renew(cache, backends, patience=patience, close=was, mode=known.mode)
 
     def join(self, cache: Cache, log: InvalidationLog) -> None:
@@ -228,8 +233,8 @@ class Isolation:
         self.in_test = False
         for cache, known in list(self.known.items()):
             if known.attached:
-                known.attached = False
-                renew(cache, known.given.alone(), patience=0.0, close=True, mode=known.mode)
+                backends, patience = known.backends(attaches=False)
+                renew(cache, backends, patience=patience, close=True, mode=known.mode)
 
 
 def renew(cache: Cache, backends: Backends, *, patience: float, close: bool, mode: Mode) -> None:

@@ -120,6 +120,17 @@ async def test_named():
     async with CacheManager(redis_url=os.environ["ADDRESS"], namespace="named") as own:
         assert tiers(own) == ["memory", "redis"]
 
+@pytest.fixture(scope="session")
+def lasting():
+    return CacheManager(redis_url=os.environ["ADDRESS"], namespace="lasting")
+
+@pytest.mark.parametrize("turn", [1, 2])
+async def test_named_by_a_fixture(lasting, turn):
+    assert await lasting.get("a") is None
+    await lasting.set("a", turn)
+    assert await lasting.get("a") == turn
+    assert tiers(lasting) == ["memory", "redis"]
+
 def test_alone_again():
     assert tiers(cache) == ["memory"]
 """,
@@ -133,7 +144,7 @@ def test_alone_again():
         "async def book(id: int): return id\n",
     )
 
-    result.assert_outcomes(passed=5)
+    result.assert_outcomes(passed=7)
 
 
 def test_closing_does_not_wait(pytester: pytest.Pytester) -> None:
