@@ -259,11 +259,11 @@ def renew(cache: Cache, backends: Backends, *, patience: float, close: bool, mod
         change()
 
     loop = cache.home.loop
-    if loop is not None and loop.is_running() and loop is not _running():
+    if loop is not None and loop.is_running() and loop is not running_loop():
         with suppress(TimeoutError):
             asyncio.run_coroutine_threadsafe(change_there(), loop).result(_PATIENCE)
             return
-    elif loop is not None and close and not loop.is_closed() and _running() is None:
+    elif loop is not None and close and not loop.is_closed() and running_loop() is None:
         loop.run_until_complete(cache.close())
     change()
 
@@ -275,7 +275,8 @@ def cancel(tasks: Iterable["asyncio.Task[Any]"]) -> None:
             task.cancel()
 
 
-def _running() -> asyncio.AbstractEventLoop | None:
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop that runs in this thread; None if none does."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:

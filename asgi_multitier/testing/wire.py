@@ -18,6 +18,7 @@ from ..coherence.shared import SharedLog
 from ..coherence.store import PATIENCE, Batch, Facts, LogReader, StoredRecord
 from ..entry import Born
 from ..errors import BackendError
+from ..manager.isolation import running_loop
 
 _DELIVERY = 1.0
 """Seconds that an append waits at most for the other instances."""
@@ -120,7 +121,11 @@ class Node:
     def call(self, function: Callable[[], None]) -> None:
         """Call a function in the event loop that the instance runs in, from any thread."""
         loop = self._loop
-        if loop is not None and not loop.is_closed():
+        if loop is None or loop.is_closed():
+            return
+        if loop is running_loop():
+            function()
+        else:
             loop.call_soon_threadsafe(function)
 
     def owes(self, seq: int) -> bool:

@@ -55,7 +55,6 @@ async def test_hung(cache_fleet, cache_clock):
     await put(fleet[0])
     await ask(fleet, False, True)
     cache_clock.advance(10)
-    await asyncio.sleep(0)
     await ask(fleet, True, False)
     fleet.heal()
     await fleet.settled()
