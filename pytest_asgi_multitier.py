@@ -32,9 +32,13 @@ class Run:
         active: Whether tests are run with this plugin.
         in_test: Whether one runs now.
         attaches: Whether its caches use what they are configured with.
+        compared: Routes that the detector has asked twice.
     """
 
     active = in_test = attaches = False
+
+    def __init__(self) -> None:
+        self.compared: set[str] = set()
 
 
 run = Run()
@@ -91,9 +95,32 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     if not _detects(item):
         return (yield)
     with _testing("detector").detecting() as detector:
-        result = yield
+        try:
+            result = yield
+        finally:
+            run.compared |= detector.compared
     detector.check()
     return result
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In a worker of pytest-xdist: tell the main process which routes were asked twice."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["cache_compared"] = sorted(run.compared)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """In the main process of pytest-xdist: a worker has ended."""
+    run.compared.update(getattr(node, "workeroutput", {}).get("cache_compared", ()))
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say which routes the detector has seen: it finds nothing at a route that no test asks."""
+    if config.getoption("cache_detect"):
+        seen = ", ".join(sorted(run.compared)) or "none; the tests have asked no cached route"
+        terminalreporter.write_line(f"cache detector: routes asked twice: {seen}")
 
 
 def _detects(item: pytest.Item) -> bool:

@@ -52,7 +52,7 @@ class Detector:
 
     Attributes:
         findings: One for each route and input; clear it to let the test pass.
-        compared: Routes that were asked twice.
+        compared: Routes that were asked twice; paths where no route is known.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -130,7 +130,7 @@ async def _compare(cache: CacheMiddleware, scope: Scope) -> None:
     ask = _Ask(cache, request)
     whole = await ask()
     uncovered = await request.uncovered(whole.lines)
-    _on[0].compared.add(request.route)
+    _on[0].compared.add(request.route or request.url.partition("?")[0])
     if not uncovered:
         return
     reduced = await ask(uncovered)

@@ -237,11 +237,13 @@ def test_turn(turn):
     assert type(cache.engine.log).__name__ == "LocalLog"
 """,
         "-n1",
+        "--cache-detect",
         app=BARE,
         apart=True,
     )
 
     result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["cache detector: routes asked twice: /books/1"])
 
 
 def test_a_run_that_does_not_use_it_imports_nothing(tmp_path: Path) -> None:
