@@ -193,7 +193,7 @@ class Node:
         while self.fault is Fault.HUNG:
             await self._until(lambda: self.fault is not Fault.HUNG, PATIENCE)
         if self.fault is Fault.SLOW:
-            await asyncio.sleep(self.delay)
+            await self._until(lambda: self.fault is not Fault.SLOW, self.delay)
         self._refuse_cut()
 
     def _refuse_cut(self) -> None:

@@ -62,7 +62,7 @@ async def test_hung(cache_fleet, cache_clock):
 async def test_slow(cache_fleet):
     fleet = cache_fleet(2, app)
     await ask(fleet, False, False)
-    fleet[1].slow(0.05)
+    fleet[1].slow(60)
     await put(fleet[0])
     await ask(fleet, False, True)
     fleet.heal()
