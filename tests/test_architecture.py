@@ -36,6 +36,7 @@ MAX_LOOSE = 16
 ROW_OF = {name: number for number, names in enumerate(WINGS) for name in names}
 
 FIELD_NAMES_ELSEWHERE = {
+    "config.contradictions": "fields that two options cannot both decide about",
     "config.policy": "the defaults of options that name fields",
     "config.process": "what to write instead of calling a credential harmless",
     "asgi.replies": "the length of an answer that has no content",

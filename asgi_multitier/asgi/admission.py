@@ -9,6 +9,7 @@ from inspect import isawaitable
 from typing import Any
 
 from .._types import Scope
+from ..config.templates import Template
 from ..policy.headers import normalised
 from ..policy.partition import ALLOWED, partition_part
 from ..policy.reasons import Reason
@@ -38,7 +39,7 @@ def refusal_of(plan: Plan, found: FieldLines, scope: Scope) -> Reason | None:
         public=policy.public,
         keyed=keyed,
         cookies_keyed=bool(policy.cookies),
-        partitioned=policy.vary_by is not None,
+        partitioned=bool(policy.guarded) or policy.vary_by is not None,
     )
     if reason is None and Field.CONDITION in found and is_for_origin(normalised(scope["headers"])):
         return Reason.PRECONDITION
@@ -65,27 +66,41 @@ class Admission:
 async def admit(request: Request) -> Admission:
     """Ask the callables of the rule."""
     policy = request.plan.policy
-    if is_known(request.scope) and not (policy.public or policy.vary_by):
+    separated = policy.public or policy.guarded or policy.vary_by
+    if is_known(request.scope) and not separated:
         known_by_cookie = Field.COOKIE in request.found
         return Admission(Reason.COOKIE if known_by_cookie else Reason.IDENTITY)
     if policy.when is not None:
         try:
-            if not await _called(policy.when, request):
+            if not await _called(policy.when, request.view):
                 return Admission(Reason.WHEN)
         except Exception as error:  # noqa: BLE001  # a callable of the rule
             return Admission(Reason.WHEN, failed="when", error=error)
-    if policy.vary_by is None:
-        return Admission()
+    if policy.guarded or policy.vary_by is None or isinstance(policy.vary_by, Template):
+        return Admission()  # behind a guard, it is asked after that
     try:
-        partition = _partition(await _called(policy.vary_by, request))
+        partition = await partition_by(policy.vary_by, request.view)
     except Exception as error:  # noqa: BLE001  # a callable of the rule
         return Admission(Reason.PARTITION, failed="vary_by", error=error)
     return Admission(Reason.PARTITION if partition is None else None, partition)
 
 
-async def _called(ask: Callable[[Any], Any], request: Request) -> Any:
-    value = ask(request.view)
+async def _called(ask: Callable[[Any], Any], view: Any) -> Any:
+    value = ask(view)
     return await value if isawaitable(value) else value
+
+
+async def partition_by(vary_by: Callable[[Any], Any], view: Any) -> bytes | None:
+    """Whose copy a request gets, as a part of its key; None for none.
+
+    Args:
+        vary_by: The rule's.
+        view: The request as its framework presents it.
+
+    Raises:
+        Exception: What it raises; TypeError if it returns what is no partition.
+    """
+    return _partition(await _called(vary_by, view))
 
 
 def _partition(found: Any) -> bytes | None:

@@ -33,7 +33,7 @@ def seed_of(engine: Engine, request: Request, key: str, name: str, tags: tuple[s
     return Entry(
         key=key,
         payload=b"",
-        born=engine.index.born(),
+        born=request.born(engine.index),
         created=now,
         fresh_until=now,
         keep_until=now,
@@ -113,6 +113,6 @@ def objection_of(outside: Outside, request: Request, scope: Scope) -> Reason | N
     )
     return outside.objection(
         scope,
-        shared=policy.public or policy.vary_by is not None,
+        shared=policy.public or bool(policy.guarded) or policy.vary_by is not None,
         keyed=by_origin or policy.separates_users,
     )

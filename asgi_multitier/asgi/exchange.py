@@ -132,15 +132,19 @@ class Exchange:
             immutable=entry.immutable,
             request=self._request.directives,
         )
+        due = decision.use is Use.STALE_WHILE_REVALIDATE or now >= entry.refresh_at
+        if due and self._request.foreground and engine.flights.find(entry.key) is None:
+            self._replies.forward = Forward.STALE
+            return False
         if decision.use is Use.FRESH:
             self._tally.hit(level)
-            if now >= entry.refresh_at:
+            if now >= entry.refresh_at and not self._request.foreground:
                 self._forwarding.refresh(slot)
             await self._reply(self._replies.hit(slot, f"l{level}"))
             return True
         if decision.use in (Use.STALE, Use.STALE_WHILE_REVALIDATE):
             self._tally.count(Outcome.STALE)
-            if decision.use is Use.STALE_WHILE_REVALIDATE:
+            if decision.use is Use.STALE_WHILE_REVALIDATE and not self._request.foreground:
                 self._forwarding.refresh(slot)
             await self._reply(self._replies.hit(slot, decision.use))
             return True

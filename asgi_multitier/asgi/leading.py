@@ -49,9 +49,10 @@ async def lead(
     task = engine.flights.launch(flight, partial(fill.answer, fleet=fleet))
     outcome: Outcome | None = None
     try:
-        if caller.stale is not None and caller.soft_left is not None:
-            await asyncio.wait({task}, timeout=caller.soft_left)
-            if not task.done() and not fill.started and caller.may_stand_in:
+        soft = caller.soft_left if caller.stale is not None and not fill.foreground else None
+        if soft is not None:
+            await asyncio.wait({task}, timeout=soft)
+            if not task.done() and not fill.started and caller.may_stand_in and caller.stale:
                 client.leave()
                 outcome = Outcome.STALE
                 return StandIn(caller.stale, Reason.SOFT_TIMEOUT)

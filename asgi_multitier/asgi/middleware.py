@@ -26,6 +26,7 @@ from ..routing import Resolved, RouteTable
 from .admission import Admission, admit
 from .exchange import Exchange
 from .framework import FILL_KEY, answer_to, single_callable
+from .guarded import GuardedExchange
 from .layers import dated, is_known
 from .lifespan import Lifespan, give_state
 from .plan import Plan, PlanKey
@@ -221,6 +222,9 @@ class CacheMiddleware:
             member = cache_status.forwarded(Forward.BYPASS, detail=reason)
             await answering(scope, receive, with_cache_status(send, member, plan.terms))
             return
+        if plan.policy.guarded:
+            await GuardedExchange(self.manager.engine, request, send).run(receive)
+            return
         if request.plain:
             request.primary = plan.key
         else:
@@ -296,3 +300,6 @@ def _check_arguments(cache: object, rules: object, default: object) -> None:
             raise ConfigError.of("rules", rule, "a list of Rule", where=where)
     if default is not None and not isinstance(default, Policy):
         raise ConfigError.of("default", default, "a Policy or None", where=where)
+    if default is not None and default.guarded:
+        allowed = "a Policy without guarded=, which only @cached on an endpoint can have"
+        raise ConfigError.of("default", default, allowed, where=where)

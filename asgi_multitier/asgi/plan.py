@@ -136,7 +136,7 @@ def plan_for(
         veil=veil,
         tally=tally,
         whole=whole,
-        instant=whole and framed and not callable(policy.enabled),
+        instant=whole and framed and not (policy.guarded or callable(policy.enabled)),
         framed=framed,
         origin=(scheme, name),
         plain=plain,

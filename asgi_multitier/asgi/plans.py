@@ -81,7 +81,7 @@ class Plans:
             if own.reason != "method" and own.endpoint is not resolved.endpoint:
                 # The application answers it by an endpoint of its own.
                 resolved, reason = own, Reason.METHOD
-            elif reason is None and "HEAD" not in methods:
+            elif reason is None and ("HEAD" not in methods or _refuses(own, resolved)):
                 reason = Reason.METHOD
         policy = manager.config.applied(resolved.policy or _UNRULED)
         plan = plan_for(
@@ -154,3 +154,9 @@ class Plans:
     def _forget(self) -> None:
         self._generation = self.table.generation
         self.remembered.clear()
+
+
+def _refuses(own: Resolved, resolved: Resolved) -> bool:
+    """Whether the framework refuses HEAD where its guard would have to be asked."""
+    guarded = resolved.policy is not None and bool(resolved.policy.guarded)
+    return guarded and own.reason == "method"

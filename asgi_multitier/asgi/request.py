@@ -5,11 +5,13 @@ from types import MappingProxyType
 from typing import Any
 
 from .._types import ASGIApp, Headers, Scope
-from ..entry import StoredResponse
+from ..coherence.index import Index
+from ..entry import Born, StoredResponse
 from ..policy.cache_control import CacheControl, of_request
 from ..policy.cookies import with_cookies_of
 from ..policy.downstream import told
 from ..policy.headers import normalised
+from ..policy.reasons import Reason
 from ..policy.request import Field, FieldLines, chosen_by
 from ..policy.storing import may_answer_authorized
 from ..policy.vary import secondary_key
@@ -40,13 +42,13 @@ class Request:
         scope: The scope as it came.
         found: What the scan found, with the cookies that the application is to see.
         plan: What is known of its target.
+        table: The routes and their rules.
         plain: Whether its answer depends on nothing in it but its target.
         primary: Its primary key, set once the partition is known.
     """
 
     __slots__ = (
         "_headers",
-        "_table",
         "_view",
         "app",
         "common",
@@ -56,7 +58,11 @@ class Request:
         "plan",
         "primary",
         "scope",
+        "table",
     )
+
+    foreground = False
+    """Whether it renews what it finds stale itself, as its endpoint needs its own arguments."""
 
     def __init__(
         self,
@@ -77,7 +83,7 @@ class Request:
         self.plain = plan.whole and plan.plain.issuperset(found)
         self.primary = ""
         self._headers: Headers | None = None
-        self._table = table
+        self.table = table
         self._view: Any = None
 
     @property
@@ -110,7 +116,7 @@ class Request:
     @property
     def path(self) -> str:
         """The path as the application's routes know it."""
-        return self._table.tree.path_of(self.scope["path"], self.scope.get("root_path", ""))
+        return self.table.tree.path_of(self.scope["path"], self.scope.get("root_path", ""))
 
     @property
     def method(self) -> str:
@@ -137,6 +143,14 @@ class Request:
         if query is None:
             query = self.scope.get("query_string", b"")
         return resolved.name_and_tags(resolved.values(query), self.view)
+
+    def born(self, index: Index) -> Born:
+        """The position in the log that what answers it is born at."""
+        return index.born()
+
+    def objection(self) -> Reason | None:
+        """Why the answer is its client's alone, as far as the request itself knows."""
+        return None
 
     def told(self, headers: Headers) -> Headers:
         """A response's field lines, with what caches downstream need to know of this request."""

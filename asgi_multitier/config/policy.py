@@ -8,20 +8,21 @@ from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields
 from enum import Enum
+from types import SimpleNamespace
 from typing import Annotated, Any, Literal, TypeAlias, TypedDict, Unpack, get_type_hints
 from uuid import UUID
 
-from ..errors import ConfigError
-from ..policy.cookies import is_ignored
 from ..policy.credentials import Credentials
 from ..policy.terms import Terms
 from ..strategy import CacheStrategy, Lifetime, seconds_of
+from .contradictions import check_together
 from .readers import (
     read_boolean,
     read_coalesce,
     read_enabled,
     read_field_names,
     read_function,
+    read_guarded,
     read_ignored,
     read_kept,
     read_methods,
@@ -29,6 +30,7 @@ from .readers import (
     read_optional_seconds,
     read_optional_share,
     read_optional_zero,
+    read_partition,
     read_seconds_or_boolean,
     read_share,
     read_stripped,
@@ -62,7 +64,8 @@ class PolicyOptions(TypedDict, total=False):
     tags_from: TextsOption
     query: Names | None
     vary: Names
-    vary_by: VaryBy | None
+    vary_by: VaryBy | str | Template | None
+    guarded: bool | Literal["shared"]
     cookies: Names
     ignore_cookies: bool | Names
     public: bool
@@ -105,7 +108,13 @@ class Policy:
         vary: Request fields that it depends on, lower-case.
         vary_by: Takes the request and returns a user or tenant id, or None to bypass; may be async.
             A sync one runs in the event loop, which it must not block. An exception bypasses too,
-            unless the framework turns it into a response, as it does an `HTTPException`.
+            unless the framework turns it into a response, as it does an `HTTPException`. On a
+            guarded route it may be a template over the endpoint's arguments, such as
+            `"{user.id}"`, and a callable gets the request as the dependencies have left it.
+        guarded: Whether the framework checks every request, hits included, and only the endpoint is
+            skipped: dependencies, security schemes and decorators run first. True where the
+            endpoint takes nothing from them, or together with `vary_by`; `"shared"` where all whom
+            they let in get the same.
         cookies: Cookies that it depends on.
         ignore_cookies: Cookies that the response does not depend on: True for all, or names, with a
             star at the end for a prefix. They are in no key, no request bypasses the cache because
@@ -159,7 +168,8 @@ class Policy:
     tags_from: Annotated[Texts, read_tags_from] = ()
     query: Annotated[tuple[str, ...] | None, read_optional_names] = None
     vary: Annotated[tuple[bytes, ...], read_field_names] = ()
-    vary_by: Annotated[VaryBy | None, read_function] = None
+    vary_by: Annotated[VaryBy | Template | None, read_partition] = None
+    guarded: Annotated[bool | Literal["shared"], read_guarded] = False
     cookies: Annotated[tuple[str, ...], read_tokens] = ()
     ignore_cookies: Annotated[bool | tuple[str, ...], read_ignored] = False
     public: Annotated[bool, read_boolean] = False
@@ -210,9 +220,9 @@ class Policy:
         values: dict[str, Any] = {**_DEFAULTS, **options}
         values = {name: _READERS[name](values[name], name, where) for name in values}
         values["lifetime"] = read_optional_seconds(lifetime, "lifetime", where)
+        check_together(SimpleNamespace(**values), where)
         for name, value in values.items():
             object.__setattr__(self, name, value)
-        self._check_together(where)
         object.__setattr__(self, "terms", _terms_of(self))
 
     @classmethod
@@ -244,91 +254,33 @@ class Policy:
         A field of content negotiation in `vary` does not identify the user, so it does not count.
         """
         identifying = any(not name.startswith(_NEGOTIATION) for name in self.vary)
-        return self.public or identifying or bool(self.cookies) or self.vary_by is not None
+        separated = bool(self.cookies or self.guarded) or self.vary_by is not None
+        return self.public or identifying or separated
 
     @property
     def narrows_cookies(self) -> bool:
-        """Whether the application gets only some of a request's cookies."""
+        """Whether the application gets only some of a request's cookies.
+
+        A guard gets all of them.
+        """
+        if self.guarded:
+            return False
         named = bool(self.cookies) and self.vary_by is None
         return named or bool(self.ignore_cookies)
 
     @property
     def settled(self) -> tuple[bytes, ...]:
         """Request fields of which the application sees only what the key contains."""
+        if self.guarded:
+            return ()
         named = bool(self.cookies) and self.vary_by is None
         return (b"cookie",) if named or self.ignore_cookies is True else ()
 
-    def _check_together(self, where: str) -> None:
-        """Refuse options that contradict each other."""
-        self._check_public(where)
-        self._check_cookies(where)
-        if self.heuristics and self.lifetime is not None:
-            raise ConfigError.of("heuristics", True, "False where a lifetime is given", where=where)
-        if self.partial and self.lifetime is not None:
-            raise ConfigError.of("partial", True, "False where a lifetime is given", where=where)
-        soft, hard = self.soft_timeout, self.hard_timeout
-        if soft is not None and hard is not None and soft > hard:
-            raise ConfigError.of(
-                "soft_timeout", soft, f"at most hard_timeout={hard:g}", where=where
-            )
-        self._check_methods(where)
-        self._check_fields(where)
-
-    def _check_fields(self, where: str) -> None:
-        """Refuse response fields that are to be kept and left out."""
-        for name in self.keep:
-            if name in self.strip:
-                allowed = f"fields that strip= does not name, as it does {name.decode()}"
-                raise ConfigError.of("keep", name.decode(), allowed, where=where)
-
-    def _check_public(self, where: str) -> None:
-        """Refuse `public` where another option separates the users."""
-        if not self.public:
-            return
-        if self.vary_by is not None:
-            allowed = "False where vary_by= gives each user a copy"
-            raise ConfigError.of("public", True, allowed, where=where)
-        if self.cookies:
-            allowed = "False where cookies= separates copies; other cookies do not bypass the cache"
-            raise ConfigError.of("public", True, allowed, where=where)
-        for name in (b"authorization", b"cookie"):
-            if name in self.vary:
-                allowed = f"False where vary= gives each {name.decode()} a copy"
-                raise ConfigError.of("public", True, allowed, where=where)
-
-    def _check_cookies(self, where: str) -> None:
-        """Refuse to ignore cookies that another option says the response depends on."""
-        ignored = self.ignore_cookies
-        if ignored is True and (self.cookies or b"cookie" in self.vary):
-            option = "cookies" if self.cookies else "vary"
-            allowed = f"names of cookies, or nothing, where {option}= has cookies in the key"
-            raise ConfigError.of("ignore_cookies", True, allowed, where=where)
-        for name in self.cookies:
-            if is_ignored(name.encode("latin-1"), ignored):
-                allowed = f"none that cookies= names, as it does {name}"
-                given = ignored if isinstance(ignored, bool) else list(ignored)
-                raise ConfigError.of("ignore_cookies", given, allowed, where=where)
-
-    def _check_methods(self, where: str) -> None:
-        """Refuse methods that the cache would never answer or store.
-
-        A HEAD is answered from the response to a GET, and the response to a POST is stored for GET
-        alone, where it allows that itself (RFC 9110 §9.3.3).
-        """
-        given = sorted(self.methods)
-        if "GET" not in self.methods:
-            allowed = "GET among them: all stored responses answer a GET"
-            raise ConfigError.of("methods", given, allowed, where=where)
-        if "POST" not in self.methods:
-            return
-        if self.lifetime is not None:
-            allowed = "GET and HEAD where a lifetime is given; POST only in Policy.from_origin"
-            raise ConfigError.of("methods", given, allowed, where=where)
-        if self.vary_by is not None or self.when is not None:
-            allowed = (
-                "GET and HEAD where vary_by= or when= is given: they are not called for a POST"
-            )
-            raise ConfigError.of("methods", given, allowed, where=where)
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The names in the templates of `tags` and `key`."""
+        texts = (*self.tags, *(() if self.key is None else (self.key,)))
+        return tuple(name for text in texts if isinstance(text, Template) for name in text.fields)
 
 
 def _terms_of(policy: Policy) -> Terms:
@@ -337,7 +289,9 @@ def _terms_of(policy: Policy) -> Terms:
         lifetime=policy.lifetime,
         negative=policy.negative,
         # The user is in the key: then the response is right for the same user's next request.
-        authorized=policy.vary_by is not None or b"authorization" in policy.vary,
+        authorized=(
+            bool(policy.guarded) or policy.vary_by is not None or b"authorization" in policy.vary
+        ),
         strip=policy.strip,
         keep=policy.keep,
         set_cookie=policy.store_set_cookie,
@@ -358,7 +312,7 @@ def _terms_of(policy: Policy) -> Terms:
 def is_personal(policy: Policy, credentials: Credentials) -> bool:
     """Whether what chooses the responses identifies the user."""
     named = bool(policy.cookies) or policy.vary_by is not None
-    return named or credentials.include_any(policy.vary)
+    return named or bool(policy.guarded) or credentials.include_any(policy.vary)
 
 
 def _selecting(policy: Policy) -> tuple[bytes, ...]:
@@ -369,7 +323,7 @@ def _selecting(policy: Policy) -> tuple[bytes, ...]:
     one of the two fields.
     """
     names = [*policy.vary]
-    cookies, own = bool(policy.cookies), policy.vary_by is not None
+    cookies, own = bool(policy.cookies), policy.vary_by is not None and not policy.guarded
     if own or (policy.client_cache and not policy.public):
         names.append(b"Authorization")
         cookies = cookies or own or policy.ignore_cookies is not True

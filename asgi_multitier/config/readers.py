@@ -151,6 +151,25 @@ def _takes_nothing(function: Callable[..., Any]) -> bool:
     return True
 
 
+def read_partition(
+    value: object, option: str, where: str
+) -> "Callable[..., Any] | Template | None":
+    """A callable, or a template over the arguments of a guarded endpoint."""
+    if isinstance(value, str | Template):
+        template = read_template(value, option, where)
+        if template is not None and not template.fields:
+            allowed = "at least one place such as {user.id}, which separates the users"
+            raise ConfigError.of(option, value, allowed, where=where)
+        return template
+    return read_function(value, option, where)
+
+
+def read_guarded(value: Any, option: str, where: str) -> Any:
+    if value is not True and value is not False and value != "shared":
+        raise ConfigError.of(option, value, "True, False or 'shared'", where=where)
+    return value
+
+
 def read_template(value: object, option: str, where: str) -> Template | None:
     if value is None or isinstance(value, Template):
         return value

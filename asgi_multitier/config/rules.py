@@ -61,6 +61,9 @@ class Rule:
             )
         object.__setattr__(self, "glob", glob)
         policy = None if strategy is None else policy_of(strategy, where=where, **options)
+        if policy is not None and policy.guarded:
+            allowed = "False: only @cached(guarded=...) on the endpoint can stand behind its guard"
+            raise ConfigError.of("guarded", policy.guarded, allowed, where=where)
         object.__setattr__(self, "policy", policy)
         object.__setattr__(self, "override", read_boolean(override, "override", where))
 

@@ -59,7 +59,10 @@ class Template:
             pieces = list(string.Formatter().parse(text))
         except ValueError:
             pieces = [("", "", None, None)]
-        if any(name is not None and (not name or spec or conv) for _, name, spec, conv in pieces):
+        if any(
+            name is not None and (not _is_place(name) or spec or conv)
+            for _, name, spec, conv in pieces
+        ):
             raise ConfigError.of(
                 option, text, "plain {name} placeholders; write {{ and }} for braces", where=where
             )
@@ -113,6 +116,17 @@ class Template:
 
     def __repr__(self) -> str:
         return f"Template({self.text!r})"
+
+
+def _is_place(name: str) -> bool:
+    """Whether it names a parameter, or an attribute of an argument: `id`, `user.id`.
+
+    No name may begin with an underscore after a dot: what it leads to is not the application's own.
+    """
+    argument, *attributes = name.split(".")
+    return bool(argument) and all(
+        part.isidentifier() and not part.startswith("_") for part in attributes
+    )
 
 
 def _filled(

@@ -87,13 +87,18 @@ class Run(Generic[R]):
                 if (found := await origin.find_elsewhere()) is not None:
                     self.answered(found)
                     return
-                self.flight.renew(self._engine.index)
+                self._renew_birth()
             await origin.ask()
         except Exception as error:
             if not self.flight.reported:
                 self.flight.reported = True
                 self._engine.events.refresh_failed(name, f"{type(error).__name__}: {error}")
             raise
+
+    def _renew_birth(self) -> None:
+        """Nothing of the answer has been asked for yet, unless a guard has read already."""
+        if not self._policy.guarded:
+            self.flight.renew(self._engine.index)
 
     @property
     def _leases(self) -> LeaseServer | None:
@@ -104,7 +109,7 @@ class Run(Generic[R]):
         """One of all processes asks the origin; the others find what it brings in a shared tier."""
 
         async def holding(claim: LeaseClaim) -> None:
-            self.flight.renew(self._engine.index)
+            self._renew_birth()
             self.publisher.hold(claim)
             await origin.ask()
             await self.publisher.published()

@@ -7,9 +7,11 @@ fields of the application.
 """
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 
 from .._types import Headers
 from . import headers as fields
+from .cache_control import parse
 from .tags import CACHE_TAG
 from .terms import Terms
 
@@ -36,6 +38,13 @@ def told(headers: Headers, terms: Terms, chosen_by: Collection[bytes] = ()) -> H
     if terms.selecting or chosen_by:
         headers = _varying(headers, (*terms.selecting, *chosen_by))
     return _for_one(headers) if terms.partitioned else headers
+
+
+def told_unless_public(headers: Headers, terms: Terms, chosen_by: Collection[bytes]) -> Headers:
+    """As `told`; what the application calls public itself stays so."""
+    if parse(fields.values(headers, b"cache-control")).public:
+        terms = replace(terms, partitioned=False)
+    return told(headers, terms, chosen_by)
 
 
 def _varying(headers: Headers, names: Iterable[bytes]) -> Headers:

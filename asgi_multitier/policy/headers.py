@@ -7,7 +7,7 @@ fields into a dict: two lines of one name are two lines (RFC 9110 §5.3).
 import re
 from collections.abc import Collection, Iterable, Sequence
 
-from .._types import Headers
+from .._types import Header, Headers
 from .reasons import Reason
 
 MAX_LINES = 100
@@ -120,6 +120,15 @@ def invalid_reason(headers: Headers, limit: int = 16 * 1024) -> Reason | None:
         if not _TOKEN.fullmatch(name) or _FORBIDDEN.search(value):
             return Reason.BAD_HEADERS
     return None
+
+
+def joined(headers: Headers, others: Iterable[Header]) -> Headers:
+    """The field lines with those of others whose names they lack; a cookie is one more."""
+    names = {name for name, _ in headers}
+    return (
+        *headers,
+        *(line for line in others if line[0] not in names or line[0] == b"set-cookie"),
+    )
 
 
 def end_to_end(headers: Headers, also: Collection[bytes] = ()) -> Headers:

@@ -32,6 +32,7 @@ class Reason(StrEnum):
     POSITION = "position"
     SECURITY = "security"
     TAGS = "tags"
+    GUARD = "guard"
     EVENT_LOOP = "event-loop"
     OFF = "off"
     DISABLED = "disabled"

@@ -300,6 +300,21 @@ def etag_of(body: bytes) -> bytes:
     return b'"' + blake2b(body, digest_size=16).hexdigest().encode("ascii") + b'"'
 
 
+def retagged(headers: Headers, made_of: bytes, body: bytes, status: int) -> Headers:
+    """The field lines with a validator that fits the content, where a layer has changed that.
+
+    Args:
+        headers: The field lines of a response.
+        made_of: The content that the application made.
+        body: The content that leaves.
+        status: The status code.
+    """
+    if body == made_of or fields.first(headers, b"etag") != etag_of(made_of):
+        return headers
+    own = ((b"etag", etag_of(body)),) if status == 200 else ()
+    return (*fields.without(headers, {b"etag"}), *own)
+
+
 def client_headers(headers: Headers, etag: bytes | None, terms: Terms) -> Headers:
     """The field lines, with `Cache-Control` and `ETag` added where an annotated route sets none.
 

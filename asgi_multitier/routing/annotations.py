@@ -22,6 +22,7 @@ from ..config.templates import Template, texts_of
 from ..errors import ConfigError, InvalidationError
 from ..selectors import check_glob
 from ..strategy import CacheStrategy, Lifetime, seconds_of
+from .guarded import guarded
 
 _ATTRIBUTE = "__asgi_multitier__"
 _METHODS = "__asgi_multitier_methods__"
@@ -64,18 +65,25 @@ def cached(
         **options: See `Policy`.
 
     Returns:
-        A decorator that returns the endpoint itself.
+        A decorator that returns the endpoint itself; with `guarded=`, an async function around it,
+        which has the same signature and the endpoint as `__wrapped__`.
 
     Raises:
-        ConfigError: If an option is unknown or wrong, or the endpoint is marked already.
+        ConfigError: If an option is unknown or wrong, the endpoint is marked already, or a guarded
+            one is not a plain function.
     """
     if callable(strategy):
         raise ConfigError(f"@cached on {_name(strategy)}: write @cached() with parentheses")
 
     def mark(endpoint: Endpoint) -> Endpoint:
         # Here and not above, so that an error can name the endpoint.
-        policy = policy_of(strategy, where=f"@cached on {_name(endpoint)}", **options)
-        return _mark(endpoint, "@cached", Marks(policy=policy))
+        where = f"@cached on {_name(endpoint)}"
+        policy = policy_of(strategy, where=where, **options)
+        if not policy.guarded:
+            return _mark(endpoint, "@cached", Marks(policy=policy))
+        behind_guard: Endpoint = guarded(endpoint, policy, where=where)
+        _marked.discard(endpoint)
+        return _mark(behind_guard, "@cached", Marks(policy=policy))
 
     return mark
 

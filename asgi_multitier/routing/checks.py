@@ -8,6 +8,7 @@ from ..config.templates import Template, Texts
 from ..errors import ConfigError, InvalidationError
 from ..policy.invalidation import is_safe
 from .annotations import NO_MARKS, Marks, marks_of, stray
+from .endpoints import arguments_of
 from .globs import covers, fill_glob, may_meet
 from .routes import Leaf, Tree
 from .security import remedy, unkeyed
@@ -19,6 +20,13 @@ _WAYS_OUT = (
     "a hit runs no authentication; expected public=True if all users may get the same response, "
     "vary= or cookies= with what separates the users ({remedy}), "
     "or vary_by= with a callable that returns the user or tenant"
+)
+
+
+_GUARDED_WAYS_OUT = (
+    "guarded=True says that the endpoint takes nothing from its guard; expected vary_by= with what "
+    "separates the users, such as vary_by='{{{name}.id}}', or guarded='shared' if all whom the "
+    "guard lets in may get the same response"
 )
 
 
@@ -130,6 +138,12 @@ def _check_leaf(leaf: Leaf, *, overridden: bool) -> None:
             _check_invalidations(leaf, marks.invalidations)
 
 
+def _check_partition(leaf: Leaf, policy: Policy, known: set[str]) -> None:
+    """Refuse a template that names no argument of the endpoint."""
+    if isinstance(policy.vary_by, Template):
+        _check_texts(leaf, "vary_by", (policy.vary_by,), known & arguments_of(leaf.endpoint))
+
+
 def _check_rules(rules: Sequence[Rule], default: Policy | None, leaves: Iterable[Leaf]) -> None:
     """Refuse rules that break a route, or share what it gives to one user.
 
@@ -190,10 +204,16 @@ def _check_required(leaf: Leaf, policy: Policy, *, where: str) -> None:
     """Refuse an allow-list without a parameter that the endpoint requires: it would get none."""
     if policy.query is None or not leaf.takes(frozenset({"GET"})):
         return
-    required = {declared.alias for declared in leaf.declared.values() if declared.required}
+    required = {
+        declared.alias
+        for declared in leaf.declared.values()
+        # Behind a guard, the endpoint gets all of the query: what it may take is in the key.
+        if declared.required or policy.guarded
+    }
     missing = sorted(required.difference(policy.query))
     if missing:
-        allowed = f"{', '.join(missing)} among them, which the endpoint requires"
+        takes = "takes" if policy.guarded else "requires"
+        allowed = f"{', '.join(missing)} among them, which the endpoint {takes}"
         raise ConfigError.of("query", list(policy.query), allowed, where=where)
 
 
@@ -205,6 +225,9 @@ def _reading_marks(leaf: Leaf) -> list[Marks]:
 
 def _check_policy(leaf: Leaf, policy: Policy) -> None:
     known = set(leaf.path_params) | set(leaf.declared) | set(policy.query or ())
+    if policy.guarded:
+        known |= arguments_of(leaf.endpoint)
+        _check_partition(leaf, policy, known)
     key: Texts = (policy.key,) if policy.key is not None else ()
     for option, texts in (("tags", policy.tags), ("key", key)):
         _check_texts(leaf, option, texts, known)
@@ -214,6 +237,10 @@ def _check_policy(leaf: Leaf, policy: Policy) -> None:
     if not leaf.takes(policy.methods):
         return
     missing = [need.what for need in leaf.needs if not need.is_keyed(policy)]
+    taken = [need.name for need in leaf.needs if need.place == "value" and need.what in missing]
+    if taken:
+        ways_out = _GUARDED_WAYS_OUT.format(name=taken[0])
+        raise ConfigError(f"{leaf} is cached and depends on {', '.join(missing)}: {ways_out}")
     if missing:
         ways_out = _WAYS_OUT.format(remedy=remedy(policy, leaf.needs))
         raise ConfigError(f"{leaf} is cached and depends on {', '.join(missing)}: {ways_out}")
@@ -245,7 +272,7 @@ def _check_texts(leaf: Leaf, option: str, texts: Texts, known: set[str]) -> None
     It might exist, but a misspelt one would render as nothing, and nothing would be invalidated.
     """
     for template, name in _places(texts):
-        if name not in known:
+        if name.partition(".")[0] not in known:
             raise ConfigError.of(
                 option,
                 template.text,
@@ -268,7 +295,7 @@ def _check_one_name(leaf: Leaf, key: Texts) -> None:
 
 def _check_allow_list(leaf: Leaf, option: str, texts: Texts, policy: Policy) -> None:
     for template, name in _places(texts):
-        if policy.query is None or name in leaf.path_params:
+        if policy.query is None or name in leaf.path_params or policy.guarded:
             continue
         alias = leaf.declared[name].alias if name in leaf.declared else name
         if alias not in policy.query:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..config.policy import Policy
+from ..policy.credentials import folded, identifies_user
 from .wire import names_read, reads_all
 
-Place = Literal["header", "cookie", "query", "unknown", "all"]
+Place = Literal["header", "cookie", "query", "unknown", "all", "value"]
 _PLACES: tuple[Place, ...] = ("header", "cookie", "query")
 
 
@@ -20,17 +21,24 @@ class Need:
 
     Attributes:
         what: Its name in messages.
-        place: Where it is; "all" if the route reads every header.
+        place: Where it is; "all" if the route reads every header; "value" for an argument of the
+            endpoint that a dependency makes of what may be a credential.
         name: Its name there; lower-case for a header.
+        credential: Whether it says who asks: the guard of a guarded route checks that.
     """
 
     what: str
     place: Place
     name: str
+    credential: bool = False
 
     def is_keyed(self, policy: Policy) -> bool:
-        """Whether two requests that differ in it get copies of their own."""
+        """Whether two requests that differ in it get copies of their own, or need none."""
         if policy.public or policy.vary_by is not None:
+            return True
+        if self.place == "value":
+            return policy.guarded is not True
+        if self.credential and policy.guarded:
             return True
         if self.place == "header":
             name = self.name.encode("latin-1")
@@ -49,7 +57,37 @@ def needs_of(dependant: Any) -> tuple[Need, ...]:
         dependant: FastAPI's description of a route, which has the dependencies of its routers and
             of the application too; None for any other route.
     """
-    return tuple(dict.fromkeys(_found(dependant))) if dependant is not None else ()
+    if dependant is None:
+        return ()
+    return tuple(dict.fromkeys((*_found(dependant), *_values(dependant))))
+
+
+def _values(dependant: Any) -> Iterator[Need]:
+    """The endpoint's arguments that may say who asks."""
+    for inner in dependant.dependencies:
+        name = getattr(inner, "name", None)
+        if name and (source := _source(inner)) is not None:
+            yield Need(f"the argument {name}, which a dependency makes of {source}", "value", name)
+    for need in _declared(dependant):
+        if need.credential:
+            yield Need(f"the argument that {need.what} is", "value", need.name)
+
+
+def _source(dependant: Any) -> str | None:
+    """What in a dependency, or below it, may read a credential."""
+    for need in _own(dependant):
+        if need.credential:
+            return need.what
+    reads = getattr(dependant, "request_param_name", None) or getattr(
+        dependant, "http_connection_param_name", None
+    )
+    if reads and getattr(dependant.call, "__module__", "") != _OWN_DEPENDENCY:
+        return "the request"
+    return next((found for inner in dependant.dependencies if (found := _source(inner))), None)
+
+
+_OWN_DEPENDENCY = "asgi_multitier.fastapi"
+"""What it gives the endpoint is the manager."""
 
 
 def unkeyed(policy: Policy, needs: Sequence[Need]) -> Need | None:
@@ -78,23 +116,37 @@ def _joined(present: Iterable[str], missing: Iterable[str]) -> list[str]:
 
 
 def _found(dependant: Any) -> Iterator[Need]:
+    yield from _own(dependant)
+    for inner in dependant.dependencies:
+        yield from _found(inner)
+
+
+def _own(dependant: Any) -> Iterator[Need]:
+    """What the function itself reads, without its dependencies."""
+    yield from _declared(dependant)
     call = getattr(dependant, "call", None)
     if _is_scheme(call):
         yield _need_of(_unwrapped(call))
     for requirement in getattr(dependant, "security_requirements", None) or ():
         yield _need_of(requirement.security_scheme)
+
+
+def _declared(dependant: Any) -> Iterator[Need]:
+    """The headers and cookies that the function itself declares."""
     for name in names_read(dependant.header_params, headers=True):
-        yield Need(f"the header {name}", "header", name.lower())
+        yield Need(f"the header {name}", "header", name.lower(), _is_credential(name))
     for name in names_read(dependant.cookie_params, headers=False):
-        yield Need(f"the cookie {name}", "cookie", name)
+        yield Need(f"the cookie {name}", "cookie", name, _is_credential(name))
     for field in dependant.header_params:
         if reads_all(field):
             yield Need(f"all headers ({field.name})", "all", "")
     for field in dependant.cookie_params:
         if reads_all(field):
             yield Need(f"all cookies ({field.name})", "header", "cookie")
-    for inner in dependant.dependencies:
-        yield from _found(inner)
+
+
+def _is_credential(name: str) -> bool:
+    return identifies_user(folded(name.encode("latin-1", "replace")))
 
 
 def _need_of(scheme: Any) -> Need:
@@ -102,11 +154,12 @@ def _need_of(scheme: Any) -> Need:
     what, model = type(scheme).__name__, getattr(scheme, "model", None)
     place, name = getattr(getattr(model, "in_", None), "value", ""), getattr(model, "name", "")
     if place == "header" and name:
-        return Need(f"{what} (header {name})", "header", name.lower())
+        return Need(f"{what} (header {name})", "header", name.lower(), credential=True)
     if place in ("cookie", "query") and name:
-        return Need(f"{what} ({place} {name})", "cookie" if place == "cookie" else "query", name)
+        where: Place = "cookie" if place == "cookie" else "query"
+        return Need(f"{what} ({place} {name})", where, name, credential=True)
     known = type(scheme).__module__.startswith("fastapi.security")
-    return Need(what, "header" if known else "unknown", "authorization")
+    return Need(what, "header" if known else "unknown", "authorization", credential=True)
 
 
 def _is_scheme(call: Any) -> bool:

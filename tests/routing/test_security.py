@@ -27,6 +27,8 @@ from asgi_multitier.routing.security import Need, needs_of
 
 from .applications import admin, bearer, only, user
 
+BEARER = Need("HTTPBearer", "header", "authorization", credential=True)
+
 
 def token_header(x_token: Annotated[str, Header()]) -> None:
     """A credential without a scheme."""
@@ -249,7 +251,7 @@ def test_a_wrapped_scheme_is_still_one() -> None:
     wrapper.__wrapped__ = bearer  # type: ignore[attr-defined]
     dependant = SimpleNamespace(call=wrapper, header_params=[], cookie_params=[], dependencies=[])
 
-    assert needs_of(dependant) == (Need("HTTPBearer", "header", "authorization"),)
+    assert needs_of(dependant) == (BEARER,)
 
 
 def test_older_descriptions_of_dependencies_are_read() -> None:
@@ -262,13 +264,13 @@ def test_older_descriptions_of_dependencies_are_read() -> None:
         security_requirements=[SimpleNamespace(security_scheme=bearer)],
     )
 
-    assert needs_of(dependant) == (Need("HTTPBearer", "header", "authorization"),)
+    assert needs_of(dependant) == (BEARER,)
     assert needs_of(None) == ()
 
 
 def test_a_scheme_of_ones_own_is_separated_by_any_field_but_negotiation() -> None:
     """Nobody knows where it reads from, so the rule's word is taken."""
-    need = Need("Own", "unknown", "authorization")
+    need = Need("Own", "unknown", "authorization", credential=True)
 
     assert need.is_keyed(Policy(60, vary="x-user"))
     assert not need.is_keyed(Policy(60, vary="accept"))

@@ -126,7 +126,8 @@ class Attempt(ResponseHandler):
 
     def _objection(self) -> Reason | None:
         """Why the run's answer is its client's alone, whatever it looks like."""
-        return objection_of(self._outside, self._request, self.scope)
+        own = self._request.objection()
+        return own or objection_of(self._outside, self._request, self.scope)
 
     def pass_on(self, reason: Reason, status: int, headers: Headers) -> Headers:
         """The response is its client's alone."""

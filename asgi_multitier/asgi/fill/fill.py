@@ -73,6 +73,11 @@ class Fill:
         return self._capture is not None and self._capture.streaming
 
     @property
+    def foreground(self) -> bool:
+        """Whether its client waits for it in any case."""
+        return self._request.foreground
+
+    @property
     def declined(self) -> Reason | None:
         """Why the client is to be answered by the application alone, if it is."""
         return None if self._attempt is None else self._attempt.declined

@@ -10,7 +10,7 @@ alone, unless the rule says what separates the users.
 """
 
 from .known import is_known
-from .outside import Outside
+from .outside import Outside, publish
 from .server import dated, take_date
 
-__all__ = ["Outside", "dated", "is_known", "take_date"]
+__all__ = ["Outside", "publish", "dated", "is_known", "take_date"]

@@ -49,9 +49,7 @@ class Outside:
 
     def publish(self, scope: Scope) -> None:
         """Copy into the layers' own scope what they look for once there is an answer."""
-        for name in ("endpoint", "route", "path_params", "router"):
-            if name in scope:
-                self._scope[name] = scope[name]
+        publish(scope, self._scope)
 
     def leave(self, scope: Scope) -> None:
         """Give the layers outside their state back, where the scope was their own."""
@@ -84,6 +82,18 @@ class Outside:
             return True
         now = _contents(session)
         return now is _UNREADABLE or now != self._before
+
+
+def publish(scope: Scope, outer: Scope) -> None:
+    """Copy what the layers outside look for once there is an answer.
+
+    Args:
+        scope: The scope that the application got.
+        outer: That of the layers.
+    """
+    for name in ("endpoint", "route", "path_params", "router"):
+        if name in scope:
+            outer[name] = scope[name]
 
 
 def _contents(session: Any) -> object:

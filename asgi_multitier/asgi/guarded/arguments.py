@@ -1,0 +1,76 @@
+"""Templates over the arguments of an endpoint, such as `"{user.id}"`."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any
+
+from ...config.templates import Template
+from ...policy.partition import partition_part
+
+
+class Missing(Exception):  # noqa: N818  # an outcome, not a fault
+    """An argument has no such value: it is None, lacks the attribute, or is of another type."""
+
+
+def partition_of(template: Template, arguments: Mapping[str, Any]) -> bytes:
+    """Whose copy a request gets, by a template: each value with its type and its length.
+
+    Raises:
+        Missing: If a value is None or cannot be distinguished with certainty.
+    """
+    values = tuple(value_of(name, arguments) for name in template.fields)
+    part = partition_part((template.text, *values))
+    if part is None:
+        raise Missing(f"{template.text!r} gives values that are no partition")
+    return part
+
+
+def texts_of_arguments(
+    fields: Sequence[str], known: Mapping[str, tuple[str, ...]], arguments: Mapping[str, Any]
+) -> dict[str, tuple[str, ...]]:
+    """What templates are filled from: parameters of the URL, and values of the arguments as texts.
+
+    Args:
+        fields: The names in the templates.
+        known: The parameters of the URL by name; they count first.
+        arguments: The endpoint's.
+
+    Raises:
+        Missing: If a value is None or is of another type than a text, a number or an identifier.
+    """
+    found = dict(known)
+    for name in fields:
+        if name not in found and name.partition(".")[0] in arguments:
+            value = value_of(name, arguments)
+            if partition_part((value,)) is None:
+                raise Missing(f"{{{name}}} is a {type(value).__name__}")
+            found[name] = (text_of(value),)
+    return found
+
+
+def text_of(value: Any) -> str:
+    """A value as a template shows it."""
+    value = getattr(value, "value", value)  # of an enumeration's member
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
+
+
+def value_of(name: str, arguments: Mapping[str, Any]) -> Any:
+    """The value that a name in a template means.
+
+    Raises:
+        Missing: If there is none.
+    """
+    argument, _, attributes = name.partition(".")
+    try:
+        value = arguments[argument]
+        if attributes:
+            value = _getter(attributes)(value)
+    except (KeyError, AttributeError) as error:
+        raise Missing(f"{{{name}}}: {error}") from error
+    if value is None:
+        raise Missing(f"{{{name}}} is None")
+    return value
+
+
+_getter = lru_cache(256)(attrgetter)

@@ -1,0 +1,58 @@
+"""What names the answer to a guarded request: its key, its name and its tags.
+
+Known once the framework has let the request in: templates are over the endpoint's arguments.
+"""
+
+from typing import Any
+
+from ...config.templates import Template
+from ...engine.engine import Engine
+from ...policy.reasons import Reason
+from ...routing.endpoints import Call
+from ..admission import partition_by
+from ..request import Request
+from ..request_key import request_key
+from .arguments import Missing, partition_of, texts_of_arguments
+
+_GUARDED = "guarded"
+"""At the end of a key: what a guarded route stores is not found without its guard."""
+
+
+async def key_of(engine: Engine, request: Request, call: Call) -> str | None:
+    """The key of this request; None if it is not known whose copy it gets."""
+    policy, partition = request.plan.policy, None
+    if policy.vary_by is not None:
+        try:
+            partition = await _partition(policy.vary_by, call)
+        except Missing:
+            return None
+        except Exception as error:  # noqa: BLE001  # a callable of the rule
+            engine.events.callback_failed("vary_by", error)
+            return None
+        if partition is None:
+            return None
+    headers = request.headers if policy.vary else ()
+    key = request_key(request.plan, headers, request.found, partition)
+    return f"{key}\x00{_GUARDED}"
+
+
+async def _partition(vary_by: Any, call: Call) -> bytes | None:
+    if isinstance(vary_by, Template):
+        return partition_of(vary_by, call.arguments())
+    return await partition_by(vary_by, call.request)
+
+
+def labels_of(engine: Engine, request: Request, call: Call) -> tuple[str, tuple[str, ...]] | Reason:
+    """The name and the tags of the response; why it cannot have them."""
+    policy, resolved = request.plan.policy, request.plan.resolved
+    if policy.key is None and not policy.tags:
+        return "", resolved.alias
+    try:
+        known = resolved.values(request.scope.get("query_string", b""))
+        values = texts_of_arguments(policy.label_names, known, call.arguments())
+        return resolved.name_and_tags(values, call.request) or Reason.TAGS
+    except Missing:
+        return Reason.TAGS
+    except Exception as error:  # noqa: BLE001  # a callable of the rule
+        engine.events.callback_failed("tags", error)
+        return Reason.BROKEN

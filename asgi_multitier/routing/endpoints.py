@@ -1,0 +1,213 @@
+"""Endpoints that the package puts a function of its own around, because it needs their arguments.
+
+A framework reads an endpoint's signature to know what it is to be given. The function around it has
+the same signature, so routes, documentation and dependencies stay as they are; where the framework
+takes a request or a response by annotation, it may ask for these as well, under names that no
+endpoint has.
+"""
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from inspect import Parameter, Signature
+from typing import Any, get_type_hints
+
+from ..errors import ConfigError
+
+_HIDDEN = {"request": "_asgi_multitier_request", "response": "_asgi_multitier_response"}
+_MADE_HERE = "__asgi_multitier_around__"
+"""On a function that stands around an endpoint: the endpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of an endpoint by its framework.
+
+    Attributes:
+        endpoint: The function.
+        args, kwargs: What it is called with.
+        request: The framework's request; None if it gave none.
+        response: The response on which dependencies set fields; None where there is none.
+    """
+
+    endpoint: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    request: Any = None
+    response: Any = None
+
+    @property
+    def is_sync(self) -> bool:
+        """Whether the endpoint blocks, and belongs into a worker thread."""
+        return not inspect.iscoroutinefunction(self.endpoint)
+
+    async def run(self) -> Any:
+        """What the endpoint returns, called as its framework would call it."""
+        if not self.is_sync:
+            return await self.endpoint(*self.args, **self.kwargs)
+        concurrency = sys.modules.get("starlette.concurrency")
+        if concurrency is None:
+            return self.endpoint(*self.args, **self.kwargs)
+        return await concurrency.run_in_threadpool(self.endpoint, *self.args, **self.kwargs)
+
+    def arguments(self) -> Mapping[str, Any]:
+        """The endpoint's arguments by name, defaults included."""
+        if not self.args:
+            return self.kwargs
+        bound = inspect.signature(self.endpoint).bind_partial(*self.args, **self.kwargs)
+        bound.apply_defaults()
+        return bound.arguments
+
+
+def is_around(function: object) -> bool:
+    """Whether it is a function that the package has put around an endpoint."""
+    return hasattr(function, _MADE_HERE)
+
+
+def innermost(function: Any) -> Any:
+    """The endpoint itself, without the functions that the package has put around it."""
+    while is_around(function):
+        function = getattr(function, _MADE_HERE)
+    return function
+
+
+def arguments_of(endpoint: Any) -> set[str]:
+    """The names of an endpoint's arguments; none of what is no function."""
+    function = innermost(inspect.unwrap(endpoint)) if callable(endpoint) else None
+    if not inspect.isfunction(function):
+        return set()
+    return set(inspect.signature(function).parameters)
+
+
+def around(endpoint: Callable[..., Any], called: Callable[..., Any], *, asks: bool) -> Any:
+    """Put a function around an endpoint, with its signature.
+
+    Args:
+        endpoint: The endpoint.
+        called: Takes its place.
+        asks: Whether the framework is asked for its request and its response as well.
+    """
+    made: Any = functools.wraps(endpoint)(called)
+    setattr(made, _MADE_HERE, endpoint)
+    signature = _resolved(endpoint)
+    made.__signature__ = _asking(signature) if asks else signature
+    return made
+
+
+def call_of(endpoint: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    """A call as its framework makes it, without what only the function around it asked for."""
+    own = dict(kwargs)
+    request = own.pop(_HIDDEN["request"], None)
+    response = own.pop(_HIDDEN["response"], None)
+    values = (*args, *own.values())
+    starlette = sys.modules.get("starlette.requests")
+    if request is None and starlette is not None:
+        request = next((one for one in values if isinstance(one, starlette.Request)), None)
+    responses = sys.modules.get("starlette.responses")
+    if response is None and responses is not None:
+        response = next((one for one in values if isinstance(one, responses.Response)), None)
+    return Call(endpoint, args, own, request, response)
+
+
+def _resolved(endpoint: Callable[..., Any]) -> Signature:
+    """The signature with the annotations themselves, not their texts.
+
+    Frameworks evaluate a text in the module of the function that they see, which is another one.
+    """
+    signature = inspect.signature(endpoint)
+    inner = inspect.unwrap(endpoint)
+    names = {**getattr(inner, "__globals__", {}), **inspect.getclosurevars(inner).nonlocals}
+    parameters = [
+        parameter.replace(annotation=_evaluated(parameter.annotation, names))
+        for parameter in signature.parameters.values()
+    ]
+    returned = _evaluated(signature.return_annotation, names)
+    return signature.replace(parameters=parameters, return_annotation=returned)
+
+
+def _evaluated(annotation: Any, names: dict[str, Any]) -> Any:
+    if not isinstance(annotation, str):
+        return annotation
+    holder = type("Annotated", (), {"__annotations__": {"it": annotation}})
+    try:
+        return get_type_hints(holder, names, names, include_extras=True)["it"]
+    except Exception:  # noqa: BLE001  # the framework says what is wrong with it
+        return annotation
+
+
+def _asking(signature: Signature) -> Signature:
+    """The signature with a request and a response, where the endpoint takes none itself."""
+    parameters = list(signature.parameters.values())
+    added = [
+        Parameter(_HIDDEN[kind], Parameter.KEYWORD_ONLY, annotation=annotation)
+        for kind, annotation in _asked_for()
+        if not any(_takes(one, annotation) for one in parameters)
+    ]
+    last = [one for one in parameters if one.kind is Parameter.VAR_KEYWORD]
+    others = [one for one in parameters if one.kind is not Parameter.VAR_KEYWORD]
+    return signature.replace(parameters=[*others, *added, *last])
+
+
+def _asked_for() -> list[tuple[str, Any]]:
+    requests, responses = map(sys.modules.get, ("starlette.requests", "starlette.responses"))
+    found: list[tuple[str, Any]] = []
+    if requests is not None and responses is not None and "fastapi" in sys.modules:
+        found = [("request", requests.Request), ("response", responses.Response)]
+    return found
+
+
+def _takes(parameter: Parameter, kind: Any) -> bool:
+    """Whether a framework gives this parameter an object of that class."""
+    annotation = parameter.annotation
+    annotation = getattr(annotation, "__origin__", annotation)
+    return isinstance(annotation, type) and issubclass(annotation, kind)
+
+
+def refuse_wrapped(endpoint: Any, *, where: str) -> None:
+    """Refuse what a cached answer would skip: a decorator between the mark and the function.
+
+    Raises:
+        ConfigError: If it is no plain function, or a decorator below the mark can be seen.
+    """
+    allowed = "@cached(guarded=...) directly on a function that returns a response or a value"
+    if inspect.isasyncgenfunction(endpoint) or inspect.isgeneratorfunction(endpoint):
+        raise ConfigError(f"{where}: guarded: a generator streams its answer; expected {allowed}")
+    if not inspect.isfunction(endpoint):
+        raise ConfigError(
+            f"{where}: guarded: {endpoint!r} is no function; expected {allowed}; of an endpoint "
+            "class, mark its methods"
+        )
+    function = innermost(endpoint)
+    if hasattr(function, "__wrapped__") or _encloses_endpoint(function):
+        raise ConfigError(
+            f"{where}: guarded: there is a decorator below, which a hit would skip with all that "
+            f"it checks; expected {allowed}, and the other decorators above it"
+        )
+
+
+def _encloses_endpoint(function: Any) -> bool:
+    """Whether the function looks like the inside of a decorator without `functools.wraps`.
+
+    It takes anything, or a request as the one that it holds does. Others that take the same are
+    helpers more often than endpoints.
+    """
+    held = []
+    for cell in function.__closure__ or ():
+        try:
+            held.append(cell.cell_contents)
+        except ValueError:  # not assigned yet
+            continue
+    shape = _shape(function)
+    if shape is not None and shape[:1] != ("request",):
+        return False
+    return any(inspect.isfunction(one) and (shape is None or _shape(one) == shape) for one in held)
+
+
+def _shape(function: Any) -> tuple[str, ...] | None:
+    """The names of the parameters; None if the function takes whatever it is given."""
+    parameters = inspect.signature(function).parameters.values()
+    if any(one.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD) for one in parameters):
+        return None
+    return tuple(one.name for one in parameters)

@@ -1,0 +1,50 @@
+"""Guarded endpoints: the framework checks each request, and only then is the cache asked.
+
+The function around the endpoint runs once its dependencies and decorators have let the request
+pass. What answers then is put into a context variable by the middleware, for one request: a folder
+further down knows it, this one does not.
+"""
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+from ..config.policy import Policy
+from .endpoints import Call, around, call_of, refuse_wrapped
+
+
+class Guarded(Protocol):
+    """One request of a guarded route, as the function around its endpoint sees it."""
+
+    def takes(self, policy: Policy, call: Call) -> bool:
+        """Whether it waits for this endpoint's call, the first one; a later call is another's."""
+
+    async def answer(self, call: Call) -> Any:
+        """The response: a stored one, or what the endpoint returns."""
+
+
+arrived: ContextVar[Guarded | None] = ContextVar("asgi_multitier_guarded", default=None)
+"""The request of a guarded route that is under way here."""
+
+
+def guarded(endpoint: Callable[..., Any], policy: Policy, *, where: str) -> Any:
+    """Put the cache between an endpoint and what checks its requests.
+
+    Args:
+        endpoint: A function; it may block.
+        policy: Its policy.
+        where: The decorator and the endpoint, for errors.
+
+    Raises:
+        ConfigError: If something below the mark would be skipped by a hit.
+    """
+    refuse_wrapped(endpoint, where=where)
+
+    async def around_endpoint(*args: Any, **kwargs: Any) -> Any:
+        call = call_of(endpoint, args, kwargs)
+        request = arrived.get()
+        if request is None or not request.takes(policy, call):
+            return await call.run()
+        return await request.answer(call)
+
+    return around(endpoint, around_endpoint, asks=True)
