@@ -11,6 +11,7 @@ application's own answers 5xx, where its route names what it invalidates.
 import asyncio
 from asyncio.events import _get_running_loop as loop_here
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from .._types import ASGIApp, Header, Headers, Message, Receive, Scope, Send
 from ..coherence.log import Operation
@@ -32,6 +33,7 @@ from ..policy.invalidation import (
 )
 from ..policy.request import Field, FieldLines, scan
 from ..routing import Resolved, RouteTable
+from ..routing.changed import Changes, changes, names_of_arguments, without_unread
 from ..selectors import Selector, aliased, is_short
 from .framework import request_of
 from .layers import is_known
@@ -155,6 +157,7 @@ class Mutation:
         self._scope = scope
         self._received = dict(scope)  # a mount changes the root path of the application's own
         self._secret = secret
+        self._changes = Changes()
         scheme = scope.get("scheme", "http")
         self.target = Target(scheme, keys.host_of(host, scheme) or b"", *raw_target(scope))
 
@@ -184,10 +187,12 @@ class Mutation:
             await send(message)
 
         returned = False
+        token = changes.set(self._changes)
         try:
             await app(self._scope, receive, watching)
             returned = True
         finally:
+            changes.reset(token)
             if not (selectors or returned):
                 # It raised or was cancelled: how far it came is unknown, so it counts as done.
                 selectors = self._selectors(0, ())
@@ -257,5 +262,23 @@ class Mutation:
         # What a callable needs for `url_for`, and only the application's router knows.
         routers = {name: self._scope[name] for name in ("app", "router") if name in self._scope}
         view = request_of({**self._received, **routers}, chosen.path_params)
-        values = chosen.values(self.target.query)
-        return self._table.dropped_by(chosen, values, view, root_path)
+        return self._table.dropped_by(self._as_read(chosen), self._values(chosen), view, root_path)
+
+    def _values(self, chosen: Resolved) -> dict[str, tuple[str, ...]]:
+        """What templates are filled from: the URL, and what the endpoint's arguments said.
+
+        Raises:
+            Missing: If an argument has no such value; then it is not known what to drop.
+        """
+        if self._changes.error is not None:
+            raise self._changes.error
+        return chosen.values(self.target.query) | self._changes.values
+
+    def _as_read(self, chosen: Resolved) -> Resolved:
+        """Without templates over arguments of an endpoint that was not reached."""
+        named = chosen.invalidations
+        if named is None:
+            return chosen
+        names = names_of_arguments(named, chosen.endpoint)
+        unread = frozenset(names).difference(self._changes.values)
+        return replace(chosen, invalidations=without_unread(named, unread)) if unread else chosen

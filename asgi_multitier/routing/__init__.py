@@ -1,6 +1,8 @@
 """Which rule holds for a request.
 
 - `annotations`: `@cached`, `@invalidates`, `@no_cache`, and the marks that they leave.
+- `guarded`, `changed`: functions around endpoints whose arguments are needed; `endpoints` has what
+  they share, `arguments` fills templates from arguments.
 - `table`: finds the rule of a request; compares the endpoint that the router chose afterwards.
 - `resolved`: the rule that was found, and the tags and the name that its templates make.
 - `selection`: which responses a route's name or a success of a route means.

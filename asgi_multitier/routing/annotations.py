@@ -22,6 +22,7 @@ from ..config.templates import Template, texts_of
 from ..errors import ConfigError, InvalidationError
 from ..selectors import check_glob
 from ..strategy import CacheStrategy, Lifetime, seconds_of
+from .changed import reporting
 from .guarded import guarded
 
 _ATTRIBUTE = "__asgi_multitier__"
@@ -108,7 +109,9 @@ def invalidates(
             again on any instance: for endpoints that read from a replica that may lag so long.
 
     Returns:
-        A decorator that returns the endpoint itself. Several on one endpoint add up.
+        A decorator that returns the endpoint itself; where a template names an argument that is
+        not in the URL, such as `{item.sku}`, a function around it that has the same signature.
+        Several on one endpoint add up.
 
     Raises:
         ConfigError: If nothing is named, or an option is wrong.
@@ -127,7 +130,11 @@ def invalidates(
         if named == Invalidations():
             allowed = "expected tags, paths, routes, patterns or settle"
             raise ConfigError(f"{where} names nothing; {allowed}")
-        return _mark(endpoint, "@invalidates", Marks(invalidations=named))
+        around = reporting(endpoint, named, where=where)
+        if around is not endpoint:
+            _marked.discard(endpoint)
+        marked: Endpoint = _mark(around, "@invalidates", Marks(invalidations=named))
+        return marked
 
     return mark
 

@@ -8,6 +8,7 @@ from ..config.templates import Template, Texts
 from ..errors import ConfigError, InvalidationError
 from ..policy.invalidation import is_safe
 from .annotations import NO_MARKS, Marks, marks_of, stray
+from .changed import names_of_arguments
 from .endpoints import arguments_of
 from .globs import covers, fill_glob, may_meet
 from .routes import Leaf, Tree
@@ -138,12 +139,6 @@ def _check_leaf(leaf: Leaf, *, overridden: bool) -> None:
             _check_invalidations(leaf, marks.invalidations)
 
 
-def _check_partition(leaf: Leaf, policy: Policy, known: set[str]) -> None:
-    """Refuse a template that names no argument of the endpoint."""
-    if isinstance(policy.vary_by, Template):
-        _check_texts(leaf, "vary_by", (policy.vary_by,), known & arguments_of(leaf.endpoint))
-
-
 def _check_rules(rules: Sequence[Rule], default: Policy | None, leaves: Iterable[Leaf]) -> None:
     """Refuse rules that break a route, or share what it gives to one user.
 
@@ -225,12 +220,13 @@ def _reading_marks(leaf: Leaf) -> list[Marks]:
 
 def _check_policy(leaf: Leaf, policy: Policy) -> None:
     known = set(leaf.path_params) | set(leaf.declared) | set(policy.query or ())
-    if policy.guarded:
-        known |= arguments_of(leaf.endpoint)
-        _check_partition(leaf, policy, known)
+    arguments = arguments_of(leaf.endpoint) if policy.guarded else set[str]()
+    if isinstance(policy.vary_by, Template):
+        _check_texts(leaf, "vary_by", (policy.vary_by,), arguments, arguments)
+    known |= arguments
     key: Texts = (policy.key,) if policy.key is not None else ()
     for option, texts in (("tags", policy.tags), ("key", key)):
-        _check_texts(leaf, option, texts, known)
+        _check_texts(leaf, option, texts, known, arguments)
         _check_allow_list(leaf, option, texts, policy)
     _check_one_name(leaf, key)
     _check_required(leaf, policy, where=str(leaf))
@@ -248,12 +244,14 @@ def _check_policy(leaf: Leaf, policy: Policy) -> None:
 
 def _check_invalidations(leaf: Leaf, named: Invalidations) -> None:
     known = set(leaf.path_params) | set(leaf.declared)
+    arguments = arguments_of(leaf.endpoint)
+    known |= arguments.intersection(names_of_arguments(named, leaf.endpoint))
     for option, texts in (
         ("tags", named.tags),
         ("paths", named.paths),
         ("patterns", named.patterns),
     ):
-        _check_texts(leaf, option, texts, known)
+        _check_texts(leaf, option, texts, known, arguments)
 
 
 def _check_names(leaf: Leaf, tree: Tree) -> None:
@@ -265,19 +263,23 @@ def _check_names(leaf: Leaf, tree: Tree) -> None:
                 raise ConfigError(f"{leaf}: routes= of @invalidates: {error}") from None
 
 
-def _check_texts(leaf: Leaf, option: str, texts: Texts, known: set[str]) -> None:
+def _check_texts(
+    leaf: Leaf, option: str, texts: Texts, known: set[str], arguments: set[str]
+) -> None:
     """Refuse a template that names an unknown parameter.
 
     Deliberate: a query parameter that neither the endpoint nor `query=` declares is refused, too.
     It might exist, but a misspelt one would render as nothing, and nothing would be invalidated.
     """
     for template, name in _places(texts):
-        if name.partition(".")[0] not in known:
+        argument, _, attributes = name.partition(".")
+        if name not in known and not (attributes and argument in arguments):
             raise ConfigError.of(
                 option,
                 template.text,
-                f"places among {', '.join(sorted(known)) or 'none'}; a query parameter that the "
-                "endpoint does not declare must be in query=, anything else needs a callable",
+                f"places among {', '.join(sorted(known | arguments)) or 'none'}; a query parameter "
+                "that the endpoint does not declare must be in query=, anything else needs a "
+                "callable",
                 where=str(leaf),
             )
 

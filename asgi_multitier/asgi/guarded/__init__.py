@@ -9,7 +9,6 @@ the application, which see each request and each response once, on a hit as on a
     sink        what the story of a request says, for the framework to send
     made        a response of the framework, of what an endpoint returns or of what is stored
     naming      key, name and tags of the answer
-    arguments   templates over the endpoint's arguments
     watched     what an endpoint reads of a request, where its answer is to be the same for all
     leaving     validators, ranges and `Cache-Status` of what leaves
 """

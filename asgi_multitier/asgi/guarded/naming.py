@@ -8,11 +8,11 @@ from typing import Any
 from ...config.templates import Template
 from ...engine.engine import Engine
 from ...policy.reasons import Reason
+from ...routing.arguments import Missing, partition_of, texts_of_arguments
 from ...routing.endpoints import Call
 from ..admission import partition_by
 from ..request import Request
 from ..request_key import request_key
-from .arguments import Missing, partition_of, texts_of_arguments
 
 _GUARDED = "guarded"
 """At the end of a key: what a guarded route stores is not found without its guard."""

@@ -5,8 +5,8 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
-from ...config.templates import Template
-from ...policy.partition import partition_part
+from ..config.templates import Template
+from ..policy.partition import partition_part
 
 
 class Missing(Exception):  # noqa: N818  # an outcome, not a fault
@@ -42,11 +42,20 @@ def texts_of_arguments(
     found = dict(known)
     for name in fields:
         if name not in found and name.partition(".")[0] in arguments:
-            value = value_of(name, arguments)
-            if partition_part((value,)) is None:
-                raise Missing(f"{{{name}}} is a {type(value).__name__}")
-            found[name] = (text_of(value),)
+            found[name] = (text_value(name, arguments),)
     return found
+
+
+def text_value(name: str, arguments: Mapping[str, Any]) -> str:
+    """The text of the value that a name means.
+
+    Raises:
+        Missing: If it is None or is of another type than a text, a number or an identifier.
+    """
+    value = value_of(name, arguments)
+    if partition_part((value,)) is None:
+        raise Missing(f"{{{name}}} is a {type(value).__name__}")
+    return text_of(value)
 
 
 def text_of(value: Any) -> str:
