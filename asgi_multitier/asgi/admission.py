@@ -41,7 +41,8 @@ def refusal_of(plan: Plan, found: FieldLines, scope: Scope) -> Reason | None:
         cookies_keyed=bool(policy.cookies),
         partitioned=bool(policy.guarded) or policy.vary_by is not None,
     )
-    if reason is None and Field.CONDITION in found and is_for_origin(normalised(scope["headers"])):
+    conditions = found.get(Field.CONDITION, ())
+    if reason is None and conditions and is_for_origin(normalised(conditions)):
         return Reason.PRECONDITION
     return reason
 
@@ -67,7 +68,7 @@ async def admit(request: Request) -> Admission:
     """Ask the callables of the rule."""
     policy = request.plan.policy
     separated = policy.public or policy.guarded or policy.vary_by
-    if is_known(request.scope) and not separated:
+    if not separated and is_known(request.scope):
         known_by_cookie = Field.COOKIE in request.found
         return Admission(Reason.COOKIE if known_by_cookie else Reason.IDENTITY)
     if policy.when is not None:

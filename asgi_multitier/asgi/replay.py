@@ -35,8 +35,13 @@ _REMEMBERED = 1 << 15
 
 
 @lru_cache(_REMEMBERED)
-def _age_line(second: int) -> Header:
+def _age_line_of(second: int) -> Header:
     return AGE, b"%d" % max(second, 0)
+
+
+def age_line(age: float) -> Header:
+    """The `Age` of a response of so many seconds (RFC 9111 §5.1)."""
+    return _age_line_of(int(age))
 
 
 @lru_cache(_REMEMBERED)
@@ -87,7 +92,7 @@ class Replay:
         """Build the field lines for this age in seconds."""
         self.second = second
         hit = _hit_line(self._lifetime - second, self._level)
-        self.lines = [*self._headers, _age_line(second), hit]
+        self.lines = [*self._headers, _age_line_of(second), hit]
 
 
 def prepare(slot: Slot, terms: Terms, level: int = 1) -> Replay | None:

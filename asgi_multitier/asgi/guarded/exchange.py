@@ -8,6 +8,7 @@ with the endpoint as its origin.
 
 import asyncio
 from asyncio.events import _get_running_loop as loop_here
+from collections.abc import Iterable
 from typing import Any
 
 from ..._types import Header, Message, Receive, Send
@@ -191,26 +192,19 @@ class GuardedExchange:
         assert isinstance(response, StoredResponse)  # noqa: S101  # `_is_plain` has seen it
         age = clock - entry.created
         member = cache_status.hit(int(entry.fresh_until - entry.created) - int(age), "l1")
-        return self._response(call, response.status, response.headers, response.body, age, member)
+        shown = Shown(response.body, age, member, slot)
+        return self._response(call, response.status, response.headers, shown)
 
-    def _response(
-        self,
-        call: Call,
-        status: int,
-        lines: Any,
-        body: bytes,
-        age: float | None,
-        member: bytes,
-    ) -> Any:
+    def _response(self, call: Call, status: int, lines: Iterable[Header], given: Shown) -> Any:
         """A response for the framework, with what dependencies have set for this request."""
+        self._leaving.show(given)
         own = [line for line in lines if line[0] != OWN_FIELDS]
-        shown = list(own)
-        if len(own) == len(lines) and call.response is not None:
+        if call.response is not None and len(own) == len(list(lines)):
             aside = Aside(call.response)
-            shown = list(joined(tuple(shown), aside.lines)) if aside.lines else shown
+            if aside.lines:
+                own = list(joined(tuple(own), aside.lines))
             status = status_for(call, status, aside)
-        self._leaving.show(Shown(body, age, member))
-        return plain_response(status, shown, body)
+        return plain_response(status, own, given.body)
 
     # The rest.
 
@@ -245,7 +239,8 @@ class GuardedExchange:
     def _told(self, call: Call) -> Any:
         """What the story has brought from elsewhere, as a response for the framework."""
         sink = self.sink
-        return self._response(call, sink.status, sink.own_lines, sink.body, sink.age, sink.member)
+        shown = Shown(sink.body, sink.age, sink.member)
+        return self._response(call, sink.status, sink.own_lines, shown)
 
     async def _lead(self, call: Call, origin: EndpointOrigin, key: str) -> Any:
         """Call the endpoint in this request, for all that wait."""

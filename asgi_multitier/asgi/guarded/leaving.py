@@ -12,23 +12,26 @@ from typing import Protocol
 
 from ..._types import Header, Headers, Message, Scope, Send
 from ...engine.engine import Engine
-from ...entry import StoredResponse
+from ...entry import Slot, StoredResponse
 from ...policy import cache_status
 from ...policy.cache_status import Forward
 from ...policy.downstream import told_unless_public
-from ...policy.headers import content_length, normalised
+from ...policy.headers import content_length, end_to_end, normalised, without
 from ...policy.reasons import Reason
-from ...policy.request import chosen_by
+from ...policy.request import Field, chosen_by
 from ...policy.storing import retagged, stored_validators
-from ...policy.validation import unconditional
+from ...policy.validation import IF_NONE_MATCH, NOT_FORWARDED, not_modified_headers
 from ..framework import FILL_KEY
 from ..layers import publish
-from ..replay import aged, answer
+from ..replay import AGE, age_line, answer, response_messages
 from ..request import Request
 from ..sending import without_content
 from .made import Made
 from .origin import EndpointOrigin
 from .sink import Sink
+
+_CHOICES = frozenset((Field.CONDITION, Field.RANGE))
+"""What lets a request get less than the whole answer."""
 
 _FILES = ("http.response.pathsend", "http.response.zerocopysend")
 
@@ -41,11 +44,36 @@ class Shown:
         body: The content.
         age: Seconds since it was generated; None for a new one.
         member: What `Cache-Status` is to say; None if the run says it.
+        slot: Where it is stored, if it is a plain hit; what was made of its lines is kept there.
     """
 
     body: bytes
     age: float | None = None
     member: bytes | None = None
+    slot: Slot | None = None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What was made of an answer that left with these field lines, for the next that does.
+
+    Attributes:
+        sent: The field lines as the application sent them.
+        response: What is told to clients, with the content's validators.
+    """
+
+    sent: tuple[object, ...]
+    response: StoredResponse
+
+    @cached_property
+    def unchanged(self) -> Headers:
+        """The field lines of a 304."""
+        return not_modified_headers(end_to_end(self.response.headers))
+
+    def fits(self, status: int, sent: tuple[object, ...], body: bytes) -> bool:
+        """Whether this answer is told as that one was."""
+        told = self.response
+        return told.status == status and self.sent == sent and told.body == body
 
 
 class Story(Protocol):
@@ -79,6 +107,7 @@ class Leaving:
         self._request = request
         self._story = story
         self._send = without_content(send) if request.method == "HEAD" else send
+        self._chosen = not _CHOICES.isdisjoint(request.found)
         self._made: Made | None = None
         self._shown: Shown | None = None
         self._start: Message | None = None
@@ -92,7 +121,10 @@ class Leaving:
         """The request as the application gets it: for the whole answer, with all its cookies."""
         request = self._request
         scope = {**request.scope, "method": "GET", FILL_KEY: self._engine}
-        scope["headers"] = list(unconditional(normalised(request.scope["headers"])))
+        headers = request.scope["headers"]
+        if self._chosen:
+            headers = [line for line in headers if line[0].lower() not in NOT_FORWARDED]
+        scope["headers"] = list(headers)
         if extensions := scope.get("extensions"):
             scope["extensions"] = {k: v for k, v in extensions.items() if k not in _FILES}
         return scope
@@ -149,10 +181,10 @@ class Leaving:
         chunk = bytes(message.get("body", b""))
         self._body.append(chunk)
         self._size += len(chunk)
-        assert self._start is not None  # noqa: S101  # the caller has seen it
-        headers = normalised(self._start.get("headers", ()))
-        if not message.get("more_body", False) or self._size == content_length(headers):
-            await self._complete(self._start, headers, b"".join(self._body))
+        start = self._start
+        assert start is not None  # noqa: S101  # the caller has seen it
+        if not message.get("more_body", False) or self._size == _length_of(start):
+            await self._complete(start, chunk if len(self._body) == 1 else b"".join(self._body))
         elif self._size > self._engine.config.max_entry:
             await self._flush()
 
@@ -181,7 +213,8 @@ class Leaving:
         if not sink.complete or sink.status >= 500:
             return False
         self._over = True
-        await self._answer(sink.status, tuple(sink.own_lines), sink.body, sink.age, sink.member)
+        response = self._told_of(sink.status, tuple(sink.own_lines), sink.body)
+        await self._answer(response, sink.age, sink.member)
         return True
 
     async def _told(self) -> None:
@@ -192,31 +225,68 @@ class Leaving:
 
     # To the client.
 
-    async def _complete(self, start: Message, headers: Headers, body: bytes) -> None:
+    async def _complete(self, start: Message, body: bytes) -> None:
         """All of the answer is here."""
         self._over, self._start = True, None
         shown = self._shown
         assert shown is not None  # noqa: S101  # else it is not held
-        headers = retagged(headers, shown.body, body, start["status"])
-        await self._answer(start["status"], headers, body, shown.age, shown.member or self._member)
+        done = self._finished(shown, start, body)
+        member = shown.member or self._member
+        if shown.age is not None and done.response.status == 200 and self._has(done.response.etag):
+            await self._send_all(304, (*done.unchanged, age_line(shown.age)), member, b"")
+        else:
+            await self._answer(done.response, shown.age, member)
 
-    async def _answer(
-        self, status: int, lines: Headers, body: bytes, age: float | None, member: bytes
-    ) -> None:
+    def _has(self, etag: bytes | None) -> bool:
+        """Whether the client has exactly this: what browsers ask; all else is for `answer`."""
+        found = self._request.found
+        conditions = found.get(Field.CONDITION, ())
+        if etag is None or len(conditions) != 1 or Field.RANGE in found:
+            return False
+        name, value = conditions[0]
+        return value == etag and name.lower() == IF_NONE_MATCH
+
+    def _finished(self, shown: Shown, start: Message, body: bytes) -> Finished:
+        """The answer as clients are told of it.
+
+        Most hits leave as the last one did: what was made of that is still right.
+        """
+        sent, slot = tuple(start.get("headers", ())), shown.slot
+        known = None if slot is None else slot.replay
+        if isinstance(known, Finished) and known.fits(start["status"], sent, body):
+            return known
+        headers = retagged(normalised(sent), shown.body, body, start["status"])
+        done = Finished(sent, self._told_of(start["status"], headers, body))
+        if slot is not None:
+            slot.replay = done
+        return done
+
+    def _told_of(self, status: int, lines: Headers, body: bytes) -> StoredResponse:
+        lines = self._advised(without(lines, {AGE}))
+        return StoredResponse(status, lines, body, *stored_validators(lines, self._engine.wall()))
+
+    async def _answer(self, response: StoredResponse, age: float | None, member: bytes) -> None:
+        """Send the whole answer, or what its client has asked for of it."""
+        lines = response.headers if age is None else (*response.headers, age_line(age))
+        if not self._chosen:
+            await self._send_all(response.status, lines, member, response.body)
+            return
         wall, request = self._engine.wall(), self._request
-        lines = self._advised(lines)
-        response = StoredResponse(status, lines, body, *stored_validators(lines, wall))
-        shown = lines if age is None else aged(lines, age)
         self._sent = True
         for message in answer(
             response,
-            shown,
+            lines,
             member,
             method=request.method,
             request_headers=request.headers,
             received=wall - (age or 0.0),
             now=wall,
         ):
+            await self._send(message)
+
+    async def _send_all(self, status: int, lines: Headers, member: bytes, body: bytes) -> None:
+        self._sent = True
+        for message in response_messages(status, (*lines, (cache_status.NAME, member)), body):
             await self._send(message)
 
     async def _flush(self) -> None:
@@ -243,3 +313,8 @@ class Leaving:
         """With what caches downstream need to know."""
         chosen = chosen_by(self._request.found, cookies=False)
         return told_unless_public(lines, self._request.plan.terms, chosen)
+
+
+def _length_of(start: Message) -> int | None:
+    """The length of the content that a start announces."""
+    return content_length(normalised(start.get("headers", ())))
