@@ -56,6 +56,7 @@ def test_the_stories_name_functions() -> None:
         "A plain hit",
         "A miss of a GET",
         "A PUT",
+        "A request of a guarded route",
         "A get_or_compute",
     ]
     assert all(sum(f"`{name}`" in story for name in NAMED) >= 4 for story in stories)
