@@ -6,10 +6,11 @@ import os
 import platform
 import shutil
 
-from . import hit, http, propagation, stampede
+from . import guarded, hit, http, propagation, stampede
 
 PARTS = {
     "hit": hit.main,
+    "guarded": guarded.main,
     "http": http.main,
     "stampede": stampede.main,
     "propagation": propagation.main,

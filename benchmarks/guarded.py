@@ -1,0 +1,115 @@
+"""In-process cost of a guarded hit: against the same route with a ready response, as a bypass.
+
+What is left is the framework's own: it routes, runs one dependency and calls the endpoint in both.
+"""
+
+import asyncio
+import statistics
+import time
+from collections.abc import MutableMapping
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Request, Response
+
+from asgi_multitier import CacheManager, CacheMiddleware, cached, no_cache
+
+CALLS, ROUNDS = 100, 60
+BODY = b"[" + b",".join(b'{"id":%d,"name":"item %d"}' % (n, n) for n in range(100)) + b"]"
+
+
+def build(manager: CacheManager) -> Any:
+    """An application with three routes behind one guard."""
+    app = FastAPI(title="Guarded benchmark")
+
+    async def user(request: Request) -> str:
+        return request.headers["authorization"]
+
+    @app.get("/ready")
+    @no_cache
+    async def ready(user: Annotated[str, Depends(user)]) -> Response:
+        return Response(BODY, media_type="application/json")
+
+    @app.get("/guarded")
+    @cached(600, guarded=True, vary_by="{user}")
+    async def guarded(user: Annotated[str, Depends(user)]) -> Response:
+        return Response(BODY, media_type="application/json")
+
+    return CacheMiddleware(app, manager)
+
+
+def scope_of(path: str, *fields: tuple[bytes, bytes]) -> dict[str, Any]:
+    """A request as uvicorn passes it."""
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "server": ("127.0.0.1", 8000),
+        "client": ("127.0.0.1", 50000),
+        "state": {},
+        "headers": [
+            (b"host", b"127.0.0.1:8000"),
+            (b"user-agent", b"bench/1.0"),
+            (b"accept", b"*/*"),
+            (b"authorization", b"Bearer one"),
+            *fields,
+        ],
+    }
+
+
+async def _receive() -> MutableMapping[str, Any]:
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+async def _time(app: Any, path: str, *fields: tuple[bytes, bytes]) -> float:
+    async def send(message: MutableMapping[str, Any]) -> None:
+        pass
+
+    begun = time.perf_counter_ns()
+    for _ in range(CALLS):
+        await app(scope_of(path, *fields), _receive, send)
+    return (time.perf_counter_ns() - begun) / CALLS / 1000
+
+
+async def _etag(app: Any) -> bytes:
+    """The tag of what is stored; the second answer is a hit."""
+    lines: dict[bytes, bytes] = {}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            lines.update(message["headers"])
+
+    for _ in range(2):
+        await app(scope_of("/guarded"), _receive, send)
+    assert b"hit" in lines[b"cache-status"]
+    return lines[b"etag"]
+
+
+async def measure() -> tuple[float, float, float]:
+    """Microseconds of the bypass; the hit and its 304 as ratios to it, medians of rounds."""
+    async with CacheManager(redis_url=None) as manager:
+        app = build(manager)
+        condition = (b"if-none-match", await _etag(app))
+        ready, hits, unchanged = [], [], []
+        for _ in range(ROUNDS):
+            base = await _time(app, "/ready")
+            ready.append(base)
+            hits.append(await _time(app, "/guarded") / base)
+            unchanged.append(await _time(app, "/guarded", condition) / base)
+    return statistics.median(ready), statistics.median(hits), statistics.median(unchanged)
+
+
+def main() -> list[str]:
+    """Measure, and return the lines of the report."""
+    base, hit, unchanged = asyncio.run(measure())
+    ratios = f"hit {hit:.2f} x, 304 {unchanged:.2f} x"
+    return [f"guarded, FastAPI with one dependency: ready response {base:.0f} us, {ratios}"]
+
+
+if __name__ == "__main__":
+    print("\n".join(main()))
