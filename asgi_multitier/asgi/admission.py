@@ -25,6 +25,8 @@ def refusal_of(plan: Plan, found: FieldLines, scope: Scope) -> Reason | None:
     policy = plan.policy
     if not (found or policy.vary):
         return None
+    if policy.guarded and not policy.vary and _FOR_THE_GUARD.issuperset(found):
+        return None
     reason = refusal(found, method=scope["method"], target=target_of(scope))
     if reason is not None:
         return reason
@@ -45,6 +47,20 @@ def refusal_of(plan: Plan, found: FieldLines, scope: Scope) -> Reason | None:
     if reason is None and conditions and is_for_origin(normalised(conditions)):
         return Reason.PRECONDITION
     return reason
+
+
+_FOR_THE_GUARD = frozenset(
+    (
+        Field.AUTHORIZATION,
+        Field.CREDENTIALS,
+        Field.COOKIE,
+        Field.CACHE_CONTROL,
+        Field.PRAGMA,
+        Field.ORIGIN,
+        Field.FORWARDED,
+    )
+)
+"""Fields that keep no request of a guarded route out: who sends it is what its guard checks."""
 
 
 @dataclass(frozen=True, slots=True)

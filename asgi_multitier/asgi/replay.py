@@ -45,7 +45,8 @@ def age_line(age: float) -> Header:
 
 
 @lru_cache(_REMEMBERED)
-def _hit_line(ttl: int, level: int) -> Header:
+def hit_line(ttl: int, level: int) -> Header:
+    """What `Cache-Status` says of a plain hit."""
     return cache_status.NAME, cache_status.hit(ttl, f"l{level}")
 
 
@@ -91,7 +92,7 @@ class Replay:
     def renew(self, second: int) -> None:
         """Build the field lines for this age in seconds."""
         self.second = second
-        hit = _hit_line(self._lifetime - second, self._level)
+        hit = hit_line(self._lifetime - second, self._level)
         self.lines = [*self._headers, _age_line_of(second), hit]
 
 

@@ -1,6 +1,7 @@
 """The primary key of a request: the key of its target, and what its rule adds from the request."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from .._types import Header
 from ..config.policy import Policy
@@ -48,3 +49,27 @@ def request_key(
         # often its owner's, whatever its fields say. `public` or `cookies` share more.
         parts += [b"cookies:" + veil(line) for _, line in found.get(Field.COOKIE, ())]
     return keys.extended(plan.key, parts) if parts else plan.key
+
+
+def partitioned_key(plan: Plan, found: FieldLines, partition: bytes | None) -> str | None:
+    """The primary key where nothing but a partition is added; None where more is.
+
+    The same as `request_key` gives, remembered: a guard is asked for the same users' keys again and
+    again.
+    """
+    policy = plan.policy
+    if policy.vary or policy.cookies or Field.FORWARDED in found or Field.ORIGIN in found:
+        return None
+    if partition is None:
+        return plan.key
+    if len(plan.key) > _LONGEST_REMEMBERED or len(partition) > _LONGEST_REMEMBERED:
+        return None
+    return _with_partition(plan.key, plan.veil, partition)
+
+
+_LONGEST_REMEMBERED = 512
+
+
+@lru_cache(4096)
+def _with_partition(key: str, veil: keys.Veil, partition: bytes) -> str:
+    return keys.extended(key, [b"partition:" + veil(partition)])

@@ -1,6 +1,6 @@
 """Templates over the arguments of an endpoint, such as `"{user.id}"`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any
@@ -19,7 +19,11 @@ def partition_of(template: Template, arguments: Mapping[str, Any]) -> bytes:
     Raises:
         Missing: If a value is None or cannot be distinguished with certainty.
     """
-    values = tuple(value_of(name, arguments) for name in template.fields)
+    first, *others = template.fields
+    value = value_of(first, arguments)
+    if not others and type(value) is str and value.isascii():
+        return b"one:%d:%b:%b" % (len(template.text), template.text.encode(), value.encode())
+    values = (value, *(value_of(name, arguments) for name in others))
     part = partition_part((template.text, *values))
     if part is None:
         raise Missing(f"{template.text!r} gives values that are no partition")
@@ -70,11 +74,11 @@ def value_of(name: str, arguments: Mapping[str, Any]) -> Any:
     Raises:
         Missing: If there is none.
     """
-    argument, _, attributes = name.partition(".")
+    argument, getter = _getter(name)
     try:
         value = arguments[argument]
-        if attributes:
-            value = _getter(attributes)(value)
+        if getter is not None:
+            value = getter(value)
     except (KeyError, AttributeError) as error:
         raise Missing(f"{{{name}}}: {error}") from error
     if value is None:
@@ -82,4 +86,8 @@ def value_of(name: str, arguments: Mapping[str, Any]) -> Any:
     return value
 
 
-_getter = lru_cache(256)(attrgetter)
+@lru_cache(1024)
+def _getter(name: str) -> tuple[str, Callable[[Any], Any] | None]:
+    """The argument that a name in a template begins with, and what reads the attributes."""
+    argument, _, attributes = name.partition(".")
+    return argument, attrgetter(attributes) if attributes else None

@@ -16,12 +16,13 @@ from typing import Any, get_type_hints
 
 from ..errors import ConfigError
 
-_HIDDEN = {"request": "_asgi_multitier_request", "response": "_asgi_multitier_response"}
+_REQUEST, _RESPONSE = "_asgi_multitier_request", "_asgi_multitier_response"
+_HIDDEN = {"request": _REQUEST, "response": _RESPONSE}
 _MADE_HERE = "__asgi_multitier_around__"
 """On a function that stands around an endpoint: the endpoint."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """One call of an endpoint by its framework.
 
@@ -99,16 +100,19 @@ def around(endpoint: Callable[..., Any], called: Callable[..., Any], *, asks: bo
 def call_of(endpoint: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     """A call as its framework makes it, without what only the function around it asked for."""
     own = dict(kwargs)
-    request = own.pop(_HIDDEN["request"], None)
-    response = own.pop(_HIDDEN["response"], None)
-    values = (*args, *own.values())
-    starlette = sys.modules.get("starlette.requests")
-    if request is None and starlette is not None:
-        request = next((one for one in values if isinstance(one, starlette.Request)), None)
-    responses = sys.modules.get("starlette.responses")
-    if response is None and responses is not None:
-        response = next((one for one in values if isinstance(one, responses.Response)), None)
+    request = own.pop(_REQUEST, None)
+    response = own.pop(_RESPONSE, None)
+    if request is None:
+        request = _among(args, own, "requests", "Request")
+    if response is None:
+        response = _among(args, own, "responses", "Response")
     return Call(endpoint, args, own, request, response)
+
+
+def _among(args: tuple[Any, ...], kwargs: dict[str, Any], module: str, name: str) -> Any:
+    """The argument that is an object of this class of the framework's; None if there is none."""
+    kind = getattr(sys.modules.get(f"starlette.{module}"), name, ())
+    return next((one for one in (*args, *kwargs.values()) if isinstance(one, kind)), None)
 
 
 def _resolved(endpoint: Callable[..., Any]) -> Signature:

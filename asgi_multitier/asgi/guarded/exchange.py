@@ -16,7 +16,6 @@ from ...coherence.index import Index
 from ...config.policy import Policy
 from ...engine.engine import Engine
 from ...entry import Born, Slot, StoredResponse
-from ...policy import cache_status
 from ...policy.headers import joined
 from ...policy.reasons import Reason
 from ...policy.request import Field
@@ -25,7 +24,7 @@ from ...policy.validation import unconditional
 from ...routing.endpoints import Call
 from ...routing.guarded import arrived
 from ..exchange import Exchange
-from ..replay import PARTIAL
+from ..replay import PARTIAL, hit_line
 from ..request import Request
 from .leaving import Leaving, Shown
 from .made import OWN_FIELDS, Aside, Made, made_of, plain_response, status_for
@@ -107,7 +106,7 @@ class GuardedExchange:
         self.reason: Reason | None = Reason.GUARD
         self.origin: EndpointOrigin | None = None
         self.task: asyncio.Task[None] | None = None
-        self.sink = Sink()
+        self.sink: Sink | None = None
         self._leaving = Leaving(engine, request, self, send)
 
     # At the edge of the application.
@@ -191,7 +190,7 @@ class GuardedExchange:
         response = entry.payload
         assert isinstance(response, StoredResponse)  # noqa: S101  # `_is_plain` has seen it
         age = clock - entry.created
-        member = cache_status.hit(int(entry.fresh_until - entry.created) - int(age), "l1")
+        member = hit_line(int(entry.fresh_until - entry.created) - int(age), 1)[1]
         shown = Shown(response.body, age, member, slot)
         return self._response(call, response.status, response.headers, shown)
 
@@ -217,28 +216,28 @@ class GuardedExchange:
         self.reason = None
         origin = self.origin = EndpointOrigin(self._engine.config.max_entry)
         request = GuardedRequest(self._request, origin, key, self._born, labels)
-        story = Exchange(self._engine, request, _never, self.sink)
+        sink = self.sink = Sink()
+        story = Exchange(self._engine, request, _never, sink)
         task = self.task = asyncio.create_task(story.run(), name="asgi-multitier guarded")
         task.add_done_callback(_retrieved)
         try:
             await asyncio.wait({task, origin.wanted}, return_when=asyncio.FIRST_COMPLETED)
-            if origin.wanted.done() and not self.sink.complete:
+            if origin.wanted.done() and not sink.complete:
                 return await self._lead(call, origin, key)
         except asyncio.CancelledError:
             self._abandon(task, origin)
             raise
         if (error := task.exception()) is not None:
             raise error
-        return self._told(call)
+        return self._told(call, sink)
 
     def _abandon(self, task: "asyncio.Task[None]", origin: EndpointOrigin) -> None:
         """The request ends here: another one leads."""
         origin.abandon()
         task.cancel()
 
-    def _told(self, call: Call) -> Any:
+    def _told(self, call: Call, sink: Sink) -> Any:
         """What the story has brought from elsewhere, as a response for the framework."""
-        sink = self.sink
         shown = Shown(sink.body, sink.age, sink.member)
         return self._response(call, sink.status, sink.own_lines, shown)
 

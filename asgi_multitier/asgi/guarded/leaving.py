@@ -36,7 +36,7 @@ _CHOICES = frozenset((Field.CONDITION, Field.RANGE))
 _FILES = ("http.response.pathsend", "http.response.zerocopysend")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Shown:
     """What the function around the endpoint has given the framework.
 
@@ -83,13 +83,13 @@ class Story(Protocol):
         reason: Why it passes by the cache, if it does.
         origin: Its endpoint as the origin of a run.
         task: The story; None until it is asked.
-        sink: What it says.
+        sink: What it says; None until it is asked.
     """
 
     reason: Reason | None
     origin: EndpointOrigin | None
     task: "asyncio.Task[None] | None"
-    sink: Sink
+    sink: Sink | None
 
 
 class Leaving:
@@ -100,6 +100,9 @@ class Leaving:
         request: The request as it came.
         story: How it is answered.
         send: The client's channel.
+
+    Attributes:
+        scope: The request as the application gets it.
     """
 
     def __init__(self, engine: Engine, request: Request, story: Story, send: Send) -> None:
@@ -108,6 +111,7 @@ class Leaving:
         self._story = story
         self._send = without_content(send) if request.method == "HEAD" else send
         self._chosen = not _CHOICES.isdisjoint(request.found)
+        self.scope = self._for_application()
         self._made: Made | None = None
         self._shown: Shown | None = None
         self._start: Message | None = None
@@ -116,8 +120,7 @@ class Leaving:
         self._sent = False
         self._over = False
 
-    @cached_property
-    def scope(self) -> Scope:
+    def _for_application(self) -> Scope:
         """The request as the application gets it: for the whole answer, with all its cookies."""
         request = self._request
         scope = {**request.scope, "method": "GET", FILL_KEY: self._engine}
@@ -165,6 +168,7 @@ class Leaving:
         return await self._replace(500)
 
     async def _begin(self, message: Message) -> None:
+        """The start of the answer; a plain hit's is held, as nothing waits for that."""
         publish(self.scope, self._request.scope)
         status = message["status"]
         if status >= 500:
@@ -210,7 +214,7 @@ class Leaving:
         story.origin.refuse(status)
         await self._told()
         sink = story.sink
-        if not sink.complete or sink.status >= 500:
+        if sink is None or not sink.complete or sink.status >= 500:
             return False
         self._over = True
         response = self._told_of(sink.status, tuple(sink.own_lines), sink.body)
@@ -220,7 +224,7 @@ class Leaving:
     async def _told(self) -> None:
         """Wait until the run has said what became of the answer."""
         task, sink = self._story.task, self._story.sink
-        if task is not None:
+        if task is not None and sink is not None:
             await asyncio.wait({task, sink.told}, return_when=asyncio.FIRST_COMPLETED)
 
     # To the client.
@@ -307,7 +311,8 @@ class Leaving:
         story = self._story
         if story.reason is not None:
             return cache_status.forwarded(Forward.BYPASS, detail=story.reason)
-        return story.sink.member or cache_status.forwarded(Forward.URI_MISS)
+        told = b"" if story.sink is None else story.sink.member
+        return told or cache_status.forwarded(Forward.URI_MISS)
 
     def _advised(self, lines: Headers) -> Headers:
         """With what caches downstream need to know."""
