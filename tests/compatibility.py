@@ -14,7 +14,12 @@ from itertools import groupby
 from pathlib import Path
 
 OLDEST = (0, 115, 0)
-TESTS = ("tests/routing/test_fastapi_versions.py", "tests/routing/test_foreign.py")
+TESTS = (
+    "tests/routing/test_fastapi_versions.py",
+    "tests/routing/test_foreign.py",
+    "tests/asgi/guarded/test_hits.py",
+    "tests/asgi/guarded/test_layers.py",
+)
 ROOT = Path(__file__).parent.parent
 
 

@@ -14,7 +14,7 @@ OWN_FIELDS = b"asgi-multitier-own-fields"
 """A stored field line, never sent: the endpoint returned a response of its own, and the fields that
 dependencies set are not joined to it. FastAPI does so, and a hit does as a miss."""
 
-_FRAMEWORKS = ("starlette.", "fastapi.")
+_TEMPLATES = "starlette.templating"
 
 
 @dataclass(slots=True)
@@ -86,14 +86,13 @@ async def made_of(call: Call, value: Any) -> Made:
 
 def _of_response(response: Any, responses: Any) -> Made:
     status, lines = response.status_code, list(response.raw_headers)
-    if not type(response).__call__.__module__.startswith(_FRAMEWORKS):
-        return Made(response, status, lines, None)
-    body = getattr(response, "body", None)
-    if isinstance(body, bytes | memoryview):
-        body = bytes(body)
+    sending = type(response).__call__
+    if sending is responses.Response.__call__ or sending.__module__ == _TEMPLATES:
+        body = bytes(response.body)
         same = plain_response(status, list(lines), body, response.background)
         return Made(same, status, lines, body)
-    streams = isinstance(response, responses.StreamingResponse)
+    # A file, and a class of the application's own, send in their own way: that is not followed.
+    streams = sending is responses.StreamingResponse.__call__
     return Made(response, status, lines, None, streams)
 
 

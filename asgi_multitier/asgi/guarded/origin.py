@@ -26,13 +26,23 @@ class EndpointOrigin:
         doubtful: Whether that cannot be seen although it matters.
     """
 
-    __slots__ = ("_answer", "_chunks", "_limit", "_size", "doubtful", "wanted", "watched")
+    __slots__ = (
+        "_answer",
+        "_chunks",
+        "_limit",
+        "_refused",
+        "_size",
+        "doubtful",
+        "wanted",
+        "watched",
+    )
 
     def __init__(self, limit: int) -> None:
         loop = asyncio.get_running_loop()
         self.wanted: asyncio.Future[None] = loop.create_future()
         self.watched: EndpointScope | None = None
         self.doubtful = False
+        self._refused = False
         self._answer: asyncio.Future[tuple[int, list[Header], bytes | None]] = loop.create_future()
         self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._size = 0
@@ -41,6 +51,8 @@ class EndpointOrigin:
     @property
     def objection(self) -> Reason | None:
         """Why the answer is its client's alone, if it is."""
+        if self._refused:
+            return Reason.NOT_UNDERSTOOD
         has_read = self.watched is not None and self.watched.has_read
         return Reason.IDENTITY if self.doubtful or has_read else None
 
@@ -73,6 +85,7 @@ class EndpointOrigin:
 
     def refuse(self, status: int) -> None:
         """The request got another answer than the endpoint's: nothing to be shared."""
+        self._refused = True
         self.answer(status, [], b"")
 
     def abandon(self) -> None:
