@@ -8,6 +8,7 @@ another interleaving, and the same one each time.
 import asyncio
 import itertools
 import random
+import selectors
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager, suppress
@@ -30,11 +31,20 @@ BOUND = 1.0
 """Seconds after which no other worker serves an older version."""
 
 
+class _NoWaiting(selectors.DefaultSelector):
+    """A selector that waits for no time to pass: here time passes by itself."""
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        """Nothing comes from outside of the simulation."""
+        assert timeout is not None, "nothing is left to run"
+        return []
+
+
 class Loop(asyncio.SelectorEventLoop):
     """An event loop whose clock goes to the next timer at once."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(_NoWaiting())
         self._now = 0.0
 
     def time(self) -> float:
