@@ -93,8 +93,13 @@ async def test_a_client_sees_its_own_write_everywhere(four: Four, figure: Figure
     assert not outdated
 
 
-async def test_four_processes_run_the_origin_once(four: Four, figure: Figure) -> None:
-    """A thousand requests at once for a cold key: one run, and all have its answer soon."""
+async def test_four_processes_run_the_origin_once(
+    four: Four, figure: Figure, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A thousand requests at once for a cold key: one run, and all have its answer soon.
+
+    A process that a busy machine has kept from the log for 3 s asks no other: it runs its own.
+    """
     four.hold()
     ended: list[float] = []
 
@@ -127,7 +132,8 @@ async def test_four_processes_run_the_origin_once(four: Four, figure: Figure) ->
     beside = f"{seconds(p99)}; as many hits {seconds(of_hits)}"
     figure("1,000 callers of 4 processes, p99 beyond the origin", beside, "50 ms")
     assert texts == {"slow " * 200}
-    assert len(runs) == 1
+    cut_off = capfd.readouterr().err.count("no contact for 3 s")
+    assert 1 <= len(runs) <= 1 + cut_off
 
 
 async def test_where_the_holder_dies_another_takes_over(four: Four, figure: Figure) -> None:
