@@ -3,7 +3,7 @@
 import pytest
 
 import asgi_multitier.testing.detector
-import asgi_multitier.testing.fleet  # noqa: F401  # a run inside must not import them anew
+import asgi_multitier.testing.fleet  # noqa: F401  # a run inside must not import them again
 
 INI = """
 [pytest]
@@ -53,7 +53,7 @@ def asking(app):
 def run(
     pytester: pytest.Pytester, test: str, *options: str, app: str = SHOP, apart: bool = False
 ) -> pytest.RunResult:
-    """Run a test file beside an application in `shop.py`.
+    """Run a test file with an application in `shop.py`.
 
     Args:
         pytester: Pytest's own fixture.

@@ -57,7 +57,7 @@ async def test_a_response_of_the_endpoint_drops_such_fields_as_fastapi_does(
     assert status(again) == "hit detail=l1"
 
 
-@pytest.mark.parametrize("token", ["nobody", None])
+@pytest.mark.parametrize("token", ["stranger", None])
 async def test_a_refusal_is_its_clients_alone(office: Office, token: str | None) -> None:
     """It is not stored, and what is stored does not answer who is refused."""
     await office.get("/prices")
