@@ -114,6 +114,20 @@ def _noting_headers() -> Callable[[EndpointScope, list[Any]], Any]:
             super().__init__(raw=lines)
             self._scope = scope
 
+        def __eq__(self, other: object) -> bool:
+            self._scope.note_field("cookie")
+            return bool(super().__eq__(other))
+
+        __hash__ = None  # type: ignore[assignment]  # as those of the framework
+
+        def mutablecopy(self) -> Any:
+            self._scope.note_field("cookie")
+            return super().mutablecopy()
+
+        def __repr__(self) -> str:
+            self._scope.note_field("cookie")
+            return str(super().__repr__())
+
         def __getitem__(self, name: str) -> str:
             self._scope.note_field(name)
             return str(super().__getitem__(name))

@@ -139,6 +139,8 @@ class Office:
                 "cookie": lambda: str(request.cookies),
                 "all": lambda: str(dict(request.headers)),
                 "state": lambda: str(getattr(request.state, "tenant", "none")),
+                "copy": lambda: str(request.headers.mutablecopy()["authorization"]),
+                "shown": lambda: repr(request.headers),
                 "scope": lambda: str(request.scope["headers"]),
             }
             return {"seen": found[what]()}

@@ -222,6 +222,8 @@ async def test_a_failing_commit_stores_nothing(office: Office) -> None:
         ("token", False),
         ("cookie", False),
         ("all", False),
+        ("copy", False),
+        ("shown", False),
         ("scope", False),
     ],
 )
