@@ -235,6 +235,11 @@ async def test_a_log_trimmed_past_a_process_is_noticed_at_once(
     door.refuse(False)
     healed = fleet.now()
     await asyncio.gather(*(probe.follow(key, versions[key], healed, own=0) for key in keys))
+
+    async def noticed() -> bool:
+        return (await fleet.stats())[1]["gaps"] > before["gaps"]
+
+    await until(noticed, 10)  # until then it may trust nothing that it has
     _, after = await fleet.stats()
 
     figure("log trimmed past a process", probe.summary(), "0 after 1.5 s, 1 flush")
