@@ -22,11 +22,14 @@ SECRET = "a secret of the tests"
 
 
 class Four:
-    """Four processes over one server; the last one behind a proxy."""
+    """Four processes over one server, and a fifth whose log comes through a proxy.
+
+    The proxy runs here, so what keeps this process busy keeps that one from its log.
+    """
 
     def __init__(self, place: Path, door: FaultProxy, made: list[Instance]) -> None:
         self.door = door
-        self.made = made
+        *self.made, self.late = made
         self.now = asyncio.get_running_loop().time
         self._notes = place / "notes"
         self._go = place / "go"
@@ -54,7 +57,7 @@ async def four(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Four]:
     async with AsyncExitStack() as stack:
         server = stack.enter_context(ValkeyServer())
         door = await stack.enter_async_context(FaultProxy(server.port))
-        urls = [server.url] * 3 + [door.url]
+        urls = [server.url] * 4 + [door.url]
         made = await stack.enter_async_context(
             instances(place, urls, "four", ASGI_MULTITIER_SECRET=SECRET, REDIS_TIMEOUT="2")
         )
@@ -63,7 +66,7 @@ async def four(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Four]:
 
 async def test_a_client_sees_its_own_write_everywhere(four: Four, figure: Figure) -> None:
     """With the cookie that its write was answered with: at once, also where the log comes late."""
-    one, other = four.made[0].caller(), four.made[3].caller()
+    one, other = four.made[0].caller(), four.late.caller()
 
     async def write_and_read(rounds: int) -> tuple[int, float]:
         outdated, slowest = 0, 0.0
@@ -86,20 +89,15 @@ async def test_a_client_sees_its_own_write_everywhere(four: Four, figure: Figure
     four.door.stall("tail")
     outdated, slowest = await write_and_read(10)
     four.door.flow()
-    await until(four.made[3].is_trusted, 3)
+    await until(four.late.is_trusted, 3)
 
     name = "read-your-writes, the log in a black hole"
     figure(name, f"{outdated} outdated in 10, slowest {seconds(slowest)}", "0; 50 ms + origin")
     assert not outdated
 
 
-async def test_four_processes_run_the_origin_once(
-    four: Four, figure: Figure, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """A thousand requests at once for a cold key: one run, and all have its answer soon.
-
-    A process that a busy machine has kept from the log for 3 s asks no other: it runs its own.
-    """
+async def test_four_processes_run_the_origin_once(four: Four, figure: Figure) -> None:
+    """A thousand requests at once for a cold key: one run, and all have its answer soon."""
     four.hold()
     ended: list[float] = []
 
@@ -132,8 +130,7 @@ async def test_four_processes_run_the_origin_once(
     beside = f"{seconds(p99)}; as many hits {seconds(of_hits)}"
     figure("1,000 callers of 4 processes, p99 beyond the origin", beside, "50 ms")
     assert texts == {"slow " * 200}
-    cut_off = capfd.readouterr().err.count("no contact for 3 s")
-    assert 1 <= len(runs) <= 1 + cut_off
+    assert len(runs) == 1
 
 
 async def test_where_the_holder_dies_another_takes_over(four: Four, figure: Figure) -> None:
