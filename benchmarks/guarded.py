@@ -13,7 +13,10 @@ from fastapi import Depends, FastAPI, Request, Response
 
 from asgi_multitier import CacheManager, CacheMiddleware, cached, no_cache
 
+from .hit import scope_of
+
 CALLS, ROUNDS = 100, 60
+USER = (b"authorization", b"Bearer one")
 BODY = b"[" + b",".join(b'{"id":%d,"name":"item %d"}' % (n, n) for n in range(100)) + b"]"
 
 
@@ -34,31 +37,6 @@ def build(manager: CacheManager, mark: Callable[[Any], Any]) -> Any:
     return CacheMiddleware(app, manager)
 
 
-def scope_of(*fields: tuple[bytes, bytes]) -> dict[str, Any]:
-    """A request as uvicorn passes it."""
-    return {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": "/items",
-        "raw_path": b"/items",
-        "query_string": b"",
-        "root_path": "",
-        "server": ("127.0.0.1", 8000),
-        "client": ("127.0.0.1", 50000),
-        "state": {},
-        "headers": [
-            (b"host", b"127.0.0.1:8000"),
-            (b"user-agent", b"bench/1.0"),
-            (b"accept", b"*/*"),
-            (b"authorization", b"Bearer one"),
-            *fields,
-        ],
-    }
-
-
 async def _receive() -> MutableMapping[str, Any]:
     return {"type": "http.request", "body": b"", "more_body": False}
 
@@ -69,7 +47,7 @@ async def _time(app: Any, *fields: tuple[bytes, bytes]) -> float:
 
     begun = time.perf_counter_ns()
     for _ in range(CALLS):
-        await app(scope_of(*fields), _receive, send)
+        await app(scope_of("/items", USER, *fields), _receive, send)
     return (time.perf_counter_ns() - begun) / CALLS / 1000
 
 
@@ -82,7 +60,7 @@ async def _etag(app: Any) -> bytes:
             lines.update(message["headers"])
 
     for _ in range(2):
-        await app(scope_of(), _receive, send)
+        await app(scope_of("/items", USER), _receive, send)
     assert b"hit" in lines[b"cache-status"]
     return lines[b"etag"]
 

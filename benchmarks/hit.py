@@ -17,9 +17,8 @@ CALLS = 100
 ROUNDS = 600
 
 
-def scope_of(number: int) -> dict[str, Any]:
-    """A request as uvicorn passes it: new objects, the usual fields."""
-    path = f"/items/{number}"
+def scope_of(path: str, *fields: tuple[bytes, bytes]) -> dict[str, Any]:
+    """A request as uvicorn passes it: new objects, the usual fields, and these."""
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -38,6 +37,7 @@ def scope_of(number: int) -> dict[str, Any]:
             (b"accept", b"*/*"),
             (b"accept-encoding", b"gzip, deflate, br"),
             (b"connection", b"keep-alive"),
+            *fields,
         ],
     }
 
@@ -51,7 +51,7 @@ async def _no_send(message: MutableMapping[str, Any]) -> None:
 
 
 async def _time(app: Callable[..., Awaitable[None]], numbers: list[int]) -> float:
-    scopes = [scope_of(number) for number in numbers]
+    scopes = [scope_of(f"/items/{number}") for number in numbers]
     begun = time.perf_counter_ns()
     for scope in scopes:
         await app(scope, _no_receive, _no_send)
@@ -64,7 +64,7 @@ async def measure(entries: int) -> tuple[float, float]:
     app = CacheMiddleware(bare, manager, rules=[Rule("/items/*", 10_800, tags=["item"])])
     async with manager:
         for number in range(entries):
-            await app(scope_of(number), _no_receive, _no_send)
+            await app(scope_of(f"/items/{number}"), _no_receive, _no_send)
         bares, hits = [], []
         chosen = random.Random(1)
         for _ in range(ROUNDS):

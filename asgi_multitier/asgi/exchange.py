@@ -132,19 +132,20 @@ class Exchange:
             immutable=entry.immutable,
             request=self._request.directives,
         )
-        due = decision.use is Use.STALE_WHILE_REVALIDATE or now >= entry.refresh_at
+        is_fresh = decision.use is Use.FRESH
+        due = now >= entry.refresh_at if is_fresh else decision.use is Use.STALE_WHILE_REVALIDATE
         if due and self._request.foreground and engine.flights.find(entry.key) is None:
             self._replies.forward = Forward.STALE
             return False
-        if decision.use is Use.FRESH:
+        if is_fresh:
             self._tally.hit(level)
-            if now >= entry.refresh_at and not self._request.foreground:
+            if due and not self._request.foreground:
                 self._forwarding.refresh(slot)
             await self._reply(self._replies.hit(slot, f"l{level}"))
             return True
         if decision.use in (Use.STALE, Use.STALE_WHILE_REVALIDATE):
             self._tally.count(Outcome.STALE)
-            if decision.use is Use.STALE_WHILE_REVALIDATE and not self._request.foreground:
+            if due and not self._request.foreground:
                 self._forwarding.refresh(slot)
             await self._reply(self._replies.hit(slot, decision.use))
             return True

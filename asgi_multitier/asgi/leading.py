@@ -49,8 +49,8 @@ async def lead(
     task = engine.flights.launch(flight, partial(fill.answer, fleet=fleet))
     outcome: Outcome | None = None
     try:
-        soft = caller.soft_left if caller.stale is not None and not fill.foreground else None
-        if soft is not None:
+        stale, soft = None if fill.foreground else caller.stale, caller.soft_left
+        if stale is not None and soft is not None:
             await asyncio.wait({task}, timeout=soft)
             if not task.done() and not fill.started and caller.may_stand_in and caller.stale:
                 client.leave()

@@ -31,6 +31,13 @@ def request_key(
         partition: What the rule's `vary_by` has returned, as `partition_part` gives it.
     """
     policy, veil = plan.policy, plan.veil
+    adds_fields = policy.vary or policy.cookies or policy.lifetime is None
+    if not adds_fields and _FIELDS.isdisjoint(found or ()):
+        if partition is None:
+            return plan.key
+        if _is_short(plan.key, partition):
+            # The same users ask again and again.
+            return _with_partition(plan.key, veil, partition)
     headers = list(headers)
     parts = [keys.field_part(headers, name, veil) for name in policy.vary]
     found = found or {}
@@ -51,23 +58,15 @@ def request_key(
     return keys.extended(plan.key, parts) if parts else plan.key
 
 
-def partitioned_key(plan: Plan, found: FieldLines, partition: bytes | None) -> str | None:
-    """The primary key where nothing but a partition is added; None where more is.
-
-    The same as `request_key` gives, remembered: a guard is asked for the same users' keys again and
-    again.
-    """
-    policy = plan.policy
-    if policy.vary or policy.cookies or Field.FORWARDED in found or Field.ORIGIN in found:
-        return None
-    if partition is None:
-        return plan.key
-    if len(plan.key) > _LONGEST_REMEMBERED or len(partition) > _LONGEST_REMEMBERED:
-        return None
-    return _with_partition(plan.key, plan.veil, partition)
-
+_FIELDS = frozenset((Field.FORWARDED, Field.ORIGIN))
+"""Fields that are in every key where a request has them."""
 
 _LONGEST_REMEMBERED = 512
+"""Bytes of the longest key and the longest partition whose key together is remembered."""
+
+
+def _is_short(key: str, partition: bytes) -> bool:
+    return len(key) <= _LONGEST_REMEMBERED and len(partition) <= _LONGEST_REMEMBERED
 
 
 @lru_cache(4096)

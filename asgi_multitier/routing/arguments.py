@@ -1,12 +1,16 @@
 """Templates over the arguments of an endpoint, such as `"{user.id}"`."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from functools import lru_cache
 from operator import attrgetter
-from typing import Any
+from typing import Any, get_args
+from uuid import UUID
 
 from ..config.templates import Template
 from ..policy.partition import partition_part
+from .endpoints import signature_of
 
 
 class Missing(Exception):  # noqa: N818  # an outcome, not a fault
@@ -31,21 +35,28 @@ def partition_of(template: Template, arguments: Mapping[str, Any]) -> bytes:
 
 
 def texts_of_arguments(
-    fields: Sequence[str], known: Mapping[str, tuple[str, ...]], arguments: Mapping[str, Any]
+    fields: Sequence[str],
+    known: Mapping[str, tuple[str, ...]],
+    endpoint: Callable[..., Any],
+    arguments: Mapping[str, Any],
 ) -> dict[str, tuple[str, ...]]:
     """What templates are filled from: parameters of the URL, and values of the arguments as texts.
 
+    An argument that a dependency or the body fills counts before a parameter of the same name: a
+    client may put any name into its query.
+
     Args:
         fields: The names in the templates.
-        known: The parameters of the URL by name; they count first.
-        arguments: The endpoint's.
+        known: The parameters of the URL by name.
+        endpoint: The endpoint.
+        arguments: Its arguments.
 
     Raises:
         Missing: If a value is None or is of another type than a text, a number or an identifier.
     """
     found = dict(known)
     for name in fields:
-        if name not in found and name.partition(".")[0] in arguments:
+        if is_of_argument(name, endpoint) or (name not in found and name in arguments):
             found[name] = (text_value(name, arguments),)
     return found
 
@@ -57,15 +68,34 @@ def text_value(name: str, arguments: Mapping[str, Any]) -> str:
         Missing: If it is None or is of another type than a text, a number or an identifier.
     """
     value = value_of(name, arguments)
-    if partition_part((value,)) is None:
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    if not isinstance(value, str | int | UUID):
         raise Missing(f"{{{name}}} is a {type(value).__name__}")
-    return text_of(value)
+    return str(value)
 
 
-def text_of(value: Any) -> str:
-    """A value as a template shows it."""
-    value = getattr(value, "value", value)  # of an enumeration's member
-    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
+def is_of_argument(name: str, endpoint: Callable[..., Any]) -> bool:
+    """Whether a name in a template means an argument that is not in the URL."""
+    return "." in name or (inspect.isfunction(endpoint) and name in _filled(endpoint))
+
+
+@lru_cache(1024)
+def _filled(endpoint: Callable[..., Any]) -> frozenset[str]:
+    """The parameters of a function that a dependency or the body fills, in FastAPI."""
+    return frozenset(
+        name
+        for name, parameter in signature_of(endpoint).parameters.items()
+        if any(
+            type(mark).__name__ in _MARKS
+            for mark in (parameter.default, *get_args(parameter.annotation)[1:])
+        )
+    )
+
+
+_MARKS = frozenset(("Depends", "Security", "Body", "Form", "File"))
 
 
 def value_of(name: str, arguments: Mapping[str, Any]) -> Any:

@@ -6,18 +6,16 @@ cannot be read any more when their session has ended.
 """
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, get_args
+from typing import Any
 
 from ..config.rules import Invalidations
 from ..config.templates import Template
 from ..errors import ConfigError
-from .arguments import Missing, text_value
+from .arguments import Missing, is_of_argument, text_value
 from .endpoints import Call, around
-
-_GIVEN = frozenset(("Depends", "Security", "Body", "Form", "File"))
-"""What marks a parameter that is not in the URL, in FastAPI."""
 
 
 class Changes:
@@ -73,45 +71,33 @@ def reporting(endpoint: Callable[..., Any], named: Invalidations, *, where: str)
         raise ConfigError.of("template", "{" + names[0] + "}", allowed, where=where)
 
     async def changing(*args: Any, **kwargs: Any) -> Any:
-        noted, call = changes.get(), Call(endpoint, args, kwargs)
-        if noted is not None:
-            noted.read(names, call, last=False)
-        result = await endpoint(*args, **kwargs)
-        if noted is not None:
-            noted.read(names, call, last=True)
-        return result
+        with _reading(names, Call(endpoint, args, kwargs)):
+            return await endpoint(*args, **kwargs)
 
     def changing_in_thread(*args: Any, **kwargs: Any) -> Any:
-        noted, call = changes.get(), Call(endpoint, args, kwargs)
-        if noted is not None:
-            noted.read(names, call, last=False)
-        result = endpoint(*args, **kwargs)
-        if noted is not None:
-            noted.read(names, call, last=True)
-        return result
+        with _reading(names, Call(endpoint, args, kwargs)):
+            return endpoint(*args, **kwargs)
 
     called = changing if inspect.iscoroutinefunction(endpoint) else changing_in_thread
     return around(endpoint, called, asks=False)
+
+
+@contextmanager
+def _reading(names: Sequence[str], call: Call) -> Iterator[None]:
+    """Read the arguments before the body inside and, unless it raises, after it."""
+    noted = changes.get()
+    if noted is not None:
+        noted.read(names, call, last=False)
+    yield
+    if noted is not None:
+        noted.read(names, call, last=True)
 
 
 def names_of_arguments(named: Invalidations, endpoint: Any) -> tuple[str, ...]:
     """The names in templates that arguments fill, not the URL."""
     texts = (*named.tags, *named.paths, *named.patterns)
     fields = [field for text in texts if isinstance(text, Template) for field in text.fields]
-    given = _given(endpoint) if inspect.isfunction(endpoint) else frozenset[str]()
-    return tuple(dict.fromkeys(field for field in fields if "." in field or field in given))
-
-
-def _given(endpoint: Callable[..., Any]) -> frozenset[str]:
-    """The parameters that a dependency or the body fills."""
-    return frozenset(
-        name
-        for name, parameter in inspect.signature(endpoint).parameters.items()
-        if any(
-            type(mark).__name__ in _GIVEN
-            for mark in (parameter.default, *get_args(parameter.annotation)[1:])
-        )
-    )
+    return tuple(dict.fromkeys(field for field in fields if is_of_argument(field, endpoint)))
 
 
 def without_unread(named: Invalidations, unread: frozenset[str]) -> Invalidations:

@@ -10,16 +10,19 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from inspect import Parameter, Signature
 from typing import Any, get_type_hints
+from weakref import WeakKeyDictionary
 
 from ..errors import ConfigError
 
 _REQUEST, _RESPONSE = "_asgi_multitier_request", "_asgi_multitier_response"
 _HIDDEN = {"request": _REQUEST, "response": _RESPONSE}
-_MADE_HERE = "__asgi_multitier_around__"
-"""On a function that stands around an endpoint: the endpoint."""
+_around: "WeakKeyDictionary[Any, Callable[..., Any]]" = WeakKeyDictionary()
+"""The endpoint of each function that the package has put around one. No attribute says so: a
+decorator with `functools.wraps` would take that over, and look like one of them."""
 
 
 @dataclass(slots=True)
@@ -62,21 +65,16 @@ class Call:
         return bound.arguments
 
 
-def is_around(function: object) -> bool:
-    """Whether it is a function that the package has put around an endpoint."""
-    return hasattr(function, _MADE_HERE)
-
-
 def innermost(function: Any) -> Any:
     """The endpoint itself, without the functions that the package has put around it."""
-    while is_around(function):
-        function = getattr(function, _MADE_HERE)
+    while inspect.isfunction(function) and function in _around:
+        function = _around[function]
     return function
 
 
 def arguments_of(endpoint: Any) -> set[str]:
     """The names of an endpoint's arguments; none of what is no function."""
-    function = innermost(inspect.unwrap(endpoint)) if callable(endpoint) else None
+    function = inspect.unwrap(endpoint) if callable(endpoint) else None
     if not inspect.isfunction(function):
         return set()
     return set(inspect.signature(function).parameters)
@@ -91,8 +89,8 @@ def around(endpoint: Callable[..., Any], called: Callable[..., Any], *, asks: bo
         asks: Whether the framework is asked for its request and its response as well.
     """
     made: Any = functools.wraps(endpoint)(called)
-    setattr(made, _MADE_HERE, endpoint)
-    signature = _resolved(endpoint)
+    _around[made] = endpoint
+    signature = signature_of(endpoint)
     made.__signature__ = _asking(signature) if asks else signature
     return made
 
@@ -115,20 +113,30 @@ def _among(args: tuple[Any, ...], kwargs: dict[str, Any], module: str, name: str
     return next((one for one in (*args, *kwargs.values()) if isinstance(one, kind)), None)
 
 
-def _resolved(endpoint: Callable[..., Any]) -> Signature:
+def signature_of(endpoint: Callable[..., Any]) -> Signature:
     """The signature with the annotations themselves, not their texts.
 
     Frameworks evaluate a text in the module of the function that they see, which is another one.
     """
     signature = inspect.signature(endpoint)
     inner = inspect.unwrap(endpoint)
-    names = {**getattr(inner, "__globals__", {}), **inspect.getclosurevars(inner).nonlocals}
+    names = {**getattr(inner, "__globals__", {}), **_enclosed(inner)}
     parameters = [
         parameter.replace(annotation=_evaluated(parameter.annotation, names))
         for parameter in signature.parameters.values()
     ]
     returned = _evaluated(signature.return_annotation, names)
     return signature.replace(parameters=parameters, return_annotation=returned)
+
+
+def _enclosed(function: Any) -> dict[str, Any]:
+    """What a function holds of those around it; what is not assigned yet is left out."""
+    names = getattr(getattr(function, "__code__", None), "co_freevars", ())
+    found = {}
+    for name, cell in zip(names, getattr(function, "__closure__", None) or (), strict=True):
+        with suppress(ValueError):
+            found[name] = cell.cell_contents
+    return found
 
 
 def _evaluated(annotation: Any, names: dict[str, Any]) -> Any:
@@ -197,12 +205,7 @@ def _encloses_endpoint(function: Any) -> bool:
     It takes anything, or a request as the one that it holds does. Others that take the same are
     helpers more often than endpoints.
     """
-    held = []
-    for cell in function.__closure__ or ():
-        try:
-            held.append(cell.cell_contents)
-        except ValueError:  # not assigned yet
-            continue
+    held = _enclosed(function).values()
     shape = _shape(function)
     if shape is not None and shape[:1] != ("request",):
         return False

@@ -136,7 +136,10 @@ class GuardedExchange:
     def _end(self) -> None:
         if self.reason is not None:
             self._tally.passed(self.reason)
-        if self.origin is not None:
+        if self.origin is not None and self.task is not None:
+            if not self.origin.answered:
+                # It waits for no answer any more, and gives none: another request leads.
+                self.task.cancel()
             self.origin.abandon()
 
     # Called by the function around the endpoint.
@@ -220,21 +223,16 @@ class GuardedExchange:
         story = Exchange(self._engine, request, _never, sink)
         task = self.task = asyncio.create_task(story.run(), name="asgi-multitier guarded")
         task.add_done_callback(_retrieved)
-        try:
-            await asyncio.wait({task, origin.wanted}, return_when=asyncio.FIRST_COMPLETED)
-            if origin.wanted.done() and not sink.complete:
-                return await self._lead(call, origin, key)
-        except asyncio.CancelledError:
-            self._abandon(task, origin)
-            raise
+        await asyncio.wait({task, origin.wanted}, return_when=asyncio.FIRST_COMPLETED)
+        if origin.wanted.done() and not sink.complete:
+            return await self._lead(call, origin, key)
         if (error := task.exception()) is not None:
             raise error
+        if not sink.complete:
+            # The cache was closed meanwhile, or the story has broken off.
+            self.reason = Reason.UNSTABLE
+            return await call.run()
         return self._told(call, sink)
-
-    def _abandon(self, task: "asyncio.Task[None]", origin: EndpointOrigin) -> None:
-        """The request ends here: another one leads."""
-        origin.abandon()
-        task.cancel()
 
     def _told(self, call: Call, sink: Sink) -> Any:
         """What the story has brought from elsewhere, as a response for the framework."""

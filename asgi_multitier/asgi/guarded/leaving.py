@@ -26,7 +26,7 @@ from ..layers import publish
 from ..replay import AGE, age_line, answer, response_messages
 from ..request import Request
 from ..sending import without_content
-from .made import Made
+from .made import OWN_FIELDS, Made
 from .origin import EndpointOrigin
 from .sink import Sink
 
@@ -182,7 +182,7 @@ class Leaving:
 
     async def _take(self, message: Message) -> None:
         """Content of a whole answer: held until it is all here, as layers cut it into pieces."""
-        chunk = bytes(message.get("body", b""))
+        chunk = bytes(message.get("body", b""))  # the same object, if it is bytes
         self._body.append(chunk)
         self._size += len(chunk)
         start = self._start
@@ -261,12 +261,13 @@ class Leaving:
             return known
         headers = retagged(normalised(sent), shown.body, body, start["status"])
         done = Finished(sent, self._told_of(start["status"], headers, body))
-        if slot is not None:
+        if slot is not None and body is shown.body:
+            # Other content would be held besides what is accounted for.
             slot.replay = done
         return done
 
     def _told_of(self, status: int, lines: Headers, body: bytes) -> StoredResponse:
-        lines = self._advised(without(lines, {AGE}))
+        lines = self._advised(without(lines, {AGE, OWN_FIELDS}))
         return StoredResponse(status, lines, body, *stored_validators(lines, self._engine.wall()))
 
     async def _answer(self, response: StoredResponse, age: float | None, member: bytes) -> None:

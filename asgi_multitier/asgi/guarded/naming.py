@@ -12,7 +12,7 @@ from ...routing.arguments import Missing, partition_of, texts_of_arguments
 from ...routing.endpoints import Call
 from ..admission import partition_by
 from ..request import Request
-from ..request_key import partitioned_key, request_key
+from ..request_key import request_key
 
 _GUARDED = "guarded"
 """At the end of a key: what a guarded route stores is not found without its guard."""
@@ -31,10 +31,8 @@ async def key_of(engine: Engine, request: Request, call: Call) -> str | None:
             return None
         if partition is None:
             return None
-    key = partitioned_key(request.plan, request.found, partition)
-    if key is None:
-        headers = request.headers if policy.vary else ()
-        key = request_key(request.plan, headers, request.found, partition)
+    headers = request.headers if policy.vary else ()
+    key = request_key(request.plan, headers, request.found, partition)
     return f"{key}\x00{_GUARDED}"
 
 
@@ -51,7 +49,7 @@ def labels_of(engine: Engine, request: Request, call: Call) -> tuple[str, tuple[
         return "", resolved.alias
     try:
         known = resolved.values(request.scope.get("query_string", b""))
-        values = texts_of_arguments(policy.label_names, known, call.arguments())
+        values = texts_of_arguments(policy.label_names, known, call.endpoint, call.arguments())
         return resolved.name_and_tags(values, call.request) or Reason.TAGS
     except Missing:
         return Reason.TAGS

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from ..._types import Header, Message, Receive, Scope, Send
+from ..._types import Header, Receive, Scope, Send
 from ...policy.reasons import Reason
 from .watched import EndpointScope
 
@@ -78,6 +78,11 @@ class EndpointOrigin:
 
     # For the request.
 
+    @property
+    def answered(self) -> bool:
+        """Whether the run has its answer."""
+        return self._answer.done() and not self._answer.cancelled()
+
     def answer(self, status: int, lines: list[Header], body: bytes | None) -> None:
         """The framework has begun to send what the endpoint made; None: it comes in chunks."""
         if not self._answer.done():
@@ -85,12 +90,14 @@ class EndpointOrigin:
 
     def refuse(self, status: int) -> None:
         """The request got another answer than the endpoint's: nothing to be shared."""
-        self._refused = True
+        # Of a failure the status says as much, and something stale may stand in for it.
+        self._refused = status < 400
         self.answer(status, [], b"")
 
     def abandon(self) -> None:
-        """The request has ended without an answer."""
+        """The request has ended: what it has not answered by now, it never will."""
         self._answer.cancel()
+        self._chunks.put_nowait(None)
 
     async def heard(self, chunks: AsyncIterator[Any], charset: str) -> AsyncIterator[Any]:
         """The chunks of a streamed answer, which the run gets as well: too many of them, until it
@@ -107,8 +114,3 @@ class EndpointOrigin:
             end = b""
         finally:
             self._chunks.put_nowait(end)
-
-
-def start_of(message: Message) -> tuple[int, list[Header]]:
-    """The status and the field lines of a response's start, copied: layers edit theirs in place."""
-    return message["status"], [(bytes(n).lower(), bytes(v)) for n, v in message.get("headers", ())]

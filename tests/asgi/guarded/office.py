@@ -69,6 +69,10 @@ class Office:
         response.set_cookie("last-seen", found.name)
         return found
 
+    def name(self, credentials: Annotated[Any, Depends(bearer)]) -> str:
+        """The name of the user."""
+        return self.tokens[credentials.credentials].name
+
     async def session(self) -> AsyncIterator[str]:
         """A connection that commits at the end, which may fail."""
         try:
@@ -115,8 +119,14 @@ class Office:
             office.runs.append("shared")
             return {"price": office.price}
 
+        @app.get("/named")
+        @cached(60, guarded=True, vary_by="{name}", tags=["by:{name}"])
+        async def named(name: Annotated[str, Depends(self.name)]) -> dict[str, int]:
+            await office.ran(f"named {name}")
+            return {"price": office.price}
+
         @app.get("/ready", dependencies=[Depends(user)])
-        @cached(60, guarded=True)
+        @cached(60, guarded=True, stale_if_error=60)
         async def ready(tasks: BackgroundTasks) -> Response:
             await office.ran("ready")
             tasks.add_task(office.background.append, "done")

@@ -184,6 +184,28 @@ async def test_a_stale_answer_stands_in_after_the_exception_has_passed(office: O
     assert (await office.get("/prices", "t2")).status_code == 500
 
 
+async def test_no_field_of_the_caches_own_leaves(office: Office) -> None:
+    """What marks a stored response stays here, also where a stale one stands in."""
+    await office.get("/ready")
+    office.clock.advance(90)
+    office.fails = RuntimeError("no database")
+    answer = await office.get("/ready")
+
+    assert status(answer) == "fwd=stale fwd-status=500 detail=stale-if-error"
+    assert not any(name.startswith("asgi-multitier") for name in answer.headers)
+
+
+async def test_the_query_cannot_name_what_a_dependency_gives(office: Office) -> None:
+    """A client may put any name into it: the tag is of the argument."""
+    for query in ("", "?name=u2"):
+        await office.get(f"/named{query}")
+    office.price = 5
+    await office.manager.invalidate_tags("by:u1")
+
+    for query in ("", "?name=u2"):
+        assert (await office.get(f"/named{query}")).json() == {"price": 5}
+
+
 async def test_one_request_renews_what_is_stale_and_the_others_do_not_wait(
     office: Office,
 ) -> None:
@@ -210,8 +232,12 @@ async def test_a_failing_commit_stores_nothing(office: Office) -> None:
     office.commit_fails = True
     first = await office.get("/committed")
     office.commit_fails = False
-    if first.status_code == 503:
-        assert status(await office.get("/committed")) == "fwd=uri-miss stored"
+    again = await office.get("/committed")
+
+    commits_first = first.status_code == 503  # and then answers
+    assert again.status_code == 200
+    assert status(again) == ("fwd=uri-miss stored" if commits_first else "hit detail=l1")
+    assert office.runs.count("committed") == 1 + commits_first
 
 
 @pytest.mark.parametrize(
@@ -221,6 +247,7 @@ async def test_a_failing_commit_stores_nothing(office: Office) -> None:
         ("agent", True),
         ("token", False),
         ("cookie", False),
+        ("state", False),
         ("all", False),
         ("copy", False),
         ("shown", False),

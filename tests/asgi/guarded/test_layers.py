@@ -1,8 +1,9 @@
 """What lies between the cache and a guarded endpoint: layers, decorators, ways to guard it."""
 
+import asyncio
 import functools
-import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -99,21 +100,16 @@ async def test_compression_between_is_of_each_client() -> None:
         plain = await client.get("/x", headers={"accept-encoding": "identity"})
         packed = await client.get("/x", headers={"accept-encoding": "gzip"})
         again = await client.get("/x", headers={"accept-encoding": "identity"})
-        unchanged = await client.get(
-            "/x", headers={"accept-encoding": "gzip", "if-none-match": packed.headers["etag"]}
-        )
 
     assert "content-encoding" not in plain.headers
     assert packed.headers["content-encoding"] == "gzip"
     assert plain.json() == packed.json() == again.json()
-    assert plain.headers["etag"] == again.headers["etag"]
+    assert plain.headers["etag"] == again.headers["etag"] != packed.headers["etag"]
     assert runs == ["x"]
-    assert unchanged.status_code in (200, 304)
-    assert gzip.decompress(gzip.compress(plain.content)) == again.content
 
 
-async def test_a_streamed_answer_is_stored_and_reaches_its_client_as_it_comes() -> None:
-    """A hit has all of it."""
+def streaming(*, breaks: bool = False) -> tuple[FastAPI, list[str]]:
+    """An application with a guarded stream, whose source may be gone in the first run."""
     app, runs = FastAPI(title="Streams"), list[str]()
 
     @app.get("/x", dependencies=[Depends(guard)])
@@ -122,10 +118,18 @@ async def test_a_streamed_answer_is_stored_and_reaches_its_client_as_it_comes() 
         async def chunks() -> AsyncIterator[str]:
             runs.append("x")
             yield "one, "
+            if breaks and len(runs) == 1:
+                raise RuntimeError("the source is gone")
             yield "two"
 
         return StreamingResponse(chunks(), media_type="text/plain")
 
+    return app, runs
+
+
+async def test_a_streamed_answer_is_stored_and_reaches_its_client_as_it_comes() -> None:
+    """A hit has all of it."""
+    app, runs = streaming()
     first, again = await twice(app)
 
     assert (first.text, again.text) == ("one, two", "one, two")
@@ -134,24 +138,33 @@ async def test_a_streamed_answer_is_stored_and_reaches_its_client_as_it_comes() 
 
 async def test_a_stream_that_breaks_is_not_stored() -> None:
     """What came of it is its client's."""
-    app, runs = FastAPI(title="Breaks"), list[str]()
-
-    @app.get("/x", dependencies=[Depends(guard)])
-    @cached(60, guarded=True)
-    async def x() -> StreamingResponse:
-        async def chunks() -> AsyncIterator[str]:
-            runs.append("x")
-            yield "one, "
-            if len(runs) == 1:
-                raise RuntimeError("the source is gone")
-            yield "two"
-
-        return StreamingResponse(chunks(), media_type="text/plain")
-
+    app, runs = streaming(breaks=True)
     _, again = await twice(app)
 
     assert again.text == "one, two"
     assert len(runs) == 2
+
+
+async def test_a_stream_that_no_layer_wants_holds_no_request() -> None:
+    """Its source is never asked, so its end is not waited for."""
+    app, runs = streaming()
+
+    async def headless(scope: Any, receive: Any, send: Any) -> None:
+        async def only_start(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                await send(message)
+                await send({"type": "http.response.body", "body": b""})
+                raise StopAsyncIteration
+
+        with suppress(StopAsyncIteration, RuntimeError, BaseExceptionGroup):
+            await app(scope, receive, only_start)
+
+    headless.app = app  # type: ignore[attr-defined]  # so that its routes are found
+    async with asyncio.timeout(5):
+        first, _ = await twice(headless)
+
+    assert (first.status_code, status(first)) == (200, "fwd=uri-miss")
+    assert runs == []
 
 
 async def test_a_file_is_its_clients_alone(tmp_path: Path) -> None:
@@ -305,7 +318,7 @@ def starlette(runs: list[str]) -> Starlette:
     ("path", "texts", "number"),
     [
         ("/same", ["same for all"] * 2, 1),
-        ("/greets", ["k1", "k2"], 2),
+        ("/greets", ["k1", "k2"], 4),
         ("/in/own", ['{"name":"k1"}', '{"name":"k2"}'], 2),
         ("/page", ["k1", "k2"], 2),
     ],
@@ -315,12 +328,14 @@ async def test_starlette(path: str, texts: list[str], number: int) -> None:
     runs: list[str] = []
     app = starlette(runs)
     async with client_of(app) as client:
-        answers = [await client.get(path, headers={"x-api-key": key}) for key in ("k1", "k2")]
+        for _ in range(2):
+            answers = [await client.get(path, headers={"x-api-key": key}) for key in ("k1", "k2")]
+        ran = len(runs)
         refused = await client.get(path, headers={"x-api-key": "stranger"})
         head = await client.head(path)
 
     assert [answer.text for answer in answers] == texts
-    assert len(runs) - (path == "/greets") <= number
+    assert ran == number
     assert refused.status_code == 403
     assert (head.status_code, head.content) == (200, b"")
 
