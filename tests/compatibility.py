@@ -19,6 +19,8 @@ TESTS = (
     "tests/routing/test_foreign.py",
     "tests/asgi/guarded/test_hits.py",
     "tests/asgi/guarded/test_layers.py",
+    "tests/asgi/guarded/test_annotations.py",
+    "tests/asgi/guarded/test_runs.py",
 )
 ROOT = Path(__file__).parent.parent
 

@@ -20,6 +20,7 @@ from ..errors import ConfigError
 
 _REQUEST, _RESPONSE = "_asgi_multitier_request", "_asgi_multitier_response"
 _HIDDEN = {"request": _REQUEST, "response": _RESPONSE}
+_METHODS = ("get", "head", "post", "put", "patch", "delete", "options")
 _around: "WeakKeyDictionary[Any, Callable[..., Any]]" = WeakKeyDictionary()
 """The endpoint of each function that the package has put around one. No attribute says so: a
 decorator with `functools.wraps` would take that over, and look like one of them."""
@@ -73,7 +74,10 @@ def innermost(function: Any) -> Any:
 
 
 def arguments_of(endpoint: Any) -> set[str]:
-    """The names of an endpoint's arguments; none of what is no function."""
+    """The names of an endpoint's arguments, of an endpoint class those of its methods."""
+    if inspect.isclass(endpoint):
+        methods = (getattr(endpoint, name, None) for name in _METHODS)
+        return set().union(*map(arguments_of, methods))
     function = inspect.unwrap(endpoint) if callable(endpoint) else None
     if not inspect.isfunction(function):
         return set()

@@ -15,7 +15,7 @@ Lines = list[tuple[str, str]]
 async def shop(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer with what an application makes of cookies and credentials."""
     cookies = [value for name, value in scope["headers"] if name == b"cookie"]
-    who = dict(scope["headers"]).get(b"authorization", b"nobody")
+    who = dict(scope["headers"]).get(b"authorization", b"stranger")
     await respond(send, b" ".join([*cookies, who]), (b"vary", b"Cookie"))
 
 
@@ -46,7 +46,7 @@ async def test_a_request_whose_cookies_are_all_ignored_has_none(
 
         assert second.hit is hits
         assert clean.hit is hits
-        assert clean.body == b"nobody"
+        assert clean.body == b"stranger"
         if not hits:
             assert [first.detail, second.detail] == ["cookie"] * 2
             assert sent.encode() in second.body
@@ -98,7 +98,7 @@ async def test_public_shares_an_answer_to_authorization_only_if_it_says_so(
     """RFC 9111 §3.5: the rule speaks for cookies and keys, the response for `Authorization`."""
 
     async def page(scope: Scope, receive: Receive, send: Send) -> None:
-        who = dict(scope["headers"]).get(b"authorization", b"nobody")
+        who = dict(scope["headers"]).get(b"authorization", b"stranger")
         await respond(send, who, *([(b"cache-control", says)] if says else []))
 
     async with caching(Origin(page), [Rule("*", 300, public=True)]) as cache:
@@ -107,7 +107,7 @@ async def test_public_shares_an_answer_to_authorization_only_if_it_says_so(
 
         assert ann.stored is bob.hit is shared
         assert bob.body == (b"ann" if shared else b"bob")
-        assert (await cache.get("/x")).body == (b"ann" if shared else b"nobody")
+        assert (await cache.get("/x")).body == (b"ann" if shared else b"stranger")
 
 
 async def test_answers_to_authorization_stop_no_others_from_sharing_a_run() -> None:
@@ -187,7 +187,7 @@ async def test_cookies_that_matter_and_cookies_that_do_not(
     rules = [Rule("*", 300, cookies=cookies, ignore_cookies=ignored)]
     async with caching(origin, rules) as cache:
         first, second = [await cache.get("/x", [("cookie", COOKIES)]) for _ in range(2)]
-        got = first.body.decode().removesuffix("nobody").strip()
+        got = first.body.decode().removesuffix("stranger").strip()
         assert got == (COOKIES if seen is None else seen)
         assert second.hit is (seen is not None)
         for name in ("lang", "sid", "_ga"):

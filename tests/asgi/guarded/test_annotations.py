@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import httpx
 from fastapi import Depends, FastAPI
-from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
 from asgi_multitier import CacheManager, CacheMiddleware, cached, invalidates
@@ -24,7 +24,7 @@ def user() -> str:
     return "one"
 
 
-def test_texts_mean_what_they_say() -> None:
+async def test_texts_mean_what_they_say() -> None:
     """Dependencies, bodies and templates over both are found."""
     app, price = FastAPI(title="Annotations"), [1]
 
@@ -44,10 +44,11 @@ def test_texts_mean_what_they_say() -> None:
         price[0] += 1
 
     app.add_middleware(CacheMiddleware, cache=CacheManager(redis_url=None))
-    with TestClient(app) as client:
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://shop.test") as client:
         for change_by in ({"url": "/items", "json": {"sku": "a"}}, {"url": "/mine"}):
-            assert "stored" in status(client.get("/items/a?name=other"))  # type: ignore[arg-type]
-            assert "hit" in status(client.get("/items/a?name=other"))  # type: ignore[arg-type]
-            assert client.put(**change_by).status_code == 200  # type: ignore[arg-type]
+            assert "stored" in status(await client.get("/items/a?name=other"))
+            assert "hit" in status(await client.get("/items/a?name=other"))
+            assert (await client.put(**change_by)).status_code == 200  # type: ignore[arg-type]
 
-        assert client.get("/items/a?name=other").json()["price"] == 3
+        assert (await client.get("/items/a?name=other")).json()["price"] == 3

@@ -303,9 +303,17 @@ def starlette(runs: list[str]) -> Starlette:
             runs.append("page")
             return PlainTextResponse(self.scope["user"].display_name)
 
+    class Shown(HTTPEndpoint):
+        @requires("authenticated")
+        @cached(60, guarded=True, vary_by="{request.user.display_name}")
+        async def get(self, request: Any) -> PlainTextResponse:
+            runs.append("shown")
+            return PlainTextResponse(request.user.display_name)
+
     routes = [
         Route("/same", same),
         Route("/greets", greets),
+        Route("/shown", Shown),
         Mount("/in", routes=[Route("/own", own)]),
         Route("/page", Page),
     ]
@@ -321,6 +329,7 @@ def starlette(runs: list[str]) -> Starlette:
         ("/greets", ["k1", "k2"], 4),
         ("/in/own", ['{"name":"k1"}', '{"name":"k2"}'], 2),
         ("/page", ["k1", "k2"], 2),
+        ("/shown", ["k1", "k2"], 2),
     ],
 )
 async def test_starlette(path: str, texts: list[str], number: int) -> None:
