@@ -64,42 +64,45 @@ _FOR_THE_GUARD = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
-    """What a rule says of one request.
+class Refused:
+    """A request that does not meet the cache.
 
     Attributes:
-        reason: Why the request does not meet the cache; None if it does.
-        partition: Whose copy it gets, as a part of its key; None if the rule has no `vary_by`.
+        reason: Why not.
         failed: The option whose callable has raised; None if none has.
         error: What it has raised.
     """
 
-    reason: Reason | None = None
-    partition: bytes | None = None
+    reason: Reason
     failed: str | None = None
     error: Exception | None = None
 
 
-async def admit(request: Request) -> Admission:
-    """Ask the callables of the rule."""
+async def admit(request: Request) -> bytes | Refused | None:
+    """Ask the callables of the rule.
+
+    Returns:
+        Whose copy the request gets, as a part of its key; None if the rule has no callable in
+        `vary_by`, or the request is refused.
+    """
     policy = request.plan.policy
     separated = policy.public or policy.guarded or policy.vary_by
     if not separated and is_known(request.scope):
         known_by_cookie = Field.COOKIE in request.found
-        return Admission(Reason.COOKIE if known_by_cookie else Reason.IDENTITY)
+        return Refused(Reason.COOKIE if known_by_cookie else Reason.IDENTITY)
     if policy.when is not None:
         try:
             if not await _called(policy.when, request.view):
-                return Admission(Reason.WHEN)
+                return Refused(Reason.WHEN)
         except Exception as error:  # noqa: BLE001  # a callable of the rule
-            return Admission(Reason.WHEN, failed="when", error=error)
+            return Refused(Reason.WHEN, "when", error)
     if policy.guarded or policy.vary_by is None or isinstance(policy.vary_by, Template):
-        return Admission()  # behind a guard, it is asked after that
+        return None  # behind a guard, it is asked after that
     try:
         partition = await partition_by(policy.vary_by, request.view)
     except Exception as error:  # noqa: BLE001  # a callable of the rule
-        return Admission(Reason.PARTITION, failed="vary_by", error=error)
-    return Admission(Reason.PARTITION if partition is None else None, partition)
+        return Refused(Reason.PARTITION, "vary_by", error)
+    return Refused(Reason.PARTITION) if partition is None else partition
 
 
 async def _called(ask: Callable[[Any], Any], view: Any) -> Any:

@@ -4,6 +4,7 @@ It waits for the run of the application that is under way, or leads one. What ca
 asked for by this request alone.
 """
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from math import ceil
 
@@ -122,7 +123,7 @@ class Forwarding:
         else:
             flight = caller.open(answer, self._seed(name))
             flight.led = True
-            await self._engine.flights.launch(flight, partial(self._head, key, flight))
+            await self._engine.flights.launch(flight, self._asking_head(key, flight))
         return True
 
     async def _take(self, answer: "Answer | StandIn | Step", key: str, *, last: bool) -> bool:
@@ -326,8 +327,14 @@ class Forwarding:
             scope, send = head.scope, observed(send, head.on_response)
         await self._request.app(scope, self._receive, send)
 
-    async def _head(self, key: str, shared: "Flight[Answer] | None" = None) -> None:
-        """Let the application answer a HEAD, which may renew what is stored for GET.
+    async def _head(self, key: str) -> None:
+        """Let the application answer a HEAD alone."""
+        await self._asking_head(key, None)()
+
+    def _asking_head(
+        self, key: str, shared: "Flight[Answer] | None"
+    ) -> Callable[[], Awaitable[None]]:
+        """Count a HEAD; what lets the application answer it may renew what is stored for GET.
 
         Args:
             key: The GET's key.
@@ -342,7 +349,7 @@ class Forwarding:
             marker=self._look_up.marker,
         )
         self._tally.passed(Reason.METHOD)
-        await self._pass_by(Reason.METHOD, head)
+        return partial(self._pass_by, Reason.METHOD, head)
 
     async def _gateway_timeout(self) -> None:
         """RFC 9111 §5.2.1.7: `only-if-cached`, and nothing stored that would do."""

@@ -7,6 +7,7 @@ was prepared. Everything else goes one door further: `_meet` for what a rule let
 The middleware sees no Redis and no lock; it is a client of the manager.
 """
 
+import asyncio
 from asyncio.events import _get_running_loop as loop_here
 from collections.abc import Sequence
 from functools import partial
@@ -17,13 +18,14 @@ from ..coherence.repeats import repeating
 from ..config.policy import Policy
 from ..config.rules import Rule
 from ..errors import ConfigError
+from ..events import Outcome
 from ..manager.manager import CacheManager
 from ..policy import cache_status
 from ..policy.cache_status import Forward
 from ..policy.reasons import Reason
 from ..policy.request import Field, FieldLines, Watch, scan
 from ..routing import Resolved, RouteTable
-from .admission import Admission, admit
+from .admission import Refused, admit
 from .exchange import Exchange
 from .framework import FILL_KEY, answer_to, single_callable
 from .guarded import GuardedExchange
@@ -186,58 +188,65 @@ class CacheMiddleware:
             # The same cache stands outside as well, and asks for all clients.
             await self.app(scope, receive, send)
             return
+        try:
+            receive, met = await self._admitted(plan, found, scope, receive)
+        except asyncio.CancelledError:
+            plan.tally.count(Outcome.MISS)  # every request is counted, also one that leaves here
+            raise
+        if isinstance(met, Refused):
+            answering = self._answering(met, scope)
+            if answering is None:
+                await self._bypass(plan, met.reason, scope, receive, send)
+                return
+            plan.tally.passed(met.reason)
+            member = cache_status.forwarded(Forward.BYPASS, detail=met.reason)
+            await answering(scope, receive, with_cache_status(send, member, plan.terms))
+        elif plan.policy.guarded:
+            await GuardedExchange(self.manager.engine, met, send).run(receive)
+        else:
+            await Exchange(self.manager.engine, met, receive, send).run()
+
+    async def _admitted(
+        self, plan: Plan, found: FieldLines, scope: Scope, receive: Receive
+    ) -> tuple[Receive, Request | Refused]:
+        """The request with its key, or why it does not meet the cache; and the client's channel."""
         if self._secret is not None and Field.COOKIE in found and loop_here() is not None:
             found, reached = await self._reached(scope, self._secret)
             if not reached:
-                await self._bypass(plan, Reason.POSITION, scope, receive, send)
-                return
+                return receive, Refused(Reason.POSITION)
         found = visible(plan.policy, found)
         reason = self._planning.refusal(plan, found, scope)
         if reason is None and loop_here() is None:
             reason = Reason.EVENT_LOOP
         if reason is not None:
-            await self._bypass(plan, reason, scope, receive, send)
-            return
+            return receive, Refused(reason)
         if not plan.framed:
             receive, has_body = await opened(receive)
             if has_body:
-                await self._bypass(plan, Reason.REQUEST_BODY, scope, receive, send)
-                return
+                return receive, Refused(Reason.REQUEST_BODY)
         await self._lifespan.start()
         if self._home.place is not loop_here():
             # Deliberate: the cache lives in another event loop, and this one's `send` and `receive`
             # cannot be used from there. The application answers, and nothing is stored.
-            await self._bypass(plan, Reason.EVENT_LOOP, scope, receive, send)
-            return
+            return receive, Refused(Reason.EVENT_LOOP)
         give_state(scope, self.manager)
         request = self._request(scope, found, plan)
-        admission = await admit(request)
-        reason = admission.reason
-        if reason is not None:
-            answering = self._answering(admission, scope)
-            if answering is None:
-                await self._bypass(plan, reason, scope, receive, send)
-                return
-            plan.tally.passed(reason)
-            member = cache_status.forwarded(Forward.BYPASS, detail=reason)
-            await answering(scope, receive, with_cache_status(send, member, plan.terms))
-            return
-        if plan.policy.guarded:
-            await GuardedExchange(self.manager.engine, request, send).run(receive)
-            return
+        partition = await admit(request)
+        if isinstance(partition, Refused):
+            return receive, partition
         if request.plain:
             request.primary = plan.key
-        else:
-            request.primary = request_key(plan, request.headers, found, admission.partition)
-        await Exchange(self.manager.engine, request, receive, send).run()
+        elif not plan.policy.guarded:  # behind a guard, the endpoint's arguments are needed
+            request.primary = request_key(plan, request.headers, found, partition)
+        return receive, request
 
-    def _answering(self, admission: Admission, scope: Scope) -> ASGIApp | None:
+    def _answering(self, refused: Refused, scope: Scope) -> ASGIApp | None:
         """What answers an exception of a rule's callable as the framework would, if anything."""
-        if admission.error is None or admission.failed is None:
+        if refused.error is None or refused.failed is None:
             return None
-        answering = answer_to(admission.error, scope, self.app)
+        answering = answer_to(refused.error, scope, self.app)
         if answering is None:
-            self.manager.engine.events.callback_failed(admission.failed, admission.error)
+            self.manager.engine.events.callback_failed(refused.failed, refused.error)
         return answering
 
     def _request(self, scope: Scope, found: FieldLines, plan: Plan) -> Request:

@@ -3,21 +3,29 @@
 import asyncio
 import logging
 import random
+from itertools import chain, count
+from typing import Any
 
 import pytest
+from fastapi import Depends, FastAPI
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from asgi_multitier import CacheMiddleware, Policy, Rule, TierConfig
-from asgi_multitier._types import Receive, Scope, Send
+from asgi_multitier import CacheMiddleware, Policy, Rule, TierConfig, cached
+from asgi_multitier._types import Message, Receive, Scope, Send
+from asgi_multitier.asgi.read_your_writes import COOKIE, token
 from asgi_multitier.coherence.local import LocalLog
+from asgi_multitier.entry import Born
 from asgi_multitier.events import MAX_ROUTES, Events
 from asgi_multitier.policy.reasons import Reason
 from asgi_multitier.testing import FakeClock
+from tests.cut_off import CutOff, run
 from tests.manager.support import SeenTier
-from tests.support import EVERYTHING, Client, Origin, Visit, caching, respond, settled
+from tests.support import EVERYTHING, Client, Origin, Reply, Visit, caching, respond, settled
+
+SECRET = b"0123456789abcdef"
 
 
 async def test_outcomes_of_mixed_traffic_add_up() -> None:
@@ -274,3 +282,78 @@ async def test_a_request_cancelled_while_a_shared_tier_is_read_is_counted() -> N
 
         total = manager.stats().total
         assert (total.misses, total.requests) == (3, 3)
+
+
+class Slow(Visit):
+    """A client whose channel lets others run at each message."""
+
+    async def receive(self) -> Message:
+        await asyncio.sleep(0)
+        return await super().receive()
+
+    async def send(self, message: Message) -> None:
+        await asyncio.sleep(0)
+        await super().send(message)
+
+
+async def _page(scope: Scope, receive: Receive, send: Send) -> None:
+    await asyncio.sleep(0)
+    await respond(send, b"x", (b"cache-control", b"max-age=60"))
+
+
+async def _called(request: Request) -> str:
+    await asyncio.sleep(0)
+    return "yes"
+
+
+_guarded = FastAPI()
+
+
+@_guarded.get("/{number}", dependencies=[Depends(_called)])
+@cached(60, guarded="shared")
+async def _behind_a_guard(number: int) -> int:
+    await asyncio.sleep(0)
+    return number
+
+
+HEADERS_DECIDE = Policy.from_origin()
+PLACE = Born("a" * 32, 1)
+
+
+@pytest.mark.parametrize(
+    ("policy", "asked"),
+    [
+        pytest.param(Policy(60), {}, id="a run"),
+        pytest.param(Policy(60), {"http_version": "2"}, id="the first message"),
+        pytest.param(Policy(60, when=_called), {}, id="when"),
+        pytest.param(Policy(60, vary_by=_called), {}, id="vary_by"),
+        pytest.param(Policy(60, when=_called, vary_by=_called), {}, id="both"),
+        pytest.param(HEADERS_DECIDE, {"method": "HEAD"}, id="a HEAD"),
+        pytest.param(Policy(60, coalesce=False), {}, id="a run apart"),
+        pytest.param(None, {}, id="no rule"),
+        pytest.param(Policy(60), {"position": True}, id="a position in the log"),
+        pytest.param(None, {"app": _guarded}, id="behind a guard"),
+    ],
+)
+@pytest.mark.parametrize("late", [False, True], ids=["before", "when it is there"])
+async def test_a_request_cancelled_at_any_await_is_counted_once(
+    policy: Policy | None, asked: dict[str, Any], late: bool
+) -> None:
+    """Each await in turn; the first request starts the cache."""
+    asked = {"method": "GET", **asked}
+    app = asked.pop("app", _page)
+    lines = [("cookie", f"{COOKIE}={token(PLACE, SECRET)}")] if asked.pop("position", False) else []
+    async with caching(app, (), secret=SECRET) as cache:
+        client = Client(CacheMiddleware(app, cache.manager, default=policy, read_your_writes=True))
+        for requests, at in enumerate(chain([1], count(1)), start=1):
+            asking = client.request(target=f"/{requests}", headers=lines, visit=Slow(), **asked)
+            cut = CutOff(asking, at, late=late)
+            (end,) = await asyncio.gather(asyncio.create_task(run(cut)), return_exceptions=True)
+            assert cache.manager.stats().requests == requests
+            if cut.awaits < at:
+                break
+            assert isinstance(end, asyncio.CancelledError)
+            await settled()
+
+        assert at > 1
+        assert isinstance(end, Reply)
