@@ -11,6 +11,7 @@ from hashlib import blake2b
 import pytest
 
 from tests import figures, skips, warden
+from tests.fakeredis_server import FakeredisServer, Server
 from tests.figures import Figure
 from tests.patience import PATIENCE
 from tests.servers import FaultProxy, ValkeyServer
@@ -78,10 +79,16 @@ def usual_hold(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def figure(record_property: Callable[[str, object], None]) -> Figure:
-    """Puts a figure into the table at the end of the run."""
+def figure(
+    request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+) -> Figure:
+    """Puts a figure into the table at the end of the run; those of fakeredis are none."""
+    has_server = "server" in request.fixturenames
+    is_fake = has_server and isinstance(request.getfixturevalue("server"), FakeredisServer)
 
     def note(scenario: str, measured: object, bar: object, *, seed: object = "") -> None:
+        if is_fake:
+            return
         row = figures.Row(scenario, str(measured), str(bar), str(seed))
         record_property(figures.PROPERTY, astuple(row))
 
@@ -100,6 +107,15 @@ def own_valkey() -> Iterator[ValkeyServer]:
     """A real server for one test, to be killed, frozen, filled or flushed."""
     with ValkeyServer() as server:
         yield server
+
+
+@pytest.fixture(params=["valkey", "fakeredis"])
+def server(request: pytest.FixtureRequest) -> Server:
+    """Each server that holds the second tier, the log, leases and streams; see `valkey`."""
+    if request.param == "fakeredis":
+        return FakeredisServer()
+    real: ValkeyServer = request.getfixturevalue("valkey")
+    return real
 
 
 @pytest.fixture

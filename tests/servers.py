@@ -56,6 +56,11 @@ class ValkeyServer:
         return f"redis://127.0.0.1:{self.port}/0"
 
     @property
+    def target(self) -> str:
+        """What tests give to the cache, where `FakeredisServer` serves as well."""
+        return self.url
+
+    @property
     def unix_url(self) -> str:
         return f"unix://{self.socket}"
 

@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 from ..errors import ConfigError
 from .address import place_of, read_address
 from .cluster import Cluster, Nodes
+from .fakes import client_of
 from .packing import packing
 
 Client: TypeAlias = aredis.Redis
@@ -96,7 +97,7 @@ def recipe_of(target: Target) -> Recipe:
         return _pooled(place_of(target), address.connection_class, address.connection_kwargs)
     if isinstance(target, RedisCluster):
         return _of_cluster(target)
-    pool: object = getattr(target, "connection_pool", None)
+    pool: object = getattr(client_of(target), "connection_pool", None)
     if isinstance(pool, SentinelConnectionPool):
         return _of_sentinel(pool)
     if isinstance(pool, ConnectionPool):

@@ -15,14 +15,17 @@ from .client import Client, send
 
 Value = str | bytes | int
 
+_NO_FLAGS = "unexpected symbol near '#'"
+"""What Lua says of a first line with flags where the server does not take it off."""
+
 
 class Script:
     """A script, called by its digest: its text is sent only if the server does not have it.
 
     Args:
         body: Lua.
-        flags: Flags of the first line. A server before Redis 7 does not know such a line: it gets
-            the body without it.
+        flags: Flags of the first line. A server before Redis 7 does not know such a line, nor does
+            fakeredis: it gets the body without it.
     """
 
     __slots__ = ("_bare", "_bare_digest", "_digest", "_text")
@@ -40,18 +43,20 @@ class Script:
     async def run(self, client: Client, keys: Sequence[str], *args: Value) -> Any:
         """Run it; its reply."""
         try:
-            return await _evaluate(client, "EVALSHA", self._digest, keys, args)
-        except NoScriptError:
-            pass
-        try:
-            return await _evaluate(client, "EVAL", self._text, keys, args)
+            return await _run(client, self._digest, self._text, keys, args)
         except ResponseError as error:
-            if "compiling script" not in str(error).lower():
+            if _NO_FLAGS not in str(error):
                 raise
-        try:
-            return await _evaluate(client, "EVALSHA", self._bare_digest, keys, args)
-        except NoScriptError:
-            return await _evaluate(client, "EVAL", self._bare, keys, args)
+        return await _run(client, self._bare_digest, self._bare, keys, args)
+
+
+async def _run(
+    client: Client, digest: str, text: str, keys: Sequence[str], args: Sequence[Value]
+) -> Any:
+    try:
+        return await _evaluate(client, "EVALSHA", digest, keys, args)
+    except NoScriptError:
+        return await _evaluate(client, "EVAL", text, keys, args)
 
 
 def _digest(text: str) -> str:
@@ -65,7 +70,16 @@ def _evaluate(
     return send(client, command, script, len(keys), *keys, *args)
 
 
-_BEGIN = """
+_TYPES = """
+local function is_of_another_type(reply)
+  return reply.err and string.find(tostring(reply.err), 'WRONGTYPE', 1, true)
+end
+"""
+"""Whether `pcall` failed since the key has another type. In fakeredis `err` is no string."""
+
+_BEGIN = (
+    _TYPES
+    + """
 local function need(command, ...)
   if redis.acl_check_cmd and not redis.acl_check_cmd(command, ...) then
     error({err = 'NOPERM this user has no permission to run ' .. command})
@@ -75,9 +89,6 @@ local function need_to_write()
   need('HSET', KEYS[1], 'f', 'v')
   need('XADD', KEYS[2], '*', 'f', 'v')
   need('PEXPIRE', KEYS[1], '1')
-end
-local function is_of_another_type(reply)
-  return reply.err and string.find(reply.err, 'WRONGTYPE', 1, true)
 end
 local function control(...)
   local found = redis.pcall('HMGET', KEYS[1], 'gen', 'seq', 'last', ...)
@@ -109,6 +120,7 @@ local function number(id)
   return string.match(id, '^%d+')
 end
 """
+)
 """Functions that the scripts of the log share.
 
 Permissions are checked before anything is changed: a script that is refused half-way would leave a
@@ -233,15 +245,18 @@ return refused
 )
 """KEYS: the log. ARGV: commands with their arguments. Reply: those that the user may not run."""
 
-_TEXT = """
+_TEXT = (
+    _TYPES
+    + """
 local function text(...)
   local reply = redis.pcall(...)
   if type(reply) ~= 'table' then
     return reply
   end
-  return not string.find(reply.err, 'WRONGTYPE', 1, true) and redis.call(...)
+  return not is_of_another_type(reply) and redis.call(...)
 end
 """
+)
 """The reply of a command on a key of its type; `false` if the key has another type.
 
 Such a key, which these scripts did not write, must not fail the others.

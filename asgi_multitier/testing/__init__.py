@@ -20,6 +20,7 @@ from .assertions import (
 )
 from .clock import CacheClock, FakeClock
 from .local import LocalTierContract, value_entry
+from .settling import settle, settled
 from .shared import SharedTierContract
 from .status import CacheStatus, cache_status
 
@@ -35,5 +36,7 @@ __all__ = [
     "assert_stored",
     "assert_varies_on",
     "cache_status",
+    "settle",
+    "settled",
     "value_entry",
 ]

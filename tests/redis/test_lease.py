@@ -7,15 +7,16 @@ import pytest
 
 from asgi_multitier.redis import Leases, Link, lease
 from asgi_multitier.redis.lease import Claim
+from tests.fakeredis_server import Server, own_tasks
 from tests.figures import Figure, seconds
 from tests.patience import until
 from tests.servers import FaultProxy, ValkeyServer
 from tests.support import pass_time
 
 
-async def test_one_of_many_wins(valkey: ValkeyServer, namespace: str) -> None:
+async def test_one_of_many_wins(server: Server, namespace: str) -> None:
     """Twenty claims on two nodes: one holder."""
-    patient = [Link(valkey.url, timeout=5.0) for _ in range(2)]
+    patient = [Link(server.target, timeout=5.0) for _ in range(2)]
     one, two = (Leases(link, namespace=namespace) for link in patient)
     claims = await asyncio.gather(*(node.claim("k") for node in (one, two) * 10))
 
@@ -33,11 +34,12 @@ def is_woken(claim: Claim) -> bool:
     return claim._woken.done()
 
 
-async def test_waiters_are_woken_at_once(
-    valkey: ValkeyServer, namespace: str, figure: Figure
-) -> None:
+async def test_waiters_are_woken_at_once(server: Server, namespace: str, figure: Figure) -> None:
     """A release is told to ten waiters on another node; how soon is a figure."""
-    one, two = Leases(valkey.url, namespace=namespace), Leases(valkey.url, namespace=namespace)
+    one, two = (
+        Leases(server.target, namespace=namespace),
+        Leases(server.target, namespace=namespace),
+    )
     holder = await one.claim("k")
     losers = [await two.claim("k") for _ in range(10)]
     waits = [asyncio.create_task(loser.released(5.0)) for loser in losers]
@@ -58,10 +60,13 @@ async def test_waiters_are_woken_at_once(
 
 
 async def test_a_release_between_asking_and_waiting_is_not_missed(
-    valkey: ValkeyServer, namespace: str
+    server: Server, namespace: str
 ) -> None:
     """The waiter listens before it asks."""
-    one, two = Leases(valkey.url, namespace=namespace), Leases(valkey.url, namespace=namespace)
+    one, two = (
+        Leases(server.target, namespace=namespace),
+        Leases(server.target, namespace=namespace),
+    )
     holder = await one.claim("k")
     loser = await two.claim("k")
     await holder.release()
@@ -72,10 +77,10 @@ async def test_a_release_between_asking_and_waiting_is_not_missed(
     await two.close()
 
 
-async def test_a_dead_holders_lease_ends_by_itself(valkey: ValkeyServer, namespace: str) -> None:
+async def test_a_dead_holders_lease_ends_by_itself(server: Server, namespace: str) -> None:
     """A holder that is gone gives way when its time is over."""
-    dead = Leases(valkey.url, namespace=namespace, ttl=0.5)
-    alive = Leases(valkey.url, namespace=namespace, ttl=0.5)
+    dead = Leases(server.target, namespace=namespace, ttl=0.5)
+    alive = Leases(server.target, namespace=namespace, ttl=0.5)
     await dead.claim("k")
     await dead.close()
     loser = await alive.claim("k")
@@ -84,7 +89,7 @@ async def test_a_dead_holders_lease_ends_by_itself(valkey: ValkeyServer, namespa
     assert loser.ends - asyncio.get_running_loop().time() <= 0.5
     assert await loser.released(5.0)
     assert not is_woken(loser)
-    await until(lambda: valkey.command("EXISTS", f"{{{namespace}}}:lease:k") == 0, 5.0)
+    await until(lambda: server.command("EXISTS", f"{{{namespace}}}:lease:k") == 0, 5.0)
     heir = await alive.claim("k")
     assert heir.held
     await heir.release()
@@ -92,16 +97,16 @@ async def test_a_dead_holders_lease_ends_by_itself(valkey: ValkeyServer, namespa
     await alive.close()
 
 
-async def test_a_working_holder_keeps_its_lease(valkey: ValkeyServer, namespace: str) -> None:
+async def test_a_working_holder_keeps_its_lease(server: Server, namespace: str) -> None:
     """It is renewed as long as the work takes; a waiter's time runs out first."""
-    leases = Leases(valkey.url, namespace=namespace, ttl=30.0)
+    leases = Leases(server.target, namespace=namespace, ttl=30.0)
     holder = await leases.claim("k")
     key = f"{{{namespace}}}:lease:k"
     for _ in range(3):
         # A third of its life is over.
-        valkey.command("PEXPIRE", key, 20_000)
+        server.command("PEXPIRE", key, 20_000)
         await pass_time(10.0)
-        await until(lambda: valkey.command("PTTL", key) > 20_000, 5.0)
+        await until(lambda: server.command("PTTL", key) > 20_000, 5.0)
     loser = await leases.claim("k")
 
     assert holder.held
@@ -112,18 +117,16 @@ async def test_a_working_holder_keeps_its_lease(valkey: ValkeyServer, namespace:
     await leases.close()
 
 
-async def test_a_lease_taken_by_another_is_not_given_back(
-    valkey: ValkeyServer, namespace: str
-) -> None:
+async def test_a_lease_taken_by_another_is_not_given_back(server: Server, namespace: str) -> None:
     """Only its own token deletes it, and the renewal notices the loss."""
-    leases = Leases(valkey.url, namespace=namespace, ttl=0.1)
+    leases = Leases(server.target, namespace=namespace, ttl=0.1)
     holder = await leases.claim("k")
     key = f"{{{namespace}}}:lease:k"
-    valkey.command("SET", key, "another", "PX", 10_000)
+    server.command("SET", key, "another", "PX", 10_000)
     await until(lambda: not holder.held, 5.0)
     await holder.release()
 
-    assert valkey.command("GET", key) == b"another"
+    assert server.command("GET", key) == b"another"
     assert "won" in repr(holder)
     await leases.close()
 
@@ -134,12 +137,12 @@ async def test_a_lease_taken_by_another_is_not_given_back(
     ids=["endless", "list", "other"],
 )
 async def test_what_lies_under_a_leases_key(
-    valkey: ValkeyServer, namespace: str, put: tuple[str, ...]
+    server: Server, namespace: str, put: tuple[str, ...]
 ) -> None:
     """What would never end is no lease: it is taken, held by one alone and given back."""
-    leases = Leases(valkey.url, namespace=namespace)
+    leases = Leases(server.target, namespace=namespace)
     command, *rest = put
-    valkey.command(command, f"{{{namespace}}}:lease:k", *rest)
+    server.command(command, f"{{{namespace}}}:lease:k", *rest)
     first = await leases.claim("k")
     if len(rest) == 1:
         second = await leases.claim("k")
@@ -147,25 +150,23 @@ async def test_what_lies_under_a_leases_key(
         await first.release()
         assert await second.released(5.0)
         await second.release()
-        assert valkey.command("EXISTS", f"{{{namespace}}}:lease:k") == 0
+        assert server.command("EXISTS", f"{{{namespace}}}:lease:k") == 0
     else:
         assert not first.won
         await first.release()
     await leases.close()
 
 
-async def test_a_lease_that_became_something_else_is_lost(
-    valkey: ValkeyServer, namespace: str
-) -> None:
+async def test_a_lease_that_became_something_else_is_lost(server: Server, namespace: str) -> None:
     """Its holder notices, and leaves alone what took its place."""
-    leases = Leases(valkey.url, namespace=namespace, ttl=0.1)
+    leases = Leases(server.target, namespace=namespace, ttl=0.1)
     holder = await leases.claim("k")
     key = f"{{{namespace}}}:lease:k"
-    valkey.command("EVAL", "redis.call('DEL', KEYS[1]) redis.call('RPUSH', KEYS[1], 1)", 1, key)
+    server.command("EVAL", "redis.call('DEL', KEYS[1]) redis.call('RPUSH', KEYS[1], 1)", 1, key)
     await until(lambda: not holder.held, 5.0)
     await holder.release()
 
-    assert valkey.command("LLEN", key) == 1
+    assert server.command("LLEN", key) == 1
     await leases.close()
 
 
@@ -205,12 +206,12 @@ async def test_waiters_look_again_when_the_server_is_lost(
 
 
 async def test_the_tail_ends_when_nobody_waits(
-    valkey: ValkeyServer, namespace: str, monkeypatch: pytest.MonkeyPatch
+    server: Server, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No connection is kept for nothing, and closing leaves no task. It lingers shortly here."""
     monkeypatch.setattr(lease, "_LINGER", 0.01)
-    tasks = asyncio.all_tasks()
-    leases = Leases(valkey.url, namespace=namespace)
+    tasks = own_tasks()
+    leases = Leases(server.target, namespace=namespace)
     holder = await leases.claim("k")
     loser = await leases.claim("k")
     await loser.release()
@@ -218,12 +219,15 @@ async def test_the_tail_ends_when_nobody_waits(
     await until(lambda: leases._tail is None or leases._tail.done(), 5.0)
     await leases.close()
 
-    assert asyncio.all_tasks() == tasks
+    assert own_tasks() == tasks
 
 
-async def test_closing_wakes_who_still_waits(valkey: ValkeyServer, namespace: str) -> None:
+async def test_closing_wakes_who_still_waits(server: Server, namespace: str) -> None:
     """A graceful end keeps nobody."""
-    one, two = Leases(valkey.url, namespace=namespace), Leases(valkey.url, namespace=namespace)
+    one, two = (
+        Leases(server.target, namespace=namespace),
+        Leases(server.target, namespace=namespace),
+    )
     holder = await one.claim("k")
     loser = await two.claim("k")
     waiting = asyncio.create_task(loser.released(9.0))
@@ -236,9 +240,9 @@ async def test_closing_wakes_who_still_waits(valkey: ValkeyServer, namespace: st
     await one.close()
 
 
-def test_a_second_event_loop_hears_of_releases(valkey: ValkeyServer, namespace: str) -> None:
+def test_a_second_event_loop_hears_of_releases(server: Server, namespace: str) -> None:
     """The first one stands still, and its tail with it."""
-    link = Link(valkey.url, timeout=10.0)
+    link = Link(server.target, timeout=10.0)
     leases = Leases(link, namespace=namespace, ttl=60.0)
 
     async def lose(*, release: bool) -> bool:

@@ -14,6 +14,7 @@ from asgi_multitier.entry import Born
 from asgi_multitier.errors import ConfigError
 from asgi_multitier.redis import RedisLog, log_store
 from asgi_multitier.selectors import Selector
+from tests.fakeredis_server import Server, own_tasks
 from tests.figures import Figure
 from tests.patience import PATIENCE, until
 from tests.redis.support import TAG, followed, invalidate, keys, permits, write_burst
@@ -27,9 +28,9 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox, "COMMIT", 10.0)
 
 
-async def test_an_invalidation_reaches_every_node(valkey: ValkeyServer, namespace: str) -> None:
+async def test_an_invalidation_reaches_every_node(server: Server, namespace: str) -> None:
     """What was born before it is invalid on both, what is born after it valid."""
-    async with followed(valkey.url, namespace) as one, followed(valkey.url, namespace) as two:
+    async with followed(server.target, namespace) as one, followed(server.target, namespace) as two:
         before = Born(two.index.gen, two.index.seq)
         position = await invalidate(one)
 
@@ -43,9 +44,9 @@ async def test_an_invalidation_reaches_every_node(valkey: ValkeyServer, namespac
         assert one.index.pending_count == 0
 
 
-async def test_counts_add_up(valkey: ValkeyServer, namespace: str) -> None:
+async def test_counts_add_up(server: Server, namespace: str) -> None:
     """Sent, received and echoed of both nodes fit together."""
-    async with followed(valkey.url, namespace) as one, followed(valkey.url, namespace) as two:
+    async with followed(server.target, namespace) as one, followed(server.target, namespace) as two:
         last = None
         for number in range(10):
             last = await invalidate(one if number % 2 else two, "a", "b")
@@ -64,22 +65,20 @@ async def test_counts_add_up(valkey: ValkeyServer, namespace: str) -> None:
         assert 0 < first.lag_p50 <= first.lag_p99
 
 
-async def test_a_second_node_learns_what_the_log_holds(
-    valkey: ValkeyServer, namespace: str
-) -> None:
+async def test_a_second_node_learns_what_the_log_holds(server: Server, namespace: str) -> None:
     """Entries of a shared tier that are older than a record it never saw are invalid."""
-    async with followed(valkey.url, namespace) as one:
+    async with followed(server.target, namespace) as one:
         before = Born(one.index.gen, one.index.seq)
         await invalidate(one)
-        async with followed(valkey.url, namespace) as two:
+        async with followed(server.target, namespace) as two:
             assert two.trusted
             assert not permits(two, before)
             assert permits(two, before, tag="other")
 
 
-async def test_new_values_ride_along(valkey: ValkeyServer, namespace: str) -> None:
+async def test_new_values_ride_along(server: Server, namespace: str) -> None:
     """The other node gets the value, born at the record, and the old entry is out."""
-    async with followed(valkey.url, namespace) as one, followed(valkey.url, namespace) as two:
+    async with followed(server.target, namespace) as one, followed(server.target, namespace) as two:
         position = await one.commit(one.begin((), [Update("k", b"v", 5.0, ("t",))]))
         assert position is not None
         assert await two.reached(position, 1.0)
@@ -91,10 +90,10 @@ async def test_new_values_ride_along(valkey: ValkeyServer, namespace: str) -> No
 
 
 async def test_a_position_not_reached_is_not_waited_for_longer_than_asked(
-    valkey: ValkeyServer, namespace: str
+    server: Server, namespace: str
 ) -> None:
     """Neither shorter, nor longer, and nothing is left behind."""
-    async with followed(valkey.url, namespace) as log:
+    async with followed(server.target, namespace) as log:
         ahead = Born(log.index.gen, log.index.seq + 100)
         waiting = asyncio.create_task(log.reached(ahead, 1_000.0))
         await pass_time(900.0)
@@ -107,11 +106,9 @@ async def test_a_position_not_reached_is_not_waited_for_longer_than_asked(
 
 
 @pytest.mark.usefixtures("patient")
-async def test_every_call_is_committed(
-    valkey: ValkeyServer, namespace: str, figure: Figure
-) -> None:
+async def test_every_call_is_committed(server: Server, namespace: str, figure: Figure) -> None:
     """Three hundred calls in a row get three hundred positions; their time is a figure."""
-    async with followed(valkey.url, namespace) as log:
+    async with followed(server.target, namespace) as log:
         times = []
         for _ in range(300):
             start = time.perf_counter()
@@ -123,9 +120,9 @@ async def test_every_call_is_committed(
 
 
 @pytest.mark.usefixtures("patient")
-async def test_another_node_follows(valkey: ValkeyServer, namespace: str, figure: Figure) -> None:
+async def test_another_node_follows(server: Server, namespace: str, figure: Figure) -> None:
     """Each of two hundred calls reaches the other node; how soon is a figure."""
-    async with followed(valkey.url, namespace) as one, followed(valkey.url, namespace) as two:
+    async with followed(server.target, namespace) as one, followed(server.target, namespace) as two:
         times = []
         for _ in range(200):
             start = time.perf_counter()
@@ -177,19 +174,17 @@ async def _measure(delays: list[float]) -> None:
         delays.append(time.perf_counter() - start - 0.001)
 
 
-async def test_the_audit_stream_tells_what_was_dropped(
-    valkey: ValkeyServer, namespace: str
-) -> None:
+async def test_the_audit_stream_tells_what_was_dropped(server: Server, namespace: str) -> None:
     """One readable entry an operation, in a stream of its own."""
     config = InvalidationConfig(enable_audit_stream=True, audit_stream="audit")
-    async with followed(valkey.url, namespace, config=config) as log:
+    async with followed(server.target, namespace, config=config) as log:
         await log.commit(log.begin([Selector("key", "k")]))
         await log.commit(log.begin([Selector("glob", "a*")]))
         await log.commit(log.begin([TAG]))
         await log.commit(log.begin([TAG, Selector("path", "/x")]))
         await log.commit(log.begin((), [Update("u", b"v", 1.0)]))
         await asyncio.gather(*log._audit._tasks)
-        entries = valkey.command("XRANGE", f"{{{namespace}}}:audit", "-", "+")
+        entries = server.command("XRANGE", f"{{{namespace}}}:audit", "-", "+")
         told = [
             {key.decode(): value.decode() for key, value in zip(f[::2], f[1::2], strict=True)}
             for _, f in entries
@@ -205,26 +200,26 @@ async def test_the_audit_stream_tells_what_was_dropped(
 
 
 async def test_the_audit_stream_tells_of_what_was_sent_later(
-    valkey: ValkeyServer, namespace: str
+    server: Server, namespace: str
 ) -> None:
     """An invalidation that waited for the server is one all the same."""
     config = InvalidationConfig(enable_audit_stream=True, audit_stream="audit")
-    async with followed(valkey.url, namespace, config=config) as log:
+    async with followed(server.target, namespace, config=config) as log:
         log._follower.unsent(log.begin([TAG]))
         log._outbox.wake()
         await until(lambda: not log.stats().queued, 2.0)
         log._follower.unsent(log.begin([Selector("tag", "at the end")]))
 
-    assert len(valkey.command("XRANGE", f"{{{namespace}}}:audit", "-", "+")) == 2
+    assert len(server.command("XRANGE", f"{{{namespace}}}:audit", "-", "+")) == 2
 
 
 async def test_a_failing_audit_stream_is_counted_and_hinders_nothing(
-    valkey: ValkeyServer, namespace: str
+    server: Server, namespace: str
 ) -> None:
     """The invalidation is known everywhere all the same."""
     config = InvalidationConfig(enable_audit_stream=True, audit_stream="audit")
-    valkey.command("SET", f"{{{namespace}}}:audit", "not a stream")
-    async with followed(valkey.url, namespace, config=config) as log:
+    server.command("SET", f"{{{namespace}}}:audit", "not a stream")
+    async with followed(server.target, namespace, config=config) as log:
         assert await invalidate(log) is not None
         await asyncio.gather(*log._audit._tasks)
 
@@ -232,13 +227,13 @@ async def test_a_failing_audit_stream_is_counted_and_hinders_nothing(
 
 
 async def test_a_record_without_the_secret_counts_as_everything(
-    valkey: ValkeyServer, namespace: str
+    server: Server, namespace: str
 ) -> None:
     """A forged or foreign record drops all and brings nothing in."""
     secret = b"s" * 32
     async with (
-        followed(valkey.url, namespace, secret=secret) as log,
-        followed(valkey.url, namespace) as forger,
+        followed(server.target, namespace, secret=secret) as log,
+        followed(server.target, namespace) as forger,
     ):
         before = Born(log.index.gen, log.index.seq)
         position = await forger.commit(forger.begin((), [Update("k", b"evil", 9.0)]))
@@ -250,27 +245,25 @@ async def test_a_record_without_the_secret_counts_as_everything(
         assert log.stats().processing_errors == 1
 
 
-async def test_closing_sends_what_waits_and_leaves_no_task(
-    valkey: ValkeyServer, namespace: str
-) -> None:
+async def test_closing_sends_what_waits_and_leaves_no_task(server: Server, namespace: str) -> None:
     """An invalidation begun and queued is not lost with the process's orderly end."""
-    tasks = asyncio.all_tasks()
-    async with followed(valkey.url, namespace) as other:
-        async with followed(valkey.url, namespace) as log:
+    tasks = own_tasks()
+    async with followed(server.target, namespace) as other:
+        async with followed(server.target, namespace) as log:
             seq = other.index.seq
             log._follower.unsent(log.begin([TAG]))
         await until(lambda: other.index.seq > seq, 1.0)
 
         assert other.heard.dropped_selectors == [TAG]  # type: ignore[attr-defined]
         assert not log.trusted
-    assert asyncio.all_tasks() == tasks
+    assert own_tasks() == tasks
 
 
 async def test_an_operation_whose_caller_left_is_sent_all_the_same(
-    valkey: ValkeyServer, namespace: str
+    server: Server, namespace: str
 ) -> None:
     """A cancelled commit goes through the queue."""
-    async with followed(valkey.url, namespace) as one, followed(valkey.url, namespace) as two:
+    async with followed(server.target, namespace) as one, followed(server.target, namespace) as two:
         task = asyncio.create_task(one.commit(one.begin([TAG])))
         await asyncio.sleep(0)
         task.cancel()
@@ -282,10 +275,10 @@ async def test_an_operation_whose_caller_left_is_sent_all_the_same(
 
 
 async def test_a_forked_process_is_another_node(
-    valkey: ValkeyServer, namespace: str, monkeypatch: pytest.MonkeyPatch
+    server: Server, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The changed pid is noticed where an invalidation begins."""
-    async with followed(valkey.url, namespace) as log:
+    async with followed(server.target, namespace) as log:
         name = log._follower.node
         monkeypatch.setattr(os, "getpid", lambda: -1)
         operation = log.begin([TAG])
@@ -296,9 +289,9 @@ async def test_a_forked_process_is_another_node(
         assert await log.commit(operation) is not None
 
 
-def test_a_second_event_loop_can_use_the_same_log(valkey: ValkeyServer, namespace: str) -> None:
+def test_a_second_event_loop_can_use_the_same_log(server: Server, namespace: str) -> None:
     """Each run has its own connections; the position goes on."""
-    log = RedisLog(valkey.url, namespace=namespace)
+    log = RedisLog(server.target, namespace=namespace)
 
     async def once() -> int:
         await log.start(_Deaf())
@@ -309,43 +302,41 @@ def test_a_second_event_loop_can_use_the_same_log(valkey: ValkeyServer, namespac
     assert asyncio.run(once()) <= asyncio.run(once())
 
 
-def test_settings_are_checked(valkey: ValkeyServer) -> None:
+def test_settings_are_checked(server: Server) -> None:
     """A wrong word is a ConfigError that names the choices."""
     with pytest.raises(ConfigError, match="flush"):
-        RedisLog(valkey.url, on_failover="pray")  # type: ignore[arg-type]
+        RedisLog(server.target, on_failover="pray")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="namespace"):
-        RedisLog(valkey.url, namespace="{x}")
+        RedisLog(server.target, namespace="{x}")
 
 
-async def test_the_keys_share_a_slot_and_have_a_lifetime(
-    valkey: ValkeyServer, namespace: str
-) -> None:
+async def test_the_keys_share_a_slot_and_have_a_lifetime(server: Server, namespace: str) -> None:
     """Control hash and log go together, and vanish when nobody uses them any more."""
-    async with followed(valkey.url, namespace) as log:
+    async with followed(server.target, namespace) as log:
         await invalidate(log)
 
         for key in keys(log):
             assert key.startswith(f"{{{namespace}}}:")
-            assert 0 < valkey.command("PTTL", key) <= 7 * 24 * 3600 * 1000
+            assert 0 < server.command("PTTL", key) <= 7 * 24 * 3600 * 1000
 
 
 async def test_the_log_is_bounded_by_bytes(
-    valkey: ValkeyServer, namespace: str, monkeypatch: pytest.MonkeyPatch
+    server: Server, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Large records: few are kept, who follows hears all, and small ones are many again."""
     monkeypatch.setattr(log_store, "MAX_BYTES", 256 * 1024)
     monkeypatch.setattr(outbox, "COMMIT", 10.0)  # other work on the machine is no failure
-    async with followed(valkey.url, namespace) as one, followed(valkey.url, namespace) as two:
+    async with followed(server.target, namespace) as one, followed(server.target, namespace) as two:
         flushes = two.stats().flushes
         for number in range(100):
             position = await invalidate(one, *(f"{number}:{item:060}" for item in range(200)))
             assert position is not None
             assert await two.reached(position, 5.0)
         _, stream = keys(one)
-        few = valkey.command("XLEN", stream)
+        few = server.command("XLEN", stream)
         for number in range(200):
             position = await invalidate(one, str(number))
-        many = valkey.command("XLEN", stream)
+        many = server.command("XLEN", stream)
 
         assert 5 < few < 30
         assert many > 150

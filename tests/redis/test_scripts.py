@@ -11,7 +11,7 @@ from asgi_multitier.entry import Born
 from asgi_multitier.redis import Link
 from asgi_multitier.redis.scripts import APPEND, ATTACH, Script
 from tests.coherence.world import ModelServer
-from tests.servers import ValkeyServer
+from tests.fakeredis_server import Server
 
 EMPTY = Body(1, "n", "", 0, 0, 0.0, ())
 LIFE = 60_000
@@ -20,11 +20,11 @@ MOVES = ("append",) * 5 + ("attach",) * 3 + ("condemn", "trim", "control", "log"
 
 @pytest.mark.parametrize("seed", range(8))
 async def test_the_scripts_do_what_the_model_does(
-    valkey: ValkeyServer, namespace: str, seed: int
+    server: Server, namespace: str, seed: int
 ) -> None:
     """Two hundred random steps with faults: the same numbers, chains and facts at each."""
     chance = Random(seed)
-    link = Link(valkey.url)
+    link = Link(server.target)
     control, log = keys = (f"{{{namespace}}}:ctl", f"{{{namespace}}}:log")
     model = ModelServer()
     names: dict[str, str] = {}
@@ -49,7 +49,7 @@ async def test_the_scripts_do_what_the_model_does(
         elif move in ("attach", "condemn"):
             condemned = ""
             if move == "condemn" and model.gen is not None:
-                condemned = valkey.command("HGET", control, "gen").decode()
+                condemned = server.command("HGET", control, "gen").decode()
             reply = await link.run(
                 lambda c, t=token, m=mine, x=condemned: ATTACH.run(
                     c, keys, m, f"g{t}", x, 1, LIFE, 1
@@ -64,13 +64,13 @@ async def test_the_scripts_do_what_the_model_does(
             if reply[5] is None or not reply[5].startswith(b"gen:"):
                 assert (reply[5] and reply[5].decode()) == facts.at
         elif move == "trim":
-            valkey.command("XTRIM", log, "MAXLEN", "=", 3)
+            server.command("XTRIM", log, "MAXLEN", "=", 3)
             model.trim(3)
         elif move == "control":
-            valkey.command("DEL", control)
+            server.command("DEL", control)
             model.evict_control()
         else:
-            valkey.command("DEL", log)
+            server.command("DEL", log)
             model.trim(0)
     await link.close()
 
@@ -105,10 +105,10 @@ async def test_a_server_before_redis_7_gets_the_script_without_flags() -> None:
 
 
 async def test_an_error_of_the_script_itself_is_not_taken_for_an_old_server(
-    valkey: ValkeyServer,
+    server: Server,
 ) -> None:
     """It is raised as it is."""
-    link = Link(valkey.url)
+    link = Link(server.target)
     script = Script("return redis.error_reply('ERR deliberate')", "")
     with pytest.raises(Exception, match="deliberate"):
         await link.run(lambda client: script.run(client, []))

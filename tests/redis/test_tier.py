@@ -9,6 +9,7 @@ from asgi_multitier.entry import Born
 from asgi_multitier.errors import BackendError, ConfigError
 from asgi_multitier.redis import Link, RedisTier
 from asgi_multitier.tiers.base import SharedTier
+from tests.fakeredis_server import Server
 from tests.patience import until
 from tests.servers import FaultProxy, ValkeyServer
 from tests.support import pass_time, settled
@@ -17,8 +18,8 @@ GEN = "a" * 32
 
 
 @pytest.fixture
-async def tier(valkey: ValkeyServer, namespace: str) -> Any:
-    made = RedisTier(valkey.url, namespace=namespace)
+async def tier(server: Server, namespace: str) -> Any:
+    made = RedisTier(server.target, namespace=namespace)
     yield made
     await made.close()
 
@@ -143,34 +144,34 @@ async def test_deleting_and_clearing_forget(tier: RedisTier, namespace: str) -> 
 
 
 async def test_every_key_has_a_lifetime_and_spreads(
-    tier: RedisTier, valkey: ValkeyServer, namespace: str
+    tier: RedisTier, server: Server, namespace: str
 ) -> None:
     """Data keys have no common slot, and vanish by themselves."""
     await tier.set("k", b"v", 10.0)
     key = f"{namespace}:e:k"
 
-    assert 0 < valkey.command("PTTL", key) <= 10_000
+    assert 0 < server.command("PTTL", key) <= 10_000
     assert "{" not in key
 
 
 async def test_bytes_of_somebody_else_are_a_miss(
-    tier: RedisTier, valkey: ValkeyServer, namespace: str
+    tier: RedisTier, server: Server, namespace: str
 ) -> None:
     """What is shorter than a birth cannot be an entry; what never ends is not ours."""
-    valkey.command("SET", f"{namespace}:e:short", "x", "PX", 10_000)
-    valkey.command("SET", f"{namespace}:e:endless", "x" * 100)
+    server.command("SET", f"{namespace}:e:short", "x", "PX", 10_000)
+    server.command("SET", f"{namespace}:e:endless", "x" * 100)
 
     assert await tier.get("short") is None
     assert await tier.get("endless") is None
 
 
 async def test_a_key_of_another_type_is_a_miss_alone(
-    tier: RedisTier, valkey: ValkeyServer, namespace: str
+    tier: RedisTier, server: Server, namespace: str
 ) -> None:
     """What is asked for and written together with it is not harmed; a write takes its place."""
     await tier.set_born("good", b"v", 10.0, Born(GEN, 1))
-    valkey.command("RPUSH", f"{namespace}:e:list", "x")
-    valkey.command("HSET", f"{namespace}:e:hash", "f", "x")
+    server.command("RPUSH", f"{namespace}:e:list", "x")
+    server.command("HSET", f"{namespace}:e:hash", "f", "x")
     found = await tier.get_many(["list", "good", "hash"])
 
     assert [held and held.value for held in found] == [None, b"v", None]
@@ -193,9 +194,9 @@ async def test_what_a_script_may_not_run_is_an_error_and_not_a_miss(
     await tier.close()
 
 
-async def test_a_lifetime_below_a_millisecond_is_one(valkey: ValkeyServer, namespace: str) -> None:
+async def test_a_lifetime_below_a_millisecond_is_one(server: Server, namespace: str) -> None:
     """The server refuses 0, which is what such a lifetime is in its unit."""
-    tier = RedisTier(valkey.url, namespace=namespace)
+    tier = RedisTier(server.target, namespace=namespace)
 
     await tier.set("k", b"v", 0.0001)
     await tier.set_born("b", b"v", 0.0001, Born(GEN, 1))

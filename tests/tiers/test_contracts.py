@@ -14,6 +14,7 @@ from asgi_multitier.tiers.memcached import MemcachedTier
 from asgi_multitier.tiers.memory import MemoryTier
 from asgi_multitier.tiers.null import NullLocalTier, NullTier
 from asgi_multitier.tiers.sqlite import SQLiteTier
+from tests.fakeredis_server import FakeredisServer
 from tests.servers import ValkeyServer, free_port
 from tests.tiers.memcached_server import MemcachedServer
 
@@ -88,6 +89,20 @@ class TestRedisTier(SharedTierContract):
 
     async def make_broken(self) -> SharedTier:
         return RedisTier(f"redis://127.0.0.1:{free_port()}/0")
+
+
+class TestRedisTierOnFakeredis(TestRedisTier):
+    @pytest.fixture(autouse=True)
+    async def server(self) -> AsyncIterator[None]:
+        self.link = Link(FakeredisServer().target, timeout=10)
+        self.namespace = "t"
+        yield
+        await self.link.close()
+
+    async def make_broken(self) -> SharedTier:
+        gone = FakeredisServer()
+        gone.server.connected = False
+        return RedisTier(gone.target)
 
 
 class TestMemcachedTier(SharedTierContract):

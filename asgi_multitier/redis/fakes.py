@@ -1,0 +1,68 @@
+"""fakeredis, a Redis of tests in this process: what a user gives of it, as a client of redis-py.
+
+It is never imported here: who gives one of its objects has imported it. A recipe is made of its
+asynchronous clients as of any other. What differs from a server is adapted here, and in `scripts`
+for all servers that do not know flags.
+"""
+
+import asyncio
+import sys
+from functools import cache
+from importlib.util import find_spec
+from typing import Any, cast
+
+import redis.asyncio as aredis
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
+
+from ..errors import ConfigError
+
+_PACKAGE = "fakeredis"
+
+
+def client_of(target: object) -> object:
+    """What a user gave; of a server or a client of fakeredis, a client that behaves as others do.
+
+    Raises:
+        ConfigError: If it is another object of fakeredis, or the package is missing by which
+            fakeredis runs scripts.
+    """
+    fakeredis: Any = sys.modules.get(_PACKAGE)
+    if fakeredis is not None and isinstance(target, fakeredis.FakeServer):
+        target = fakeredis.FakeAsyncRedis(server=target)
+    pool: Any = getattr(target, "connection_pool", None)
+    if not isinstance(pool, ConnectionPool) or not _is_fake(pool.connection_class):
+        if _is_fake(type(target)):
+            allowed = f"{_PACKAGE}.FakeAsyncRedis(...) or a {_PACKAGE}.FakeServer"
+            raise ConfigError.of("redis", f"{_PACKAGE}.{type(target).__name__}", allowed)
+        return target
+    if find_spec("lupa") is None:
+        raise ConfigError(
+            f"redis={_PACKAGE}.{type(target).__name__} is not allowed without the package lupa, "
+            "which runs the cache's scripts in it; expected a Redis server, or lupa: "
+            "pip install asgi-multitier[testing]"
+        )
+    kind: Any = pool.connection_class
+    return aredis.Redis(connection_pool=ConnectionPool(_yielding(kind), **pool.connection_kwargs))
+
+
+def _is_fake(kind: type) -> bool:
+    return any(base.__module__.partition(".")[0] == _PACKAGE for base in kind.__mro__)
+
+
+class _Yielding(AbstractConnection):
+    """A mixin for connections: an answer takes a turn of the event loop.
+
+    Those of fakeredis are there at once. A loop of calls would let no other task run, not even the
+    one that follows the log.
+    """
+
+    async def read_response(self, *args: Any, **options: Any) -> Any:
+        """As in redis-py."""
+        response = await super().read_response(*args, **options)
+        await asyncio.sleep(0)
+        return response
+
+
+@cache
+def _yielding(kind: type[AbstractConnection]) -> type[AbstractConnection]:
+    return cast("type[AbstractConnection]", type(kind.__name__, (_Yielding, kind), {}))
