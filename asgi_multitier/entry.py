@@ -87,6 +87,8 @@ class Entry:
         route: The identity of the route that filled it, "" if none.
         name: The name given by `key=`; "" if none. Values are named by their key.
         tags: The tags that select it.
+        data_version: What the rule's `validator` returned before the payload was made, as a digest;
+            None if it was not asked, or did not know.
     """
 
     key: str
@@ -106,6 +108,7 @@ class Entry:
     route: str = ""
     name: str = ""
     tags: tuple[str, ...] = ()
+    data_version: bytes | None = None
 
     def is_current(self, now: float) -> bool:
         """Whether it is fresh, and nothing wants it renewed yet."""

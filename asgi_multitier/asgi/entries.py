@@ -10,7 +10,7 @@ from ..engine.engine import Engine
 from ..entry import Entry, StoredResponse
 from ..policy.reasons import Reason
 from ..policy.request import Field
-from ..policy.storing import Store
+from ..policy.storing import Store, kept_for_validation
 from ..policy.tags import cache_tags
 from ..selectors import aliased
 from .layers import Outside
@@ -58,9 +58,12 @@ def entry_of(seed: Entry, response: StoredResponse, store: Store, plan: Plan, no
     created = now - store.age
     fresh_until = created + lifetime
     windows = max(store.stale_while_revalidate, store.stale_if_error)
+    keep = store.keep_for_validation
+    if seed.data_version is not None:
+        keep = max(keep, kept_for_validation(store.lifetime))
     keep_until = max(
         fresh_until + windows,
-        max(fresh_until, now) + store.keep_for_validation if store.keep_for_validation else 0.0,
+        max(fresh_until, now) + keep if keep else 0.0,
         0.0 if plan.terms.annotated else fresh_until + KEEP_FOR_HEAD,
     )
     eager = policy.eager_refresh

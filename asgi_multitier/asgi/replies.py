@@ -69,6 +69,20 @@ class Replies:
         )
         return self._of(entry, member)
 
+    def validated(
+        self, response: StoredResponse, lines: Headers, kept: Slot | Reason
+    ) -> list[Message]:
+        """What the rule's validator has found unchanged: a hit, unless it could not be kept.
+
+        Args:
+            response: The response.
+            lines: Its field lines.
+            kept: Where it is stored now, or why it is not.
+        """
+        if isinstance(kept, Reason):
+            return self.filled(response, lines, kept, 304)
+        return self.hit(kept, Reason.VALIDATED)
+
     # Of this request's own run.
 
     def filled(

@@ -29,6 +29,25 @@ def check_together(policy: SimpleNamespace, where: str) -> None:
     _check_methods(policy, where)
     _check_fields(policy, where)
     _check_guarded(policy, where)
+    _check_validator(policy, where)
+
+
+def _check_validator(policy: SimpleNamespace, where: str) -> None:
+    """Refuse a validator where something else decides whether a response still holds."""
+    if policy.validator is None:
+        return
+    if policy.lifetime is None:
+        allowed = (
+            "None where no lifetime is given: there the application validates its own responses, "
+            "by ETag or Last-Modified; or a lifetime, such as Policy(60, validator=...)"
+        )
+        raise ConfigError.of("validator", policy.validator, allowed, where=where)
+    if policy.guarded:
+        allowed = (
+            "None where guarded= lets the dependencies of each request run before its endpoint; "
+            "a route that separates its users by vary_by= alone may have one"
+        )
+        raise ConfigError.of("validator", policy.validator, allowed, where=where)
 
 
 def _check_guarded(policy: SimpleNamespace, where: str) -> None:

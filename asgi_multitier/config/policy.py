@@ -48,6 +48,7 @@ A tuple has parts of these types, or of bool."""
 
 VaryBy: TypeAlias = Callable[[Any], Partition | Awaitable[Partition]]
 When: TypeAlias = Callable[[Any], bool]
+Validator: TypeAlias = Callable[[Any], Partition | Awaitable[Partition]]
 Enabled: TypeAlias = Callable[[], bool]
 TextsOption: TypeAlias = str | TextsFunction | Sequence[str | TextsFunction] | AbstractSet[str]
 Names: TypeAlias = str | Sequence[str] | AbstractSet[str]
@@ -81,6 +82,7 @@ class PolicyOptions(TypedDict, total=False):
     coalesce_timeout: Lifetime | None
     soft_timeout: Lifetime | None
     hard_timeout: Lifetime | None
+    validator: Validator | None
     when: When | None
     enabled: bool | Enabled
     heuristics: bool
@@ -143,6 +145,11 @@ class Policy:
             for the setting of `CacheConfig`.
         soft_timeout: Seconds after which a stale copy, if there is one, is served instead.
         hard_timeout: Seconds after which a call of the application counts as failed.
+        validator: Takes the request and returns the version of the data that the response is made
+            of, of the types that `vary_by` may return, or None if it does not know; may be async.
+            It is asked when a stored response is past its lifetime: if the version is the one that
+            was read before the response was made, the response is fresh for another lifetime, and
+            the application is not asked. An exception counts as None.
         when: Takes the request; False bypasses the cache. It runs, and may fail, as `vary_by` does.
         enabled: False leaves everything to the application. A plain function without arguments is
             asked on every request, so the route can be switched while the process runs; it must
@@ -185,6 +192,7 @@ class Policy:
     coalesce_timeout: Annotated[float | None, read_optional_seconds] = None
     soft_timeout: Annotated[float | None, read_optional_seconds] = None
     hard_timeout: Annotated[float | None, read_optional_seconds] = None
+    validator: Annotated[Validator | None, read_function] = None
     when: Annotated[When | None, read_function] = None
     enabled: Annotated[bool | Enabled, read_enabled] = True
     heuristics: Annotated[bool, read_boolean] = False

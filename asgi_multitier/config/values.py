@@ -1,9 +1,10 @@
 """The options of stored and computed values, checked and made into a policy."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Literal, TypedDict
 
+from ..errors import ConfigError
 from ..strategy import Lifetime, seconds_of
 from .policy import Policy
 from .readers import refuse_unknown
@@ -22,9 +23,11 @@ class ComputeOptions(StoreOptions, total=False):
     """Options of a computed value; `Policy` has the meanings and the defaults.
 
     `hard_timeout` is for how long a caller waits: the run continues without the caller for up to
-    30 s, and its result is stored.
+    30 s, and its result is stored. `validator` takes no arguments; that of a decorated function
+    takes the function's own.
     """
 
+    validator: Callable[[], Any] | None
     coalesce: bool | Literal["fleet"]
     coalesce_timeout: Lifetime | None
     soft_timeout: Lifetime | None
@@ -46,13 +49,28 @@ def store_policy(strategy: Lifetime, where: str, options: Mapping[str, Any]) -> 
 
 
 def compute_policy(strategy: Lifetime, where: str, options: Mapping[str, Any]) -> Policy:
-    """The policy of a computed value.
+    """The policy of a computed value, but for its validator: see `validator_of`.
 
     Raises:
         ConfigError: If the lifetime or an option is not allowed, or two contradict each other.
     """
     refuse_unknown(options, _COMPUTE, where=where)
-    return _policy(strategy, where, options)
+    validator_of(options, where)
+    # Policies are remembered; a validator is often a function made for one call.
+    return _policy(strategy, where, {k: v for k, v in options.items() if k != "validator"})
+
+
+def validator_of(options: Mapping[str, Any], where: str) -> Callable[[], Any] | None:
+    """The validator among the options of a computed value; None if there is none.
+
+    Raises:
+        ConfigError: If it cannot be called.
+    """
+    validator = options.get("validator")
+    if validator is not None and not callable(validator):
+        allowed = "a callable that returns the version of the data"
+        raise ConfigError.of("validator", validator, allowed, where=where)
+    return validator
 
 
 def _policy(strategy: Lifetime, where: str, options: Mapping[str, Any]) -> Policy:

@@ -5,13 +5,17 @@ it brings is kept only if nothing younger is there; and the flight is answered i
 that asks says what its origin is, and makes of the answer what its caller gets.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
+from inspect import isawaitable
 from typing import Any, Generic, Protocol, TypeVar
 
 from ..config.policy import Policy
 from ..entry import Entry, Slot
+from ..events import Events
+from ..policy.data_version import is_unchanged, version_digest
 from ..policy.key import storage_key
 from ..policy.reasons import Reason
 from .engine import Engine
@@ -126,6 +130,36 @@ class Run(Generic[R]):
             self.answered(found)
         return found
 
+    async def unchanged(
+        self,
+        validator: Callable[[], Any] | None,
+        find: Callable[[], Slot | None],
+        limit: float | None = None,
+    ) -> Slot | None:
+        """The stored entry that lives on, because its data has not changed; None: ask the origin.
+
+        The version is read before the origin is asked, so what that brings is at least as new. It
+        says nothing about what was invalidated: that is never used again.
+
+        Args:
+            validator: Returns the version of the data, or an awaitable of it; None if there is no
+                such function.
+            find: What is stored, when the version is known.
+            limit: Seconds that the validator may take; None for no limit.
+        """
+        if validator is None:
+            return None
+        engine = self._engine
+        version = await version_now(validator, engine.events, limit)
+        self.flight.seed = replace(self.flight.seed, data_version=version)
+        slot = find()
+        if slot is None or not is_unchanged(slot.entry.data_version, version):
+            return None
+        if not engine.index.permits(slot.entry):
+            return None
+        engine.events.validations += 1
+        return slot
+
     # What an origin does with its answer.
 
     def keep(self, entry: Entry) -> Slot | Reason:
@@ -156,6 +190,21 @@ class Run(Generic[R]):
         """Answer all callers that wait; later callers do not join."""
         self._engine.flights.land(self.flight)
         self.flight.answer(result)
+
+
+async def version_now(
+    validator: Callable[[], Any], events: Events, limit: float | None
+) -> bytes | None:
+    """The version of the data, as a digest; None if it is not known, or the validator failed."""
+    try:
+        async with asyncio.timeout(limit):
+            version = validator()
+            if isawaitable(version):
+                version = await version
+        return version_digest(version)
+    except Exception as error:  # noqa: BLE001  # a callable of the rule; the origin is asked
+        events.callback_failed("validator", error)
+        return None
 
 
 def report_stand_in(

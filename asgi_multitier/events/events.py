@@ -22,6 +22,7 @@ class Events:
         self._tallies: dict[str, Tally] = {}
         self.fills = 0
         self.refreshes = 0
+        self.validations = 0
         self.refused: Counter[str] = Counter()
         self.unused: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()

@@ -21,6 +21,9 @@ class Outcome(Enum):
     MISS = "miss"
     """By a run of the origin of its own."""
 
+    VALIDATED = "validated"
+    """By an entry past its lifetime that the rule's validator has found unchanged: a hit."""
+
 
 class Tally:
     """The outcomes of one route's requests, or of a manager's own calls.
@@ -57,6 +60,8 @@ class Tally:
             self.stale += 1
         elif outcome is Outcome.COALESCED:
             self.coalesced += 1
+        elif outcome is Outcome.VALIDATED:
+            self.local += 1
         else:
             self.misses += 1
 
@@ -154,6 +159,8 @@ class CacheStats:
         refused: Runs of the origin that were not stored, by reason.
         unused: Stored responses that could not be used for a request, by reason.
         refreshes: Background runs (stale-while-revalidate, eager refresh).
+        validations: Entries that `validator=` has found unchanged, and that live on for a new
+            lifetime without a run of the origin.
         failures: Failures by kind: `"origin"`, `"coalesce-timeout"`, `"route-mismatch"` ...
         in_flight: Runs of the origin going on now.
     """
@@ -167,6 +174,7 @@ class CacheStats:
     refreshes: int
     failures: Mapping[str, int]
     in_flight: int
+    validations: int = 0
 
     @property
     def requests(self) -> int:

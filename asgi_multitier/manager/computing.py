@@ -34,6 +34,7 @@ class ComputeCall:
         tags: The value's tags.
         read: Makes a value of stored bytes.
         write: Makes bytes of what the function returns.
+        validator: Returns the version of the data that the function reads; None if there is none.
     """
 
     key: str
@@ -42,6 +43,7 @@ class ComputeCall:
     tags: tuple[str, ...]
     read: Reader
     write: Writer
+    validator: Callable[[], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +56,14 @@ class Result:
             elsewhere.
         by: The flight that brought it.
         overtaken: Whether it was invalidated meanwhile: callers that joined the run look again.
+        validated: Whether it was stored before, and the validator has found it unchanged.
     """
 
     payload: bytes
     value: Any = MISSING
     by: "Flight[Result] | None" = None
     overtaken: bool = False
+    validated: bool = False
 
 
 class Computing:
@@ -179,7 +183,7 @@ class Computing:
     def _taken(self, result: Result, call: ComputeCall, opened: "Flight[Result] | None") -> Any:
         """What this caller gets of a run's result: the very object, if it was computed for it."""
         if opened is not None and result.by is opened:
-            self._tally.count(Outcome.MISS)
+            self._tally.count(Outcome.VALIDATED if result.validated else Outcome.MISS)
             return result.value
         value = self.values.parsed(result.payload, call.read)
         if value is not MISSING:
@@ -222,14 +226,43 @@ class _Function:
 
     async def ask(self) -> None:
         """Run the function, keep what it returns, and answer the flight."""
-        call, flight = self._call, self._run.flight
+        call = self._call
+        if await self._lives_on():
+            return
         value = await result_of(call.compute)
-        payload = call.write(value)
-        born, now = flight.seed.born, self._engine.clock()
-        entry = value_entry(call.key, payload, call.policy, call.tags, born=born, now=now)
+        self._bring(call.write(value), value)
+
+    async def _lives_on(self) -> bool:
+        """Whether the validator says that what is stored still holds: it is the answer."""
+        value: Any = MISSING
+
+        def stored() -> Slot | None:
+            nonlocal value
+            slot = self._engine.stack.peek(self._call.key)
+            value = MISSING if slot is None else self._values.read(slot.entry, self._call.read)
+            return None if value is MISSING else slot
+
+        slot = await self._run.unchanged(self._call.validator, stored)
+        if slot is None or not isinstance(slot.entry.payload, bytes):
+            return False
+        self._bring(slot.entry.payload, value, validated=True)
+        return True
+
+    def _bring(self, payload: bytes, value: Any, *, validated: bool = False) -> None:
+        """Keep a value, answer the flight, and tell other processes."""
+        call, flight = self._call, self._run.flight
+        entry = value_entry(
+            call.key,
+            payload,
+            call.policy,
+            call.tags,
+            born=flight.seed.born,
+            now=self._engine.clock(),
+            data_version=flight.seed.data_version,
+        )
         kept = self._kept(entry, payload)
         overtaken = kept is Reason.INVALIDATED and self._run.worth_repeating(entry)
-        self._run.answered(Result(payload, value, flight, overtaken))
+        self._run.answered(Result(payload, value, flight, overtaken, validated))
         self._run.publisher.publish([entry] if isinstance(kept, Slot) else [])
 
     def _kept(self, entry: Entry, payload: bytes) -> Slot | Reason:

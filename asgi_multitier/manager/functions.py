@@ -58,13 +58,16 @@ class _Cached(Generic[P, T]):
             args, kwargs: The arguments.
         """
         arguments = self._keys.arguments(args, kwargs)
+        options = self._options
+        if (validator := options.get("validator")) is not None:
+            options = {**options, "validator": compute_of(partial(validator, *args, **kwargs))}
         value: T = await self._cache.get_or_compute_typed(
             self._keys.key(arguments),
             self._return_type(),
             compute_of(partial(self._function, *args, **kwargs)),
             self._strategy,
             tags=self._keys.tags(arguments),
-            **self._options,
+            **options,
         )
         return value
 

@@ -11,7 +11,13 @@ from typing import Any, TypeVar, Unpack, overload
 
 from ..coherence.repeats import note_kept
 from ..config.policy import Policy
-from ..config.values import ComputeOptions, StoreOptions, compute_policy, store_policy
+from ..config.values import (
+    ComputeOptions,
+    StoreOptions,
+    compute_policy,
+    store_policy,
+    validator_of,
+)
 from ..policy.reasons import Reason
 from ..strategy import CacheStrategy, Lifetime
 from .computing import ComputeCall, Computing
@@ -215,8 +221,9 @@ class Operations(Invalidation, Readings):
             TimeoutError: After `hard_timeout`, where no stale value may stand in.
             Exception: What `compute` raises, unchanged; nothing is stored then.
         """
-        policy = compute_policy(strategy, "CacheManager.get_or_compute", options)
-        return await self._computed(key, compute, policy, tags, None)
+        where = "CacheManager.get_or_compute"
+        policy, validator = compute_policy(strategy, where, options), validator_of(options, where)
+        return await self._computed(key, compute, policy, tags, None, validator)
 
     async def get_or_compute_typed(
         self,
@@ -236,8 +243,9 @@ class Operations(Invalidation, Readings):
             SerializationError: Also if what `compute` returned would come back changed, or as
                 nothing that fits the type.
         """
-        policy = compute_policy(strategy, "CacheManager.get_or_compute_typed", options)
-        answer: T = await self._computed(key, compute, policy, tags, type_)
+        where = "CacheManager.get_or_compute_typed"
+        policy, validator = compute_policy(strategy, where, options), validator_of(options, where)
+        answer: T = await self._computed(key, compute, policy, tags, type_, validator)
         return answer
 
     async def _computed(
@@ -247,13 +255,16 @@ class Operations(Invalidation, Readings):
         policy: Policy,
         tags: Iterable[str],
         type_: Any,
+        validator: Callable[[], Any] | None,
     ) -> Any:
         """The value of a key. A `type_` of None means plain objects."""
         serializer = self.serializer
         if self.home.is_elsewhere:
             compute = self.home.carrying(compute)
+            validator = validator and self.home.carrying(validator)
         read, write = reader(serializer, type_), writer(serializer, type_)
-        call = ComputeCall(checked_key(key), compute, policy, checked_tags(tags), read, write)
+        named = checked_key(key), compute, policy, checked_tags(tags)
+        call = ComputeCall(*named, read, write, validator)
         if self.mode == "off":
             return await self._computing.alone(call, Reason.OFF)
         try:

@@ -34,6 +34,7 @@ class Readings(Lifecycle):
             refreshes=events.refreshes,
             failures=dict(events.failures),
             in_flight=self.engine.flights.running,
+            validations=events.validations,
         )
 
     def tier_stats(self) -> tuple[TierStats, ...]:

@@ -35,6 +35,12 @@ def _blocking(
     return called
 
 
+def _thread_validator(options: ComputeOptions) -> None:
+    """Let the validator among these options run in a thread; a wrong one stays, to be refused."""
+    if callable(validator := options.get("validator")):
+        options["validator"] = in_thread(validator)
+
+
 class SyncCache(Runner):
     """A manager's methods, blocking. Each does what the manager's method of that name does.
 
@@ -100,8 +106,9 @@ class SyncCache(Runner):
         tags: Iterable[str] = (),
         **options: Unpack[ComputeOptions],
     ) -> Any:
-        """See `CacheManager.get_or_compute`; `compute` runs in a thread."""
+        """See `CacheManager.get_or_compute`; `compute` and `validator` run in threads."""
         run = in_thread(compute)
+        _thread_validator(options)
         return self.run(self._cache.get_or_compute(key, run, strategy, tags=tags, **options))
 
     def get_or_compute_typed(
@@ -114,8 +121,9 @@ class SyncCache(Runner):
         tags: Iterable[str] = (),
         **options: Unpack[ComputeOptions],
     ) -> T:
-        """See `CacheManager.get_or_compute_typed`; `compute` runs in a thread."""
+        """See `CacheManager.get_or_compute_typed`; `compute` and `validator` run in threads."""
         run = in_thread(compute)
+        _thread_validator(options)
         call = self._cache.get_or_compute_typed(key, type_, run, strategy, tags=tags, **options)
         return self.run(call)
 

@@ -16,6 +16,7 @@ from ..engine.engine import Engine
 from ..entry import Born, Entry, Slot
 from ..errors import BackendError, SerializationError
 from ..events import MANAGER, Outcome
+from ..policy.storing import kept_for_validation
 from ..serializers import Serializer, dumps_as
 from .keys import checked_key
 
@@ -57,7 +58,14 @@ def writer(serializer: Serializer, type_: Any) -> Writer:
 
 
 def value_entry(
-    key: str, payload: bytes, policy: Policy, tags: tuple[str, ...], *, born: Born, now: float
+    key: str,
+    payload: bytes,
+    policy: Policy,
+    tags: tuple[str, ...],
+    *,
+    born: Born,
+    now: float,
+    data_version: bytes | None = None,
 ) -> Entry:
     """The entry of a value.
 
@@ -68,6 +76,7 @@ def value_entry(
         tags: The value's tags.
         born: The position in the log that this process had applied when the value was made.
         now: The clock's reading.
+        data_version: The version of the data that it was made of, if that is known.
     """
     lifetime = policy.lifetime or 0.0
     if policy.jitter:
@@ -75,18 +84,20 @@ def value_entry(
     revalidate = policy.stale_while_revalidate or 0.0
     on_error = policy.stale_if_error or 0.0
     eager = policy.eager_refresh
+    validation = 0.0 if data_version is None else kept_for_validation(lifetime)
     return Entry(
         key=key,
         payload=payload,
         born=born,
         created=now,
         fresh_until=now + lifetime,
-        keep_until=now + lifetime + max(revalidate, on_error),
+        keep_until=now + lifetime + max(revalidate, on_error, validation),
         filled_at=now,
         stale_while_revalidate=revalidate,
         stale_if_error=on_error,
         refresh_at=now + lifetime * eager if eager else float("inf"),
         tags=tags,
+        data_version=data_version,
     )
 
 

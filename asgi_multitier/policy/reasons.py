@@ -70,6 +70,9 @@ class Reason(StrEnum):
     INVALIDATED = "invalidated"
     MISMATCH = "mismatch"
 
+    # It lives on: the rule's validator says that nothing has changed.
+    VALIDATED = "validated"
+
     # A stale response is served in place of the origin's.
     SOFT_TIMEOUT = "soft-timeout"
     STALE_IF_ERROR = "stale-if-error"

@@ -24,7 +24,7 @@ ON_ERROR = 3600.0
 
 KEEP_AT_LEAST = 3600.0
 KEEP_AT_MOST = 86400.0
-"""Seconds: between them, a stale response with validators is kept as long as it was fresh."""
+"""Seconds: between them, what can be validated is kept stale as long as it was fresh."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +132,7 @@ def judge(
         age = initial_age(headers, now=now, request_time=request_time)
     stale_allowed = not forbids_stale(directives, annotated=terms.annotated)
     while_revalidate, if_error = _stale_windows(directives, terms) if stale_allowed else (0.0, 0.0)
-    keep = min(max(lifetime, KEEP_AT_LEAST), KEEP_AT_MOST) if validates and terms.validate else 0.0
+    keep = kept_for_validation(lifetime) if validates and terms.validate else 0.0
     always_validate = directives.no_cache and not terms.annotated
     if always_validate and not keep:
         return Reason.NO_CACHE
@@ -153,6 +153,11 @@ def judge(
         etag=etag,
         last_modified=last_modified,
     )
+
+
+def kept_for_validation(lifetime: float) -> float:
+    """Seconds past its freshness that something is kept which can be validated."""
+    return min(max(lifetime, KEEP_AT_LEAST), KEEP_AT_MOST)
 
 
 def _tags(headers: Headers, origin: tuple[str, bytes] | None) -> tuple[str, ...]:

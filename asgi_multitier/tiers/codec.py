@@ -7,7 +7,8 @@ Layout of format 2, numbers big-endian:
 | 0-3    | magic, `amt1`                                                   |
 | 4      | format, 2                                                       |
 | 5      | flags: 1 it has a MAC, 2 its body is zstd                       |
-|        | and kind: 0 response, 4 variants, 8 value                       |
+|        | and kind: 0 response, 4 variants, 8 value,                      |
+|        | 16 more with a version of its data                              |
 | 6-21   | born: generation, 16 raw bytes; zeros for none                  |
 | 22-29  | born: sequence number, unsigned                                 |
 | 30-33  | length of the metadata                                          |
@@ -41,7 +42,15 @@ import msgspec
 
 from ..entry import Born, Entry
 from ..errors import ConfigError, SerializationError
-from .metadata import READ, Unreadable, metadata_of, parts_of, payload_of, rebuilt
+from .metadata import (
+    READ,
+    VERSIONED,
+    Unreadable,
+    metadata_of,
+    parts_of,
+    payload_of,
+    rebuilt,
+)
 
 zstandard: Any
 try:
@@ -65,7 +74,7 @@ _SUM_SIZE = 4
 _UNSUMMED = 1
 """The format that had a MAC or nothing."""
 _MAX_LENGTH = 2**32 - 1
-_HAS_MAC, _HAS_ZSTD, _KIND = 1, 2, 12
+_HAS_MAC, _HAS_ZSTD, _KIND = 1, 2, 12 | VERSIONED
 _KNOWN_FLAGS = _HAS_MAC | _HAS_ZSTD | _KIND
 _LEVEL = 3
 """Of zstd: its default. 4 x on JSON, in a tenth of the time of gzip."""
@@ -122,7 +131,7 @@ def encode(
         ConfigError: If compression is asked for and zstandard is not installed, or the secret is
             shorter than 16 bytes.
     """
-    kind, extra, body = parts_of(entry.payload)
+    kind, extra, body = parts_of(entry)
     size = len(body)
     if compress_over is not None and size >= compress_over:
         compressed = _compressed(body)

@@ -22,6 +22,12 @@ from ..errors import SerializationError
 RESPONSE, VARIANTS, VALUE = 0, 4, 8
 """The kinds of payload, as bits of the flags."""
 
+VERSIONED = 16
+"""A flag of responses and values: their metadata ends with the version of their data.
+
+Builds that do not know it have a miss.
+"""
+
 MAX_SKEW: Final = 5.0
 """Seconds that two machines' clocks may differ without effect on what one of them reads."""
 
@@ -107,22 +113,40 @@ class _Variants(Metadata, array_like=True, frozen=True, gc=False, forbid_unknown
     fields: tuple[bytes, ...]
 
 
+_Digest: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=1, max_length=64)]
+
+
+class _VersionedValue(Metadata, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
+    data_version: _Digest
+
+
+class _VersionedResponse(
+    _Response, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True
+):
+    data_version: _Digest
+
+
 READ = {
     RESPONSE: msgspec.msgpack.Decoder(_Response).decode,
     VARIANTS: msgspec.msgpack.Decoder(_Variants).decode,
     VALUE: msgspec.msgpack.Decoder(Metadata).decode,
+    RESPONSE | VERSIONED: msgspec.msgpack.Decoder(_VersionedResponse).decode,
+    VALUE | VERSIONED: msgspec.msgpack.Decoder(_VersionedValue).decode,
 }
 _write = msgspec.msgpack.Encoder().encode
 
 
-def parts_of(payload: Payload) -> tuple[int, tuple[Any, ...], bytes]:
+def parts_of(entry: Entry) -> tuple[int, tuple[Any, ...], bytes]:
     """The kind, the fields that its metadata adds, and the body."""
-    if isinstance(payload, StoredResponse):
-        p = payload
-        return RESPONSE, (p.status, p.headers, p.etag, p.last_modified), p.body
+    payload, version = entry.payload, entry.data_version
     if isinstance(payload, Variants):
         return VARIANTS, (payload.fields,), b""
-    return VALUE, (), payload
+    flag, added = (0, ()) if version is None else (VERSIONED, (version,))
+    if isinstance(payload, StoredResponse):
+        p = payload
+        fields = (p.status, p.headers, p.etag, p.last_modified)
+        return RESPONSE | flag, (*fields, *added), p.body
+    return VALUE | flag, added, payload
 
 
 def metadata_of(
@@ -218,6 +242,7 @@ def rebuilt(
     e.route = m.route
     e.name = m.name
     e.tags = m.tags
+    e.data_version = getattr(m, "data_version", None)
     e.__class__ = Entry
     return cast("Entry", e)
 

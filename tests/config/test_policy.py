@@ -176,6 +176,19 @@ class TestPolicy:
             ),
             pytest.param(60, {"heuristics": True}, ["heuristics=True"], id="heuristics-lifetime"),
             pytest.param(60, {"partial": True}, ["partial=True"], id="partial-lifetime"),
+            pytest.param(60, {"validator": 1}, ["validator=1", "callable"], id="validator"),
+            pytest.param(
+                None,
+                {"validator": tenant},
+                ["validator=<function tenant", "ETag", "Policy(60, validator=...)"],
+                id="validator-without-a-lifetime",
+            ),
+            pytest.param(
+                60,
+                {"validator": tenant, "guarded": True},
+                ["validator=<function tenant", "None where guarded="],
+                id="validator-behind-a-guard",
+            ),
             pytest.param(
                 60,
                 {"soft_timeout": 2, "hard_timeout": 1},

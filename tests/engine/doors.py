@@ -62,6 +62,30 @@ class Work:
         return f"run {number}"
 
 
+class Data:
+    """What a validator looks at.
+
+    Attributes:
+        version: What it returns; it raises what is an exception.
+        asked: How often it was asked.
+        gate: It waits for this before it returns.
+    """
+
+    def __init__(self) -> None:
+        self.version: object = 1
+        self.asked = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def __call__(self, *_: object) -> Any:
+        self.asked += 1
+        version = self.version
+        await self.gate.wait()
+        if isinstance(version, Exception):
+            raise version
+        return version
+
+
 class FakeClaim:
     """One attempt at a lease."""
 
@@ -141,7 +165,7 @@ class Numbers:
         answers: How many callers got which answer, or exception.
         runs: Runs of the origin.
         hits, misses, coalesced, stale, passes: Outcomes.
-        fills, refreshes, failures: As in the statistics.
+        fills, refreshes, validations, failures: As in the statistics.
         claims: Attempts at a lease.
     """
 
@@ -154,6 +178,7 @@ class Numbers:
     passes: Mapping[str, int] = field(default_factory=dict)
     fills: int = 0
     refreshes: int = 0
+    validations: int = 0
     failures: Mapping[str, int] = field(default_factory=dict)
     claims: int = 0
 
@@ -162,11 +187,12 @@ class Door(ABC):
     """A cache with a shared tier and leases, entered one way.
 
     Args:
-        policy: Options of the route or the call.
+        policy: Options of the route or the call; a validator of True is `data`.
         settings: Of the cache.
 
     Attributes:
         answers: How many callers got which answer.
+        data: What the validator looks at, if there is one.
     """
 
     def __init__(self, policy: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
@@ -174,7 +200,8 @@ class Door(ABC):
         self.work = Work()
         self.tier = SeenTier(self.clock)
         self.leases = FakeLeases()
-        self.policy = policy
+        self.data = Data()
+        self.policy = {**policy, "validator": self.data} if "validator" in policy else policy
         self.manager = CacheManager(
             tiers=[(self.tier, TierConfig(2))],
             redis_url=None,
@@ -271,6 +298,7 @@ class Door(ABC):
             passes=dict(total.passes),
             fills=stats.fills - before.fills,
             refreshes=stats.refreshes - before.refreshes,
+            validations=stats.validations - before.validations,
             failures=dict(stats.failures),
             claims=self.leases.claims - before.claims,
         )
@@ -281,7 +309,7 @@ class Responses(Door):
 
     def __init__(self, policy: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
         super().__init__(policy, settings)
-        rules = [Rule("*", LIFETIME, **policy)]
+        rules = [Rule("*", LIFETIME, **self.policy)]
         self.client = Client(CacheMiddleware(self._app, self.manager, rules=rules))
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -18,6 +18,7 @@ from tests.support import Visit, pass_time, settled
 STALE = {"stale_if_error": 600}
 FLEET = {"coalesce": "fleet"}
 EAGER = {"eager_refresh": 0.5}
+VALIDATED = {"validator": True}
 REFUSE = {"max_waiters": 2, "overload": "refuse"}
 
 OWN_RUN = "a client that leads a run is sent what that run sends; a value is the first that comes"
@@ -305,6 +306,100 @@ async def closing(door: Door) -> None:
     door.work.release()
 
 
+async def unchanged(door: Door) -> None:
+    """What is stale lives on for three callers, for as long as it was fresh at first, and again."""
+    await door.gone_stale()
+    door.data.asked = 0
+    door.data.gate.clear()
+    door.ask(3)
+    await settled()
+    door.data.gate.set()
+    await door.ended()
+    assert door.data.asked == 1
+    door.clock.advance(LIFETIME - 1)
+    door.ask()
+    await door.ended()
+    door.clock.advance(2)
+    door.ask()
+
+
+async def changed(door: Door) -> None:
+    """The data is newer: the origin runs, and what it brings is of the version read before."""
+    await door.gone_stale()
+    door.data.version = 2
+    door.ask(3)
+    await door.ended()
+    door.clock.advance(LIFETIME + 1)
+    door.ask()
+
+
+def says(version: object, then: object) -> Callable[[Door], Awaitable[None]]:
+    """The validator says something when the entry is filled, and something when it is stale."""
+
+    async def event(door: Door) -> None:
+        door.data.version = version
+        await door.gone_stale()
+        door.data.version = then
+        door.ask()
+
+    return event
+
+
+async def changed_during_the_run(door: Door) -> None:
+    """The data changes after the origin was asked: the version is the one from before."""
+    door.work.hold()
+    door.ask()
+    await door.work.arrived.acquire()
+    door.data.version = 2
+    door.work.release()
+    await door.ended()
+    door.clock.advance(LIFETIME + 1)
+    door.ask()
+
+
+async def invalidated_unchanged(door: Door) -> None:
+    """What was invalidated is not revived, though the version is the same."""
+    await door.gone_stale()
+    await door.invalidate()
+    door.ask()
+
+
+async def invalidated_while_asked(door: Door) -> None:
+    """An invalidation comes while the validator is asked; callers that come later run again."""
+    await door.gone_stale()
+    door.data.gate.clear()
+    door.ask(2)
+    await settled()
+    await door.invalidate()
+    door.data.gate.set()
+    await door.ended()
+    door.ask()
+
+
+async def kept_to_be_validated(door: Door) -> None:
+    """An hour past its lifetime there is still something to validate; a second later there is not.
+
+    In the shared tier as well as in memory.
+    """
+    await door.filled()
+    await door.ended()
+    door.manager.engine.stack.local.clear()
+    door.clock.advance(LIFETIME + 3599)
+    door.forget()
+    door.ask()
+    await door.ended()
+    door.clock.advance(LIFETIME + 3601)
+    door.ask()
+
+
+async def unchanged_in_background(door: Door) -> None:
+    """Something stale is used, and found unchanged, once, in the background."""
+    await door.gone_stale()
+    door.ask(3)
+    await door.ended()
+    door.ask()
+
+
 @dataclass(frozen=True)
 class Row:
     """An event and what it comes to.
@@ -481,6 +576,66 @@ ROWS = {
         held_lease,
         Numbers({"run 1": 3}, runs=1, misses=1, coalesced=2, fills=1, claims=1),
         FLEET,
+    ),
+    "unchanged": Row(
+        unchanged,
+        Numbers({"run 1": 5}, hits=3, coalesced=2, fills=2, validations=2),
+        VALIDATED,
+    ),
+    "unchanged-fleet": Row(
+        unchanged,
+        Numbers({"run 1": 5}, hits=3, coalesced=2, fills=2, validations=2, claims=2),
+        {**VALIDATED, **FLEET},
+    ),
+    "unchanged-background": Row(
+        unchanged_in_background,
+        Numbers({"run 1": 4}, hits=1, stale=3, fills=1, refreshes=1, validations=1, claims=1),
+        {**VALIDATED, "stale_while_revalidate": 600},
+    ),
+    "changed": Row(
+        changed,
+        Numbers({"run 2": 4}, runs=1, hits=1, misses=1, coalesced=2, fills=2, validations=1),
+        VALIDATED,
+    ),
+    "changed-during": Row(
+        changed_during_the_run,
+        Numbers({"run 1": 1, "run 2": 1}, runs=2, misses=2, fills=2),
+        VALIDATED,
+    ),
+    "version-unknown": Row(
+        says(1, None), Numbers({"run 2": 1}, runs=1, misses=1, fills=1), VALIDATED
+    ),
+    "version-never-known": Row(
+        says(None, None), Numbers({"run 2": 1}, runs=1, misses=1, fills=1), VALIDATED
+    ),
+    "version-not-known-before": Row(
+        says(None, 1), Numbers({"run 2": 1}, runs=1, misses=1, fills=1), VALIDATED
+    ),
+    "version-of-another-type": Row(
+        says(1, "1"), Numbers({"run 2": 1}, runs=1, misses=1, fills=1), VALIDATED
+    ),
+    "validator-fails": Row(
+        says(1, LookupError("no such row")),
+        Numbers({"run 2": 1}, runs=1, misses=1, fills=1, failures={"validator": 1}),
+        VALIDATED,
+    ),
+    "version-of-no-kind": Row(
+        says(1, [1]),
+        Numbers({"run 2": 1}, runs=1, misses=1, fills=1, failures={"validator": 1}),
+        VALIDATED,
+    ),
+    "invalidated-unchanged": Row(
+        invalidated_unchanged, Numbers({"run 2": 1}, runs=1, misses=1, fills=1), VALIDATED
+    ),
+    "invalidated-while-asked": Row(
+        invalidated_while_asked,
+        Numbers({"run 2": 1, "run 3": 2}, runs=2, hits=1, misses=2, fills=1),
+        VALIDATED,
+    ),
+    "kept-to-be-validated": Row(
+        kept_to_be_validated,
+        Numbers({"run 1": 1, "run 2": 1}, runs=1, hits=1, misses=1, fills=2, validations=1),
+        VALIDATED,
     ),
     "nested": Row(
         nested,

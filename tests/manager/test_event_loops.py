@@ -210,6 +210,14 @@ def test_values_are_had_and_dropped_from_every_loop(
     assert one.run(manager.get("c")) is None
     with pytest.raises(ZeroDivisionError):
         two.run(manager.get_or_compute("e", lambda: 1 // 0))
+
+    async def version() -> int:
+        runs.append(asyncio.get_running_loop())
+        return 1
+
+    runs.clear()
+    two.run(manager.get_or_compute("v", lambda: 1, validator=version))
+    assert runs == [two.loop]
     two.run(manager.close())
     assert manager.loop is one.loop
     one.run(manager.set("k", "again"))

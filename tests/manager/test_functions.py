@@ -62,6 +62,48 @@ async def test_results_are_read_as_what_the_function_says_it_returns() -> None:
         assert await plain(1) == {"id": 1, "lang": "en"}
 
 
+async def test_a_validator_gets_the_arguments_of_the_call() -> None:
+    """By them it finds out whether a stale result lives on; what is no function is refused."""
+    clock = FakeClock()
+    async with in_memory(clock) as cache:
+        revisions = {1: "a", 2: "a"}
+        runs = []
+
+        @cache.cached("user:{number}", 60, validator=lambda number: revisions[number])
+        async def user(number: int) -> User:
+            runs.append(number)
+            return User(number)
+
+        await asyncio.gather(user(1), user(number=2))
+        clock.advance(61)
+        revisions[2] = "b"
+
+        assert [await user(1), await user(number=2)] == [User(1), User(2)]
+        assert runs == [1, 2, 2]
+        assert cache.stats().validations == 1
+        with pytest.raises(
+            ConfigError, match=r"cached\(\w+\): validator=1 .* a callable that returns"
+        ):
+            cache.cached("other:{n}", validator=1)(user_of)  # type: ignore[arg-type]
+
+
+async def user_of(n: int) -> int:
+    """Find a user."""
+    return n
+
+
+async def test_a_validated_value_of_another_type_is_made_again() -> None:
+    """What is stored does not fit the type that this call asks for."""
+    clock = FakeClock()
+    async with in_memory(clock) as cache:
+        version = {"validator": lambda: 1}
+        await cache.get_or_compute("k", lambda: "text", 60, **version)
+        clock.advance(61)
+        value = await cache.get_or_compute_typed("k", int, lambda: 7, 60, **version)
+
+        assert (value, cache.stats().validations) == (7, 0)
+
+
 async def test_results_are_dropped_by_arguments_and_by_tags() -> None:
     """`invalidate` with the same arguments, or a tag made of them."""
     async with in_memory() as cache:

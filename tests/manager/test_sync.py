@@ -52,6 +52,36 @@ def test_functions_run_in_threads_and_their_exceptions_are_their_own(script: Syn
     assert value == 2
 
 
+def test_validators_run_in_threads_too() -> None:
+    """They may block, as the functions may; one that cannot be called is refused."""
+    clock = FakeClock()
+    threads: list[int] = []
+    with in_memory(clock).sync as cache:
+
+        def version(*_: object) -> int:
+            threads.append(threading.get_ident())
+            return 1
+
+        @cache.cached("f:{n}", 60, validator=version)
+        def function(n: int) -> int:
+            return n
+
+        def ask() -> None:
+            cache.get_or_compute("a", int, 60, validator=version)
+            cache.get_or_compute_typed("b", int, int, 60, validator=version)
+            function(3)
+
+        ask()
+        clock.advance(61)
+        ask()
+
+        assert len(threads) == 6
+        assert threading.get_ident() not in threads
+        assert cache.stats().validations == 3
+        with pytest.raises(ConfigError, match="validator=1"):
+            cache.get_or_compute("c", int, 60, validator=1)  # type: ignore[arg-type]
+
+
 def test_time_outs_of_the_function_are_its_own(script: SyncCache) -> None:
     """They are not taken for the facade's own waiting."""
 

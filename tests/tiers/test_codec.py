@@ -70,7 +70,14 @@ ENTRY = Entry(
 VARIANTS = replace(ENTRY, payload=Variants((b"accept-language", b"accept-encoding")))
 VALUE = replace(ENTRY, payload=b'j{"a":1}', always_validate=False, refresh_at=math.inf)
 EMPTY = replace(VALUE, payload=b"")
-KINDS = {"response": ENTRY, "variants": VARIANTS, "value": VALUE, "empty-value": EMPTY}
+KINDS = {
+    "response": ENTRY,
+    "variants": VARIANTS,
+    "value": VALUE,
+    "empty-value": EMPTY,
+    "response-of-a-version": replace(ENTRY, data_version=b"v" * 16),
+    "value-of-a-version": replace(EMPTY, data_version=b"v"),
+}
 
 
 def written(entry: Entry = ENTRY, **options: Any) -> bytes:
@@ -257,7 +264,17 @@ DAMAGED: dict[str, tuple[bytes, Unreadable]] = {
     "older-format": (patched(written(), 4, 0), Unreadable.FORMAT),
     "newer-format": (patched(written(), 4, 3), Unreadable.FORMAT),
     "format without a checksum": (patched(written(), 4, 1), Unreadable.FORMAT),
-    "unknown-flag": (patched(written(), 5, 16), Unreadable.FLAGS),
+    "unknown-flag": (patched(written(), 5, 32), Unreadable.FLAGS),
+    "variants-of-a-version": (patched(written(VARIANTS), 5, 20), Unreadable.FLAGS),
+    "version-missing": (summed(patched(written(), 5, 16)), Unreadable.CORRUPT),
+    "version-empty": (
+        with_metadata(written(KINDS["value-of-a-version"]), put(18, b"")),
+        Unreadable.CORRUPT,
+    ),
+    "version-too-long": (
+        with_metadata(written(KINDS["value-of-a-version"]), put(18, b"v" * 65)),
+        Unreadable.CORRUPT,
+    ),
     "unknown-kind": (patched(written(), 5, 12), Unreadable.FLAGS),
     "kind-of-another": (summed(patched(written(), 5, 8)), Unreadable.CORRUPT),
     "zstd-that-is-not": (summed(patched(written(), 5, 2)), Unreadable.CORRUPT),

@@ -2,13 +2,17 @@
 
 import asyncio
 from contextlib import suppress
+from functools import partial
+from typing import Any
 
+from ...config.policy import Validator
 from ...engine.engine import Engine
 from ...engine.flights import Flight
 from ...engine.runs import Run
 from ...entry import StoredResponse, Variants
 from ...events import Outcome
 from ...policy.reasons import Reason
+from ...policy.validation import freshen
 from ..capture import Capture
 from ..client import Client, ClientGone
 from ..replay import PARTIAL
@@ -17,7 +21,7 @@ from ..request import Request
 from .answers import Answer, Passed, Stored
 from .attempt import Attempt
 from .keeping import Keeping
-from .question import WHOLE, Question, StoredCandidates, question_of
+from .question import WHOLE, Question, StoredCandidates, question_of, response_of
 
 
 class Fill:
@@ -56,6 +60,7 @@ class Fill:
         self._stored = stored
         self._own = own
         self._elsewhere = False
+        self._validated = False
         self.flight = flight
         self._run: Run[Answer] = Run(engine, flight, request.plan.policy)
         self._keeping = Keeping(engine, request, self._run, marker)
@@ -87,6 +92,8 @@ class Fill:
         """How the request that opened the flight was answered."""
         if self._elsewhere:
             return Outcome.COALESCED
+        if self._validated:
+            return Outcome.VALIDATED
         return Outcome.MISS if self._attempt is None else self._attempt.outcome
 
     async def answer(self, *, fleet: bool) -> None:
@@ -111,6 +118,8 @@ class Fill:
     async def ask(self) -> None:
         """Ask for no more than is needed; for all, if what came does not do."""
         self._stored = self._stored.permitted(self._engine.index)
+        if await self._lives_on():
+            return
         question = question_of(self._request, self._stored, own=self._own)
         try:
             if (await self._ask(question)).again:
@@ -119,6 +128,32 @@ class Fill:
             # Of a background run, nothing is lost by that.
             if self._client is not None:
                 raise
+
+    async def _lives_on(self) -> bool:
+        """Whether the rule's validator says that the stale response still holds: it is the answer.
+
+        What follows is what follows when the application itself says so, by 304.
+        """
+        engine, request, policy = self._engine, self._request, self._request.plan.policy
+        validator, asked_at = policy.validator, engine.wall()
+        slot = await self._run.unchanged(
+            None if validator is None else partial(_asked, validator, request),
+            lambda: self._stored.stale,
+            policy.hard_timeout,
+        )
+        if slot is None:
+            # What was invalidated meanwhile stands in for nothing.
+            self._stored = self._stored.permitted(engine.index)
+            return False
+        stored = response_of(slot)
+        lines = freshen(stored.headers, (), request.plan.terms, received=engine.wall())
+        response, kept = self._keeping.freshen(stored, lines, asked_at)
+        self._validated = True
+        if self._client is not None:
+            with suppress(OSError):
+                for message in self._replies.validated(response, lines, kept):
+                    await self._client.deliver(message)
+        return True
 
     async def _ask(self, question: Question) -> Attempt:
         """Ask the application once; unless it is to be asked again, the flight has its answer."""
@@ -184,3 +219,8 @@ class Fill:
             return None
         current = found.slot.entry.is_current(self._engine.clock())
         return Stored(found.slot) if current and response.status != PARTIAL else None
+
+
+def _asked(validator: Validator, request: Request) -> Any:
+    """What a rule's validator says of this request."""
+    return validator(request.view)
