@@ -137,6 +137,39 @@ async def test_a_younger_copy_is_not_replaced_by_what_a_reply_brings() -> None:
     assert slot.entry.payload == b"new"
 
 
+@pytest.mark.parametrize(
+    ("seq", "age", "stays"),
+    [
+        pytest.param(0, -5, True, id="filled later"),
+        pytest.param(0, 5, False, id="filled earlier"),
+        pytest.param(1, 5, True, id="born later, and came with an age"),
+        pytest.param(-1, -5, False, id="born earlier, and came without one"),
+    ],
+)
+async def test_the_place_in_the_log_says_which_copy_is_younger(
+    seq: int, age: float, stays: bool
+) -> None:
+    """And among those of one place, when they were new."""
+    built = Built(L2)
+    for tag in ("one", "two"):
+        await built.log.commit(built.log.begin([Selector("tag", tag)]))
+    below = built.entry(body=b"below")
+    below = replace(below, born=replace(below.born, seq=below.born.seq - 1), created=-1)
+    await built.written(below)
+    here = replace(below, payload=b"here", created=below.created - age)
+    built.tiers[0].gate = asyncio.Event()
+    built.tiers[0].entered.clear()
+    reading = asyncio.create_task(built.stack.fetch("k"))
+    await built.tiers[0].entered.wait()
+    built.stack.keep(replace(here, born=replace(here.born, seq=here.born.seq + seq)))
+    built.tiers[0].gate.set()
+    await reading
+    slot = built.stack.peek("k")
+
+    assert slot is not None
+    assert slot.entry.payload == (b"here" if stays else b"below")
+
+
 async def test_nothing_older_than_what_was_served_is_taken_from_below() -> None:
     """A lagging process had read the next version; what another one filled before has a later
     place in the log, and is older all the same."""

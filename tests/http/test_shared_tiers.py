@@ -1,12 +1,14 @@
 """What is learned from the origin later on reaches the tiers below too."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
 from asgi_multitier import Policy
 from asgi_multitier.selectors import Selector
 from asgi_multitier.tiers.base import Held
+from tests.engine.doors import FakeLeases
 from tests.http.support import FULL, PLAIN, PROFILES, Answered, Lines, Step, World
 
 MAX_AGE = ("Cache-Control", "max-age=3600")
@@ -16,18 +18,27 @@ RANGE: Lines = (("Range", "bytes=0-4"),)
 
 
 class DictTier:
-    """A shared tier in a dict, which keeps everything until it is told to forget."""
+    """A shared tier in a dict, which keeps everything until it is told to forget.
+
+    Attributes:
+        held: What it has.
+        late: Reads that come before anything is there.
+    """
 
     name = "dict"
 
     def __init__(self) -> None:
         self.held: dict[str, bytes] = {}
+        self.late = 0
 
     async def get(self, key: str) -> Held | None:
         value = self.held.get(key)
         return None if value is None else Held(value, None)
 
     async def get_many(self, keys: Sequence[str]) -> list[Held | None]:
+        if self.late:
+            self.late -= 1
+            return [None for _ in keys]
         return [await self.get(key) for key in keys]
 
     async def set(self, key: str, value: bytes, ttl: float) -> None:
@@ -199,6 +210,41 @@ async def test_a_younger_part_below_is_no_answer_for_all(tier: DictTier) -> None
     got = await world.ask(Step(fields=(MAX_AGE,)))
 
     assert (got.status, got.body) == (200, b"content 3")
+    await world.close()
+
+
+async def test_a_part_of_another_process_is_no_answer_for_a_run_for_all(tier: DictTier) -> None:
+    """The fleet's runs are one at a time: what the last one brought is looked at before the next.
+
+    It was asked for a part, which it has stored under the same key.
+    """
+    world = World(replace(PROFILES[FULL], coalesce="fleet"), settings={"l2": tier})
+    part = (MAX_AGE, ETAG, ("Content-Range", "bytes 0-4/10"))
+    await world.ask(Step(fields=part, status=206, body=b"01234", ask=RANGE))
+    await world.settle()
+    world.manager.engine.stack.local.clear()
+    leases = FakeLeases()
+    object.__setattr__(world.manager.engine, "leases", leases)
+    tier.late = 1
+
+    got = await world.ask(Step(fields=(MAX_AGE,)))
+
+    assert (got.status, got.body) == (200, b"content 2")
+    assert leases.claims == 1
+    await world.close()
+
+
+async def test_what_is_as_old_below_is_looked_at_once(tier: DictTier) -> None:
+    """The tier below has the same stale response: it is not counted as another one."""
+    world = over(tier)
+    await world.ask(Step(fields=(SHORT,)))
+    world.now = 3.0
+    await world.settle()
+
+    got = await world.ask(Step(fields=(SHORT,)))
+
+    assert got.body == b"content 2"
+    assert world.manager.stats().unused == {"stale": 1}
     await world.close()
 
 
