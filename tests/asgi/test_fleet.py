@@ -24,7 +24,8 @@ async def instances(
     async with AsyncExitStack() as stack:
         made = []
         for app in apps:
-            manager = CacheManager(redis_url=valkey.url, namespace=namespace)
+            # A machine that is busy answers late, and not by default in time.
+            manager = CacheManager(redis_url=valkey.url, namespace=namespace, redis_timeout=30)
             await stack.enter_async_context(manager)
             made.append((Client(CacheMiddleware(app, manager, rules=FLEET)), manager))
         yield made

@@ -396,6 +396,14 @@ async def test_patience_counts_from_its_beginning() -> None:
 
     with pytest.raises(WaitExpired):
         await waiting
+    whole = Patience(None, soft=2.0, hard=5.0)
+    waiting = asyncio.create_task(whole.wait(flight, lambda: None))
+    for seconds in (2.1, 3.0):
+        assert not waiting.done()
+        await pass_time(seconds)
+    assert waiting.done()
+    with pytest.raises(WaitExpired):
+        await waiting
     late = Patience(None, soft=5.0, hard=5.0)
     waiting = asyncio.create_task(late.wait(flight, lambda: "stale"))
     await pass_time(5.1)

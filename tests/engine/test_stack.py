@@ -32,7 +32,7 @@ class Built:
         configs: Places of the shared tiers, in order.
     """
 
-    def __init__(self, *configs: TierConfig, timeout: float = 0.02) -> None:
+    def __init__(self, *configs: TierConfig, timeout: float = 60.0) -> None:
         self.clock = FakeClock()
         self.log = LocalLog(self.clock)
         self.events = Events()
