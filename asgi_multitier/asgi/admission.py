@@ -13,7 +13,14 @@ from ..config.templates import Template
 from ..policy.headers import normalised
 from ..policy.partition import ALLOWED, partition_part
 from ..policy.reasons import Reason
-from ..policy.request import Field, FieldLines, credential_refusal, is_doubtful, refusal
+from ..policy.request import (
+    Field,
+    FieldLines,
+    credential_refusal,
+    is_doubtful,
+    refusal,
+    tag_asked_for,
+)
 from ..policy.validation import is_for_origin
 from .layers import is_known
 from .plan import Plan, target_of
@@ -25,7 +32,7 @@ def refusal_of(plan: Plan, found: FieldLines, scope: Scope) -> Reason | None:
     policy = plan.policy
     if not (found or policy.vary):
         return None
-    if policy.guarded and not policy.vary and _FOR_THE_GUARD.issuperset(found):
+    if is_for_guard(plan, found):
         return None
     reason = refusal(found, method=scope["method"], target=target_of(scope))
     if reason is not None:
@@ -49,18 +56,21 @@ def refusal_of(plan: Plan, found: FieldLines, scope: Scope) -> Reason | None:
     return reason
 
 
-_FOR_THE_GUARD = frozenset(
-    (
-        Field.AUTHORIZATION,
-        Field.CREDENTIALS,
-        Field.COOKIE,
-        Field.CACHE_CONTROL,
-        Field.PRAGMA,
-        Field.ORIGIN,
-        Field.FORWARDED,
-    )
-)
-"""Fields that keep no request of a guarded route out: who sends it is what its guard checks."""
+def is_for_guard(plan: Plan, found: FieldLines) -> bool:
+    """Whether nothing in this request's fields is looked at but by its guard, and a validator.
+
+    Args:
+        plan: The plan of its target.
+        found: What the scan found in its fields.
+    """
+    if not plan.direct:
+        return False
+    if plan.plain.issuperset(found):
+        return True
+    return found.keys() - plan.plain == _VALIDATES and tag_asked_for(found) is not None
+
+
+_VALIDATES = frozenset((Field.CONDITION,))
 
 
 @dataclass(frozen=True, slots=True)

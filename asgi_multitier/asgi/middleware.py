@@ -25,7 +25,7 @@ from ..policy.cache_status import Forward
 from ..policy.reasons import Reason
 from ..policy.request import Field, FieldLines, Watch, scan
 from ..routing import Resolved, RouteTable
-from .admission import Refused, admit
+from .admission import Refused, admit, is_for_guard
 from .exchange import Exchange
 from .framework import FILL_KEY, answer_to, single_callable
 from .guarded import GuardedExchange
@@ -210,6 +210,9 @@ class CacheMiddleware:
         self, plan: Plan, found: FieldLines, scope: Scope, receive: Receive
     ) -> tuple[Receive, Request | Refused]:
         """The request with its key, or why it does not meet the cache; and the client's channel."""
+        if is_for_guard(plan, found) and self._home.place is loop_here() and self.manager.settled:
+            give_state(scope, self.manager)
+            return receive, self._request(scope, found, plan)
         if self._secret is not None and Field.COOKIE in found and loop_here() is not None:
             found, reached = await self._reached(scope, self._secret)
             if not reached:
@@ -251,8 +254,7 @@ class CacheMiddleware:
 
     def _request(self, scope: Scope, found: FieldLines, plan: Plan) -> Request:
         confirms = partial(self._planning.confirms, plan)
-        common = self._lifespan.common
-        return Request(scope, found, plan, self._table, self._run, confirms, common)
+        return Request(scope, found, plan, self._table, self._run, confirms, self._lifespan.common)
 
     async def _reached(self, scope: Scope, secret: bytes) -> tuple[FieldLines, bool]:
         """Take the position's cookie off a request; whether that position is applied here."""

@@ -25,6 +25,12 @@ _FRAMED = (None, "1.1", "1.0", "1")
 
 _HARMLESS = frozenset({Field.CACHE_CONTROL, Field.PRAGMA})
 _PERSONAL = frozenset({Field.AUTHORIZATION, Field.CREDENTIALS, Field.COOKIE})
+_IN_KEY = frozenset({Field.FORWARDED, Field.ORIGIN})
+"""What is part of a key where it stands in a request; behind a guard the key is made later."""
+
+_GUARDED_MARK = "\x00guarded"
+"""In a key: what a guarded route stores is not found without its guard. What else is added to a key
+begins with a length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,8 @@ class Plan:
         tally: The route's counters.
         whole: `key` is the whole key of a request in which the scan found only what is in `plain`.
         instant: As `whole`; besides, such a request can be answered without waiting for anything.
+        direct: Such a request may go to its guard without waiting for anything: it is a guarded
+            route's.
         framed: The request's fields say whether it has a body: in HTTP/1, not in HTTP/2 and 3.
         origin: The scheme and the host as the key has it.
         plain: Fields that may stand in a request without making it special.
@@ -58,6 +66,7 @@ class Plan:
     query: bytes | None = None
     whole: bool = False
     instant: bool = False
+    direct: bool = False
     framed: bool = True
     plain: frozenset[Field] = frozenset()
 
@@ -110,6 +119,7 @@ def plan_for(
     )
     whole = not (policy.vary or policy.cookies or policy.vary_by or policy.when)
     framed = scope.get("http_version") in _FRAMED
+    prompt = framed and not callable(policy.enabled)
     key = keys.primary_key(
         scheme=scheme,
         host=name,
@@ -119,9 +129,13 @@ def plan_for(
         query=veil.query(query if narrowed is None else narrowed),
         version=version,
     )
+    if policy.guarded:
+        key += _GUARDED_MARK
     plain = _HARMLESS if not policy.honor_request_directives else frozenset()
-    if policy.public:
+    if policy.public or policy.guarded:
         plain |= _PERSONAL
+    if policy.guarded:
+        plain |= _IN_KEY
     if policy.ignore_cookies is True:
         plain |= {Field.COOKIE}
     if positions:
@@ -136,7 +150,8 @@ def plan_for(
         veil=veil,
         tally=tally,
         whole=whole,
-        instant=whole and framed and not (policy.guarded or callable(policy.enabled)),
+        instant=whole and prompt and not policy.guarded,
+        direct=prompt and bool(policy.guarded) and not (policy.vary or policy.when),
         framed=framed,
         origin=(scheme, name),
         plain=plain,

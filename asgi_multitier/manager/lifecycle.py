@@ -247,6 +247,11 @@ class Lifecycle:
         """Whether the cache was started and not closed."""
         return self.loop is not None
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left to wait for that starting the cache has begun."""
+        return self._starting is None
+
     async def start(self) -> None:
         """Begin to follow the log. Costs next to nothing when it runs already.
 

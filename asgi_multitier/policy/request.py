@@ -182,6 +182,22 @@ def scan(headers: Iterable[Header], watched: Watch) -> tuple[bytes | None, Field
     return (host if hosts == 1 else None), found
 
 
+CHOICES = frozenset((Field.CONDITION, Field.RANGE))
+"""What lets a request get less than the whole answer."""
+
+
+def tag_asked_for(found: FieldLines) -> bytes | None:
+    """The value of `If-None-Match`, where that is all that a request asks of its answer.
+
+    Browsers do so of what they hold (RFC 9110 §13.1.2). None for any other condition or range.
+    """
+    conditions = found.get(Field.CONDITION, ())
+    if len(conditions) != 1 or Field.RANGE in found:
+        return None
+    name, value = conditions[0]
+    return value if name.lower() == b"if-none-match" else None
+
+
 _REFUSED: tuple[tuple[Field, Reason], ...] = (
     (Field.OVERRIDE, Reason.OVERRIDE),
     (Field.UPGRADE, Reason.UPGRADE),

@@ -19,8 +19,11 @@ class Guarded(Protocol):
     def takes(self, policy: Policy, call: Call) -> bool:
         """Whether it waits for this endpoint's call, the first one; a later call is another's."""
 
+    def stored(self, call: Call) -> Any:
+        """The response of a plain hit; None if it is none."""
+
     async def answer(self, call: Call) -> Any:
-        """The response: a stored one, or what the endpoint returns."""
+        """The response where it is no plain hit: of another run, or what the endpoint returns."""
 
 
 arrived: ContextVar[Guarded | None] = ContextVar("asgi_multitier_guarded", default=None)
@@ -45,6 +48,7 @@ def guarded(endpoint: Callable[..., Any], policy: Policy, *, where: str) -> Any:
         request = arrived.get()
         if request is None or not request.takes(policy, call):
             return await call.run()
-        return await request.answer(call)
+        hit = request.stored(call)
+        return await request.answer(call) if hit is None else hit
 
     return around(endpoint, around_endpoint, asks=True)

@@ -11,6 +11,7 @@ from asgi_multitier.policy.request import (
     is_doubtful,
     refusal,
     scan,
+    tag_asked_for,
 )
 from tests.policy.support import lines
 
@@ -140,6 +141,28 @@ def test_all_lines_of_a_field_are_found_in_order() -> None:
     given = lines(("x-api-key", "1"), ("accept", "x"), ("api-key", "2"), ("x-api-key", "3"))
 
     assert scan(given, WATCHED)[1] == {Field.CREDENTIALS: [given[0], given[2], given[3]]}
+
+
+@pytest.mark.parametrize(
+    ("given", "tag"),
+    [
+        ([("If-None-Match", '"a"')], b'"a"'),
+        ([("if-none-match", '"a", "b"')], b'"a", "b"'),
+        ([], None),
+        ([("if-none-match", '"a"'), ("if-none-match", '"b"')], None),
+        ([("if-none-match", '"a"'), ("if-modified-since", "now")], None),
+        ([("if-none-match", '"a"'), ("range", "bytes=0-1")], None),
+        ([("if-none-match", '"a"'), ("if-range", '"a"')], None),
+        ([("if-match", '"a"')], None),
+    ],
+)
+def test_a_validator_may_be_all_that_is_asked(
+    given: list[tuple[str, str]], tag: bytes | None
+) -> None:
+    """Any other condition or range needs the whole evaluation."""
+    found = scan(lines(*given), Watch(Credentials()))[1] or {}
+
+    assert tag_asked_for(found) == tag
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,13 @@
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from ..._types import Header
+from ...policy.headers import joined
 from ...routing.endpoints import Call
 
 OWN_FIELDS = b"asgi-multitier-own-fields"
@@ -36,6 +37,26 @@ class Made:
     body: bytes | None
     streams: bool = False
     joins: bool = False
+
+
+@dataclass(slots=True)
+class Shown:
+    """A whole response, as the framework was given it.
+
+    Attributes:
+        body: The content.
+        age: Seconds since it was generated; None for a new one.
+        member: What `Cache-Status` is to say; None if the run says it.
+    """
+
+    body: bytes
+    age: float | None = None
+    member: bytes | None = None
+
+
+def is_set(injected: Any) -> bool:
+    """Whether dependencies have set anything on the injected response."""
+    return bool(injected.raw_headers) or injected.status_code is not None
 
 
 class Aside:
@@ -69,6 +90,18 @@ def plain_response(status: int, lines: list[Header], body: bytes, background: An
     )
     response.raw_headers = lines
     return response
+
+
+def response_for(call: Call, status: int, lines: Iterable[Header], body: bytes) -> Any:
+    """A stored response for the framework, with what dependencies have set for this request."""
+    given = list(lines)
+    own = [line for line in given if line[0] != OWN_FIELDS]
+    if call.response is not None and len(own) == len(given):
+        aside = Aside(call.response)
+        if aside.lines:
+            own = list(joined(tuple(own), aside.lines))
+        status = status_for(call, status, aside)
+    return plain_response(status, own, body)
 
 
 async def made_of(call: Call, value: Any) -> Made:

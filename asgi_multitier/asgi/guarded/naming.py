@@ -3,8 +3,6 @@
 Known once the framework has let the request in: templates are over the endpoint's arguments.
 """
 
-from typing import Any
-
 from ...config.templates import Template
 from ...engine.engine import Engine
 from ...policy.reasons import Reason
@@ -14,32 +12,39 @@ from ..admission import partition_by
 from ..request import Request
 from ..request_key import request_key
 
-_GUARDED = "guarded"
-"""At the end of a key: what a guarded route stores is not found without its guard."""
+
+def key_at_once(request: Request, call: Call) -> str | None:
+    """The key of this request; None if a callable of the rule has to be asked for it.
+
+    Raises:
+        Missing: If it is not known whose copy it gets.
+    """
+    vary_by = request.plan.policy.vary_by
+    if vary_by is None:
+        return _key(request, None)
+    if isinstance(vary_by, Template):
+        return _key(request, partition_of(vary_by, call.arguments()))
+    return None
 
 
 async def key_of(engine: Engine, request: Request, call: Call) -> str | None:
     """The key of this request; None if it is not known whose copy it gets."""
-    policy, partition = request.plan.policy, None
-    if policy.vary_by is not None:
-        try:
-            partition = await _partition(policy.vary_by, call)
-        except Missing:
-            return None
-        except Exception as error:  # noqa: BLE001  # a callable of the rule
-            engine.events.callback_failed("vary_by", error)
-            return None
-        if partition is None:
-            return None
-    headers = request.headers if policy.vary else ()
-    key = request_key(request.plan, headers, request.found, partition)
-    return f"{key}\x00{_GUARDED}"
+    vary_by = request.plan.policy.vary_by
+    try:
+        if vary_by is None or isinstance(vary_by, Template):
+            return key_at_once(request, call)
+        partition = await partition_by(vary_by, call.request)
+    except Missing:
+        return None
+    except Exception as error:  # noqa: BLE001  # a callable of the rule
+        engine.events.callback_failed("vary_by", error)
+        return None
+    return None if partition is None else _key(request, partition)
 
 
-async def _partition(vary_by: Any, call: Call) -> bytes | None:
-    if isinstance(vary_by, Template):
-        return partition_of(vary_by, call.arguments())
-    return await partition_by(vary_by, call.request)
+def _key(request: Request, partition: bytes | None) -> str:
+    headers = request.headers if request.plan.policy.vary else ()
+    return request_key(request.plan, headers, request.found, partition)
 
 
 def labels_of(engine: Engine, request: Request, call: Call) -> tuple[str, tuple[str, ...]] | Reason:

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from asgi_multitier.asgi.guarded.leaving import Leaving
+
 from .office import Office, status
 
 
@@ -88,6 +90,26 @@ async def test_conditions_ranges_and_heads_are_answered_out_of_the_whole(office:
     assert (part.status_code, part.content) == (206, b'{"pa')
     assert head.status_code == 405
     assert office.runs == ["prices"]
+
+
+async def test_a_hit_that_leaves_as_the_last_one_did_is_not_made_again(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is its 304; the age and `Cache-Status` are those of the moment."""
+    first = await office.get("/ready")
+    tag = (await office.get("/ready")).headers["etag"]
+    monkeypatch.setattr(Leaving, "__init__", None)
+    office.clock.advance(7)
+    again = await office.get("/ready")
+    unchanged = await office.get("/ready", if_none_match=tag)
+
+    assert (again.status_code, again.content) == (200, first.content)
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    for answer in (again, unchanged):
+        assert answer.headers["age"] == "7"
+        assert answer.headers["cache-status"] == "asgi-multitier; hit; ttl=53; detail=l1"
+        assert answer.headers["etag"] == tag
+    assert "content-length" not in unchanged.headers
 
 
 async def test_the_first_request_may_be_conditional(office: Office) -> None:

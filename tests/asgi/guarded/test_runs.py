@@ -243,4 +243,4 @@ async def test_what_is_kept_of_a_hit_is_the_stored_content() -> None:
         slots = list(manager.engine.stack.local._slots.values())  # type: ignore[attr-defined]
         (slot,) = (each for each in slots if isinstance(each.entry.payload, StoredResponse))
 
-        assert slot.replay.response.body is slot.entry.payload.body
+        assert slot.replay.told.body is slot.entry.payload.body

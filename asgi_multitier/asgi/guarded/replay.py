@@ -1,0 +1,128 @@
+"""What is prepared of a stored response: for the framework, and as it last left for a client.
+
+Between the two lie the layers of the application. Where they send what they sent the last time, a
+hit builds nothing.
+"""
+
+import math
+import sys
+from typing import Any
+
+from ..._types import Header, Message
+from ...entry import Entry, Slot, StoredResponse
+from ...policy.headers import end_to_end
+from ...policy.validation import not_modified_headers
+from ..replay import PARTIAL, age_line, hit_line
+from .made import OWN_FIELDS, plain_response
+
+
+class GuardedReplay:
+    """A stored response of a guarded endpoint, ready to be given to the framework and to clients.
+
+    Attributes:
+        until: Clock value until which a plain hit may be served without further checks.
+        created: Clock value at which its age was 0.
+        status, body: The response.
+        given: Its field lines, as the framework gets them.
+        joins: Whether the fields that dependencies set are joined to it.
+        told: What clients are told of it, with the validators of the content; None until it has
+            left for the first time.
+        tag: The validator of what clients are told, if that is a success; None until then.
+    """
+
+    __slots__ = (
+        "_attributes",
+        "_lifetime",
+        "_lines",
+        "_second",
+        "_sent",
+        "_unchanged",
+        "body",
+        "created",
+        "given",
+        "joins",
+        "status",
+        "tag",
+        "told",
+        "until",
+    )
+
+    def __init__(self, entry: Entry, response: StoredResponse) -> None:
+        never = entry.always_validate or response.status == PARTIAL
+        self.until = -math.inf if never else min(entry.fresh_until, entry.refresh_at)
+        self.created = entry.created
+        self.status = response.status
+        self.body = response.body
+        self.given = [line for line in response.headers if line[0] != OWN_FIELDS]
+        self.joins = len(self.given) == len(response.headers)
+        self.told: StoredResponse | None = None
+        self.tag: bytes | None = None
+        self._lines: list[Header] = []
+        self._unchanged: list[Header] = []
+        self._sent: list[Header] = []
+        self._second = -1
+        self._lifetime = int(entry.fresh_until - entry.created)
+        self._attributes = vars(plain_response(self.status, [], self.body))
+
+    def response(self) -> Any:
+        """A response of the framework: as one is made, without reading the content again."""
+        kind = sys.modules["starlette.responses"].Response
+        made = kind.__new__(kind)
+        made.__dict__.update(self._attributes)
+        made.raw_headers = self.given.copy()
+        return made
+
+    def has_left(self, sent: list[Header], told: StoredResponse) -> None:
+        """It has left with its own content.
+
+        Args:
+            sent: The field lines that the application has sent.
+            told: What clients are told.
+        """
+        self._sent, self.told, self._second = sent, told, -1
+        self.tag = told.etag if told.status == 200 else None
+
+    def leaves_as_before(self, start: Message) -> bool:
+        """Whether this start is the one with which it left the last time."""
+        told = self.told
+        return (
+            told is not None
+            and start["type"] == "http.response.start"
+            and start.get("headers") == self._sent
+            and start["status"] == told.status
+        )
+
+    def message(self, age: float, tag: bytes | None) -> tuple[int, list[Header], bytes]:
+        """What a client gets: the status, the field lines and the content.
+
+        Args:
+            age: Seconds since it was generated.
+            tag: What the client holds, if that is the same; None if it holds nothing.
+        """
+        if int(age) != self._second:
+            self._renew(age)
+        if tag is not None:
+            return 304, self._unchanged.copy(), b""
+        told = self.told
+        assert told is not None  # noqa: S101  # it has left before
+        return told.status, self._lines.copy(), self.body
+
+    def _renew(self, age: float) -> None:
+        """Build the field lines for this age in seconds: with it, and with `Cache-Status`."""
+        self._second = int(age)
+        headers = () if self.told is None else self.told.headers
+        added = (age_line(age), self.member(age))
+        self._lines = [*headers, *added]
+        self._unchanged = [*not_modified_headers(end_to_end(headers)), *added]
+
+    def member(self, age: float) -> Header:
+        """What `Cache-Status` says of a hit at this age in seconds."""
+        return hit_line(self._lifetime - int(age), 1)
+
+
+def prepared(slot: Slot) -> GuardedReplay | None:
+    """The slot's replay, made if need be; None if the slot holds no response."""
+    if slot.replay is None and isinstance(slot.entry.payload, StoredResponse):
+        slot.replay = GuardedReplay(slot.entry, slot.entry.payload)
+    replay: GuardedReplay | None = slot.replay
+    return replay
