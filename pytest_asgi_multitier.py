@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from fakeredis import FakeServer
+
     from asgi_multitier.testing.clock import CacheClock
     from asgi_multitier.testing.detector import Detector
     from asgi_multitier.testing.fleet import MakeFleet
@@ -144,6 +146,14 @@ def cache_fleet(request: pytest.FixtureRequest) -> "Iterator[MakeFleet]":
     fleets = _testing("fleet").Fleets(_begun(), getattr(request, "module", None))
     yield fleets.make
     fleets.close()
+
+
+@pytest.fixture
+def cache_redis() -> "FakeServer":
+    """A server of fakeredis, which the caches of this test use in place of Redis."""
+    server: FakeServer = _testing("server").new_server()
+    _begun().stand_on(server)
+    return server
 
 
 @pytest.fixture

@@ -43,6 +43,7 @@ class Backends:
         invalidation: Settings of the log.
         clock: Monotonic seconds.
         nearby: Whether the workers of this machine find each other where no server was given.
+        private: Whether what was given can be reached by no other application.
 
     Raises:
         ConfigError: If a back end cannot stand where it was put.
@@ -60,6 +61,7 @@ class Backends:
         invalidation: InvalidationConfig,
         clock: Clock,
         nearby: bool = True,
+        private: bool = False,
     ) -> None:
         self._config = config
         self._tiers = sorted(tiers, key=lambda pair: pair[1].level)
@@ -70,6 +72,7 @@ class Backends:
         self._invalidation = invalidation
         self._clock = clock
         self._nearby = nearby
+        self._private = private
         self._link: Link | None = None
         self._leases: Leases | None = None
         _check_places(self._tiers)
@@ -98,6 +101,8 @@ class Backends:
     @property
     def is_shared(self) -> str:
         """What was configured that other applications may use too; "" if nothing was."""
+        if self._private:
+            return ""
         tiers = [tier for tier, _ in self._tiers if isinstance(tier, SharedTier)]
         if self._redis is not None or (self.has_redis and not self.uses_default):
             return "Redis"

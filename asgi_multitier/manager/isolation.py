@@ -76,18 +76,20 @@ class Given:
             clock=self.clock,
         )
 
-    def alone(self, log: InvalidationLog | None = None) -> Backends:
-        """The tier in this process alone, with a log of the tests' or a local one."""
+    def alone(self, log: InvalidationLog | None = None, redis: Any = None) -> Backends:
+        """The tier in this process alone, with a log or a server of the tests', or a local log."""
+        audit = self.invalidation.enable_audit_stream and redis is not None
         return Backends(
             replace(self.config, redis_url=None),
             tiers=[pair for pair in self.tiers if not isinstance(pair[0], SharedTier)],
             log=log,
-            redis=None,
+            redis=redis,
             sqlite=None,
             streams=self.streams,
-            invalidation=replace(self.invalidation, enable_audit_stream=False),
+            invalidation=replace(self.invalidation, enable_audit_stream=audit),
             clock=self.clock,
             nearby=False,
+            private=True,
         )
 
     def named(self, *, redis: bool) -> Backends:
@@ -132,14 +134,19 @@ class _Known:
     redis: bool = False
     attached: bool = False
 
-    def backends(self, *, attaches: bool) -> tuple[Backends, float]:
-        """What the cache stands on in a test, and the seconds that its `close` waits."""
-        self.attached = attaches or self.named
+    def backends(self, *, attaches: bool, redis: Any = None) -> tuple[Backends, float]:
+        """What the cache stands on in a test, and the seconds that its `close` waits.
+
+        Args:
+            attaches: Whether on what it was configured with.
+            redis: A server of the test's own, for a cache that names nothing.
+        """
+        self.attached = attaches or self.named or redis is not None
         if attaches:
             return self.given.attached(), _PATIENCE
         if self.named:
             return self.given.named(redis=self.redis), _PATIENCE
-        return self.given.alone(), 0.0
+        return self.given.alone(redis=redis), 0.0
 
 
 @dataclass(eq=False)
@@ -149,12 +156,14 @@ class Isolation:
     Attributes:
         in_test: Whether a test runs: what a cache made now names as an argument is asked for.
         attaches: Whether the caches of this test stand on what they were configured with.
+        redis: A server of this test's own, in place of Redis; None without.
         known: The caches, for as long as they live.
         moved: Called when time was moved.
     """
 
     in_test: bool = False
     attaches: bool = False
+    redis: Any = None
     known: "WeakKeyDictionary[Any, _Known]" = field(default_factory=WeakKeyDictionary)
     moved: list[Callable[[], None]] = field(default_factory=list)
     _offset: float = 0.0
@@ -201,7 +210,7 @@ class Isolation:
         cache.home.yields = True
         known.redis = names_redis and given.config.redis_url is not None
         known.named = self.in_test and (known.redis or given.is_attached)
-        backends, patience = known.backends(attaches=self.attaches)
+        backends, patience = known.backends(attaches=self.attaches, redis=self.redis)
         cache.renew(backends, patience=patience)
 
     def renew(self, *, attaches: bool) -> None:
@@ -212,7 +221,7 @@ class Isolation:
         """
         self._offset, self._stopped = 0.0, None
         self.moved.clear()
-        self.attaches, self.in_test = attaches, True
+        self.attaches, self.in_test, self.redis = attaches, True, None
         release = f"test-{uuid4().hex[:12]}"
         for cache, known in list(self.known.items()):
             was = known.attached
@@ -222,6 +231,18 @@ class Isolation:
             cache.config = replace(known.given.config, version=version)
             renew(cache, backends, patience=patience, close=was, mode=known.mode)
 
+    def stand_on(self, redis: Any) -> None:
+        """Let the caches that name nothing use a server of the test's own, until its end.
+
+        Args:
+            redis: What `CacheManager(redis=...)` takes.
+        """
+        self.redis = redis
+        for cache, known in list(self.known.items()):
+            if not (self.attaches or known.named):
+                backends, patience = known.backends(attaches=False, redis=redis)
+                renew(cache, backends, patience=patience, close=False, mode=known.mode)
+
     def join(self, cache: Cache, log: InvalidationLog) -> None:
         """Let a cache follow a log of the tests', until the end of the test."""
         known = self.known[cache]
@@ -230,7 +251,7 @@ class Isolation:
 
     def end_test(self) -> None:
         """After a test: what reaches further than this process is closed."""
-        self.in_test = False
+        self.in_test, self.redis = False, None
         for cache, known in list(self.known.items()):
             if known.attached:
                 backends, patience = known.backends(attaches=False)

@@ -1,6 +1,7 @@
 """Redis and Valkey. No other module of the package imports `redis`.
 
 - client: connections, time-outs, errors; recipe, address: how they are made from what a user gave
+- fakes: what a user gives of fakeredis, in tests
 - cluster, packing: clients of a cluster, connections; both differ from redis-py's
 - tier: the shared tier; lease: one run of the origin in a fleet; streams: of the application
 - log, log_store: the invalidation log, its audit stream, its keys and permissions
