@@ -1,7 +1,8 @@
 """For the tests of those who use the cache: assertions, contract suites for custom tiers, clocks.
 
 The fixtures `cache_clock`, `cache_fleet`, `cache_redis` and `cache_detector` come with the pytest
-plugin, which pytest finds by itself. To test a tier, derive a test class and define how a tier is made:
+plugin, which pytest finds by itself. To test a tier, derive a test class and define how a tier is
+made:
 
     class TestMyTier(SharedTierContract):
         async def make(self) -> SharedTier:
