@@ -18,6 +18,7 @@ from .strategy import CacheStrategy
 from .tiers.base import TierConfig
 from .tiers.memory import MemoryTier
 from .tiers.null import NullLocalTier, NullTier
+from .warming.report import WarmReport
 
 __all__ = [
     "BackendError",
@@ -38,6 +39,7 @@ __all__ = [
     "Rule",
     "SerializationError",
     "TierConfig",
+    "WarmReport",
     "cached",
     "escape_pattern",
     "invalidates",

@@ -20,7 +20,8 @@ class Lifespan:
         app: The application in it.
         manager: The cache.
         table: The routes and their rules.
-        on_bound: Called once, when the cache has its name and its rules were found right.
+        on_bound: Called once with the application, as its outermost layer that is known, when the
+            cache has its name and its rules were found right.
 
     Attributes:
         common: What the lifespan has put into the state of every request.
@@ -33,7 +34,7 @@ class Lifespan:
         app: ASGIApp,
         manager: CacheManager,
         table: RouteTable,
-        on_bound: Callable[[], None],
+        on_bound: Callable[[ASGIApp], None],
     ) -> None:
         self._owner = owner
         self._app = app
@@ -111,10 +112,11 @@ class Lifespan:
         if self._bound:
             return
         table, manager = self._table, self._manager
+        app: ASGIApp = scope.get("app", self._owner)
         try:
             table.attach(scope)
             table.check()
-            manager.name_after(scope.get("app", self._owner), table, serves=True)
+            manager.name_after(app, table, serves=True)
         except ConfigError as error:
             self._complaint = error
             raise
@@ -125,7 +127,7 @@ class Lifespan:
             events.routes_unreadable(table.unreadable)
         if stray := table.stray():
             events.marks_stray(stray)
-        self._on_bound()
+        self._on_bound(app)
         self._bound = True
 
 

@@ -31,6 +31,7 @@ from .framework import FILL_KEY, answer_to, single_callable
 from .guarded import GuardedExchange
 from .layers import dated, is_known
 from .lifespan import Lifespan, give_state
+from .own_client import OwnClient
 from .plan import Plan, PlanKey
 from .plans import Plans
 from .read_your_writes import PATIENCE, read_token, take_cookie
@@ -88,6 +89,7 @@ class CacheMiddleware:
             self.manager, self._table, self._watched, positions=self._secret is not None
         )
         self._plans = self._planning.remembered
+        self._own_client = OwnClient(self, self._lifespan, self._planning)
         self._unsafe = UnsafeMethods(
             self._run, self._lifespan, self._planning, self._request, self._secret
         )
@@ -100,8 +102,9 @@ class CacheMiddleware:
             self.app, manager, rules=rules, default=default, read_your_writes=personal
         )
 
-    def _on_bound(self) -> None:
+    def _on_bound(self, app: ASGIApp) -> None:
         """The cache has its name: what a plain hit looks up is at hand from here on."""
+        self._own_client.stand_before(app)
         self._take_engine()
         self.manager.on_mode_change(self._plans.clear)
         self.manager.on_renewal(self._take_engine)

@@ -1,6 +1,7 @@
 """A bounded map with a young and an old generation: full, it forgets the old one."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from itertools import chain, islice
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -43,6 +44,11 @@ class TwoGenerationCache(Generic[K, V]):
             self._old, self.young, self._bytes = self.young, {}, 0
         self.young[key] = value
         self._bytes += size
+
+    def latest(self, count: int) -> Iterator[tuple[K, V]]:
+        """The pairs that were remembered last, the newest first; so many at most."""
+        pairs = chain(reversed(self.young.items()), reversed(self._old.items()))
+        return islice(pairs, count)
 
     def clear(self) -> None:
         """Forget everything."""

@@ -152,6 +152,10 @@ class SyncCache(Runner):
     invalidate_route = _blocking(Operations.invalidate_route)
     clear = _blocking(Operations.clear)
 
+    # Warm-up.
+
+    warm = _blocking(Operations.warm)
+
     # Readings.
 
     health = _blocking(Operations.health)

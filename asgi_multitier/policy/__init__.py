@@ -20,5 +20,5 @@ The stored response:
 - `ranges`: byte ranges.
 
 What all of them use: `headers` (lists of field lines), `cache_control`, `dates`, `status_codes`,
-`cache_status` (the response field) and `reasons`.
+`cache_status` (the response field; `status_field` reads it) and `reasons`.
 """

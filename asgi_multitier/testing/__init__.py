@@ -12,6 +12,7 @@ Pytest then tests every guarantee of the protocol, with pytest-asyncio in auto m
 own tiers pass the same suites. This module does not import pytest.
 """
 
+from ..policy.status_field import CacheStatus, cache_status
 from .assertions import (
     assert_bypassed,
     assert_hit,
@@ -23,7 +24,6 @@ from .clock import CacheClock, FakeClock
 from .local import LocalTierContract, value_entry
 from .settling import settle, settled
 from .shared import SharedTierContract
-from .status import CacheStatus, cache_status
 
 __all__ = [
     "CacheClock",

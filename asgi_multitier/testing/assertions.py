@@ -5,8 +5,8 @@ from inspect import isawaitable
 from typing import Any, NoReturn, TypeAlias
 
 from ..policy.cache_status import Forward
+from ..policy.status_field import CacheStatus, cache_status
 from .advice import advice
-from .status import CacheStatus, cache_status
 
 Asking: TypeAlias = str | tuple[Any, ...] | Callable[[], Any] | Any
 """How a request is given: `"PUT /books/1"`, `("PUT", "/books/1", {"json": book})`, a request of

@@ -19,8 +19,8 @@ from typing import Any
 from .._types import ASGIApp, Message, Receive, Scope, Send
 from ..asgi.lifespan import give_state
 from ..asgi.middleware import CacheMiddleware
+from ..policy.status_field import cache_status
 from .inputs import Input, Request
-from .status import cache_status
 
 _asking: ContextVar[bool] = ContextVar("asgi_multitier_detector", default=False)
 

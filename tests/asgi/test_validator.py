@@ -14,7 +14,17 @@ from asgi_multitier import CacheManager, CacheMiddleware, Rule, TierConfig
 from asgi_multitier._types import Receive, Scope, Send
 from tests.engine.doors import Data
 from tests.manager.support import SeenTier
-from tests.support import Cache, Client, FakeClock, Origin, Reply, caching, pass_time, respond
+from tests.support import (
+    Cache,
+    Client,
+    FakeClock,
+    Origin,
+    Reply,
+    Visit,
+    caching,
+    pass_time,
+    respond,
+)
 
 LIFETIME = 60
 
@@ -120,6 +130,40 @@ async def test_one_that_hangs_is_ended_by_the_hard_timeout() -> None:
 
         assert (reply.cache, origin.calls) == ("fwd=stale; stored; ttl=60", 2)
         assert cache.manager.stats().failures == {"validator": 1}
+
+
+async def test_what_was_invalidated_meanwhile_is_not_validated_by_the_application() -> None:
+    """It is asked for all of the response: its own 304 must not bring the old one back either."""
+    data, asked = Data(), []
+
+    async def tagged(scope: Scope, receive: Receive, send: Send) -> None:
+        asked.append(dict(scope["headers"]).get(b"if-none-match"))
+        await respond(send, b"%d" % len(asked), (b"etag", b'"v1"'))
+
+    async with caching(tagged, rules(data)) as cache:
+        await gone_stale(cache)
+        data.version = 2
+        assert (await cache.get("/x")).body == b"2"
+        cache.clock.advance(LIFETIME + 1)
+        data.gate.clear()
+        waiting = cache.client.begin("/x")
+        await pass_time(0.1)
+        await cache.manager.invalidate_path("/x")
+        data.gate.set()
+
+        assert (await waiting).body == b"3"
+        assert asked == [None, b'"v1"', None]
+
+
+async def test_a_connection_that_breaks_as_the_answer_is_sent_is_no_failure() -> None:
+    """Nothing is logged, and the entry lives on."""
+    data, origin = Data(), Origin(page)
+    async with caching(origin, rules(data)) as cache:
+        await gone_stale(cache)
+        await cache.get("/x", visit=Visit(broken=True))
+
+        assert (await cache.get("/x")).cache == "hit; ttl=60; detail=l1"
+        assert origin.calls == 1
 
 
 async def test_a_client_that_leaves_meanwhile_harms_nothing() -> None:

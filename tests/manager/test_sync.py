@@ -394,6 +394,7 @@ def test_functions_are_decorated_as_async_ones_are(script: SyncCache) -> None:
 
 
 INNER = {
+    "answered_by": "for the middleware",
     "begin_invalidation": "for the middleware",
     "begin_with": "for the middleware",
     "config": "a part",
@@ -515,6 +516,7 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("invalidate_route", ("none",), {}),
     ("clear", (), {}),
     ("get", ("y",), {}),
+    ("warm", (["/x"],), {}),
     ("health_check", (), {}),
     ("health", (), {}),
     ("close", (), {}),
@@ -556,7 +558,7 @@ def test_each_operation_does_what_the_managers_own_does() -> None:
     with asyncio.Runner() as loop:
         expected = story(lambda name: lambda *a, **o: loop.run(getattr(theirs, name)(*a, **o)))
     assert story(partial(getattr, ours)) == expected
-    assert sum(isinstance(result, tuple) for result in expected) == 5
+    assert sum(isinstance(result, tuple) for result in expected) == 6
     assert ours.stats() == theirs.stats()
     assert ours.tier_stats() == theirs.tier_stats()
     assert replace(ours.invalidation_stats(), gen="") == replace(

@@ -1,4 +1,4 @@
-"""Reading `Cache-Status` (RFC 9211) from the response of any test client."""
+"""Reading `Cache-Status` (RFC 9211) from a response."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -6,8 +6,8 @@ from typing import Any
 
 import http_sf
 
-from ..policy import cache_status as names
-from ..policy.cache_status import Forward
+from . import cache_status as names
+from .cache_status import Forward
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,71 @@
+"""Filling a cache before clients ask: the application is asked in its own process."""
+
+from collections.abc import Iterable
+
+from ..errors import ConfigError
+from ..warming.pace import CONCURRENCY, RATE, Door, ask_all, check_pace
+from ..warming.report import Results, WarmReport
+from ..warming.targets import TargetOption, read_targets
+from .home import at_home
+from .lifecycle import Lifecycle
+
+
+class WarmUp(Lifecycle):
+    """Warm-up of responses. See `CacheManager`."""
+
+    _door: Door | None = None
+    _door_is_bound = False
+
+    def answered_by(self, door: Door, *, bound: bool = False) -> None:
+        """Note how the application that this cache belongs to is asked.
+
+        Args:
+            door: Asks it. Of several middlewares in one application the outermost is bound first.
+            bound: Whether the application is known, and not only the middleware.
+        """
+        if not self._door_is_bound:
+            self._door, self._door_is_bound = door, bound
+
+    @at_home
+    async def warm(
+        self,
+        targets: Iterable[TargetOption],
+        *,
+        base_url: str | None = None,
+        concurrency: int = CONCURRENCY,
+        rate: float = RATE,
+    ) -> WarmReport:
+        """Ask the application for responses, as a client would, so that they are stored.
+
+        Nothing is sent over the network. Routes, keys, rules and what may be stored are those of
+        any other request, so is what the application may refuse.
+
+        Args:
+            targets: Paths with their queries, as clients send them, or whole URLs, or pairs of one
+                of them and request fields (a mapping, or pairs of text). With fields the response
+                is that to a client that sends these.
+            base_url: The scheme and the host of paths, such as `"https://shop.example"`: they are
+                part of every key. None for those that most clients have used here lately.
+            concurrency: Requests at once at most, 1 to 100.
+            rate: Requests a second at most.
+
+        Returns:
+            What became of them; a request that fails is counted, and raises nothing. Nothing is
+            asked while the cache is switched off.
+
+        Raises:
+            ConfigError: If an argument is not allowed, or there is no application to ask.
+        """
+        check_pace(concurrency, rate)
+        door = self._door
+        if door is None:
+            raise ConfigError(
+                "CacheManager.warm: no application uses this manager yet; expected a "
+                "CacheMiddleware with it, and a call after the application has started"
+            )
+        checked = read_targets(targets, base_url, door.origin)
+        results = Results()
+        if self.mode == "on":
+            await self.start()
+            await ask_all(checked, door.ask, results, concurrency=concurrency, rate=rate)
+        return results.report()

@@ -1,0 +1,1 @@
+"""Warm-ups: what is asked for, and how."""
