@@ -10,7 +10,7 @@ from hashlib import blake2b
 
 import pytest
 
-from tests import figures, skips, warden
+from tests import figures, skips, traced, warden
 from tests.fakeredis_server import FakeredisServer, Server
 from tests.figures import Figure
 from tests.patience import PATIENCE
@@ -24,6 +24,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[WARDEN] = warden.begin()
     # A set among a test's parameters shows in its name, in an order that goes by this.
     os.environ.setdefault("PYTHONHASHSEED", str(random.randrange(2**32)))
+    if coverage := config.pluginmanager.getplugin("_cov"):
+        config.pluginmanager.register(traced.Tracing(coverage), "traced")
 
 
 @pytest.hookimpl(tryfirst=True)
