@@ -11,7 +11,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from redis.exceptions import (
@@ -28,9 +28,22 @@ from ..errors import BackendError, ConfigError
 from .cluster import Cluster, ClusterIsDownError
 from .recipe import TIMEOUT, Client, Target, recipe_of
 
-__all__ = ["Client", "Dedicated", "Link", "Target", "check_namespace", "connect", "send"]
+__all__ = [
+    "Client",
+    "Dedicated",
+    "Link",
+    "Target",
+    "Work",
+    "check_namespace",
+    "connect",
+    "one_command",
+    "send",
+]
 
 T = TypeVar("T")
+
+Work: TypeAlias = Callable[[Client], Awaitable[Any]]
+"""What a link is to do with one of its clients."""
 
 DEFAULT_URL = "redis://127.0.0.1:6379"
 
@@ -263,6 +276,11 @@ def send(client: Client, *command: Any, **options: Any) -> Awaitable[Any]:
     """One command; its reply as the server sent it. Stream replies are lists."""
     execute = cast("Callable[..., Awaitable[Any]]", client.execute_command)
     return execute(*command, **options)
+
+
+def one_command(*command: Any, **options: Any) -> Work:
+    """Work that sends one command. See `send`."""
+    return lambda client: send(client, *command, **options)
 
 
 async def _keeping_cancellation(work: Awaitable[T]) -> T:

@@ -16,8 +16,8 @@ from typing import Any
 
 from ..breaker import WHOLE, Breakers, Call
 from ..errors import BackendError
-from .client import Client, Link, Target, check_namespace, connect
-from .scripts import CLAIM, RELEASE, RENEW
+from .client import Link, Target, check_namespace, connect
+from .scripts import CLAIM, RELEASE, RENEW, Script
 from .streams import end_of, read_after
 
 logger = logging.getLogger("asgi_multitier")
@@ -159,7 +159,7 @@ class Leases:
             claim._woken = asyncio.get_running_loop().create_future()
             self._waiting.setdefault(claim.key, set()).add(claim._woken)
         args = (claim._token, int(self.ttl * 1000))
-        return int(await self._run(CLAIM.run, [self._prefix + claim.key], *args))
+        return int(await self._run(CLAIM, [self._prefix + claim.key], *args))
 
     async def _release(self, claim: Claim) -> None:
         self._forget(claim)
@@ -171,7 +171,7 @@ class Leases:
         claim.held = False
         keys = [self._prefix + claim.key, self._stream]
         try:
-            await self._run(RELEASE.run, keys, claim._token, claim.key, _KEEP)
+            await self._run(RELEASE, keys, claim._token, claim.key, _KEEP)
         except BackendError as error:
             # It expires by itself; waiters are late by its lifetime at most.
             self._failed(_GIVE_BACK, error)
@@ -204,11 +204,8 @@ class Leases:
             if not waiting:
                 del self._waiting[claim.key]
 
-    async def _run(self, run: Any, keys: list[str], *args: Any) -> Any:
-        async def work(client: Client) -> Any:
-            return await run(client, keys, *args)
-
-        return await self.link.run(work, key=keys[0])
+    async def _run(self, script: Script, keys: list[str], *args: str | int) -> Any:
+        return await self.link.run(script.work(keys, *args), key=keys[0])
 
     # The holder.
 
@@ -224,7 +221,7 @@ class Leases:
         while True:
             await asyncio.sleep(self.ttl / 3)
             try:
-                if not await self._run(RENEW.run, keys, claim._token, int(self.ttl * 1000)):
+                if not await self._run(RENEW, keys, claim._token, int(self.ttl * 1000)):
                     claim.held = False
                     return
             except BackendError:

@@ -11,7 +11,7 @@ from ..coherence.records import RecordCodec
 from ..coherence.shared import SharedLog
 from ..config.invalidation import InvalidationConfig
 from ..errors import BackendError, ConfigError
-from .client import Link, Target, check_namespace, connect, send
+from .client import Link, Target, check_namespace, connect, one_command
 from .log_store import StreamStore
 
 
@@ -113,9 +113,9 @@ class Audit:
     async def _append(self, operation: Operation, node: str) -> None:
         fields = {**readable(operation), "timestamp": f"{time.time():.3f}", "node": node}
         flat = [text for field in fields.items() for text in field]
-        command = ("XADD", self._stream, "MAXLEN", "~", self._maxlen, "*", *flat)
+        work = one_command("XADD", self._stream, "MAXLEN", "~", self._maxlen, "*", *flat)
         try:
-            await self._link.run(lambda client: send(client, *command), key=self._stream)
+            await self._link.run(work, key=self._stream)
         except BackendError:
             self.errors += 1
 

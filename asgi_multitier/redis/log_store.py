@@ -17,7 +17,7 @@ from .._types import Clock
 from ..coherence.store import FEW, MAX_BYTES, PATIENCE, Batch, Facts, StoredRecord, next_count
 from ..entry import Born
 from ..errors import BackendError
-from .client import Client, Dedicated, Link, send
+from .client import Client, Dedicated, Link, one_command
 from .scripts import APPEND, ATTACH, CHECK
 from .tier import scanned
 
@@ -81,6 +81,7 @@ class StreamStore:
         self.namespace = namespace
         self.stream = f"{{{namespace}}}:{channel}"
         self.control = f"{self.stream}:ctl"
+        self._keys = (self.control, self.stream)
         self._maxlen = maxlen
         self._flush_on_failover = flush_on_failover
         self._clock = clock
@@ -95,14 +96,10 @@ class StreamStore:
 
     async def append(self, op: str, data: bytes, mac: bytes, *, after: int, timeout: float) -> Born:
         """Append a record. See `LogStore.append`."""
-        keys = (self.control, self.stream)
         proposed = token_hex(16)
-
-        async def work(client: Client) -> Any:
-            return await APPEND.run(
-                client, keys, op, data, mac, proposed, self._maxlen, KEEP * 1000, after, MAX_BYTES
-            )
-
+        work = APPEND.work(
+            self._keys, op, data, mac, proposed, self._maxlen, KEEP * 1000, after, MAX_BYTES
+        )
         gen, number = await self.link.run(work, key=self.control, timeout=timeout)
         self._note(proposed, gen.decode())
         return Born(gen.decode(), int(number))
@@ -119,16 +116,9 @@ class StreamStore:
 
     async def attach(self, connection: Dedicated, after: int, condemned: str) -> Facts:
         """The state of the log. See `LogReader.facts`."""
-        keys = (self.control, self.stream)
         renew = self._clock() - self._renewed > _RENEW
-        proposed = token_hex(16)
-
-        async def work(client: Client) -> Any:
-            flush = int(self._flush_on_failover)
-            return await ATTACH.run(
-                client, keys, after, proposed, condemned, flush, KEEP * 1000, int(renew)
-            )
-
+        proposed, flush = token_hex(16), int(self._flush_on_failover)
+        work = ATTACH.work(self._keys, after, proposed, condemned, flush, KEEP * 1000, int(renew))
         reply = await connection.run(work, timeout=2 * self.link.timeout)
         if renew:
             self._renewed = self._clock()
@@ -184,10 +174,8 @@ class StreamReader:
         block = int(PATIENCE * 1000)
         where = ("STREAMS", self._store.stream, f"{after}-0")
         count = self._count
-        reply = await self._connection.run(
-            lambda client: send(client, "XREAD", "COUNT", count, "BLOCK", block, *where),
-            timeout=PATIENCE + _GRACE,
-        )
+        work = one_command("XREAD", "COUNT", count, "BLOCK", block, *where)
+        reply = await self._connection.run(work, timeout=PATIENCE + _GRACE)
         found = [_stored(number, fields) for number, fields in reply[0][1]] if reply else []
         self._count = next_count(count, found)
         return Batch(found, len(found) == count)

@@ -11,7 +11,7 @@ from typing import Any
 
 from redis.exceptions import NoScriptError, ResponseError
 
-from .client import Client, send
+from .client import Client, Work, send
 
 Value = str | bytes | int
 
@@ -39,6 +39,10 @@ class Script:
     def command(self, keys: Sequence[str], *args: Value) -> tuple[Value, ...]:
         """The command that runs it if the server has it, for a pipeline."""
         return ("EVALSHA", self._digest, len(keys), *keys, *args)
+
+    def work(self, keys: Sequence[str], *args: Value) -> Work:
+        """Work that runs it."""
+        return lambda client: self.run(client, keys, *args)
 
     async def run(self, client: Client, keys: Sequence[str], *args: Value) -> Any:
         """Run it; its reply."""

@@ -4,22 +4,14 @@ Blocking reads use a connection of their own, since it serves nothing else meanw
 """
 
 import asyncio
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Mapping,
-    Sequence,
-)
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
 from redis.exceptions import ResponseError
 
 from ..errors import BackendError, ConfigError
 from ..streams import Fields, StreamEntry
-from .client import Client, Link, Target, check_namespace, connect, send
-
-T = TypeVar("T")
+from .client import Client, Link, Target, Work, check_namespace, connect, one_command, send
 
 _GRACE = 0.5
 _TAIL_BLOCK = 1.0
@@ -74,7 +66,7 @@ class RedisStreams:
         command.append("*")
         for name, value in pairs:
             command += [name, value]
-        return _text(await self.link.run(_raw(*command), key=self._prefix + stream))
+        return _text(await self.link.run(one_command(*command), key=self._prefix + stream))
 
     async def read_latest(self, stream: str, count: int = 10) -> list[StreamEntry]:
         """The youngest entries, the youngest first.
@@ -83,7 +75,7 @@ class RedisStreams:
             BackendError: If the server does not answer.
         """
         command = ("XREVRANGE", self._prefix + stream, "+", "-", "COUNT", _at_least_one(count))
-        return _entries(await self.link.run(_raw(*command), key=self._prefix + stream))
+        return _entries(await self.link.run(one_command(*command), key=self._prefix + stream))
 
     async def read(
         self, stream: str, last_id: str = "$", count: int = 10, *, block: float | None = None
@@ -198,16 +190,16 @@ class RedisStreams:
         if not ids:
             return 0
         key = self._prefix + stream
-        return int(await self.link.run(_raw("XACK", key, group, *ids), key=key))
+        return int(await self.link.run(one_command("XACK", key, group, *ids), key=key))
 
     async def _run_reading(
         self, command: Sequence[Any], where: Sequence[str], block: float | None
     ) -> Any:
         if block is None:
-            return await self.link.run(_raw(*command, *where), key=where[1])
+            return await self.link.run(one_command(*command, *where), key=where[1])
         milliseconds = max(1, int(block * 1000))
         async with self.link.dedicated() as connection:
-            work = _raw(*command, "BLOCK", milliseconds, *where)
+            work = one_command(*command, "BLOCK", milliseconds, *where)
             return await connection.run(work, timeout=block + self.link.timeout + _GRACE)
 
     async def close(self) -> None:
@@ -216,11 +208,7 @@ class RedisStreams:
             await self.link.close()
 
 
-def _raw(*command: Any) -> Callable[[Client], Awaitable[Any]]:
-    return lambda client: send(client, *command)
-
-
-def end_of(key: str) -> Callable[[Client], Awaitable[str]]:
+def end_of(key: str) -> Work:
     """Work that returns the id of a stream's last entry, "0-0" if there is none."""
 
     async def work(client: Client) -> str:
@@ -230,12 +218,10 @@ def end_of(key: str) -> Callable[[Client], Awaitable[str]]:
     return work
 
 
-def read_after(
-    key: str, position: str, count: int, block: float
-) -> Callable[[Client], Awaitable[Any]]:
+def read_after(key: str, position: str, count: int, block: float) -> Work:
     """Work that returns the entries after an id, waiting up to `block` seconds for the first."""
     milliseconds = int(block * 1000)
-    return _raw("XREAD", "COUNT", count, "BLOCK", milliseconds, "STREAMS", key, position)
+    return one_command("XREAD", "COUNT", count, "BLOCK", milliseconds, "STREAMS", key, position)
 
 
 def _entries(reply: Any) -> list[StreamEntry]:

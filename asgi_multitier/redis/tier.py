@@ -5,30 +5,25 @@ generation in 32 hexadecimal digits and the number in 16 decimal ones. The serve
 them, so that a delayed write does not replace a younger value. An entry holds the same position: if
 the two differ, one is damaged, and both are removed.
 
-Reads of one turn of the event loop are sent together, in one command to a single server and in one
-pipeline to each node of a cluster.
+Keys that are read together go in one command to a single server, and in one pipeline to each node
+of a cluster.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias, cast
-from weakref import WeakKeyDictionary
+from itertools import chain
+from typing import Any, cast
 
 from redis.exceptions import NoScriptError, ResponseError
 
 from ..breaker import WHOLE
 from ..entry import Born
-from ..errors import BackendError
 from ..tiers.base import Held
 from ..tiers.codec import BORN_GEN, BORN_SEQ, MAGIC
-from .client import Client, Link, Target, check_namespace, connect, send
-from .scripts import READ, WRITE
+from .client import Client, Link, Target, Work, check_namespace, connect, one_command, send
+from .scripts import READ, WRITE, Value
 
 BIRTH = 48
 """Bytes before each value."""
-
-Reads: TypeAlias = list[tuple[str, "asyncio.Future[Held | None]"]]
-"""Keys read in one turn of an event loop, with the futures of their callers."""
 
 _UNKNOWN = "node not known yet"
 _UNBORN = b"0" * BIRTH
@@ -63,8 +58,6 @@ class RedisTier:
         self.link = connect(target)
         self._owns_link = not isinstance(target, Link)
         self._prefix = f"{self.namespace}:e:"
-        self._batches: WeakKeyDictionary[asyncio.AbstractEventLoop, Reads] = WeakKeyDictionary()
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
         return f"<RedisTier {self.namespace} at {self.link.name}>"
@@ -84,50 +77,11 @@ class RedisTier:
     # Reading.
 
     async def get(self, key: str) -> Held | None:
-        """The bytes and the seconds left. Calls of one turn of the loop share a round trip."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Held | None] = loop.create_future()
-        waiting = self._batches.setdefault(loop, [])
-        if not waiting:
-            loop.call_soon(self._depart, waiting)
-        waiting.append((key, future))
-        return await future
-
-    def _depart(self, batch: "Reads") -> None:
-        by_server: dict[str, Reads] = {}
-        for key, future in batch:
-            by_server.setdefault(self.server_of(key), []).append((key, future))
-        batch.clear()
-        for waiting in by_server.values():
-            for start in range(0, len(waiting), _READ_AT_ONCE):
-                self._begin(waiting[start : start + _READ_AT_ONCE])
-
-    def _begin(self, batch: "Reads") -> None:
-        task = asyncio.create_task(self._serve(batch), name="asgi-multitier redis read")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _serve(self, batch: "Reads") -> None:
-        wanted = [(key, future) for key, future in batch if not future.done()]
-        if not wanted:
-            return
-        try:
-            found = await self._read([key for key, _ in wanted])
-        except BackendError as error:
-            for _, future in wanted:
-                if not future.done():
-                    future.set_exception(error.with_traceback(None))
-            return
-        except asyncio.CancelledError:
-            for _, future in wanted:
-                future.cancel()
-            raise
-        for (_, future), held in zip(wanted, found, strict=True):
-            if not future.done():
-                future.set_result(held)
+        """The bytes and the seconds left, or None."""
+        return (await self.get_many([key]))[0]
 
     async def get_many(self, keys: Sequence[str]) -> list[Held | None]:
-        """As `get`, for several keys in the order asked."""
+        """As `get`, for several keys in the given order, in one round trip for each 64."""
         found: list[Held | None] = []
         for start in range(0, len(keys), _READ_AT_ONCE):
             found += await self._read(keys[start : start + _READ_AT_ONCE])
@@ -135,11 +89,7 @@ class RedisTier:
 
     async def _read(self, keys: Sequence[str]) -> list[Held | None]:
         names = [self._prefix + key for key in keys]
-        read = self._read_cluster if self.link.cluster else self._read_server
-
-        async def work(client: Client) -> list[Any]:
-            return await read(client, names)
-
+        work = _cluster_read(names) if self.link.cluster else READ.work(names)
         replies = await self.link.run(work, key=names[0])
         values = replies[::2]
         damaged = {name for name, value in zip(names, values, strict=True) if not _is_whole(value)}
@@ -150,13 +100,6 @@ class RedisTier:
             for name, value, left in zip(names, values, replies[1::2], strict=True)
         ]
 
-    async def _read_server(self, client: Client, names: Sequence[str]) -> list[Any]:
-        return cast("list[Any]", await READ.run(client, names))
-
-    async def _read_cluster(self, client: Client, names: Sequence[str]) -> list[Any]:
-        commands = ((word, name) for name in names for word in ("GET", "PTTL"))
-        return [_found(reply) for reply in await _pipelined(client, commands, raises=False)]
-
     # Writing.
 
     async def set(self, key: str, value: bytes, ttl: float) -> None:
@@ -165,53 +108,35 @@ class RedisTier:
 
     async def set_many(self, items: Mapping[str, tuple[bytes, float]]) -> None:
         """As `set`, for several keys in one round trip."""
-
-        async def work(client: Client) -> None:
-            await _pipelined(
-                client,
-                (
-                    ("SET", self._prefix + key, _UNBORN + value, "PX", _milliseconds(ttl))
-                    for key, (value, ttl) in items.items()
-                ),
-            )
-
-        if items:
-            await self.link.run(work, key=self._prefix + next(iter(items)))
-
-    async def set_born(self, key: str, value: bytes, ttl: float, born: Born) -> bool:
-        """As `set`, unless a value of the same generation is there that was born later.
-
-        Returns:
-            Whether it was stored. Correctness does not depend on it: readers check what they find.
-        """
-        return (await self.set_many_born({key: (value, ttl, born)}))[0]
+        commands = [
+            ("SET", self._prefix + key, _UNBORN + value, "PX", _milliseconds(ttl))
+            for key, (value, ttl) in items.items()
+        ]
+        if commands:
+            await self.link.run(lambda client: _pipelined(client, commands), key=commands[0][1])
 
     async def set_many_born(self, items: Mapping[str, tuple[bytes, float, Born]]) -> list[bool]:
-        """As `set_born`, for several keys (value, ttl, born) in one round trip, in their order."""
+        """As `set_many`, each unless a value of the same generation is there that was born later.
+
+        Args:
+            items: Value, seconds to live and birth by key.
+
+        Returns:
+            Whether each was stored. Correctness does not depend on it: readers check what they
+            find.
+        """
         names = [self._prefix + key for key in items]
-        args: list[tuple[bytes, int]] = []
-        for value, ttl, born in items.values():
-            args.append((_birth(born.gen, born.seq) + value, _milliseconds(ttl)))
-
-        async def work(client: Client) -> list[int]:
-            if not self.link.cluster:
-                flat = [part for pair in args for part in pair]
-                return cast("list[int]", await WRITE.run(client, names, *flat))
-            return [stored for (stored,) in await self._write_cluster(client, names, args)]
-
+        args: list[tuple[Value, ...]] = [
+            (_birth(born.gen, born.seq) + value, _milliseconds(ttl))
+            for value, ttl, born in items.values()
+        ]
         if not names:
             return []
+        if self.link.cluster:
+            work = _cluster_write(names, args)
+        else:
+            work = WRITE.work(names, *chain.from_iterable(args))
         return [stored == 1 for stored in await self.link.run(work, key=names[0])]
-
-    async def _write_cluster(
-        self, client: Client, names: Sequence[str], args: Sequence[tuple[bytes, int]]
-    ) -> list[list[int]]:
-        """One script for each key, since each key has its own slot."""
-        each = list(zip(names, args, strict=True))
-        try:
-            return await _pipelined(client, (WRITE.command([name], *arg) for name, arg in each))
-        except NoScriptError:
-            return [await WRITE.run(client, [name], *arg) for name, arg in each]
 
     async def delete(self, keys: Iterable[str]) -> int:
         """Forget the keys, in steps. Returns how many were there."""
@@ -222,12 +147,7 @@ class RedisTier:
         count = 0
         for start in range(0, len(names), _DELETE_AT_ONCE):
             step = names[start : start + _DELETE_AT_ONCE]
-
-            async def work(client: Client, step: Sequence[str] = step) -> int:
-                if not self.link.cluster:
-                    return int(await send(client, "UNLINK", *step))
-                return int(sum(await _pipelined(client, [("UNLINK", name) for name in step])))
-
+            work = _cluster_unlink(step) if self.link.cluster else one_command("UNLINK", *step)
             count += await self.link.run(work, key=step[0])
         return count
 
@@ -242,16 +162,10 @@ class RedisTier:
 
     async def ping(self) -> None:
         """Return if the server answers."""
-
-        await self.link.run(lambda client: send(client, "PING"))
+        await self.link.run(one_command("PING"))
 
     async def close(self) -> None:
-        """Cancel the reads under way and release the connections. May be called twice."""
-        loop = asyncio.get_running_loop()
-        tasks = [task for task in list(self._tasks) if task.get_loop() is loop]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Release the connections. May be called twice."""
         if self._owns_link:
             await self.link.close()
 
@@ -267,6 +181,35 @@ async def _pipelined(
     for command in commands:
         send(pipeline, *command)
     return await pipeline.execute(raise_on_error=raises)
+
+
+def _cluster_read(names: Sequence[str]) -> Work:
+    async def work(client: Client) -> list[Any]:
+        commands = ((word, name) for name in names for word in ("GET", "PTTL"))
+        return [_found(reply) for reply in await _pipelined(client, commands, raises=False)]
+
+    return work
+
+
+def _cluster_write(names: Sequence[str], args: Sequence[tuple[Value, ...]]) -> Work:
+    """One script for each key, since each key has its own slot."""
+    each = list(zip(names, args, strict=True))
+
+    async def work(client: Client) -> Iterable[int]:
+        try:
+            done = await _pipelined(client, (WRITE.command([name], *arg) for name, arg in each))
+        except NoScriptError:
+            done = [await WRITE.run(client, [name], *arg) for name, arg in each]
+        return chain.from_iterable(done)
+
+    return work
+
+
+def _cluster_unlink(names: Sequence[str]) -> Work:
+    async def work(client: Client) -> int:
+        return sum(await _pipelined(client, (("UNLINK", name) for name in names)))
+
+    return work
 
 
 def _found(reply: Any) -> Any:
@@ -312,25 +255,17 @@ async def _primaries(client: Client) -> Sequence[Any]:
 async def scanned(link: Link, pattern: str) -> AsyncIterator[list[str]]:
     """Names of keys on all masters, some at a time. The pattern holds no text of a request."""
     for node in await link.run(_primaries):
+        where = {} if node is None else {"target_nodes": node}
         cursor = 0
         while True:
-            cursor, names = await link.run(_scan(node, cursor, pattern))
+            work = one_command("SCAN", cursor, "MATCH", pattern, "COUNT", _SCAN_AT_ONCE, **where)
+            found, names = _of_one_node(await link.run(work))
             yield [name.decode() for name in names]
+            cursor = int(_of_one_node(found))
             if cursor == 0:
                 break
 
 
-def _scan(node: Any, cursor: int, pattern: str) -> Any:
-    async def work(client: Client) -> tuple[int, list[bytes]]:
-        where = {"target_nodes": node} if node is not None else {}
-        reply = await send(
-            client, "SCAN", cursor, "MATCH", pattern, "COUNT", _SCAN_AT_ONCE, **where
-        )
-        if isinstance(reply, dict):
-            reply = next(iter(reply.values()))
-        found, names = reply
-        if isinstance(found, dict):
-            found = next(iter(found.values()))
-        return int(found), names
-
-    return work
+def _of_one_node(reply: Any) -> Any:
+    """What a cluster's client returns by node, where one was asked."""
+    return next(iter(reply.values())) if isinstance(reply, dict) else reply

@@ -207,13 +207,6 @@ class MemoryTier:
         found = (self._slots.peek(key) for key in list(self._slots))
         return [slot for slot in found if slot is not None and predicate(slot.entry)]
 
-    def discard_where(self, predicate: Callable[[Entry], bool]) -> int:
-        """Forget the entries that satisfy the predicate; returns how many. Reads all entries."""
-        doomed = self.select(predicate)
-        for slot in doomed:
-            self._remove(slot.entry.key, "deleted")
-        return len(doomed)
-
     def statistics(self) -> MemoryStatistics:
         """Frozen statistics of what is held and what was removed."""
         return MemoryStatistics(

@@ -7,7 +7,7 @@ from typing import Any
 
 from asgi_multitier.coherence.log import Update
 from asgi_multitier.entry import Born
-from asgi_multitier.redis import RedisLog
+from asgi_multitier.redis import RedisLog, RedisTier
 from asgi_multitier.selectors import Selector
 from tests.servers import ValkeyServer
 
@@ -43,6 +43,12 @@ class Recorder:
 
     def flushed(self) -> None:
         self.flushes += 1
+
+
+async def set_born(tier: RedisTier, key: str, value: bytes, ttl: float, born: Born) -> bool:
+    """Write one value; whether it was stored."""
+    (stored,) = await tier.set_many_born({key: (value, ttl, born)})
+    return stored
 
 
 @asynccontextmanager

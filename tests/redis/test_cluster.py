@@ -14,7 +14,7 @@ from asgi_multitier.redis.client import send
 from asgi_multitier.redis.scripts import Script
 from tests.patience import until
 from tests.redis.nodes import Nodes
-from tests.redis.support import followed, invalidate
+from tests.redis.support import followed, invalidate, set_born
 from tests.servers import ValkeyServer, free_port
 
 
@@ -106,7 +106,7 @@ async def test_a_key_of_another_type_is_a_miss_alone(namespace: str) -> None:
         server.command("RPUSH", f"{namespace}:e:list", "x")
         found = await tier.get_many(["list", "good"])
         assert [held and held.value for held in found] == [None, b"v"]
-        assert await tier.set_born("list", b"w", 10.0, Born("a" * 32, 1))
+        assert await set_born(tier, "list", b"w", 10.0, Born("a" * 32, 1))
         held = await tier.get("list")
         assert held is not None
         assert held.value == b"w"

@@ -16,7 +16,16 @@ from asgi_multitier.selectors import Selector
 from asgi_multitier.testing import FakeClock
 from tests.figures import Figure, seconds
 from tests.patience import until
-from tests.redis.support import REPLACE, TAG, Recorder, followed, invalidate, keys, permits
+from tests.redis.support import (
+    REPLACE,
+    TAG,
+    Recorder,
+    followed,
+    invalidate,
+    keys,
+    permits,
+    set_born,
+)
 from tests.servers import FaultProxy, ValkeyServer, free_port
 from tests.support import at_once, pass_time
 
@@ -328,7 +337,7 @@ async def test_invalidations_succeed_where_no_memory_is_left(
     ):
         own_valkey.command("CONFIG", "SET", "maxmemory", "1")
         with pytest.raises(Exception, match="OutOfMemory"):
-            await tier.set_born("k", b"v", 10.0, one.index.born())
+            await set_born(tier, "k", b"v", 10.0, one.index.born())
         for _ in range(20):
             position = await invalidate(one)
             assert position is not None
@@ -388,7 +397,7 @@ async def test_fills_and_writes_that_timed_out_never_bring_back_what_was_dropped
         await tier.get("warm")
         born = one.index.born()
         own_valkey.freeze()
-        fills = [tier.set_born(tag, b"old", 60.0, born) for tag in tags]
+        fills = [set_born(tier, tag, b"old", 60.0, born) for tag in tags]
         results = await asyncio.gather(*fills, return_exceptions=True)
         for tag in tags:
             await invalidate(one, tag)
@@ -530,7 +539,7 @@ async def test_the_documented_permissions_are_enough(
             small.setattr(log_store, "MAX_BYTES", 1)
             assert await invalidate(log) is not None
         assert own_valkey.command("XLEN", keys(log)[1]) == 1
-        assert await tier.set_born("k", b"v", 9.0, log.index.born())
+        assert await set_born(tier, "k", b"v", 9.0, log.index.born())
         assert await tier.get("k") is not None
         await tier.delete(["k"])
         await tier.clear()

@@ -10,7 +10,7 @@ from asgi_multitier.errors import BackendError, ConfigError
 from asgi_multitier.redis import Link, RedisTier
 from asgi_multitier.tiers.base import SharedTier
 from tests.fakeredis_server import Server
-from tests.patience import until
+from tests.redis.support import set_born
 from tests.servers import FaultProxy, ValkeyServer
 from tests.support import pass_time, settled
 
@@ -50,21 +50,21 @@ async def test_many_are_read_and_written_at_once(tier: RedisTier) -> None:
 
 async def test_a_younger_value_is_not_replaced_by_an_older_one(tier: RedisTier) -> None:
     """Within a generation the younger birth stays; another generation always replaces."""
-    assert await tier.set_born("k", b"two", 10.0, Born(GEN, 2))
-    assert not await tier.set_born("k", b"one", 10.0, Born(GEN, 1))
+    assert await set_born(tier, "k", b"two", 10.0, Born(GEN, 2))
+    assert not await set_born(tier, "k", b"one", 10.0, Born(GEN, 1))
     assert await _value(tier) == b"two"
-    assert await tier.set_born("k", b"again", 10.0, Born(GEN, 2))
-    assert await tier.set_born("k", b"ten", 10.0, Born(GEN, 10))
-    assert await tier.set_born("k", b"other", 10.0, Born("b" * 32, 1))
+    assert await set_born(tier, "k", b"again", 10.0, Born(GEN, 2))
+    assert await set_born(tier, "k", b"ten", 10.0, Born(GEN, 10))
+    assert await set_born(tier, "k", b"other", 10.0, Born("b" * 32, 1))
     assert await _value(tier) == b"other"
     await tier.set("k", b"plain", 10.0)
-    assert await tier.set_born("k", b"first", 10.0, Born(GEN, 0))
+    assert await set_born(tier, "k", b"first", 10.0, Born(GEN, 0))
     assert await _value(tier) == b"first"
 
 
 async def test_many_born_values_are_written_at_once(tier: RedisTier) -> None:
     """Each is judged by itself."""
-    await tier.set_born("b", b"young", 10.0, Born(GEN, 9))
+    await set_born(tier, "b", b"young", 10.0, Born(GEN, 9))
     await tier.set_many_born({"a": (b"1", 10.0, Born(GEN, 3)), "b": (b"old", 10.0, Born(GEN, 3))})
     found = await tier.get_many(["a", "b"])
 
@@ -77,15 +77,13 @@ async def _value(tier: RedisTier) -> bytes | None:
     return held and held.value
 
 
-async def test_reads_of_one_turn_share_a_round_trip(
-    own_valkey: ValkeyServer, namespace: str
-) -> None:
-    """Fifty reads at the same time are one command."""
+async def test_several_keys_are_one_command(own_valkey: ValkeyServer, namespace: str) -> None:
+    """Fifty keys at the same time: a third of the time of as many commands."""
     tier = RedisTier(own_valkey.url, namespace=namespace)
     await tier.set("k", b"v", 10.0)
     await tier.get("k")
     before = _calls(own_valkey)
-    found = await asyncio.gather(*(tier.get("k") for _ in range(50)))
+    found = await tier.get_many(["k"] * 50)
     await tier.close()
 
     assert [held.value for held in found if held] == [b"v"] * 50
@@ -96,36 +94,6 @@ def _calls(server: ValkeyServer) -> int:
     text = server.command("INFO", "commandstats").decode()
     line = next(line for line in text.splitlines() if line.startswith("cmdstat_evalsha:"))
     return int(line.split("calls=")[1].split(",")[0])
-
-
-async def test_one_reader_that_leaves_harms_no_other(tier: RedisTier) -> None:
-    """A cancelled read is left out; the others of its turn are answered."""
-    await tier.set("k", b"v", 10.0)
-    leaving = asyncio.create_task(tier.get("k"))
-    staying = asyncio.create_task(tier.get("k"))
-    alone = asyncio.create_task(tier.get("k"))
-    await asyncio.sleep(0)
-    leaving.cancel()
-
-    assert await staying is not None
-    assert await alone is not None
-    assert leaving.cancelled() or await _is_cancelled(leaving)
-
-
-async def _is_cancelled(task: "asyncio.Task[Any]") -> bool:
-    await asyncio.gather(task, return_exceptions=True)
-    return task.cancelled()
-
-
-async def test_a_turn_whose_readers_all_left_asks_nothing(tier: RedisTier) -> None:
-    """No command is sent for nobody."""
-    task = asyncio.create_task(tier.get("k"))
-    await asyncio.sleep(0)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    await asyncio.gather(*tier._tasks)
-
-    assert not tier._tasks
 
 
 async def test_deleting_and_clearing_forget(tier: RedisTier, namespace: str) -> None:
@@ -169,7 +137,7 @@ async def test_a_key_of_another_type_is_a_miss_alone(
     tier: RedisTier, server: Server, namespace: str
 ) -> None:
     """What is asked for and written together with it is not harmed; a write takes its place."""
-    await tier.set_born("good", b"v", 10.0, Born(GEN, 1))
+    await set_born(tier, "good", b"v", 10.0, Born(GEN, 1))
     server.command("RPUSH", f"{namespace}:e:list", "x")
     server.command("HSET", f"{namespace}:e:hash", "f", "x")
     found = await tier.get_many(["list", "good", "hash"])
@@ -188,7 +156,7 @@ async def test_what_a_script_may_not_run_is_an_error_and_not_a_miss(
     """A breaker and a log line tell of it; only a key of another type is passed over."""
     own_valkey.command("ACL", "SETUSER", "app", "on", ">p", "~*", "+@all", f"-{command}")
     tier = RedisTier(f"redis://app:p@127.0.0.1:{own_valkey.port}", namespace=namespace)
-    work = tier.get("k") if command == "get" else tier.set_born("k", b"v", 10.0, Born(GEN, 1))
+    work = tier.get("k") if command == "get" else set_born(tier, "k", b"v", 10.0, Born(GEN, 1))
     with pytest.raises(BackendError, match="permission"):
         await work
     await tier.close()
@@ -199,7 +167,7 @@ async def test_a_lifetime_below_a_millisecond_is_one(server: Server, namespace: 
     tier = RedisTier(server.target, namespace=namespace)
 
     await tier.set("k", b"v", 0.0001)
-    await tier.set_born("b", b"v", 0.0001, Born(GEN, 1))
+    await set_born(tier, "b", b"v", 0.0001, Born(GEN, 1))
     await tier.close()
 
 
@@ -210,7 +178,7 @@ async def test_a_server_that_is_not_there_is_a_backend_error_at_once(namespace: 
         tier.get("k"),
         tier.get_many(["k"]),
         tier.set("k", b"v", 1.0),
-        tier.set_born("k", b"v", 1.0, Born(GEN, 1)),
+        set_born(tier, "k", b"v", 1.0, Born(GEN, 1)),
         tier.delete(["k"]),
         tier.clear(),
         tier.ping(),
@@ -245,33 +213,17 @@ async def test_a_late_write_does_not_replace_what_came_after_it(
     """A write that timed out lingers in the network and lands after a younger one."""
     slow = RedisTier(proxy.url, namespace=namespace)
     quick = RedisTier(own_valkey.url, namespace=namespace)
-    await slow.set_born("k", b"zero", 10.0, Born(GEN, 0))
+    await set_born(slow, "k", b"zero", 10.0, Born(GEN, 0))
     proxy.stall()
     with pytest.raises(BackendError):
-        await slow.set_born("k", b"old", 10.0, Born(GEN, 1))
-    await quick.set_born("k", b"new", 10.0, Born(GEN, 2))
+        await set_born(slow, "k", b"old", 10.0, Born(GEN, 1))
+    await set_born(quick, "k", b"new", 10.0, Born(GEN, 2))
     proxy.flow()
-    await slow.set_born("fence", b"", 10.0, Born(GEN, 3))
+    await set_born(slow, "fence", b"", 10.0, Born(GEN, 3))
 
     assert await _value(quick) == b"new"
     await slow.close()
     await quick.close()
-
-
-async def test_readers_waiting_at_the_close_are_let_go(
-    own_valkey: ValkeyServer, proxy: FaultProxy, namespace: str
-) -> None:
-    """Nobody waits for a tier that is gone."""
-    tier = RedisTier(proxy.url, namespace=namespace)
-    await tier.set("k", b"v", 10.0)
-    proxy.stall()
-    waiting = asyncio.create_task(tier.get("k"))
-    await until(lambda: tier._tasks, 1.0)
-    await tier.close()
-    await asyncio.wait([waiting], timeout=1.0)
-
-    assert waiting.done()
-    assert waiting.cancelled() or isinstance(waiting.exception(), BackendError)
 
 
 @pytest.mark.parametrize("namespace_given", ["", "a b", "a*b", "{a}", "\u00e9", "x" * 65])
