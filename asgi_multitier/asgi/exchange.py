@@ -121,17 +121,7 @@ class Exchange:
         """Serve the entry if it may be used; False if the origin is to be asked."""
         entry, engine = slot.entry, self._engine
         now = engine.clock()
-        decision = assess(
-            now=now,
-            created=entry.created,
-            fresh_until=entry.fresh_until,
-            keep_until=entry.keep_until,
-            always_validate=entry.always_validate,
-            stale_while_revalidate=entry.stale_while_revalidate,
-            stale_allowed=entry.stale_allowed,
-            immutable=entry.immutable,
-            request=self._request.directives,
-        )
+        decision = assess(entry, now=now, request=self._request.directives)
         is_fresh = decision.use is Use.FRESH
         due = now >= entry.refresh_at if is_fresh else decision.use is Use.STALE_WHILE_REVALIDATE
         if due and self._request.foreground and engine.flights.find(entry.key) is None:

@@ -9,7 +9,7 @@ from functools import partial
 from math import ceil
 
 from .._types import Message, Receive, Send
-from ..engine.caller import Caller, Join, Lead, StandIn, Step
+from ..engine.caller import Caller, Lead, StandIn, Step
 from ..engine.engine import Engine
 from ..engine.flights import Flight
 from ..engine.runs import refresh
@@ -112,7 +112,7 @@ class Forwarding:
             await self._ask_as_it_came(key)
             return True
         step = caller.join_or_lead(name)
-        answer = await self._join(step.flight) if isinstance(step, Join) else step
+        answer = await self._join(step) if isinstance(step, Flight) else step
         if not isinstance(answer, Lead):
             return await self._take(answer, key, last=last)
         if not self._is_own_head:

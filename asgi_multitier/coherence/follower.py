@@ -14,10 +14,12 @@ not be compared.
 
 import math
 import time
-from collections import Counter, OrderedDict, deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from secrets import token_hex
+
+from cachetools import FIFOCache
 
 from .._types import Clock
 from ..entry import Born
@@ -92,7 +94,7 @@ class Follower:
         self._max_pending = max_pending
         self._unsent: dict[Selector, float] = {}
         self._written: dict[Selector, None] = {}
-        self._sent_at: OrderedDict[str, float] = OrderedDict()
+        self._sent_at: FIFOCache[str, float] = FIFOCache(_SENT_REMEMBERED)
         self._lags: deque[float] = deque(maxlen=_LAGS)
         self._applied: Counter[str] = Counter()
         self._sent = self._received = self._echoed = 0
@@ -170,8 +172,6 @@ class Follower:
     def sending(self, op: str) -> None:
         """The record of this operation is being sent."""
         self._sent_at[op] = self._clock()
-        if len(self._sent_at) > _SENT_REMEMBERED:
-            self._sent_at.popitem(last=False)
 
     def sent(self, operation: Operation, epoch: int) -> None:
         """The operation is in the log. It stays pending until it is read there.

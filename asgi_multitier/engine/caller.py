@@ -37,17 +37,6 @@ class Lead(Generic[R]):
 
 
 @dataclass(frozen=True, slots=True)
-class Join(Generic[R]):
-    """The caller waits for a run under way.
-
-    Attributes:
-        flight: The flight.
-    """
-
-    flight: Flight[R]
-
-
-@dataclass(frozen=True, slots=True)
 class StandIn:
     """A stale entry answers the caller in place of the origin.
 
@@ -97,8 +86,8 @@ class Caller(Generic[R]):
         self.patience = Patience(lead, policy.soft_timeout, policy.hard_timeout)
         self.stale: Slot | None = None
 
-    def join_or_lead(self, key: str) -> "Lead[R] | Join[R] | StandIn | Step":
-        """Which run answers the caller for this key: one to join, or one to lead."""
+    def join_or_lead(self, key: str) -> "Lead[R] | Flight[R] | StandIn | Step":
+        """Which run answers the caller for this key: one to lead, or a flight to wait for."""
         flights = self._engine.flights
         if flights.nests(key):
             self._tally.passed(Reason.NESTED)
@@ -110,7 +99,7 @@ class Caller(Generic[R]):
             return Lead(flight)
         if flights.is_crowded(flight):
             return self._turned_away()
-        return Join(flight)
+        return flight
 
     def open(self, lead: "Lead[R]", seed: Entry) -> Flight[R]:
         """The flight that the caller is to launch.

@@ -111,6 +111,7 @@ def assemble(
         max_flights=config.max_flights,
         max_waiters=config.max_waiters if config.overload == "refuse" else None,
         max_refreshes=config.max_refreshes,
+        hit_for_miss=config.hit_for_miss,
         clock=clock,
     )
     return Engine(

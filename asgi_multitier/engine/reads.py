@@ -6,7 +6,7 @@ The stack decides which replies are valid; here is only which keys are read, and
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from ..entry import Slot
 from ..policy.key import storage_key
@@ -26,6 +26,11 @@ class Found:
     slot: Slot
     level: int
 
+
+Admit: TypeAlias = Callable[
+    [Placed, Sequence[tuple[str, Held]]], Coroutine[Any, Any, dict[str, Found]]
+]
+"""Of keys and what a tier has for them, what may be used, by key."""
 
 Waiting: TypeAlias = dict[str, list["asyncio.Future[Found | None]"]]
 """Callers that wait, by key, in one event loop."""
@@ -52,32 +57,23 @@ class Reading:
                 future.set_result(found)
 
 
-class Admits(Protocol):
-    """Who decides what of a tier's replies counts."""
-
-    async def admitted(
-        self, placed: Placed, replies: Sequence[tuple[str, Held]]
-    ) -> dict[str, Found]:
-        """Of keys and what a tier has for them, what may be used, by key."""
-
-
 class Reads:
     """The reads going on in one event loop.
 
     Args:
         shared: The tiers, in ascending level.
-        admits: Who decides what of their replies counts.
+        admit: Decides what of their replies counts.
         spawn: Runs a coroutine in a task that is waited for at the end.
     """
 
     def __init__(
         self,
         shared: Sequence[Placed],
-        admits: Admits,
+        admit: Admit,
         spawn: Callable[[Coroutine[Any, Any, Any], str], object],
     ) -> None:
         self._shared = shared
-        self._admits = admits
+        self._admit = admit
         self._spawn = spawn
         self._waiting: Waiting = {}
         self._wanted: list[str] = []
@@ -153,6 +149,4 @@ class Reads:
         if replies is None:
             return None
         pairs = zip(asked.values(), replies, strict=True)
-        return await self._admits.admitted(
-            placed, [(key, held) for key, held in pairs if held is not None]
-        )
+        return await self._admit(placed, [(key, held) for key, held in pairs if held is not None])

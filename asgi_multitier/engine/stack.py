@@ -15,12 +15,15 @@ from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from cachetools import FIFOCache
+
 from .._types import Clock
-from ..coherence.log import InvalidationLog
+from ..coherence.log import InvalidationLog, Update
 from ..entry import Born, Entry, Slot
 from ..events import Events, TierStats
 from ..policy.key import storage_key
 from ..policy.reuse import usable_on_error
+from ..selectors import Selector
 from ..tiers.base import Held, LocalTier
 from ..tiers.memory import MemoryTier
 from ..tiers.metadata import Unreadable
@@ -73,10 +76,10 @@ class TierStack:
         self._form = form
         self._local_scale = local_scale
         self._clock = clock
-        self._reads = Reads(self.shared, self, self.spawn)
+        self._reads = Reads(self.shared, self._admitted, self.spawn)
         self._writes = Writes(self.shared, log, events, self.spawn, form=form, clock=clock)
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._left: OrderedDict[str, float] = OrderedDict()
+        self._left: FIFOCache[str, float] = FIFOCache(_LEFT)
 
     def __repr__(self) -> str:
         return f"<TierStack {self.local!r} over {list(self.shared)!r}>"
@@ -106,13 +109,7 @@ class TierStack:
 
         Never one that was invalidated.
         """
-        usable = usable_on_error(
-            now=self._clock(),
-            fresh_until=entry.fresh_until,
-            keep_until=entry.keep_until,
-            stale_if_error=entry.stale_if_error,
-        )
-        return usable and self._index.permits(entry)
+        return usable_on_error(entry, self._clock()) and self._index.permits(entry)
 
     @property
     def has_shared(self) -> bool:
@@ -135,7 +132,7 @@ class TierStack:
         """Ask the shared tiers, first to last; what is found is promoted."""
         return await self._reads.fetch(key)
 
-    async def admitted(
+    async def _admitted(
         self, placed: Placed, replies: Sequence[tuple[str, Held]]
     ) -> dict[str, Found]:
         """Of keys and what a tier has for them, what is valid now, by key."""
@@ -180,10 +177,7 @@ class TierStack:
         comes, its entry counts as older than the one that another process filled in between, which
         is younger by the log and older by what it says.
         """
-        self._left.pop(key, None)
         self._left[key] = entry.created
-        if len(self._left) > _LEFT:
-            self._left.popitem(last=False)
 
     def _promote(self, placed: Placed, slot: Slot) -> None:
         """Copy into the tiers above, with the lifetime that remains, never longer."""
@@ -247,13 +241,28 @@ class TierStack:
         """The entry as it would be written, for the log to carry along."""
         return self._form.written(entry)
 
-    def adopt(self, key: str, value: bytes, ttl: float, born: Born) -> None:
-        """Take another process's encoded entry into the local tier, if it can be read."""
-        entry = self._form.read(value, key, ttl)
-        if isinstance(entry, Unreadable):
-            self._events.failures["update-unreadable"] += 1
-            return
-        self.keep(replace(entry, born=born))
+    # What the log says. See `LogListener`.
+
+    def dropped(self, selectors: Sequence[Selector]) -> None:
+        """Another process's selectors came into force: free what they name exactly."""
+        for selector in selectors:
+            if selector.kind == "key":
+                self.peek(selector.text)  # which removes it if it is not valid
+
+    def updated(self, updates: Sequence[Update], born: Born) -> None:
+        """Another process has new values: take what can be read into the local tier."""
+        for update in updates:
+            if update.value is None:
+                continue
+            entry = self._form.read(update.value, update.key, update.ttl)
+            if isinstance(entry, Unreadable):
+                self._events.failures["update-unreadable"] += 1
+            else:
+                self.keep(replace(entry, born=born))
+
+    def flushed(self) -> None:
+        """History was lost: everything local is invalid."""
+        self.local.clear()
 
     # Forgetting. Deletes free memory; that nothing invalid is served is the index's doing.
 
@@ -279,7 +288,7 @@ class TierStack:
 
         Should it go on, it finds its own futures and tasks, and not those of the next one.
         """
-        self._reads = Reads(self.shared, self, self.spawn)
+        self._reads = Reads(self.shared, self._admitted, self.spawn)
         self._writes.forget()
         self._tasks = set()
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from ..config.policy import Policy
-from ..engine.caller import MAX_LOOKS, Caller, Join, Lead, StandIn, Step
+from ..engine.caller import MAX_LOOKS, Caller, Lead, StandIn, Step
 from ..engine.engine import Engine
 from ..engine.flights import Flight
 from ..engine.runs import Run, refresh
@@ -154,7 +154,7 @@ class Computing:
         """
         step = caller.join_or_lead(call.key)
         answer: Result | Lead[Result] | StandIn | Step
-        answer = await caller.wait(step.flight) if isinstance(step, Join) else step
+        answer = await caller.wait(step) if isinstance(step, Flight) else step
         flight: Flight[Result] | None = None
         if isinstance(answer, Lead):
             flight = caller.open(answer, self._seed(call))

@@ -12,15 +12,12 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
 from .._types import Clock
-from ..coherence.log import InvalidationLog, Update
+from ..coherence.log import InvalidationLog
 from ..config.invalidation import InvalidationConfig
 from ..config.process import CacheConfig, Mode, Settings, read_mode
 from ..engine.engine import Engine, Tier, assemble
-from ..engine.stack import TierStack
-from ..entry import Born
 from ..errors import BackendError, ConfigError
 from ..routing import RouteTable
-from ..selectors import Selector
 from ..serializers import JsonSerializer, Serializer
 from ..streams import Streams
 from ..tiers.base import LocalTier, TierConfig
@@ -273,7 +270,7 @@ class Lifecycle:
                 self._has_logged_name = True
                 logger.info("namespace %s: %r", self.namespace, self.engine.log)
             self._starting = asyncio.create_task(
-                self.engine.log.start(_Effects(self.engine.stack)), name="asgi-multitier start"
+                self.engine.log.start(self.engine.stack), name="asgi-multitier start"
             )
             self._starting.add_done_callback(self._started)
             self._patience_ends = loop.time() + _START_PATIENCE
@@ -348,29 +345,6 @@ class Lifecycle:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-class _Effects:
-    """What this process does when the log moves. See `LogListener`."""
-
-    def __init__(self, stack: TierStack) -> None:
-        self._stack = stack
-
-    def dropped(self, selectors: Sequence[Selector]) -> None:
-        """Another node's selectors came into force: free what they name exactly."""
-        for selector in selectors:
-            if selector.kind == "key":
-                self._stack.peek(selector.text)  # which removes it if it is not valid
-
-    def updated(self, updates: Sequence[Update], born: Born) -> None:
-        """Another node has new values."""
-        for update in updates:
-            if update.value is not None:
-                self._stack.adopt(update.key, update.value, update.ttl, born)
-
-    def flushed(self) -> None:
-        """History was lost: everything local is invalid."""
-        self._stack.local.clear()
 
 
 def _refuse_both(name: str, value: object, other: str, another: object) -> None:

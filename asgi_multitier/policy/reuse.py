@@ -7,6 +7,7 @@ A fresh hit under a rule that ignores the directives of requests needs none of t
 from enum import StrEnum
 from typing import NamedTuple
 
+from ..entry import Entry
 from .cache_control import CacheControl
 from .reasons import Reason
 from .status_codes import NEGATIVE, ORIGIN_FAILURES
@@ -38,84 +39,56 @@ class Decision(NamedTuple):
     reason: Reason | None = None
 
 
-def assess(
-    *,
-    now: float,
-    created: float,
-    fresh_until: float,
-    keep_until: float,
-    always_validate: bool = False,
-    stale_while_revalidate: float = 0.0,
-    stale_allowed: bool = True,
-    immutable: bool = False,
-    request: CacheControl | None = None,
-) -> Decision:
+def assess(entry: Entry, *, now: float, request: CacheControl | None = None) -> Decision:
     """Decide how a stored response may be used.
 
     Args:
+        entry: The stored response.
         now: The clock's reading.
-        created: When its age was 0.
-        fresh_until: When it becomes stale.
-        keep_until: When it is not to be used any more.
-        always_validate: It carries `no-cache`.
-        stale_while_revalidate: Seconds after `fresh_until` in which it may be served and renewed.
-        stale_allowed: It does not forbid being used when stale: see `freshness.forbids_stale`.
-        immutable: It does not change while it is fresh: a client's `max-age` has no effect on it
-            then (RFC 8246 §2).
         request: The request's directives where the rule honours them, else None.
 
     Returns:
         The use; the reason is given for all but FRESH.
     """
-    if now >= keep_until:
+    if now >= entry.keep_until:
         return Decision(Use.GONE, Reason.STALE)
-    fresh = now < fresh_until
+    fresh = now < entry.fresh_until
     if request is not None:
         if request.no_store:
             return Decision(Use.GONE, Reason.REQUEST_NO_STORE)
-        if objection := _objection(request, now, created, fresh_until, immutable):
+        if objection := _objection(request, entry, now):
             # A stale response is validated because it is stale, whatever the request says.
             return Decision(Use.VALIDATE, objection if fresh else Reason.STALE)
-    if always_validate:
+    if entry.always_validate:
         return Decision(Use.VALIDATE, Reason.NO_CACHE)
     if fresh:
         return Decision(Use.FRESH)
-    if stale_allowed and now < fresh_until + stale_while_revalidate:
+    if entry.stale_allowed and now < entry.fresh_until + entry.stale_while_revalidate:
         return Decision(Use.STALE_WHILE_REVALIDATE, Reason.STALE)
     tolerated = request.max_stale if request is not None else None
-    if tolerated is not None and stale_allowed and now <= fresh_until + tolerated:
+    if tolerated is not None and entry.stale_allowed and now <= entry.fresh_until + tolerated:
         return Decision(Use.STALE, Reason.STALE)
     return Decision(Use.VALIDATE, Reason.STALE)
 
 
-def _objection(
-    request: CacheControl, now: float, created: float, fresh_until: float, immutable: bool
-) -> Reason | None:
+def _objection(request: CacheControl, entry: Entry, now: float) -> Reason | None:
     """Why the request's directives do not accept the stored response (RFC 9111 §5.2.1)."""
     if request.no_cache:
         return Reason.REQUEST_NO_CACHE
-    fresh = now < fresh_until
-    if request.max_age is not None and not (immutable and fresh):
+    fresh = now < entry.fresh_until
+    # RFC 8246 §2: what does not change while it is fresh is of any age.
+    if request.max_age is not None and not (entry.immutable and fresh):
         tolerated = 0 if fresh else request.max_stale or 0
-        if request.max_age == 0 or now - created > request.max_age + tolerated:
+        if request.max_age == 0 or now - entry.created > request.max_age + tolerated:
             return Reason.REQUEST_MAX_AGE
-    if request.min_fresh is not None and fresh_until - now < request.min_fresh:
+    if request.min_fresh is not None and entry.fresh_until - now < request.min_fresh:
         return Reason.REQUEST_MIN_FRESH
     return None
 
 
-def usable_on_error(
-    *, now: float, fresh_until: float, keep_until: float, stale_if_error: float
-) -> bool:
-    """Whether a stored response may be served in place of a failing origin's (RFC 5861 §4).
-
-    Args:
-        now: The clock's reading.
-        fresh_until: When it becomes stale.
-        keep_until: When it is not to be used any more.
-        stale_if_error: Seconds after `fresh_until` in which it may; 0 where it forbids it.
-    """
-    return now < min(keep_until, fresh_until + stale_if_error)
+def usable_on_error(entry: Entry, now: float) -> bool:
+    """Whether a stored response may be served in place of a failing origin's (RFC 5861 §4)."""
+    return now < min(entry.keep_until, entry.fresh_until + entry.stale_if_error)
 
 
 def is_origin_failure(status: int) -> bool:

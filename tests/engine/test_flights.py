@@ -600,7 +600,7 @@ async def test_close_lets_runs_finish_and_cancels_the_rest(
     table.flights.launch(slow, asyncio.Event().wait)
     failing = table.launch("failing", ValueError())
     table.gate.set()
-    table.flights.mark_hit_for_miss("k", 5)
+    table.flights.mark_hit_for_miss("k")
     await table.flights.close(0.01)
     del failing
     gc.collect()
@@ -615,14 +615,14 @@ async def test_close_lets_runs_finish_and_cancels_the_rest(
 
 async def test_solo_marks_end_and_are_bounded() -> None:
     """For their time, until cleared, and never more than the flights allowed."""
-    table = Table(max_flights=3)
+    table = Table(max_flights=3, hit_for_miss=2)
     flights = table.flights
     for key in "abcd":
-        flights.mark_hit_for_miss(key, 2)
+        flights.mark_hit_for_miss(key)
     assert [flights.is_hit_for_miss(key) for key in "abcd"] == [False, True, True, True]
     flights.clear_hit_for_miss("b")
     table.clock.advance(1.9)
-    flights.mark_hit_for_miss("c", 2)
+    flights.mark_hit_for_miss("c")
     table.clock.advance(0.2)
 
     assert [flights.is_hit_for_miss(key) for key in "abcd"] == [False, False, True, False]
@@ -634,7 +634,7 @@ def test_forget_drops_what_belonged_to_another_loop() -> None:
 
     async def begin() -> None:
         table.launch()
-        table.flights.mark_hit_for_miss("k", 5)
+        table.flights.mark_hit_for_miss("k")
 
     loop = asyncio.new_event_loop()
     loop.run_until_complete(begin())

@@ -9,6 +9,7 @@ import pytest
 
 from asgi_multitier.coherence.index import UNTRUSTED_AGE
 from asgi_multitier.coherence.local import LocalLog
+from asgi_multitier.coherence.log import Update
 from asgi_multitier.config.process import CacheConfig
 from asgi_multitier.engine.engine import place
 from asgi_multitier.engine.formats import Format
@@ -350,7 +351,7 @@ async def test_bytes_that_cannot_be_read_are_counted_by_reason() -> None:
     assert await built.stack.fetch("k") is None
     assert sum(built.stack.shared[0].unreadable.values()) == 1
     assert name in built.tiers[0].items
-    built.stack.adopt("k", b"no entry", 5.0, built.log.index.born())
+    built.stack.updated([Update("k", b"no entry", 5.0)], built.log.index.born())
     assert built.events.failures == {"update-unreadable": 1}
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from asgi_multitier.entry import Born, Entry
 from asgi_multitier.policy.cache_control import parse
 from asgi_multitier.policy.reasons import Reason
 from asgi_multitier.policy.reuse import (
@@ -16,16 +17,16 @@ from asgi_multitier.policy.reuse import (
 )
 
 
+def an_entry(**changes: Any) -> Entry:
+    """Made at 0, fresh until 100 and kept until 200."""
+    times = {"created": 0.0, "fresh_until": 100.0, "keep_until": 200.0, "filled_at": 0.0}
+    return Entry(key="k", payload=b"", born=Born("g", 0), **{**times, **changes})
+
+
 def assessed(now: float, directives: bytes | None = None, **changes: Any) -> Decision:
-    """The decision about an entry made at 0, fresh until 100 and kept until 200."""
-    arguments: dict[str, Any] = {
-        "created": 0.0,
-        "fresh_until": 100.0,
-        "keep_until": 200.0,
-        "request": None if directives is None else parse([directives]),
-        **changes,
-    }
-    return assess(now=now, **arguments)
+    """The decision about such an entry."""
+    request = None if directives is None else parse([directives])
+    return assess(an_entry(**changes), now=now, request=request)
 
 
 @pytest.mark.parametrize(
@@ -113,10 +114,8 @@ def test_request_directives_narrow_or_widen_the_use(now, directives, changes, us
 )
 def test_usable_on_error_within_its_window(now, window, keep_until, usable):
     """RFC 5861 §4."""
-    assert (
-        usable_on_error(now=now, fresh_until=100, keep_until=keep_until, stale_if_error=window)
-        is usable
-    )
+    entry = an_entry(keep_until=keep_until, stale_if_error=window)
+    assert usable_on_error(entry, now) is usable
 
 
 @pytest.mark.parametrize(

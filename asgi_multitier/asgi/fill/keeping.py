@@ -107,7 +107,7 @@ class Keeping:
         """Keep nothing, and let every waiting request ask by itself; returns the reason."""
         engine, flight = self._engine, self._flight
         engine.events.refused[reason] += 1
-        engine.flights.mark_hit_for_miss(flight.seed.key, engine.config.hit_for_miss)
+        engine.flights.mark_hit_for_miss(flight.seed.key)
         self._release(Passed(reason))
         return reason
 
@@ -117,10 +117,10 @@ class Keeping:
         if reason is Reason.AUTHORIZATION:
             # Others of its kind go alone from now on; requests without it may still share.
             kind = self._request.kind(flight.seed.key)
-            engine.flights.mark_hit_for_miss(kind, engine.config.hit_for_miss)
+            engine.flights.mark_hit_for_miss(kind)
         elif status not in (PARTIAL, 304) and not is_origin_failure(status):
             # A failing origin is no reason to send it all requests at once from now on.
-            engine.flights.mark_hit_for_miss(flight.seed.key, engine.config.hit_for_miss)
+            engine.flights.mark_hit_for_miss(flight.seed.key)
         self._release(Personal() if reason is Reason.AUTHORIZATION else Passed(reason))
 
     def share_head(self, status: int, store: Store) -> None:
@@ -155,7 +155,7 @@ class Keeping:
             self._release(Overtaken(entry))
         else:
             # What was dropped is settling: nothing is kept yet, and waiting brings nothing.
-            engine.flights.mark_hit_for_miss(flight.seed.key, engine.config.hit_for_miss)
+            engine.flights.mark_hit_for_miss(flight.seed.key)
             self._release(Passed(Reason.INVALIDATED))
 
     def freshen(

@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Generic, TypeVar
+
+from cachetools import TTLCache
 
 from ..._types import Clock
 from ...coherence.index import Index
@@ -32,6 +33,7 @@ class Flights(Generic[R]):
             such bound.
         max_refreshes: Runs at once that no request waits for when they begin.
         fill_timeout: Seconds that a run may go on after all callers left.
+        hit_for_miss: Seconds for which a key is remembered whose answers are not shared.
         clock: Monotonic seconds.
     """
 
@@ -43,6 +45,7 @@ class Flights(Generic[R]):
         max_waiters: int | None = None,
         max_refreshes: int = 16,
         fill_timeout: float = 30.0,
+        hit_for_miss: float = 2.0,
         clock: Clock = time.monotonic,
     ) -> None:
         self._index = index
@@ -54,8 +57,7 @@ class Flights(Generic[R]):
         self._max_refreshes = max_refreshes
         self._refreshing: set[Flight[R]] = set()
         self._fill_timeout = fill_timeout
-        self._clock = clock
-        self._hit_for_miss: OrderedDict[str, float] = OrderedDict()
+        self._hit_for_miss: TTLCache[str, None] = TTLCache(max_flights, hit_for_miss, clock)
         self._closing = False
 
     def __len__(self) -> int:
@@ -231,24 +233,13 @@ class Flights(Generic[R]):
         if flight.task is not None and not flight.answered and not flight.wanted:
             flight.task.cancel()
 
-    def mark_hit_for_miss(self, key: str, seconds: float) -> None:
+    def mark_hit_for_miss(self, key: str) -> None:
         """Remember for a while that this key's answers are not shared (Varnish's hit-for-miss)."""
-        name = shortened(key)
-        self._hit_for_miss[name] = self._clock() + seconds
-        self._hit_for_miss.move_to_end(name)
-        if len(self._hit_for_miss) > self._max_flights:
-            self._hit_for_miss.popitem(last=False)
+        self._hit_for_miss[shortened(key)] = None
 
     def is_hit_for_miss(self, key: str) -> bool:
         """Whether requests for this key should not wait for each other."""
-        name = shortened(key)
-        until = self._hit_for_miss.get(name)
-        if until is None:
-            return False
-        if self._clock() < until:
-            return True
-        del self._hit_for_miss[name]
-        return False
+        return shortened(key) in self._hit_for_miss
 
     def clear_hit_for_miss(self, key: str) -> None:
         """The key's answers can be shared after all."""
