@@ -85,8 +85,8 @@ def figure(
     request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
 ) -> Figure:
     """Puts a figure into the table at the end of the run; those of fakeredis are none."""
-    has_server = "server" in request.fixturenames
-    is_fake = has_server and isinstance(request.getfixturevalue("server"), FakeredisServer)
+    asked = {"server", "own_server"} & set(request.fixturenames)
+    is_fake = any(isinstance(request.getfixturevalue(one), FakeredisServer) for one in asked)
 
     def note(scenario: str, measured: object, bar: object, *, seed: object = "") -> None:
         if is_fake:
@@ -114,10 +114,20 @@ def own_valkey() -> Iterator[ValkeyServer]:
 @pytest.fixture(params=["valkey", "fakeredis"])
 def server(request: pytest.FixtureRequest) -> Server:
     """Each server that holds the second tier, the log, leases and streams; see `valkey`."""
+    return _server_of(request, "valkey")
+
+
+@pytest.fixture(params=["own_valkey", "fakeredis"])
+def own_server(request: pytest.FixtureRequest) -> Server:
+    """The same, for one test; see `own_valkey`."""
+    return _server_of(request, "own_valkey")
+
+
+def _server_of(request: pytest.FixtureRequest, real: str) -> Server:
     if request.param == "fakeredis":
         return FakeredisServer()
-    real: ValkeyServer = request.getfixturevalue("valkey")
-    return real
+    made: ValkeyServer = request.getfixturevalue(real)
+    return made
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from asgi_multitier import CacheManager, CacheMiddleware, cached, invalidates
 from asgi_multitier.redis import Link
 from asgi_multitier.redis.client import Client, send
 from asgi_multitier.testing import FakeClock
-from tests.servers import ValkeyServer
+from tests.fakeredis_server import Server
 
 SECRET = b"at least sixteen bytes"
 WALL = 1_700_000_000.0
@@ -19,8 +19,8 @@ WALL = 1_700_000_000.0
 class Raw:
     """The one entry of a namespace, as bytes."""
 
-    def __init__(self, server: ValkeyServer, namespace: str) -> None:
-        self.link = Link(server.url, timeout=5.0)
+    def __init__(self, server: Server, namespace: str) -> None:
+        self.link = Link(server.target, timeout=5.0)
         self._pattern = f"{namespace}:e:*"
         self.key = b""
 
@@ -41,11 +41,11 @@ class Raw:
 
 @pytest.mark.parametrize("secret", [None, SECRET], ids=["checksum", "mac"])
 async def test_an_entry_with_any_bit_flipped_is_a_miss(
-    valkey: ValkeyServer, namespace: str, secret: bytes | None
+    server: Server, namespace: str, secret: bytes | None
 ) -> None:
     """With the birth before it and all; what takes its place afterwards is kept."""
-    raw = Raw(valkey, namespace)
-    async with CacheManager(namespace=namespace, redis_url=valkey.url, secret=secret) as manager:
+    raw = Raw(server, namespace)
+    async with CacheManager(namespace=namespace, redis=server.target, secret=secret) as manager:
         await manager.set("k", {"price": 10}, 60)
         whole = await raw.read()
         served = []
@@ -71,7 +71,7 @@ async def test_an_entry_with_any_bit_flipped_is_a_miss(
 
 @pytest.mark.parametrize("secret", [None, SECRET], ids=["checksum", "mac"])
 async def test_an_entry_put_back_after_its_life_is_not_served(
-    valkey: ValkeyServer, namespace: str, secret: bytes | None
+    server: Server, namespace: str, secret: bytes | None
 ) -> None:
     """Its writer said when it was written; what the server says is left is not all that counts."""
     prices = {"1": 10}
@@ -88,11 +88,11 @@ async def test_an_entry_put_back_after_its_life_is_not_served(
         prices[name] = value
         return value
 
-    raw = Raw(valkey, namespace)
+    raw = Raw(server, namespace)
     wall = FakeClock(WALL)
     clock = FakeClock()
     manager = CacheManager(
-        namespace=namespace, redis_url=valkey.url, secret=secret, wall=wall, clock=clock
+        namespace=namespace, redis=server.target, secret=secret, wall=wall, clock=clock
     )
     transport = httpx.ASGITransport(CacheMiddleware(app, manager))
     async with manager, httpx.AsyncClient(transport=transport, base_url="http://shop") as client:

@@ -14,6 +14,7 @@ from asgi_multitier.entry import Born
 from asgi_multitier.redis import Leases, RedisLog, RedisStreams, RedisTier, log_store
 from asgi_multitier.selectors import Selector
 from asgi_multitier.testing import FakeClock
+from tests.fakeredis_server import Server
 from tests.figures import Figure, seconds
 from tests.patience import until
 from tests.redis.support import (
@@ -172,20 +173,20 @@ async def test_a_restarted_empty_server_begins_a_generation(
 
 @pytest.mark.parametrize("gone", ["everything", "control", "log"])
 async def test_what_is_evicted_or_flushed_is_noticed(
-    own_valkey: ValkeyServer, namespace: str, gone: str, figure: Figure
+    own_server: Server, namespace: str, gone: str, figure: Figure
 ) -> None:
     """FLUSHALL, or one of the keys: found out within 1.5 s, and no record is missed."""
     async with (
-        followed(own_valkey.url, namespace) as one,
-        followed(own_valkey.url, namespace) as two,
+        followed(own_server.target, namespace) as one,
+        followed(own_server.target, namespace) as two,
     ):
         await invalidate(one)
         control, stream = keys(one)
         old = Born(two.index.gen, two.index.seq)
         if gone == "everything":
-            own_valkey.command("FLUSHALL")
+            own_server.command("FLUSHALL")
         else:
-            own_valkey.command("DEL", control if gone == "control" else stream)
+            own_server.command("DEL", control if gone == "control" else stream)
         await invalidate(one)
         taken = await until(lambda: not permits(two, old), 1.5)
         figure(f"log: {gone} gone, noticed after", seconds(taken), "1.5 s")
@@ -214,15 +215,15 @@ async def test_a_log_trimmed_past_a_node_is_a_gap(
         assert permits(log, Born(before.gen, log.index.floor))
 
 
-async def test_a_hole_in_the_log_is_a_gap(own_valkey: ValkeyServer, namespace: str) -> None:
+async def test_a_hole_in_the_log_is_a_gap(own_server: Server, namespace: str) -> None:
     """A record deleted from the middle: what it said is not known."""
-    async with followed(own_valkey.url, namespace) as issuer:
+    async with followed(own_server.target, namespace) as issuer:
         before = Born(issuer.index.gen, issuer.index.seq)
         positions = [await invalidate(issuer, f"x{n}") for n in range(5)]
         hole = positions[2]
         assert hole is not None
-        own_valkey.command("XDEL", keys(issuer)[1], f"{hole.seq}-0")
-        async with followed(own_valkey.url, namespace) as log:
+        own_server.command("XDEL", keys(issuer)[1], f"{hole.seq}-0")
+        async with followed(own_server.target, namespace) as log:
             await until(lambda: log.trusted, 1.0)
 
             assert log.index.floor >= hole.seq
@@ -239,12 +240,12 @@ async def test_a_hole_in_the_log_is_a_gap(own_valkey: ValkeyServer, namespace: s
     ],
 )
 async def test_another_history_is_found_out_and_ends_the_generation(
-    own_valkey: ValkeyServer, namespace: str, first: int, last: int, figure: Figure
+    own_server: Server, namespace: str, first: int, last: int, figure: Figure
 ) -> None:
     """However far it has come: a new generation, begun once for all nodes, within 1.5 s."""
     async with (
-        followed(own_valkey.url, namespace) as one,
-        followed(own_valkey.url, namespace) as two,
+        followed(own_server.target, namespace) as one,
+        followed(own_server.target, namespace) as two,
     ):
         for _ in range(10):
             position = await invalidate(one)
@@ -256,7 +257,7 @@ async def test_another_history_is_found_out_and_ends_the_generation(
         data, _ = two._outbox._codec.encode("x", body)
         two.index.acknowledge([Selector("tag", "mine")], two.index.fence)
         old, seq = one.index.gen, one.index.seq
-        own_valkey.command("EVAL", REPLACE, 2, *keys(one), seq + first, seq + last, data)
+        own_server.command("EVAL", REPLACE, 2, *keys(one), seq + first, seq + last, data)
         taken = await until(lambda: one.index.gen != old and two.index.gen != old, 1.5)
         name = f"log: another history ({first:+}, {last:+}), found after"
         figure(name, seconds(taken), "1.5 s")
@@ -346,11 +347,11 @@ async def test_invalidations_succeed_where_no_memory_is_left(
 
 
 async def test_scripts_survive_a_flush_of_the_servers_scripts(
-    own_valkey: ValkeyServer, namespace: str
+    own_server: Server, namespace: str
 ) -> None:
     """They are sent whole again."""
-    async with followed(own_valkey.url, namespace) as log:
-        own_valkey.command("SCRIPT", "FLUSH")
+    async with followed(own_server.target, namespace) as log:
+        own_server.command("SCRIPT", "FLUSH")
 
         assert await invalidate(log) is not None
 
@@ -428,19 +429,19 @@ HOSTILE = [
 
 @pytest.mark.parametrize("fields", HOSTILE)
 async def test_a_malformed_record_in_the_chain_counts_as_everything(
-    own_valkey: ValkeyServer, namespace: str, fields: dict[str, bytes]
+    own_server: Server, namespace: str, fields: dict[str, bytes]
 ) -> None:
     """The tail survives, drops all at once and follows what comes after it."""
-    async with followed(own_valkey.url, namespace) as log:
+    async with followed(own_server.target, namespace) as log:
         position = await invalidate(log)
         assert position is not None
         assert await log.reached(position, 1.0)
-        gen, seq, last = own_valkey.command("HMGET", keys(log)[0], "gen", "seq", "last")
+        gen, seq, last = own_server.command("HMGET", keys(log)[0], "gen", "seq", "last")
         number = int(seq) + 1
         given = {"g": gen, "p": last, "o": b"bad", "z": b"", **fields}
         flat = [word for pair in given.items() for word in pair]
-        own_valkey.command("XADD", keys(log)[1], f"{number}-0", *flat)
-        own_valkey.command("HSET", keys(log)[0], "seq", number, "last", given["o"])
+        own_server.command("XADD", keys(log)[1], f"{number}-0", *flat)
+        own_server.command("HSET", keys(log)[0], "seq", number, "last", given["o"])
         before = Born(gen.decode(), int(seq))
         await until(lambda: not permits(log, before, tag="anything"), 1.5)
         after = await invalidate(log)
@@ -451,13 +452,13 @@ async def test_a_malformed_record_in_the_chain_counts_as_everything(
 
 @pytest.mark.parametrize("number", ["999999999-0", "999999999-5"])
 async def test_a_record_put_beside_the_chain_ends_the_generation(
-    own_valkey: ValkeyServer, namespace: str, number: str
+    own_server: Server, namespace: str, number: str
 ) -> None:
     """A forged number does not make the node deaf, nor the script fail."""
-    async with followed(own_valkey.url, namespace) as log:
+    async with followed(own_server.target, namespace) as log:
         await invalidate(log)
         old = log.index.gen
-        own_valkey.command("XADD", keys(log)[1], number, "d", "junk")
+        own_server.command("XADD", keys(log)[1], number, "d", "junk")
         await until(lambda: log.index.gen != old, 1.5)
         position = await invalidate(log)
 
@@ -466,13 +467,13 @@ async def test_a_record_put_beside_the_chain_ends_the_generation(
 
 
 async def test_a_write_above_the_numbers_begins_a_generation(
-    own_valkey: ValkeyServer, namespace: str
+    own_server: Server, namespace: str
 ) -> None:
     """The writing script meets a log that it did not write, and begins anew."""
-    async with followed(own_valkey.url, namespace) as log:
+    async with followed(own_server.target, namespace) as log:
         old = log.index.gen
-    own_valkey.command("XADD", keys(log)[1], "999999999-0", "d", "junk")
-    writer = RedisLog(own_valkey.url, namespace=namespace)
+    own_server.command("XADD", keys(log)[1], "999999999-0", "d", "junk")
+    writer = RedisLog(own_server.target, namespace=namespace)
     position = await writer.commit(writer.begin([TAG]))
     await writer.close()
 
