@@ -27,6 +27,10 @@ from .home import Home
 
 PLUGIN = "pytest_asgi_multitier"
 
+_STALL = 10.0
+"""Seconds that a cache waits for a server of the tests' own. It does not hang, but a machine may
+stall for longer than a cache waits for Redis."""
+
 _PATIENCE = 5.0
 """Seconds that the end of a test waits for another event loop."""
 
@@ -134,19 +138,14 @@ class _Known:
     redis: bool = False
     attached: bool = False
 
-    def backends(self, *, attaches: bool, redis: Any = None) -> tuple[Backends, float]:
-        """What the cache stands on in a test, and the seconds that its `close` waits.
-
-        Args:
-            attaches: Whether on what it was configured with.
-            redis: A server of the test's own, for a cache that names nothing.
-        """
-        self.attached = attaches or self.named or redis is not None
+    def backends(self, *, attaches: bool) -> tuple[Backends, float]:
+        """What the cache stands on in a test, and the seconds that its `close` waits."""
+        self.attached = attaches or self.named
         if attaches:
             return self.given.attached(), _PATIENCE
         if self.named:
             return self.given.named(redis=self.redis), _PATIENCE
-        return self.given.alone(redis=redis), 0.0
+        return self.given.alone(), 0.0
 
 
 @dataclass(eq=False)
@@ -210,8 +209,9 @@ class Isolation:
         cache.home.yields = True
         known.redis = names_redis and given.config.redis_url is not None
         known.named = self.in_test and (known.redis or given.is_attached)
-        backends, patience = known.backends(attaches=self.attaches, redis=self.redis)
+        backends, patience = known.backends(attaches=self.attaches)
         cache.renew(backends, patience=patience)
+        self._put_on_redis(cache, known)
 
     def renew(self, *, attaches: bool) -> None:
         """Before a test: no cache holds anything, and time is the system's again.
@@ -239,9 +239,15 @@ class Isolation:
         """
         self.redis = redis
         for cache, known in list(self.known.items()):
-            if not (self.attaches or known.named):
-                backends, patience = known.backends(attaches=False, redis=redis)
-                renew(cache, backends, patience=patience, close=False, mode=known.mode)
+            self._put_on_redis(cache, known)
+
+    def _put_on_redis(self, cache: Cache, known: _Known) -> None:
+        if self.redis is None or self.attaches or known.named:
+            return
+        known.attached = True
+        cache.config = replace(cache.config, redis_timeout=_STALL)
+        backends = known.given.alone(redis=self.redis)
+        renew(cache, backends, patience=0.0, close=False, mode=known.mode)
 
     def join(self, cache: Cache, log: InvalidationLog) -> None:
         """Let a cache follow a log of the tests', until the end of the test."""

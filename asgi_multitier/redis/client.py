@@ -117,9 +117,10 @@ class Link:
         timeout: float = TIMEOUT,
         connections: int = CONNECTIONS,
     ) -> None:
-        self.timeout = timeout
-        self._connections = connections
         recipe = recipe_of(target)
+        self._patience = recipe.patience
+        self.timeout = self.within(timeout)
+        self._connections = connections
         self._name, self._build, self.cluster = recipe.name, recipe.build, recipe.cluster
         self._lanes: WeakKeyDictionary[asyncio.AbstractEventLoop, Lane] = WeakKeyDictionary()
         self._pid = os.getpid()
@@ -131,6 +132,10 @@ class Link:
     def name(self) -> str:
         """The server's address, without credentials."""
         return self._name
+
+    def within(self, timeout: float) -> float:
+        """The seconds that an operation may take where so many are asked for."""
+        return max(timeout, self._patience)
 
     async def run(
         self,
@@ -151,7 +156,7 @@ class Link:
         """
         lane = self._lane()
         try:
-            async with asyncio.timeout(timeout or self.timeout), lane.turns_at(key):
+            async with asyncio.timeout(self.within(timeout or self.timeout)), lane.turns_at(key):
                 return await _keeping_cancellation(work(lane.client))
         except ReadOnlyError as error:
             # A replica answered: new connections look for the master again.
@@ -231,7 +236,7 @@ class Dedicated:
             BackendError: If it failed or took too long.
         """
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(self._link.within(timeout)):
                 return await _keeping_cancellation(work(self._client))
         except Exception as error:
             _refresh_owners(self._client, error)

@@ -18,6 +18,12 @@ from ..errors import ConfigError
 
 _PACKAGE = "fakeredis"
 
+_PATIENCE = 10.0
+"""Seconds that an operation may take here. fakeredis does not hang, but a machine may stall."""
+
+_TURNS = 8
+"""Turns of the event loop that an answer takes; a blocked read takes half as many to end."""
+
 
 def client_of(target: object) -> object:
     """What a user gave; of a server or a client of fakeredis, a client that behaves as others do.
@@ -45,21 +51,30 @@ def client_of(target: object) -> object:
     return aredis.Redis(connection_pool=ConnectionPool(_yielding(kind), **pool.connection_kwargs))
 
 
+def patience_of(kind: type) -> float:
+    """Seconds that an operation on such connections may take at least."""
+    return _PATIENCE if issubclass(kind, _Yielding) else 0.0
+
+
 def _is_fake(kind: type) -> bool:
     return any(base.__module__.partition(".")[0] == _PACKAGE for base in kind.__mro__)
 
 
 class _Yielding(AbstractConnection):
-    """A mixin for connections: an answer takes a turn of the event loop.
+    """A mixin for connections: an answer takes some turns of the event loop.
 
-    Those of fakeredis are there at once. A loop of calls would let no other task run, not even the
-    one that follows the log.
+    Those of fakeredis are there at once. A loop of calls would let no other task run, and a writer
+    would go on before its own record was read, which a server sends at the same time.
     """
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
         """As in redis-py."""
+        turns: list[None] = []
+        asyncio.get_running_loop().call_soon(turns.append, None)
         response = await super().read_response(*args, **options)
-        await asyncio.sleep(0)
+        if not turns:
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
         return response
 
 

@@ -21,7 +21,7 @@ from redis.exceptions import RedisError
 from ..errors import ConfigError
 from .address import place_of, read_address
 from .cluster import Cluster, Nodes
-from .fakes import client_of
+from .fakes import client_of, patience_of
 from .packing import packing
 
 Client: TypeAlias = aredis.Redis
@@ -78,11 +78,13 @@ class Recipe:
         name: The server's address, without credentials.
         build: Makes one.
         cluster: Whether they are clients of a cluster.
+        patience: Seconds that an operation may take, where a shorter time-out is asked for.
     """
 
     name: str
     build: Build
     cluster: bool = False
+    patience: float = 0.0
 
 
 def recipe_of(target: Target) -> Recipe:
@@ -139,7 +141,7 @@ def _pooled(name: str, kind: Any, settings: Mapping[str, Any]) -> Recipe:
             del ours["socket_keepalive"]
         return _client(ConnectionPool(connection_class=kind, **{**given, **ours}))
 
-    return _tried(Recipe(name, build), given)
+    return _tried(Recipe(name, build, patience=patience_of(kind)), given)
 
 
 def _of_sentinel(pool: SentinelConnectionPool) -> Recipe:

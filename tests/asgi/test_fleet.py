@@ -9,6 +9,7 @@ import pytest
 from asgi_multitier import CacheManager, CacheMiddleware, Rule
 from asgi_multitier._types import ASGIApp, Receive, Scope, Send
 from asgi_multitier.redis import Leases
+from tests.fakeredis_server import Server
 from tests.patience import until
 from tests.servers import ValkeyServer
 from tests.support import Client, Origin, answering, respond, settled
@@ -18,14 +19,14 @@ FLEET = (Rule("*", 60, coalesce="fleet", coalesce_timeout=600),)
 
 @asynccontextmanager
 async def instances(
-    valkey: ValkeyServer, namespace: str, *apps: ASGIApp
+    server: Server, namespace: str, *apps: ASGIApp
 ) -> AsyncIterator[list[tuple[Client, CacheManager]]]:
     """One instance for each application, all over one server."""
     async with AsyncExitStack() as stack:
         made = []
         for app in apps:
             # A machine that is busy answers late, and not by default in time.
-            manager = CacheManager(redis_url=valkey.url, namespace=namespace, redis_timeout=30)
+            manager = CacheManager(redis=server.target, namespace=namespace, redis_timeout=30)
             await stack.enter_async_context(manager)
             made.append((Client(CacheMiddleware(app, manager, rules=FLEET)), manager))
         yield made
@@ -38,11 +39,11 @@ def waiting(manager: CacheManager) -> Callable[[], bool]:
     return lambda: bool(leases._waiting)
 
 
-async def test_one_run_for_all_instances(valkey: ValkeyServer, namespace: str) -> None:
+async def test_one_run_for_all_instances(server: Server, namespace: str) -> None:
     """Requests on two instances for a cold key: the origin runs once, both get its answer."""
     one, two = Origin(answering(b"once")), Origin(answering(b"twice"))
     one.gate.clear()
-    async with instances(valkey, namespace, one, two) as ((here, _), (there, manager)):
+    async with instances(server, namespace, one, two) as ((here, _), (there, manager)):
         first = here.begin("/x")
         await one.arrived.acquire()
         others = [there.begin("/x") for _ in range(3)]
@@ -56,13 +57,13 @@ async def test_one_run_for_all_instances(valkey: ValkeyServer, namespace: str) -
         assert (await there.get("/x")).hit
 
 
-async def test_a_variant_is_found_elsewhere(valkey: ValkeyServer, namespace: str) -> None:
+async def test_a_variant_is_found_elsewhere(server: Server, namespace: str) -> None:
     """What another instance stored under a `Vary` is found by way of its marker."""
     vary = (b"vary", b"accept-language")
     one, two = Origin(answering(b"hallo", vary)), Origin(answering(b"wrong", vary))
     one.gate.clear()
     german = [("accept-language", "de")]
-    async with instances(valkey, namespace, one, two) as ((here, _), (there, manager)):
+    async with instances(server, namespace, one, two) as ((here, _), (there, manager)):
         first = here.begin("/x", german)
         await one.arrived.acquire()
         second = there.begin("/x", german)
@@ -74,14 +75,14 @@ async def test_a_variant_is_found_elsewhere(valkey: ValkeyServer, namespace: str
 
 
 async def test_fields_that_another_instance_has_found_count_here_as_well(
-    valkey: ValkeyServer, namespace: str
+    server: Server, namespace: str
 ) -> None:
     """A response that names another field in `Vary` is chosen by both from then on."""
     one = Origin(answering(b"hallo", (b"vary", b"accept-language")))
     two = Origin(answering(b"hello", (b"vary", b"x-theme")))
     one.gate.clear()
     german, english = [("accept-language", "de")], [("accept-language", "en")]
-    async with instances(valkey, namespace, one, two) as ((here, _), (there, manager)):
+    async with instances(server, namespace, one, two) as ((here, _), (there, manager)):
         first = here.begin("/x", german)
         await one.arrived.acquire()
         second = there.begin("/x", english)
@@ -94,13 +95,13 @@ async def test_fields_that_another_instance_has_found_count_here_as_well(
 
 
 async def test_an_answer_that_is_not_stored_releases_the_others(
-    valkey: ValkeyServer, namespace: str
+    server: Server, namespace: str
 ) -> None:
     """Each instance then asks its own application, without waiting for a lifetime to end."""
     private = (b"cache-control", b"private")
     one, two = Origin(answering(b"one", private)), Origin(answering(b"two", private))
     one.gate.clear()
-    async with instances(valkey, namespace, one, two) as ((here, _), (there, manager)):
+    async with instances(server, namespace, one, two) as ((here, _), (there, manager)):
         first = here.begin("/x")
         await one.arrived.acquire()
         second = there.begin("/x")
@@ -110,9 +111,7 @@ async def test_an_answer_that_is_not_stored_releases_the_others(
         assert [(await task).body for task in (first, second)] == [b"one", b"two"]
 
 
-async def test_an_origin_that_raises_releases_the_others(
-    valkey: ValkeyServer, namespace: str
-) -> None:
+async def test_an_origin_that_raises_releases_the_others(server: Server, namespace: str) -> None:
     """The exception is the holder's own; another instance runs its application at once."""
 
     async def failing(scope: Scope, receive: Receive, send: Send) -> None:
@@ -120,7 +119,7 @@ async def test_an_origin_that_raises_releases_the_others(
 
     one, two = Origin(failing), Origin(answering(b"two"))
     one.gate.clear()
-    async with instances(valkey, namespace, one, two) as ((here, _), (there, manager)):
+    async with instances(server, namespace, one, two) as ((here, _), (there, manager)):
         first = here.begin("/x")
         await one.arrived.acquire()
         second = there.begin("/x")
@@ -136,7 +135,7 @@ async def test_an_origin_that_raises_releases_the_others(
     ("control", "body"), [(b"max-age=60", b"one"), (b"private", b"two")], ids=["stored", "not"]
 )
 async def test_a_background_task_of_the_origin_does_not_hold_the_lease(
-    valkey: ValkeyServer, namespace: str, control: bytes, body: bytes
+    server: Server, namespace: str, control: bytes, body: bytes
 ) -> None:
     """The others are released when the answer is there, not when the application returns."""
     release = asyncio.Event()
@@ -147,7 +146,7 @@ async def test_a_background_task_of_the_origin_does_not_hold_the_lease(
 
     one, two = Origin(lingering), Origin(answering(b"two"))
     one.gate.clear()
-    async with instances(valkey, namespace, one, two) as ((here, _), (there, manager)):
+    async with instances(server, namespace, one, two) as ((here, _), (there, manager)):
         first = here.begin("/x")
         await one.arrived.acquire()
         second = there.begin("/x")

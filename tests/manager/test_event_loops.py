@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fakeredis import FakeServer
 from fastapi import FastAPI, Request
 from starlette.testclient import TestClient
 
@@ -99,10 +100,12 @@ class Shop:
 def _manager(kind: str, server: ValkeyServer, namespace: str) -> CacheManager:
     if kind == "Redis":
         return CacheManager(redis_url=server.url, namespace=namespace)
+    if kind == "fakeredis":
+        return CacheManager(redis=FakeServer(), namespace=namespace)
     return CacheManager(redis_url=None, namespace=namespace)
 
 
-KINDS = pytest.mark.parametrize("kind", ["Redis", "memory"])
+KINDS = pytest.mark.parametrize("kind", ["Redis", "fakeredis", "memory"])
 
 
 def _edits(client: Any, name: str) -> list[str]:

@@ -12,16 +12,17 @@ from asgi_multitier import CacheManager, InvalidationConfig
 from asgi_multitier.coherence.log import MAX_RIDE
 from asgi_multitier.policy.key import storage_key
 from asgi_multitier.testing import FakeClock
+from tests.fakeredis_server import Server
 from tests.manager.support import Function, settled
 from tests.patience import PATIENCE, until
 from tests.servers import FaultProxy, ValkeyServer
 
 
 @asynccontextmanager
-async def pair(server: ValkeyServer, namespace: str, **options: Any) -> AsyncIterator[Any]:
+async def pair(server: Server, namespace: str, **options: Any) -> AsyncIterator[Any]:
     """Two managers of one application."""
     # What a busy machine is late with must not count as a server that does not answer.
-    options = {"redis_url": server.url, "namespace": namespace, "redis_timeout": PATIENCE} | options
+    options = {"redis": server.target, "namespace": namespace, "redis_timeout": PATIENCE} | options
     async with CacheManager(**options) as one, CacheManager(**options) as two:
         yield one, two
 
@@ -50,9 +51,9 @@ async def both_hold(one: CacheManager, two: CacheManager, **values: Any) -> None
         assert in_memory_of(two, key) == value
 
 
-async def test_set_is_found_by_the_other(valkey: ValkeyServer, namespace: str) -> None:
+async def test_set_is_found_by_the_other(server: Server, namespace: str) -> None:
     """In the second tier, and promoted with what is left of its life."""
-    async with pair(valkey, namespace) as (one, two):
+    async with pair(server, namespace) as (one, two):
         await one.set("k", {"a": 1}, 60)
 
         assert await two.get("k") == {"a": 1}
@@ -72,10 +73,10 @@ DROPS: dict[str, Callable[[CacheManager], Awaitable[bool]]] = {
 
 @pytest.mark.parametrize("drop", DROPS.values(), ids=DROPS)
 async def test_what_one_drops_the_others_memory_drops(
-    valkey: ValkeyServer, namespace: str, drop: Callable[[CacheManager], Awaitable[bool]]
+    server: Server, namespace: str, drop: Callable[[CacheManager], Awaitable[bool]]
 ) -> None:
     """By key, tag, pattern and altogether; and it does not come back from below."""
-    async with pair(valkey, namespace) as (one, two):
+    async with pair(server, namespace) as (one, two):
         await both_hold(one, two, **{"u:1": 1})
 
         assert await drop(one)
@@ -96,10 +97,10 @@ async def test_what_one_drops_the_others_memory_drops(
     ids=["update", "set_with_broadcast", "set", "set_many"],
 )
 async def test_new_value_travels_into_the_others_memory(
-    valkey: ValkeyServer, namespace: str, write: Callable[[CacheManager, Any], Awaitable[None]]
+    server: Server, namespace: str, write: Callable[[CacheManager, Any], Awaitable[None]]
 ) -> None:
     """Without a look-up; the second tier has it too, for instances that come later."""
-    async with pair(valkey, namespace) as (one, two):
+    async with pair(server, namespace) as (one, two):
         await both_hold(one, two, k="old")
         asked = two.tier_stats()[1].hits
         await write(one, "new")
@@ -114,11 +115,9 @@ async def test_new_value_travels_into_the_others_memory(
         assert stats.applied["update"] == 1
 
 
-async def test_large_value_is_fetched_rather_than_sent(
-    valkey: ValkeyServer, namespace: str
-) -> None:
+async def test_large_value_is_fetched_rather_than_sent(server: Server, namespace: str) -> None:
     """Beyond 64 KiB only the news travels."""
-    async with pair(valkey, namespace) as (one, two):
+    async with pair(server, namespace) as (one, two):
         await both_hold(one, two, k="old")
         large = "x" * MAX_RIDE
         await one.update("k", large)
@@ -129,16 +128,16 @@ async def test_large_value_is_fetched_rather_than_sent(
 
 
 async def test_plain_set_leaves_the_others_memory_unless_told_otherwise(
-    valkey: ValkeyServer, namespace: str
+    server: Server, namespace: str
 ) -> None:
     """`auto_broadcast_on_write` makes every `set` a broadcast; a call's own word is stronger."""
-    async with pair(valkey, namespace) as (one, two):
+    async with pair(server, namespace) as (one, two):
         await both_hold(one, two, k="old")
         await one.set("k", "new")
         await caught_up(one, two)
         assert in_memory_of(two, "k") == "old"
     everywhere = InvalidationConfig(auto_broadcast_on_write=True)
-    async with pair(valkey, namespace + "2", invalidation=everywhere) as (one, two):
+    async with pair(server, namespace + "2", invalidation=everywhere) as (one, two):
         await both_hold(one, two, k="old", other="old")
         await one.set("k", "new")
         await one.set("other", "new", broadcast=False)
@@ -148,9 +147,9 @@ async def test_plain_set_leaves_the_others_memory_unless_told_otherwise(
         assert in_memory_of(two, "other") == "old"
 
 
-async def test_updated_value_keeps_its_tags(valkey: ValkeyServer, namespace: str) -> None:
+async def test_updated_value_keeps_its_tags(server: Server, namespace: str) -> None:
     """On every instance it is found by them."""
-    async with pair(valkey, namespace) as (one, two):
+    async with pair(server, namespace) as (one, two):
         await one.set_with_broadcast("k", 1, tags=["t"])
         await caught_up(one, two)
         assert in_memory_of(two, "k") == 1
@@ -162,10 +161,10 @@ async def test_updated_value_keeps_its_tags(valkey: ValkeyServer, namespace: str
 
 
 async def test_update_that_an_invalidation_overtook_is_not_written_below(
-    valkey: ValkeyServer, namespace: str
+    server: Server, namespace: str
 ) -> None:
     """Between the record and the write something else was dropped: the value is not put back."""
-    async with pair(valkey, namespace) as (one, two):
+    async with pair(server, namespace) as (one, two):
         reached = one.engine.log.reached
 
         async def late(position: Any, timeout: float) -> bool:
@@ -183,10 +182,10 @@ async def test_update_that_an_invalidation_overtook_is_not_written_below(
 
 
 async def test_update_begun_before_an_invalidation_is_not_written_below(
-    valkey: ValkeyServer, namespace: str
+    server: Server, namespace: str
 ) -> None:
     """Its record comes later in the log, but its value may be older than what was dropped."""
-    async with pair(valkey, namespace) as (one, two):
+    async with pair(server, namespace) as (one, two):
         commit = one.engine.log.commit
 
         async def late(operation: Any) -> Any:
@@ -228,10 +227,10 @@ async def test_invalidation_says_whether_everybody_will_hear_of_it(
 
 
 async def test_set_after_an_invalidation_is_not_deleted_by_it(
-    valkey: ValkeyServer, namespace: str
+    server: Server, namespace: str
 ) -> None:
     """The delete that frees room is over when `invalidate` returns."""
-    async with pair(valkey, namespace) as (one, two):
+    async with pair(server, namespace) as (one, two):
         for number in range(20):
             await one.invalidate("k")
             await one.set("k", number)
@@ -240,11 +239,11 @@ async def test_set_after_an_invalidation_is_not_deleted_by_it(
             assert await two.get("k") == number
 
 
-async def test_two_namespaces_never_meet(valkey: ValkeyServer, namespace: str) -> None:
+async def test_two_namespaces_never_meet(server: Server, namespace: str) -> None:
     """Neither values nor invalidations."""
     async with (
-        CacheManager(redis_url=valkey.url, namespace=namespace) as ours,
-        CacheManager(redis_url=valkey.url, namespace=namespace + "x") as theirs,
+        CacheManager(redis=server.target, namespace=namespace) as ours,
+        CacheManager(redis=server.target, namespace=namespace + "x") as theirs,
     ):
         await ours.set("k", "ours")
         assert await theirs.get("k") is None
@@ -254,9 +253,9 @@ async def test_two_namespaces_never_meet(valkey: ValkeyServer, namespace: str) -
         assert await ours.get("k") == "ours"
 
 
-async def test_another_version_gets_no_old_shape(valkey: ValkeyServer, namespace: str) -> None:
+async def test_another_version_gets_no_old_shape(server: Server, namespace: str) -> None:
     """A rolling deploy: values stay apart, invalidations reach both."""
-    options: dict[str, Any] = {"redis_url": valkey.url, "namespace": namespace}
+    options: dict[str, Any] = {"redis": server.target, "namespace": namespace}
     async with (
         CacheManager(version="1", **options) as old,
         CacheManager(version="2", **options) as new,
@@ -273,9 +272,9 @@ async def test_another_version_gets_no_old_shape(valkey: ValkeyServer, namespace
 # One of all computes.
 
 
-async def test_one_instance_computes_for_the_fleet(valkey: ValkeyServer, namespace: str) -> None:
+async def test_one_instance_computes_for_the_fleet(server: Server, namespace: str) -> None:
     """The others wait for the lease, and find the value below."""
-    async with pair(valkey, namespace) as (one, two):
+    async with pair(server, namespace) as (one, two):
         await both_hold(one, two, warm=1)
         function, other = Function("value").close(), Function("other")
         options: dict[str, Any] = {"coalesce": "fleet"}
@@ -293,11 +292,9 @@ async def test_one_instance_computes_for_the_fleet(valkey: ValkeyServer, namespa
         assert two.stats().total.coalesced == 5
 
 
-async def test_another_takes_over_when_the_holder_fails(
-    valkey: ValkeyServer, namespace: str
-) -> None:
+async def test_another_takes_over_when_the_holder_fails(server: Server, namespace: str) -> None:
     """An exception is its own caller's; callers on other instances run the function themselves."""
-    async with pair(valkey, namespace) as (one, two):
+    async with pair(server, namespace) as (one, two):
         await both_hold(one, two, warm=1)
         function, other = Function().close(), Function("other")
         function.error = OSError("down")
@@ -312,11 +309,9 @@ async def test_another_takes_over_when_the_holder_fails(
         assert await waiting == "other"
 
 
-async def test_another_takes_over_when_the_holder_dies(
-    valkey: ValkeyServer, namespace: str
-) -> None:
+async def test_another_takes_over_when_the_holder_dies(server: Server, namespace: str) -> None:
     """Its lease ends by itself."""
-    async with pair(valkey, namespace) as (one, two):
+    async with pair(server, namespace) as (one, two):
         await both_hold(one, two, warm=1)
         leases = one._backends.leases(namespace)
         leases.ttl = 0.2
@@ -329,9 +324,9 @@ async def test_another_takes_over_when_the_holder_dies(
         claim.held = False
 
 
-async def test_fleet_wait_ends_with_coalesce_timeout(valkey: ValkeyServer, namespace: str) -> None:
+async def test_fleet_wait_ends_with_coalesce_timeout(server: Server, namespace: str) -> None:
     """A holder that takes too long is not waited for any longer."""
-    async with pair(valkey, namespace) as (one, two):
+    async with pair(server, namespace) as (one, two):
         await both_hold(one, two, warm=1)
         function, other = Function("value").close(), Function("other")
         leading = asyncio.create_task(one.get_or_compute("k", function, coalesce="fleet"))
@@ -363,12 +358,10 @@ async def test_without_the_server_each_instance_computes_once(
             assert function.runs == 1
 
 
-async def test_one_instance_renews_a_value_that_both_hold(
-    valkey: ValkeyServer, namespace: str
-) -> None:
+async def test_one_instance_renews_a_value_that_both_hold(server: Server, namespace: str) -> None:
     """Eager refresh: the other finds what the first has stored."""
     clock = FakeClock()
-    async with pair(valkey, namespace, clock=clock, wall=clock) as (one, two):
+    async with pair(server, namespace, clock=clock, wall=clock) as (one, two):
         function = Function("old")
         options: dict[str, Any] = {"strategy": 300, "eager_refresh": 0.5}
         await one.get_or_compute("k", function, **options)
@@ -376,7 +369,7 @@ async def test_one_instance_renews_a_value_that_both_hold(
         assert await two.get_or_compute("k", function, **options) == "old"
         # Past the share after which both want a new one, for the server as well.
         clock.advance(151)
-        valkey.command("PEXPIRE", f"{namespace}:e:{storage_key('k')}", 149_000)
+        server.command("PEXPIRE", f"{namespace}:e:{storage_key('k')}", 149_000)
         function.value = "new"
         function.close()
         function.started.clear()
@@ -395,9 +388,9 @@ async def test_one_instance_renews_a_value_that_both_hold(
 # Streams.
 
 
-async def test_streams_of_the_manager(valkey: ValkeyServer, namespace: str) -> None:
+async def test_streams_of_the_manager(server: Server, namespace: str) -> None:
     """Publish, read, follow, and groups, over the manager's own server."""
-    async with pair(valkey, namespace) as (one, two):
+    async with pair(server, namespace) as (one, two):
         first = await one.streams.publish("s", {"n": "1"})
         second = await one.streams.publish("s", [("n", "2"), ("n", "two")])
         latest = await two.streams.read_latest("s", 1)

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from asgi_multitier import CacheManager, CacheMiddleware, ConfigError, cached, invalidates
 from asgi_multitier.errors import BackendError
-from asgi_multitier.redis import RedisTier
+from asgi_multitier.redis import Link, RedisTier
 from asgi_multitier.testing import settle, settled
 
 
@@ -89,6 +89,20 @@ async def test_a_server_that_is_switched_off_is_a_counted_miss() -> None:
     server.connected = True
     assert await tier.get("k") is not None
     await tier.close()
+
+
+@pytest.mark.parametrize(
+    ("target", "seconds"), [(fakeredis.FakeServer(), 10.0), ("redis://127.0.0.1:1", 0.25)]
+)
+def test_a_machine_that_stalls_is_not_taken_for_a_server_that_hangs(
+    target: Any, seconds: float
+) -> None:
+    """fakeredis runs in the process that waits for it; of a server a short time-out is kept."""
+    link = Link(target, timeout=0.25)
+
+    assert link.timeout == seconds
+    assert link.within(0.25) == seconds
+    assert link.within(30.0) == 30.0
 
 
 def _shop(server: fakeredis.FakeServer) -> CacheMiddleware:

@@ -61,6 +61,7 @@ def test_of_a_client(turn, cache_redis):
         settle(cache)
         assert kinds(cache_redis) == {"e", "cache", "leases", "s"}
     assert tiers(cache) == ["memory", "redis"]
+    assert cache.config.redis_timeout == 10  # a machine that stalls is not a server that hangs
 
 async def test_awaited(cache_redis):
     async with asking(app) as client:
@@ -82,6 +83,7 @@ async def test_made_in_the_test(cache_redis):
 
 def test_nothing_is_left():
     assert tiers(cache) == ["memory"]
+    assert cache.config.redis_timeout == 0.25
     assert_stored(TestClient(app).get("/books/1"))
 
 @pytest.mark.cache_attach
