@@ -5,77 +5,22 @@ Each answer is compared with what the data was between the beginning and the end
 
 import asyncio
 import random
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import httpx
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Response
-from fastapi.security import OAuth2PasswordBearer
 
-from asgi_multitier import CacheManager, CacheMiddleware, cached, invalidates
+from asgi_multitier import CacheManager
+from tests.asgi.guarded.orders import ORDERS, USERS, Data, application
+from tests.asgi.processes import Worker
 from tests.figures import Figure
+from tests.patience import until
 from tests.servers import ValkeyServer
 
-USERS, ORDERS, LANES = 50, 4, 16
-bearer = OAuth2PasswordBearer(tokenUrl="login")
-
-
-@dataclass
-class Data:
-    """What both instances read and change: a database.
-
-    Attributes:
-        logins: The user of each token.
-        versions: How often each order of each user was changed.
-        prices: How often the prices were changed.
-    """
-
-    logins: dict[str, int] = field(default_factory=dict)
-    versions: dict[tuple[int, int], int] = field(default_factory=dict)
-    prices: int = 0
-
-
-def instance(data: Data, manager: CacheManager) -> httpx.AsyncClient:
-    """One instance of the application."""
-    app = FastAPI(title="Orders of many")
-    router = APIRouter(prefix="/my")
-
-    async def user(token: Annotated[str, Depends(bearer)], response: Response) -> int:
-        if (found := data.logins.get(token)) is None:
-            raise HTTPException(401, token)
-        await asyncio.sleep(0)
-        response.headers["X-For"] = token
-        return found
-
-    @router.get("/orders/{number}")
-    @cached(60, guarded=True, vary_by="{user}", tags=["order:{user}:{number}"])
-    async def order(number: int, user: Annotated[int, Depends(user)]) -> dict[str, int]:
-        seen = data.versions.get((user, number), 0)
-        await asyncio.sleep(0)
-        return {"user": user, "number": number, "version": seen}
-
-    @router.put("/orders/{number}")
-    @invalidates(tags=["order:{user}:{number}"])
-    async def change(number: int, user: Annotated[int, Depends(user)]) -> int:
-        data.versions[user, number] = data.versions.get((user, number), 0) + 1
-        await asyncio.sleep(0)
-        return data.versions[user, number]
-
-    @app.get("/prices", dependencies=[Depends(user)])
-    @cached(60, guarded=True, tags=["prices"])
-    def prices() -> dict[str, int]:
-        return {"version": data.prices}
-
-    @app.put("/prices", dependencies=[Depends(user)])
-    @invalidates(tags=["prices"])
-    async def reprice() -> int:
-        data.prices += 1
-        return data.prices
-
-    app.include_router(router)
-    app.add_middleware(CacheMiddleware, cache=manager)
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://orders")
+LANES = 16
 
 
 class Crowd:
@@ -84,68 +29,82 @@ class Crowd:
     Args:
         data: The database.
         clients: The instances.
-        managers: Their caches.
         seed: Of the random choices.
+
+    Attributes:
+        wrong: Answers that should not have been.
+        hits: Right answers without a run of the endpoint.
     """
 
-    def __init__(
-        self,
-        data: Data,
-        clients: list[httpx.AsyncClient],
-        managers: list[CacheManager],
-        seed: int,
-    ) -> None:
-        self.data, self.clients, self.managers = data, clients, managers
-        self.random = random.Random(seed)
-        self.changing = asyncio.Lock()
+    def __init__(self, data: Data, clients: list[httpx.AsyncClient], seed: int) -> None:
         self.wrong: list[str] = []
         self.hits = 0
+        self._data, self._clients = data, clients
+        self._random = random.Random(seed)
+        self._changing = asyncio.Lock()
+        self._logins: Counter[str] = Counter()
+        for number in range(USERS):
+            data.log_in(f"t{number}", number)
 
-    async def ask(self) -> None:
-        """One random request, and the check of its answer."""
-        choice, token = self.random.random(), f"t{self.random.randrange(USERS)}"
+    async def ask(self, requests: int) -> None:
+        """So many random requests, in lanes."""
+
+        async def lane() -> None:
+            for _ in range(requests // LANES):
+                await self._ask()
+
+        await asyncio.gather(*(lane() for _ in range(LANES)))
+
+    async def _ask(self) -> None:
+        choice, token = self._random.random(), f"t{self._random.randrange(USERS)}"
+        path = f"/my/orders/{self._random.randrange(ORDERS)}"
         if choice < 0.04:
-            self.data.logins.pop(token, None)
+            self._log_in(token, None)
         elif choice < 0.12:
-            self.data.logins[token] = self.random.randrange(USERS)
+            self._log_in(token, self._random.randrange(USERS))
         elif choice < 0.16:
-            await self._change(token)
-        elif choice < 0.3:
-            await self._look(token, "/prices", lambda user: {"version": self.data.prices})
+            await self._change(token, self._random.choice(["/prices", path]))
         else:
-            number = self.random.randrange(ORDERS)
-            await self._look(
-                token,
-                f"/my/orders/{number}",
-                lambda user: {
-                    "user": user,
-                    "number": number,
-                    "version": self.data.versions.get((user, number), 0),
-                },
-            )
+            await self._look(token, "/prices" if choice < 0.3 else path)
 
-    async def _change(self, token: str) -> None:
-        """A change on one instance; it is over when both have it."""
-        path = self.random.choice(["/prices", f"/my/orders/{self.random.randrange(ORDERS)}"])
-        async with self.changing:
-            headers = {"authorization": f"Bearer {token}"}
-            await self.random.choice(self.clients).put(path, headers=headers)
-            first, second = (manager.engine for manager in self.managers)
-            assert await second.log.reached(first.index.born(), 5)
-            assert await first.log.reached(second.index.born(), 5)
+    def _log_in(self, token: str, user: int | None) -> None:
+        self._data.log_in(token, user)
+        self._logins[token] += 1
 
-    async def _look(self, token: str, path: str, expected: Any) -> None:
-        changing, before = self.changing.locked(), self.data.logins.get(token)
-        known = None if before is None else expected(before)
-        others = {"if-none-match": '"other"'} if self.random.random() < 0.1 else {}
-        headers = {"authorization": f"Bearer {token}", **others}
-        answer = await self.random.choice(self.clients).get(path, headers=headers)
-        after = self.data.logins.get(token)
-        if before != after or changing or known is None:
-            if before is after is None and answer.status_code != 401:
-                self.wrong.append(f"{path}: {answer.status_code} without a login")
+    def _expected(self, path: str, user: int) -> dict[str, int]:
+        if path == "/prices":
+            return {"version": self._data.prices}
+        number = int(path.rpartition("/")[2])
+        return {"user": user, "number": number, "version": self._data.version(user, number)}
+
+    async def _change(self, token: str, path: str) -> None:
+        """A change on one instance; it is over when all have it."""
+        async with self._changing:
+            changed = await self._random.choice(self._clients).put(path, headers=_of(token))
+            if changed.status_code != 200:
+                return
+            steady = _of(f"s{changed.json().get('user', 0)}")
+            for client in self._clients:
+
+                async def has_it(client: httpx.AsyncClient = client) -> bool:
+                    return (await client.get(path, headers=steady)).json() == changed.json()
+
+                await until(has_it, 5)
+
+    async def _look(self, token: str, path: str) -> None:
+        data, changing, logins = self._data, self._changing.locked(), self._logins[token]
+        user = data.user_of(token)
+        known = None if user is None else self._expected(path, user)
+        others = {"if-none-match": '"other"'} if self._random.random() < 0.1 else {}
+        client = self._random.choice(self._clients)
+        answer = await client.get(path, headers={**_of(token), **others})
+        if logins != self._logins[token]:
             return
-        if known != expected(before):
+        if user is None:
+            if answer.status_code != 401 or answer.json() != {"detail": token}:
+                self.wrong.append(f"{path}: {answer.status_code} {answer.text} without a login")
+            return
+        if changing or known != self._expected(path, user):
             return
         self.hits += "hit" in answer.headers["cache-status"]
         if answer.status_code != 200 or answer.json() != known:
@@ -154,41 +113,78 @@ class Crowd:
             self.wrong.append(f"{path}: the field of {answer.headers['x-for']}")
 
 
-async def run(valkey: ValkeyServer, namespace: str, requests: int, seed: int) -> Crowd:
-    """So many random requests, in lanes."""
-    managers = [CacheManager(redis_url=valkey.url, namespace=namespace) for _ in range(2)]
-    data = Data({f"t{number}": number for number in range(USERS)})
-    clients = [instance(data, manager) for manager in managers]
-    for manager in managers:
-        await manager.start()
-    crowd = Crowd(data, clients, managers, seed)
+def _of(token: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}"}
 
-    async def lane() -> None:
-        for _ in range(requests // LANES):
-            await crowd.ask()
 
+@asynccontextmanager
+async def in_process(
+    place: Path, url: str, namespace: str
+) -> AsyncIterator[list[httpx.AsyncClient]]:
+    """Two instances here."""
+    async with AsyncExitStack() as open_ones:
+        clients = []
+        for _ in range(2):
+            manager = await open_ones.enter_async_context(
+                CacheManager(redis_url=url, namespace=namespace)
+            )
+            transport = httpx.ASGITransport(application(Data(place / "data"), manager))
+            clients.append(httpx.AsyncClient(transport=transport, base_url="http://orders"))
+        yield clients
+
+
+@asynccontextmanager
+async def processes(
+    place: Path, url: str, namespace: str
+) -> AsyncIterator[list[httpx.AsyncClient]]:
+    """Two server processes."""
+    app = "guarded.orders:served"
+    workers = [Worker(place, url, namespace, app, "--factory") for _ in range(2)]
     try:
-        await asyncio.gather(*(lane() for _ in range(LANES)))
+        async with AsyncExitStack() as open_ones:
+            yield [
+                await open_ones.enter_async_context(
+                    httpx.AsyncClient(
+                        base_url=worker.wait().client.base_url,
+                        headers={"host": "orders"},
+                        timeout=120,
+                    )
+                )
+                for worker in workers
+            ]
     finally:
-        for manager in managers:
-            await manager.close()
-    return crowd
+        for worker in workers:
+            worker.stop()
 
 
-async def test_no_answer_is_of_another_user_or_old(valkey: ValkeyServer, namespace: str) -> None:
+Instances = Callable[[Path, str, str], AbstractAsyncContextManager[list[httpx.AsyncClient]]]
+
+
+@pytest.mark.no_cover  # it repeats what others cover
+@pytest.mark.parametrize(("instances", "requests"), [(in_process, 1_600), (processes, 800)])
+async def test_no_answer_is_of_another_user_or_old(
+    valkey: ValkeyServer, namespace: str, tmp_path: Path, instances: Instances, requests: int
+) -> None:
     """A short run."""
-    crowd = await run(valkey, namespace, 1_600, seed=1)
+    async with instances(tmp_path, valkey.url, namespace) as clients:
+        crowd = Crowd(Data(tmp_path / "data"), clients, seed=1)
+        await crowd.ask(requests)
 
     assert crowd.wrong == []
-    assert crowd.hits > 20
+    assert crowd.hits > requests / 80
 
 
 @pytest.mark.soak
+@pytest.mark.parametrize("instances", [in_process, processes])
 async def test_a_hundred_thousand_requests(
-    valkey: ValkeyServer, namespace: str, figure: Figure
+    valkey: ValkeyServer, namespace: str, tmp_path: Path, figure: Figure, instances: Instances
 ) -> None:
     """The same, long."""
-    crowd = await run(valkey, namespace, 100_000, seed=2)
+    async with instances(tmp_path, valkey.url, namespace) as clients:
+        crowd = Crowd(Data(tmp_path / "data"), clients, seed=2)
+        await crowd.ask(100_000)
 
-    figure("guarded routes, wrong answers in 100,000 requests", len(crowd.wrong), 0)
+    where = instances.__name__.replace("_", " ")
+    hits = f"{len(crowd.wrong)} ({crowd.hits:,} hits)"
+    figure(f"guarded routes, two instances, {where}, wrong of 100,000 requests", hits, 0)
     assert crowd.wrong == []
