@@ -15,30 +15,8 @@ from uuid import UUID
 from ..policy.credentials import Credentials
 from ..policy.terms import Terms
 from ..strategy import CacheStrategy, Lifetime, seconds_of
+from . import readers
 from .contradictions import check_together
-from .readers import (
-    read_boolean,
-    read_coalesce,
-    read_enabled,
-    read_field_names,
-    read_function,
-    read_guarded,
-    read_ignored,
-    read_kept,
-    read_methods,
-    read_optional_names,
-    read_optional_seconds,
-    read_optional_share,
-    read_optional_zero,
-    read_partition,
-    read_seconds_or_boolean,
-    read_share,
-    read_stripped,
-    read_template,
-    read_texts,
-    read_tokens,
-    refuse_unknown,
-)
 from .response_tags import read_tags_from
 from .templates import Template, Texts, TextsFunction
 
@@ -171,39 +149,39 @@ class Policy:
     """
 
     lifetime: float | None
-    tags: Annotated[Texts, read_texts] = ()
+    tags: Annotated[Texts, readers.read_texts] = ()
     tags_from: Annotated[Texts, read_tags_from] = ()
-    query: Annotated[tuple[str, ...] | None, read_optional_names] = None
-    vary: Annotated[tuple[bytes, ...], read_field_names] = ()
-    vary_by: Annotated[VaryBy | Template | None, read_partition] = None
-    guarded: Annotated[bool | Literal["shared"], read_guarded] = False
-    cookies: Annotated[tuple[str, ...], read_tokens] = ()
-    ignore_cookies: Annotated[bool | tuple[str, ...], read_ignored] = False
-    public: Annotated[bool, read_boolean] = False
-    key: Annotated[Template | None, read_template] = None
-    methods: Annotated[frozenset[str], read_methods] = frozenset({"GET", "HEAD"})
-    negative: Annotated[float | None, read_optional_seconds] = None
-    client_cache: Annotated[float | None, read_optional_zero] = None
-    stale_while_revalidate: Annotated[float | None, read_optional_zero] = None
-    stale_if_error: Annotated[float | None, read_optional_zero] = None
-    eager_refresh: Annotated[float | None, read_optional_share] = None
-    jitter: Annotated[float, read_share] = 0.0
-    coalesce: Annotated[bool | Literal["fleet"], read_coalesce] = True
-    coalesce_timeout: Annotated[float | None, read_optional_seconds] = None
-    soft_timeout: Annotated[float | None, read_optional_seconds] = None
-    hard_timeout: Annotated[float | None, read_optional_seconds] = None
-    validator: Annotated[Validator | None, read_function] = None
-    when: Annotated[When | None, read_function] = None
-    enabled: Annotated[bool | Enabled, read_enabled] = True
-    heuristics: Annotated[bool, read_boolean] = False
-    strip: Annotated[tuple[bytes, ...], read_stripped] = ()
-    keep: Annotated[tuple[bytes, ...], read_kept] = ()
-    store_set_cookie: Annotated[bool, read_boolean] = False
-    honor_request_directives: Annotated[bool, read_boolean] = False
-    stale_on_error: Annotated[float | bool, read_seconds_or_boolean] = False
-    partial: Annotated[bool, read_boolean] = False
-    normalise_language: Annotated[bool, read_boolean] = False
-    targeted: Annotated[tuple[bytes, ...], read_field_names] = (b"cdn-cache-control",)
+    query: Annotated[tuple[str, ...] | None, readers.read_optional_names] = None
+    vary: Annotated[tuple[bytes, ...], readers.read_field_names] = ()
+    vary_by: Annotated[VaryBy | Template | None, readers.read_partition] = None
+    guarded: Annotated[bool | Literal["shared"], readers.read_guarded] = False
+    cookies: Annotated[tuple[str, ...], readers.read_tokens] = ()
+    ignore_cookies: Annotated[bool | tuple[str, ...], readers.read_ignored] = False
+    public: Annotated[bool, readers.read_boolean] = False
+    key: Annotated[Template | None, readers.read_template] = None
+    methods: Annotated[frozenset[str], readers.read_methods] = frozenset({"GET", "HEAD"})
+    negative: Annotated[float | None, readers.read_optional_seconds] = None
+    client_cache: Annotated[float | None, readers.read_optional_zero] = None
+    stale_while_revalidate: Annotated[float | None, readers.read_optional_zero] = None
+    stale_if_error: Annotated[float | None, readers.read_optional_zero] = None
+    eager_refresh: Annotated[float | None, readers.read_optional_share] = None
+    jitter: Annotated[float, readers.read_share] = 0.0
+    coalesce: Annotated[bool | Literal["fleet"], readers.read_coalesce] = True
+    coalesce_timeout: Annotated[float | None, readers.read_optional_seconds] = None
+    soft_timeout: Annotated[float | None, readers.read_optional_seconds] = None
+    hard_timeout: Annotated[float | None, readers.read_optional_seconds] = None
+    validator: Annotated[Validator | None, readers.read_function] = None
+    when: Annotated[When | None, readers.read_function] = None
+    enabled: Annotated[bool | Enabled, readers.read_enabled] = True
+    heuristics: Annotated[bool, readers.read_boolean] = False
+    strip: Annotated[tuple[bytes, ...], readers.read_stripped] = ()
+    keep: Annotated[tuple[bytes, ...], readers.read_kept] = ()
+    store_set_cookie: Annotated[bool, readers.read_boolean] = False
+    honor_request_directives: Annotated[bool, readers.read_boolean] = False
+    stale_on_error: Annotated[float | bool, readers.read_seconds_or_boolean] = False
+    partial: Annotated[bool, readers.read_boolean] = False
+    normalise_language: Annotated[bool, readers.read_boolean] = False
+    targeted: Annotated[tuple[bytes, ...], readers.read_field_names] = (b"cdn-cache-control",)
     terms: Terms = field(init=False, repr=False, compare=False)
 
     def __init__(
@@ -224,10 +202,10 @@ class Policy:
             ConfigError: If an option is unknown, its value is not allowed, or two contradict each
                 other.
         """
-        refuse_unknown(options, PolicyOptions.__annotations__, where=where)
+        readers.refuse_unknown(options, PolicyOptions.__annotations__, where=where)
         values: dict[str, Any] = {**_DEFAULTS, **options}
         values = {name: _READERS[name](values[name], name, where) for name in values}
-        values["lifetime"] = read_optional_seconds(lifetime, "lifetime", where)
+        values["lifetime"] = readers.read_optional_seconds(lifetime, "lifetime", where)
         check_together(SimpleNamespace(**values), where)
         for name, value in values.items():
             object.__setattr__(self, name, value)

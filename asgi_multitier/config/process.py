@@ -16,11 +16,7 @@ from ..policy.terms import Terms
 from ..strategy import Lifetime, seconds_of
 from .environment import read_dotenv
 from .policy import Names, Policy, is_personal
-from .readers import (
-    read_boolean,
-    read_field_names,
-    refuse_unknown,
-)
+from .readers import read_boolean, read_field_names, refuse_unknown
 
 Mode: TypeAlias = Literal["on", "off"]
 """Whether a process uses its cache."""

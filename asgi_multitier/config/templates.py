@@ -26,8 +26,6 @@ TextsFunction: TypeAlias = Callable[[Any], Iterable[str]]
 MAX_FILLED = 10_000
 """The most texts from one option, when parameters have several values."""
 
-_NO_VALUES: Mapping[str, str] = {}
-
 
 class Template:
     """A text with `{name}` placeholders for parameters; `{{` and `}}` are literal braces.
@@ -70,25 +68,18 @@ class Template:
         self.fields = tuple(dict.fromkeys(name for _, name, _, _ in pieces if name))
         self._parts = tuple((literal, name) for literal, name, _, _ in pieces)
 
-    def render(self, values: Mapping[str, str] = _NO_VALUES, missing: str = "") -> str:
-        """Fill the placeholders.
+    def render(self, values: Mapping[str, str]) -> str:
+        """Fill the placeholders with the values of parameters; one without a value is empty."""
+        return _filled(self._parts, values)
 
-        Args:
-            values: The parameters by name.
-            missing: The text for a parameter without a value, such as a query parameter that was
-                not sent and has no default.
-        """
-        return _filled(self._parts, values, missing)
-
-    def each(self, values: Mapping[str, Sequence[str]], missing: str = "") -> Iterator[str]:
+    def each(self, values: Mapping[str, Sequence[str]]) -> Iterator[str]:
         """Fill the placeholders, once for each combination of the parameters' values.
 
-        Args:
-            values: The values of each parameter by name.
-            missing: The text for a parameter without a value.
+        A parameter without a value, such as a query parameter that was not sent and has no default,
+        is empty.
         """
-        for chosen in self._choices(values, missing):
-            yield _filled(self._parts, chosen, missing)
+        for chosen in self._choices(values, ""):
+            yield _filled(self._parts, chosen)
 
     def each_pattern(self, values: Mapping[str, Sequence[str]]) -> Iterator[str]:
         """Fill the placeholders of a pattern: values are literal, a missing value becomes `*`.
@@ -100,7 +91,7 @@ class Template:
         # A backslash before a placeholder must not escape the value.
         parts = tuple(("".join(symbols(literal)), name) for literal, name in self._parts)
         for chosen in self._choices(escaped, "*"):
-            yield _filled(parts, chosen, "*")
+            yield _filled(parts, chosen)
 
     def _choices(
         self, values: Mapping[str, Sequence[str]], missing: str
@@ -129,11 +120,9 @@ def _is_place(name: str) -> bool:
     )
 
 
-def _filled(
-    parts: Iterable[tuple[str, str | None]], values: Mapping[str, str], missing: str
-) -> str:
+def _filled(parts: Iterable[tuple[str, str | None]], values: Mapping[str, str]) -> str:
     return "".join(
-        literal if name is None else literal + values.get(name, missing) for literal, name in parts
+        literal + ("" if name is None else values.get(name, "")) for literal, name in parts
     )
 
 

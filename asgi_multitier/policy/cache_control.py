@@ -35,7 +35,6 @@ class CacheControl:
         must_revalidate: §5.2.2.2.
         proxy_revalidate: §5.2.2.8.
         must_understand: §5.2.2.3.
-        no_transform: §5.2.2.6, §5.2.1.6.
         immutable: RFC 8246 §2.
         stale_while_revalidate: RFC 5861 §3.
         stale_if_error: RFC 5861 §4.
@@ -55,7 +54,6 @@ class CacheControl:
     must_revalidate: bool = False
     proxy_revalidate: bool = False
     must_understand: bool = False
-    no_transform: bool = False
     immutable: bool = False
     stale_while_revalidate: int | None = None
     stale_if_error: int | None = None
@@ -77,7 +75,6 @@ _FORBIDDING = {
     b"no-store": "no_store",
     b"must-revalidate": "must_revalidate",
     b"proxy-revalidate": "proxy_revalidate",
-    b"no-transform": "no_transform",
     b"only-if-cached": "only_if_cached",
 }
 _PERMITTING = {

@@ -132,7 +132,7 @@ def judge(
         age = initial_age(headers, now=now, request_time=request_time)
     stale_allowed = not forbids_stale(directives, annotated=terms.annotated)
     while_revalidate, if_error = _stale_windows(directives, terms) if stale_allowed else (0.0, 0.0)
-    keep = kept_for_validation(lifetime) if validates and terms.validate else 0.0
+    keep = kept_for_validation(lifetime) if validates else 0.0
     always_validate = directives.no_cache and not terms.annotated
     if always_validate and not keep:
         return Reason.NO_CACHE

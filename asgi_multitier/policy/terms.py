@@ -37,7 +37,6 @@ class Terms:
         stale_if_error: An annotation's window, in seconds (RFC 5861 §4).
         targeted: Lower-case names of the targeted fields obeyed (RFC 9213); the first valid one
             counts.
-        validate: Keep stale responses that have validators, to revalidate them.
         max_entry: Bytes of the largest body stored.
         header_limit: Bytes of the largest header block stored.
     """
@@ -59,7 +58,6 @@ class Terms:
     stale_while_revalidate: float | None = None
     stale_if_error: float | None = None
     targeted: tuple[bytes, ...] = (b"cdn-cache-control",)
-    validate: bool = True
     max_entry: int = 1024 * 1024
     header_limit: int = 16 * 1024
 

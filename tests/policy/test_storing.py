@@ -226,7 +226,6 @@ def test_stale_on_arrival_is_stored_only_for_what_it_can_still_do():
     assert stored(stale, ("age", "30")).stale_if_error == 60.0
     assert judged(stale, ("age", "70")) is Reason.STALE
     assert stored(stale, ("age", "70"), ETAG).keep_for_validation == KEEP_AT_LEAST
-    assert judged(stale, ("age", "70"), ETAG, terms=Terms(validate=False)) is Reason.STALE
 
 
 @pytest.mark.parametrize(
