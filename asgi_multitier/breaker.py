@@ -81,7 +81,7 @@ class CircuitBreaker:
             self._until = now + self._reset
 
 
-Call: TypeAlias = tuple[str, str]
+Circuit: TypeAlias = tuple[str, str]
 """Name of the server that is called, and of the operation."""
 
 WHOLE = ""
@@ -118,15 +118,15 @@ class Breakers:
         self._failures = failures
         self._reset = reset
         self._servers = servers
-        self._failing: dict[Call, CircuitBreaker] = {}
+        self._failing: dict[Circuit, CircuitBreaker] = {}
 
     def __repr__(self) -> str:
         failing = ", ".join(f"{operation} {one!r}" for (_, operation), one in self._failing.items())
         return f"<Breakers {failing or 'all well'}>"
 
-    def allows(self, call: Call, now: float) -> bool:
+    def allows(self, circuit: Circuit, now: float) -> bool:
         """Whether a call may be made now. See `CircuitBreaker.allows`."""
-        breaker = self._failing.get(call)
+        breaker = self._failing.get(circuit)
         return breaker is None or breaker.allows(now)
 
     def is_blocked(self, operation: str, now: float) -> bool:
@@ -136,29 +136,29 @@ class Breakers:
         breakers = [self._failing.get((server, operation)) for server in self._servers()]
         return all(breaker is not None and breaker.is_blocked(now) for breaker in breakers)
 
-    def succeeded(self, call: Call) -> bool:
+    def succeeded(self, circuit: Circuit) -> bool:
         """A call went well. True if by this a server is no longer skipped."""
         if not self._failing:
             return False
         were = self._left_out()
-        self._failing.pop(call, None)
-        self._forget_others(call)
+        self._failing.pop(circuit, None)
+        self._forget_others(circuit)
         return bool(were - self._left_out())
 
-    def failed(self, call: Call, now: float) -> bool:
+    def failed(self, circuit: Circuit, now: float) -> bool:
         """A call failed. True if by this its server is skipped, for this operation at first."""
         were = self._left_out()
-        self._forget_others(call)
-        breaker = self._failing.setdefault(call, CircuitBreaker(self._failures, self._reset))
+        self._forget_others(circuit)
+        breaker = self._failing.setdefault(circuit, CircuitBreaker(self._failures, self._reset))
         breaker.failed(now)
-        return call[0] in self._left_out() - were
+        return circuit[0] in self._left_out() - were
 
     def _left_out(self) -> set[str]:
         failing = self._failing.items()
-        return {call[0] for call, one in failing if one.state is not BreakerState.CLOSED}
+        return {circuit[0] for circuit, one in failing if one.state is not BreakerState.CLOSED}
 
-    def _forget_others(self, call: Call) -> None:
-        present = {WHOLE, call[0], *self._servers()}
+    def _forget_others(self, circuit: Circuit) -> None:
+        present = {WHOLE, circuit[0], *self._servers()}
         for other in [other for other in self._failing if other[0] not in present]:
             del self._failing[other]
 

@@ -126,7 +126,7 @@ class Lifespan:
         if table.unreadable:
             events.routes_unreadable(table.unreadable)
         if stray := table.stray():
-            events.marks_stray(stray)
+            events.annotations_stray(stray)
         self._on_bound(app)
         self._bound = True
 

@@ -24,7 +24,7 @@ from ..policy.cache_status import Forward
 from ..policy.headers import normalised
 from ..policy.invalidation import (
     Target,
-    decoded,
+    decoded_path,
     invalidated_groups,
     invalidated_paths,
     is_safe,
@@ -253,7 +253,7 @@ class Mutation:
         if chosen.alias:
             selectors.append(Selector("path", aliased(chosen.alias)))
         for path in invalidated_paths(self.target, status, headers):
-            selectors += [Selector("path", path_of(each, root_path)) for each in decoded(path)]
+            selectors += [Selector("path", path_of(each, root_path)) for each in decoded_path(path)]
         groups = invalidated_groups(self._received["method"], headers, self.target)
         return selectors + [Selector("tag", group) for group in groups]
 

@@ -53,7 +53,7 @@ class Verdict(Enum):
     REPLACED = "replaced"
 
 
-class Step(Enum):
+class ReadResult(Enum):
     """The result of reading a record."""
 
     APPLIED = "applied"
@@ -110,7 +110,7 @@ class Follower:
     ) -> Operation:
         """See `InvalidationLog.begin`."""
         updates = tuple(riding(update) for update in updates)
-        chosen = tuple(check(selector) for selector in selectors)
+        chosen = tuple(checked_selector(selector) for selector in selectors)
         keys = tuple(Selector("key", update.key) for update in updates)
         self.index.begin(chosen + keys)
         if settle > 0:
@@ -219,24 +219,24 @@ class Follower:
 
     # Reading.
 
-    def read(self, record: Record) -> Step:
+    def read(self, record: Record) -> ReadResult:
         """Apply a record if it is the next one."""
         index = self.index
         if record.gen != index.gen:
-            return Step.REPLACED
+            return ReadResult.REPLACED
         if record.seq <= index.seq:
-            return Step.DUPLICATE
+            return ReadResult.DUPLICATE
         if record.seq > index.seq + 1:
-            return Step.MISSING
+            return ReadResult.MISSING
         if self.last is not None and record.prev != self.last:
-            return Step.REPLACED
+            return ReadResult.REPLACED
         self.last = record.op
         self._received += 1
         if record.body is None:
             self._apply_unreadable(record.seq)
         else:
             self._apply(record.seq, record.op, record.body)
-        return Step.APPLIED
+        return ReadResult.APPLIED
 
     def _apply(self, seq: int, op: str, body: Body) -> None:
         keys = tuple(Selector("key", update[0]) for update in body.updates)
@@ -397,7 +397,7 @@ class Follower:
         )
 
 
-def check(selector: Selector) -> Selector:
+def checked_selector(selector: Selector) -> Selector:
     """The selector in canonical form.
 
     Raises:

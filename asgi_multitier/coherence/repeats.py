@@ -33,7 +33,7 @@ class Dropper(Protocol):
         """Drop once more. The keys `kept` were stored since, and stay on this node."""
 
 
-class _Noted:
+class _Dropped:
     """What one dropper dropped in one request."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class _Noted:
             self.selectors = {ALL: None}
 
 
-class _Request:
+class _RunningRequest:
     """A request under way.
 
     Attributes:
@@ -60,15 +60,15 @@ class _Request:
         root_path: The root path of its scope, from the server or a mount around the cache.
     """
 
-    def __init__(self, outer: "_Request | None", owner: object, root_path: str) -> None:
+    def __init__(self, outer: "_RunningRequest | None", owner: object, root_path: str) -> None:
         self.outer = outer
         self.owner = owner
         self.root_path = root_path
         self.open = True
-        self.noted: dict[Dropper, _Noted] = {}
+        self.noted: dict[Dropper, _Dropped] = {}
 
 
-_current: ContextVar[_Request | None] = ContextVar("asgi_multitier_request", default=None)
+_current: ContextVar[_RunningRequest | None] = ContextVar("asgi_multitier_request", default=None)
 
 
 @asynccontextmanager
@@ -79,7 +79,7 @@ async def repeating(owner: object, root_path: str) -> AsyncIterator[None]:
         owner: The cache that handles the request.
         root_path: The root path of its scope.
     """
-    request = _Request(_current.get(), owner, root_path)
+    request = _RunningRequest(_current.get(), owner, root_path)
     token = _current.set(request)
     try:
         yield
@@ -97,7 +97,7 @@ def note(dropper: Dropper, selectors: Sequence[Selector], settle: float) -> None
     """Something was dropped; within a request, this is repeated at its end."""
     request = _innermost()
     if request is not None:
-        request.noted.setdefault(dropper, _Noted()).add(selectors, settle)
+        request.noted.setdefault(dropper, _Dropped()).add(selectors, settle)
 
 
 def note_kept(dropper: Dropper, keys: Iterable[str]) -> None:
@@ -117,7 +117,7 @@ def root_paths(owner: object) -> Iterator[str]:
         request = request.outer
 
 
-def _innermost() -> _Request | None:
+def _innermost() -> _RunningRequest | None:
     """The innermost request to which the running code belongs and that has not ended."""
     request = _current.get()
     while request is not None and not request.open:

@@ -106,7 +106,7 @@ class SharedLog:
 
     async def close(self) -> None:
         """Stop following; send what is queued, or log what is lost. May be called twice."""
-        await end(*self._tasks)
+        await cancel_all(*self._tasks)
         self._tasks = ()
         self._tail.trust.end()
         # Where there may be no store and none was ever seen, no other node can be told.
@@ -158,7 +158,7 @@ def call_later(delay: float, callback: Callable[[], None]) -> object:
     return asyncio.get_running_loop().call_later(delay, callback)
 
 
-async def end(*tasks: "asyncio.Task[None]") -> None:
+async def cancel_all(*tasks: "asyncio.Task[None]") -> None:
     """Cancel tasks and wait for them. Tasks of a closed event loop ended with it."""
     loop = asyncio.get_running_loop()
     ours = [task for task in tasks if task.get_loop() is loop]

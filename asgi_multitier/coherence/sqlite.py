@@ -26,7 +26,7 @@ from typing import Any, Final
 from .._types import Clock
 from ..entry import Born
 from ..errors import BackendError, ConfigError
-from ..tiers.sqlite_worker import SQLiteWorker, check_path, writing
+from ..tiers.sqlite_worker import SQLiteWorker, check_file, writing
 from .records import RecordCodec
 from .shared import SharedLog
 from .store import FEW, MAX_BYTES, PATIENCE, Batch, Facts, StoredRecord, next_count
@@ -105,7 +105,7 @@ class SQLiteLog(SharedLog):
     ) -> None:
         if maxlen < 100:
             raise ConfigError.of("maxlen", maxlen, "a whole number from 100", where="SQLiteLog")
-        entries = check_path(path, where="SQLiteLog")
+        entries = check_file(path, where="SQLiteLog")
         self._table = TableStore(entries.with_name(entries.name + SUFFIX), namespace, maxlen)
         super().__init__(self._table, RecordCodec(namespace, secret), clock=clock)
 
@@ -121,7 +121,7 @@ async def namespaces(path: str | os.PathLike[str]) -> set[str]:
     Raises:
         BackendError: If the log's file cannot be read.
     """
-    entries = check_path(path, where="SQLiteLog")
+    entries = check_file(path, where="SQLiteLog")
     log = entries.with_name(entries.name + SUFFIX)
     worker = SQLiteWorker(log, _LOCKED, "log names", prepare=partial(_prepare, durable=True))
     try:

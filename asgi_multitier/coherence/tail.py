@@ -11,7 +11,7 @@ import logging
 from .._types import Clock
 from ..entry import Born
 from ..errors import BackendError, SerializationError
-from .follower import Follower, Step, Verdict
+from .follower import Follower, ReadResult, Verdict
 from .index import UNTRUSTED_AGE, Index
 from .log import TRUST
 from .outbox import MAX_PAUSE, PAUSE, Outbox
@@ -100,9 +100,9 @@ class Tail:
             await self._reconcile(reader)
             return
         for stored in found:
-            step = self._follower.read(self._record(stored))
-            if step in (Step.MISSING, Step.REPLACED):
-                await self._reconcile(reader, step, stored.seq)
+            result = self._follower.read(self._record(stored))
+            if result in (ReadResult.MISSING, ReadResult.REPLACED):
+                await self._reconcile(reader, result, stored.seq)
                 return
         self.waiters.moved()
         if more:
@@ -130,13 +130,13 @@ class Tail:
             )
 
     async def _reconcile(
-        self, reader: LogReader, step: Step | None = None, seq: int | None = None
+        self, reader: LogReader, result: ReadResult | None = None, seq: int | None = None
     ) -> None:
         """Compare positions with the store, and continue from its history where ours is gone.
 
         Args:
             reader: The connection to ask on.
-            step: What was wrong with a record.
+            result: What was wrong with a record.
             seq: That record's number.
         """
         facts = await reader.facts(self._index.seq)
@@ -144,9 +144,9 @@ class Tail:
         before = None
         if verdict in (Verdict.CURRENT, Verdict.BEHIND):
             # The positions agree, but a record did not fit the chain: that decides.
-            if step is Step.REPLACED:
+            if result is ReadResult.REPLACED:
                 verdict = Verdict.REPLACED
-            elif step is Step.MISSING:
+            elif result is ReadResult.MISSING:
                 verdict, before = Verdict.LOST, seq
         if verdict is Verdict.REPLACED:
             facts = await reader.facts(self._index.seq, facts.gen)

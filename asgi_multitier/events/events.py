@@ -81,7 +81,7 @@ class Events:
             application,
         )
 
-    def marks_stray(self, names: Sequence[str]) -> None:
+    def annotations_stray(self, names: Sequence[str]) -> None:
         """Endpoints are marked that no route of the application has."""
         more = f" and {len(names) - 10} more" if len(names) > 10 else ""
         logger.warning(

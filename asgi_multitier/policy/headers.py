@@ -122,7 +122,7 @@ def invalid_reason(headers: Headers, limit: int = 16 * 1024) -> Reason | None:
     return None
 
 
-def joined(headers: Headers, others: Iterable[Header]) -> Headers:
+def merged(headers: Headers, others: Iterable[Header]) -> Headers:
     """The field lines with those of others whose names they lack; a cookie is one more."""
     names = {name for name, _ in headers}
     return (
@@ -181,7 +181,7 @@ def with_length(status: int, headers: Headers, size: int) -> Headers:
     return (*headers, (b"content-length", b"%d" % size))
 
 
-def is_complete(headers: Headers, received: int) -> bool:
+def has_stated_length(headers: Headers, received: int) -> bool:
     """Whether a body of `received` bytes has the length that its header states (RFC 9112 §8)."""
     if not any(name == b"content-length" for name, _ in headers):
         return True

@@ -116,7 +116,7 @@ def invalidated_paths(target: Target, status: int, headers: Headers) -> tuple[by
     return tuple(dict.fromkeys(paths))
 
 
-def decoded(path: bytes) -> tuple[str, ...]:
+def decoded_path(path: bytes) -> tuple[str, ...]:
     """The path as applications know it; bytes of a field may be of two charsets.
 
     RFC 9110 §5.5: bytes beyond ASCII were ISO-8859-1 in the past and are UTF-8 in practice.

@@ -138,17 +138,17 @@ def primary_key(
     # A layer outside may have rewritten the path and not the raw path: then both count.
     if unquote(raw_path.decode("latin-1")) != path:
         parts.append(path.encode("utf-8", "surrogatepass"))
-    return RESPONSE_MARK + joined(parts)
+    return RESPONSE_MARK + length_prefixed(parts)
 
 
-def joined(parts: Iterable[bytes]) -> str:
+def length_prefixed(parts: Iterable[bytes]) -> str:
     """The parts with their lengths in front, as text."""
     return b"".join(b"%d:%b" % (len(part), part) for part in parts).decode("latin-1")
 
 
 def extended(key: str, parts: Iterable[bytes]) -> str:
     """A key with further parts: named fields, cookies, a partition, or the variant."""
-    return f"{key}\x00{bounded(joined(parts))}"
+    return f"{key}\x00{bounded(length_prefixed(parts))}"
 
 
 def bounded(part: str) -> str:
@@ -168,7 +168,7 @@ def field_part(headers: Iterable[Header], name: bytes, veil: Veil) -> bytes:
     Two lines differ from one that lists the same: frameworks give an application the first line.
     """
     lines = [value.strip(b" \t") for field, value in headers if field.lower() == name]
-    return name + (b"=" + veil(joined(lines).encode("latin-1")) if lines else b"")
+    return name + (b"=" + veil(length_prefixed(lines).encode("latin-1")) if lines else b"")
 
 
 def forwarded_parts(lines: Iterable[Header]) -> list[bytes]:

@@ -3,7 +3,7 @@
 from enum import Enum
 from uuid import UUID
 
-from .key import joined
+from .key import length_prefixed
 
 ALLOWED = "a str, an int, bytes, a UUID, an Enum, a tuple of these, or None"
 
@@ -54,7 +54,7 @@ def _encoded_tuple(values: tuple[object, ...], depth: int) -> bytes | None:
         if part is None:
             return None
         parts.append(part)
-    return _typed("tuple", joined(parts).encode("latin-1"))
+    return _typed("tuple", length_prefixed(parts).encode("latin-1"))
 
 
 def _typed(kind: str, text: bytes) -> bytes:

@@ -191,7 +191,7 @@ def content_range(headers: Headers) -> ContentRange | None:
 def is_complete(status: int, headers: Headers, received: int) -> bool:
     """Whether content of `received` bytes, whole or part, has the length that its header states."""
     part = content_range(headers) if status == 206 else None
-    return fields.is_complete(headers, received) and (part is None or part.length == received)
+    return fields.has_stated_length(headers, received) and (part is None or part.length == received)
 
 
 def select_from_part(range_value: bytes, part: ContentRange) -> Span | Unsatisfiable | None:

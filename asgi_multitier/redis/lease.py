@@ -14,7 +14,7 @@ from contextlib import suppress
 from secrets import token_hex
 from typing import Any
 
-from ..breaker import WHOLE, Breakers, Call
+from ..breaker import WHOLE, Breakers, Circuit
 from ..errors import BackendError
 from .client import Link, Target, check_namespace, connect
 from .scripts import CLAIM, RELEASE, RENEW, Script
@@ -182,19 +182,19 @@ class Leases:
 
     def _is_skipped(self) -> bool:
         now = asyncio.get_running_loop().time()
-        return not all(self._breakers.allows(call, now) for call in (_TAKE, _GIVE_BACK))
+        return not all(self._breakers.allows(one, now) for one in (_TAKE, _GIVE_BACK))
 
-    def _failed(self, call: Call, error: BackendError) -> None:
-        if self._breakers.failed(call, asyncio.get_running_loop().time()):
+    def _failed(self, circuit: Circuit, error: BackendError) -> None:
+        if self._breakers.failed(circuit, asyncio.get_running_loop().time()):
             logger.warning(
                 "leases are skipped: circuit breaker open, each process runs the origin itself: "
                 "%s: %s",
-                call[1],
+                circuit[1],
                 error,
             )
 
-    def _succeeded(self, call: Call) -> None:
-        if self._breakers.succeeded(call):
+    def _succeeded(self, circuit: Circuit) -> None:
+        if self._breakers.succeeded(circuit):
             logger.warning("leases are used again at %s", self.link.name)
 
     def _forget(self, claim: Claim) -> None:

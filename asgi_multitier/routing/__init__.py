@@ -1,6 +1,6 @@
 """Which rule holds for a request.
 
-- `annotations`: `@cached`, `@invalidates`, `@no_cache`, and the marks that they leave.
+- `annotations`: `@cached`, `@invalidates`, `@no_cache`, and the annotations that they leave.
 - `guarded`, `changed`: functions around endpoints whose arguments are needed; `endpoints` has what
   they share, `arguments` fills templates from arguments.
 - `table`: finds the rule of a request; compares the endpoint that the router chose afterwards.

@@ -1,11 +1,11 @@
-"""`@cached`, `@invalidates`, `@no_cache`: marks on an endpoint, which they return unchanged.
+"""`@cached`, `@invalidates`, `@no_cache`: annotations of an endpoint, which is returned unchanged.
 
-The marks are one attribute of the function or class itself and are read when a request is resolved,
+They are one attribute of the function or class itself and are read when a request is resolved,
 so their order among a framework's decorators does not matter. `functools.wraps` copies the
 attribute to a wrapper; the search goes the other way, through `__wrapped__` and `partial`. The
-marks of a bound method are stored on its object, so each object may have its own.
+annotations of a bound method are stored on its object, so each object may have its own.
 
-Weak references to all marked objects are kept, to report marks that no route has.
+Weak references to all annotated objects are kept, to report annotations that no route has.
 """
 
 import functools
@@ -29,14 +29,14 @@ _ATTRIBUTE = "__asgi_multitier__"
 _METHODS = "__asgi_multitier_methods__"
 
 _marked: "WeakSet[Any]" = WeakSet()
-"""Functions and classes with marks that were found at no route yet."""
+"""Functions and classes with annotations that were found at no route yet."""
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 RouteName = str | Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class Annotations:
     """What the decorators say about an endpoint.
 
     Attributes:
@@ -50,7 +50,7 @@ class Marks:
     never: bool = False
 
 
-NO_MARKS = Marks()
+NO_ANNOTATIONS = Annotations()
 
 
 def cached(
@@ -81,10 +81,10 @@ def cached(
         where = f"@cached on {_name(endpoint)}"
         policy = policy_of(strategy, where=where, **options)
         if not policy.guarded:
-            return _mark(endpoint, "@cached", Marks(policy=policy))
+            return _annotate(endpoint, "@cached", Annotations(policy=policy))
         behind_guard: Endpoint = guarded(endpoint, policy, where=where)
         _marked.discard(endpoint)
-        return _mark(behind_guard, "@cached", Marks(policy=policy))
+        return _annotate(behind_guard, "@cached", Annotations(policy=policy))
 
     return mark
 
@@ -133,7 +133,7 @@ def invalidates(
         around = reporting(endpoint, named, where=where)
         if around is not endpoint:
             _marked.discard(endpoint)
-        marked: Endpoint = _mark(around, "@invalidates", Marks(invalidations=named))
+        marked: Endpoint = _annotate(around, "@invalidates", Annotations(invalidations=named))
         return marked
 
     return mark
@@ -151,17 +151,17 @@ def no_cache(endpoint: Any = None, /) -> Any:
     """
 
     def mark(marked: Endpoint) -> Endpoint:
-        return _mark(marked, "@no_cache", Marks(never=True))
+        return _annotate(marked, "@no_cache", Annotations(never=True))
 
     return mark if endpoint is None else mark(endpoint)
 
 
-def marks_of(endpoint: object, method: str = "GET") -> Marks:
+def annotations_of(endpoint: object, method: str = "GET") -> Annotations:
     """What the decorators say about an endpoint, for one method.
 
     Args:
         endpoint: What the route calls: a function, a class, a `partial`, an object.
-        method: The request's method. Of an endpoint class the marks on the method itself count
+        method: The request's method. Of an endpoint class, those on the method itself count
             before those on the class.
     """
     if isinstance(endpoint, type):
@@ -172,21 +172,21 @@ def marks_of(endpoint: object, method: str = "GET") -> Marks:
             return found
     found = _search(endpoint)
     if found is None and not isinstance(endpoint, type):
-        found = _search(getattr(type(endpoint), "__call__", None))  # noqa: B004 - its marks
-    return found or NO_MARKS
+        found = _search(getattr(type(endpoint), "__call__", None))  # noqa: B004 - its annotations
+    return found or NO_ANNOTATIONS
 
 
 def stray(carried: set[int], packages: set[str]) -> list[str]:
-    """The names of marked objects whose marks no route has; each is returned once.
+    """The names of annotated objects whose annotations no route has; each is returned once.
 
     Args:
-        carried: The identities of the marks that routes have.
-        packages: The packages of the application's endpoints; marks in others may belong to another
+        carried: The identities of the annotations that routes have.
+        packages: The packages of the application's endpoints; those in others may belong to another
             application.
     """
     found = []
     for target in list(_marked):
-        is_carried = any(id(marks) in carried for marks in _own(target))
+        is_carried = any(id(annotations) in carried for annotations in _own(target))
         module = getattr(target, "__module__", None) or ""
         if is_carried or module.partition(".")[0] in packages:
             _marked.discard(target)
@@ -195,51 +195,51 @@ def stray(carried: set[int], packages: set[str]) -> list[str]:
     return sorted(found)
 
 
-def _own(target: Any) -> Iterator[Marks]:
-    """The marks of an object itself and of its methods."""
+def _own(target: Any) -> Iterator[Annotations]:
+    """The annotations of an object itself and of its methods."""
     held = getattr(target, "__dict__", {})
-    if isinstance(marks := held.get(_ATTRIBUTE), Marks):
-        yield marks
+    if isinstance(annotations := held.get(_ATTRIBUTE), Annotations):
+        yield annotations
     yield from held.get(_METHODS, {}).values()
 
 
-def _search(endpoint: object) -> Marks | None:
-    """The marks on an object or on what it wraps."""
+def _search(endpoint: object) -> Annotations | None:
+    """The annotations on an object or on what it wraps."""
     seen = 0
     while endpoint is not None and seen < 100:
-        marks = _of_method(endpoint) or getattr(endpoint, _ATTRIBUTE, None)
-        if isinstance(marks, Marks):
-            return marks
+        annotations = _of_method(endpoint) or getattr(endpoint, _ATTRIBUTE, None)
+        if isinstance(annotations, Annotations):
+            return annotations
         inner = endpoint.func if isinstance(endpoint, functools.partial) else None
         endpoint = inner or getattr(endpoint, "__wrapped__", None)
         seen += 1
     return None
 
 
-def _of_method(endpoint: object) -> Marks | None:
-    """The marks of a bound method, which are stored on its object."""
+def _of_method(endpoint: object) -> Annotations | None:
+    """The annotations of a bound method, which are stored on its object."""
     if not ismethod(endpoint):
         return None
-    held: dict[Any, Marks] = getattr(endpoint.__self__, "__dict__", {}).get(_METHODS, {})
+    held: dict[Any, Annotations] = getattr(endpoint.__self__, "__dict__", {}).get(_METHODS, {})
     return held.get(endpoint.__func__)
 
 
-def _mark(endpoint: Endpoint, decorator: str, new: Marks) -> Endpoint:
-    """Add marks to an endpoint and return it."""
+def _annotate(endpoint: Endpoint, decorator: str, new: Annotations) -> Endpoint:
+    """Add annotations to an endpoint and return it."""
     name = _name(endpoint)
     if isinstance(endpoint, staticmethod | classmethod) or not callable(endpoint):
         raise ConfigError(f"{decorator} on {name}: expected an endpoint, a function or a class")
-    # A class inherits its parent's marks, and may replace them.
+    # A class inherits its parent's annotations, and may replace them.
     present = vars(endpoint).get(_ATTRIBUTE) if isinstance(endpoint, type) else _search(endpoint)
-    marks = _join(present or NO_MARKS, new, where=f"{decorator} on {name}")
+    annotations = _join(present or NO_ANNOTATIONS, new, where=f"{decorator} on {name}")
     target: Any = endpoint
     try:
         if ismethod(endpoint):
             target = endpoint.__self__
             held = getattr(target, "__dict__", {}).get(_METHODS, {})
-            setattr(target, _METHODS, {**held, endpoint.__func__: marks})
+            setattr(target, _METHODS, {**held, endpoint.__func__: annotations})
         else:
-            setattr(target, _ATTRIBUTE, marks)
+            setattr(target, _ATTRIBUTE, annotations)
     except (AttributeError, TypeError):
         raise ConfigError(
             f"{decorator} on {name}: it takes no attributes; mark the function or use a Rule"
@@ -249,11 +249,11 @@ def _mark(endpoint: Endpoint, decorator: str, new: Marks) -> Endpoint:
     return endpoint
 
 
-def _join(old: Marks, new: Marks, *, where: str) -> Marks:
+def _join(old: Annotations, new: Annotations, *, where: str) -> Annotations:
     """Both together, or an error where they contradict each other."""
     if old.policy is not None and new.policy is not None:
         raise ConfigError(f"{where}: it is cached already; expected one @cached")
-    joined = Marks(
+    joined = Annotations(
         policy=new.policy or old.policy,
         invalidations=_sum(old.invalidations, new.invalidations),
         never=old.never or new.never,

@@ -7,7 +7,7 @@ from ..config.rules import Invalidations, Rule
 from ..config.templates import Template, Texts
 from ..errors import ConfigError, InvalidationError
 from ..policy.invalidation import is_safe
-from .annotations import NO_MARKS, Marks, marks_of, stray
+from .annotations import NO_ANNOTATIONS, Annotations, annotations_of, stray
 from .changed import names_of_arguments
 from .endpoints import arguments_of
 from .globs import covers, fill_glob, may_meet
@@ -54,10 +54,10 @@ def _overridden(leaf: Leaf, rules: Sequence[Rule]) -> bool:
     return any(rule.override and covers(rule.glob, leaf.path) for rule in rules)
 
 
-def leaf_marks(leaf: Leaf) -> list[Marks]:
+def leaf_annotations(leaf: Leaf) -> list[Annotations]:
     """What the decorators say about a route, for each of its methods, without repeats."""
-    found = dict.fromkeys(marks_of(leaf.endpoint, method) for method in _methods(leaf))
-    return [marks for marks in found if marks != NO_MARKS]
+    found = dict.fromkeys(annotations_of(leaf.endpoint, method) for method in _methods(leaf))
+    return [annotations for annotations in found if annotations != NO_ANNOTATIONS]
 
 
 def _methods(leaf: Leaf) -> Iterable[str]:
@@ -71,17 +71,17 @@ def _methods(leaf: Leaf) -> Iterable[str]:
     return _METHODS
 
 
-def stray_marks(leaves: Iterable[Leaf]) -> list[str]:
-    """The names of marked objects, in the packages of these routes' endpoints, that are at no
+def stray_annotations(leaves: Iterable[Leaf]) -> list[str]:
+    """The names of annotated objects, in the packages of these routes' endpoints, that are at no
     route.
 
-    Their marks do nothing: those of a helper or a dependency, of an endpoint below a decorator
-    without `functools.wraps`, or of one whose router is not included.
+    They do nothing: those of a helper or a dependency, of an endpoint below a decorator without
+    `functools.wraps`, or of one whose router is not included.
     """
     carried: set[int] = set()
     packages: set[str] = set()
     for leaf in leaves:
-        carried |= {id(marks_of(leaf.endpoint, method)) for method in _methods(leaf)}
+        carried |= {id(annotations_of(leaf.endpoint, method)) for method in _methods(leaf)}
         module = getattr(leaf.endpoint, "__module__", None)
         packages.add(module.partition(".")[0] if isinstance(module, str) else "")
     return stray(carried, packages - {"", "fastapi", "starlette"})
@@ -96,20 +96,20 @@ def _check_effect(leaves: Iterable[Leaf], rules: Sequence[Rule]) -> None:
         ConfigError: If `cached` is where no route takes GET, as all stored responses answer a GET,
             or `invalidates` where the routes take safe methods only.
     """
-    # By identity: wrappers and bound methods of an endpoint share its marks object.
-    met: dict[int, tuple[Leaf, Marks, set[str]]] = {}
+    # By identity: wrappers and bound methods of an endpoint share its annotations object.
+    met: dict[int, tuple[Leaf, Annotations, set[str]]] = {}
     for leaf in leaves:
         for method in _methods(leaf):
-            marks = marks_of(leaf.endpoint, method)
-            met.setdefault(id(marks), (leaf, marks, set()))[2].add(method)
-    for leaf, marks, methods in met.values():
+            annotations = annotations_of(leaf.endpoint, method)
+            met.setdefault(id(annotations), (leaf, annotations, set()))[2].add(method)
+    for leaf, annotations, methods in met.values():
         taken = ", ".join(sorted(methods))
-        if marks.policy and "GET" not in methods and not _overridden(leaf, rules):
+        if annotations.policy and "GET" not in methods and not _overridden(leaf, rules):
             raise ConfigError(
                 f"{leaf}: @cached does nothing where only {taken} is taken; expected a route that "
                 "takes GET, as stored responses answer GET and HEAD"
             )
-        if marks.invalidations is not None and all(map(is_safe, methods)):
+        if annotations.invalidations is not None and all(map(is_safe, methods)):
             raise ConfigError(
                 f"{leaf}: @invalidates does nothing where only {taken} is taken; expected a method "
                 "that changes something, such as POST; where a GET does, call the manager's "
@@ -125,8 +125,8 @@ def _check_leaf(leaf: Leaf, *, overridden: bool) -> None:
             template or the endpoint takes, it checks who sent a request although the policy does
             not say how users are told apart, or its own code decides which requests it takes.
     """
-    for marks in leaf_marks(leaf):
-        policy = None if overridden else marks.policy
+    for annotations in leaf_annotations(leaf):
+        policy = None if overridden else annotations.policy
         if leaf.opaque and policy is not None:
             route = getattr(leaf.matcher, "original_route", leaf.matcher)
             raise ConfigError(
@@ -135,8 +135,8 @@ def _check_leaf(leaf: Leaf, *, overridden: bool) -> None:
             )
         if policy is not None:
             _check_policy(leaf, policy)
-        if marks.invalidations is not None:
-            _check_invalidations(leaf, marks.invalidations)
+        if annotations.invalidations is not None:
+            _check_invalidations(leaf, annotations.invalidations)
 
 
 def _check_rules(rules: Sequence[Rule], default: Policy | None, leaves: Iterable[Leaf]) -> None:
@@ -166,8 +166,8 @@ def _deciding(leaf: Leaf, rules: Sequence[Rule]) -> Iterator[Rule | None]:
 
     None comes where the annotations do not decide, and no rule covers all of the route.
     """
-    marks = _reading_marks(leaf)
-    if all(one.never for one in marks):
+    annotations = _reading_annotations(leaf)
+    if all(one.never for one in annotations):
         return
     for override in (True, False):
         for rule in rules:
@@ -175,7 +175,7 @@ def _deciding(leaf: Leaf, rules: Sequence[Rule]) -> Iterator[Rule | None]:
                 yield rule
                 if covers(rule.glob, leaf.path):
                     return
-        if override and all(one.never or one.policy is not None for one in marks):
+        if override and all(one.never or one.policy is not None for one in annotations):
             return
     yield None
 
@@ -212,10 +212,10 @@ def _check_required(leaf: Leaf, policy: Policy, *, where: str) -> None:
         raise ConfigError.of("query", list(policy.query), allowed, where=where)
 
 
-def _reading_marks(leaf: Leaf) -> list[Marks]:
+def _reading_annotations(leaf: Leaf) -> list[Annotations]:
     """What the decorators say for each reading method of the route."""
     methods = [m for m in ("GET", "HEAD", "POST") if leaf.takes(frozenset({m}))]
-    return [marks_of(leaf.endpoint, method) for method in methods]
+    return [annotations_of(leaf.endpoint, method) for method in methods]
 
 
 def _check_policy(leaf: Leaf, policy: Policy) -> None:
@@ -255,8 +255,8 @@ def _check_invalidations(leaf: Leaf, named: Invalidations) -> None:
 
 
 def _check_names(leaf: Leaf, tree: Tree) -> None:
-    for marks in leaf_marks(leaf):
-        for name in marks.invalidations.routes if marks.invalidations else ():
+    for annotations in leaf_annotations(leaf):
+        for name in annotations.invalidations.routes if annotations.invalidations else ():
             try:
                 routes_named(tree, name)
             except InvalidationError as error:

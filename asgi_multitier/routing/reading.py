@@ -9,7 +9,7 @@ from .foreign import flat, front_ends, routed, routes_of
 from .layers import MAX_DEPTH, attribute
 from .overrides import overriding
 from .parameters import parameters_of
-from .routes import Branch, Leaf, Node, Tree
+from .routes import Branch, Leaf, RouteNode, Tree
 from .security import Need, needs_of
 
 _FRAMEWORKS = ("starlette", "fastapi")
@@ -73,7 +73,7 @@ def _tree(app: Any, place: _Place) -> Tree:
     return Tree(tuple(_nodes(app, place)), own if isinstance(own, str) else "")
 
 
-def _nodes(app: Any, place: _Place) -> Iterator[Node]:
+def _nodes(app: Any, place: _Place) -> Iterator[RouteNode]:
     """The nodes of an application's own routes."""
     for route in flat(app):
         if _is_websocket(route):
@@ -86,7 +86,7 @@ def _nodes(app: Any, place: _Place) -> Iterator[Node]:
         yield _front_end(group, front_end, path, place)
 
 
-def _node(route: Any, place: _Place) -> Node:
+def _node(route: Any, place: _Place) -> RouteNode:
     inner = _inner(route)
     if inner is None:
         known = attribute(route, "endpoint") is not None

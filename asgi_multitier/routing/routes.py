@@ -79,7 +79,7 @@ class Tree:
         root_path: The application's own root path, which replaces the scope's; "" if it has none.
     """
 
-    children: tuple["Node", ...] = ()
+    children: tuple["RouteNode", ...] = ()
     root_path: str = ""
 
     def leaves(self) -> Iterator[Leaf]:
@@ -129,7 +129,7 @@ class Branch:
     opaque: bool = False
 
 
-Node: TypeAlias = Leaf | Branch
+RouteNode: TypeAlias = Leaf | Branch
 
 
 @dataclass(frozen=True, slots=True)

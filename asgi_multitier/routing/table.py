@@ -15,9 +15,9 @@ from ..config.rules import Rule
 from ..policy.invalidation import is_safe
 from ..selectors import Selector, alias_tag
 from . import selection
-from .annotations import NO_MARKS, Marks, marks_of
+from .annotations import NO_ANNOTATIONS, Annotations, annotations_of
 from .application import ApplicationRoutes
-from .checks import check, leaf_marks, stray_marks
+from .checks import check, leaf_annotations, stray_annotations
 from .foreign import routed
 from .globs import fill_path
 from .resolved import Resolved
@@ -75,7 +75,7 @@ class RouteTable(ApplicationRoutes):
 
         Each is named once in a process, and none where the routes are not known.
         """
-        return stray_marks(self.tree.leaves()) if self._app is not None else []
+        return stray_annotations(self.tree.leaves()) if self._app is not None else []
 
     # Before the application runs.
 
@@ -114,12 +114,12 @@ class RouteTable(ApplicationRoutes):
             return Resolved(reason="custom-match")
         leaf = found.leaf
         if leaf is None:
-            policy, reason = self._policy(NO_MARKS, method, path, None)
+            policy, reason = self._policy(NO_ANNOTATIONS, method, path, None)
             return Resolved(reason=reason, policy=policy)
         if not found.full:
             return Resolved(reason="method", endpoint=leaf.endpoint, leaf=leaf)
-        marks = marks_of(leaf.endpoint, method)
-        policy, reason = self._policy(marks, method, path, leaf)
+        annotations = annotations_of(leaf.endpoint, method)
+        policy, reason = self._policy(annotations, method, path, leaf)
         texts = {name: leaf.canonical(name, value) for name, value in found.path_params.items()}
         usual = path
         if (policy is not None or not is_safe(method)) and set(leaf.path_params) <= texts.keys():
@@ -127,21 +127,21 @@ class RouteTable(ApplicationRoutes):
         return Resolved(
             reason=reason,
             policy=policy,
-            invalidations=None if is_safe(method) else marks.invalidations,
+            invalidations=None if is_safe(method) else annotations.invalidations,
             endpoint=leaf.endpoint,
             route=leaf.template,
             path_params=found.path_params,
             texts=texts,
-            declared=marks.never,
+            declared=annotations.never,
             alias=(alias_tag(usual),) if usual != path else (),
             leaf=leaf,
         )
 
     def _policy(
-        self, marks: Marks, method: str, path: str, leaf: Leaf | None
+        self, annotations: Annotations, method: str, path: str, leaf: Leaf | None
     ) -> tuple[Policy | None, str]:
         """The policy, and why it is that one or none."""
-        policy, reason = self._chosen_policy(marks, path)
+        policy, reason = self._chosen_policy(annotations, path)
         if policy is None:
             return None, reason
         if method not in policy.methods:
@@ -150,17 +150,17 @@ class RouteTable(ApplicationRoutes):
             return None, "security"
         return policy, reason
 
-    def _chosen_policy(self, marks: Marks, path: str) -> tuple[Policy | None, str]:
+    def _chosen_policy(self, annotations: Annotations, path: str) -> tuple[Policy | None, str]:
         """The endpoint's own policy, else that of the first rule that matches, else the default.
 
         A rule that overrides comes before the policy of the endpoint, and not before `no_cache`.
         """
-        if marks.never:
+        if annotations.never:
             return None, "no-cache"
         if (rule := _first(self._overriding, path)) is not None:
             return rule.policy, "rule" if rule.policy else "no-cache"
-        if marks.policy is not None:
-            return marks.policy, "annotation"
+        if annotations.policy is not None:
+            return annotations.policy, "annotation"
         if (rule := _first(self._rules, path)) is not None:
             return rule.policy, "rule" if rule.policy else "no-cache"
         return self._default, "default" if self._default else "no-rule"
@@ -200,7 +200,7 @@ class RouteTable(ApplicationRoutes):
         params = scope.get("path_params") or EMPTY
         return replace(
             resolved,
-            invalidations=marks_of(endpoint, scope["method"]).invalidations,
+            invalidations=annotations_of(endpoint, scope["method"]).invalidations,
             endpoint=endpoint,
             route=leaf.template if leaf else "",
             path_params=params,
@@ -220,9 +220,9 @@ class RouteTable(ApplicationRoutes):
         if scope.get("endpoint") is not None or resolved.leaf is not None:
             return False
         return any(
-            marks.invalidations is not None
+            annotations.invalidations is not None
             for leaf in self.tree.leaves()
-            for marks in leaf_marks(leaf)
+            for annotations in leaf_annotations(leaf)
         )
 
     def answers(self, resolved: Resolved, endpoint: object, *, proven: bool) -> bool:

@@ -50,7 +50,7 @@ def dumps_as(serializer: Serializer, value: Any, type_: Any) -> bytes:
         SerializationError: If the value cannot be restored from its bytes.
     """
     # `written` does not check models by themselves: here they are checked with the whole value.
-    write = serializer.written if isinstance(serializer, _Format) else serializer.dumps
+    write = serializer.written if isinstance(serializer, _BaseSerializer) else serializer.dumps
     data = write(value)
     _check_whole(serializer, data, value, type_)
     return data
@@ -75,7 +75,7 @@ def _check_whole(serializer: Serializer, data: bytes, value: Any, type_: Any) ->
         )
 
 
-class _Format(ABC):
+class _BaseSerializer(ABC):
     """The common base: the tag, raw bytes, models, and the translation of errors."""
 
     name: ClassVar[str]
@@ -182,7 +182,7 @@ def _refused(value: object, name: str, error: BaseException) -> SerializationErr
     return SerializationError(f"{type(value).__name__} cannot be stored as {name}: {error}")
 
 
-class JsonSerializer(_Format):
+class JsonSerializer(_BaseSerializer):
     """JSON: orjson reads and writes it, msgspec converts to types."""
 
     name: ClassVar[str] = "json"
@@ -202,7 +202,7 @@ class JsonSerializer(_Format):
             raise ValueError("NaN or an infinity, which JSON cannot express; use MsgPackSerializer")
 
 
-class MsgPackSerializer(_Format):
+class MsgPackSerializer(_BaseSerializer):
     """MessagePack by msgspec: smaller than JSON, and can express bytes and dates."""
 
     name: ClassVar[str] = "msgpack"

@@ -51,7 +51,7 @@ def is_marked(plain: object) -> bool:
     return isinstance(plain, dict) and MARK in plain
 
 
-class State(NamedTuple):
+class ModelState(NamedTuple):
     """The complete state of a model.
 
     Attributes:
@@ -67,13 +67,13 @@ class State(NamedTuple):
     private: dict[str, Any]
 
 
-def state_of(model: Any) -> State:
+def state_of(model: Any) -> ModelState:
     """The complete state of a model."""
     kind: Any = type(model)
     names, held = _fields(kind), model.__dict__
     if not held.keys() <= names.keys():  # `__dict__` contains cached properties too
         held = {name: value for name, value in held.items() if name in names}
-    return State(
+    return ModelState(
         held,
         model.__pydantic_extra__ or {},
         model.__pydantic_fields_set__,

@@ -20,7 +20,7 @@ from .._types import ASGIApp, Message, Receive, Scope, Send
 from ..asgi.lifespan import give_state
 from ..asgi.middleware import CacheMiddleware
 from ..policy.status_field import cache_status
-from .inputs import Input, Request
+from .inputs import Input, SharedRequest
 
 _asking: ContextVar[bool] = ContextVar("asgi_multitier_detector", default=False)
 
@@ -124,7 +124,7 @@ def _watching(original: Any) -> Any:
 
 async def _compare(cache: CacheMiddleware, scope: Scope) -> None:
     """Ask the application both ways, and add a finding where the answers differ."""
-    request = Request.of(cache, scope)
+    request = SharedRequest.of(cache, scope)
     if request is None:
         return
     ask = _Ask(cache, request)
@@ -140,7 +140,7 @@ async def _compare(cache: CacheMiddleware, scope: Scope) -> None:
 
 
 async def _culprits(
-    ask: "_Ask", whole: "Answer", uncovered: list[Input], parts: set[str]
+    ask: "_Ask", whole: "AppAnswer", uncovered: list[Input], parts: set[str]
 ) -> list[Input]:
     """Which of the inputs make the difference: one by one, or all where none does alone."""
     found = [one for one in uncovered if whole.differs(await ask([one])) & parts]
@@ -148,7 +148,7 @@ async def _culprits(
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AppAnswer:
     """What the application answered.
 
     Attributes:
@@ -161,7 +161,7 @@ class Answer:
     lines: tuple[tuple[bytes, bytes], ...]
     body: bytes
 
-    def differs(self, other: "Answer", but: set[str] | None = None) -> set[str]:
+    def differs(self, other: "AppAnswer", but: set[str] | None = None) -> set[str]:
         """The parts that are not the same: `status`, `body`, names of fields."""
         names = {name for name, _ in (*self.lines, *other.lines)} - _OWN
         parts = {
@@ -208,12 +208,12 @@ class _Ask:
         request: The request.
     """
 
-    def __init__(self, cache: CacheMiddleware, request: Request) -> None:
+    def __init__(self, cache: CacheMiddleware, request: SharedRequest) -> None:
         self._app: ASGIApp = cache.app
         self._manager = cache.manager
         self._request = request
 
-    async def __call__(self, left_out: "list[Input] | tuple[()]" = ()) -> Answer:
+    async def __call__(self, left_out: "list[Input] | tuple[()]" = ()) -> AppAnswer:
         """Its answer where these inputs are left out."""
         scope = self._request.without(left_out)
         if "state" in scope:
@@ -240,17 +240,17 @@ class _Ask:
             await self._app(scope, receive, send)
         except Exception as error:  # noqa: BLE001  # to raise is an answer as well
             if not messages:
-                return Answer(0, (), f"{type(error).__name__}: {error}".encode())
+                return AppAnswer(0, (), f"{type(error).__name__}: {error}".encode())
         start = next((m for m in messages if m["type"] == "http.response.start"), None)
         if start is None:
-            return Answer(0, (), b"no response")
+            return AppAnswer(0, (), b"no response")
         lines = tuple((bytes(n).lower(), bytes(v)) for n, v in start.get("headers", ()))
         parts = (m.get("body", b"") for m in messages if m["type"] == "http.response.body")
-        return Answer(start["status"], lines, b"".join(parts))
+        return AppAnswer(start["status"], lines, b"".join(parts))
 
 
 def _finding(
-    request: Request, ours: list[Input], whole: Answer, reduced: Answer, parts: set[str]
+    request: SharedRequest, ours: list[Input], whole: AppAnswer, reduced: AppAnswer, parts: set[str]
 ) -> Finding:
     part = next((one for one in ("status", "body") if one in parts), min(parts))
     named = tuple(map(str, ours))

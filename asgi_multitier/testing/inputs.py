@@ -64,7 +64,7 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class SharedRequest:
     """A request that was answered by a shared response.
 
     Attributes:
@@ -82,7 +82,7 @@ class Request:
     watch: Watch
 
     @classmethod
-    def of(cls, cache: CacheMiddleware, scope: Scope) -> "Request | None":
+    def of(cls, cache: CacheMiddleware, scope: Scope) -> "SharedRequest | None":
         """A request as the detector sees it; None where no rule holds for it."""
         resolved = cache.resolve(scope)
         if resolved.policy is None:

@@ -47,9 +47,9 @@ from .metadata import (
     VERSIONED,
     Unreadable,
     metadata_of,
-    parts_of,
     payload_of,
     rebuilt,
+    split_entry,
 )
 
 zstandard: Any
@@ -131,7 +131,7 @@ def encode(
         ConfigError: If compression is asked for and zstandard is not installed, or the secret is
             shorter than 16 bytes.
     """
-    kind, extra, body = parts_of(entry)
+    kind, extra, body = split_entry(entry)
     size = len(body)
     if compress_over is not None and size >= compress_over:
         compressed = _compressed(body)

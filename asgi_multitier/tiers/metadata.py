@@ -136,7 +136,7 @@ READ = {
 _write = msgspec.msgpack.Encoder().encode
 
 
-def parts_of(entry: Entry) -> tuple[int, tuple[Any, ...], bytes]:
+def split_entry(entry: Entry) -> tuple[int, tuple[Any, ...], bytes]:
     """The kind, the fields that its metadata adds, and the body."""
     payload, version = entry.payload, entry.data_version
     if isinstance(payload, Variants):

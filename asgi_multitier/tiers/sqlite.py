@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 from .._types import Clock
 from ..errors import ConfigError
 from .base import Held
-from .sqlite_worker import SQLiteWorker, check_path, writing
+from .sqlite_worker import SQLiteWorker, check_file, writing
 
 OVERHEAD: Final = 128
 """Bytes counted for a row in addition to its key and value."""
@@ -114,7 +114,7 @@ class SQLiteTier:
         clock: Clock = time.time,
         name: str = "sqlite",
     ) -> None:
-        self.path = check_path(path, where="SQLiteTier")
+        self.path = check_file(path, where="SQLiteTier")
         if max_bytes < 1:
             raise ConfigError.of("max_bytes", max_bytes, "a number from 1", where="SQLiteTier")
         if not timeout > 0:

@@ -21,7 +21,7 @@ from ..errors import BackendError, ConfigError
 T = TypeVar("T")
 
 
-def check_path(path: str | os.PathLike[str], *, where: str) -> Path:
+def check_file(path: str | os.PathLike[str], *, where: str) -> Path:
     """The absolute path of a file.
 
     Raises:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from asgi_multitier.coherence.follower import Step
+from asgi_multitier.coherence.follower import ReadResult
 from asgi_multitier.coherence.log import Operation
 from asgi_multitier.coherence.marks import Mark
 from asgi_multitier.coherence.records import Body
@@ -127,13 +127,13 @@ class Node:
         else:
             self.follower.unsent(operation)
 
-    def deliver(self, number: int) -> Step:
+    def deliver(self, number: int) -> ReadResult:
         """Bring a record, whether it is due or not."""
         return self.bench.read(FIRST + number, self.log[number])
 
     def read_next(self) -> None:
         """Bring the record that is due."""
-        assert self.deliver(self.read) is Step.APPLIED
+        assert self.deliver(self.read) is ReadResult.APPLIED
         self.read += 1
 
     @property
@@ -185,10 +185,10 @@ def disturbed(story: Iterable[Chapter], known: bool, noise: Iterable[int]) -> No
                     node.answer(number)
                 other = number % len(node.log)
                 if other != node.read:
-                    due = Step.DUPLICATE if other < node.read else Step.MISSING
+                    due = ReadResult.DUPLICATE if other < node.read else ReadResult.MISSING
                     assert node.deliver(other) is due
             node.read_next()
-            assert {node.deliver(node.read - 1) for _ in range(2)} == {Step.DUPLICATE}
+            assert {node.deliver(node.read - 1) for _ in range(2)} == {ReadResult.DUPLICATE}
     while node.unanswered:
         node.answer(next(noisy, 0))
     return node
@@ -216,7 +216,7 @@ def echoed(begun: list[tuple[Selector, ...]], order: list[int]) -> Bench:
         bench.follower.unsent(operation)
         bodies += bench.follower.bodies(operation)
     for seq, which in enumerate(order, FIRST):
-        assert bench.read(seq, bodies[which]) is Step.APPLIED
+        assert bench.read(seq, bodies[which]) is ReadResult.APPLIED
     return bench
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from asgi_multitier.coherence.follower import Follower, Step, Verdict
+from asgi_multitier.coherence.follower import Follower, ReadResult, Verdict
 from asgi_multitier.coherence.index import Index
 from asgi_multitier.coherence.log import MAX_RIDE, Operation, Update
 from asgi_multitier.coherence.marks import ALL
@@ -56,7 +56,7 @@ class Bench:
         given: dict[str, object] = {"gen": GEN, "seq": 5, "fence": 0, "settle": 0.0, **fields}
         return Body(version=1, node=node, selectors=selectors, **given)  # type: ignore[arg-type]
 
-    def read(self, seq: int = 6, body: Body | None = None, **fields: str) -> Step:
+    def read(self, seq: int = 6, body: Body | None = None, **fields: str) -> ReadResult:
         given = {"gen": GEN, "prev": f"op{seq - 1}", "op": f"op{seq}", **fields}
         return self.follower.read(Record(seq=seq, body=body, **given))
 
@@ -71,31 +71,31 @@ def facts(**given: object) -> Facts:
     return Facts(**{**plain, **given})  # type: ignore[arg-type]
 
 
-STEPS = [
-    pytest.param(6, {}, Step.APPLIED, id="next"),
-    pytest.param(5, {}, Step.DUPLICATE, id="applied already"),
-    pytest.param(2, {}, Step.DUPLICATE, id="long applied"),
-    pytest.param(7, {}, Step.MISSING, id="a number is missing"),
-    pytest.param(6, {"prev": "another"}, Step.REPLACED, id="the chain is broken"),
-    pytest.param(6, {"gen": "h"}, Step.REPLACED, id="another generation"),
+RESULTS = [
+    pytest.param(6, {}, ReadResult.APPLIED, id="next"),
+    pytest.param(5, {}, ReadResult.DUPLICATE, id="applied already"),
+    pytest.param(2, {}, ReadResult.DUPLICATE, id="long applied"),
+    pytest.param(7, {}, ReadResult.MISSING, id="a number is missing"),
+    pytest.param(6, {"prev": "another"}, ReadResult.REPLACED, id="the chain is broken"),
+    pytest.param(6, {"gen": "h"}, ReadResult.REPLACED, id="another generation"),
 ]
 
 
-@pytest.mark.parametrize(("seq", "fields", "step"), STEPS)
+@pytest.mark.parametrize(("seq", "fields", "result"), RESULTS)
 def test_only_the_next_record_of_the_chain_is_applied(
-    bench: Bench, seq: int, fields: dict[str, str], step: Step
+    bench: Bench, seq: int, fields: dict[str, str], result: ReadResult
 ) -> None:
     """Generation, number and previous operation must all fit."""
-    assert bench.read(seq, bench.body(TAG), **fields) is step
-    assert bench.index.seq == (6 if step is Step.APPLIED else 5)
+    assert bench.read(seq, bench.body(TAG), **fields) is result
+    assert bench.index.seq == (6 if result is ReadResult.APPLIED else 5)
 
 
 def test_without_a_known_predecessor_any_chain_begins(bench: Bench) -> None:
     """After a jump the first record is taken as it is, and the next must follow it."""
     bench.follower.last = None
 
-    assert bench.read(6, bench.body(), prev="whatever") is Step.APPLIED
-    assert bench.read(7, bench.body(), prev="else") is Step.REPLACED
+    assert bench.read(6, bench.body(), prev="whatever") is ReadResult.APPLIED
+    assert bench.read(7, bench.body(), prev="else") is ReadResult.REPLACED
 
 
 VERDICTS = [
@@ -374,7 +374,7 @@ def test_an_unreadable_record_counts_as_everything(bench: Bench) -> None:
     before = bench.index.born()
     bench.now = 10.0
 
-    assert bench.read(6, None) is Step.APPLIED
+    assert bench.read(6, None) is ReadResult.APPLIED
     assert bench.listener.told == ["flushed"]
     assert not bench.index.permits_fill(Born(GEN, 5), "k", "", "", "", ())
     assert not bench.index.permits_fill(before, "k", "", "", "", ())

@@ -17,7 +17,7 @@ import pytest
 from asgi_multitier import BackendError, CacheManager, ConfigError
 from asgi_multitier.coherence import sqlite as sqlite_log
 from asgi_multitier.coherence.log import Update
-from asgi_multitier.coherence.shared import end
+from asgi_multitier.coherence.shared import cancel_all
 from asgi_multitier.coherence.sqlite import SUFFIX, SQLiteLog
 from asgi_multitier.entry import Born
 from asgi_multitier.selectors import Selector
@@ -70,7 +70,7 @@ async def following(
 
 async def deafen(log: SQLiteLog) -> None:
     """It reads no more, and does not know it."""
-    await end(*log._tasks)
+    await cancel_all(*log._tasks)
 
 
 def execute(path: Path, statement: str, *values: object) -> None:

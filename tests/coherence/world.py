@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
 
-from asgi_multitier.coherence.follower import Follower, Step, Verdict
+from asgi_multitier.coherence.follower import Follower, ReadResult, Verdict
 from asgi_multitier.coherence.index import Index
 from asgi_multitier.coherence.log import Operation, Update
 from asgi_multitier.coherence.marks import ALL, canonical
@@ -374,25 +374,27 @@ class World:
             self.attach(node)
             return
         for record in records:
-            step = node.follower.read(record)
-            if step is Step.APPLIED:
+            result = node.follower.read(record)
+            if result is ReadResult.APPLIED:
                 for path, version in self.covers.get(record.op, ()):
                     node.know(path, version)
-            elif step is not Step.DUPLICATE:
-                self.attach(node, step, record)
+            elif result is not ReadResult.DUPLICATE:
+                self.attach(node, result, record)
                 return
         if len(records) < count:
             node.index.trust()
 
-    def attach(self, node: Node, step: Step | None = None, record: Record | None = None) -> None:
+    def attach(
+        self, node: Node, result: ReadResult | None = None, record: Record | None = None
+    ) -> None:
         node.attached = True
         facts = self.server.attach(node.index.seq)
         verdict = node.follower.judge(facts)
         before = None
         if verdict in (Verdict.CURRENT, Verdict.BEHIND):
-            if step is Step.REPLACED:
+            if result is ReadResult.REPLACED:
                 verdict = Verdict.REPLACED
-            elif step is Step.MISSING and record is not None:
+            elif result is ReadResult.MISSING and record is not None:
                 verdict, before = Verdict.LOST, record.seq
         if verdict is Verdict.REPLACED:
             facts = self.server.attach(node.index.seq, facts.gen)

@@ -222,9 +222,9 @@ def test_content_length_believes_only_one_number(values, length):
     [([], True), (["3"], True), (["4"], False), (["3", "4"], False), (["x"], False)],
     ids=["unsaid", "equal", "short", "differ", "junk"],
 )
-def test_is_complete_compares_the_body_with_its_promise(values, complete):
+def test_a_body_is_compared_with_the_length_that_its_header_states(values, complete):
     """A body whose length is in doubt is not complete."""
-    assert fields.is_complete(lines(*(("content-length", v) for v in values)), 3) is complete
+    assert fields.has_stated_length(lines(*(("content-length", v) for v in values)), 3) is complete
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from asgi_multitier.policy.key import (
     field_part,
     forwarded_parts,
     host_of,
-    joined,
+    length_prefixed,
     primary_key,
     storage_key,
     target_is_plain,
@@ -191,7 +191,7 @@ def test_a_rewritten_path_counts_beside_the_raw_one() -> None:
 @given(st.lists(st.binary(max_size=6)), st.lists(st.binary(max_size=6)))
 def test_no_bytes_imitate_other_parts(one: list[bytes], other: list[bytes]) -> None:
     """Two lists of parts give one text only if they are equal."""
-    assert (joined(one) == joined(other)) == (one == other)
+    assert (length_prefixed(one) == length_prefixed(other)) == (one == other)
 
 
 @given(st.lists(st.binary(max_size=4), min_size=1), st.lists(st.binary(max_size=4), min_size=1))

@@ -11,7 +11,7 @@ from asgi_multitier.config.policy import Policy
 from asgi_multitier.config.templates import Template
 from asgi_multitier.errors import ConfigError
 from asgi_multitier.routing import cached, invalidates, no_cache
-from asgi_multitier.routing.annotations import Marks, marks_of
+from asgi_multitier.routing.annotations import Annotations, annotations_of
 from asgi_multitier.strategy import CacheStrategy
 
 
@@ -69,11 +69,11 @@ def test_decorators_return_the_endpoint_itself(make: Callable[[], Any]) -> None:
     assert endpoint is cached(60)(endpoint)
     assert endpoint is invalidates(tags="a")(endpoint)
     assert policy_of(endpoint).lifetime == 60.0
-    assert marks_of(endpoint).invalidations is not None
+    assert annotations_of(endpoint).invalidations is not None
 
 
 def policy_of(endpoint: object, method: str = "GET") -> Policy:
-    policy = marks_of(endpoint, method).policy
+    policy = annotations_of(endpoint, method).policy
     assert policy is not None
     return policy
 
@@ -107,8 +107,8 @@ def test_bound_method_is_marked_by_its_function() -> None:
     cached(60)(own.method)
 
     assert policy_of(own.method).lifetime == 60.0
-    assert marks_of(own).never
-    assert marks_of(callee) == marks_of(callee.method) == Marks()
+    assert annotations_of(own).never
+    assert annotations_of(callee) == annotations_of(callee.method) == Annotations()
 
 
 def test_a_class_is_marked_as_a_whole_and_by_method() -> None:
@@ -129,11 +129,11 @@ def test_a_class_is_marked_as_a_whole_and_by_method() -> None:
         async def put(self, request: Any) -> None: ...
 
     assert policy_of(View).lifetime == 60.0
-    assert marks_of(View, "POST") == Marks(never=True)
+    assert annotations_of(View, "POST") == Annotations(never=True)
     assert policy_of(Partly, "HEAD").lifetime == 5.0
-    assert marks_of(Partly, "PUT").policy is None
-    assert marks_of(Partly, "PUT").invalidations is not None
-    assert marks_of(Partly, "DELETE") == Marks()
+    assert annotations_of(Partly, "PUT").policy is None
+    assert annotations_of(Partly, "PUT").invalidations is not None
+    assert annotations_of(Partly, "DELETE") == Annotations()
 
 
 def test_a_subclass_inherits_marks_and_may_replace_them() -> None:
@@ -162,8 +162,8 @@ def test_no_cache_works_with_and_without_parentheses() -> None:
     @no_cache()
     def two() -> None: ...
 
-    assert marks_of(one).never
-    assert marks_of(two).never
+    assert annotations_of(one).never
+    assert annotations_of(two).never
 
 
 def test_several_invalidates_add_up() -> None:
@@ -173,7 +173,7 @@ def test_several_invalidates_add_up() -> None:
     @invalidates(tags=["b"], paths="/x", patterns=["/y*"], routes=["r"])
     def endpoint() -> None: ...
 
-    named = marks_of(endpoint).invalidations
+    named = annotations_of(endpoint).invalidations
 
     assert named is not None
     assert (Template("b"), Template("a")) == named.tags
@@ -253,7 +253,7 @@ def test_endless_wrapping_ends() -> None:
 
     endpoint.__wrapped__ = endpoint  # type: ignore[attr-defined]
 
-    assert marks_of(endpoint) == Marks()
+    assert annotations_of(endpoint) == Annotations()
 
 
 @pytest.mark.parametrize(

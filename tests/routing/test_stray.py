@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, FastAPI, WebSocket
 from httpx import ASGITransport, AsyncClient
 
 from asgi_multitier import CacheManager, CacheMiddleware, ConfigError, cached, invalidates
-from asgi_multitier.routing.annotations import marks_of
+from asgi_multitier.routing.annotations import annotations_of
 from asgi_multitier.testing import FakeClock
 
 
@@ -44,11 +44,11 @@ async def test_methods_of_two_objects_have_marks_of_their_own() -> None:
     app.include_router(coffee.router)
 
     for shop, seconds in ((tea, 60), (coffee, 600), (plain, 1)):
-        policy = marks_of(shop.read).policy
+        policy = annotations_of(shop.read).policy
         assert policy is not None
         assert policy.lifetime == seconds
-    assert marks_of(Shop.read).policy is None
-    assert marks_of(functools.partial(tea.read)).policy == marks_of(tea.read).policy
+    assert annotations_of(Shop.read).policy is None
+    assert annotations_of(functools.partial(tea.read)).policy == annotations_of(tea.read).policy
     statuses = await asked(wrapped(app), "/tea", "/coffee", "/tea", "/coffee")
     assert "hit; ttl=60" in statuses[2]
     assert "hit; ttl=600" in statuses[3]
@@ -64,9 +64,9 @@ def test_a_method_is_marked_once_by_each_object() -> None:
     one, other = Marked(), Marked()
     cached(60)(one.read)
 
-    assert marks_of(one.read).policy is not None
-    assert marks_of(one.read).invalidations is not None
-    assert marks_of(other.read).policy is None
+    assert annotations_of(one.read).policy is not None
+    assert annotations_of(one.read).invalidations is not None
+    assert annotations_of(other.read).policy is None
     with pytest.raises(ConfigError, match="cached already"):
         cached(60)(one.read)
 

@@ -8,12 +8,12 @@ from functools import lru_cache
 from typing import Any
 
 from ..._types import Header
-from ...policy.headers import joined
+from ...policy.headers import merged
 from ...routing.endpoints import Call
 
 OWN_FIELDS = b"asgi-multitier-own-fields"
 """A stored field line, never sent: the endpoint returned a response of its own, and the fields that
-dependencies set are not joined to it. FastAPI does so, and a hit does as a miss."""
+dependencies set are not merged to it. FastAPI does so, and a hit does as a miss."""
 
 _TEMPLATES = "starlette.templating"
 
@@ -28,7 +28,7 @@ class Made:
         lines: The endpoint's own field lines.
         body: The content; None if it is sent on while it comes, or is not understood.
         streams: Whether it comes as an iterator.
-        joins: Whether the fields that dependencies set are joined to it.
+        joins: Whether the fields that dependencies set are merged to it.
     """
 
     response: Any
@@ -99,7 +99,7 @@ def response_for(call: Call, status: int, lines: Iterable[Header], body: bytes) 
     if call.response is not None and len(own) == len(given):
         aside = Aside(call.response)
         if aside.lines:
-            own = list(joined(tuple(own), aside.lines))
+            own = list(merged(tuple(own), aside.lines))
         status = status_for(call, status, aside)
     return plain_response(status, own, body)
 

@@ -11,7 +11,7 @@ from ..._types import Header, Message
 from ...coherence.index import Index
 from ...engine.engine import Engine
 from ...entry import Born
-from ...policy.headers import joined
+from ...policy.headers import merged
 from ...policy.reasons import Reason
 from ...policy.request import Field
 from ...policy.storing import Store, client_headers, etag_of, judge
@@ -176,7 +176,7 @@ class Miss:
         shown = list(made.lines)
         status = made.status
         if made.joins:
-            shown = list(joined(tuple(shown), aside.lines)) if aside.lines else shown
+            shown = list(merged(tuple(shown), aside.lines)) if aside.lines else shown
             status = status_for(call, status, aside)
         elif made.body is not None or made.streams:
             made.lines.append((OWN_FIELDS, b"1"))

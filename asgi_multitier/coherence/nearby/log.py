@@ -26,7 +26,7 @@ from ...errors import BackendError
 from ...selectors import Selector
 from ..log import LogListener, Operation, Update
 from ..records import RecordCodec
-from ..shared import SharedLog, end
+from ..shared import SharedLog, cancel_all
 from ..sqlite import TableStore
 from ..store import LogReader, LogStore
 from .peers import CHANGED, FOLLOWING, HELLO, LOST, MOVED, Peers
@@ -54,7 +54,7 @@ _ISOLATED = (
 )
 
 
-class _Mode(Enum):
+class _Reach(Enum):
     UNKNOWN = "unknown"
     ALONE = "alone"
     NEAR = "near"
@@ -86,7 +86,7 @@ class NearLog(SharedLog):
         self._namespace = namespace
         self._maxlen = maxlen
         self._far = far
-        self._mode = _Mode.UNKNOWN
+        self._reach = _Reach.UNKNOWN
         self._peers = Peers(namespace, self._on_message)
         self._table: TableStore | None = None
         self._seeking: asyncio.Task[None] | None = None
@@ -100,7 +100,7 @@ class NearLog(SharedLog):
             self._be_alone()
 
     def __repr__(self) -> str:
-        return f"<NearLog {self._namespace}, {self._mode.value}, {self.index!r}>"
+        return f"<NearLog {self._namespace}, {self._reach.value}, {self.index!r}>"
 
     # Life.
 
@@ -113,18 +113,18 @@ class NearLog(SharedLog):
         await self._go_on(self._begin())
 
     async def _begin(self) -> None:
-        if self._mode is _Mode.ALONE and self._peers.may_have_missed:
+        if self._reach is _Reach.ALONE and self._peers.may_have_missed:
             # While this one was closed, another worker may have started, written and stopped.
-            self._mode = _Mode.UNKNOWN
-        if self._mode is _Mode.FAR:
+            self._reach = _Reach.UNKNOWN
+        if self._reach is _Reach.FAR:
             self._opened()
             await self._follow()
-        elif self._mode is not _Mode.NEAR and await self._sees_far():
+        elif self._reach is not _Reach.NEAR and await self._sees_far():
             await self._go_far()
         else:
             await self._meet()
         self._watch()
-        if self._far is not None and self._mode is not _Mode.FAR:
+        if self._far is not None and self._reach is not _Reach.FAR:
             if not self._warned:
                 self._warned = True
                 logger.warning(_NO_SERVER, self._namespace, self._far.name)
@@ -133,9 +133,9 @@ class NearLog(SharedLog):
     async def _meet(self) -> None:
         """Greet the others and join them; alone only if there is and was no other worker."""
         others = self._peers.broadcast(HELLO) if self._opened() else set()
-        if others or self._mode is _Mode.NEAR:
+        if others or self._reach is _Reach.NEAR:
             await self._join(others)
-        elif self._mode is _Mode.UNKNOWN:
+        elif self._reach is _Reach.UNKNOWN:
             self._be_alone()
         else:
             self.index.trust()
@@ -164,7 +164,7 @@ class NearLog(SharedLog):
         logger.warning(
             "%s: the directory of its sockets was removed; creating it again", self._namespace
         )
-        if self._mode is _Mode.FAR:
+        if self._reach is _Reach.FAR:
             self._opened()
         else:
             await self._meet()
@@ -186,11 +186,11 @@ class NearLog(SharedLog):
         super()._know_process()
         if forked:
             self._seeking = self._joining = self._watching = None
-        if forked and self._mode is _Mode.ALONE:
+        if forked and self._reach is _Reach.ALONE:
             self._be_alone()  # with a history of its own
 
     def _be_alone(self) -> None:
-        self._mode = _Mode.ALONE
+        self._reach = _Reach.ALONE
         self._follower.be_alone()
 
     def _opened(self) -> bool:
@@ -211,7 +211,7 @@ class NearLog(SharedLog):
         if self._watching is not None:
             self._watching.cancel()
             self._watching = None
-        await end(*tasks)
+        await cancel_all(*tasks)
         await super().close()
         self._peers.close()
         if self._table is not None:
@@ -223,23 +223,23 @@ class NearLog(SharedLog):
         self, selectors: Sequence[Selector], updates: Sequence[Update] = (), *, settle: float = 0.0
     ) -> Operation:
         """Put an invalidation into force on this worker. See `InvalidationLog.begin`."""
-        if self._mode is _Mode.ALONE:
+        if self._reach is _Reach.ALONE:
             return self._follower.begin_alone(selectors, updates, settle)
         return super().begin(selectors, updates, settle=settle)
 
     async def commit(self, operation: Operation) -> Born | None:
         """Write it to the log, if there are other workers. See `InvalidationLog.commit`."""
-        if self._mode is _Mode.ALONE:
+        if self._reach is _Reach.ALONE:
             return Born(self.index.gen, self.index.seq)
         position = await super().commit(operation)
-        if position is None and self._mode is _Mode.NEAR:
+        if position is None and self._reach is _Reach.NEAR:
             # The file cannot be written, for example on a full disk. The others can still be
             # informed that something has changed, but not what.
             self._peers.broadcast_until_taken(LOST)
         return position
 
     def _sent(self, operation: Operation) -> None:  # noqa: ARG002 (the readers get it from the log)
-        if self._mode is _Mode.FAR:
+        if self._reach is _Reach.FAR:
             self._peers.broadcast(MOVED, but=self._moved)
         else:
             self._peers.broadcast(CHANGED)
@@ -253,13 +253,13 @@ class NearLog(SharedLog):
                 self._answered.set()
         elif what == MOVED:
             self._moved.add(name)
-            if self._far is not None and self._mode is not _Mode.FAR:
+            if self._far is not None and self._reach is not _Reach.FAR:
                 self._go_on(self._go_far())
-        elif self._mode is _Mode.FAR:
+        elif self._reach is _Reach.FAR:
             self._peers.send(name, MOVED)
         elif what == HELLO:
             self._go_on(self._welcome(name))
-        elif self._mode is _Mode.NEAR and self._table is not None:
+        elif self._reach is _Reach.NEAR and self._table is not None:
             if what == LOST:
                 self._follower.forget()
             self._table.wake()
@@ -281,7 +281,7 @@ class NearLog(SharedLog):
         return self._joining
 
     async def _welcome(self, name: str) -> None:
-        if self._mode is not _Mode.FAR:
+        if self._reach is not _Reach.FAR:
             await self._go_near()
             self._peers.send(name, FOLLOWING)
         else:
@@ -301,7 +301,7 @@ class NearLog(SharedLog):
         if self._peers.directory is None:
             return
         path, left = self._peers.directory / "log", self._table
-        if self._mode is _Mode.NEAR and left is not None and left.path == path:
+        if self._reach is _Reach.NEAR and left is not None and left.path == path:
             if self._tasks:
                 await self._tail.tried.wait()
             else:
@@ -311,38 +311,38 @@ class NearLog(SharedLog):
         self._table = TableStore(
             path, self._namespace, self._maxlen, poll=_POLL, durable=False, max_bytes=_BYTES
         )
-        await self._change(_Mode.NEAR, self._table)
+        await self._change(_Reach.NEAR, self._table)
         if left is not None:
             await left.close()
 
     async def _go_far(self) -> None:
-        if self._mode is _Mode.FAR or self._far is None:
+        if self._reach is _Reach.FAR or self._far is None:
             return
         logger.info("%s: following %s", self._namespace, self._far.name)
         self._opened()
-        change = self._change(_Mode.FAR, self._far)
+        change = self._change(_Reach.FAR, self._far)
         self._peers.broadcast(MOVED)
         await change
 
-    async def _change(self, mode: _Mode, store: LogStore) -> None:
+    async def _change(self, reach: _Reach, store: LogStore) -> None:
         """Follow another store; what this worker knows belongs to the one before."""
-        self._mode = mode
+        self._reach = reach
         self._switched.store = store
         self.index.distrust()
         self.index.enter("", 0)
         tasks, self._tasks = self._tasks, ()
-        await end(*tasks)
+        await cancel_all(*tasks)
         await self._follow()
 
     @property
     def is_own(self) -> bool:
         """Whether no other worker was there before. See `SharedLog.is_own`."""
-        return self._mode is _Mode.ALONE or super().is_own
+        return self._reach is _Reach.ALONE or super().is_own
 
     # The search for a server.
 
     async def _seek(self) -> None:
-        while self._mode is not _Mode.FAR:
+        while self._reach is not _Reach.FAR:
             await asyncio.sleep(_SEEK)
             if await self._sees_far():
                 self._go_on(self._go_far())

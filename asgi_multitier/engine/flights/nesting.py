@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 
 
-class _Run:
+class _Nesting:
     """That some code runs for a key. A task that it leaves behind outlives it, and may wait."""
 
     __slots__ = ("cache", "key", "over")
@@ -16,14 +16,14 @@ class _Run:
         self.over = False
 
 
-_within: ContextVar[tuple[_Run, ...]] = ContextVar("asgi_multitier_within", default=())
+_within: ContextVar[tuple[_Nesting, ...]] = ContextVar("asgi_multitier_within", default=())
 """The runs that the running code is part of."""
 
 
 @contextmanager
 def running_for(cache: object, key: str) -> Iterator[None]:
     """Mark the code inside as part of a cache's run for a key: another cache's is another run."""
-    run = _Run(cache, key)
+    run = _Nesting(cache, key)
     token = _within.set((*_within.get(), run))
     try:
         yield

@@ -36,7 +36,7 @@ class RunCancelled(CacheError):  # noqa: N818  # an outcome, not a fault
         self.closed = closed
 
 
-class _Call(Enum):
+class _Signal(Enum):
     """Why a member is woken."""
 
     ANSWERED = auto()
@@ -44,7 +44,7 @@ class _Call(Enum):
     LEAD = auto()
 
 
-Member: TypeAlias = "asyncio.Future[_Call]"
+Member: TypeAlias = "asyncio.Future[_Signal]"
 """A caller that waits."""
 
 
@@ -117,7 +117,7 @@ class WaitingList(Generic[R]):
             self._timer.cancel()
         for member in self._members:
             if not member.done():
-                member.set_result(_Call.ANSWERED)
+                member.set_result(_Signal.ANSWERED)
         self._members.clear()
 
     # Who leads.
@@ -157,7 +157,7 @@ class WaitingList(Generic[R]):
             if patience <= age and patience < math.inf and not member.done():
                 del self._members[member]
                 self._restart()
-                member.set_result(_Call.LEAD)
+                member.set_result(_Signal.LEAD)
                 return True
         return False
 
@@ -183,10 +183,10 @@ class WaitingList(Generic[R]):
             BaseException: What the last run raised.
         """
         if not self.answered:
-            call = await self._called(math.inf if patience is None else patience, limit, opener)
-            if call is _Call.LEAD:
+            signal = await self._signal(math.inf if patience is None else patience, limit, opener)
+            if signal is _Signal.LEAD:
                 raise MayLead
-            if call is _Call.EXPIRED:
+            if signal is _Signal.EXPIRED:
                 raise WaitExpired
         if self._error is not None:
             # Each member raises it afresh, as it left the origin: the tracebacks of many members
@@ -194,9 +194,9 @@ class WaitingList(Generic[R]):
             raise self._error.with_traceback(self._traceback)
         return self._result  # type: ignore[return-value]  # answered without error: a result
 
-    async def _called(
+    async def _signal(
         self, patience: float, limit: float | None, opener: Callable[[Member], None] | None
-    ) -> _Call:
+    ) -> _Signal:
         loop = asyncio.get_running_loop()
         member: Member = loop.create_future()
         self._members[member] = patience
@@ -210,7 +210,7 @@ class WaitingList(Generic[R]):
         try:
             return await member
         except asyncio.CancelledError:
-            if _is_called(member, _Call.LEAD):
+            if _has_signal(member, _Signal.LEAD):
                 self.hurry()  # the next one, in this one's place
             raise
         finally:
@@ -223,11 +223,11 @@ class WaitingList(Generic[R]):
                 self._timer = None
 
 
-def _is_called(member: Member, call: _Call) -> bool:
+def _has_signal(member: Member, signal: _Signal) -> bool:
     over = member.done() and not member.cancelled() and member.exception() is None
-    return over and member.result() is call
+    return over and member.result() is signal
 
 
 def _expire(member: Member) -> None:
     if not member.done():
-        member.set_result(_Call.EXPIRED)
+        member.set_result(_Signal.EXPIRED)
