@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any
 
-from .._types import Scope
+from .._types import ASGIApp, Scope
 from ..config.templates import Template
+from ..events import Events
 from ..policy.headers import normalised
 from ..policy.partition import ALLOWED, partition_part
 from ..policy.reasons import Reason
@@ -22,6 +23,7 @@ from ..policy.request import (
     tag_asked_for,
 )
 from ..policy.validation import is_for_origin
+from .framework import answer_to
 from .layers import is_known
 from .plan import Plan, target_of
 from .request import Request
@@ -113,6 +115,23 @@ async def admit(request: Request) -> bytes | Refused | None:
     except Exception as error:  # noqa: BLE001  # a callable of the rule
         return Refused(Reason.PARTITION, "vary_by", error)
     return Refused(Reason.PARTITION) if partition is None else partition
+
+
+def answering_app(refused: Refused, scope: Scope, app: ASGIApp, events: Events) -> ASGIApp | None:
+    """What answers an exception of a rule's callable as the framework would, if anything does.
+
+    Args:
+        refused: The request, which does not meet the cache.
+        scope: The request's.
+        app: The application.
+        events: Where an exception is reported that only the cache sees.
+    """
+    if refused.error is None or refused.failed is None:
+        return None
+    answering = answer_to(refused.error, scope, app)
+    if answering is None:
+        events.callback_failed(refused.failed, refused.error)
+    return answering
 
 
 async def _called(ask: Callable[[Any], Any], view: Any) -> Any:

@@ -25,9 +25,9 @@ from ..policy.cache_status import Forward
 from ..policy.reasons import Reason
 from ..policy.request import Field, FieldLines, Watch, scan
 from ..routing import Resolved, RouteTable
-from .admission import Refused, admit, is_for_guard
+from .admission import Refused, admit, answering_app, is_for_guard
 from .exchange import Exchange
-from .framework import FILL_KEY, answer_to, single_callable
+from .framework import FILL_KEY, single_callable
 from .guarded import GuardedExchange
 from .layers import dated, is_known
 from .lifespan import Lifespan, give_state
@@ -197,7 +197,7 @@ class CacheMiddleware:
             plan.tally.count(Outcome.MISS)  # every request is counted, also one that leaves here
             raise
         if isinstance(met, Refused):
-            answering = self._answering(met, scope)
+            answering = answering_app(met, scope, self.app, self.manager.engine.events)
             if answering is None:
                 await self._bypass(plan, met.reason, scope, receive, send)
                 return
@@ -245,15 +245,6 @@ class CacheMiddleware:
         elif not plan.policy.guarded:  # behind a guard, the endpoint's arguments are needed
             request.primary = request_key(plan, request.headers, found, partition)
         return receive, request
-
-    def _answering(self, refused: Refused, scope: Scope) -> ASGIApp | None:
-        """What answers an exception of a rule's callable as the framework would, if anything."""
-        if refused.error is None or refused.failed is None:
-            return None
-        answering = answer_to(refused.error, scope, self.app)
-        if answering is None:
-            self.manager.engine.events.callback_failed(refused.failed, refused.error)
-        return answering
 
     def _request(self, scope: Scope, found: FieldLines, plan: Plan) -> Request:
         confirms = partial(self._planning.confirms, plan)
