@@ -90,11 +90,13 @@ class Visit:
     """One request under way: its channel, and how to leave it.
 
     Attributes:
+        body: What the request contains.
         reply: What has arrived so far.
         heard: Is set whenever something arrives.
     """
 
-    def __init__(self, *, broken: bool = False) -> None:
+    def __init__(self, *, broken: bool = False, body: bytes = b"") -> None:
+        self.body = body
         self.reply = Reply()
         self.heard = asyncio.Event()
         self.broken = broken
@@ -109,7 +111,7 @@ class Visit:
     async def receive(self) -> Message:
         if not self._asked:
             self._asked = True
-            return {"type": "http.request", "body": b"", "more_body": False}
+            return {"type": "http.request", "body": self.body, "more_body": False}
         await self._gone.wait()
         return {"type": "http.disconnect"}
 

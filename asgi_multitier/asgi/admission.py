@@ -8,15 +8,20 @@ from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any
 
-from .._types import ASGIApp, Scope
+from .._types import ASGIApp, Receive, Scope, Send
 from ..config.templates import Template
-from ..events import Events
+from ..manager.manager import CacheManager
+from ..policy import cache_status
+from ..policy.cache_status import Forward
+from ..policy.content import WITH_CONTENT
 from ..policy.headers import normalised
+from ..policy.invalidation import is_safe
 from ..policy.partition import ALLOWED, partition_part
 from ..policy.reasons import Reason
 from ..policy.request import (
     Field,
     FieldLines,
+    beyond_method,
     credential_refusal,
     is_doubtful,
     refusal,
@@ -27,6 +32,7 @@ from .framework import answer_to
 from .layers import is_known
 from .plan import Plan, target_of
 from .request import Request
+from .sending import with_cache_status
 
 
 def refusal_of(plan: Plan, found: FieldLines, scope: Scope) -> Reason | None:
@@ -37,6 +43,8 @@ def refusal_of(plan: Plan, found: FieldLines, scope: Scope) -> Reason | None:
     if is_for_guard(plan, found):
         return None
     reason = refusal(found, method=scope["method"], target=target_of(scope))
+    if reason is None and scope["method"] in WITH_CONTENT and policy.body:
+        reason = beyond_method(found, scope["method"])
     if reason is not None:
         return reason
     keyed = frozenset(policy.vary)
@@ -102,12 +110,11 @@ async def admit(request: Request) -> bytes | Refused | None:
     if not separated and is_known(request.scope):
         known_by_cookie = Field.COOKIE in request.found
         return Refused(Reason.COOKIE if known_by_cookie else Reason.IDENTITY)
-    if policy.when is not None:
-        try:
-            if not await _called(policy.when, request.view):
-                return Refused(Reason.WHEN)
-        except Exception as error:  # noqa: BLE001  # a callable of the rule
-            return Refused(Reason.WHEN, "when", error)
+    if policy.when is not None and is_safe(request.method):
+        # Of an unsafe one it has been asked before: it says whether the request is a change.
+        refused = await ask_when(policy.when, request.view)
+        if refused is not None:
+            return refused
     if policy.guarded or policy.vary_by is None or isinstance(policy.vary_by, Template):
         return None  # behind a guard, it is asked after that
     try:
@@ -117,21 +124,12 @@ async def admit(request: Request) -> bytes | Refused | None:
     return Refused(Reason.PARTITION) if partition is None else partition
 
 
-def answering_app(refused: Refused, scope: Scope, app: ASGIApp, events: Events) -> ASGIApp | None:
-    """What answers an exception of a rule's callable as the framework would, if anything does.
-
-    Args:
-        refused: The request, which does not meet the cache.
-        scope: The request's.
-        app: The application.
-        events: Where an exception is reported that only the cache sees.
-    """
-    if refused.error is None or refused.failed is None:
-        return None
-    answering = answer_to(refused.error, scope, app)
-    if answering is None:
-        events.callback_failed(refused.failed, refused.error)
-    return answering
+async def ask_when(when: Callable[[Any], Any], view: Any) -> Refused | None:
+    """Why a rule's `when` keeps a request from the cache; None if it does not."""
+    try:
+        return None if await _called(when, view) else Refused(Reason.WHEN)
+    except Exception as error:  # noqa: BLE001  # a callable of the rule
+        return Refused(Reason.WHEN, "when", error)
 
 
 async def _called(ask: Callable[[Any], Any], view: Any) -> Any:
@@ -162,3 +160,31 @@ def _partition(found: Any) -> bytes | None:
     if partition is None and found is not None:
         raise TypeError(f"a {type(found).__name__} is no partition; expected {ALLOWED}")
     return partition
+
+
+class Failures:
+    """Answers what a rule's callables raise, where the framework would answer it.
+
+    Args:
+        app: The application.
+        manager: The cache.
+    """
+
+    def __init__(self, app: ASGIApp, manager: CacheManager) -> None:
+        self._app = app
+        self._manager = manager
+
+    async def __call__(
+        self, plan: Plan, refused: Refused, scope: Scope, receive: Receive, send: Send
+    ) -> bool:
+        """Answer a request, if a callable has raised what determines the answer."""
+        if refused.error is None or refused.failed is None:
+            return False
+        answering = answer_to(refused.error, scope, self._app)
+        if answering is None:
+            self._manager.engine.events.callback_failed(refused.failed, refused.error)
+            return False
+        plan.tally.passed(refused.reason)
+        member = cache_status.forwarded(Forward.BYPASS, detail=refused.reason)
+        await answering(scope, receive, with_cache_status(send, member, plan.terms))
+        return True

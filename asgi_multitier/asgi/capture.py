@@ -103,6 +103,7 @@ class Capture:
         handler: Decides about the response.
         client: The client that the response is for; None for a background run.
         limit: Bytes of body kept at most.
+        content: The content of the request.
 
     Attributes:
         receive: The application's `receive`.
@@ -126,10 +127,17 @@ class Capture:
         "receive",
     )
 
-    def __init__(self, handler: ResponseHandler, client: Client | None, *, limit: int) -> None:
+    def __init__(
+        self,
+        handler: ResponseHandler,
+        client: Client | None,
+        *,
+        limit: int,
+        content: bytes = b"",
+    ) -> None:
         self._handler = handler
         self._client = client
-        self._inbound = ReceiveSide(client)
+        self._inbound = ReceiveSide(client, content)
         self.receive: Receive = self._inbound.receive
         self._limit = limit
         self._state = _State.NEW

@@ -269,7 +269,7 @@ class Forwarding:
         if isinstance(instead, StandIn):
             await self._stand_in(instead, collapsed=False)
         elif instead is not None:
-            self._receive = from_the_start(self._receive)
+            self._receive = from_the_start(self._receive, self._request.content or b"")
             await self._pass_by(instead)
 
     async def _join(self, flight: "Flight[Answer]") -> "Answer | Lead[Answer] | StandIn | Step":
@@ -280,7 +280,7 @@ class Forwarding:
             Exception: What the application raised.
         """
         presence = Presence(self._receive)
-        self._receive = from_the_start(presence.receive)
+        self._receive = from_the_start(presence.receive, self._request.content or b"")
         try:
             async with presence.awaited() as here:
                 return await self._caller.wait(flight)

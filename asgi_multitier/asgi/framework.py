@@ -11,8 +11,9 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl
 
-from .._types import ASGIApp, Receive, Scope, Send
+from .._types import ASGIApp, Message, Receive, Scope, Send
 from ..errors import ConfigError
+from .receiving import from_the_start
 
 SCOPE_KEY = "asgi_multitier"
 """The key of the manager in the scope of every request that the application gets."""
@@ -32,11 +33,13 @@ class PlainRequest:
         headers: Field values by lower-case name; the last line of a name.
         query_params: Query values by name; the last of a name.
         path_params: What the router found, where it is known.
+        body: The content that was read for the cache.
         state: What stands in the scope's state: `cache` is the manager.
     """
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, body: bytes = b"") -> None:
         self.scope = scope
+        self.body = body
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.headers: Mapping[str, str] = {
@@ -58,11 +61,34 @@ class PlainRequest:
         return {name: morsel.value for name, morsel in jar.items()}
 
 
-def request_of(scope: Scope, path_params: Mapping[str, Any]) -> Any:
-    """The request as the application's own framework presents it, for a rule's callables."""
+class Body(bytes):
+    """The content of a request; Starlette's `await request.body()` gives it as well."""
+
+    async def __call__(self) -> bytes:
+        return self
+
+
+def request_of(scope: Scope, path_params: Mapping[str, Any], body: bytes | None = None) -> Any:
+    """The request as the application's own framework presents it, for a rule's callables.
+
+    Args:
+        scope: The request.
+        path_params: What the router found.
+        body: The content that was read for the cache; None where the rule is not for content.
+    """
     seen = {**scope, "path_params": dict(path_params)}
     starlette = sys.modules.get("starlette.requests")
-    return PlainRequest(seen) if starlette is None else starlette.Request(seen)
+    if starlette is None:
+        return PlainRequest(seen, body or b"")
+    if body is None:
+        return starlette.Request(seen)
+    request = starlette.Request(seen, from_the_start(_ended, body))
+    request.body = Body(body)
+    return request
+
+
+async def _ended() -> Message:
+    return {"type": "http.disconnect"}
 
 
 def single_callable(app: Any) -> ASGIApp:

@@ -2,7 +2,8 @@
 
 A plain hit ends in `__call__`: it finds the plan of its target, the slot of its key, and sends what
 was prepared. Everything else goes one door further: `_meet` for what a rule lets meet the cache,
-`_bypass` for what passes by, `UnsafeMethods` for what may change something.
+`_bypass` for what passes by, `UnsafeMethods` for what may change something; `Questions` finds out
+which of these asks for something and meets the cache after all.
 
 The middleware sees no Redis and no lock; it is a client of the manager.
 """
@@ -23,18 +24,19 @@ from ..manager.manager import CacheManager
 from ..policy import cache_status
 from ..policy.cache_status import Forward
 from ..policy.reasons import Reason
-from ..policy.request import Field, FieldLines, Watch, scan
+from ..policy.request import Field, FieldLines, Watch, scan, without_framing
 from ..routing import Resolved, RouteTable
-from .admission import Refused, admit, answering_app, is_for_guard
+from .admission import Failures, Refused, admit, is_for_guard
 from .exchange import Exchange
 from .framework import FILL_KEY, single_callable
 from .guarded import GuardedExchange
 from .layers import dated, is_known
 from .lifespan import Lifespan, give_state
 from .own_client import OwnClient
-from .plan import Plan, PlanKey
+from .plan import TARGET, Plan, PlanKey
 from .plans import Plans
-from .read_your_writes import PATIENCE, read_token, take_cookie
+from .questions import Questions
+from .read_your_writes import PATIENCE, take_position
 from .receiving import opened
 from .replay import prepare
 from .request import Request
@@ -42,10 +44,7 @@ from .request_key import request_key, visible
 from .sending import with_cache_status
 from .unsafe import UnsafeMethods
 
-_TARGET = ("raw_path", "query_string", "path", "root_path", "scheme", "http_version", "method")
-_target = itemgetter(*_TARGET)
-"""Everything in a scope that names its target and how it is asked, besides the Host; some of it is
-optional."""
+_target = itemgetter(*TARGET)
 
 
 class CacheMiddleware:
@@ -90,8 +89,10 @@ class CacheMiddleware:
         )
         self._plans = self._planning.remembered
         self._own_client = OwnClient(self, self._lifespan, self._planning)
+        self._failures = Failures(self.app, self.manager)
+        questions = Questions(self._planning, self._meet, self._bypass, self._failures)
         self._unsafe = UnsafeMethods(
-            self._run, self._lifespan, self._planning, self._request, self._secret
+            self._run, self._lifespan, self._planning, questions, self._request, self._secret
         )
 
     def over(self, manager: CacheManager) -> "CacheMiddleware":
@@ -132,7 +133,7 @@ class CacheMiddleware:
         try:
             target = (host, _target(scope))
         except KeyError:
-            target = (host, tuple(map(scope.get, _TARGET)))
+            target = (host, tuple(map(scope.get, TARGET)))
         plan = self._plans.young.get(target)
         if plan is None:
             plan = self._plans.recall(target) or self._plan(scope, host, target)
@@ -184,33 +185,34 @@ class CacheMiddleware:
     # What a rule lets meet the cache.
 
     async def _meet(
-        self, plan: Plan, found: FieldLines, scope: Scope, receive: Receive, send: Send
+        self,
+        plan: Plan,
+        found: FieldLines,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        content: bytes | None = None,
     ) -> None:
-        """Everything but the plain hit."""
+        """Everything but the plain hit; with content, a POST or QUERY whose content was read."""
         if scope.get(FILL_KEY) is self.manager.engine:
             # The same cache stands outside as well, and asks for all clients.
             await self.app(scope, receive, send)
             return
         try:
-            receive, met = await self._admitted(plan, found, scope, receive)
+            receive, met = await self._admitted(plan, found, scope, receive, content)
         except asyncio.CancelledError:
             plan.tally.count(Outcome.MISS)  # every request is counted, also one that leaves here
             raise
         if isinstance(met, Refused):
-            answering = answering_app(met, scope, self.app, self.manager.engine.events)
-            if answering is None:
+            if not await self._failures(plan, met, scope, receive, send):
                 await self._bypass(plan, met.reason, scope, receive, send)
-                return
-            plan.tally.passed(met.reason)
-            member = cache_status.forwarded(Forward.BYPASS, detail=met.reason)
-            await answering(scope, receive, with_cache_status(send, member, plan.terms))
         elif plan.policy.guarded:
             await GuardedExchange(self.manager.engine, met, send).run(receive)
         else:
             await Exchange(self.manager.engine, met, receive, send).run()
 
     async def _admitted(
-        self, plan: Plan, found: FieldLines, scope: Scope, receive: Receive
+        self, plan: Plan, found: FieldLines, scope: Scope, receive: Receive, content: bytes | None
     ) -> tuple[Receive, Request | Refused]:
         """The request with its key, or why it does not meet the cache; and the client's channel."""
         if is_for_guard(plan, found) and self._home.place is loop_here() and self.manager.settled:
@@ -220,13 +222,13 @@ class CacheMiddleware:
             found, reached = await self._reached(scope, self._secret)
             if not reached:
                 return receive, Refused(Reason.POSITION)
-        found = visible(plan.policy, found)
+        found = visible(plan.policy, found if content is None else without_framing(found))
         reason = self._planning.refusal(plan, found, scope)
         if reason is None and loop_here() is None:
             reason = Reason.EVENT_LOOP
         if reason is not None:
             return receive, Refused(reason)
-        if not plan.framed:
+        if content is None and not plan.framed:
             receive, has_body = await opened(receive)
             if has_body:
                 return receive, Refused(Reason.REQUEST_BODY)
@@ -236,26 +238,28 @@ class CacheMiddleware:
             # cannot be used from there. The application answers, and nothing is stored.
             return receive, Refused(Reason.EVENT_LOOP)
         give_state(scope, self.manager)
-        request = self._request(scope, found, plan)
+        request = self._request(scope, found, plan, content)
         partition = await admit(request)
         if isinstance(partition, Refused):
             return receive, partition
-        if request.plain:
+        if request.plain and content is None:
             request.primary = plan.key
         elif not plan.policy.guarded:  # behind a guard, the endpoint's arguments are needed
-            request.primary = request_key(plan, request.headers, found, partition)
+            part = request.content_part
+            request.primary = request_key(plan, request.headers, found, partition, part)
         return receive, request
 
-    def _request(self, scope: Scope, found: FieldLines, plan: Plan) -> Request:
+    def _request(
+        self, scope: Scope, found: FieldLines, plan: Plan, content: bytes | None = None
+    ) -> Request:
         confirms = partial(self._planning.confirms, plan)
-        return Request(scope, found, plan, self._table, self._run, confirms, self._lifespan.common)
+        common = self._lifespan.common
+        return Request(scope, found, plan, self._table, self._run, confirms, common, content)
 
     async def _reached(self, scope: Scope, secret: bytes) -> tuple[FieldLines, bool]:
         """Take the position's cookie off a request; whether that position is applied here."""
-        headers, value = take_cookie(scope["headers"])
-        scope["headers"] = headers
-        found = scan(headers, self._watched)[1] or {}
-        position = None if value is None else read_token(value, secret)
+        scope["headers"], position = take_position(scope["headers"], secret)
+        found = scan(scope["headers"], self._watched)[1] or {}
         if position is None:
             return found, True
         await self._lifespan.start()
@@ -305,6 +309,9 @@ def _check_arguments(cache: object, rules: object, default: object) -> None:
             raise ConfigError.of("rules", rule, "a list of Rule", where=where)
     if default is not None and not isinstance(default, Policy):
         raise ConfigError.of("default", default, "a Policy or None", where=where)
+    if default is not None and default.body:
+        allowed = "a Policy without body=, which is for single routes: @cached or a Rule"
+        raise ConfigError.of("default", default, allowed, where=where)
     if default is not None and default.guarded:
         allowed = "a Policy without guarded=, which only @cached on an endpoint can have"
         raise ConfigError.of("default", default, allowed, where=where)

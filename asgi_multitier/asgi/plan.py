@@ -11,11 +11,16 @@ from .._types import Scope
 from ..config.policy import Policy
 from ..events import Tally
 from ..policy import key as keys
+from ..policy.content import WITH_CONTENT
 from ..policy.reasons import Reason
 from ..policy.request import Field
 from ..policy.terms import Terms
 from ..routing import Resolved
 from ..selectors import is_short
+
+TARGET = ("raw_path", "query_string", "path", "root_path", "scheme", "http_version", "method")
+"""Everything in a scope that names its target and how it is asked, besides the Host; some of it is
+optional."""
 
 PlanKey: TypeAlias = tuple[bytes | None, tuple[object, ...]]
 """What a plan is remembered by: texts of the request, and None where one is absent."""
@@ -35,7 +40,7 @@ begins with a length."""
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What holds for every GET or HEAD of one target.
+    """What holds for every GET or HEAD of one target, or for every POST or QUERY with content.
 
     Attributes:
         reason: Why no request of it meets the cache, or None.
@@ -88,7 +93,7 @@ def plan_for(
     """Make the plan of a target.
 
     Args:
-        scope: A GET or HEAD request of it.
+        scope: A request of it.
         host: Its Host as sent; None unless there is exactly one.
         resolved: The route and its rule.
         tally: The route's counters.
@@ -151,7 +156,12 @@ def plan_for(
         tally=tally,
         whole=whole,
         instant=whole and prompt and not policy.guarded,
-        direct=prompt and bool(policy.guarded) and not (policy.vary or policy.when),
+        direct=(
+            prompt
+            and bool(policy.guarded)
+            and scope["method"] not in WITH_CONTENT
+            and not (policy.vary or policy.when)
+        ),
         framed=framed,
         origin=(scheme, name),
         plain=plain,

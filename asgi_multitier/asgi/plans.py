@@ -58,16 +58,20 @@ class Plans:
         """Made with the first plan: the cache has its name by then."""
         return keys.Veil(self.manager.config.secret or self.manager.namespace.encode())
 
-    def make(self, scope: Scope, host: bytes | None, target: PlanKey | None) -> Plan:
+    def make(
+        self, scope: Scope, host: bytes | None, target: PlanKey | None, method: str = "GET"
+    ) -> Plan:
         """Make the plan of a target, and remember it under `target` if that is given.
 
         Args:
             scope: A request of the target.
             host: Its Host as sent; None unless there is exactly one.
             target: Under which key the plan is remembered.
+            method: That of the requests whose responses are meant: GET for a HEAD, and for a POST
+                whose response is stored for GET.
         """
         manager, mode = self.manager, self.manager.mode
-        resolved = self.resolve("GET", scope)
+        resolved = self.resolve(method, scope)
         reason = None
         if resolved.policy is None:
             reason = _REASONS.get(resolved.reason, Reason.NO_RULE)

@@ -57,6 +57,12 @@ def set_cookie(position: Born, secret: bytes, *, secure: bool) -> Header:
     return b"set-cookie", f"{COOKIE}={token(position, secret)}; {attributes}".encode()
 
 
+def take_position(headers: Sequence[Header], secret: bytes) -> tuple[list[Header], Born | None]:
+    """The field lines without the position's cookie, and the position; None without a valid one."""
+    kept, value = take_cookie(headers)
+    return kept, None if value is None else read_token(value, secret)
+
+
 def take_cookie(headers: Sequence[Header]) -> tuple[list[Header], str | None]:
     """The field lines without the position's cookie, and its value.
 

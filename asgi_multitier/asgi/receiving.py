@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 
 from .._types import Message, Receive
+from ..policy.reasons import Reason
 from .client import Client
 
 WATCH_AFTER = 1.0
@@ -17,19 +19,21 @@ other channels may have no end of them."""
 
 
 class ReceiveSide:
-    """The application's `receive` in a run: an empty body, then blocks until disconnect.
+    """The application's `receive` in a run: the whole content, then blocks until disconnect.
 
     That the client has left is not said while other clients may want the response, only once the
     run serves its client alone, or is over.
 
     Args:
         client: The client that the response is for; None for a background refresh.
+        content: The content of the request.
     """
 
-    __slots__ = ("_asked", "_client", "_released")
+    __slots__ = ("_asked", "_client", "_content", "_released")
 
-    def __init__(self, client: Client | None) -> None:
+    def __init__(self, client: Client | None, content: bytes = b"") -> None:
         self._client = client
+        self._content = content
         self._asked = False
         self._released = asyncio.Event()
 
@@ -41,7 +45,7 @@ class ReceiveSide:
         """The next message for the application."""
         if not self._asked:
             self._asked = True
-            return {"type": "http.request", "body": b"", "more_body": False}
+            return {"type": "http.request", "body": self._content, "more_body": False}
         client = self._client
         while client is not None and not client.gone:
             message = await client.receive()
@@ -53,15 +57,15 @@ class ReceiveSide:
         return {"type": "http.disconnect"}
 
 
-def from_the_start(receive: Receive) -> Receive:
-    """The channel of a request without content, as if nothing had been read from it."""
+def from_the_start(receive: Receive, content: bytes = b"") -> Receive:
+    """The channel of a request whose content is known, as if nothing had been read from it."""
     asked = False
 
     async def unread() -> Message:
         nonlocal asked
         if not asked:
             asked = True
-            return {"type": "http.request", "body": b"", "more_body": False}
+            return {"type": "http.request", "body": content, "more_body": False}
         for _ in range(_EMPTY):
             message = await receive()
             if message["type"] != "http.request":
@@ -77,20 +81,63 @@ async def opened(receive: Receive) -> tuple[Receive, bool]:
     Returns:
         A channel that gives all of it, the first message included, and whether there is a body.
     """
-    first: Message | None = await receive()
-    assert first is not None  # noqa: S101  # for the type checker alone
+    first = await receive()
     has_body = first["type"] == "http.request" and bool(first.get("body") or first.get("more_body"))
+    return resumed(receive, [first]), has_body
 
-    async def again() -> Message:
-        nonlocal first
-        message, first = first, None
-        return await receive() if message is None else message
 
-    return again, has_body
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read of a request's content.
+
+    Attributes:
+        receive: A channel that gives all of it, from the start.
+        content: All of the content; None if it is not known.
+        reason: Why it is not known: it is beyond the bound, or its client left before its end.
+    """
+
+    receive: Receive
+    content: bytes | None = None
+    reason: Reason | None = None
+
+
+async def read_within(receive: Receive, limit: int) -> Reading:
+    """Read the content of a request, unless it is longer than so many bytes.
+
+    No more is held than the limit and one message. What was read reaches the application as one
+    message, and the rest as it comes.
+    """
+    read = bytearray()
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            held = [_part(read, more=True)] if read else []
+            return Reading(resumed(receive, [*held, message]), reason=Reason.REQUEST_BODY)
+        read += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(read) > limit:
+            held = [_part(read, more=more)]
+            return Reading(resumed(receive, held), reason=Reason.REQUEST_BODY_OVERSIZED)
+    content = bytes(read)
+    return Reading(from_the_start(receive, content), content)
+
+
+def _part(read: bytearray, *, more: bool) -> Message:
+    return {"type": "http.request", "body": bytes(read), "more_body": more}
+
+
+def resumed(receive: Receive, held: list[Message]) -> Receive:
+    """A channel that gives these messages first."""
+
+    async def resuming() -> Message:
+        return held.pop(0) if held else await receive()
+
+    return resuming
 
 
 class Presence:
-    """Whether the client of a request without content is still there.
+    """Whether the client of a request whose content was read is still there.
 
     Args:
         receive: Its channel.

@@ -8,6 +8,7 @@ from .._types import ASGIApp, Headers, Scope
 from ..coherence.index import Index
 from ..entry import Born, StoredResponse
 from ..policy.cache_control import CacheControl, of_request
+from ..policy.content import content_part
 from ..policy.cookies import with_cookies_of
 from ..policy.downstream import told
 from ..policy.headers import normalised
@@ -31,6 +32,12 @@ HEAD_MARK = "\x03"
 """After a key, where HEADs wait for the application's answer to one of them."""
 
 
+def view_of(scope: Scope, plan: Plan, content: bytes | None) -> Any:
+    """A request for the callables of its rule; its content as well, if the rule is for that."""
+    content = (content or b"") if plan.policy.body else None
+    return request_of(scope, plan.resolved.path_params, content)
+
+
 class Request:
     """A request that its rule lets meet the cache, ready to be answered.
 
@@ -39,11 +46,12 @@ class Request:
         confirms: Takes the scope when the application has answered: whether its router chose the
             endpoint whose rule this is.
         common: What the lifespan has put into the state of every request.
+        content: Its content, which is in its key; None for a GET or HEAD, which has none.
         scope: The scope as it came.
         found: What the scan found, with the cookies that the application is to see.
         plan: What is known of its target.
         table: The routes and their rules.
-        plain: Whether its answer depends on nothing in it but its target.
+        plain: Whether its answer depends on nothing in it but its target and its content.
         primary: Its primary key, set once the partition is known.
     """
 
@@ -53,6 +61,7 @@ class Request:
         "app",
         "common",
         "confirms",
+        "content",
         "found",
         "plain",
         "plan",
@@ -73,10 +82,12 @@ class Request:
         app: ASGIApp,
         confirms: Callable[[Scope], bool],
         common: Mapping[str, Any] = _NOTHING,
+        content: bytes | None = None,
     ) -> None:
         self.app = app
         self.confirms = confirms
         self.common = common
+        self.content = content
         self.scope = scope
         self.found = found
         self.plan = plan
@@ -120,15 +131,30 @@ class Request:
 
     @property
     def method(self) -> str:
-        """GET or HEAD."""
+        """GET or HEAD; POST or QUERY with content."""
         method: str = self.scope["method"]
         return method
+
+    @property
+    def asked_by(self) -> str:
+        """The method by which the application is asked for what is stored: GET for a HEAD."""
+        return "GET" if self.content is None else self.method
+
+    @property
+    def content_part(self) -> bytes | None:
+        """Its method and content as a part of its key; None for a GET or HEAD."""
+        if self.content is None:
+            return None
+        by_meaning = self.plan.policy.body == "json"
+        return content_part(
+            self.method, self.headers, self.content, self.plan.veil, by_meaning=by_meaning
+        )
 
     @property
     def view(self) -> Any:
         """The request for the rule's callables."""
         if self._view is None:
-            self._view = request_of(self.scope, self.plan.resolved.path_params)
+            self._view = view_of(self.scope, self.plan, self.content)
         return self._view
 
     def name_and_tags(self) -> tuple[str, tuple[str, ...]] | None:

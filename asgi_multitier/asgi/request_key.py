@@ -20,7 +20,11 @@ def visible(policy: Policy, found: FieldLines) -> FieldLines:
 
 
 def request_key(
-    plan: Plan, headers: Iterable[Header], found: FieldLines | None, partition: bytes | None
+    plan: Plan,
+    headers: Iterable[Header],
+    found: FieldLines | None,
+    partition: bytes | None,
+    content: bytes | None = None,
 ) -> str:
     """The primary key of one request: the target's, and what the rule adds from the request.
 
@@ -29,10 +33,11 @@ def request_key(
         headers: The request's field lines.
         found: What the scan found.
         partition: What the rule's `vary_by` has returned, as `partition_part` gives it.
+        content: The method and the content, as `content_part` gives it; None for a GET.
     """
     policy, veil = plan.policy, plan.veil
     adds_fields = policy.vary or policy.cookies or policy.lifetime is None
-    if not adds_fields and _FIELDS.isdisjoint(found or ()):
+    if not adds_fields and content is None and _FIELDS.isdisjoint(found or ()):
         if partition is None:
             return plan.key
         if _is_short(plan.key, partition):
@@ -47,6 +52,8 @@ def request_key(
         parts.extend(map(veil, values))
     if partition is not None:
         parts.append(b"partition:" + veil(partition))
+    if content is not None:
+        parts.append(content)
     parts += keys.forwarded_parts(found.get(Field.FORWARDED, ()))
     if Field.ORIGIN in found:
         # Frameworks add CORS fields to the answers to these only, and not all of them say `Vary`.

@@ -31,7 +31,8 @@ from ..policy.invalidation import (
     may_invalidate,
     sends_on,
 )
-from ..policy.request import Field, FieldLines, scan
+from ..policy.reasons import Reason
+from ..policy.request import FieldLines, scan, without_framing
 from ..routing import Resolved, RouteTable
 from ..routing.changed import Changes, changes, names_of_arguments, without_unread
 from ..selectors import Selector, aliased, is_short
@@ -41,12 +42,11 @@ from .lifespan import Lifespan, give_state
 from .plan import Plan, raw_target
 from .plans import Plans
 from .post_caching import PostCaching
+from .questions import Questions
 from .read_your_writes import UNKNOWN, set_cookie
 from .request import Request
 from .request_key import request_key, visible
 from .sending import with_cache_status
-
-_OF_BODY = (Field.BODY_LENGTH, Field.BODY_CODING, Field.EXPECT)
 
 
 class UnsafeMethods:
@@ -56,6 +56,7 @@ class UnsafeMethods:
         app: The application.
         lifespan: Names and starts the cache.
         plans: Makes plans.
+        questions: Those that ask for something, and are answered from the cache after all.
         request_for: Makes a request that the cache may answer.
         secret: Signs the positions that clients carry; None if they carry none.
     """
@@ -65,6 +66,7 @@ class UnsafeMethods:
         app: ASGIApp,
         lifespan: Lifespan,
         plans: Plans,
+        questions: Questions,
         request_for: Callable[[Scope, FieldLines, Plan], Request],
         secret: bytes | None,
     ) -> None:
@@ -72,6 +74,7 @@ class UnsafeMethods:
         self._manager = plans.manager
         self._lifespan = lifespan
         self._plans = plans
+        self._questions = questions
         self._request_for = request_for
         self._secret = secret
 
@@ -79,20 +82,28 @@ class UnsafeMethods:
         """Run one request."""
         self._lifespan.bind(scope)
         give_state(scope, self._manager)
+        host, found = scan(scope["headers"], self._plans.watch)
+        detail: Reason | None = None
+        plan, resolved = self._questions.find(scope, host)
+        if plan is not None:
+            change = await self._questions.answer(plan, found or {}, scope, receive, send)
+            if change is None:
+                return
+            receive, detail = change
+        member = cache_status.forwarded(Forward.METHOD, detail=detail)
         if is_safe(scope["method"]) or loop_here() is None:
-            member = cache_status.forwarded(Forward.METHOD)
             await self._app(scope, receive, with_cache_status(send, member))
             return
         if self._manager.mode == "on":
             await self._lifespan.start()
-        host, found = scan(scope["headers"], self._plans.watch)
-        resolved = self._plans.resolve(scope["method"], scope)
+        if resolved is None:
+            resolved = self._plans.resolve(scope["method"], scope)
         mutation = Mutation(self._manager, self._plans.table, resolved, scope, host, self._secret)
         post = self._post_caching(resolved, scope, host, found or {}, mutation)
         if post is None:
-            await mutation.run(self._app, receive, send, mutation.begin)
+            await mutation.run(self._app, receive, send, mutation.begin, member)
         else:
-            await mutation.run(post, receive, send, post.begin)
+            await mutation.run(post, receive, send, post.begin, member)
 
     def _post_caching(
         self,
@@ -106,11 +117,11 @@ class UnsafeMethods:
 
         A policy that is for POST lets the responses' own headers decide.
         """
-        if resolved.policy is None or self._manager.home.place is not loop_here():
+        policy = resolved.policy
+        if policy is None or policy.body or self._manager.home.place is not loop_here():
             return None
         plan = self._plans.make(scope, host, None)
-        found = {field: lines for field, lines in found.items() if field not in _OF_BODY}
-        found = visible(plan.policy, found)
+        found = visible(plan.policy, without_framing(found))
         if plan.reason is not None or self._plans.refusal(plan, found, scope) is not None:
             return None
         if is_known(scope) and not plan.policy.public:
@@ -161,16 +172,18 @@ class Mutation:
         scheme = scope.get("scheme", "http")
         self.target = Target(scheme, keys.host_of(host, scheme) or b"", *raw_target(scope))
 
-    async def run(self, app: ASGIApp, receive: Receive, send: Send, begin: Begin) -> None:
+    async def run(
+        self, app: ASGIApp, receive: Receive, send: Send, begin: Begin, member: bytes
+    ) -> None:
         """Run the request, and invalidate what it has changed.
 
         Args:
             app: The application.
             receive, send: The client's channel.
             begin: Puts an invalidation into force.
+            member: What `Cache-Status` says of it.
         """
         selectors: Sequence[Selector] = ()
-        member = cache_status.forwarded(Forward.METHOD)
         method = self._scope["method"]
 
         async def watching(message: Message) -> None:

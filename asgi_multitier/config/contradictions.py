@@ -3,8 +3,12 @@
 from types import SimpleNamespace
 
 from ..errors import ConfigError
+from ..policy.content import WITH_CONTENT
 from ..policy.cookies import is_ignored
 from .templates import Template
+
+MAX_BODY = 64 * 1024
+"""Bytes of a request's content that are read where a rule gives no bound."""
 
 
 def check_together(policy: SimpleNamespace, where: str) -> None:
@@ -66,7 +70,7 @@ def _check_guarded(policy: SimpleNamespace, where: str) -> None:
         "negative": (policy.negative is not None, "None: a guarded route stores no failures"),
         "ignore_cookies": (bool(policy.ignore_cookies), "False: the guard gets all cookies"),
         "store_set_cookie": (policy.store_set_cookie, "False: a cookie belongs to its client"),
-        "methods": (policy.methods - {"GET", "HEAD"}, "GET and HEAD"),
+        "methods": (not policy.body and policy.methods & WITH_CONTENT, "GET and HEAD"),
     }
     for option, (wrong, allowed) in refused.items():
         if wrong:
@@ -110,20 +114,44 @@ def _check_cookies(policy: SimpleNamespace, where: str) -> None:
 def _check_methods(policy: SimpleNamespace, where: str) -> None:
     """Refuse methods that the cache would never answer or store.
 
-    A HEAD is answered from the response to a GET, and the response to a POST is stored for GET
-    alone, where it allows that itself (RFC 9110 §9.3.3).
+    A HEAD is answered from the response to a GET. The response to a POST or a QUERY is stored for
+    requests with the same content, if the rule says so; that to a POST otherwise for GET alone,
+    where it allows that itself (RFC 9110 §9.3.3).
     """
     given = sorted(policy.methods)
-    if "GET" not in policy.methods:
-        allowed = "GET among them: all stored responses answer a GET"
+    with_content = policy.methods & WITH_CONTENT
+    if "HEAD" in policy.methods and "GET" not in policy.methods:
+        allowed = "GET among them: a HEAD is answered from the response to a GET"
         raise ConfigError.of("methods", given, allowed, where=where)
-    if "POST" not in policy.methods:
+    if policy.body:
+        if not with_content:
+            allowed = "False, or True with POST or QUERY in methods="
+            raise ConfigError.of("body", policy.body, allowed, where=where)
         return
-    if policy.lifetime is not None:
-        allowed = "GET and HEAD where a lifetime is given; POST only in Policy.from_origin"
+    if policy.max_body != MAX_BODY:
+        allowed = "a bound together with body=True, without which no content is read"
+        raise ConfigError.of("max_body", policy.max_body, allowed, where=where)
+    if with_content:
+        _check_without_body(policy, given, where)
+
+
+def _check_without_body(policy: SimpleNamespace, given: list[str], where: str) -> None:
+    """Refuse POST and QUERY where their content is not in the key, but POST in `from_origin`."""
+    if policy.lifetime is not None or "QUERY" in policy.methods:
+        allowed = (
+            "GET and HEAD where a lifetime is given; POST and QUERY need body=True, which keys "
+            "responses by the content of the request; POST alone may stand without it in "
+            "Policy.from_origin"
+        )
+        raise ConfigError.of("methods", given, allowed, where=where)
+    if "GET" not in policy.methods:
+        allowed = "GET among them, as a POST is stored for GET; or body=True, for the same content"
         raise ConfigError.of("methods", given, allowed, where=where)
     if policy.vary_by is not None or policy.when is not None:
-        allowed = "GET and HEAD where vary_by= or when= is given: they are not called for a POST"
+        allowed = (
+            "GET and HEAD where vary_by= or when= is given, which are called for a POST only with "
+            "body=True"
+        )
         raise ConfigError.of("methods", given, allowed, where=where)
 
 

@@ -12,11 +12,12 @@ from types import SimpleNamespace
 from typing import Annotated, Any, Literal, TypeAlias, TypedDict, Unpack, get_type_hints
 from uuid import UUID
 
+from ..policy.content import WITH_CONTENT
 from ..policy.credentials import Credentials
 from ..policy.terms import Terms
 from ..strategy import CacheStrategy, Lifetime, seconds_of
 from . import readers
-from .contradictions import check_together
+from .contradictions import MAX_BODY, check_together
 from .response_tags import read_tags_from
 from .templates import Template, Texts, TextsFunction
 
@@ -50,6 +51,8 @@ class PolicyOptions(TypedDict, total=False):
     public: bool
     key: str | Template | None
     methods: Names
+    body: bool | Literal["json"]
+    max_body: int
     negative: Lifetime | None
     client_cache: Lifetime | None
     stale_while_revalidate: Lifetime | None
@@ -105,7 +108,15 @@ class Policy:
         key: A name for the response, by which `invalidate` finds it; its URL and parameters still
             identify it.
         methods: GET, and HEAD where the application has no endpoint of its own for it, are answered
-            from the cache. POST is not, and is allowed only in `from_origin`.
+            from the cache; POST and QUERY with `body`. In `from_origin`, POST without `body` has
+            another meaning: its response is stored for GET where it allows that.
+        body: Whether POST and QUERY ask for something that their content names, such as a search:
+            method, `Content-Type`, `Content-Encoding` and content are then part of the key, and
+            such a POST invalidates nothing. True for content with the same bytes, `"json"` for JSON
+            texts with the same meaning. The rule's callables find the content in `request.body`.
+            Where `when` says no to a POST, it counts as a change like any other.
+        max_body: Bytes of content that are read at most. A request with more bypasses the cache:
+            the application gets all of it as it comes.
         negative: Seconds that a 404 or 410 stays fresh; None if they are not stored.
         client_cache: Seconds for which clients may reuse it; None if they are to validate each
             time.
@@ -129,6 +140,7 @@ class Policy:
             was read before the response was made, the response is fresh for another lifetime, and
             the application is not asked. An exception counts as None.
         when: Takes the request; False bypasses the cache. It runs, and may fail, as `vary_by` does.
+            See `body` for what it decides about a POST.
         enabled: False leaves everything to the application. A plain function without arguments is
             asked on every request, so the route can be switched while the process runs; it must
             not block, and an exception counts as False.
@@ -160,6 +172,8 @@ class Policy:
     public: Annotated[bool, readers.read_boolean] = False
     key: Annotated[Template | None, readers.read_template] = None
     methods: Annotated[frozenset[str], readers.read_methods] = frozenset({"GET", "HEAD"})
+    body: Annotated[bool | Literal["json"], readers.read_body] = False
+    max_body: Annotated[int, readers.read_bytes] = MAX_BODY
     negative: Annotated[float | None, readers.read_optional_seconds] = None
     client_cache: Annotated[float | None, readers.read_optional_zero] = None
     stale_while_revalidate: Annotated[float | None, readers.read_optional_zero] = None
@@ -218,8 +232,8 @@ class Policy:
         Args:
             **options: As for `Policy`. What a CDN may want and an API cache may not:
                 `heuristics`, `store_set_cookie`, `honor_request_directives`, `stale_on_error`,
-                `partial`, `normalise_language`, and `methods` with POST: its responses are then
-                stored for GET where they allow it (RFC 9110 §9.3.3).
+                `partial`, `normalise_language`, and `methods` with POST and without `body`: its
+                responses are then stored for GET where they allow it (RFC 9110 §9.3.3).
 
         Raises:
             ConfigError: As for `Policy`.
@@ -232,6 +246,14 @@ class Policy:
             return self
         present: Any = {name: getattr(self, name) for name in _READERS}
         return Policy(self.lifetime, where=where, **{**present, **options})
+
+    @property
+    def answered(self) -> frozenset[str]:
+        """Methods of requests that may be answered from the cache.
+
+        A POST whose response is stored for GET is not.
+        """
+        return self.methods if self.body else self.methods - WITH_CONTENT
 
     @property
     def separates_users(self) -> bool:
@@ -283,7 +305,8 @@ def _terms_of(policy: Policy) -> Terms:
         set_cookie=policy.store_set_cookie,
         heuristics=policy.heuristics,
         partial=policy.partial,
-        post="POST" in policy.methods,
+        post="POST" in policy.methods and not policy.body,
+        body=bool(policy.body),
         honor_request_directives=policy.honor_request_directives,
         stale_on_error=policy.stale_on_error,
         client_cache=policy.client_cache,

@@ -16,7 +16,7 @@ from ..policy.tags import CACHE_TAG
 from ..strategy import seconds_of
 from .templates import Template, Texts, is_async, texts_of
 
-METHODS = frozenset({"GET", "HEAD", "POST"})
+METHODS = frozenset({"GET", "HEAD", "POST", "QUERY"})
 """Methods that a policy may name; `Policy` says which of them together."""
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -167,6 +167,18 @@ def read_partition(
 def read_guarded(value: Any, option: str, where: str) -> Any:
     if value is not True and value is not False and value != "shared":
         raise ConfigError.of(option, value, "True, False or 'shared'", where=where)
+    return value
+
+
+def read_body(value: Any, option: str, where: str) -> Any:
+    if value is not True and value is not False and value != "json":
+        raise ConfigError.of(option, value, "True, False or 'json'", where=where)
+    return value
+
+
+def read_bytes(value: object, option: str, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigError.of(option, value, "a number of bytes, at least 1", where=where)
     return value
 
 

@@ -8,8 +8,9 @@ import http_sf
 from .._types import Headers
 from . import headers as fields
 
-SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
-"""RFC 9110 §9.2.1. Every method that is not known to be safe is unsafe."""
+SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "QUERY", "TRACE"))
+"""RFC 9110 §9.2.1, and QUERY (draft-ietf-httpbis-safe-method-w-body). Every method that is not
+known to be safe is unsafe."""
 
 GROUP_TAG = "group:"
 """The prefix that makes the name of a cache group a tag."""

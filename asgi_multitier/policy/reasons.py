@@ -14,6 +14,7 @@ class Reason(StrEnum):
     # The request: it bypasses the cache.
     METHOD = "method"
     REQUEST_BODY = "request-body"
+    REQUEST_BODY_OVERSIZED = "request-body-oversized"
     HOST = "host"
     TARGET = "target"
     OVERRIDE = "method-override"

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from .._types import Header
 from .credentials import Credentials, folded
-from .headers import is_token
+from .headers import content_length, is_token, normalised
 from .reasons import Reason
 
 
@@ -224,6 +224,41 @@ def refusal(found: FieldLines, *, method: str, target: bytes) -> Reason | None:
         if value.strip() != b"0":
             return Reason.REQUEST_BODY
     return None
+
+
+def unread_reason(found: FieldLines, limit: int) -> Reason | None:
+    """Why the content of a request is not read, as far as its field lines say; None if it is.
+
+    Args:
+        found: What the scan found.
+        limit: Bytes of content that are read at most.
+    """
+    codings = [value.strip().lower() for _, value in found.get(Field.BODY_CODING, ())]
+    expected = {value.strip().lower() for _, value in found.get(Field.EXPECT, ())}
+    if codings not in ([], [b"chunked"]) or not expected <= {b"100-continue"}:
+        # What servers and applications make of any other differs.
+        return Reason.REQUEST_BODY
+    length = content_length(normalised(found.get(Field.BODY_LENGTH, ())))
+    return Reason.REQUEST_BODY_OVERSIZED if length is not None and length > limit else None
+
+
+def without_framing(found: FieldLines) -> FieldLines:
+    """What was found, without what says how long the content is and how it comes."""
+    return {field: lines for field, lines in found.items() if field not in _FRAMING}
+
+
+_FRAMING = frozenset((Field.BODY_LENGTH, Field.BODY_CODING, Field.EXPECT))
+
+
+def beyond_method(found: FieldLines, method: str) -> Reason | None:
+    """Why a POST or a QUERY asks for what only the origin gives; None if it does not.
+
+    Only for GET is it defined what a range is (RFC 9110 §14.2), and a condition of a POST that does
+    not hold means 412 (§13.1.2), not that the client has the response.
+    """
+    if Field.RANGE in found:
+        return Reason.RANGE
+    return Reason.PRECONDITION if method == "POST" and Field.CONDITION in found else None
 
 
 def _overrides_nothing(lines: Iterable[Header], method: str, target: bytes) -> bool:

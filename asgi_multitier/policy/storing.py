@@ -9,6 +9,7 @@ from hashlib import blake2b
 from .._types import Headers
 from . import headers as fields
 from .cache_control import CacheControl, governing, of_request, parse
+from .content import WITH_CONTENT
 from .dates import parse_http_date
 from .freshness import age_value, explicit_lifetime, forbids_stale, heuristic_lifetime, initial_age
 from .invalidation import Target, group_tags, of_origin, resolved
@@ -87,7 +88,8 @@ def judge(
         now: Unix seconds at which the response's header arrived.
         request_time: Unix seconds at which the request was sent.
         origin: The scheme and host of the request; its cache groups are also tags of that origin.
-        target: The request's URL: without it no answer to a POST is stored in `from_origin` mode.
+        target: The request's URL: without it no answer to a POST is stored for GET in `from_origin`
+            mode.
 
     Returns:
         How to store it, or the first reason not to.
@@ -116,10 +118,12 @@ def judge(
     if method == "POST" and not terms.annotated:
         if explicit is None:
             return Reason.NO_FRESHNESS
-        if not _names_target(headers, target):
+        if not terms.body and not _names_target(headers, target):
             return Reason.CONTENT_LOCATION
     etag, last_modified = stored_validators(headers, now)
-    validates = etag is not None or last_modified is not None
+    # A POST has no conditions by which it could be validated (RFC 9110 §13.1.2).
+    asks_again = method == "POST" and terms.body
+    validates = (etag is not None or last_modified is not None) and not asks_again
     lifetime = _annotated_lifetime(status, terms)
     if lifetime is not None:
         age = float(age_value(headers))
@@ -182,7 +186,8 @@ def stored_validators(headers: Headers, now: float) -> tuple[bytes | None, bytes
 
 def _unfit_exchange(method: str, status: int, headers: Headers, terms: Terms) -> Reason | None:
     """Why the method, the status or the kind of content forbids storing."""
-    if method != "GET" and not (method == "POST" and terms.post):
+    by_content = terms.body and method in WITH_CONTENT
+    if method != "GET" and not by_content and not (method == "POST" and terms.post):
         return Reason.METHOD
     if status < 200 or status == 304:
         return Reason.STATUS

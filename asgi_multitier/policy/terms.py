@@ -23,6 +23,7 @@ class Terms:
         heuristics: Guess a lifetime from `Last-Modified` (RFC 9111 §4.2.2).
         partial: Store 206 responses.
         post: Let the response to a POST be reused for GET (RFC 9110 §9.3.3).
+        body: Store responses to POST and QUERY, for requests with the same content.
         honor_request_directives: Let clients control the cache by `Cache-Control` (RFC 9111
             §5.2.1).
         stale_on_error: Seconds after its freshness in which a response may replace that of a
@@ -50,6 +51,7 @@ class Terms:
     heuristics: bool = False
     partial: bool = False
     post: bool = False
+    body: bool = False
     honor_request_directives: bool = False
     stale_on_error: float | bool = False
     client_cache: float | None = None

@@ -260,11 +260,17 @@ def _join(old: Annotations, new: Annotations, *, where: str) -> Annotations:
     )
     if joined.policy is not None and joined.never:
         raise ConfigError(f"{where}: @cached and @no_cache contradict; expected one of them")
-    if joined.policy is not None and joined.invalidations and "POST" in joined.policy.methods:
+    if joined.policy is not None and joined.invalidations and _is_never_change(joined.policy):
         raise ConfigError(
-            f"{where}: a cached POST cannot invalidate; expected methods= without POST"
+            f"{where}: a cached POST cannot invalidate; expected methods= without POST, or body= "
+            "with a when= that says which POSTs change nothing"
         )
     return joined
+
+
+def _is_never_change(policy: Policy) -> bool:
+    """Whether every POST is one whose response may be stored."""
+    return "POST" in policy.methods and not (policy.body and policy.when)
 
 
 def _sum(old: Invalidations | None, new: Invalidations | None) -> Invalidations | None:

@@ -15,7 +15,7 @@ from .routes import Leaf, Tree
 from .security import remedy, unkeyed
 from .selection import routes_named
 
-_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY")
 
 _WAYS_OUT = (
     "a hit runs no authentication; expected public=True if all users may get the same response, "
@@ -93,8 +93,8 @@ def _check_effect(leaves: Iterable[Leaf], rules: Sequence[Rule]) -> None:
     One endpoint may have several routes, so it is enough that one of them takes such requests.
 
     Raises:
-        ConfigError: If `cached` is where no route takes GET, as all stored responses answer a GET,
-            or `invalidates` where the routes take safe methods only.
+        ConfigError: If `cached` is where no route takes a method that it is for, or `invalidates`
+            where the routes take safe methods only.
     """
     # By identity: wrappers and bound methods of an endpoint share its annotations object.
     met: dict[int, tuple[Leaf, Annotations, set[str]]] = {}
@@ -104,10 +104,12 @@ def _check_effect(leaves: Iterable[Leaf], rules: Sequence[Rule]) -> None:
             met.setdefault(id(annotations), (leaf, annotations, set()))[2].add(method)
     for leaf, annotations, methods in met.values():
         taken = ", ".join(sorted(methods))
-        if annotations.policy and "GET" not in methods and not _overridden(leaf, rules):
+        policy = annotations.policy
+        met_here = policy and methods & policy.answered - {"HEAD"}
+        if policy and not met_here and not _overridden(leaf, rules):
             raise ConfigError(
                 f"{leaf}: @cached does nothing where only {taken} is taken; expected a route that "
-                "takes GET, as stored responses answer GET and HEAD"
+                f"takes {_wanted(policy)}"
             )
         if annotations.invalidations is not None and all(map(is_safe, methods)):
             raise ConfigError(
@@ -115,6 +117,16 @@ def _check_effect(leaves: Iterable[Leaf], rules: Sequence[Rule]) -> None:
                 "that changes something, such as POST; where a GET does, call the manager's "
                 "invalidate_tags or the like in the endpoint"
             )
+
+
+def _wanted(policy: Policy) -> str:
+    """What to write in place of an annotation that no request can meet."""
+    if policy.body:
+        return f"{' or '.join(sorted(policy.methods - {'HEAD'}))}, as methods= says"
+    return (
+        "GET, as stored responses answer GET and HEAD; or methods=['POST'], body=True, where a "
+        "POST asks for something and changes nothing"
+    )
 
 
 def _check_leaf(leaf: Leaf, *, overridden: bool) -> None:
@@ -197,7 +209,7 @@ def _check_rule(rule: Rule, policy: Policy, leaf: Leaf) -> None:
 
 def _check_required(leaf: Leaf, policy: Policy, *, where: str) -> None:
     """Refuse an allow-list without a parameter that the endpoint requires: it would get none."""
-    if policy.query is None or not leaf.takes(frozenset({"GET"})):
+    if policy.query is None or not leaf.takes(policy.answered):
         return
     required = {
         declared.alias
@@ -214,7 +226,7 @@ def _check_required(leaf: Leaf, policy: Policy, *, where: str) -> None:
 
 def _reading_annotations(leaf: Leaf) -> list[Annotations]:
     """What the decorators say for each reading method of the route."""
-    methods = [m for m in ("GET", "HEAD", "POST") if leaf.takes(frozenset({m}))]
+    methods = [m for m in ("GET", "HEAD", "POST", "QUERY") if leaf.takes(frozenset({m}))]
     return [annotations_of(leaf.endpoint, method) for method in methods]
 
 

@@ -20,7 +20,7 @@ from ..errors import ConfigError
 
 _REQUEST, _RESPONSE = "_asgi_multitier_request", "_asgi_multitier_response"
 _HIDDEN = {"request": _REQUEST, "response": _RESPONSE}
-_METHODS = ("get", "head", "post", "put", "patch", "delete", "options")
+_METHODS = ("get", "head", "post", "put", "patch", "delete", "options", "query")
 _around: "WeakKeyDictionary[Any, Callable[..., Any]]" = WeakKeyDictionary()
 """The endpoint of each function that the package has put around one. No attribute says so: a
 decorator with `functools.wraps` would take that over, and look like one of them."""

@@ -99,7 +99,7 @@ def _is_called(leaf: Leaf, name: RouteName) -> bool:
     if isinstance(name, str):
         return name in (leaf.name, leaf.template)
     if isinstance(leaf.endpoint, type) and any(
-        getattr(leaf.endpoint, method, None) is name for method in ("get", "head", "post")
+        getattr(leaf.endpoint, method, None) is name for method in ("get", "head", "post", "query")
     ):
         return True
     return leaf.endpoint is not None and _unwrapped(leaf.endpoint) == _unwrapped(name)

@@ -8,8 +8,9 @@ _USER = (
 )
 
 ADVICE = {
-    Reason.METHOD: "only GET and HEAD are cached; ask with GET",
+    Reason.METHOD: "only GET and HEAD are cached; ask with GET, or see body= for POST and QUERY",
     Reason.REQUEST_BODY: "a GET with a body is not cached; send none",
+    Reason.REQUEST_BODY_OVERSIZED: "the body of the request is larger than max_body=",
     Reason.HOST: "send exactly one valid Host field",
     Reason.TARGET: "use a plain, shorter URL",
     Reason.NO_RULE: "no rule holds for this URL: put @cached(...) on the endpoint, or add a Rule",

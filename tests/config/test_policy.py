@@ -70,6 +70,7 @@ class TestPolicy:
         assert policy.terms.partitioned
         assert not policy.terms.post
         assert Policy.from_origin(methods=["GET", "POST"]).terms.post
+        assert not Policy.from_origin(methods=["GET", "POST"], body=True).terms.post
         assert policy.terms.set_cookie
         assert Policy(60, vary_by=tenant).terms.partitioned
         assert not Policy(60).terms.partitioned
@@ -144,7 +145,49 @@ class TestPolicy:
                 ["methods=['GET', 'POST']", "GET and HEAD", "from_origin"],
                 id="post-with-a-lifetime",
             ),
-            pytest.param(60, {"methods": "POST"}, ["methods=['POST']", "GET"], id="post-alone"),
+            pytest.param(
+                60, {"methods": "POST"}, ["methods=['POST']", "body=True"], id="post-alone"
+            ),
+            pytest.param(
+                None,
+                {"methods": "POST"},
+                ["methods=['POST']", "GET among them", "body=True"],
+                id="post-alone-of-the-origin",
+            ),
+            pytest.param(
+                None, {"methods": ["GET", "QUERY"]}, ["'QUERY'", "body=True"], id="query-alone"
+            ),
+            pytest.param(
+                60,
+                {"methods": ["HEAD", "POST"], "body": True},
+                ["methods=['HEAD', 'POST']", "GET among them"],
+                id="head-without-get",
+            ),
+            pytest.param(60, {"body": True}, ["body=True", "methods="], id="body-of-a-get"),
+            pytest.param(
+                60, {"body": "json", "methods": "GET"}, ["body='json'", "POST"], id="json-of-a-get"
+            ),
+            pytest.param(60, {"body": 1}, ["body=1", "'json'"], id="body-number"),
+            pytest.param(60, {"body": "xml"}, ["body='xml'", "'json'"], id="body-xml"),
+            pytest.param(60, {"max_body": 10}, ["max_body=10", "body=True"], id="bound-alone"),
+            pytest.param(
+                60,
+                {"max_body": 0, "body": True, "methods": "POST"},
+                ["max_body=0", "at least 1"],
+                id="no-bound",
+            ),
+            pytest.param(
+                60,
+                {"max_body": True, "body": True, "methods": "POST"},
+                ["max_body=True", "bytes"],
+                id="bound-boolean",
+            ),
+            pytest.param(
+                60,
+                {"max_body": 1.5, "body": True, "methods": "POST"},
+                ["max_body=1.5", "bytes"],
+                id="bound-fraction",
+            ),
             pytest.param(60, {"methods": "HEAD"}, ["methods=['HEAD']", "GET"], id="head-alone"),
             pytest.param(
                 None, {"methods": ["POST", "HEAD"]}, ["methods=", "GET among them"], id="no-get"

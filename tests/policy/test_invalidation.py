@@ -31,13 +31,14 @@ BASE = Target("http", b"example.com", b"/dir/page", b"q=1")
         ("GET", 200, False),
         ("HEAD", 200, False),
         ("OPTIONS", 200, False),
+        ("QUERY", 200, False),
         ("TRACE", 200, False),
     ],
 )
 def test_unsafe_method_that_succeeds_invalidates(method, status, drops):
     """RFC 9111 §4.4: 2xx and 3xx; unknown methods count as unsafe (methods are case-sensitive)."""
     assert may_invalidate(method, status) is drops
-    assert is_safe(method) is (method in ("GET", "HEAD", "OPTIONS", "TRACE"))
+    assert is_safe(method) is (method in ("GET", "HEAD", "OPTIONS", "QUERY", "TRACE"))
 
 
 @pytest.mark.parametrize(

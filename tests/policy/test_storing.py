@@ -98,6 +98,9 @@ def test_response_headers_decide_freshness(headers, after, hit):
         ((FRESH,), {"method": "POST"}, Reason.METHOD),
         ((FRESH,), {"method": "QUERY"}, Reason.METHOD),
         ((FRESH,), {"method": "PUT", "terms": Terms(post=True)}, Reason.METHOD),
+        ((FRESH,), {"method": "QUERY", "terms": Terms(post=True)}, Reason.METHOD),
+        ((FRESH,), {"method": "PUT", "terms": Terms(body=True)}, Reason.METHOD),
+        ((), {"method": "POST", "terms": Terms(body=True)}, Reason.NO_FRESHNESS),
         ((FRESH,), {"status": 103}, Reason.STATUS),
         ((FRESH,), {"status": 304}, Reason.STATUS),
         ((FRESH,), {"status": 206}, Reason.PARTIAL),
@@ -290,6 +293,13 @@ def test_answer_to_post_is_stored_if_it_names_the_target(headers, target, reason
     verdict = judged(*headers, method="POST", target=target, terms=Terms(post=True))
 
     assert isinstance(verdict, Store) if reason is None else verdict is reason
+
+
+@pytest.mark.parametrize("method", ["POST", "QUERY"])
+def test_answer_to_content_needs_only_freshness(method):
+    """It answers the same content, and not a GET: no `Content-Location` has to allow that."""
+    assert isinstance(judged(FRESH, method=method, terms=Terms(body=True)), Store)
+    assert isinstance(judged(method=method, terms=Terms(body=True, lifetime=60)), Store)
 
 
 def test_answer_to_post_is_never_stored_on_a_guess():

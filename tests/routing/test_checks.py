@@ -21,6 +21,8 @@ from .applications import endpoint
 
 Mark = Callable[[Any], Any]
 CHANGES = invalidates(tags="a")
+SEARCH = cached(60, methods=["POST"], body=True)
+QUERY = cached(60, methods=["GET", "HEAD", "QUERY"], body=True)
 POSTED = cached(Policy.from_origin(methods=["GET", "POST"]))
 
 
@@ -71,7 +73,29 @@ def test_cached_where_nothing_takes_get_is_refused(
     with pytest.raises(ConfigError, match="@cached does nothing") as caught:
         check(route())
 
-    for word in (*words, "expected a route that takes GET"):
+    for word in (*words, "expected a route that takes GET", "body=True"):
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("route", "words"),
+    [
+        (lambda: Route("/x", SEARCH(page())), ["only GET, HEAD is taken", "takes POST"]),
+        (
+            lambda: Route("/x", QUERY(page()), methods=["HEAD", "POST"]),
+            ["only HEAD, POST is taken", "takes GET or QUERY"],
+        ),
+    ],
+    ids=["post", "query"],
+)
+def test_a_question_that_no_route_takes_is_refused(
+    route: Callable[[], BaseRoute], words: list[str]
+) -> None:
+    """It would do nothing; the message names the methods of the annotation."""
+    with pytest.raises(ConfigError, match="@cached does nothing") as caught:
+        RouteTable(Starlette(routes=[route()])).check()
+
+    for word in (*words, "as methods= says"):
         assert word in str(caught.value)
 
 
@@ -129,6 +153,11 @@ async def plain(scope: Any, receive: Any, send: Any) -> None: ...
         pytest.param(lambda: [Route("/x", view("get", "put", whole=CHANGES))], id="class-changes"),
         pytest.param(lambda: [Mount("/m", app=CHANGES(cached(60)(plain)))], id="any-method"),
         pytest.param(lambda: [Route("/x", no_cache(page()), methods=["POST"])], id="never"),
+        pytest.param(lambda: [Route("/x", SEARCH(page()), methods=["POST"])], id="search"),
+        pytest.param(lambda: [Route("/x", QUERY(page()))], id="get-or-query"),
+        pytest.param(lambda: [Route("/x", QUERY(page()), methods=["QUERY"])], id="query"),
+        pytest.param(lambda: [Route("/x", view("query", on=QUERY))], id="query-method"),
+        pytest.param(lambda: [Route("/x", view("get", "post", on=SEARCH))], id="search-method"),
     ],
 )
 def test_what_some_request_meets_is_taken(routes: Callable[[], list[BaseRoute]]) -> None:

@@ -168,7 +168,8 @@ class Fill:
             replies=self._replies,
             keeping=self._keeping,
         )
-        capture = self._capture = Capture(attempt, client, limit=engine.config.max_entry)
+        limit, content = engine.config.max_entry, request.content or b""
+        capture = self._capture = Capture(attempt, client, limit=limit, content=content)
         hard = request.plan.policy.hard_timeout
         try:
             async with asyncio.timeout(hard) as attempt.deadline, capture:

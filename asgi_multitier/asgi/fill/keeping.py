@@ -54,7 +54,7 @@ class Keeping:
         """
         try:
             return judge(
-                method="GET",
+                method=self._request.asked_by,
                 status=status,
                 headers=headers,
                 request_headers=self._request_headers,

@@ -80,6 +80,8 @@ def question_of(request: Request, stored: StoredCandidates, *, own: bool) -> Que
     asks, fields = Asks.NOTHING, WHOLE.fields
     if stored.part is not None and Field.RANGE not in request.found:
         asks, fields = Asks.REST, rest_of(response_of(stored.part).headers)
+    elif request.method == "POST":
+        pass  # an application refuses one whose condition does not hold (RFC 9110 §13.1.2)
     elif stored.stale is not None and isinstance(stored.stale.entry.payload, StoredResponse):
         asks = Asks.VALIDATION
         fields = _conditions(stored.stale.entry.payload, request.plan.terms)
@@ -109,7 +111,7 @@ def scope_for_app(request: Request, question: Question, *, background: bool) -> 
     """
     scope = dict(request.scope)
     headers = request.headers
-    scope["method"] = "GET"
+    scope["method"] = request.asked_by
     if question.asks is not Asks.OWN:
         headers = unconditional(headers)
     if background:

@@ -88,7 +88,12 @@ class GuardedExchange:
             else:
                 self._prompt = False
                 lines = [line for line in lines if line[0].lower() not in NOT_FORWARDED]
-        self.scope: Scope = {**scope, "method": "GET", "headers": lines, FILL_KEY: engine}
+        self.scope: Scope = {
+            **scope,
+            "method": request.asked_by,
+            "headers": lines,
+            FILL_KEY: engine,
+        }
         if extensions := scope.get("extensions"):
             known = {name: of for name, of in extensions.items() if name not in _FILES}
             self.scope["extensions"] = known

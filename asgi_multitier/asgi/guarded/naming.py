@@ -44,7 +44,7 @@ async def key_of(engine: Engine, request: Request, call: Call) -> str | None:
 
 def _key(request: Request, partition: bytes | None) -> str:
     headers = request.headers if request.plan.policy.vary else ()
-    return request_key(request.plan, headers, request.found, partition)
+    return request_key(request.plan, headers, request.found, partition, request.content_part)
 
 
 def labels_of(engine: Engine, request: Request, call: Call) -> tuple[str, tuple[str, ...]] | Reason:

@@ -1,0 +1,116 @@
+"""Questions with content: a search by POST, a query of GraphQL, the QUERY method.
+
+Where a rule has `body=`, a POST asks for something and changes nothing, so its content is read,
+within a bound, and it meets the cache as a GET does. `when=` may say of a POST that it is no
+question, as the mutation of a GraphQL endpoint is not: then it is a change like any other, and so
+is one of which `when=` could not be asked, because its content is beyond the bound.
+"""
+
+import asyncio
+from asyncio.events import _get_running_loop as loop_here
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from .._types import Receive, Scope, Send
+from ..events import Outcome
+from ..policy.content import WITH_CONTENT
+from ..policy.invalidation import is_safe
+from ..policy.reasons import Reason
+from ..policy.request import Field, FieldLines, unread_reason
+from ..routing import Resolved
+from .admission import Failures, Refused, ask_when
+from .framework import FILL_KEY
+from .plan import TARGET, Plan
+from .plans import Plans
+from .receiving import Reading, read_within
+from .request import view_of
+
+Meet: TypeAlias = Callable[[Plan, FieldLines, Scope, Receive, Send, bytes], Awaitable[None]]
+Bypass: TypeAlias = Callable[[Plan, Reason, Scope, Receive, Send], Awaitable[None]]
+
+
+class Questions:
+    """Requests that are answered as a GET is, although they have another method.
+
+    Args:
+        plans: Makes plans.
+        meet: Lets a request meet the cache.
+        bypass: Lets the application answer alone.
+        failures: Answers what a rule's callable raises.
+    """
+
+    def __init__(self, plans: Plans, meet: Meet, bypass: Bypass, failures: Failures) -> None:
+        self._plans = plans
+        self._meet = meet
+        self._bypass = bypass
+        self._failures = failures
+
+    def find(self, scope: Scope, host: bytes | None) -> tuple[Plan | None, Resolved | None]:
+        """The plan of a request whose rule is for content; and what holds for it, if known."""
+        method = scope["method"]
+        if method not in WITH_CONTENT or loop_here() is None:
+            return None, None
+        target = (host, tuple(map(scope.get, TARGET)))
+        remembered = self._plans.remembered
+        plan = remembered.young.get(target) or remembered.recall(target)
+        if plan is not None:
+            return plan, plan.resolved
+        resolved = self._plans.resolve(method, scope)
+        if resolved.policy is None or not resolved.policy.body:
+            return None, resolved
+        return self._plans.make(scope, host, target, method), resolved
+
+    async def answer(
+        self, plan: Plan, found: FieldLines, scope: Scope, receive: Receive, send: Send
+    ) -> tuple[Receive, Reason] | None:
+        """Answer a request, if it is a question.
+
+        Args:
+            plan: Its plan, as `find` gives it.
+            found: What the scan found in its fields.
+            scope, receive, send: The request.
+
+        Returns:
+            None if it is answered. Else it is a change, like any request of its method: its
+            channel, from the start, and why.
+        """
+        if scope.get(FILL_KEY) is self._plans.manager.engine:
+            await self._meet(plan, found, scope, receive, send, b"")  # asked from outside
+            return None
+        may_change = not is_safe(scope["method"])
+        if may_change and Field.OVERRIDE in found:
+            # To the application it may be another method.
+            return receive, Reason.OVERRIDE
+        decides = may_change and plan.policy.when is not None
+        try:
+            reading = await _read(plan, found, receive)
+            refused = await _asked(plan, scope, reading.content) if decides else None
+        except asyncio.CancelledError:
+            plan.tally.count(Outcome.MISS)  # every request is counted, also one that leaves here
+            raise
+        if refused and await self._failures(plan, refused, scope, reading.receive, send):
+            return None
+        reason = reading.reason if refused is None else refused.reason
+        if decides and reason is not None:
+            plan.tally.passed(reason)
+            return reading.receive, reason
+        reason = plan.reason or reason
+        if reason is not None:
+            await self._bypass(plan, reason, scope, reading.receive, send)
+        else:
+            await self._meet(plan, found, scope, reading.receive, send, reading.content or b"")
+        return None
+
+
+async def _asked(plan: Plan, scope: Scope, content: bytes | None) -> Refused | None:
+    """What the rule's `when` says; nothing, if the content is not known."""
+    when = plan.policy.when
+    if when is None or content is None:
+        return None
+    return await ask_when(when, view_of(scope, plan, content))
+
+
+async def _read(plan: Plan, found: FieldLines, receive: Receive) -> Reading:
+    limit = plan.policy.max_body
+    reason = unread_reason(found, limit)
+    return await read_within(receive, limit) if reason is None else Reading(receive, reason=reason)

@@ -1,0 +1,1 @@
+"""Tests of requests whose content is part of their key."""
