@@ -32,21 +32,20 @@ def client_of(target: object) -> object:
         ConfigError: If it is another object of fakeredis, or the package is missing by which
             fakeredis runs scripts.
     """
+    given = type(target)
+    name = f"{given.__module__}.{given.__qualname__}"
     fakeredis: Any = sys.modules.get(_PACKAGE)
     if fakeredis is not None and isinstance(target, fakeredis.FakeServer):
         target = fakeredis.FakeAsyncRedis(server=target)
     pool: Any = getattr(target, "connection_pool", None)
     if not isinstance(pool, ConnectionPool) or not _is_fake(pool.connection_class):
-        if _is_fake(type(target)):
+        if _is_fake(given):
             allowed = f"{_PACKAGE}.FakeAsyncRedis(...) or a {_PACKAGE}.FakeServer"
-            raise ConfigError.of("redis", f"{_PACKAGE}.{type(target).__name__}", allowed)
+            raise ConfigError.of("redis", name, allowed)
         return target
     if find_spec("lupa") is None:
-        raise ConfigError(
-            f"redis={_PACKAGE}.{type(target).__name__} is not allowed without the package lupa, "
-            "which runs the cache's scripts in it; expected a Redis server, or lupa: "
-            "pip install asgi-multitier[testing]"
-        )
+        allowed = "a Redis server, or the package lupa, which runs the cache's scripts in fakeredis"
+        raise ConfigError.of("redis", name, f"{allowed}: pip install asgi-multitier[testing]")
     kind: Any = pool.connection_class
     return aredis.Redis(connection_pool=ConnectionPool(_yielding(kind), **pool.connection_kwargs))
 
