@@ -26,13 +26,13 @@ from redis.exceptions import (
 
 from ..errors import BackendError, ConfigError
 from .cluster import Cluster, ClusterIsDownError
-from .recipe import TIMEOUT, Client, Target, recipe_of
+from .recipe import TIMEOUT, RedisClient, UrlOrClient, recipe_of
 
 __all__ = [
-    "Client",
+    "RedisClient",
     "Dedicated",
     "Link",
-    "Target",
+    "UrlOrClient",
     "Work",
     "check_namespace",
     "connect",
@@ -42,7 +42,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-Work: TypeAlias = Callable[[Client], Awaitable[Any]]
+Work: TypeAlias = Callable[[RedisClient], Awaitable[Any]]
 """What a link is to do with one of its clients."""
 
 DEFAULT_URL = "redis://127.0.0.1:6379"
@@ -71,7 +71,7 @@ class Lane:
 
     __slots__ = ("_connections", "_keeper", "_of_nodes", "client", "turns")
 
-    def __init__(self, client: Client, connections: int) -> None:
+    def __init__(self, client: RedisClient, connections: int) -> None:
         self.client = client
         self.turns = asyncio.Semaphore(connections)
         self._connections = connections
@@ -112,7 +112,7 @@ class Link:
 
     def __init__(
         self,
-        target: Target = DEFAULT_URL,
+        target: UrlOrClient = DEFAULT_URL,
         *,
         timeout: float = TIMEOUT,
         connections: int = CONNECTIONS,
@@ -139,7 +139,7 @@ class Link:
 
     async def run(
         self,
-        work: Callable[[Client], Awaitable[T]],
+        work: Callable[[RedisClient], Awaitable[T]],
         *,
         key: str = "",
         timeout: float | None = None,
@@ -225,11 +225,11 @@ class Dedicated:
 
     __slots__ = ("_client", "_link")
 
-    def __init__(self, link: Link, client: Client) -> None:
+    def __init__(self, link: Link, client: RedisClient) -> None:
         self._link = link
         self._client = client
 
-    async def run(self, work: Callable[[Client], Awaitable[T]], *, timeout: float) -> T:
+    async def run(self, work: Callable[[RedisClient], Awaitable[T]], *, timeout: float) -> T:
         """As `Link.run`, with a deadline of our own: a server that hangs reports no error.
 
         Raises:
@@ -244,7 +244,7 @@ class Dedicated:
 
 
 def connect(
-    target: "Target | Link | None" = None,
+    target: "UrlOrClient | Link | None" = None,
     *,
     timeout: float = TIMEOUT,
     connections: int = CONNECTIONS,
@@ -277,7 +277,7 @@ def check_namespace(namespace: str) -> str:
     return namespace
 
 
-def send(client: Client, *command: Any, **options: Any) -> Awaitable[Any]:
+def send(client: RedisClient, *command: Any, **options: Any) -> Awaitable[Any]:
     """One command; its reply as the server sent it. Stream replies are lists."""
     execute = cast("Callable[..., Awaitable[Any]]", client.execute_command)
     return execute(*command, **options)
@@ -312,7 +312,7 @@ async def _keeping_cancellation(work: Awaitable[T]) -> T:
     return result
 
 
-def _refresh_owners(client: Client, error: Exception) -> None:
+def _refresh_owners(client: RedisClient, error: Exception) -> None:
     """Let a cluster's client read the owners of keys again, if a node did not answer."""
     cluster = _cluster(client)
     says_so = isinstance(error, ResponseError) and not isinstance(error, ClusterIsDownError)
@@ -331,7 +331,7 @@ def _is_running(loop: asyncio.AbstractEventLoop) -> bool:
         return False
 
 
-async def _keep(client: Client) -> None:
+async def _keep(client: RedisClient) -> None:
     try:
         await asyncio.get_running_loop().create_future()
     except asyncio.CancelledError:
@@ -339,7 +339,7 @@ async def _keep(client: Client) -> None:
         raise
 
 
-async def _close(client: Client) -> None:
+async def _close(client: RedisClient) -> None:
     """Close completely: a caller that is cancelled meanwhile waits for it."""
     closing = asyncio.ensure_future(_close_all(client))
     try:
@@ -352,7 +352,7 @@ async def _close(client: Client) -> None:
         return
 
 
-async def _close_all(client: Client) -> None:
+async def _close_all(client: RedisClient) -> None:
     await client.aclose()
     nodes = getattr(client, "nodes_manager", None)
     if nodes is not None:

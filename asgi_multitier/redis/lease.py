@@ -16,7 +16,7 @@ from typing import Any
 
 from ..breaker import WHOLE, Breakers, Circuit
 from ..errors import BackendError
-from .client import Link, Target, check_namespace, connect
+from .client import Link, UrlOrClient, check_namespace, connect
 from .scripts import CLAIM, RELEASE, RENEW, Script
 from .streams import end_of, read_after
 
@@ -100,7 +100,7 @@ class Leases:
 
     def __init__(
         self,
-        target: "Target | Link | None" = None,
+        target: "UrlOrClient | Link | None" = None,
         *,
         namespace: str = "asgi-multitier",
         ttl: float = TTL,

@@ -11,7 +11,7 @@ from ..coherence.records import RecordCodec
 from ..coherence.shared import SharedLog
 from ..config.invalidation import InvalidationConfig
 from ..errors import BackendError, ConfigError
-from .client import Link, Target, check_namespace, connect, one_command
+from .client import Link, UrlOrClient, check_namespace, connect, one_command
 from .log_store import StreamStore
 
 
@@ -36,7 +36,7 @@ class RedisLog(SharedLog):
 
     def __init__(
         self,
-        target: "Target | Link | None" = None,
+        target: "UrlOrClient | Link | None" = None,
         *,
         namespace: str = "asgi-multitier",
         config: InvalidationConfig | None = None,

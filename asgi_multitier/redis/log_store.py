@@ -17,7 +17,7 @@ from .._types import Clock
 from ..coherence.store import FEW, MAX_BYTES, PATIENCE, Batch, Facts, StoredRecord, next_count
 from ..entry import Born
 from ..errors import BackendError
-from .client import Client, Dedicated, Link, one_command
+from .client import Dedicated, Link, RedisClient, one_command
 from .scripts import APPEND, ATTACH, CHECK
 from .tier import scanned
 
@@ -198,7 +198,7 @@ def _field(fields: dict[bytes, bytes], name: bytes) -> str:
     return fields.get(name, b"").decode("utf-8", "replace")
 
 
-async def _refused(client: Client, log: str, namespace: str) -> list[str]:
+async def _refused(client: RedisClient, log: str, namespace: str) -> list[str]:
     """The commands, with their keys, that the cache needs and the user may not run.
 
     Asks the server whether it would allow each; none is run. Servers before Redis 7 cannot be asked

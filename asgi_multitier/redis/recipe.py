@@ -24,13 +24,13 @@ from .cluster import Cluster, Nodes
 from .fakes import client_of, patience_of
 from .packing import packing
 
-Client: TypeAlias = aredis.Redis
+RedisClient: TypeAlias = aredis.Redis
 """The type of clients. A cluster's client has the same methods, and is cast to it."""
 
-Target: TypeAlias = "str | aredis.Redis | RedisCluster"
+UrlOrClient: TypeAlias = "str | aredis.Redis | RedisCluster"
 """What a user may give."""
 
-Build: TypeAlias = Callable[[int, float], Client]
+Build: TypeAlias = Callable[[int, float], RedisClient]
 """Makes a client with that many connections and that time-out for connecting."""
 
 TIMEOUT = 0.25
@@ -87,7 +87,7 @@ class Recipe:
     patience: float = 0.0
 
 
-def recipe_of(target: Target) -> Recipe:
+def recipe_of(target: UrlOrClient) -> Recipe:
     """The recipe from what a user gave. Nothing is connected.
 
     Raises:
@@ -135,7 +135,7 @@ def _of_pool(pool: ConnectionPool) -> Recipe:
 def _pooled(name: str, kind: Any, settings: Mapping[str, Any]) -> Recipe:
     given = _kept(settings)
 
-    def build(connections: int, timeout: float) -> Client:
+    def build(connections: int, timeout: float) -> RedisClient:
         ours = _ours(connections, timeout)
         if "path" in given:
             del ours["socket_keepalive"]
@@ -148,7 +148,7 @@ def _of_sentinel(pool: SentinelConnectionPool) -> Recipe:
     given = _kept(pool.connection_kwargs)
     kind, service = pool.connection_class, pool.service_name
 
-    def build(connections: int, timeout: float) -> Client:
+    def build(connections: int, timeout: float) -> RedisClient:
         settings = {**given, **_ours(connections, timeout)}
         make: Callable[..., ConnectionPool] = SentinelConnectionPool
         watchers = _watchers(pool.sentinel_manager)
@@ -189,10 +189,10 @@ def _of_cluster(cluster: RedisCluster) -> Recipe:
     for name in ("address_remap", "require_full_coverage"):
         given[name] = getattr(cluster.nodes_manager, name)
 
-    def build(connections: int, timeout: float) -> Client:
+    def build(connections: int, timeout: float) -> RedisClient:
         # For each node: turns bound them, and commands without a key have turns of their own.
         ours = _ours(2 * connections, timeout)
-        return _plain(cast("Client", Cluster(nodes, **given, **ours)))
+        return _plain(cast("RedisClient", Cluster(nodes, **given, **ours)))
 
     name = "cluster://" + ",".join(f"{host}:{port}" for host, port in nodes.known())
     return _tried(Recipe(name, build, cluster=True), given)
@@ -221,7 +221,7 @@ def _tried(recipe: Recipe, given: Mapping[str, Any]) -> Recipe:
     return recipe
 
 
-def _client(pool: ConnectionPool) -> Client:
+def _client(pool: ConnectionPool) -> RedisClient:
     pool.connection_class = packing(pool.connection_class)
     alone = pool.max_connections == 1
     client = aredis.Redis(connection_pool=pool, single_connection_client=alone)
@@ -229,7 +229,7 @@ def _client(pool: ConnectionPool) -> Client:
     return _plain(client)
 
 
-def _plain(client: Client) -> Client:
+def _plain(client: RedisClient) -> RedisClient:
     """Leave stream replies as lists: redis-py would make dicts of fields that may repeat."""
     for name in ("XRANGE", "XREAD", "XREADGROUP", "XREVRANGE"):
         client.set_response_callback(name, _unchanged)

@@ -11,7 +11,7 @@ from typing import Any
 
 from redis.exceptions import NoScriptError, ResponseError
 
-from .client import Client, Work, send
+from .client import RedisClient, Work, send
 
 Value = str | bytes | int
 
@@ -44,7 +44,7 @@ class Script:
         """Work that runs it."""
         return lambda client: self.run(client, keys, *args)
 
-    async def run(self, client: Client, keys: Sequence[str], *args: Value) -> Any:
+    async def run(self, client: RedisClient, keys: Sequence[str], *args: Value) -> Any:
         """Run it; its reply."""
         try:
             return await _run(client, self._digest, self._text, keys, args)
@@ -55,7 +55,7 @@ class Script:
 
 
 async def _run(
-    client: Client, digest: str, text: str, keys: Sequence[str], args: Sequence[Value]
+    client: RedisClient, digest: str, text: str, keys: Sequence[str], args: Sequence[Value]
 ) -> Any:
     try:
         return await _evaluate(client, "EVALSHA", digest, keys, args)
@@ -69,7 +69,7 @@ def _digest(text: str) -> str:
 
 
 def _evaluate(
-    client: Client, command: str, script: str, keys: Sequence[str], args: Sequence[Value]
+    client: RedisClient, command: str, script: str, keys: Sequence[str], args: Sequence[Value]
 ) -> Awaitable[Any]:
     return send(client, command, script, len(keys), *keys, *args)
 

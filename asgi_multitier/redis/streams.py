@@ -11,7 +11,16 @@ from redis.exceptions import ResponseError
 
 from ..errors import BackendError, ConfigError
 from ..streams import Fields, StreamEntry
-from .client import Client, Link, Target, Work, check_namespace, connect, one_command, send
+from .client import (
+    Link,
+    RedisClient,
+    UrlOrClient,
+    Work,
+    check_namespace,
+    connect,
+    one_command,
+    send,
+)
 
 _GRACE = 0.5
 _TAIL_BLOCK = 1.0
@@ -31,7 +40,7 @@ class RedisStreams:
     """
 
     def __init__(
-        self, target: "Target | Link | None" = None, *, namespace: str = "asgi-multitier"
+        self, target: "UrlOrClient | Link | None" = None, *, namespace: str = "asgi-multitier"
     ) -> None:
         self.link = connect(target)
         self._owns_link = not isinstance(target, Link)
@@ -142,7 +151,7 @@ class RedisStreams:
             BackendError: If the server does not answer, or the group exists and must not.
         """
 
-        async def work(client: Client) -> bool:
+        async def work(client: RedisClient) -> bool:
             try:
                 await client.xgroup_create(self._prefix + stream, group, start, mkstream=True)
             except ResponseError as error:
@@ -211,7 +220,7 @@ class RedisStreams:
 def end_of(key: str) -> Work:
     """Work that returns the id of a stream's last entry, "0-0" if there is none."""
 
-    async def work(client: Client) -> str:
+    async def work(client: RedisClient) -> str:
         reply = await send(client, "XREVRANGE", key, "+", "-", "COUNT", 1)
         return _text(reply[0][0]) if reply else "0-0"
 

@@ -19,7 +19,16 @@ from ..breaker import WHOLE
 from ..entry import Born
 from ..tiers.base import Held
 from ..tiers.codec import BORN_GEN, BORN_SEQ, MAGIC
-from .client import Client, Link, Target, Work, check_namespace, connect, one_command, send
+from .client import (
+    Link,
+    RedisClient,
+    UrlOrClient,
+    Work,
+    check_namespace,
+    connect,
+    one_command,
+    send,
+)
 from .scripts import READ, WRITE, Value
 
 BIRTH = 48
@@ -48,7 +57,7 @@ class RedisTier:
 
     def __init__(
         self,
-        target: "Target | Link | None" = None,
+        target: "UrlOrClient | Link | None" = None,
         *,
         namespace: str = "asgi-multitier",
         name: str = "redis",
@@ -171,7 +180,7 @@ class RedisTier:
 
 
 async def _pipelined(
-    client: Client, commands: Iterable[tuple[Any, ...]], *, raises: bool = True
+    client: RedisClient, commands: Iterable[tuple[Any, ...]], *, raises: bool = True
 ) -> list[Any]:
     """Several commands in one round trip a server.
 
@@ -184,7 +193,7 @@ async def _pipelined(
 
 
 def _cluster_read(names: Sequence[str]) -> Work:
-    async def work(client: Client) -> list[Any]:
+    async def work(client: RedisClient) -> list[Any]:
         commands = ((word, name) for name in names for word in ("GET", "PTTL"))
         return [_found(reply) for reply in await _pipelined(client, commands, raises=False)]
 
@@ -195,7 +204,7 @@ def _cluster_write(names: Sequence[str], args: Sequence[tuple[Value, ...]]) -> W
     """One script for each key, since each key has its own slot."""
     each = list(zip(names, args, strict=True))
 
-    async def work(client: Client) -> Iterable[int]:
+    async def work(client: RedisClient) -> Iterable[int]:
         try:
             done = await _pipelined(client, (WRITE.command([name], *arg) for name, arg in each))
         except NoScriptError:
@@ -206,7 +215,7 @@ def _cluster_write(names: Sequence[str], args: Sequence[tuple[Value, ...]]) -> W
 
 
 def _cluster_unlink(names: Sequence[str]) -> Work:
-    async def work(client: Client) -> int:
+    async def work(client: RedisClient) -> int:
         return sum(await _pipelined(client, (("UNLINK", name) for name in names)))
 
     return work
@@ -243,7 +252,7 @@ def _milliseconds(ttl: float) -> int:
     return max(1, int(ttl * 1000))
 
 
-async def _primaries(client: Client) -> Sequence[Any]:
+async def _primaries(client: RedisClient) -> Sequence[Any]:
     """The nodes to scan: the cluster's primaries, or None for the one server."""
     nodes = getattr(client, "get_primaries", None)
     if nodes is None:

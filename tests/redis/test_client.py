@@ -5,6 +5,7 @@ import gc
 import multiprocessing
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -68,6 +69,23 @@ def test_a_link_tells_where_it_leads_and_no_secret(target: Any, name: str) -> No
         assert "hush" not in repr(made)
         assert name in repr(made)
     assert connect(link) is link
+
+
+@pytest.mark.parametrize("kind", [RedisTier, RedisLog, RedisStreams, Leases])
+async def test_a_link_is_closed_by_what_has_made_it_alone(kind: Callable[[Any], Any]) -> None:
+    """Given a link, others may use it too; given an address, its connections are its own."""
+    link = connect("redis://127.0.0.1:1")
+    lane = link._lane()
+    await kind(link).close()
+
+    assert link._lane() is lane
+    await link.close()
+    made = kind("redis://127.0.0.1:1")
+    own = made._link if kind is RedisLog else made.link
+    own._lane()
+    await made.close()
+
+    assert len(own._lanes) == 0
 
 
 def test_rediss_verifies_certificates() -> None:

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from asgi_multitier import CacheManager, CacheMiddleware, cached, invalidates
 from asgi_multitier.redis import Link
-from asgi_multitier.redis.client import Client, send
+from asgi_multitier.redis.client import RedisClient, send
 from asgi_multitier.testing import FakeClock
 from tests.fakeredis_server import Server
 
@@ -33,7 +33,7 @@ class Raw:
         await self._send("SET", self.key, value, "PX", ttl)
 
     async def _send(self, *command: Any) -> Any:
-        async def work(client: Client) -> Any:
+        async def work(client: RedisClient) -> Any:
             return await send(client, *command)
 
         return await self.link.run(work)

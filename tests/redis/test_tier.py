@@ -8,7 +8,9 @@ import pytest
 from asgi_multitier.entry import Born
 from asgi_multitier.errors import BackendError, ConfigError
 from asgi_multitier.redis import Link, RedisTier
-from asgi_multitier.tiers.base import SharedTier
+from asgi_multitier.redis.scripts import Script
+from asgi_multitier.redis.tier import BIRTH
+from asgi_multitier.tiers.base import Held, SharedTier
 from tests.fakeredis_server import Server
 from tests.redis.support import set_born
 from tests.servers import FaultProxy, ValkeyServer
@@ -169,6 +171,40 @@ async def test_a_lifetime_below_a_millisecond_is_one(server: Server, namespace: 
     await tier.set("k", b"v", 0.0001)
     await set_born(tier, "b", b"v", 0.0001, Born(GEN, 1))
     await tier.close()
+
+
+@pytest.mark.parametrize(
+    ("left", "found"),
+    [
+        pytest.param(1, [Held(b"v", 0.001)], id="a millisecond"),
+        pytest.param(0, [None], id="less than a millisecond"),
+        pytest.param(-1, [None], id="no lifetime"),
+        pytest.param(-2, [None], id="gone between the two commands"),
+    ],
+)
+@pytest.mark.parametrize("cluster", [False, True], ids=["server", "cluster"])
+async def test_what_has_no_time_left_is_a_miss(
+    left: int, found: list[Held | None], cluster: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the server says with it, by either way of reading."""
+    tier = RedisTier("redis://127.0.0.1:1")
+    tier.link.cluster = cluster
+    replies = [b"0" * BIRTH + b"v", left]
+
+    async def script(self: Script, client: object, keys: object) -> list[Any]:
+        return replies
+
+    async def pipelined(client: object, commands: object, *, raises: bool) -> list[Any]:
+        return replies
+
+    async def run(work: Any, *, key: str) -> Any:
+        return await work(None)
+
+    monkeypatch.setattr(Script, "run", script)
+    monkeypatch.setattr("asgi_multitier.redis.tier._pipelined", pipelined)
+    monkeypatch.setattr(tier.link, "run", run)
+
+    assert await tier.get_many(["k"]) == found
 
 
 async def test_a_server_that_is_not_there_is_a_backend_error_at_once(namespace: str) -> None:

@@ -18,7 +18,7 @@ import pytest
 from asgi_multitier import CacheManager, CacheMiddleware, Rule
 from asgi_multitier._types import Receive, Scope, Send
 from asgi_multitier.redis import Link
-from asgi_multitier.redis.client import CONNECTIONS, Client, send
+from asgi_multitier.redis.client import CONNECTIONS, RedisClient, send
 from tests.cut_off import CutOff, run
 from tests.figures import Figure
 from tests.patience import until
@@ -68,7 +68,7 @@ async def _echo(link: Link, word: bytes) -> bool:
 
 
 async def _pipeline(link: Link, word: bytes) -> bool:
-    async def work(client: Client) -> Any:
+    async def work(client: RedisClient) -> Any:
         pipeline = client.pipeline(transaction=False)
         send(pipeline, "ECHO", word)
         send(pipeline, "ECHO", word + word)
