@@ -3,7 +3,6 @@
 A request, from the top:
     middleware      the plain hit, and where every other scope goes
     admission       whether a request meets the cache: its fields, the callables of its rule
-    own_client      asks as a client would, in this process: for warm-ups
     exchange        uses what is stored
     lookup          what the tiers have for a request
     forwarding      waits for a run of the application, leads one, or asks alone
@@ -20,5 +19,6 @@ What they work with:
     lifespan        naming, checks, start and stop
     layers/         what the layers around the cache bring into a request
     framework       the few places where a framework is asked for something
+    own_client      asks as a client would, in this process; `sample` notes what clients ask for
     read_your_writes the cookie that carries a client's position in the log
 """

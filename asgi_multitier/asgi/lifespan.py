@@ -91,6 +91,7 @@ class Lifespan:
         await self._manager.start()
         if not started_before and home.place is here:
             self._started_in = here
+        self._manager.begin_warm_up()
 
     async def close(self) -> None:
         """Close the manager, if it was started here."""

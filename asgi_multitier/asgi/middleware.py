@@ -58,6 +58,7 @@ class CacheMiddleware:
             `Policy.from_origin()` lets the responses' own headers decide.
         read_your_writes: Whether a client that has changed something sees its change on every
             instance at once, at the price of a cookie and of up to 50 ms. Needs `secret`.
+        warm: See `CacheConfig.warm`; for the manager that None makes.
 
     Raises:
         ConfigError: If an argument is of the wrong kind; at start-up, if an annotation or rule is
@@ -72,21 +73,18 @@ class CacheMiddleware:
         rules: Sequence[Rule] = (),
         default: Policy | None = None,
         read_your_writes: bool = False,
+        warm: str | None = None,
     ) -> None:
-        _check_arguments(cache, rules, default)
+        _check_arguments(cache, rules, default, warm)
         self.app = single_callable(app)
-        self.manager = cache if cache is not None else CacheManager()
-        self._secret = self.manager.config.secret if read_your_writes else None
-        if read_your_writes and self._secret is None:
-            allowed = "False, or a manager with secret= to sign the positions"
-            raise ConfigError.of("read_your_writes", True, allowed, where="CacheMiddleware")
+        self.manager = _manager(warm) if cache is None else cache
+        self._secret = _signing_secret(self.manager) if read_your_writes else None
         self._table = RouteTable(app, rules=rules, default=default)
         self._watched = Watch(self.manager.config.credentials)
         self._home = self.manager.home
         self._lifespan = Lifespan(self, self.app, self.manager, self._table, self._on_bound)
-        self._planning = Plans(
-            self.manager, self._table, self._watched, positions=self._secret is not None
-        )
+        positions = self._secret is not None
+        self._planning = Plans(self.manager, self._table, self._watched, positions=positions)
         self._plans = self._planning.remembered
         self._own_client = OwnClient(self, self._lifespan, self._planning)
         self._failures = Failures(self.app, self.manager)
@@ -298,8 +296,22 @@ class CacheMiddleware:
         await self.app(scope, receive, send)
 
 
-def _check_arguments(cache: object, rules: object, default: object) -> None:
+def _signing_secret(manager: CacheManager) -> bytes:
+    if (secret := manager.config.secret) is None:
+        allowed = "False, or a manager with secret= to sign the positions"
+        raise ConfigError.of("read_your_writes", True, allowed, where="CacheMiddleware")
+    return secret
+
+
+def _manager(warm: str | None) -> CacheManager:
+    return CacheManager() if warm is None else CacheManager(warm=warm)
+
+
+def _check_arguments(cache: object, rules: object, default: object, warm: object) -> None:
     where = "CacheMiddleware"
+    if cache is not None and warm is not None:
+        allowed = f"None where there is a manager; write CacheManager(warm={warm!r})"
+        raise ConfigError.of("warm", warm, allowed, where=where)
     if cache is not None and not isinstance(cache, CacheManager):
         raise ConfigError.of("cache", cache, "a CacheManager or None", where=where)
     if isinstance(rules, str | bytes) or not isinstance(rules, Sequence):

@@ -6,12 +6,13 @@ from typing import Any
 from urllib.parse import unquote
 
 from .._types import ASGIApp, Message, Scope
-from ..entry import Slot
 from ..policy.status_field import cache_status
 from ..warming.report import Reply
 from ..warming.targets import Origin, Target
 from .lifespan import Lifespan
+from .plan import Plan
 from .plans import Plans
+from .sample import WARM_KEY, Sample, is_open
 
 _LOOKED_AT = 1_000
 """Targets that are looked at to find out which host clients use."""
@@ -95,12 +96,32 @@ class OwnClient:
             "client": ("127.0.0.1", 0),
             "server": (host.partition(b":")[0].decode("ascii"), None),
         }
+        scope[WARM_KEY] = True
         if self._lifespan.common:
             scope["state"] = dict(self._lifespan.common)
         return scope
 
     def _is_stored(self, target: Target) -> bool:
         """Whether the response is stored that was sent before that was known."""
-        plan = self._plans.make(self._scope_of(target), target.origin.host, None)
-        slot: Slot | None = self._manager.engine.stack.peek(plan.key)
-        return slot is not None
+        return self._manager.engine.stack.peek(self._plan_of(target).key) is not None
+
+    def _plan_of(self, target: Target) -> Plan:
+        return self._plans.make(self._scope_of(target), target.origin.host, None)
+
+    # For the warm-up after the start.
+
+    def is_open(self, target: Target) -> bool:
+        """Whether its response may be for anyone, by its rule."""
+        return is_open(self._plan_of(target))
+
+    def sampled(self, count: int) -> list[Target]:
+        """What clients have asked for that is open, of those noted since the last call.
+
+        Args:
+            count: How many requests are noted from here on; 0 for none.
+        """
+        plans = self._plans
+        sample = plans.asked or Sample()
+        plans.asked = sample if count else None
+        plans.remembered.overlook(count)
+        return sample.taken(self._manager.engine.stack)

@@ -11,6 +11,7 @@ from ..policy.request import FieldLines, Watch, scan
 from ..routing import Resolved, RouteTable
 from .admission import refusal_of
 from .plan import Plan, PlanKey, plan_for, size_of_target
+from .sample import Sample
 from .two_generation_cache import TwoGenerationCache
 
 _UNRULED = Policy(keep="Cache-Tag")
@@ -36,6 +37,7 @@ class Plans:
     Attributes:
         manager, table, watch: As above.
         remembered: The plans of targets that were asked for lately.
+        asked: What a sample of requests asks for; None while no sample is taken.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Plans:
         self._generation = table.generation
         self.watch = watch
         self._positions = positions
+        self.asked: Sample | None = None
         # Targets that the first tier has no room for need no plan kept: half its bytes hold about
         # as many plans as it holds entries.
         config = manager.config
@@ -102,6 +105,8 @@ class Plans:
             positions=self._positions,
         )
         if target is not None:
+            if self.asked is not None:
+                self.asked.note(scope, target, plan)
             self.remembered.remember(target, plan)
             if manager.mode != mode:
                 # Another thread has switched it after the look above.

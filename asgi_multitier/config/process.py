@@ -33,6 +33,24 @@ def read_mode(value: object, where: str) -> Mode:
     return cast(Mode, value)
 
 
+def read_warm(value: object) -> int:
+    """How many targets a warm-up asks for; 0 for none.
+
+    Raises:
+        ConfigError: If the value is no warm-up.
+    """
+    if value is None:
+        return 0
+    found = _WARM.fullmatch(value) if isinstance(value, str) else None
+    if found is None or not 1 <= int(found[1]) <= _MOST_WARMED:
+        allowed = f"None, or 'top:200' with a number from 1 to {_MOST_WARMED:,}"
+        raise ConfigError.of("warm", value, allowed, where="CacheConfig")
+    return int(found[1])
+
+
+_WARM = re.compile(r"top:([0-9]{1,6})")
+_MOST_WARMED = 2_000
+
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379"
 
 _PREFIX = "ASGI_MULTITIER_"
@@ -65,6 +83,7 @@ class Settings(TypedDict, total=False):
     credential_headers: Names | AbstractSet[bytes]
     harmless_headers: Names | AbstractSet[bytes]
     mode: Mode
+    warm: str | None
     debug: bool
 
 
@@ -101,6 +120,8 @@ class CacheConfig:
         mode: `"on"`, or `"off"`: every request and value goes to its origin, nothing is stored, and
             invalidations are still sent to the other instances. `CacheManager.mode` changes it
             while the process runs.
+        warm: `"top:200"`: after its start a process asks its own application, slowly, for the 200
+            targets that clients of all processes ask for most, at most 2,000; None for no warm-up.
         debug: For development, never for production: every client may control the cache by its
             `Cache-Control` (RFC 9111 §5.2.1), so that a browser's hard reload reaches the
             application.
@@ -131,6 +152,7 @@ class CacheConfig:
     credential_headers: frozenset[bytes] = frozenset()
     harmless_headers: frozenset[bytes] = frozenset()
     mode: Mode = "on"
+    warm: str | None = None
     debug: bool = False
 
     def __post_init__(self) -> None:
@@ -151,6 +173,7 @@ class CacheConfig:
             object.__setattr__(self, option, frozenset(names))
         self._check_fields()
         read_mode(self.mode, "CacheConfig")
+        read_warm(self.warm)
         read_boolean(self.debug, "debug", "CacheConfig")
 
     def _check_fields(self) -> None:
@@ -165,6 +188,11 @@ class CacheConfig:
             else:
                 continue
             raise ConfigError.of("harmless_headers", name.decode(), allowed, where="CacheConfig")
+
+    @property
+    def warm_top(self) -> int:
+        """How many targets a process asks for after its start; 0 for no warm-up."""
+        return read_warm(self.warm)
 
     @property
     def credentials(self) -> Credentials:

@@ -35,6 +35,26 @@ class TierHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class WarmUpHealth:
+    """The warm-up that a process begins by itself, after its start.
+
+    Attributes:
+        state: `"off"`, `"running"` or `"done"`.
+        detail: Why it has nothing to do, or did not end; "" otherwise.
+        asked, stored, hits, bypassed, failed: What has become of its requests so far; see
+            `WarmReport`.
+    """
+
+    state: str = "off"
+    detail: str = ""
+    asked: int = 0
+    stored: int = 0
+    hits: int = 0
+    bypassed: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """The state of the cache.
 
@@ -46,6 +66,7 @@ class Health:
         namespace: The name in force: processes with the same one on the same server share.
         mode: Whether the cache is used, `"on"` or `"off"`. Of one that is off and was not started,
             only the first tier is examined, and nothing is opened.
+        warm: The warm-up of `warm="top:200"`. It makes nothing unhealthy.
     """
 
     healthy: bool
@@ -54,6 +75,7 @@ class Health:
     trusted: bool
     namespace: str = ""
     mode: str = "on"
+    warm: WarmUpHealth = WarmUpHealth()
 
 
 def examine_idle(engine: Engine, namespace: str, mode: str) -> Health:

@@ -3,7 +3,7 @@
 - `manager`: the public face. `builder`: the same, put together step by step.
 - `operations`: the calls for values. `invalidation`: what drops entries. `readings`: statistics and
   health. `lifecycle`: making, switching, starting and closing.
-- `warm_up`: asks the application for responses before clients do.
+- `warm_up`: asks the application for responses before clients do; `warmer`: after each start.
 - `sync`: the same calls for code that cannot await. `threads`: where these run.
 - `functions`: decorated functions. `function_keys`: keys and tags from their arguments.
 - `values`: where values lie in the tiers. `keys`: their keys and tags, checked. `computing`: get or

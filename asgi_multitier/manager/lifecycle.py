@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from asyncio.events import _get_running_loop as loop_here
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
@@ -93,6 +93,7 @@ class Lifecycle:
         self._mode = self.config.mode
         self._mode_changed: list[Callable[[], None]] = []
         self._renewed: list[Callable[[], None]] = []
+        self._endings: list[Callable[[], Awaitable[None]]] = []
         self._engine: Engine | None = None
         self._starting: asyncio.Task[None] | None = None
         self._patience_ends = 0.0
@@ -156,6 +157,10 @@ class Lifecycle:
     def on_renewal(self, renewed: Callable[[], None]) -> None:
         """Call `renewed` whenever the parts were replaced, for as long as the manager lives."""
         self._renewed.append(renewed)
+
+    def on_close(self, ending: Callable[[], Awaitable[None]]) -> None:
+        """Await `ending` at the beginning of each `close`, for as long as the manager lives."""
+        self._endings.append(ending)
 
     def renew(self, backends: Backends, *, patience: float) -> None:
         """Be as if just made, with other back ends: for tests. See `manager.isolation`.
@@ -314,6 +319,8 @@ class Lifecycle:
                 return
             self._forget()
         deadline = loop.time() + self._close_patience
+        for ending in self._endings:
+            await ending()
         if self._starting is not None:
             self._starting.cancel()
             self._starting = None

@@ -27,12 +27,11 @@ from .invalidation import Invalidation
 from .keys import checked_key, checked_tags, keys_of
 from .readings import Readings
 from .values import MISSING, Reader, Values, reader, writer
-from .warm_up import WarmUp
 
 T = TypeVar("T")
 
 
-class Operations(Invalidation, Readings, WarmUp):
+class Operations(Invalidation, Readings):
     """All that a cache can be asked, awaited. See `CacheManager`."""
 
     _made_computing: Computing | None = None

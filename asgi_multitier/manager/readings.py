@@ -1,14 +1,16 @@
 """What a cache tells of itself: counters, the log, and whether its tiers answer."""
 
+from dataclasses import replace
+
 from ..coherence.log import InvalidationStats
 from ..engine.health import Health, examine, examine_idle
 from ..events import CacheStats, TierStats
 from ..streams import Streams
 from .home import at_home
-from .lifecycle import Lifecycle
+from .warm_up import WarmUp
 
 
-class Readings(Lifecycle):
+class Readings(WarmUp):
     """Statistics and health of a cache. See `CacheManager`."""
 
     @property
@@ -51,7 +53,8 @@ class Readings(Lifecycle):
         if self.mode == "off" and not self.running:
             return examine_idle(self.engine, self.namespace, self.mode)
         await self.start()
-        return await examine(self.engine, self.namespace, self.mode)
+        health = await examine(self.engine, self.namespace, self.mode)
+        return replace(health, warm=self.warm_up_health)
 
     async def health_check(self) -> bool:
         """Whether the cache works; a shared tier that does not answer is tolerated."""

@@ -1,13 +1,17 @@
 """Filling a cache before clients ask: the application is asked in its own process."""
 
+import asyncio
+from asyncio.events import _get_running_loop as loop_here
 from collections.abc import Iterable
 
+from ..engine.health import WarmUpHealth
 from ..errors import ConfigError
 from ..warming.pace import CONCURRENCY, RATE, Door, ask_all, check_pace
 from ..warming.report import Results, WarmReport
 from ..warming.targets import TargetOption, read_targets
 from .home import at_home
 from .lifecycle import Lifecycle
+from .warmer import Warmer
 
 
 class WarmUp(Lifecycle):
@@ -15,6 +19,7 @@ class WarmUp(Lifecycle):
 
     _door: Door | None = None
     _door_is_bound = False
+    _warmer: Warmer | None = None
 
     def answered_by(self, door: Door, *, bound: bool = False) -> None:
         """Note how the application that this cache belongs to is asked.
@@ -25,6 +30,27 @@ class WarmUp(Lifecycle):
         """
         if not self._door_is_bound:
             self._door, self._door_is_bound = door, bound
+
+    def begin_warm_up(self) -> None:
+        """Begin what `warm="top:200"` asks for, unless it has begun; where the cache lives."""
+        top = self.config.warm_top
+        if not top or self._door is None or self.mode == "off" or self.loop is not loop_here():
+            return
+        if self._warmer is None:
+            self._warmer = Warmer(self, self._door, top)
+            self.on_close(self._warmer.end)
+            self.on_renewal(self._warmer.reset)
+        self._warmer.begin()
+
+    async def attached(self) -> None:
+        """Wait until the log is followed, however long that takes."""
+        while self._starting is not None:
+            await asyncio.wait({self._starting})
+
+    @property
+    def warm_up_health(self) -> WarmUpHealth:
+        """How far the warm-up after the start is."""
+        return WarmUpHealth() if self._warmer is None else self._warmer.health
 
     @at_home
     async def warm(

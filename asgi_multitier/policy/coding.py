@@ -8,6 +8,9 @@ from . import headers as fields
 MOST_DECODED = 16 * 1024 * 1024
 """Bytes of decoded content, at most."""
 
+ACCEPT_ENCODING = b"accept-encoding"
+
+_KNOWN = frozenset((b"gzip", b"deflate", b"br", b"zstd"))
 _ZLIB = frozenset((b"deflate", b"gzip", b"x-gzip"))
 _EITHER_WRAPPER = 32 + zlib.MAX_WBITS
 
@@ -39,3 +42,13 @@ def _inflated(body: bytes) -> bytes:
     if not reader.eof:
         raise ValueError(f"the compressed content is incomplete, or above {MOST_DECODED} bytes")
     return content
+
+
+def known_codings(accept_encoding: bytes) -> bytes | None:
+    """The value of an `Accept-Encoding` that lists nothing but codings that browsers know.
+
+    Returns:
+        None for any other: what is rare, or weighted, may tell who asks.
+    """
+    codings = [coding.strip(b" \t").lower() for coding in accept_encoding.split(b",")]
+    return b", ".join(codings) if _KNOWN.issuperset(codings) else None

@@ -100,6 +100,10 @@ class Veil:
         """A query with a digest in place of each parameter whose name identifies the user."""
         return b"&".join(map(self._pair, query.split(b"&")))
 
+    def hides(self, query: bytes) -> bool:
+        """Whether a digest takes the place of any parameter of the query."""
+        return self.query(query) != query
+
     def _pair(self, pair: bytes) -> bytes:
         # Some applications also end a pair at a semicolon.
         if not any(map(_presents_credential, pair.split(b";"))):

@@ -3,4 +3,5 @@
 - `targets`: what is asked for, as users write it.
 - `pace`: how many requests at once, and how fast.
 - `report`: what became of them.
+- `popularity`: how often targets are asked for, here and in all processes.
 """

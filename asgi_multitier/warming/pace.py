@@ -34,6 +34,16 @@ class Door(Protocol):
             Exception: What the application has raised.
         """
 
+    def is_open(self, target: Target) -> bool:
+        """Whether its response may be for anyone, by its rule."""
+
+    def sampled(self, count: int) -> list[Target]:
+        """What clients have asked for that is open, of those noted since the last call.
+
+        Args:
+            count: How many requests are noted from here on; 0 for none.
+        """
+
 
 def check_pace(concurrency: object, rate: object) -> None:
     """Check how many requests there may be at once, and a second.

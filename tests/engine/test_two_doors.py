@@ -392,6 +392,14 @@ async def kept_to_be_validated(door: Door) -> None:
     door.ask()
 
 
+async def kept_no_longer(door: Door) -> None:
+    """What has no version cannot be validated: past its lifetime it takes no room."""
+    door.data.version = None
+    await door.filled()
+    (slot,) = door.manager.engine.stack.local.select(lambda _: True)  # type: ignore[attr-defined]
+    assert slot.entry.keep_until == slot.entry.fresh_until
+
+
 async def unchanged_in_background(door: Door) -> None:
     """Something stale is used, and found unchanged, once, in the background."""
     await door.gone_stale()
@@ -636,6 +644,9 @@ ROWS = {
         kept_to_be_validated,
         Numbers({"run 1": 1, "run 2": 1}, runs=1, hits=1, misses=1, fills=2, validations=1),
         VALIDATED,
+    ),
+    "kept-no-longer": Row(
+        kept_no_longer, Numbers({"run 1": 1}, runs=1, misses=1, fills=1), VALIDATED
     ),
     "nested": Row(
         nested,

@@ -395,6 +395,10 @@ def test_functions_are_decorated_as_async_ones_are(script: SyncCache) -> None:
 
 INNER = {
     "answered_by": "for the middleware",
+    "attached": "for the warm-up",
+    "begin_warm_up": "for the middleware",
+    "on_close": "for the warm-up",
+    "warm_up_health": "a part of `health`",
     "begin_invalidation": "for the middleware",
     "begin_with": "for the middleware",
     "config": "a part",
@@ -410,6 +414,7 @@ INNER = {
     "on_renewal": "for the middleware",
     "renew": "for the pytest plugin",
     "serializer": "a part",
+    "settled": "for the fixtures of tests",
     "spawn": "for the middleware",
     "streams": "an object of its own: `sync.run(manager.streams.publish(...))`",
     "sync": "itself",

@@ -224,7 +224,6 @@ def as_variant(
         refresh_at=float("inf"),
         tags=(),
         name="",
-        data_version=None,
         # An invalidation can make nothing false that a marker says.
     )
     return replace(entry, key=request.variant_key(fields)), marker

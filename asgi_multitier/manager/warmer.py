@@ -1,0 +1,241 @@
+"""The warm-up that a process begins by itself, and what it tells the next one.
+
+While it runs, a process counts a sample of what clients ask for, and adds its counts to a list in
+the first shared tier, once a minute and when it is closed. A process that has started reads the
+list, and asks its own application for what stands first in it.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from random import uniform
+from typing import Any, Protocol
+
+from ..engine.document import Document, NoAnswer
+from ..engine.engine import Engine
+from ..engine.formats import Format
+from ..engine.health import WarmUpHealth
+from ..policy.reasons import Reason
+from ..policy.status_field import CacheStatus
+from ..tiers.metadata import Unreadable
+from ..warming.pace import Door, ask_all
+from ..warming.popularity import LIFETIME, MAX_BYTES, Counts, Ranking, read, written
+from ..warming.report import Reply, Results
+from ..warming.targets import Target
+
+RATE = 10.0
+"""Requests a second of a warm-up after the start."""
+
+SAMPLE_EVERY = 1.0
+"""Seconds between two samples."""
+
+SAMPLE = 10
+"""Requests of a sample."""
+
+PUBLISH_EVERY = 60.0
+"""Seconds between two times that the counts are added to the list, roughly."""
+
+ANSWERED_WITHIN = 30
+"""Times that the list is asked for, a second apart, until the tier answers."""
+
+NO_TIER = "there is no shared tier to read what clients ask for"
+NO_ANSWER = "the shared tier does not answer"
+NO_LIST = "no process has told yet what clients ask for"
+NOT_OPEN = "not-open"
+"""The reason of a target whose response is not, or not any more, for anyone."""
+
+
+class Cache(Protocol):
+    """What is asked of a manager here."""
+
+    @property
+    def engine(self) -> Engine:
+        """Its parts."""
+
+    @property
+    def namespace(self) -> str:
+        """Its namespace."""
+
+    @property
+    def mode(self) -> str:
+        """Whether it is used."""
+
+    def spawn(self, run: Coroutine[Any, Any, Any], name: str) -> "asyncio.Task[Any]":
+        """A task that belongs to it."""
+
+    async def attached(self) -> None:
+        """Wait until it follows the log."""
+
+
+class Warmer:
+    """The warm-up of one process, and its counts of what clients ask for.
+
+    Args:
+        cache: The manager.
+        door: Asks the application.
+        top: How many targets are asked for.
+    """
+
+    def __init__(self, cache: Cache, door: Door, top: int) -> None:
+        self._cache = cache
+        self._door = door
+        self._top = top
+        self._counts = Counts()
+        self._results = Results()
+        self._state, self._detail = "off", ""
+        self._tasks: list[asyncio.Task[Any]] = []
+
+    @property
+    def health(self) -> WarmUpHealth:
+        """How far it is."""
+        report = self._results.report()
+        return WarmUpHealth(
+            state=self._state,
+            detail=self._detail,
+            asked=report.asked,
+            stored=report.stored,
+            hits=report.hits,
+            bypassed=sum(report.bypassed.values()),
+            failed=report.failed,
+        )
+
+    # Life.
+
+    def begin(self) -> None:
+        """Begin, unless it has begun."""
+        if self._state == "off":
+            self._state, self._detail, self._results = "running", "", Results()
+            # What was set around the caller, such as a request, is not around these.
+            self._tasks = [
+                Context().run(self._cache.spawn, run(), f"asgi-multitier {name}")
+                for name, run in (("warm-up", self._warm), ("sample", self._sample))
+            ]
+
+    async def end(self) -> None:
+        """Cancel what is under way, and tell what was counted."""
+        if self._state == "off":
+            return
+        await _cancelled(self._tasks)
+        if self._document() is not None:
+            self._count(0)
+        await self._publish()
+        self.reset()
+
+    def reset(self) -> None:
+        """Be as if just made: the cache has ended."""
+        self._tasks, self._counts = [], Counts()
+        self._state, self._detail = "off", ""
+
+    # What a process that has started asks for.
+
+    async def _warm(self) -> None:
+        await self._cache.attached()
+        ranking = await self._ranking()
+        if ranking is not None:
+            targets = ranking.top(self._top)
+            await ask_all(targets, self._ask, self._results, rate=RATE)
+        self._state = "done"
+
+    async def _ranking(self) -> Ranking | None:
+        """The list of all processes; None if there is none."""
+        document = self._document()
+        if document is None:
+            self._detail = NO_TIER
+            return None
+        for _ in range(ANSWERED_WITHIN):
+            try:
+                ranking = _ranking_in(await document.read())
+            except NoAnswer:
+                self._detail = NO_ANSWER
+                await asyncio.sleep(SAMPLE_EVERY)
+                continue
+            self._detail = "" if ranking is not None else NO_LIST
+            return ranking
+        return None
+
+    async def _ask(self, target: Target) -> Reply:
+        if self._cache.mode == "off":
+            return _passed(Reason.OFF)
+        if not self._door.is_open(target):
+            return _passed(NOT_OPEN)
+        return await self._door.ask(target)
+
+    # What it tells others.
+
+    async def _sample(self) -> None:
+        if self._document() is None:
+            return
+        loop = asyncio.get_running_loop()
+        published = loop.time()
+        pause = PUBLISH_EVERY * uniform(0.8, 1.2)  # noqa: S311  # not a secret
+        while True:
+            self._count(SAMPLE if self._cache.mode == "on" else 0)
+            if loop.time() - published >= pause:
+                published = loop.time()
+                await self._publish()
+            await asyncio.sleep(SAMPLE_EVERY)
+
+    def _count(self, size: int) -> None:
+        """Count what a sample has noted, and begin another of that size; 0 for none."""
+        for target in self._door.sampled(size):
+            self._counts.add(target)
+
+    async def _publish(self) -> None:
+        """Add what was counted to the list, unless the tier does not answer: then later."""
+        document = self._document()
+        if document is None or not len(self._counts):
+            return
+        counts = self._counts.take()
+        try:
+            ranking = _ranking_in(await document.read()) or Ranking()
+        except NoAnswer:
+            self._counts.give_back(counts)
+            return
+        joined = ranking.joined(counts, self._cache.engine.wall())
+        if not await document.write(written(joined)):
+            self._counts.give_back(counts)
+
+    def _document(self) -> Document | None:
+        """Where the list is; None without a shared tier."""
+        engine = self._cache.engine
+        if not engine.stack.shared:
+            return None
+        form = Format(
+            namespace=self._cache.namespace,
+            secret=engine.config.secret,
+            max_entry=MAX_BYTES,
+            clock=engine.clock,
+            wall=engine.wall,
+        )
+        return Document(
+            engine.stack.shared[0],
+            "popular",
+            form,
+            lifetime=LIFETIME,
+            clock=engine.clock,
+            unreadable=_count_in(engine),
+        )
+
+
+def _count_in(engine: Engine) -> Callable[[Unreadable], None]:
+    def unreadable(reason: Unreadable) -> None:
+        engine.stack.shared[0].unreadable[reason] += 1
+
+    return unreadable
+
+
+def _ranking_in(data: bytes | None) -> Ranking | None:
+    return None if data is None else read(data)
+
+
+def _passed(reason: str) -> Reply:
+    """The outcome of a target that is not asked for."""
+    return Reply(0, CacheStatus(detail=reason))
+
+
+async def _cancelled(tasks: "list[asyncio.Task[Any]]") -> None:
+    """Cancel tasks, and wait for their ends."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
