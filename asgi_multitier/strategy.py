@@ -1,6 +1,7 @@
 """Named lifetimes, and the accepted forms of a lifetime."""
 
 import math
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import ClassVar, TypeAlias
 
@@ -10,6 +11,7 @@ MAX_SECONDS: float = 2**31
 """RFC 9111 §1.2.2: a cache may treat anything larger as 2^31 seconds."""
 
 
+@dataclass(frozen=True, slots=True, repr=False)
 class CacheStrategy:
     """A named lifetime: the time for which a response or value is fresh.
 
@@ -20,20 +22,14 @@ class CacheStrategy:
         seconds: The lifetime in seconds, more than 0 and at most 2^31.
     """
 
-    __slots__ = ("name", "seconds")
-
     REAL_TIME: ClassVar["CacheStrategy"]
     SHORT_TERM: ClassVar["CacheStrategy"]
     MEDIUM_TERM: ClassVar["CacheStrategy"]
     LONG_TERM: ClassVar["CacheStrategy"]
     DEFAULT: ClassVar["CacheStrategy"]
 
-    name: str
+    name: str = field(compare=False)
     seconds: float
-
-    def __init__(self, name: str, seconds: float) -> None:
-        self.name = name
-        self.seconds = seconds
 
     @classmethod
     def custom(cls, lifetime: float | timedelta) -> "CacheStrategy":
@@ -52,12 +48,6 @@ class CacheStrategy:
     def ttl(self) -> timedelta:
         """The lifetime as a `timedelta`."""
         return timedelta(seconds=self.seconds)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, CacheStrategy) and self.seconds == other.seconds
-
-    def __hash__(self) -> int:
-        return hash(self.seconds)
 
     def __repr__(self) -> str:
         return f"CacheStrategy.{self.name}({self.seconds:g} s)"

@@ -7,6 +7,7 @@ there are few: the oldest is shortened to its literal head, or united with the o
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from sys import getsizeof
 from typing import TypeVar
 
@@ -32,6 +33,7 @@ Name = TypeVar("Name", str, tuple[str, str])
 """The key of a table: a glob's pattern, or a kind and a text."""
 
 
+@dataclass(slots=True, eq=False)
 class Mark:
     """The moments at which a selector last came into force.
 
@@ -45,16 +47,13 @@ class Mark:
         literal: Of a glob, the text before its first wildcard.
     """
 
-    __slots__ = ("begun", "echoed", "fence", "foreign", "holds", "literal", "own")
-
-    def __init__(self, literal: str = "") -> None:
-        self.foreign = 0
-        self.own = 0
-        self.fence = 0
-        self.begun = 0
-        self.echoed = 0
-        self.holds = 0
-        self.literal = literal
+    literal: str = ""
+    foreign: int = 0
+    own: int = 0
+    fence: int = 0
+    begun: int = 0
+    echoed: int = 0
+    holds: int = 0
 
     @property
     def pending(self) -> bool:
@@ -96,20 +95,6 @@ class Marks:
         fence_floor: Fills of this node that noted a lower fence are invalid.
         forgotten: Marks that were forgotten, so that the floors rose.
     """
-
-    __slots__ = (
-        "_bytes",
-        "_heads",
-        "_literals",
-        "_max_bytes",
-        "_max_globs",
-        "_max_selectors",
-        "exact",
-        "fence_floor",
-        "floor",
-        "forgotten",
-        "globs",
-    )
 
     def __init__(self, max_selectors: int, max_bytes: int, max_globs: int) -> None:
         self.exact: OrderedDict[tuple[str, str], Mark] = OrderedDict()

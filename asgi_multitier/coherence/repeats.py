@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ..selectors import Selector
@@ -33,13 +34,13 @@ class Dropper(Protocol):
         """Drop once more. The keys `kept` were stored since, and stay on this node."""
 
 
+@dataclass(eq=False)
 class _Dropped:
     """What one dropper dropped in one request."""
 
-    def __init__(self) -> None:
-        self.selectors: dict[Selector, None] = {}
-        self.settle = 0.0
-        self.kept: dict[str, None] = {}
+    selectors: dict[Selector, None] = field(default_factory=dict)
+    settle: float = 0.0
+    kept: dict[str, None] = field(default_factory=dict)
 
     def add(self, selectors: Sequence[Selector], settle: float) -> None:
         for selector in selectors:
@@ -51,6 +52,7 @@ class _Dropped:
             self.selectors = {ALL: None}
 
 
+@dataclass(eq=False)
 class _RunningRequest:
     """A request under way.
 
@@ -60,12 +62,11 @@ class _RunningRequest:
         root_path: The root path of its scope, from the server or a mount around the cache.
     """
 
-    def __init__(self, outer: "_RunningRequest | None", owner: object, root_path: str) -> None:
-        self.outer = outer
-        self.owner = owner
-        self.root_path = root_path
-        self.open = True
-        self.noted: dict[Dropper, _Dropped] = {}
+    outer: "_RunningRequest | None"
+    owner: object
+    root_path: str
+    open: bool = True
+    noted: dict[Dropper, _Dropped] = field(default_factory=dict)
 
 
 _current: ContextVar[_RunningRequest | None] = ContextVar("asgi_multitier_request", default=None)

@@ -42,22 +42,6 @@ class Placed:
         clock: Monotonic seconds.
     """
 
-    __slots__ = (
-        "_clock",
-        "_events",
-        "_sharded",
-        "_timeout",
-        "breakers",
-        "config",
-        "failures",
-        "hits",
-        "last_error",
-        "promotions",
-        "tier",
-        "unreadable",
-        "writes",
-    )
-
     def __init__(
         self,
         tier: SharedTier,

@@ -25,6 +25,7 @@ class Outcome(Enum):
     """By an entry past its lifetime that the rule's validator has found unchanged: a hit."""
 
 
+@dataclass(slots=True, eq=False)
 class Tally:
     """The outcomes of one route's requests, or of a manager's own calls.
 
@@ -37,15 +38,12 @@ class Tally:
         passes: Never met the cache, by reason.
     """
 
-    __slots__ = ("coalesced", "hits", "local", "misses", "passes", "stale")
-
-    def __init__(self) -> None:
-        self.local = 0
-        self.hits: Counter[int] = Counter()
-        self.stale = 0
-        self.coalesced = 0
-        self.misses = 0
-        self.passes: Counter[str] = Counter()
+    local: int = 0
+    hits: Counter[int] = field(default_factory=Counter)
+    stale: int = 0
+    coalesced: int = 0
+    misses: int = 0
+    passes: Counter[str] = field(default_factory=Counter)
 
     def hit(self, level: int) -> None:
         """A fresh entry of the tier at this level was the answer."""

@@ -85,8 +85,8 @@ class _BaseSerializer(ABC):
     __slots__ = ()
 
     @abstractmethod
-    def _encode(self, value: Any) -> tuple[bytes, int]:
-        """Encode the value; returns the bytes and the number of models in it."""
+    def _encode(self, value: Any, plain: "_Plain") -> bytes:
+        """Encode the value, with plain objects for those that the format does not know."""
 
     @abstractmethod
     def _decode(self, content: memoryview) -> Any:
@@ -123,7 +123,8 @@ class _BaseSerializer(ABC):
         if isinstance(value, bytes):
             return RAW + value
         try:
-            content, models = self._encode(value)
+            plain = _Plain()
+            content, models = self._encode(value, plain), plain.models
             self._check(value, content)
             found = content.count(self._mark)  # nested bytes may contain the mark as well
             if found != models and count_marked(self._decode(memoryview(content)), MARK) != models:
@@ -182,6 +183,29 @@ def _refused(value: object, name: str, error: BaseException) -> SerializationErr
     return SerializationError(f"{type(value).__name__} cannot be stored as {name}: {error}")
 
 
+class _Plain:
+    """Makes plain objects for one value.
+
+    Attributes:
+        models: Number of models among them so far.
+    """
+
+    __slots__ = ("models",)
+
+    def __init__(self) -> None:
+        self.models = 0
+
+    def of(self, value: Any) -> Any:
+        """The plain object that is written in place of one."""
+        self.models += is_model(type(value))
+        return plain_of(value, self.of)
+
+
+_JSON_OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS
+# Only within models, whose types restore the keys: a plain dict's keys would become strings.
+_MODEL_OPTIONS = _JSON_OPTIONS | orjson.OPT_NON_STR_KEYS
+
+
 class JsonSerializer(_BaseSerializer):
     """JSON: orjson reads and writes it, msgspec converts to types."""
 
@@ -191,8 +215,14 @@ class JsonSerializer(_BaseSerializer):
 
     __slots__ = ()
 
-    def _encode(self, value: Any) -> tuple[bytes, int]:
-        return (run := _Json()).encode(value), run.models
+    def _encode(self, value: Any, plain: "_Plain", options: int = _JSON_OPTIONS) -> bytes:
+        def hook(unknown: Any) -> Any:
+            made = plain.of(unknown)
+            if is_model(type(unknown)):
+                return orjson.Fragment(self._encode(made, plain, _MODEL_OPTIONS))
+            return made
+
+        return orjson.dumps(value, default=hook, option=options)
 
     def _decode(self, content: memoryview) -> Any:
         return orjson.loads(content)
@@ -211,8 +241,8 @@ class MsgPackSerializer(_BaseSerializer):
 
     __slots__ = ()
 
-    def _encode(self, value: Any) -> tuple[bytes, int]:
-        return (run := _MsgPack()).encode(value), run.models
+    def _encode(self, value: Any, plain: "_Plain") -> bytes:
+        return msgspec.msgpack.encode(value, enc_hook=plain.of)
 
     def _decode(self, content: memoryview) -> Any:
         return msgspec.msgpack.decode(content)
@@ -227,53 +257,3 @@ class MsgPackSerializer(_BaseSerializer):
 
 _MOMENTS = (b"\xd6\xff", b"\xd7\xff", b"\xc7\x0c\xff")
 """The first bytes of a timestamp in MessagePack."""
-
-_JSON_OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS
-# Only within models, whose types restore the keys: a plain dict's keys would become strings.
-_MODEL_OPTIONS = _JSON_OPTIONS | orjson.OPT_NON_STR_KEYS
-
-
-class _Json:
-    """Encodes one value.
-
-    Attributes:
-        models: Number of models encoded so far.
-    """
-
-    __slots__ = ("models",)
-
-    def __init__(self) -> None:
-        self.models = 0
-
-    def encode(self, value: Any, options: int = _JSON_OPTIONS) -> bytes:
-        return orjson.dumps(value, default=self._hook, option=options)
-
-    def _hook(self, value: Any) -> Any:
-        plain = self._plain(value)
-        if is_model(type(value)):
-            return orjson.Fragment(self.encode(plain, _MODEL_OPTIONS))
-        return plain
-
-    def _plain(self, value: Any) -> Any:
-        self.models += is_model(type(value))
-        return plain_of(value, self._plain)
-
-
-class _MsgPack:
-    """Encodes one value.
-
-    Attributes:
-        models: Number of models encoded so far.
-    """
-
-    __slots__ = ("models",)
-
-    def __init__(self) -> None:
-        self.models = 0
-
-    def encode(self, value: Any) -> bytes:
-        return msgspec.msgpack.encode(value, enc_hook=self._plain)
-
-    def _plain(self, value: Any) -> Any:
-        self.models += is_model(type(value))
-        return plain_of(value, self._plain)

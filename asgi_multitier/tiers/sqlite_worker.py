@@ -96,17 +96,6 @@ class SQLiteWorker:
 class _Thread:
     """One thread of this process, and the connection that only it touches."""
 
-    __slots__ = (
-        "_db",
-        "_executor",
-        "_inode",
-        "_is_closed",
-        "_path",
-        "_prepare",
-        "_timeout",
-        "pid",
-    )
-
     def __init__(
         self,
         path: Path,

@@ -16,7 +16,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from enum import Enum
 from typing import Any
 
@@ -378,12 +378,9 @@ class _SwitchedStore:
             raise BackendError(f"{self.name}: the log has not been located yet")
         return await self.store.append(op, data, mac, after=after, timeout=timeout)
 
-    def reading(self) -> AbstractAsyncContextManager[LogReader]:
-        """See `LogStore.reading`."""
-        return self._reading()
-
     @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[LogReader]:
+    async def reading(self) -> AsyncIterator[LogReader]:
+        """See `LogStore.reading`."""
         if self.store is None:
             raise BackendError(f"{self.name}: the log has not been located yet")
         async with self.store.reading() as reader:

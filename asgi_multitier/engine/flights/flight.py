@@ -32,20 +32,6 @@ class Flight(Generic[R]):
         reported: Whether its failure was counted and logged.
     """
 
-    __slots__ = (
-        "_opener",
-        "answered",
-        "begun",
-        "led",
-        "reported",
-        "seed",
-        "streams",
-        "superseded",
-        "task",
-        "view",
-        "waiting_list",
-    )
-
     def __init__(self, seed: Entry, view: int, after: "Flight[R] | None" = None) -> None:
         self.seed = seed
         self.view = view

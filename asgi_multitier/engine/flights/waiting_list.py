@@ -58,20 +58,6 @@ class WaitingList(Generic[R]):
         openers: Members who have begun a run and wait for it.
     """
 
-    __slots__ = (
-        "_began",
-        "_error",
-        "_members",
-        "_patience",
-        "_result",
-        "_timer",
-        "_traceback",
-        "answered",
-        "opened",
-        "openers",
-        "runs",
-    )
-
     def __init__(self) -> None:
         self.answered = False
         self.runs = 0
