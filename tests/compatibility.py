@@ -21,6 +21,7 @@ TESTS = (
     "tests/asgi/guarded/test_layers.py",
     "tests/asgi/guarded/test_annotations.py",
     "tests/asgi/guarded/test_runs.py",
+    "tests/asgi/guarded/test_ways.py",
 )
 ROOT = Path(__file__).parent.parent
 

@@ -84,6 +84,11 @@ class Lifespan:
         elif manager.home.place is not here:
             self._started_in = here
 
+    @property
+    def is_here(self) -> bool:
+        """Whether the manager runs in this event loop: there is nothing to wait for."""
+        return self._manager.home.place is loop_here() and not self._manager.starting
+
     async def start(self) -> None:
         """Start the manager, unless it runs already; the starter closes it."""
         here, home = loop_here(), self._manager.home

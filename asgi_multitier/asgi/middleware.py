@@ -213,7 +213,7 @@ class CacheMiddleware:
         self, plan: Plan, found: FieldLines, scope: Scope, receive: Receive, content: bytes | None
     ) -> tuple[Receive, Request | Refused]:
         """The request with its key, or why it does not meet the cache; and the client's channel."""
-        if is_for_guard(plan, found) and self._home.place is loop_here() and self.manager.settled:
+        if is_for_guard(plan, found) and self._lifespan.is_here:
             give_state(scope, self.manager)
             return receive, self._request(scope, found, plan)
         if self._secret is not None and Field.COOKIE in found and loop_here() is not None:

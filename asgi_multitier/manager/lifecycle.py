@@ -250,9 +250,9 @@ class Lifecycle:
         return self.loop is not None
 
     @property
-    def settled(self) -> bool:
-        """Whether nothing is left to wait for that starting the cache has begun."""
-        return self._starting is None
+    def starting(self) -> bool:
+        """Whether it was started, and the log has not answered yet."""
+        return self._starting is not None
 
     async def start(self) -> None:
         """Begin to follow the log. Costs next to nothing when it runs already.
