@@ -27,7 +27,8 @@ class CacheManager(Operations):
         l2: The tier below; None for Redis at `redis_url`, or the file.
         tiers: All tiers with their places, instead of `l1` and `l2`.
         log: The invalidation log; None for one on Redis or in the file, or a local one without.
-        redis: A client of redis-py's asyncio kind, instead of an address.
+        redis: A client of redis-py's asyncio kind, instead of an address. In tests, a
+            `FakeAsyncRedis` or `FakeServer` of fakeredis.
         sqlite: A file, instead of Redis: L2 and the log for all workers of one machine.
         streams: Streams of your own; None for those on Redis.
         serializer: How values become bytes.

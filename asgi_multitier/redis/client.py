@@ -155,8 +155,9 @@ class Link:
             BackendError: If it failed or took too long. It may have been done anyway.
         """
         lane = self._lane()
+        limit = self.timeout if timeout is None else self.within(timeout)
         try:
-            async with asyncio.timeout(self.within(timeout or self.timeout)), lane.turns_at(key):
+            async with asyncio.timeout(limit), lane.turns_at(key):
                 return await _keeping_cancellation(work(lane.client))
         except ReadOnlyError as error:
             # A replica answered: new connections look for the master again.

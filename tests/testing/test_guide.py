@@ -21,8 +21,8 @@ def test_the_tests_of_the_guide_pass(pytester: pytest.Pytester) -> None:
     pytester.syspathinsert()
 
     options = ("-p", "pytest_asgi_multitier", "-p", "no:cacheprovider")
-    pytester.runpytest_inprocess(*options).assert_outcomes(passed=11)
-    pytester.runpytest_inprocess(*options, "--cache-detect").assert_outcomes(passed=11)
+    pytester.runpytest_inprocess(*options).assert_outcomes(passed=12)
+    pytester.runpytest_inprocess(*options, "--cache-detect").assert_outcomes(passed=12)
 
 
 def test_all_assertions_are_in_the_guide() -> None:

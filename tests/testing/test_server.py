@@ -72,6 +72,18 @@ async def test_awaited(cache_redis):
         assert_stored(await client.get("/books/1"))
         cache_redis.connected = True
 
+def test_of_several_event_loops(cache_redis):
+    async def edit():
+        async with asking(app) as client:
+            assert_hit(await client.get("/books/1"))
+            await client.put("/books/1")
+            assert_stored(await client.get("/books/1"))
+    with TestClient(app) as client:
+        assert_stored(client.get("/books/1"))
+        asyncio.run(edit())
+        assert_hit(client.get("/books/1"))
+    asyncio.run(edit())
+
 async def test_made_in_the_test(cache_redis):
     async with CacheManager(namespace="own") as own:
         assert tiers(own) == ["memory", "redis"]
@@ -94,7 +106,7 @@ def test_what_is_attached_stays(cache_redis):
         app=SHOP.replace("CacheManager(", "CacheManager(redis_url='redis://127.0.0.1:1', "),
     )
 
-    result.assert_outcomes(passed=6)
+    result.assert_outcomes(passed=7)
 
 
 def test_without_fakeredis_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
