@@ -176,9 +176,10 @@ class CacheMiddleware:
         return self._planning.make(scope, host, target)
 
     def resolve(self, scope: Scope) -> Resolved:
-        """The route of a GET of this target, and its rule."""
+        """The route of a request, and its rule; of a HEAD, those of a GET."""
         self._lifespan.bind(scope)
-        return self._planning.resolve("GET", scope)
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        return self._planning.resolve(method, scope)
 
     # What a rule lets meet the cache.
 

@@ -16,6 +16,12 @@ from .key import Veil, field_part
 WITH_CONTENT = frozenset(("POST", "QUERY"))
 """Methods whose responses may be stored for requests with the same content."""
 
+DESCRIBES_REQUEST = frozenset(
+    (b"content-type", b"content-encoding", b"content-length", b"transfer-encoding", b"expect")
+)
+"""Request fields that are covered by the key together with the content: what it is, or how it is
+sent."""
+
 _NUMBER = "\x00"
 """Before the text of a number, so that it is no string of the JSON text: none has this character
 where the meaning counts."""

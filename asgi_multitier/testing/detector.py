@@ -19,10 +19,14 @@ from typing import Any
 from .._types import ASGIApp, Message, Receive, Scope, Send
 from ..asgi.lifespan import give_state
 from ..asgi.middleware import CacheMiddleware
+from ..policy.content import WITH_CONTENT
 from ..policy.status_field import cache_status
 from .inputs import Input, SharedRequest
 
 _asking: ContextVar[bool] = ContextVar("asgi_multitier_detector", default=False)
+
+_ANSWERED = frozenset(("GET", "HEAD", *WITH_CONTENT))
+"""Methods of requests that may be answered by a shared response."""
 
 _SHOWN = 60
 """Characters of an answer that a finding shows."""
@@ -99,32 +103,39 @@ def detecting() -> Iterator[Detector]:
 def _watching(original: Any) -> Any:
     @wraps(original)
     async def called(self: CacheMiddleware, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD") or _asking.get():
+        if scope["type"] != "http" or scope["method"] not in _ANSWERED or _asking.get():
             await original(self, scope, receive, send)
             return
         came = {**scope, "headers": list(scope["headers"])}
         lines: list[Any] = []
+        content = bytearray()
+
+        async def reading() -> Message:
+            message = await receive()
+            if message["type"] == "http.request":
+                content.extend(message.get("body", b""))
+            return message
 
         async def noting(message: Message) -> None:
             if message["type"] == "http.response.start":
                 lines[:] = list(message.get("headers", ()))
             await send(message)
 
-        await original(self, scope, receive, noting)
+        await original(self, scope, reading, noting)
         status = cache_status(lines)
         if status.may_be_shared:
             token = _asking.set(True)
             try:
-                await _compare(self, came)
+                await _compare(self, came, bytes(content))
             finally:
                 _asking.reset(token)
 
     return called
 
 
-async def _compare(cache: CacheMiddleware, scope: Scope) -> None:
+async def _compare(cache: CacheMiddleware, scope: Scope, content: bytes) -> None:
     """Ask the application both ways, and add a finding where the answers differ."""
-    request = SharedRequest.of(cache, scope)
+    request = SharedRequest.of(cache, scope, content)
     if request is None:
         return
     ask = _Ask(cache, request)
@@ -227,7 +238,7 @@ class _Ask:
             nonlocal asked
             if not asked:
                 asked = True
-                return {"type": "http.request", "body": b"", "more_body": False}
+                return {"type": "http.request", "body": self._request.content, "more_body": False}
             await done.wait()
             return {"type": "http.disconnect"}
 
@@ -255,7 +266,8 @@ def _finding(
     part = next((one for one in ("status", "body") if one in parts), min(parts))
     named = tuple(map(str, ours))
     values = ", ".join(one.shown for one in ours)
-    where = f"GET {request.url} (route {request.route or 'unknown'})"
+    method = request.scope["method"]
+    where = f"{method} {request.url} (route {request.route or 'unknown'})"
     what = f"its response depends on {' and '.join(named)}, which its key does not cover"
     lines = [
         f"{where} is cached, and {what}: clients with another value get the same copy",

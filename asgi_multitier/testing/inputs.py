@@ -10,6 +10,7 @@ from ..asgi.framework import request_of
 from ..asgi.middleware import CacheMiddleware
 from ..asgi.plan import raw_target
 from ..config.policy import Policy
+from ..policy.content import DESCRIBES_REQUEST, WITH_CONTENT
 from ..policy.cookies import is_ignored
 from ..policy.headers import normalised
 from ..policy.key import name_of_pair
@@ -73,6 +74,7 @@ class SharedRequest:
         resolved: Its route and rule.
         policy: That rule.
         watch: Which fields matter to the cache.
+        content: Its content, which the key covers.
     """
 
     scope: Scope
@@ -80,16 +82,21 @@ class SharedRequest:
     resolved: Resolved
     policy: Policy
     watch: Watch
+    content: bytes = b""
 
     @classmethod
-    def of(cls, cache: CacheMiddleware, scope: Scope) -> "SharedRequest | None":
+    def of(
+        cls, cache: CacheMiddleware, scope: Scope, content: bytes = b""
+    ) -> "SharedRequest | None":
         """A request as the detector sees it; None where no rule holds for it."""
         resolved = cache.resolve(scope)
         if resolved.policy is None:
             return None
         lines = unconditional(normalised(scope["headers"]))
-        whole = {**scope, "headers": list(lines), "method": "GET"}
-        return cls(whole, lines, resolved, resolved.policy, Watch(cache.manager.config.credentials))
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        whole = {**scope, "headers": list(lines), "method": method}
+        watch = Watch(cache.manager.config.credentials)
+        return cls(whole, lines, resolved, resolved.policy, watch, content)
 
     @property
     def route(self) -> str:
@@ -110,6 +117,8 @@ class SharedRequest:
         """
         policy = self.policy
         vary = {*policy.vary, *(selecting_fields(answer) or ())}
+        if self.scope["method"] in WITH_CONTENT:
+            vary |= DESCRIBES_REQUEST
         found = [*self._fields(vary), *self._cookies(vary), *self._parameters()]
         if getattr(policy, "guarded", False):
             # The dependencies of the endpoint see each request, and may name whose copy it gets.
@@ -160,7 +169,8 @@ class SharedRequest:
         """Whose copy the request gets where these inputs are left out."""
         scope = self.without(left_out)
         try:
-            value = ask(request_of(scope, self.resolved.path_params))
+            content = self.content if self.policy.body else None
+            value = ask(request_of(scope, self.resolved.path_params, content))
             return await value if isawaitable(value) else value
         except Exception:  # noqa: BLE001  # a callable of the rule; another answer than a partition
             return _MISSING

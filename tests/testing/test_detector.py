@@ -74,6 +74,21 @@ async def mine(request: Request):
 async def clock():
     return time.perf_counter_ns()
 
+@app.post("/search")
+@cached(60, methods=["POST"], body="json", vary_by=lambda request: request.body[:1])
+async def search(request: Request):
+    return [request.headers.get("accept-currency"), await request.json()]
+
+@app.post("/kinds")
+@cached(60, methods=["POST"], body=True)
+async def kinds(request: Request):
+    kind = request.headers.get("content-type"), request.headers.get("content-length")
+    return [*kind, len(await request.body())]
+
+@app.post("/change")
+async def change(request: Request):
+    return dict(request.headers)
+
 @app.get("/open")
 async def open_(request: Request):
     return dict(request.headers)
@@ -108,15 +123,30 @@ def test_found(cache_detector, url, headers, named, cure, second):
     assert "its response depends on " + " and ".join(finding.inputs) in finding.text
     assert "what to do: " in finding.text and cure in finding.text.splitlines()[-1]
 
+@pytest.mark.parametrize("second", [False, True])
+def test_found_in_a_question(cache_detector, second):
+    client = TestClient(app)
+    if second:
+        client.post("/search", json={"text": "tea"})
+    client.post("/search", json={"text": "tea"}, headers={"accept-currency": "EUR"})
+    (finding,) = cache_detector.findings
+    cache_detector.findings.clear()
+    assert finding.inputs == ("field accept-currency",)
+    assert finding.text.startswith("POST /search (route /search) is cached")
+
 def test_nothing_to_find(cache_detector):
     client = TestClient(app)
+    client.post("/kinds", content=b"tea", headers={"content-type": "text/x"})
+    client.post("/change", content=b"tea")
     client.get("/declared?page=2&x=1", headers={"accept-language": "de", "cookie": "theme=dark"})
     client.get("/says", headers={"accept-currency": "EUR"})
     client.get("/mine", headers={"authorization": "me"})
     client.get("/time")
     client.get("/open", headers={"x-any": "1"})
     client.get("/prices/1")
-    assert cache_detector.compared == {"/declared", "/says", "/mine", "/time", "/prices/{id}"}
+    assert cache_detector.compared == {
+        "/declared", "/says", "/mine", "/time", "/prices/{id}", "/kinds"
+    }
 
 async def test_awaited(cache_detector):
     async with asking(app) as client:
@@ -127,7 +157,7 @@ async def test_awaited(cache_detector):
         app=APP,
     )
 
-    result.assert_outcomes(passed=16)
+    result.assert_outcomes(passed=18)
 
 
 def test_it_fails_the_test(pytester: pytest.Pytester) -> None:

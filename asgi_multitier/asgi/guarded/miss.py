@@ -160,7 +160,9 @@ class Miss:
         """Call the endpoint in this request, for all that wait."""
         called = call
         if self._policy.guarded is True and self._policy.vary_by is None and takes_request(call):
-            made = watched(call, self._request.common, self._engine.config.credentials)
+            made = watched(
+                call, self._request.common, self._engine.config.credentials, self._request.content
+            )
             if made is None:
                 self.origin.doubtful = True
             else:

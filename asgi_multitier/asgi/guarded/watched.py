@@ -13,6 +13,7 @@ from typing import Any
 from ...policy.credentials import Credentials
 from ...routing.endpoints import Call
 from ..layers.state import NotedScope, NotedState
+from ..receiving import from_the_start
 
 _PERSONAL = frozenset(("user", "session", "auth", "headers"))
 
@@ -58,9 +59,15 @@ def takes_request(call: Call) -> bool:
 
 
 def watched(
-    call: Call, common: Mapping[str, Any], credentials: Credentials
+    call: Call, common: Mapping[str, Any], credentials: Credentials, content: bytes | None = None
 ) -> tuple[Call, EndpointScope] | None:
     """The call with a request of its own, where the endpoint takes the request.
+
+    Args:
+        call: The call.
+        common: What the lifespan has put into the state of every request.
+        credentials: Which names of fields say who asks.
+        content: The content of the request, which the framework may have read already.
 
     Returns:
         None if the framework's request cannot be made again.
@@ -69,7 +76,10 @@ def watched(
     kind: Any = type(request)
     scope = EndpointScope(request.scope, common, credentials)
     try:
-        own = _watching(kind)(scope, request.receive)
+        receive = request.receive
+        if content is not None:
+            receive = from_the_start(receive, content)
+        own = _watching(kind)(scope, receive)
         # What these build from the fields does not depend on who asks; they are kept.
         own.url, own.base_url  # noqa: B018
     except Exception:  # noqa: BLE001  # a request class of the application's own
