@@ -48,8 +48,8 @@ def _check_validator(policy: SimpleNamespace, where: str) -> None:
         raise ConfigError.of("validator", policy.validator, allowed, where=where)
     if policy.guarded:
         allowed = (
-            "None where guarded= lets the dependencies of each request run before its endpoint; "
-            "a route that separates its users by vary_by= alone may have one"
+            "None with guarded=: the dependencies of a request run first, and may read data before "
+            "its version is read; a route without guarded= may have one, also with vary_by="
         )
         raise ConfigError.of("validator", policy.validator, allowed, where=where)
 

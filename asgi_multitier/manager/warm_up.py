@@ -92,6 +92,6 @@ class WarmUp(Lifecycle):
         checked = read_targets(targets, base_url, door.origin)
         results = Results()
         if self.mode == "on":
-            await self.start()
+            # What it asks for starts the cache, as any request does that comes before the lifespan.
             await ask_all(checked, door.ask, results, concurrency=concurrency, rate=rate)
         return results.report()

@@ -8,7 +8,7 @@ list, and asks its own application for what stands first in it.
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from random import uniform
+from random import shuffle, uniform
 from typing import Any, Protocol
 
 from ..engine.document import Document, NoAnswer
@@ -37,6 +37,10 @@ PUBLISH_EVERY = 60.0
 
 ANSWERED_WITHIN = 30
 """Times that the list is asked for, a second apart, until the tier answers."""
+
+BLOCK = 20
+"""Targets that are asked for in any order: processes that start at once do not all ask for the same
+one, and find what another has stored."""
 
 NO_TIER = "there is no shared tier to read what clients ask for"
 NO_ANSWER = "the shared tier does not answer"
@@ -84,6 +88,7 @@ class Warmer:
         self._results = Results()
         self._state, self._detail = "off", ""
         self._tasks: list[asyncio.Task[Any]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def health(self) -> WarmUpHealth:
@@ -102,8 +107,10 @@ class Warmer:
     # Life.
 
     def begin(self) -> None:
-        """Begin, unless it has begun."""
-        if self._state == "off":
+        """Begin, unless it has begun in this event loop."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop = loop
             self._state, self._detail, self._results = "running", "", Results()
             # What was set around the caller, such as a request, is not around these.
             self._tasks = [
@@ -113,7 +120,9 @@ class Warmer:
 
     async def end(self) -> None:
         """Cancel what is under way, and tell what was counted."""
-        if self._state == "off":
+        if self._loop is not asyncio.get_running_loop():
+            # What another event loop ran has ended with it.
+            self.reset()
             return
         await _cancelled(self._tasks)
         if self._document() is not None:
@@ -123,7 +132,7 @@ class Warmer:
 
     def reset(self) -> None:
         """Be as if just made: the cache has ended."""
-        self._tasks, self._counts = [], Counts()
+        self._tasks, self._counts, self._loop = [], Counts(), None
         self._state, self._detail = "off", ""
 
     # What a process that has started asks for.
@@ -132,7 +141,7 @@ class Warmer:
         await self._cache.attached()
         ranking = await self._ranking()
         if ranking is not None:
-            targets = ranking.top(self._top)
+            targets = _mixed(ranking.top(self._top))
             await ask_all(targets, self._ask, self._results, rate=RATE)
         self._state = "done"
 
@@ -226,6 +235,16 @@ def _count_in(engine: Engine) -> Callable[[Unreadable], None]:
 
 def _ranking_in(data: bytes | None) -> Ranking | None:
     return None if data is None else read(data)
+
+
+def _mixed(targets: list[Target]) -> list[Target]:
+    """The targets, in any order within each block."""
+    mixed: list[Target] = []
+    for start in range(0, len(targets), BLOCK):
+        block = targets[start : start + BLOCK]
+        shuffle(block)
+        mixed += block
+    return mixed
 
 
 def _passed(reason: str) -> Reply:

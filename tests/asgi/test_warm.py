@@ -221,6 +221,31 @@ async def test_an_application_that_was_not_started_is_asked_too() -> None:
         assert (await cache.get("/x")).hit
 
 
+async def test_a_cache_that_a_warm_up_has_started_ends_with_the_lifespan() -> None:
+    """It may be called in the application's own start."""
+    manager = CacheManager(redis_url=None, namespace="test")
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        report = await manager.warm(["/page"], base_url=BASE)
+        assert report == WarmReport(asked=1, stored=1)
+        yield
+
+    app = FastAPI(title="Site", lifespan=lifespan)
+    app.add_middleware(CacheMiddleware, cache=manager)
+
+    @app.get("/page")
+    @cached(60)
+    async def page() -> str:
+        return "x"
+
+    async with Lifespan(app) as running:
+        assert [message["type"] for message in running.sent] == ["lifespan.startup.complete"]
+        assert (await Client(app).get("/page")).hit
+
+    assert not manager.running
+
+
 async def test_without_an_application_there_is_nothing_to_ask() -> None:
     """The message says what is missing; what else is wrong is said as well."""
     manager = CacheManager(redis_url=None)

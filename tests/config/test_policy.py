@@ -8,6 +8,7 @@ import pytest
 
 from asgi_multitier.config.policy import Policy, policy_of
 from asgi_multitier.config.templates import Template
+from asgi_multitier.config.values import compute_policy
 from asgi_multitier.errors import ConfigError
 from asgi_multitier.strategy import CacheStrategy
 
@@ -229,7 +230,7 @@ class TestPolicy:
             pytest.param(
                 60,
                 {"validator": tenant, "guarded": True},
-                ["validator=<function tenant", "None where guarded="],
+                ["validator=<function tenant", "None with guarded=", "before its version"],
                 id="validator-behind-a-guard",
             ),
             pytest.param(
@@ -250,3 +251,10 @@ class TestPolicy:
         assert str(caught.value).startswith("route /x: ")
         for word in words:
             assert word in str(caught.value)
+
+
+def test_policies_of_values_are_remembered_without_their_validators() -> None:
+    """A validator is often made for one call: what it holds is not kept."""
+    policies = [compute_policy(60, "x", {"validator": lambda: 1}) for _ in range(2)]
+
+    assert policies[0] is policies[1]

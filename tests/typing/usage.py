@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import assert_type
 
-from asgi_multitier import CacheBuilder, CacheManager, CacheMiddleware, Rule, cached
+from asgi_multitier import CacheBuilder, CacheManager, CacheMiddleware, Rule, WarmReport, cached
 
 
 @dataclass
@@ -29,10 +29,23 @@ async def values(cache: CacheManager) -> None:
     assert_type(await cache.get_or_compute_typed("k", User, load), User)
     assert_type(await cache.get_or_compute_typed("k", list[User], lambda: [User(1)]), list[User])
     assert_type(await cache.get_typed("k", User), User | None)
+    assert_type(await cache.get_or_compute("k", load, validator=read), User)
+    await cache.get_or_compute("k", load, validator=1)  # E: call-overload
     await cache.get_or_compute("k", load, coalesec=True)  # E: call-overload
     await cache.get_or_compute_typed("k", User, read)  # E: arg-type
     await cache.set("k", 1, jiter=0.1)  # E: call-arg
     await cache.set("k", 1, "60")  # E: arg-type
+
+
+async def warm_up(cache: CacheManager) -> None:
+    assert_type(await cache.warm(["/a", "https://b/c"], base_url="https://b"), WarmReport)
+    await cache.warm([("/a", {"Accept-Language": "fi"}), ("/b", [("A", "1")])], rate=5)
+    await cache.warm([("/a", [(b"A", b"1")])], concurrency=1)
+    assert_type(cache.sync.warm(["/a"]), WarmReport)
+    await cache.warm([1])  # E: list-item
+    await cache.warm("/a", rate="fast")  # E: arg-type
+    CacheManager(warm="top:200")
+    CacheManager(warm=200)  # E: arg-type
 
 
 def sync_values(cache: CacheManager) -> None:
