@@ -56,6 +56,7 @@ def test_the_stories_name_functions() -> None:
         "A plain hit",
         "A miss of a GET",
         "A PUT",
+        "A POST that asks for something",
         "A request of a guarded route",
         "A get_or_compute",
     ]
