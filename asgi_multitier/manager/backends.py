@@ -4,8 +4,9 @@ Nothing is opened here; each is made at its first use, over one link to Redis.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import Any
 
 from .._types import Clock
@@ -30,10 +31,11 @@ from ..tiers.sqlite import SQLiteTier
 _WHERE = "CacheManager"
 
 
-class Backends:
-    """The back ends of one manager.
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a manager was made with.
 
-    Args:
+    Attributes:
         config: The bounds, and where Redis is.
         tiers: Every tier with its place, as the user gave them; some may be missing.
         log: A log of the user's own.
@@ -42,43 +44,53 @@ class Backends:
         streams: Streams of the user's own.
         invalidation: Settings of the log.
         clock: Monotonic seconds.
+        compress_over: Bytes from which what goes to shared tiers is compressed; None for never.
         nearby: Whether the workers of this machine find each other where no server was given.
         private: Whether what was given can be reached by no other application.
+    """
+
+    config: CacheConfig
+    tiers: Sequence[tuple[Tier, TierConfig]]
+    log: InvalidationLog | None
+    redis: Any
+    sqlite: str | os.PathLike[str] | None
+    streams: Streams | None
+    invalidation: InvalidationConfig
+    clock: Clock
+    compress_over: int | None = None
+    nearby: bool = True
+    private: bool = False
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether anything in it but an address reaches further than this process."""
+        tiers = any(isinstance(tier, SharedTier) for tier, _ in self.tiers)
+        return tiers or not (self.log is self.redis is self.sqlite is None)
+
+
+class Backends:
+    """The back ends of one manager.
+
+    Args:
+        given: What the manager was made with.
 
     Raises:
         ConfigError: If a back end cannot stand where it was put.
     """
 
-    def __init__(
-        self,
-        config: CacheConfig,
-        *,
-        tiers: Iterable[tuple[Tier, TierConfig]],
-        log: InvalidationLog | None,
-        redis: Any,
-        sqlite: str | os.PathLike[str] | None,
-        streams: Streams | None,
-        invalidation: InvalidationConfig,
-        clock: Clock,
-        nearby: bool = True,
-        private: bool = False,
-    ) -> None:
-        self._config = config
-        self._tiers = sorted(tiers, key=lambda pair: pair[1].level)
-        self._given_log = log
-        self._redis = redis
-        self._sqlite = sqlite
-        self._streams = streams
-        self._invalidation = invalidation
-        self._clock = clock
-        self._nearby = nearby
-        self._private = private
+    def __init__(self, given: Given) -> None:
+        self._given = given
+        self._config = given.config
+        self._tiers = sorted(given.tiers, key=lambda pair: pair[1].level)
+        self._streams = given.streams
         self._link: Link | None = None
         self._leases: Leases | None = None
         _check_places(self._tiers)
-        if invalidation.enable_audit_stream and log is None and not self.has_redis:
+        audited = given.invalidation.enable_audit_stream
+        if audited and given.log is None and not self.has_redis:
             allowed = "False without Redis, where there are no streams"
             raise ConfigError.of("enable_audit_stream", True, allowed, where=_WHERE)
+        streams = given.streams
         if streams is not None and not isinstance(streams, Streams):
             raise ConfigError.of("streams", streams, "an object with all of Streams", where=_WHERE)
         if self.has_redis:
@@ -88,36 +100,36 @@ class Backends:
     @property
     def has_redis(self) -> bool:
         """Whether Redis is used, reachable or not."""
-        if self._sqlite is not None:
+        if self._given.sqlite is not None:
             return False
-        return self._redis is not None or self._config.redis_url is not None
+        return self._given.redis is not None or self._config.redis_url is not None
 
     @property
     def uses_default(self) -> bool:
         """Whether Redis is looked for at the default address."""
-        default = self._redis is None and self._config.redis_url is DEFAULT_REDIS_URL
-        return default and self._sqlite is None
+        default = self._given.redis is None and self._config.redis_url is DEFAULT_REDIS_URL
+        return default and self._given.sqlite is None
 
     @property
     def is_shared(self) -> str:
         """What was configured that other applications may use too; "" if nothing was."""
-        if self._private:
+        if self._given.private:
             return ""
         tiers = [tier for tier, _ in self._tiers if isinstance(tier, SharedTier)]
-        if self._redis is not None or (self.has_redis and not self.uses_default):
+        if self._given.redis is not None or (self.has_redis and not self.uses_default):
             return "Redis"
-        if self._sqlite is not None:
-            return f"SQLite file {os.fspath(self._sqlite)}"
+        if self._given.sqlite is not None:
+            return f"SQLite file {os.fspath(self._given.sqlite)}"
         if any(not isinstance(tier, NullTier) for tier in tiers):
             return "second tier"
-        if self._given_log is not None and not isinstance(self._given_log, LocalLog):
+        if self._given.log is not None and not isinstance(self._given.log, LocalLog):
             return "log"
         return ""
 
     def link(self) -> Link:
         """The connections to Redis, which all parts share."""
         if self._link is None:
-            target = self._redis if self._redis is not None else self._config.redis_url
+            target = self._given.redis if self._given.redis is not None else self._config.redis_url
             self._link = connect(target, timeout=self._config.redis_timeout)
         return self._link
 
@@ -127,7 +139,7 @@ class Backends:
             if isinstance(tier, LocalTier) and place.level == 1:
                 return tier, place
         config = self._config
-        made = MemoryTier(config.l1_bytes, config.l1_entries, clock=self._clock)
+        made = MemoryTier(config.l1_bytes, config.l1_entries, clock=self._given.clock)
         return made, TierConfig.l1()
 
     def shared(self, namespace: str) -> Sequence[tuple[Tier, TierConfig]]:
@@ -135,8 +147,8 @@ class Backends:
         given = [pair for pair in self._tiers if pair[1].level > 1]
         if given:
             return given
-        if self._sqlite is not None:
-            return [(SQLiteTier(self._sqlite, namespace=namespace), TierConfig.l2())]
+        if self._given.sqlite is not None:
+            return [(SQLiteTier(self._given.sqlite, namespace=namespace), TierConfig.l2())]
         if self.has_redis:
             return [(RedisTier(self.link(), namespace=namespace), TierConfig.l2())]
         return []
@@ -148,36 +160,36 @@ class Backends:
             namespace: What separates the application from others.
             named: Whether all workers of the application have the same namespace.
         """
-        if self._given_log is not None:
-            return self._given_log
-        if self._sqlite is not None:
+        if self._given.log is not None:
+            return self._given.log
+        if self._given.sqlite is not None:
             return SQLiteLog(
-                self._sqlite,
+                self._given.sqlite,
                 namespace=namespace,
-                maxlen=self._invalidation.maxlen,
+                maxlen=self._given.invalidation.maxlen,
                 secret=self._config.secret,
-                clock=self._clock,
+                clock=self._given.clock,
             )
-        alone = self._nearby and (not self.has_redis or self.uses_default)
-        if named and alone and not self._invalidation.enable_audit_stream:
+        alone = self._given.nearby and (not self.has_redis or self.uses_default)
+        if named and alone and not self._given.invalidation.enable_audit_stream:
             return NearLog(
                 namespace=namespace,
-                maxlen=self._invalidation.maxlen,
+                maxlen=self._given.invalidation.maxlen,
                 secret=self._config.secret,
                 far=self._stream(namespace) if self.has_redis else None,
-                clock=self._clock,
+                clock=self._given.clock,
             )
         if not self.has_redis:
-            return LocalLog(self._clock)
+            return LocalLog(self._given.clock)
         return RedisLog(
             self.link(),
             namespace=namespace,
-            config=self._invalidation,
+            config=self._given.invalidation,
             secret=self._config.secret,
             # Deliberate: the default address may well have no server behind it. Until one was seen
             # there, this process is alone, and what it holds counts as valid.
             optional=self.uses_default,
-            clock=self._clock,
+            clock=self._given.clock,
         )
 
     def _stream(self, namespace: str) -> StreamStore:
@@ -185,10 +197,10 @@ class Backends:
         return StreamStore(
             self.link(),
             namespace,
-            self._invalidation.channel,
-            maxlen=self._invalidation.maxlen,
+            self._given.invalidation.channel,
+            maxlen=self._given.invalidation.maxlen,
             flush_on_failover=True,
-            clock=self._clock,
+            clock=self._given.clock,
         )
 
     def leases(self, namespace: str) -> Leases | None:
@@ -222,16 +234,16 @@ class Backends:
         Raises:
             BackendError: If that cannot be found out.
         """
-        if self._given_log is not None:
+        if self._given.log is not None:
             return set()
-        if self._sqlite is not None:
-            return await sqlite_namespaces(self._sqlite)
-        alone = self._nearby and (self.uses_default or not self.has_redis)
+        if self._given.sqlite is not None:
+            return await sqlite_namespaces(self._given.sqlite)
+        alone = self._given.nearby and (self.uses_default or not self.has_redis)
         near = nearby_namespaces() if alone else set()
         if not self.has_redis:
             return near
         try:
-            return near | await redis_namespaces(self.link(), self._invalidation.channel)
+            return near | await redis_namespaces(self.link(), self._given.invalidation.channel)
         except BackendError:
             if self.uses_default:
                 return near

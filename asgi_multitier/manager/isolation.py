@@ -8,7 +8,7 @@ server, no file, no log of this machine. `Isolation.renew` makes all of them as 
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -17,12 +17,9 @@ from weakref import WeakKeyDictionary
 
 from .._types import Clock
 from ..coherence.log import InvalidationLog
-from ..config.invalidation import InvalidationConfig
 from ..config.process import CacheConfig, Mode
-from ..engine.engine import Tier
-from ..streams import Streams
-from ..tiers.base import SharedTier, TierConfig
-from .backends import Backends
+from ..tiers.base import SharedTier
+from .backends import Backends, Given
 from .home import Home
 
 PLUGIN = "pytest_asgi_multitier"
@@ -53,71 +50,30 @@ class Cache(Protocol):
         """Release everything."""
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What a manager was made with. `Backends` has the meanings."""
+def alone(given: Given, log: InvalidationLog | None = None, redis: Any = None) -> Backends:
+    """The tier in this process alone, with a log or a server of the tests', or a local log."""
+    audit = given.invalidation.enable_audit_stream and redis is not None
+    own = replace(
+        given,
+        config=replace(given.config, redis_url=None),
+        tiers=[pair for pair in given.tiers if not isinstance(pair[0], SharedTier)],
+        log=log,
+        redis=redis,
+        sqlite=None,
+        invalidation=replace(given.invalidation, enable_audit_stream=audit),
+        nearby=False,
+        private=True,
+    )
+    return Backends(own)
 
-    config: CacheConfig
-    tiers: Sequence[tuple[Tier, TierConfig]]
-    log: InvalidationLog | None
-    redis: Any
-    sqlite: Any
-    streams: Streams | None
-    invalidation: InvalidationConfig
-    clock: Clock
-    compress_over: int | None
 
-    def attached(self) -> Backends:
-        """All of it."""
-        return Backends(
-            self.config,
-            tiers=self.tiers,
-            log=self.log,
-            redis=self.redis,
-            sqlite=self.sqlite,
-            streams=self.streams,
-            invalidation=self.invalidation,
-            clock=self.clock,
-        )
-
-    def alone(self, log: InvalidationLog | None = None, redis: Any = None) -> Backends:
-        """The tier in this process alone, with a log or a server of the tests', or a local log."""
-        audit = self.invalidation.enable_audit_stream and redis is not None
-        return Backends(
-            replace(self.config, redis_url=None),
-            tiers=[pair for pair in self.tiers if not isinstance(pair[0], SharedTier)],
-            log=log,
-            redis=redis,
-            sqlite=None,
-            streams=self.streams,
-            invalidation=replace(self.invalidation, enable_audit_stream=audit),
-            clock=self.clock,
-            nearby=False,
-            private=True,
-        )
-
-    def named(self, *, redis: bool) -> Backends:
-        """What its maker has named, and nothing that is looked for by itself."""
-        kept = self.redis is not None or self.sqlite is not None or redis
-        config = self.config if redis else replace(self.config, redis_url=None)
-        audit = self.invalidation.enable_audit_stream and kept
-        return Backends(
-            config,
-            tiers=self.tiers,
-            log=self.log,
-            redis=self.redis,
-            sqlite=self.sqlite,
-            streams=self.streams,
-            invalidation=replace(self.invalidation, enable_audit_stream=audit),
-            clock=self.clock,
-            nearby=False,
-        )
-
-    @property
-    def is_attached(self) -> bool:
-        """Whether anything in it reaches further than this process."""
-        tiers = any(isinstance(tier, SharedTier) for tier, _ in self.tiers)
-        return tiers or not (self.log is self.redis is self.sqlite is None)
+def _named(given: Given, *, redis: bool) -> Backends:
+    """What its maker has named, and nothing that is looked for by itself."""
+    kept = given.redis is not None or given.sqlite is not None or redis
+    config = given.config if redis else replace(given.config, redis_url=None)
+    audit = given.invalidation.enable_audit_stream and kept
+    invalidation = replace(given.invalidation, enable_audit_stream=audit)
+    return Backends(replace(given, config=config, invalidation=invalidation, nearby=False))
 
 
 @dataclass(slots=True)
@@ -142,10 +98,10 @@ class _Known:
         """What the cache stands on in a test, and the seconds that its `close` waits."""
         self.attached = attaches or self.named
         if attaches:
-            return self.given.attached(), _PATIENCE
+            return Backends(self.given), _PATIENCE
         if self.named:
-            return self.given.named(redis=self.redis), _PATIENCE
-        return self.given.alone(), 0.0
+            return _named(self.given, redis=self.redis), _PATIENCE
+        return alone(self.given), 0.0
 
 
 @dataclass(eq=False)
@@ -246,13 +202,13 @@ class Isolation:
             return
         known.attached = True
         cache.config = replace(cache.config, redis_timeout=_STALL)
-        backends = known.given.alone(redis=self.redis)
+        backends = alone(known.given, redis=self.redis)
         renew(cache, backends, patience=0.0, close=False, mode=known.mode)
 
     def join(self, cache: Cache, log: InvalidationLog) -> None:
         """Let a cache follow a log of the tests', until the end of the test."""
         known = self.known[cache]
-        renew(cache, known.given.alone(log), patience=0.0, close=known.attached, mode=known.mode)
+        renew(cache, alone(known.given, log), patience=0.0, close=known.attached, mode=known.mode)
         known.attached = True
 
     def end_test(self) -> None:

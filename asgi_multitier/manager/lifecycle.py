@@ -23,7 +23,7 @@ from ..streams import Streams
 from ..tiers.base import LocalTier, TierConfig
 from ..tiers.codec import check_compression
 from . import isolation
-from .backends import Backends
+from .backends import Backends, Given
 from .home import Home
 from .naming import Namespace
 
@@ -77,16 +77,10 @@ class Lifecycle:
         self.invalidation = invalidation if invalidation is not None else InvalidationConfig()
         self.home = Home()
         self._making = threading.RLock()
-        self._backends = Backends(
-            self.config,
-            tiers=pairs,
-            log=log,
-            redis=redis,
-            sqlite=sqlite,
-            streams=streams,
-            invalidation=self.invalidation,
-            clock=clock,
+        given = Given(
+            self.config, pairs, log, redis, sqlite, streams, self.invalidation, clock, compress_over
         )
+        self._backends = Backends(given)
         self._compress_over = compress_over
         self._clock, self._wall = clock, wall
         self._name = Namespace(self.config.namespace, self._backends)
@@ -102,17 +96,6 @@ class Lifecycle:
         self._remote_drops: set[asyncio.Task[Any]] = set()
         self._close_patience = _CLOSE_PATIENCE
         if isolated is not None:
-            given = isolation.Given(
-                self.config,
-                pairs,
-                log,
-                redis,
-                sqlite,
-                streams,
-                self.invalidation,
-                clock,
-                compress_over,
-            )
             isolated.take(self, given, names_redis="redis_url" in settings or config is not None)
 
     def __repr__(self) -> str:

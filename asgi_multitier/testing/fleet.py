@@ -14,7 +14,7 @@ from ..asgi.middleware import CacheMiddleware
 from ..config.process import CacheConfig
 from ..errors import ConfigError
 from ..manager.identity.application import variables
-from ..manager.isolation import Isolation, renew
+from ..manager.isolation import Isolation, alone, renew
 from ..manager.manager import CacheManager
 from ..routing.layers import attribute, layers_of
 from ..tiers.null import NullLocalTier
@@ -187,7 +187,7 @@ class Fleets:
         """Close the instances, each in its event loop."""
         for manager in self._made:
             known = self._isolation.known[manager]
-            renew(manager, known.given.alone(), patience=0.0, close=True, mode=known.mode)
+            renew(manager, alone(known.given), patience=0.0, close=True, mode=known.mode)
 
 
 def _clone(manager: CacheManager | None, node: Node, isolation: Isolation) -> CacheManager:
