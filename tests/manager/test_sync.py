@@ -414,7 +414,7 @@ INNER = {
     "on_renewal": "for the middleware",
     "renew": "for the pytest plugin",
     "serializer": "a part",
-    "settled": "for the fixtures of tests",
+    "starting": "for the fixtures of tests",
     "spawn": "for the middleware",
     "streams": "an object of its own: `sync.run(manager.streams.publish(...))`",
     "sync": "itself",
