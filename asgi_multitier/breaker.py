@@ -64,19 +64,18 @@ class CircuitBreaker:
         """Whether `allows` would say no; asking changes nothing."""
         return self.state is not BreakerState.CLOSED and now < self._until
 
-    def succeeded(self, now: float) -> None:
+    def succeeded(self) -> None:
         """A call went well.
 
         An answer to a call made before it opened counts as well: the other side is there.
         """
         self.state = BreakerState.CLOSED
         self._failed = 0
-        self._until = now
 
     def failed(self, now: float) -> None:
         """A call failed."""
         self._failed += 1
-        if self.state is BreakerState.HALF_OPEN or self._failed >= self._limit:
+        if self._failed >= self._limit:
             self.state = BreakerState.OPEN
             self._until = now + self._reset
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from asgi_multitier.breaker import Breakers, BreakerState, CircuitBreaker
+from asgi_multitier.breaker import WHOLE, Breakers, BreakerState, CircuitBreaker
 from asgi_multitier.errors import ConfigError
 
 
@@ -27,7 +27,7 @@ def test_a_success_begins_the_count_anew() -> None:
     """Only failures in a row count."""
     breaker = CircuitBreaker(failures=2)
     breaker.failed(0.0)
-    breaker.succeeded(0.0)
+    breaker.succeeded()
     breaker.failed(0.0)
 
     assert breaker.allows(0.0)
@@ -65,8 +65,9 @@ def test_a_probe_that_succeeds_closes_it() -> None:
     """After a good probe all calls go through."""
     breaker = opened()
     breaker.allows(1.0)
-    breaker.succeeded(1.1)
+    breaker.succeeded()
 
+    assert not breaker.is_blocked(1.1)
     assert breaker.allows(1.1)
     assert breaker.allows(1.1)
     assert breaker.state is BreakerState.CLOSED
@@ -121,3 +122,35 @@ def test_servers_that_are_gone_are_forgotten() -> None:
 
     assert breakers.state(0.5) is BreakerState.CLOSED
     assert repr(breakers) == "<Breakers all well>"
+
+
+def test_failures_of_servers_that_come_and_go_do_not_pile_up() -> None:
+    """Where each server fails once and is replaced, there is never more than the last one's."""
+    present: list[str] = []
+    breakers = Breakers(1, 1.0, lambda: present)
+    for number in range(100):
+        present[:] = [f"s{number}"]
+        breakers.failed((f"s{number}", "get"), 0.0)
+
+    assert repr(breakers).count("get") == 1
+
+
+@pytest.mark.parametrize("server", [WHOLE, "unknown"])
+def test_what_is_no_listed_server_counts_as_well(server: str) -> None:
+    """All together, and one that is not known yet: others that fail do not begin its count anew."""
+    breakers = Breakers(2, 1.0, lambda: ["a"])
+    assert not breakers.failed((server, "ping"), 0.0)
+    if server == WHOLE:
+        breakers.failed(("a", "get"), 0.0)
+
+    assert breakers.failed((server, "ping"), 0.0)
+
+
+def test_it_is_open_while_anything_is_skipped() -> None:
+    """Half-open means that all that failed is to be tried."""
+    breakers = Breakers(1, 1.0, lambda: ["a", "b"])
+    breakers.failed(("a", "get"), 0.0)
+    breakers.failed(("b", "get"), 0.5)
+
+    states = [breakers.state(now).value for now in (0.9, 1.2, 1.6)]
+    assert states == ["open", "open", "half-open"]

@@ -118,7 +118,7 @@ class Outbox:
                 after=follower.index.seq,
                 timeout=COMMIT,
             )
-        self._breaker.succeeded(self._clock())
+        self._breaker.succeeded()
         follower.sent(operation, epoch)
         self._sent(operation)
         return position

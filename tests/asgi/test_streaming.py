@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from asgi_multitier import Policy, Rule
 from asgi_multitier._types import Message, Receive, Scope, Send
-from tests.support import Origin, Visit, caching, pass_time, respond, settled
+from tests.support import Origin, Visit, caching, pass_time, respond, settled, timers
 
 
 class Stream:
@@ -88,6 +88,23 @@ async def test_an_unmarked_stream_flows_too_and_is_kept_when_it_ends() -> None:
 
         assert hit.hit
         assert hit.body == b"012"
+
+
+async def test_nothing_waits_any_longer_for_a_stream_that_has_ended() -> None:
+    """The timer by which others would begin a run of their own is gone, with what it holds."""
+    stream = Stream()
+    async with caching(Origin(stream)) as cache:
+        await cache.manager.start()
+        before = timers()
+        task = cache.client.begin("/x")
+        stream.pieces.put_nowait(b"1")
+        await settled()
+        assert timers() > before
+        stream.pieces.put_nowait(None)
+        await task
+        await settled()
+
+        assert timers() == before
 
 
 async def test_the_copy_is_there_before_the_client_has_the_last_byte() -> None:
