@@ -399,6 +399,24 @@ def test_a_flood_of_unreadable_records_flushes_once_a_second_and_at_its_end(benc
     assert not bench.index.permits_fill(filled, "k", "", "", "", ())
 
 
+def test_a_flush_that_is_owed_is_not_lost_with_its_event_loop(bench: Bench) -> None:
+    """The next loop has no timer of the last one's: what is owed then is done at once."""
+    bench.now = 10.0
+    bench.read(6, None)
+    bench.follower.rearm()
+    assert bench.timers == []
+    filled = bench.index.born()
+    bench.read(7, None)
+    bench.timers.clear()
+    bench.follower.rearm()
+    [(delay, flush)] = bench.timers
+    flush()
+
+    assert delay == 0.0
+    assert bench.listener.told == ["flushed", "flushed"]
+    assert not bench.index.permits_fill(filled, "k", "", "", "", ())
+
+
 def test_settling_holds_on_the_issuer_and_on_every_reader(bench: Bench) -> None:
     """For the time stated nothing selected is used; then a timer ends it."""
     bench.follower.begin([TAG], (), 2.0)
