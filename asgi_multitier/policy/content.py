@@ -7,11 +7,12 @@ stands twice in an object, a text that is not JSON or not UTF-8, and what nests 
 """
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from .._types import Headers
 from . import headers as fields
-from .key import Veil, field_part
+from .key import Veil
 
 WITH_CONTENT = frozenset(("POST", "QUERY"))
 """Methods whose responses may be stored for requests with the same content."""
@@ -39,23 +40,28 @@ def content_part(
         veil: Makes a keyed digest of it.
         by_meaning: Whether two JSON texts that mean the same are the same.
     """
-    meaning = json_meaning(content) if by_meaning and _is_json(headers) else None
+    kinds, codings = fields.values(headers, _TYPE), fields.values(headers, _CODING)
+    meaning = json_meaning(content) if by_meaning and _is_json(kinds, codings) else None
     form, text = (b"bytes", content) if meaning is None else (b"json", meaning)
-    described = [field_part(headers, name, veil) for name in (_TYPE, _CODING)]
-    parts = b"".join(b"%d:%b" % (len(part), part) for part in (*described, form, text))
-    return b"content:%b:%b" % (method.encode("ascii"), veil(parts))
+    # The lines of each field, so that an absent one differs from an empty one.
+    whole = _joined((_joined(kinds), _joined(codings), form, text))
+    return b"content:%b:%b" % (method.encode("ascii"), veil(whole))
+
+
+def _joined(parts: Iterable[bytes]) -> bytes:
+    """The parts, each after its length, so that no two lists look like one."""
+    return b"".join([b"%d:%b" % (len(part), part) for part in parts])
 
 
 _TYPE = b"content-type"
 _CODING = b"content-encoding"
 
 
-def _is_json(headers: Headers) -> bool:
+def _is_json(kinds: list[bytes], codings: list[bytes]) -> bool:
     """Whether the content is declared as JSON in UTF-8 (RFC 8259 §8.1), and is not compressed."""
-    lines = fields.values(headers, _TYPE)
-    if len(lines) != 1 or fields.values(headers, _CODING):
+    if len(kinds) != 1 or codings:
         return False
-    kind, *parameters = (part.strip(b" \t").lower() for part in lines[0].split(b";"))
+    kind, *parameters = (part.strip(b" \t").lower() for part in kinds[0].split(b";"))
     if kind != b"application/json" and not (kind[:12] == b"application/" and kind[-5:] == b"+json"):
         return False
     charsets = [part[8:].strip(b'"') for part in parameters if part.startswith(b"charset")]

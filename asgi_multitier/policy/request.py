@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from .._types import Header
 from .credentials import Credentials, folded
-from .headers import content_length, is_token, normalised
+from .headers import is_token
 from .reasons import Reason
 
 
@@ -238,8 +238,17 @@ def unread_reason(found: FieldLines, limit: int) -> Reason | None:
     if codings not in ([], [b"chunked"]) or not expected <= {b"100-continue"}:
         # What servers and applications make of any other differs.
         return Reason.REQUEST_BODY
-    length = content_length(normalised(found.get(Field.BODY_LENGTH, ())))
-    return Reason.REQUEST_BODY_OVERSIZED if length is not None and length > limit else None
+    longer = any(_is_more(value.strip(), limit) for _, value in found.get(Field.BODY_LENGTH, ()))
+    return Reason.REQUEST_BODY_OVERSIZED if longer else None
+
+
+def _is_more(length: bytes, limit: int) -> bool:
+    """Whether a `Content-Length` is a number, and above the limit."""
+    return length.isdigit() and (len(length) > _LONGEST_NUMBER or int(length) > limit)
+
+
+_LONGEST_NUMBER = 18
+"""Digits of the longest number that is read: any longer one is larger than all limits."""
 
 
 def without_framing(found: FieldLines) -> FieldLines:

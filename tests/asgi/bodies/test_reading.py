@@ -63,7 +63,10 @@ async def test_content_is_read_within_the_bound(
             [("content-length", "11")], False, Reason.REQUEST_BODY_OVERSIZED, id="beyond-the-bound"
         ),
         pytest.param(
-            [("content-length", "9" * 18)], False, Reason.REQUEST_BODY_OVERSIZED, id="enormous"
+            [("content-length", "9" * 5000)], False, Reason.REQUEST_BODY_OVERSIZED, id="enormous"
+        ),
+        pytest.param(
+            [("content-length", " 11 ")], False, Reason.REQUEST_BODY_OVERSIZED, id="with-spaces"
         ),
         pytest.param([("content-length", "x")], True, None, id="malformed"),
         pytest.param([("transfer-encoding", "Chunked")], True, None, id="chunked"),

@@ -129,6 +129,45 @@ async def test_only_what_has_conditions_is_validated(method: str, conditional: b
     assert (origin.fields[1].get(b"if-none-match") == b'"1"') is conditional
 
 
+async def test_a_validator_sees_the_content() -> None:
+    """It says of this question whether its answer still holds."""
+    origin, versions = Reader(), {b"a": "1", b"b": "1"}
+    rules = searches(validator=lambda request: versions[bytes(request.body)])
+    async with caching(origin, rules) as cache:
+        for body in (b"a", b"b"):
+            await post(cache, body)
+        versions[b"b"] = "2"
+        cache.clock.advance(301)
+        for body in (b"a", b"b"):
+            await post(cache, body)
+
+    assert origin.asked == [("POST", b"a"), ("POST", b"b"), ("POST", b"b")]
+
+
+@pytest.mark.parametrize("waits", ["for its content", "for when="])
+async def test_a_request_that_is_cancelled_early_is_counted(waits: str) -> None:
+    """While its content is read, or the rule is asked."""
+    begun = asyncio.Event()
+
+    async def when(request: Any) -> bool:
+        begun.set()
+        await asyncio.Event().wait()
+        return True
+
+    async with caching(Reader(), searches(when=when)) as cache:
+        visit = Visit(body=b"q")
+        if waits == "for its content":
+            visit._asked = True
+            begun.set()
+        task = asyncio.create_task(post(cache, visit=visit))
+        await begun.wait()
+        await settled()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert cache.manager.stats().total.misses == 1
+
+
 @pytest.mark.parametrize("failure", ["raises", "answers 500"])
 async def test_something_stale_stands_in(failure: str) -> None:
     """For a question as for a GET."""
