@@ -1,9 +1,9 @@
 """Decorated functions, whose results are cached: what both `cached` methods make."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from functools import partial, update_wrapper
-from typing import Any, Generic, ParamSpec, TypeVar, cast
+from typing import Any, ClassVar, Generic, ParamSpec, TypeVar, cast
 
 from ..config.values import ComputeOptions, compute_policy
 from ..errors import ConfigError
@@ -19,6 +19,9 @@ T = TypeVar("T")
 class _Cached(Generic[P, T]):
     """What async and plain functions share."""
 
+    _allowed: ClassVar[str]
+    """The functions that can be decorated, in words."""
+
     def __init__(
         self,
         cache: Operations,
@@ -28,6 +31,14 @@ class _Cached(Generic[P, T]):
         tags: Iterable[str],
         options: ComputeOptions,
     ) -> None:
+        """Check what can be checked now. See `CacheManager.cached` and `SyncCache.cached`.
+
+        Raises:
+            ConfigError: If the function is of the other kind, or a template or an option is wrong.
+        """
+        if not self._takes(function):
+            name = name_of(function)
+            raise ConfigError.of("function", name, self._allowed, where=f"cached({name})")
         compute_policy(strategy, f"cached({name_of(function)})", options)
         self._cache = cache
         self._function = function
@@ -37,6 +48,11 @@ class _Cached(Generic[P, T]):
         self._type: Any = None
         self._type_known = False
         update_wrapper(cast("Any", self), function)
+
+    @staticmethod
+    def _takes(function: object) -> bool:
+        """Whether such a function can be decorated."""
+        raise NotImplementedError
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._keys.template.text!r}>"
@@ -88,23 +104,11 @@ class CachedFunction(_Cached[P, T]):
     escaped, so that no two argument lists share a key.
     """
 
-    def __init__(
-        self,
-        cache: Operations,
-        function: Callable[P, Awaitable[T]],
-        key: str,
-        strategy: Lifetime,
-        tags: Iterable[str],
-        options: ComputeOptions,
-    ) -> None:
-        """Check what can be checked now. See `CacheManager.cached`.
+    _allowed = "an async function, with classmethod and the like above `cached`"
 
-        Raises:
-            ConfigError: If the function is not async, or a template or an option is wrong.
-        """
-        if not inspect.iscoroutinefunction(function):
-            raise _not("an async function, with classmethod and the like above `cached`", function)
-        super().__init__(cache, function, key, strategy, tags, options)
+    @staticmethod
+    def _takes(function: object) -> bool:
+        return inspect.iscoroutinefunction(function)
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """The result; see `CacheManager.get_or_compute`."""
@@ -121,6 +125,8 @@ class SyncCachedFunction(_Cached[P, T]):
     As `CachedFunction`, for threads and scripts.
     """
 
+    _allowed = "a plain function; CacheManager.cached is for async ones"
+
     def __init__(
         self,
         cache: Operations,
@@ -131,20 +137,16 @@ class SyncCachedFunction(_Cached[P, T]):
         tags: Iterable[str],
         options: ComputeOptions,
     ) -> None:
-        """Check what can be checked now. See `SyncCache.cached`.
-
-        Raises:
-            ConfigError: If the function is not a plain one, or a template or an option is wrong.
-        """
-        others = (
-            inspect.iscoroutinefunction,
-            inspect.isgeneratorfunction,
-            inspect.isasyncgenfunction,
-        )
-        if any(is_other(function) for is_other in others):
-            raise _not("a plain function; CacheManager.cached is for async ones", function)
         super().__init__(cache, function, key, strategy, tags, options)
         self._runner = runner
+
+    @staticmethod
+    def _takes(function: object) -> bool:
+        return not (
+            inspect.iscoroutinefunction(function)
+            or inspect.isgeneratorfunction(function)
+            or inspect.isasyncgenfunction(function)
+        )
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """The result; see `SyncCache.get_or_compute`."""
@@ -174,8 +176,3 @@ class _Method:
     def invalidate(self, *args: Any, **kwargs: Any) -> Any:
         """See `CachedFunction.invalidate`."""
         return self.__func__.invalidate(self.__self__, *args, **kwargs)
-
-
-def _not(allowed: str, function: object) -> ConfigError:
-    name = name_of(function)
-    return ConfigError.of("function", name, allowed, where=f"cached({name})")

@@ -4,7 +4,7 @@ import asyncio
 import copy
 import inspect
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from types import ModuleType
 from typing import Any, Protocol
@@ -14,9 +14,10 @@ from ..asgi.middleware import CacheMiddleware
 from ..config.process import CacheConfig
 from ..errors import ConfigError
 from ..manager.identity.application import variables
+from ..manager.identity.loading import added_caches, caches_of
 from ..manager.isolation import Isolation, alone, renew
 from ..manager.manager import CacheManager
-from ..routing.layers import attribute, layers_of
+from ..routing.layers import attribute
 from ..tiers.null import NullLocalTier
 from .wire import Fault, Node, Wire
 
@@ -166,7 +167,7 @@ class Fleets:
         instances = [
             self._instance(place, app() if makes else app, wire) for place in range(number)
         ]
-        for manager in _managers_of(common):
+        for manager in filter(None, caches_of(common)):
             # What the application's module calls by its own name reaches all instances as well.
             node = Node(wire, "the application's own cache", self._isolation.monotonic)
             self._isolation.join(manager, node.log)
@@ -176,7 +177,7 @@ class Fleets:
     def _instance(self, place: int, app: Any, wire: Wire) -> Instance:
         node = Node(wire, f"instance {place}", self._isolation.monotonic)
         self._isolation.moved.append(node.log.time_moved)
-        manager = _clone(next(iter(_managers_of(app)), None), node, self._isolation)
+        manager = _clone(next(filter(None, caches_of(app)), None), node, self._isolation)
         self._made.append(manager)
         copied = _with_manager(app, manager)
         if copied is None:
@@ -210,35 +211,11 @@ def _clone(manager: CacheManager | None, node: Node, isolation: Isolation) -> Ca
     return cloned
 
 
-def _managers_of(app: object) -> list[CacheManager]:
-    """The managers that stand around and in an application."""
-    found = []
-    for layer in layers_of(app):
-        if isinstance(layer, CacheMiddleware):
-            found.append(layer.manager)
-        for one in _added(layer):
-            cache = one.kwargs.get("cache", next(iter(one.args), None))
-            found += [cache] if isinstance(cache, CacheManager) else []
-    return found
-
-
-def _added(layer: object) -> list[Any]:
-    """The caches among the layers that were added to an application of Starlette."""
-    added = attribute(layer, "user_middleware")
-    if not isinstance(added, list):
-        return []
-    return [one for one in added if _is_cache(attribute(one, "cls"))]
-
-
-def _is_cache(kind: object) -> bool:
-    return isinstance(kind, type) and issubclass(kind, CacheMiddleware)
-
-
 def _with_manager(app: Any, manager: CacheManager) -> ASGIApp | None:
     """A copy of an application, as far down as its cache, with this manager; None without one."""
     if isinstance(app, CacheMiddleware):
         return app.over(manager)
-    if added := _added(app):
+    if added := added_caches(app):
         copied = copy.copy(app)
         copied.middleware_stack = None
         copied.user_middleware = [
@@ -289,8 +266,4 @@ def _only_application(number: int, module: ModuleType | None) -> ASGIApp:
 def _applications(values: Iterable[Any]) -> list[ASGIApp]:
     """The applications with a cache among these, each once."""
     apps = (one for one in values if callable(one) and not isinstance(one, type | Instance))
-    return list({id(app): app for app in apps if _has_cache(app)}.values())
-
-
-def _has_cache(app: Callable[..., Any]) -> bool:
-    return any(isinstance(layer, CacheMiddleware) or _added(layer) for layer in layers_of(app))
+    return list({id(app): app for app in apps if any(True for _ in caches_of(app))}.values())

@@ -55,10 +55,16 @@ def _owned(app: object) -> Iterator[tuple[Any, Any]]:
     for layer in layers_of(app):
         if _is_ours(type(layer)):
             yield layer, layer.manager
-        added = attribute(layer, "user_middleware")
-        for one in added if isinstance(added, list) else ():
-            if _is_ours(attribute(one, "cls")):
-                yield layer, one.kwargs.get("cache", next(iter(one.args), None))
+        for one in added_caches(layer):
+            yield layer, one.kwargs.get("cache", next(iter(one.args), None))
+
+
+def added_caches(layer: object) -> list[Any]:
+    """The caches among the layers that were added to an application of Starlette."""
+    added = attribute(layer, "user_middleware")
+    if not isinstance(added, list):
+        return []
+    return [one for one in added if _is_ours(attribute(one, "cls"))]
 
 
 def _is_ours(kind: Any) -> bool:
