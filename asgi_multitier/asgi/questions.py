@@ -8,17 +8,19 @@ is one of which `when=` could not be asked, because its content is beyond the bo
 
 import asyncio
 from asyncio.events import _get_running_loop as loop_here
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeAlias
 
 from .._types import Receive, Scope, Send
+from ..config.policy import When
 from ..events import Outcome
 from ..policy.content import WITH_CONTENT
 from ..policy.invalidation import is_safe
 from ..policy.reasons import Reason
 from ..policy.request import Field, FieldLines, unread_reason
 from ..routing import Resolved
-from .admission import Failures, Refused, ask_when
+from .admission import Failures, ask_when
 from .framework import FILL_KEY
 from .plan import TARGET, Plan
 from .plans import Plans
@@ -81,33 +83,60 @@ class Questions:
         if may_change and Field.OVERRIDE in found:
             # To the application it may be another method.
             return receive, Reason.OVERRIDE
-        decides = may_change and plan.policy.when is not None
-        try:
-            reading = await _read(plan, found, receive)
-            refused = await _asked(plan, scope, reading.content) if decides else None
-        except asyncio.CancelledError:
-            plan.tally.count(Outcome.MISS)  # every request is counted, also one that leaves here
-            raise
-        if refused and await self._failures(plan, refused, scope, reading.receive, send):
+        if may_change and plan.policy.when is not None:
+            return await self._decide(plan.policy.when, plan, found, scope, receive, send)
+        if plan.reason is not None:
+            await self._bypass(plan, plan.reason, scope, receive, send)
             return None
-        reason = reading.reason if refused is None else refused.reason
-        if decides and reason is not None:
+        with _counted(plan):
+            reading = await _read(plan, found, receive)
+        await self._take(plan, found, scope, reading, send)
+        return None
+
+    async def _decide(
+        self,
+        when: When,
+        plan: Plan,
+        found: FieldLines,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> tuple[Receive, Reason] | None:
+        """Ask the rule's `when` whether this is a question; returns what `answer` does."""
+        with _counted(plan):
+            reading = await _read(plan, found, receive)
+            reason, refused = reading.reason, None
+            if reading.content is not None:
+                refused = await ask_when(when, view_of(scope, plan, reading.content))
+        if refused is not None:
+            if await self._failures(plan, refused, scope, reading.receive, send):
+                return None
+            reason = refused.reason
+        if reason is not None:
             plan.tally.passed(reason)
             return reading.receive, reason
-        reason = plan.reason or reason
+        await self._take(plan, found, scope, reading, send)
+        return None
+
+    async def _take(
+        self, plan: Plan, found: FieldLines, scope: Scope, reading: Reading, send: Send
+    ) -> None:
+        """Let a question meet the cache, if it may."""
+        reason = plan.reason or reading.reason
         if reason is not None:
             await self._bypass(plan, reason, scope, reading.receive, send)
         else:
             await self._meet(plan, found, scope, reading.receive, send, reading.content or b"")
-        return None
 
 
-async def _asked(plan: Plan, scope: Scope, content: bytes | None) -> Refused | None:
-    """What the rule's `when` says; nothing, if the content is not known."""
-    when = plan.policy.when
-    if when is None or content is None:
-        return None
-    return await ask_when(when, view_of(scope, plan, content))
+@contextmanager
+def _counted(plan: Plan) -> Iterator[None]:
+    """Every request is counted, also one that is cancelled inside."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        plan.tally.count(Outcome.MISS)
+        raise
 
 
 async def _read(plan: Plan, found: FieldLines, receive: Receive) -> Reading:

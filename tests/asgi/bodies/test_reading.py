@@ -210,14 +210,31 @@ async def test_targets_that_cannot_be_keyed(scope: dict[str, Any], reason: str) 
         ({}, {"mode": "off"}, "off"),
     ],
 )
-async def test_switches(options: dict[str, Any], settings: dict[str, Any], reason: str) -> None:
-    """A question of a route, or of a process, that is switched off is the application's."""
+@pytest.mark.parametrize("decides", [False, True])
+async def test_switches(
+    options: dict[str, Any], settings: dict[str, Any], reason: str, decides: bool
+) -> None:
+    """A question of a route, or of a process, that is switched off is the application's.
+
+    It gets the client's own channel, unless `when=` has to say whether it is a change.
+    """
     origin = Reader()
-    async with caching(origin, searches(**options), **settings) as cache:
+    untouched: list[bool] = []
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        untouched.append(not visit._asked)
+        await origin.read(scope, receive, send)
+
+    if decides:
+        options = {**options, "when": lambda request: True}
+    async with caching(answer, searches(**options), **settings) as cache:
         for _ in range(2):
-            assert (await post(cache)).cache == f"fwd=bypass; detail={reason}"
+            visit = Visit(body=b"q")
+            assert (await post(cache, visit=visit)).cache == f"fwd=bypass; detail={reason}"
 
     assert origin.asked == [("POST", b"q")] * 2
+    is_static = not callable(options.get("enabled"))
+    assert untouched == [is_static and not decides] * 2
 
 
 async def test_http_2_tells_no_length() -> None:
