@@ -1,12 +1,12 @@
 """Guarded endpoints: the framework checks each request, and only then is the cache asked.
 
 The function around the endpoint runs once its dependencies and decorators have let the request
-pass. What answers then is put into a context variable by the middleware, for one request: a folder
-further down knows it, this one does not.
+pass. What answers then is put into the request's scope by the middleware: a folder further down
+knows it, this one does not. The scope is the request's own; a context would reach whatever the
+request calls, and the tasks that it leaves.
 """
 
 from collections.abc import Callable
-from contextvars import ContextVar
 from typing import Any, Protocol
 
 from ..config.policy import Policy
@@ -26,8 +26,8 @@ class Guarded(Protocol):
         """The response where it is no plain hit: of another run, or what the endpoint returns."""
 
 
-arrived: ContextVar[Guarded | None] = ContextVar("asgi_multitier_guarded", default=None)
-"""The request of a guarded route that is under way here."""
+GUARDED_KEY = "asgi_multitier.guarded"
+"""The key of what answers, in the scope of a request of a guarded route."""
 
 
 def guarded(endpoint: Callable[..., Any], policy: Policy, *, where: str) -> Any:
@@ -45,7 +45,8 @@ def guarded(endpoint: Callable[..., Any], policy: Policy, *, where: str) -> Any:
 
     async def around_endpoint(*args: Any, **kwargs: Any) -> Any:
         call = call_of(endpoint, args, kwargs)
-        request = arrived.get()
+        asked = call.request
+        request: Guarded | None = None if asked is None else asked.scope.get(GUARDED_KEY)
         if request is None or not request.takes(policy, call):
             return await call.run()
         hit = request.stored(call)

@@ -1,6 +1,6 @@
 """One request of a guarded route: from its arrival to what the framework gets.
 
-The middleware lets the request pass, and sets it into a context variable. When the framework has
+The middleware lets the request pass, and puts it into its scope. When the framework has
 let it in, the function around the endpoint calls `takes`, and then `stored` or `answer`. What a
 plain hit leaves as, after the layers of the application, is sent here if it left so before; all
 else leaves through `leaving`.
@@ -16,7 +16,7 @@ from ...policy.reasons import Reason
 from ...policy.request import CHOICES, Field, tag_asked_for
 from ...policy.validation import NOT_FORWARDED
 from ...routing.endpoints import Call
-from ...routing.guarded import arrived
+from ...routing.guarded import GUARDED_KEY
 from ..framework import FILL_KEY
 from ..layers import publish
 from ..request import Request
@@ -93,6 +93,7 @@ class GuardedExchange:
             "method": request.asked_by,
             "headers": lines,
             FILL_KEY: engine,
+            GUARDED_KEY: self,
         }
         if extensions := scope.get("extensions"):
             known = {name: of for name, of in extensions.items() if name not in _FILES}
@@ -106,14 +107,13 @@ class GuardedExchange:
         Raises:
             Exception: What the application has raised, unless something stale stands in.
         """
-        token = arrived.set(self)
         try:
             await self._request.app(self.scope, receive, self.send)
         except Exception:
             if self._sent or not await (await self._edge()).replaced():
                 raise
         finally:
-            arrived.reset(token)
+            self._armed = False
             if self.reason is not None:
                 self._request.plan.tally.passed(self.reason)
             if self.miss is not None:
@@ -128,15 +128,17 @@ class GuardedExchange:
 
     async def send(self, message: Message) -> None:
         """One message of the application; those of a plain hit are held until it is whole."""
+        if self._sent:
+            return
         replay = self.replay
         if replay is not None and self._prompt and self._leaving is None:
-            if self._held is None:
-                if replay.leaves_as_before(message) and self._tag in (None, replay.tag):
-                    self._held = message
-                    return
-            elif self._sent:
+            held = self._held
+            if held is None and message["type"] == "http.response.start":
+                self._held = message
                 return
-            elif message.get("body") is replay.body and not message.get("more_body"):
+            whole = message.get("body") is replay.body and not message.get("more_body")
+            # Others may have left since the start, with fields of their own: asked here at last.
+            if whole and held is not None and replay.leaves_as_before(held, self._tag):
                 await self._send_hit(replay)
                 return
         await (await self._edge()).send(message)
@@ -181,17 +183,20 @@ class GuardedExchange:
 
     def stored(self, call: Call) -> Any:
         """The response of a plain hit; None if it is none."""
-        request = self._request
         if loop_here() is not self._loop:
             return None
         try:
-            key = key_at_once(request, call)
+            key = key_at_once(self._request, call)
         except Exception:  # noqa: BLE001  # of an argument's attribute: `answer` says so
             return None
-        slot = None if key is None else self._engine.stack.peek(key)
+        return None if key is None else self._hit(call, key)
+
+    def _hit(self, call: Call, key: str) -> Any:
+        engine, request = self._engine, self._request
+        slot = engine.stack.peek(key)
         if slot is None or request.directives is not None:
             return None
-        replay, now = slot.replay or prepared(slot), self._engine.clock()
+        replay, now = slot.replay or prepared(slot), engine.clock()
         if replay is None or now >= replay.until:
             return None
         self.reason, self.replay, self._age = None, replay, now - replay.created
@@ -212,6 +217,10 @@ class GuardedExchange:
             self.reason = Reason.EVENT_LOOP
             return await call.run()
         key = await key_of(engine, request, call)
+        if callable(request.plan.policy.vary_by) and key is not None:
+            hit = self._hit(call, key)  # `stored` could not ask it
+            if hit is not None:
+                return hit
         labels = Reason.PARTITION if key is None else labels_of(engine, request, call)
         if key is None or isinstance(labels, Reason):
             self.reason = labels if isinstance(labels, Reason) else Reason.PARTITION

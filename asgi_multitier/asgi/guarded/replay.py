@@ -82,14 +82,19 @@ class GuardedReplay:
         self._sent, self.told, self._second = sent, told, -1
         self.tag = told.etag if told.status == 200 else None
 
-    def leaves_as_before(self, start: Message) -> bool:
-        """Whether this start is the one with which it left the last time."""
+    def leaves_as_before(self, start: Message, tag: bytes | None) -> bool:
+        """Whether it leaves with the start with which it left the last time.
+
+        Args:
+            start: The start of the response.
+            tag: What the client says that it holds; None if it asks for nothing but the response.
+        """
         told = self.told
         return (
             told is not None
-            and start["type"] == "http.response.start"
             and start.get("headers") == self._sent
             and start["status"] == told.status
+            and (tag is None or tag == self.tag)
         )
 
     def message(self, age: float, tag: bytes | None) -> tuple[int, list[Header], bytes]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any, Self
 
+from ...routing.guarded import GUARDED_KEY
 from ..framework import FILL_KEY, SCOPE_KEY
 
 _OWN = "cache"
@@ -38,7 +39,7 @@ _COMMON = frozenset(
         # Of frameworks, and of tools that observe them.
         *("app", "router", "route", "endpoint", "path_params", "app_root_path", "route_handler"),
         *("litestar_app", "lilya", "datadog"),
-        *(SCOPE_KEY, FILL_KEY),
+        *(SCOPE_KEY, FILL_KEY, GUARDED_KEY),
     )
 )
 """Names in a scope that do not depend on the user, or that are checked elsewhere."""

@@ -478,3 +478,41 @@ async def test_what_a_guard_has_let_out_is_not_found_without_it() -> None:
 
     assert (runs, others) == (["x"], ["x"])
     await manager.close()
+
+
+async def test_two_hits_whose_starts_are_held_at_once_keep_their_own_fields() -> None:
+    """A layer may wait between the start of an answer and its content."""
+    app, holds = FastAPI(title="Held"), [asyncio.Event(), asyncio.Event()]
+
+    def cookie(token: Annotated[str, Depends(guard)], response: Response) -> None:
+        if token != "k1":
+            response.set_cookie("of", token)
+
+    @app.get("/x", dependencies=[Depends(cookie)])
+    @cached(60, guarded=True)
+    async def x() -> dict[str, str]:
+        return {"x": "y"}
+
+    async def holding(scope: Any, receive: Any, send: Any) -> None:
+        async def held(message: Any) -> None:
+            await send(message)
+            if message["type"] == "http.response.start" and waits:
+                holds[0].set()
+                await waits.pop().wait()
+
+        await app(scope, receive, held)
+
+    holding.app = app  # type: ignore[attr-defined]  # so that its routes are found
+    waits: list[asyncio.Event] = []
+    async with client_of(holding) as client:
+        for _ in range(2):
+            await client.get("/x")
+        waits.append(holds[1])
+        first = asyncio.create_task(client.get("/x"))
+        await holds[0].wait()
+        other = await client.get("/x", headers={"x-api-key": "k2"})
+        holds[1].set()
+
+        assert "k2" in other.headers["set-cookie"]
+        assert "set-cookie" not in (await first).headers
+        assert (await first).json() == {"x": "y"}
