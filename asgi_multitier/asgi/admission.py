@@ -147,15 +147,7 @@ async def partition_by(vary_by: Callable[[Any], Any], view: Any) -> bytes | None
     Raises:
         Exception: What it raises; TypeError if it returns what is no partition.
     """
-    return _partition(await _called(vary_by, view))
-
-
-def _partition(found: Any) -> bytes | None:
-    """Whose copy a request gets, as a part of its key; None for none.
-
-    Raises:
-        TypeError: If `vary_by` has returned values that cannot be distinguished with certainty.
-    """
+    found = await _called(vary_by, view)
     partition = None if found is None else partition_part(found)
     if partition is None and found is not None:
         raise TypeError(f"a {type(found).__name__} is no partition; expected {ALLOWED}")

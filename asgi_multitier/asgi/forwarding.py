@@ -173,12 +173,7 @@ class Forwarding:
         return True
 
     async def _stand_in(self, found: StandIn, *, collapsed: bool = True) -> None:
-        """Answer with a stale entry.
-
-        Args:
-            found: The entry, and why.
-            collapsed: Whether another request's run was waited for.
-        """
+        """Answer with a stale entry; `collapsed` if another request's run was waited for."""
         if found.why is Reason.OVERLOADED:
             await self._reply(self._replies.hit(found.slot, found.why))
             return
@@ -250,12 +245,7 @@ class Forwarding:
         )
 
     async def _lead(self, flight: "Flight[Answer]", *, own: bool = False) -> None:
-        """Run the application for all requests that wait, this one first.
-
-        Args:
-            flight: The flight.
-            own: Whether the application is asked for no more than this request asks for.
-        """
+        """Run the application for all that wait; `own`: for no more than this request asks for."""
         send = without_content(self._send) if self._request.method == "HEAD" else self._send
         client = Client(self._receive, send)
         instead = await lead(
@@ -273,12 +263,7 @@ class Forwarding:
             await self._pass_by(instead)
 
     async def _join(self, flight: "Flight[Answer]") -> "Answer | Lead[Answer] | StandIn | Step":
-        """Wait for a run under way, for as long as the client is there.
-
-        Raises:
-            ClientLeft: The client has left.
-            Exception: What the application raised.
-        """
+        """Wait for a run under way; raises `ClientLeft` once the client is not there any more."""
         presence = Presence(self._receive)
         self._receive = from_the_start(presence.receive, self._request.content or b"")
         try:
@@ -336,9 +321,7 @@ class Forwarding:
     ) -> Callable[[], Awaitable[None]]:
         """Count a HEAD; what lets the application answer it may renew what is stored for GET.
 
-        Args:
-            key: The GET's key.
-            shared: The flight of HEADs that wait for the answer; None if this one is asked alone.
+        HEADs that wait for the answer are in the flight `shared`.
         """
         head = Head(
             self._engine,

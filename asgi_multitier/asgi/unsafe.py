@@ -231,12 +231,7 @@ class Mutation:
         return [set_cookie(UNKNOWN if position is None else position, self._secret, secure=secure)]
 
     def _selectors(self, status: int, headers: Headers) -> Sequence[Selector]:
-        """What the request invalidates.
-
-        Args:
-            status: The response's status code; 0 if there was no response.
-            headers: Its field lines, lower-case names.
-        """
+        """What the request invalidates; the status is 0 if there was no response."""
         resolved, table = self._resolved, self._table
         if status >= 500 and resolved.invalidations is None:
             return ()  # RFC 9111 §4.4: a failure changes nothing, as far as URLs are concerned
@@ -280,8 +275,7 @@ class Mutation:
     def _values(self, chosen: Resolved) -> dict[str, tuple[str, ...]]:
         """What templates are filled from: the URL, and what the endpoint's arguments said.
 
-        Raises:
-            Missing: If an argument has no such value; then it is not known what to drop.
+        Where an argument has no such value, it is not known what to drop, and `Missing` is raised.
         """
         if self._changes.error is not None:
             raise self._changes.error

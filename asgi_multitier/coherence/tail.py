@@ -132,12 +132,9 @@ class Tail:
     async def _reconcile(
         self, reader: LogReader, result: ReadResult | None = None, seq: int | None = None
     ) -> None:
-        """Compare positions with the store, and continue from its history where ours is gone.
+        """Compare positions with the store, also where the record `seq` did not fit.
 
-        Args:
-            reader: The connection to ask on.
-            result: What was wrong with a record.
-            seq: That record's number.
+        Where our history is gone, continue from that of the store.
         """
         facts = await reader.facts(self._index.seq)
         verdict = self._follower.judge(facts)

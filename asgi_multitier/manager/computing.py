@@ -147,10 +147,7 @@ class Computing:
     async def _from_run(self, call: ComputeCall, caller: Caller[Result], *, last: bool) -> Any:
         """The value from a run; MISSING if the tiers are to be looked up again.
 
-        Args:
-            call: The call.
-            caller: How it waits.
-            last: Whether a value that was invalidated meanwhile will do: the call came before that.
+        The last time a value that was invalidated meanwhile will do: the call came before that.
         """
         step = caller.join_or_lead(call.key)
         answer: Result | Lead[Result] | StandIn | Step
@@ -207,14 +204,7 @@ class Computing:
 
 
 class _Function:
-    """A compute function as the origin of a run. See `engine.runs.Origin`.
-
-    Args:
-        engine: The cache.
-        values: The cache's values.
-        call: The call that opened the flight.
-        run: The run of that flight.
-    """
+    """The compute function of a call as the origin of a run. See `engine.runs.Origin`."""
 
     def __init__(
         self, engine: Engine, values: Values, call: ComputeCall, run: "Run[Result]"

@@ -207,9 +207,7 @@ def _defaults(function: Any, signature: inspect.Signature) -> dict[str, Any]:
 def _separators(template: Template, where: str) -> dict[int, str]:
     """What is escaped in arguments: the punctuation between two placeholders of the key.
 
-    Raises:
-        ConfigError: If two placeholders have no punctuation between them: their texts would run
-            together.
+    Without any the texts of two arguments would run together, which is refused.
     """
     parts = list(string.Formatter().parse(template.text))
     between = [literal for literal, name, _, _ in parts if name is not None][1:]

@@ -67,12 +67,7 @@ class _Cached(Generic[P, T]):
     async def _computed(
         self, compute_of: Callable[[Callable[[], Any]], Any], args: Any, kwargs: Any
     ) -> T:
-        """The result for these arguments.
-
-        Args:
-            compute_of: Makes the manager's compute function of a call of this function.
-            args, kwargs: The arguments.
-        """
+        """The result; `compute_of` makes the manager's function of a call of this one."""
         arguments = self._keys.arguments(args, kwargs)
         options = self._options
         if (validator := options.get("validator")) is not None:

@@ -203,11 +203,6 @@ async def _refused(client: RedisClient, log: str, namespace: str) -> list[str]:
 
     Asks the server whether it would allow each; none is run. Servers before Redis 7 cannot be asked
     and give an empty list: there the first refused command reports it.
-
-    Args:
-        client: A client of that user.
-        log: Key of the log.
-        namespace: The prefix of the keys of entries.
     """
     # The script splits at spaces; names of logs and namespaces have none.
     needed = [

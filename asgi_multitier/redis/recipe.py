@@ -199,11 +199,9 @@ def _of_cluster(cluster: RedisCluster) -> Recipe:
 
 
 def _tried(recipe: Recipe, given: Mapping[str, Any]) -> Recipe:
-    """The recipe, after preparing a connection with it.
+    """The recipe, after preparing a connection with it, which unfit settings let fail.
 
-    Raises:
-        ConfigError: If that fails: an option that this kind of connection does not have, a missing
-            certificate. Values are not repeated, since they may be credentials.
+    The error does not repeat their values, since they may be credentials.
     """
     try:
         client = recipe.build(1, TIMEOUT)

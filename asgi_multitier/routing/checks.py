@@ -91,10 +91,6 @@ def _check_effect(leaves: Iterable[Leaf], rules: Sequence[Rule]) -> None:
     """Refuse an annotation that no request can meet.
 
     One endpoint may have several routes, so it is enough that one of them takes such requests.
-
-    Raises:
-        ConfigError: If `cached` is where no route takes a method that it is for, or `invalidates`
-            where the routes take safe methods only.
     """
     # By identity: wrappers and bound methods of an endpoint share its annotations object.
     met: dict[int, tuple[Leaf, Annotations, set[str]]] = {}
@@ -130,13 +126,7 @@ def _wanted(policy: Policy) -> str:
 
 
 def _check_leaf(leaf: Leaf, *, overridden: bool) -> None:
-    """Validate a route's annotations, except a policy that is overridden.
-
-    Raises:
-        ConfigError: If a template names no parameter of it, its query allow-list leaves out what a
-            template or the endpoint takes, it checks who sent a request although the policy does
-            not say how users are told apart, or its own code decides which requests it takes.
-    """
+    """Validate a route's annotations, except a policy that is overridden."""
     for annotations in leaf_annotations(leaf):
         policy = None if overridden else annotations.policy
         if leaf.opaque and policy is not None:
@@ -154,15 +144,7 @@ def _check_leaf(leaf: Leaf, *, overridden: bool) -> None:
 def _check_rules(rules: Sequence[Rule], default: Policy | None, leaves: Iterable[Leaf]) -> None:
     """Refuse rules that break a route, or share what it gives to one user.
 
-    Args:
-        rules: An earlier rule that covers the whole route decides for it.
-        default: What holds where none does.
-        leaves: All routes; those whose annotations decide are skipped.
-
-    Raises:
-        ConfigError: For a rule that would share what a route gives only to a user it has checked,
-            and for an allow-list without a query parameter that a route requires. The default may
-            match a route that checks the user, as it is not used there.
+    The default may match a route that checks the user, as it is not used there.
     """
     for leaf in leaves:
         for rule in _deciding(leaf, rules):

@@ -57,11 +57,7 @@ def dumps_as(serializer: Serializer, value: Any, type_: Any) -> bytes:
 
 
 def _check_whole(serializer: Serializer, data: bytes, value: Any, type_: Any) -> None:
-    """Refuse a value that cannot be restored from its bytes.
-
-    Raises:
-        SerializationError: If the value read differs at any level, in value or type.
-    """
+    """Refuse a value that differs at any level, in value or type, when it is read back."""
     try:
         read = serializer.loads_as(data, type_)
     except SerializationError as error:
@@ -93,11 +89,7 @@ class _BaseSerializer(ABC):
         """Decode to plain objects; models are dicts with their note (`models.MARK`)."""
 
     def _check(self, value: Any, content: bytes) -> None:  # noqa: B027 - most change nothing
-        """Refuse a value that this format would change silently.
-
-        Raises:
-            ValueError: If it would.
-        """
+        """Raise ValueError for a value that this format would change silently."""
 
     def dumps(self, value: Any) -> bytes:
         """Serialize the value; `bytes` are stored unchanged.

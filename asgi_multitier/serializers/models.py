@@ -162,11 +162,7 @@ def unmarked(plain: Any) -> Any:
 
 
 def _class_named(kind: Any, name: str) -> Any:
-    """The class or subclass with this qualified name.
-
-    Raises:
-        TypeError: If there is none, or more than one.
-    """
+    """The only class or subclass with this qualified name; else raises TypeError."""
     if kind.__qualname__ == name:
         return kind
     found = {below for below in _below(kind) if below.__qualname__ == name}

@@ -212,12 +212,7 @@ _OWN = frozenset({b"date", b"age", b"server", b"connection"})
 
 
 class _Ask:
-    """Asks the application without the cache.
-
-    Args:
-        cache: The middleware.
-        request: The request.
-    """
+    """Asks the application without the cache."""
 
     def __init__(self, cache: CacheMiddleware, request: SharedRequest) -> None:
         self._app: ASGIApp = cache.app

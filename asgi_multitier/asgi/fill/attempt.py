@@ -285,13 +285,7 @@ class Attempt(ResponseHandler):
 
 
 def _joined(stored: StoredResponse, newer: StoredResponse, limit: int) -> StoredResponse:
-    """A part with the one that is stored; itself, if they do not belong together.
-
-    Args:
-        stored: The part that is stored.
-        newer: The part that came.
-        limit: Bytes of body kept at most.
-    """
+    """A part with the one that is stored; itself, if they do not belong together."""
     joined = combine(Part(stored.headers, stored.body), Part(newer.headers, newer.body))
     if joined is None or len(joined.body) > limit:
         return newer
