@@ -213,7 +213,7 @@ class Isolation:
 
     def end_test(self) -> None:
         """After a test: what reaches further than this process is closed."""
-        self.in_test, self.redis = False, None
+        self.in_test = False
         for cache, known in list(self.known.items()):
             if known.attached:
                 backends, patience = known.backends(attaches=False)

@@ -57,7 +57,7 @@ def _late(caches: Sequence[CacheManager]) -> list[str]:
         positions[stats.gen, stats.seq] = repr(cache)
         if engine.flights.tasks or engine.stack.tasks:
             late.append(f"{cache!r} still runs or writes something")
-        if not stats.trusted or stats.queued or engine.log.index.pending_count:
+        if not stats.trusted or engine.log.index.pending_count:
             late.append(f"{cache!r} has not sent everything to its log, or not read it there")
     if len(positions) > 1:
         told = ", ".join(f"{cache} at {gen}:{seq}" for (gen, seq), cache in positions.items())

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from asgi_multitier import CacheManager, CacheMiddleware, InvalidationConfig, cached, invalidates
 
 cache = CacheManager(invalidation=InvalidationConfig(enable_audit_stream=True))
-app = FastAPI()  # no name of its own: on a server that others may use it would be refused
+app = FastAPI()
 app.add_middleware(CacheMiddleware, cache=cache)
 
 @app.get("/books/{id}")
@@ -33,6 +33,7 @@ async def edit(id: int):
 
 def test_caches_of_the_module_use_it(pytester: pytest.Pytester) -> None:
     """Entries, log, leases and streams; one that a test makes as well, unless it names another."""
+    pytester.makepyfile(main=SHOP)
     result = run(
         pytester,
         """
@@ -93,9 +94,28 @@ async def test_made_in_the_test(cache_redis):
     async with CacheManager(namespace="own") as again:
         assert await again.get("k") == "v"
 
+def test_of_an_application_without_a_name(cache_redis):
+    from main import app  # on a server that others may use it would be refused
+    assert_stored(TestClient(app).get("/books/1"))
+
+@pytest.fixture(scope="session")
+def lasting():
+    with TestClient(app) as client:
+        yield client
+
+def test_of_a_client_of_the_session(lasting, cache_redis):
+    assert_stored(lasting.get("/books/1"))
+    assert cache_redis.sockets
+
+def test_it_is_closed(lasting):
+    async def tasks():
+        return [task for task in asyncio.all_tasks() if "asgi-multitier" in task.get_name()]
+    assert lasting.portal.call(tasks) == []
+
 def test_nothing_is_left():
     assert tiers(cache) == ["memory"]
     assert cache.config.redis_timeout == 0.25
+    assert tiers(CacheManager(namespace="own")) == ["memory"]
     assert_stored(TestClient(app).get("/books/1"))
 
 @pytest.mark.cache_attach
@@ -106,7 +126,7 @@ def test_what_is_attached_stays(cache_redis):
         app=SHOP.replace("CacheManager(", "CacheManager(redis_url='redis://127.0.0.1:1', "),
     )
 
-    result.assert_outcomes(passed=7)
+    result.assert_outcomes(passed=10)
 
 
 def test_without_fakeredis_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

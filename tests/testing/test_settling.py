@@ -6,6 +6,7 @@ import fakeredis
 import pytest
 
 from asgi_multitier import CacheManager
+from asgi_multitier.selectors import Selector
 from asgi_multitier.testing import settle, settled, settling
 from tests.patience import until
 
@@ -54,26 +55,57 @@ async def test_runs_and_their_writes_are_over() -> None:
     await reading.aclose()
 
 
-async def test_what_does_not_come_is_an_error_that_names_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Of the cache and the reason; a cache that does not run is not waited for."""
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is waited for."""
     monkeypatch.setattr(settling, "_PATIENCE", 0.0)
-    server, other = fakeredis.FakeServer(), fakeredis.FakeServer()
-    endless = asyncio.Event()
-    async with make(server) as one, make(other) as two:
-        await settled(one, make(server))
-        settle(one)
+
+
+RUNS = r"CacheManager shop.* still runs or writes"
+SENDS = r"CacheManager shop.* has not sent everything"
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_what_still_runs_or_is_written_is_named() -> None:
+    """A run of a function, and what goes to a shared tier."""
+    end = asyncio.Event()
+    async with make(fakeredis.FakeServer()) as cache:
+        settle(cache)
+        asking = asyncio.create_task(cache.get_or_compute("k", end.wait, 60))
+        await until(lambda: cache.engine.flights.tasks)
+        with pytest.raises(TimeoutError, match=RUNS):
+            settle(cache)
+        end.set()
+        await asking
+        end.clear()
+        await until(lambda: not cache.engine.flights.tasks and not cache.engine.stack.tasks)
+        writing = cache.engine.stack.spawn(end.wait(), "a write")
+        with pytest.raises(TimeoutError, match=RUNS):
+            await settled(cache)
+        end.set()
+        await writing
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_what_the_log_lacks_is_named() -> None:
+    """Not sent yet, no server to send it to, never a server; other logs have other numbers."""
+    server, gone = fakeredis.FakeServer(), fakeredis.FakeServer()
+    gone.connected = False
+    async with make(server) as one, make(fakeredis.FakeServer()) as two, make(gone) as lost:
+        await settled(one, make(server))  # the second does not run
         with pytest.raises(TimeoutError, match=r"not read the same log equally far: .*shop.* at "):
             await settled(one, two)
-        asking = asyncio.create_task(one.get_or_compute("k", endless.wait, 60))
-        await until(lambda: one.engine.flights.tasks)
-        with pytest.raises(TimeoutError, match=r"CacheManager shop.* still runs or writes"):
-            settle(one)
-        endless.set()
-        await asking
+        with pytest.raises(TimeoutError, match=SENDS):
+            await settled(lost)
+        operation = one.engine.log.begin([Selector("key", "k")])
+        with pytest.raises(TimeoutError, match=SENDS):
+            await settled(one)
+        position = await one.engine.log.commit(operation)
+        assert position is not None
+        assert await one.engine.log.reached(position, 10.0)
+        settle(one)
         server.connected = False
         assert not await one.invalidate("k")
-        with pytest.raises(TimeoutError, match=r"CacheManager shop.* has not sent everything"):
+        with pytest.raises(TimeoutError, match=SENDS):
             settle(one)
         server.connected = True
