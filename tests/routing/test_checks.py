@@ -242,6 +242,18 @@ def test_an_allow_list_without_what_the_endpoint_requires_is_refused(
     assert "query=['lang', 'q'] is not allowed; expected page-size among them" in message
 
 
+@pytest.mark.parametrize("body", [True, False])
+def test_an_allow_list_holds_for_questions_with_content_too(body: bool) -> None:
+    """Their application gets what the list names; that of other POSTs gets all."""
+    rule = Rule("*", Policy.from_origin(methods=["GET", "POST"], body=body, **LEFT_OUT))
+    table = RouteTable(needing(method="POST"), rules=[rule])
+    if not body:
+        table.check()
+        return
+    with pytest.raises(ConfigError, match="expected page-size among them, which"):
+        table.check()
+
+
 def test_a_field_of_a_query_model_may_be_required_too() -> None:
     """By the name that is sent."""
 

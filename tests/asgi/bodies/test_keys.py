@@ -4,7 +4,8 @@ import sys
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from fastapi.security import HTTPBearer
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
@@ -316,3 +317,32 @@ async def test_the_responses_may_decide(
 
     assert reply.stored is stored
     assert not got.hit
+
+
+@pytest.mark.parametrize(
+    ("options", "safe"),
+    [({}, False), ({"public": True}, True), ({"vary": ["authorization"]}, True)],
+)
+@pytest.mark.parametrize("rule", [True, False])
+def test_questions_behind_authentication_are_refused(
+    options: dict[str, Any], safe: bool, rule: bool
+) -> None:
+    """As a GET is: a hit runs no dependency, so the rule says how users are told apart."""
+    app = FastAPI()
+    options = {"methods": ["POST"], "body": True, **options}
+
+    @app.post("/s", dependencies=[Depends(HTTPBearer())])
+    @(no_mark if rule else cached(60, **options))
+    async def search(query: Query) -> None: ...
+
+    table = RouteTable(app, rules=[Rule("/s", 60, **options)] if rule else [])
+    if safe:
+        table.check()
+        return
+    with pytest.raises(ConfigError, match="a hit runs no authentication"):
+        table.check()
+
+
+def no_mark(endpoint: Any) -> Any:
+    """It stays as it is."""
+    return endpoint

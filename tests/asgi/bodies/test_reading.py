@@ -10,6 +10,7 @@ import trio
 
 from asgi_multitier import CacheManager, CacheMiddleware
 from asgi_multitier._types import Receive, Scope, Send
+from asgi_multitier.asgi.receiving import read_within
 from asgi_multitier.policy.reasons import Reason
 from tests.asgi.bodies.support import JSON, Chunks, Reader, post, searches
 from tests.support import Client, Visit, caching, scope_of
@@ -283,3 +284,16 @@ def test_outside_of_asyncio_nothing_is_a_question() -> None:
 
     assert visit.reply.cache == "fwd=method"
     assert origin.asked == [("POST", b"q")]
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_what_was_read_is_held_as_one_message(leaves: bool) -> None:
+    """However small its chunks were: a message takes far more room than a byte."""
+    chunks = [b"x"] * 500 if leaves else [b"x"] * 1000
+    reading = await read_within(Chunks(chunks, leaves=leaves).receive, 500)
+    first, second = await reading.receive(), await reading.receive()
+
+    assert first["body"] == b"x" * (500 if leaves else 501)
+    assert first["more_body"] is True
+    assert second["type"] == ("http.disconnect" if leaves else "http.request")
+    assert reading.content is None
