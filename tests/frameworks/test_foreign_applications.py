@@ -37,16 +37,6 @@ TARGETS = [
 class Exchange(Visit):
     """A request, with or without a body; after the whole answer the server says that it is over."""
 
-    def __init__(self, body: bytes) -> None:
-        super().__init__()
-        self.body = body
-
-    async def receive(self) -> Any:
-        message = await super().receive()
-        if message["type"] == "http.request":
-            message["body"] = self.body
-        return message
-
     async def send(self, message: Any) -> None:
         await super().send(message)
         if message["type"] == "http.response.body" and not message.get("more_body"):
@@ -81,7 +71,7 @@ async def served(app: Any) -> AsyncIterator[Client]:
 async def asked(client: Client, method: str, target: str) -> Reply:
     """One request, with a body where its method has one."""
     body = b"sent" if method in ("POST", "PUT") else b""
-    visit = Exchange(body)
+    visit = Exchange(body=body)
     lines = [("content-type", "text/plain"), ("content-length", "4")] if body else []
     await client.app(scope_of(method, target, lines), visit.receive, visit.send)
     return visit.reply
@@ -148,6 +138,18 @@ async def test_a_rule_caches_its_responses(name: str) -> None:
 
     assert (first.status, first.stored, again.hit) == (200, True, True)
     assert again.body == first.body
+
+
+async def test_a_rule_caches_what_is_asked_by_post(name: str) -> None:
+    """The application gets the content, of whatever framework it is; 201 is no answer to keep."""
+    rules = [Rule("/echo", 60, methods=["POST"], body=True)]
+    alone = await answers(APPS[name]())
+    async with served(CacheMiddleware(APPS[name](), memory(), rules=rules)) as client:
+        first, again = [await asked(client, "POST", "/echo") for _ in range(2)]
+
+    assert seen(again)[0] == alone[TARGETS.index(("POST", "/echo"))][0]
+    assert first.body == again.body == b"sent"
+    assert (first.stored, again.hit) == (first.status == 200, first.status == 200)
 
 
 @pytest.mark.parametrize("name", ["litestar", "lilya"])

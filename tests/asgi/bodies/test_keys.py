@@ -9,6 +9,7 @@ from fastapi.security import HTTPBearer
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
+from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -16,7 +17,7 @@ from starlette.routing import Route
 from asgi_multitier import CacheManager, CacheMiddleware, ConfigError, Policy, Rule, cached
 from asgi_multitier.routing import RouteTable
 from tests.asgi.bodies.support import JSON, Chunks, Reader, post, searches
-from tests.support import caching
+from tests.support import Client, caching
 
 
 @pytest.mark.parametrize(
@@ -346,3 +347,27 @@ def test_questions_behind_authentication_are_refused(
 def no_mark(endpoint: Any) -> Any:
     """It stays as it is."""
     return endpoint
+
+
+async def test_layers_on_both_sides_may_read_the_content() -> None:
+    """What one around the cache has read, it passes on; one inside reads what is replayed."""
+    calls: list[str] = []
+    sizes: list[tuple[str, int]] = []
+
+    def reading(name: str) -> Any:
+        async def read(request: Request, call_next: Any) -> Response:
+            sizes.append((name, len(await request.body())))
+            response: Response = await call_next(request)
+            return response
+
+        return read
+
+    inner = BaseHTTPMiddleware(fastapi(calls, methods=["POST"], max_body=50), reading("in"))
+    async with caching(inner, ()) as cache:
+        outer = Client(BaseHTTPMiddleware(cache.middleware, reading("out")))
+        for text in ("tea", "tea", "x" * 50):
+            reply = await post(outer, b'{"text": "%b"}' % text.encode(), JSON, target="/s")
+
+    assert reply.detail == "request-body-oversized"
+    assert calls == ["tea", "x" * 50]
+    assert sizes == [("out", 15), ("in", 15), ("out", 15), ("out", 62), ("in", 62)]
