@@ -155,6 +155,9 @@ class Run(Generic[R]):
         slot = find()
         if slot is None or not is_unchanged(slot.entry.data_version, version):
             return None
+        if slot.entry.is_current(engine.clock()):
+            # The caller wants it made again, as a browser's reload does.
+            return None
         if not engine.index.permits(slot.entry):
             return None
         engine.events.validations += 1

@@ -132,6 +132,20 @@ async def test_one_that_hangs_is_ended_by_the_hard_timeout() -> None:
         assert cache.manager.stats().failures == {"validator": 1}
 
 
+@pytest.mark.parametrize("age", [LIFETIME - 1, LIFETIME + 1], ids=["fresh", "stale"])
+async def test_a_reload_reaches_the_application_while_the_entry_is_fresh(age: int) -> None:
+    """Where clients may ask for that; a stale entry is validated as for any request."""
+    origin = Origin()
+    async with caching(origin, rules(Data(), honor_request_directives=True)) as cache:
+        await cache.get("/x")
+        cache.clock.advance(age)
+        reply = await cache.get("/x", [("cache-control", "no-cache")])
+
+        assert (reply.detail, reply.body) == (
+            ("request-no-cache", b"2") if age < LIFETIME else ("validated", b"1")
+        )
+
+
 async def test_what_was_invalidated_meanwhile_is_not_validated_by_the_application() -> None:
     """It is asked for all of the response: its own 304 must not bring the old one back either."""
     data, asked = Data(), []

@@ -21,7 +21,7 @@ from asgi_multitier import (
     no_cache,
 )
 from tests.asgi.test_lifespan import Lifespan
-from tests.support import Client, Origin, caching, pass_time, respond
+from tests.support import EVERYTHING, Client, Origin, caching, pass_time, respond
 
 BASE = "http://example.org"
 
@@ -280,10 +280,11 @@ async def _quiet(message: Any) -> None:
 
 
 async def test_the_host_of_most_clients_counts() -> None:
-    """Not that of a probe; with its scheme and root path."""
+    """Not that of probes, which ask for what is not cached; with its scheme and root path."""
     origin = Origin()
-    async with caching(origin) as cache:
-        await cache.get("/a", [("host", "10.0.0.1")])
+    async with caching(origin, [Rule("/alive/*", None), *EVERYTHING]) as cache:
+        for target in ("/a", "/alive/1", "/alive/2", "/alive/3"):
+            await cache.get(target, [("host", "10.0.0.1")])
         for path in ("/api/a", "/api/b"):
             await cache.get(path, [("host", "shop.example")], root_path="/api", scheme="https")
         await cache.manager.warm(["/api/c"])

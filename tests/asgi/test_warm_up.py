@@ -27,6 +27,7 @@ from asgi_multitier.warming.targets import Origin as At
 from asgi_multitier.warming.targets import Target
 from tests.asgi.test_lifespan import Lifespan
 from tests.manager.support import SeenTier
+from tests.manager.test_event_loops import Loop
 from tests.servers import ValkeyServer
 from tests.support import EVERYTHING, Client, FakeClock, Origin, pass_time, settled
 
@@ -178,6 +179,39 @@ def test_an_event_loop_that_has_ended_is_left_behind() -> None:
         task.cancel()
     stopped.run_until_complete(settled())
     stopped.close()
+
+
+async def test_a_cache_that_is_switched_on_later_begins_then() -> None:
+    """Until then a change starts the log, which it is told to, and no more."""
+    machine = Machine()
+    await visited(machine, "/a")
+    async with machine.process(mode="off") as process:
+        await process.client.request("PUT", "/x")
+        await seconds(2)
+        assert process.manager.running
+        assert process.manager.warm_up_health.state == "off"
+        process.manager.mode = "on"
+        await process.client.get("/x")
+        await seconds(2)
+
+        assert await process.health() == WarmUpHealth("done", asked=1, stored=1)
+
+
+def test_it_runs_where_the_cache_lives() -> None:
+    """Requests of another event loop bypass the cache, and begin nothing there."""
+    manager = CacheManager(redis_url=None, namespace="test", warm="top:9")
+    app = Client(CacheMiddleware(Origin(), manager, rules=EVERYTHING))
+    one, two = Loop(), Loop()
+    try:
+        replies = [loop.run(app.get("/a")) for loop in (one, two)]
+
+        assert [reply.detail for reply in replies] == ["", "event-loop"]
+        assert manager._warmer is not None
+        assert manager._warmer._loop is one.loop
+        one.run(manager.close())
+    finally:
+        one.end()
+        two.end()
 
 
 async def test_it_goes_slowly() -> None:

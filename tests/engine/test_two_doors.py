@@ -400,6 +400,17 @@ async def kept_no_longer(door: Door) -> None:
     assert slot.entry.keep_until == slot.entry.fresh_until
 
 
+async def unchanged_early(door: Door) -> None:
+    """Before it is stale, it is found unchanged in the background, and fresh for all its time."""
+    await door.filled()
+    door.clock.advance(LIFETIME - 10)
+    door.forget()
+    door.ask(3)
+    await door.ended()
+    door.clock.advance(20)
+    door.ask()
+
+
 async def unchanged_in_background(door: Door) -> None:
     """Something stale is used, and found unchanged, once, in the background."""
     await door.gone_stale()
@@ -599,6 +610,11 @@ ROWS = {
         unchanged_in_background,
         Numbers({"run 1": 4}, hits=1, stale=3, fills=1, refreshes=1, validations=1, claims=1),
         {**VALIDATED, "stale_while_revalidate": 600},
+    ),
+    "unchanged-early": Row(
+        unchanged_early,
+        Numbers({"run 1": 4}, hits=4, fills=1, refreshes=1, validations=1, claims=1),
+        {**VALIDATED, **EAGER},
     ),
     "changed": Row(
         changed,
