@@ -5,7 +5,6 @@ decides whether the next is tried.
 """
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -13,6 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from .._types import Clock
 from ..breaker import WHOLE, Breakers, BreakerState
+from ..config.process import CacheConfig
 from ..entry import Born
 from ..errors import BackendError
 from ..events import Events, TierStats
@@ -37,8 +37,7 @@ class Placed:
         tier: The tier.
         config: Its place.
         events: Where a change of its state is logged.
-        failures, reset: Of its circuit breakers.
-        timeout: Seconds that an operation may take.
+        bounds: The process's: when its circuit breakers open, how long an operation may take.
         clock: Monotonic seconds.
     """
 
@@ -47,23 +46,18 @@ class Placed:
         tier: SharedTier,
         config: TierConfig,
         events: Events,
-        *,
-        failures: int = 3,
-        reset: float = 1.0,
-        timeout: float = 0.25,
-        clock: Clock = time.monotonic,
+        bounds: CacheConfig,
+        clock: Clock,
     ) -> None:
         self.tier = tier
         self.config = config
         self._events = events
-        self._timeout = timeout
+        self._timeout = bounds.redis_timeout
         self._clock = clock
-        self._sharded: ShardedTier | None = None
-        if isinstance(tier, ShardedTier):
-            self._sharded = tier
-            self.breakers = Breakers(failures, reset, tier.servers)
-        else:
-            self.breakers = Breakers(failures, reset)
+        self._sharded = tier if isinstance(tier, ShardedTier) else None
+        limits = (bounds.breaker_failures, bounds.breaker_reset)
+        servers = () if self._sharded is None else (self._sharded.servers,)
+        self.breakers = Breakers(*limits, *servers)
         self.hits = 0
         self.promotions = 0
         self.writes = 0

@@ -142,9 +142,9 @@ class Backends:
         made = MemoryTier(config.l1_bytes, config.l1_entries, clock=self._given.clock)
         return made, TierConfig.l1()
 
-    def shared(self, namespace: str) -> Sequence[tuple[Tier, TierConfig]]:
-        """The tiers below it; if none was given, one on the server or in the file."""
-        given = [pair for pair in self._tiers if pair[1].level > 1]
+    def shared(self, namespace: str) -> Sequence[tuple[SharedTier, TierConfig]]:
+        """The tiers below it, by level; if none was given, one on the server or in the file."""
+        given = [(tier, place) for tier, place in self._tiers if isinstance(tier, SharedTier)]
         if given:
             return given
         if self._given.sqlite is not None:

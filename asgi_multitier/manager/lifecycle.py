@@ -15,7 +15,7 @@ from .._types import Clock
 from ..coherence.log import InvalidationLog
 from ..config.invalidation import InvalidationConfig
 from ..config.process import CacheConfig, Mode, Settings, read_mode
-from ..engine.engine import Engine, Tier, assemble
+from ..engine.engine import Engine, Tier
 from ..errors import BackendError, ConfigError
 from ..routing import RouteTable
 from ..serializers import JsonSerializer, Serializer
@@ -208,7 +208,7 @@ class Lifecycle:
 
     def _assembled(self) -> Engine:
         backends, namespace = self._backends, self.namespace
-        return assemble(
+        return Engine(
             self.config,
             backends.local(),
             backends.shared(namespace),

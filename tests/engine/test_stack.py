@@ -11,8 +11,8 @@ from asgi_multitier.coherence.index import UNTRUSTED_AGE
 from asgi_multitier.coherence.local import LocalLog
 from asgi_multitier.coherence.log import Update
 from asgi_multitier.config.process import CacheConfig
-from asgi_multitier.engine.engine import place
 from asgi_multitier.engine.formats import Format
+from asgi_multitier.engine.placed import Placed
 from asgi_multitier.engine.stack import TierStack
 from asgi_multitier.engine.writes import MAX_PENDING_WRITES, rescaled
 from asgi_multitier.entry import Born, Entry, StoredResponse, Variants
@@ -41,7 +41,7 @@ class Built:
         self.tiers = [SeenTier(self.clock, f"l{config.level}") for config in configs]
         settings = CacheConfig(redis_url=None, redis_timeout=timeout)
         tiers = zip(self.tiers, configs, strict=True)
-        placed = place(tiers, settings, self.events, self.clock)
+        placed = [Placed(tier, place, self.events, settings, self.clock) for tier, place in tiers]
         self.stack = TierStack(
             self.local,
             placed,

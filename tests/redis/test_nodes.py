@@ -11,8 +11,8 @@ from redis.asyncio.cluster import RedisCluster
 from asgi_multitier.coherence import outbox
 from asgi_multitier.coherence.local import LocalLog
 from asgi_multitier.config.process import CacheConfig
-from asgi_multitier.engine.engine import place
 from asgi_multitier.engine.formats import Format
+from asgi_multitier.engine.placed import Placed
 from asgi_multitier.engine.stack import TierStack
 from asgi_multitier.entry import Born, Entry
 from asgi_multitier.errors import BackendError
@@ -55,7 +55,7 @@ class Stacked:
         self.tier = RedisTier(connect(client, timeout=timeout), namespace=namespace)
         events = Events()
         config = CacheConfig(redis_url=None, redis_timeout=timeout)
-        (self.placed,) = place([(self.tier, TierConfig.l2())], config, events, self.clock)
+        self.placed = Placed(self.tier, TierConfig.l2(), events, config, self.clock)
         self.stack = TierStack(
             MemoryTier(clock=self.clock),
             [self.placed],
