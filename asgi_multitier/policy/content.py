@@ -1,27 +1,26 @@
 """The content of a request as a part of its key.
 
-Two requests have the same key only if their content is the same to every application: equal bytes
-under equal `Content-Type` and `Content-Encoding`. Where a rule says that its endpoint reads JSON,
-texts with equal meaning are equal too. What has more than one meaning stays bytes: a name that
-stands twice in an object, a text that is not JSON or not UTF-8, and what nests too deeply.
+Two requests have the same key only if their content is the same to every application: equal bytes,
+described by equal fields, such as `Content-Type` and `Content-Language` (RFC 10008 §2.7). Where a
+rule says that its endpoint reads JSON, texts with equal meaning are equal too. What has more than
+one meaning stays bytes: a name that stands twice in an object, a text that is not JSON or not
+UTF-8, and what nests too deeply.
 """
 
 import json
 from collections.abc import Iterable
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
-from .._types import Headers
-from . import headers as fields
+from .._types import Header, Headers
 from .key import Veil
 
 WITH_CONTENT = frozenset(("POST", "QUERY"))
 """Methods whose responses may be stored for requests with the same content."""
 
-DESCRIBES_REQUEST = frozenset(
-    (b"content-type", b"content-encoding", b"content-length", b"transfer-encoding", b"expect")
-)
-"""Request fields that are covered by the key together with the content: what it is, or how it is
-sent."""
+_LENGTH = b"content-length"
+_FRAMES = frozenset((_LENGTH, b"transfer-encoding", b"expect"))
 
 _NUMBER = "\x00"
 """Before the text of a number, so that it is no string of the JSON text: none has this character
@@ -40,12 +39,27 @@ def content_part(
         veil: Makes a keyed digest of it.
         by_meaning: Whether two JSON texts that mean the same are the same.
     """
-    kinds, codings = fields.values(headers, _TYPE), fields.values(headers, _CODING)
-    meaning = json_meaning(content) if by_meaning and _is_json(kinds, codings) else None
+    described = [line for line in headers if _describes(line[0])]
+    meaning = json_meaning(content) if by_meaning and _is_json(described) else None
     form, text = (b"bytes", content) if meaning is None else (b"json", meaning)
-    # The lines of each field, so that an absent one differs from an empty one.
-    whole = _joined((_joined(kinds), _joined(codings), form, text))
+    # By name; the lines of one name stay in order, and an absent field differs from an empty one.
+    described.sort(key=itemgetter(0))
+    whole = _joined((*chain.from_iterable(described), form, text))
     return b"content:%b:%b" % (method.encode("ascii"), veil(whole))
+
+
+def is_covered(name: bytes) -> bool:
+    """Whether a request field counts with the content: it says what that is, or how it is sent.
+
+    Args:
+        name: Its lower-case name.
+    """
+    return name in _FRAMES or _describes(name)
+
+
+def _describes(name: bytes) -> bool:
+    """Whether a field is about the content (RFC 9110 §8); its length is seen in the content."""
+    return name[:8] == b"content-" and name != _LENGTH
 
 
 def _joined(parts: Iterable[bytes]) -> bytes:
@@ -53,13 +67,10 @@ def _joined(parts: Iterable[bytes]) -> bytes:
     return b"".join([b"%d:%b" % (len(part), part) for part in parts])
 
 
-_TYPE = b"content-type"
-_CODING = b"content-encoding"
-
-
-def _is_json(kinds: list[bytes], codings: list[bytes]) -> bool:
+def _is_json(described: Iterable[Header]) -> bool:
     """Whether the content is declared as JSON in UTF-8 (RFC 8259 §8.1), and is not compressed."""
-    if len(kinds) != 1 or codings:
+    kinds = [value for name, value in described if name == b"content-type"]
+    if len(kinds) != 1 or any(name == b"content-encoding" for name, _ in described):
         return False
     kind, *parameters = (part.strip(b" \t").lower() for part in kinds[0].split(b";"))
     if kind != b"application/json" and not (kind[:12] == b"application/" and kind[-5:] == b"+json"):

@@ -9,8 +9,7 @@ from .._types import Headers
 from . import headers as fields
 
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "QUERY", "TRACE"))
-"""RFC 9110 §9.2.1, and QUERY (draft-ietf-httpbis-safe-method-w-body). Every method that is not
-known to be safe is unsafe."""
+"""RFC 9110 §9.2.1, and QUERY (RFC 10008). Every method that is not known to be safe is unsafe."""
 
 GROUP_TAG = "group:"
 """The prefix that makes the name of a cache group a tag."""

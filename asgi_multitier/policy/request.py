@@ -262,8 +262,9 @@ _FRAMING = frozenset((Field.BODY_LENGTH, Field.BODY_CODING, Field.EXPECT))
 def beyond_method(found: FieldLines, method: str) -> Reason | None:
     """Why a POST or a QUERY asks for what only the origin gives; None if it does not.
 
-    Only for GET is it defined what a range is (RFC 9110 §14.2), and a condition of a POST that does
-    not hold means 412 (§13.1.2), not that the client has the response.
+    A range of a POST is not defined (RFC 9110 §14.2), and one of a QUERY is rare (RFC 10008 §2.8).
+    A condition of a POST that does not hold means 412 (RFC 9110 §13.1.2), not that the client has
+    the response.
     """
     if Field.RANGE in found:
         return Reason.RANGE

@@ -10,7 +10,7 @@ from ..asgi.framework import request_of
 from ..asgi.middleware import CacheMiddleware
 from ..asgi.plan import raw_target
 from ..config.policy import Policy
-from ..policy.content import DESCRIBES_REQUEST, WITH_CONTENT
+from ..policy.content import WITH_CONTENT, is_covered
 from ..policy.cookies import is_ignored
 from ..policy.headers import normalised
 from ..policy.key import name_of_pair
@@ -118,7 +118,7 @@ class SharedRequest:
         policy = self.policy
         vary = {*policy.vary, *(selecting_fields(answer) or ())}
         if self.scope["method"] in WITH_CONTENT:
-            vary |= DESCRIBES_REQUEST
+            vary |= {name for name, _ in self.lines if is_covered(name)}
         found = [*self._fields(vary), *self._cookies(vary), *self._parameters()]
         if getattr(policy, "guarded", False):
             # The dependencies of the endpoint see each request, and may name whose copy it gets.

@@ -129,14 +129,57 @@ PLAIN = {"Content-Type": "text/plain"}
         pytest.param({"fields": {"Content-Type": "text/plain;charset=x"}}, id="charset"),
         pytest.param({"fields": {**PLAIN, "Content-Encoding": "gzip"}}, id="coding"),
         pytest.param({"fields": {**PLAIN, "Content-Encoding": ""}}, id="empty-coding"),
+        pytest.param({"fields": {**PLAIN, "Content-Language": "fr"}}, id="language"),
+        pytest.param({"fields": {**PLAIN, "Content-Location": "/a"}}, id="location"),
+        pytest.param({"fields": {**PLAIN, "Content-Disposition": "inline"}}, id="disposition"),
     ],
 )
 def test_every_part_of_a_question_counts(other: dict[str, Any]) -> None:
-    """Method, type, coding and content."""
+    """Method, content, and all that describes it."""
     asked: dict[str, Any] = {"content": b"a", "fields": PLAIN, "method": "POST"}
 
     assert part(**asked) == part(**asked)
     assert part(**asked | other) != part(**asked)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        pytest.param([("Content-Length", "1")], id="length"),
+        pytest.param([("Transfer-Encoding", "chunked")], id="transfer"),
+        pytest.param([("X-Content-Kind", "a")], id="another-field"),
+    ],
+)
+def test_how_content_is_sent_does_not_count(others: list[tuple[str, str]]) -> None:
+    """Nor do fields that do not describe it, nor the order of those that do."""
+    described = [("Content-Type", "a/b"), ("Content-Language", "fr")]
+    one = content_part("POST", lines(*described), b"a", VEIL, by_meaning=False)
+
+    other = lines(*reversed(described), *others)
+    assert content_part("POST", other, b"a", VEIL, by_meaning=False) == one
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ([("Content-Language", "fr"), ("Content-Language", "de")],
+         [("Content-Language", "de"), ("Content-Language", "fr")]),
+        ([("Content-Language", "fr"), ("Content-Language", "de")],
+         [("Content-Language", "fr, de")]),
+        ([("Content-Language", "a"), ("Content-Location", "b")],
+         [("Content-Language", "b"), ("Content-Location", "a")]),
+    ],
+    ids=["order-of-lines", "one-line", "swapped"],
+)  # fmt: skip
+def test_lines_of_one_name_count_as_they_stand(
+    one: list[tuple[str, str]], other: list[tuple[str, str]]
+) -> None:
+    """Applications differ in which line they take."""
+    parts = {
+        content_part("POST", lines(*each), b"a", VEIL, by_meaning=False) for each in (one, other)
+    }
+
+    assert len(parts) == 2
 
 
 def test_a_meaning_is_never_taken_for_bytes() -> None:

@@ -82,7 +82,8 @@ async def test_contents_in_chunks_and_with_a_length(http: str, method: str) -> N
         wire.say("GET /x HTTP/1.1")
         got = await wire.answer()
 
-    assert first == ("fwd=uri-miss; stored; ttl=300", b"1:abc")
+    assert first[0].startswith("fwd=uri-miss; stored; ")
+    assert first[1] == b"1:abc"
     assert again[1] == b"1:abc"
     assert again[0].startswith("hit; ")
     assert got[1] == b"2:"
@@ -130,6 +131,8 @@ async def test_a_client_that_breaks_off(http: str) -> None:
         await origin.arrived.acquire()
         async with connected(port) as wire:
             wire.say("POST /x HTTP/1.1", "Content-Length: 2", content=b"ab")
-            assert await wire.answer() == ("fwd=uri-miss; stored; ttl=300", b"2:ab")
+            cache, content = await wire.answer()
+            assert cache.startswith("fwd=uri-miss; stored; ")
+            assert content == b"2:ab"
 
     assert origin.asked == [("POST", b"ab and left"), ("POST", b"ab")]
