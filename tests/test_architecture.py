@@ -97,9 +97,9 @@ class Module:
         return found
 
     def literals(self) -> set[bytes]:
-        """Its bytes literals."""
+        """Its bytes literals; of those with spaces, the words."""
         constants = (n.value for n in ast.walk(self.tree) if isinstance(n, ast.Constant))
-        return {value for value in constants if isinstance(value, bytes)}
+        return {word for value in constants if isinstance(value, bytes) for word in value.split()}
 
 
 def _calls(node: ast.AST) -> set[str]:

@@ -106,64 +106,20 @@ _PLUMBING = _words(
 """Words in the name of an `-id` of a message, process or machine; any other identifier counts."""
 
 _HARMLESS = frozenset(
-    (
-        b"cf-ja3-hash",
-        b"cf-verified-bot",
-        b"cf-visitor",
-        b"dnt",
-        b"fastly-client",
-        b"front-end-https",
-        b"idempotency-key",
-        b"navigation-preload",
-        b"next-router-segment-prefetch",
-        b"postman-token",
-        b"proxy-connection",
-        b"remote-addr",
-        b"remote-host",
-        b"remote-port",
-        b"sec-gpc",
-        b"sec-purpose",
-        b"sec-websocket-key",
-        b"service-worker",
-        b"x-apollo-cache-key",
-        b"x-appengine-api-ticket",
-        b"x-appengine-auth-domain",
-        b"x-azure-ja4-fingerprint",
-        b"x-build-number",
-        b"x-client-data",
-        b"x-client-info",
-        b"x-client-ip",
-        b"x-client-name",
-        b"x-client-version",
-        b"x-goog-api-client",
-        b"x-graphql-client-name",
-        b"x-http2-stream-id",
-        b"x-ms-client-request-id",
-        b"x-nf-account-id",
-        b"x-nf-account-tier",
-        b"x-nf-site-id",
-        b"x-nf-site-info",
-        b"x-playback-session-id",
-        b"x-remote-addr",
-        b"x-remote-host",
-        b"x-remote-port",
-        b"x-site-deployment-id",
-        b"x-vercel-internal-intra-session",
-        b"x-vercel-oidc-token",
-        b"x-vercel-proxy-signature",
-        b"x-vercel-proxy-signature-ts",
-    )
+    b"cf-ja3-hash cf-verified-bot cf-visitor dnt fastly-client front-end-https idempotency-key"
+    b" navigation-preload next-router-segment-prefetch postman-token proxy-connection remote-addr"
+    b" remote-host remote-port sec-gpc sec-purpose sec-websocket-key service-worker"
+    b" x-apollo-cache-key x-appengine-api-ticket x-appengine-auth-domain x-azure-ja4-fingerprint"
+    b" x-build-number x-client-data x-client-info x-client-ip x-client-name x-client-version"
+    b" x-goog-api-client x-graphql-client-name x-http2-stream-id x-ms-client-request-id"
+    b" x-nf-account-id x-nf-account-tier x-nf-site-id x-nf-site-info x-playback-session-id"
+    b" x-remote-addr x-remote-host x-remote-port x-site-deployment-id"
+    b" x-vercel-internal-intra-session x-vercel-oidc-token x-vercel-proxy-signature"
+    b" x-vercel-proxy-signature-ts".split()
 )
-_HARMLESS_STARTS = (
-    b"accept-",
-    b"access-control-request-",
-    b"apollographql-client-",
-    b"cloudfront-",
-    b"eagleeye-",
-    b"ot-tracer-",
-    b"sec-ch-",
-    b"sec-fetch-",
-    b"x-vercel-ip-",
+_HARMLESS_STARTS = tuple(
+    b"accept- access-control-request- apollographql-client- cloudfront- eagleeye- ot-tracer-"
+    b" sec-ch- sec-fetch- x-vercel-ip-".split()
 )
 _HARMLESS_ENDS = (b"-ip", b"user-agent", b"useragent", b"-ua")
 """Fields that a browser or a platform sends with every request and that do not identify the user,

@@ -13,40 +13,11 @@ from functools import lru_cache
 from .._types import Headers
 
 _EXCHANGE = frozenset(
-    (
-        b"b3",
-        b"baggage",
-        b"cf-ray",
-        b"client-ip",
-        b"sentry-trace",
-        b"server-timing",
-        b"traceresponse",
-        b"tracestate",
-        b"uber-trace-id",
-        b"x-activity-id",
-        b"x-amz-apigw-id",
-        b"x-amz-cf-id",
-        b"x-amz-id-2",
-        b"x-amzn-requestid",
-        b"x-amzn-trace-id",
-        b"x-azure-ref",
-        b"x-client-ip",
-        b"x-cloud-trace-context",
-        b"x-debug-token",
-        b"x-debug-token-link",
-        b"x-duration",
-        b"x-elapsed",
-        b"x-forwarded-for",
-        b"x-latency",
-        b"x-msedge-ref",
-        b"x-real-ip",
-        b"x-remote-addr",
-        b"x-request-start",
-        b"x-runtime",
-        b"x-time-taken",
-        b"x-took",
-        b"x-vercel-id",
-    )
+    b"b3 baggage cf-ray client-ip sentry-trace server-timing traceresponse tracestate"
+    b" uber-trace-id x-activity-id x-amz-apigw-id x-amz-cf-id x-amz-id-2 x-amzn-requestid"
+    b" x-amzn-trace-id x-azure-ref x-client-ip x-cloud-trace-context x-debug-token"
+    b" x-debug-token-link x-duration x-elapsed x-forwarded-for x-latency x-msedge-ref x-real-ip"
+    b" x-remote-addr x-request-start x-runtime x-time-taken x-took x-vercel-id".split()
 )
 _EXCHANGE_ID = re.compile(
     rb"(?:.*[-_])?(?:request|correlation|trace|span|parentspan|transaction|operation|invocation)"

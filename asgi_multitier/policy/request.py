@@ -36,41 +36,17 @@ class Field(IntEnum):
     DOUBTFUL = 15
 
 
-_OVERRIDES = (
-    b"x-http-method-override",
-    b"x-http-method",
-    b"x-method-override",
-    b"x-original-url",
-    b"x-original-uri",
-    b"x-original-method",
-    b"x-rewrite-url",
-    b"x-override-url",
-    b"x-http-host-override",
-    b"x-http-destinationurl",
-    b"x-forwarded-path",
-    b"x-forwarded-uri",
-    b"x-forwarded-method",
-    b"x-wap-profile",
+_OVERRIDES = tuple(
+    b"x-http-method-override x-http-method x-method-override x-original-url x-original-uri"
+    b" x-original-method x-rewrite-url x-override-url x-http-host-override x-http-destinationurl"
+    b" x-forwarded-path x-forwarded-uri x-forwarded-method x-wap-profile".split()
 )
 """Fields by which frameworks and proxies let a client replace the method or the target."""
 
-_FORWARDED = (
-    b"forwarded",
-    b"x-forwarded-host",
-    b"x-forwarded-proto",
-    b"x-forwarded-protocol",
-    b"x-forwarded-scheme",
-    b"x-forwarded-port",
-    b"x-forwarded-prefix",
-    b"x-forwarded-server",
-    b"x-forwarded-ssl",
-    b"x-url-scheme",
-    b"x-scheme",
-    b"x-host",
-    b"x-proxy-host",
-    b"x-real-host",
-    b"x-script-name",
-    b"front-end-https",
+_FORWARDED = tuple(
+    b"forwarded x-forwarded-host x-forwarded-proto x-forwarded-protocol x-forwarded-scheme"
+    b" x-forwarded-port x-forwarded-prefix x-forwarded-server x-forwarded-ssl x-url-scheme"
+    b" x-scheme x-host x-proxy-host x-real-host x-script-name front-end-https".split()
 )
 """Fields from which applications build absolute URLs. They are part of the key: a reverse proxy
 sends the same ones on every request, and a forged one leads to an entry of its own."""

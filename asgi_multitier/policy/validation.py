@@ -30,18 +30,8 @@ _BEFORE = re.compile(rb"[ \t,]*(?:W/)?")
 _AFTER = re.compile(rb"[ \t]*(?:,|\Z)")
 
 _NOT_IN_304 = frozenset(
-    (
-        b"content-length",
-        b"content-type",
-        b"content-encoding",
-        b"content-language",
-        b"content-range",
-        b"content-md5",
-        b"content-digest",
-        b"repr-digest",
-        b"digest",
-        b"accept-ranges",
-    )
+    b"content-length content-type content-encoding content-language content-range content-md5"
+    b" content-digest repr-digest digest accept-ranges".split()
 )
 """Metadata of a representation that the client already has (RFC 9110 §15.4.5)."""
 
