@@ -331,7 +331,6 @@ class Follower:
         """
         if self.index.gen:
             self._gaps += 1
-        self._sent_at.clear()
         if before is not None:
             position = before - 1
         elif facts.first is not None:

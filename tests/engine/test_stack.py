@@ -355,16 +355,18 @@ async def test_bytes_that_cannot_be_read_are_counted_by_reason() -> None:
     assert built.events.failures == {"update-unreadable": 1}
 
 
-async def test_an_untrusted_node_writes_nothing() -> None:
-    """It does not know whether what it holds is still true."""
+async def test_an_untrusted_node_asks_and_writes_no_shared_tier() -> None:
+    """It does not know whether what it holds or finds is still true."""
     built = Built(L2)
+    assert built.stack.has_shared
 
     class Untrusted:
         index = built.log.index
         trusted = False
 
-    built.stack._writes._log = Untrusted()  # type: ignore[assignment]
+    built.stack._log = built.stack._writes._log = Untrusted()  # type: ignore[assignment]
 
+    assert not built.stack.has_shared
     assert (await built.stack.write([built.entry()]))[0] == 0
     assert built.tiers[0].calls["set"] == 0
     assert built.stack.shared[0].failures == {"untrusted": 1}

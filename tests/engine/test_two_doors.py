@@ -117,6 +117,31 @@ async def failing_once_stale(door: Door) -> None:
     await failing(door)
 
 
+async def failing_once_invalidated(door: Door) -> None:
+    """The origin raises after what was stale has been invalidated: nothing stands in."""
+    await door.gone_stale()
+    door.work.hold()
+    door.work.error = LookupError("no such row")
+    door.ask(3)
+    await door.work.arrived.acquire()
+    await door.work.arrived.acquire()
+    await settled()
+    await door.invalidate()
+    door.work.release()
+
+
+async def slow_once_invalidated(door: Door) -> None:
+    """The soft time is over after what was stale has been invalidated: the run is waited for."""
+    await door.gone_stale()
+    door.work.hold()
+    door.ask()
+    await door.work.arrived.acquire()
+    await door.work.arrived.acquire()
+    await door.invalidate()
+    await pass_time(2.1)
+    door.work.release()
+
+
 async def failing_unled(door: Door) -> None:
     """The origin raises after the caller who began the run has left; something stale stands in."""
     await door.gone_stale()
@@ -489,6 +514,16 @@ ROWS = {
         failing_once_stale,
         Numbers({"run 1": 3}, runs=1, stale=3, failures={"origin": 1}),
         STALE,
+    ),
+    "fails-invalidated": Row(
+        failing_once_invalidated,
+        Numbers({"LookupError": 3}, runs=1, misses=1, coalesced=2),
+        STALE,
+    ),
+    "soft-invalidated": Row(
+        slow_once_invalidated,
+        Numbers({"run 2": 1}, runs=1, misses=1),
+        {**STALE, "soft_timeout": 2},
     ),
     "fails-unled-stale": Row(
         failing_unled,
