@@ -111,8 +111,8 @@ class Policy:
             from the cache; POST and QUERY with `body`. In `from_origin`, POST without `body` has
             another meaning: its response is stored for GET where it allows that.
         body: Whether POST and QUERY ask for something that their content names, such as a search:
-            method, `Content-Type`, `Content-Encoding` and content are then part of the key, and
-            such a POST invalidates nothing. True for content with the same bytes, `"json"` for JSON
+            method, content and the fields that describe it are then part of the key, and such a
+            POST invalidates nothing. True for content with the same bytes, `"json"` for JSON
             texts with the same meaning. The rule's callables find the content in `request.body`.
             Where `when` says no to a POST, it counts as a change like any other.
         max_body: Bytes of content that are read at most. A request with more bypasses the cache:

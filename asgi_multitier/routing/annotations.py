@@ -20,6 +20,7 @@ from ..config.policy import Policy, PolicyOptions, TextsOption, policy_of
 from ..config.rules import Invalidations
 from ..config.templates import Template, texts_of
 from ..errors import ConfigError, InvalidationError
+from ..policy.invalidation import is_safe
 from ..selectors import check_glob
 from ..strategy import CacheStrategy, Lifetime, seconds_of
 from .changed import reporting
@@ -260,7 +261,7 @@ def _join(old: Annotations, new: Annotations, *, where: str) -> Annotations:
     )
     if joined.policy is not None and joined.never:
         raise ConfigError(f"{where}: @cached and @no_cache contradict; expected one of them")
-    if joined.policy is not None and joined.invalidations and _is_never_change(joined.policy):
+    if joined.policy is not None and joined.invalidations and not _is_told_apart(joined.policy):
         raise ConfigError(
             f"{where}: a cached POST cannot invalidate; expected methods= without POST, or body= "
             "with a when= that says which POSTs change nothing"
@@ -268,9 +269,21 @@ def _join(old: Annotations, new: Annotations, *, where: str) -> Annotations:
     return joined
 
 
-def _is_never_change(policy: Policy) -> bool:
-    """Whether every POST is one whose response may be stored."""
-    return "POST" in policy.methods and not (policy.body and policy.when)
+def says_change(annotations: Annotations, policy: Policy, method: str) -> bool:
+    """Whether an endpoint's `@invalidates` says that no request of a method is a question.
+
+    Args:
+        annotations: Those of the endpoint for the method.
+        policy: A rule's: `body=` in it says that requests are questions.
+        method: In capitals.
+    """
+    names = annotations.invalidations is not None and not is_safe(method)
+    return names and bool(policy.body) and not _is_told_apart(policy)
+
+
+def _is_told_apart(policy: Policy) -> bool:
+    """Whether a POST need not be one whose response may be stored."""
+    return "POST" not in policy.methods or bool(policy.body and policy.when)
 
 
 def _sum(old: Invalidations | None, new: Invalidations | None) -> Invalidations | None:

@@ -7,7 +7,7 @@ from ..config.rules import Invalidations, Rule
 from ..config.templates import Template, Texts
 from ..errors import ConfigError, InvalidationError
 from ..policy.invalidation import is_safe
-from .annotations import NO_ANNOTATIONS, Annotations, annotations_of, stray
+from .annotations import NO_ANNOTATIONS, Annotations, annotations_of, says_change, stray
 from .changed import names_of_arguments
 from .endpoints import arguments_of
 from .globs import covers, fill_glob, may_meet
@@ -175,8 +175,13 @@ def _deciding(leaf: Leaf, rules: Sequence[Rule]) -> Iterator[Rule | None]:
 
 
 def _check_rule(rule: Rule, policy: Policy, leaf: Leaf) -> None:
-    need = unkeyed(policy, leaf.needs) if leaf.takes(policy.methods) else None
-    if need is not None:
+    annotations = {method: annotations_of(leaf.endpoint, method) for method in policy.methods}
+    if not any(
+        leaf.takes(frozenset((method,))) and not says_change(marks, policy, method)
+        for method, marks in annotations.items()
+    ):
+        return
+    if (need := unkeyed(policy, leaf.needs)) is not None:
         left_out = fill_glob(leaf.path, {}) or leaf.path
         override, instead = "", "a @cached that says how its users are told apart"
         if rule.override:

@@ -19,9 +19,10 @@ class Resolved:
 
     Attributes:
         reason: Why it is so: `annotation`, `rule`, `default`, `no-cache`, `no-rule`, `method` (the
-            route does not take it, or its policy leaves it out), `security` (the route checks who
-            sent the request, and the rule does not say how users are told apart), `custom-match`
-            (the code of a route decides which requests it takes), `match-error`.
+            route does not take it, or its policy leaves it out), `invalidates` (the endpoint says
+            that its POSTs are changes, whatever a rule says), `security` (the route checks who sent
+            the request, and the rule does not say how users are told apart), `custom-match` (the
+            code of a route decides which requests it takes), `match-error`.
         policy: How responses are cached; None if they are not.
         invalidations: What a success invalidates besides its own URL; None if nothing is named.
         endpoint: What the router is expected to choose; None if nothing is.

@@ -15,7 +15,7 @@ from ..config.rules import Rule
 from ..policy.invalidation import is_safe
 from ..selectors import Selector, alias_tag
 from . import selection
-from .annotations import NO_ANNOTATIONS, Annotations, annotations_of
+from .annotations import NO_ANNOTATIONS, Annotations, annotations_of, says_change
 from .application import ApplicationRoutes
 from .checks import check, leaf_annotations, stray_annotations
 from .foreign import routed
@@ -146,6 +146,8 @@ class RouteTable(ApplicationRoutes):
             return None, reason
         if method not in policy.methods:
             return None, "method"
+        if says_change(annotations, policy, method):
+            return None, "invalidates"
         if leaf is not None and unkeyed(policy, leaf.needs) is not None:
             return None, "security"
         return policy, reason

@@ -242,12 +242,22 @@ def test_an_allow_list_without_what_the_endpoint_requires_is_refused(
     assert "query=['lang', 'q'] is not allowed; expected page-size among them" in message
 
 
-@pytest.mark.parametrize("body", [True, False])
-def test_an_allow_list_holds_for_questions_with_content_too(body: bool) -> None:
+@pytest.mark.parametrize(
+    ("mark", "options", "asked"),
+    [
+        pytest.param(lambda f: f, {}, False, id="no-content"),
+        pytest.param(lambda f: f, {"body": True}, True, id="content"),
+        pytest.param(invalidates(tags="a"), {"body": True}, False, id="a-change"),
+        pytest.param(invalidates(tags="a"), {"body": True, "when": bool}, True, id="told-apart"),
+    ],
+)
+def test_an_allow_list_holds_for_questions_with_content_too(
+    mark: Mark, options: dict[str, Any], asked: bool
+) -> None:
     """Their application gets what the list names; that of other POSTs gets all."""
-    rule = Rule("*", Policy.from_origin(methods=["GET", "POST"], body=body, **LEFT_OUT))
-    table = RouteTable(needing(method="POST"), rules=[rule])
-    if not body:
+    rule = Rule("*", Policy.from_origin(methods=["GET", "POST"], **options, **LEFT_OUT))
+    table = RouteTable(needing(mark, method="POST"), rules=[rule])
+    if not asked:
         table.check()
         return
     with pytest.raises(ConfigError, match="expected page-size among them, which"):

@@ -180,6 +180,38 @@ async def test_changes_of_an_endpoint_that_is_never_cached() -> None:
         assert cache.manager.invalidation_stats().sent > 0
 
 
+@pytest.mark.parametrize("override", [False, True])
+@pytest.mark.parametrize("when", [None, asks])
+async def test_a_rule_for_questions_over_an_endpoint_that_invalidates(
+    override: bool, when: Callable[[Any], bool] | None
+) -> None:
+    """What the endpoint says is stronger, unless `when=` tells its POSTs apart."""
+    app, runs = FastAPI(), list[bytes]()
+
+    @app.api_route("/g", methods=["GET", "POST", "QUERY"])
+    @invalidates(tags=["stock"])
+    async def graph(request: Request) -> None:
+        runs.append(await request.body())
+
+    @app.get("/stock")
+    @cached(60, tags=["stock"])
+    async def stock() -> int:
+        return 1
+
+    async with caching(app, searches("/g", when=when, override=override)) as cache:
+        for method in ("GET", "QUERY"):
+            await post(cache, b"", target="/g", method=method)
+            assert (await post(cache, b"", target="/g", method=method)).hit
+        await cache.get("/stock")
+        runs.clear()
+        await post(cache, b"query", target="/g")
+        again = await post(cache, b"query", target="/g")
+        assert again.cache == ("hit; ttl=300; detail=l1" if when else "fwd=method")
+        assert (await cache.get("/stock")).hit is bool(when)
+
+    assert runs == [b"query"] * (1 if when else 2)
+
+
 @pytest.mark.parametrize("options", [{}, {"when": asks}])
 def test_a_post_is_a_question_or_names_what_it_changes(options: dict[str, Any]) -> None:
     """Where every POST is a question, `@invalidates` would do nothing."""
