@@ -109,24 +109,6 @@ class Capture:
         receive: The application's `receive`.
     """
 
-    __slots__ = (
-        "_abandoned",
-        "_body",
-        "_client",
-        "_handler",
-        "_inbound",
-        "_length",
-        "_limit",
-        "_opening",
-        "_overdue",
-        "_size",
-        "_start",
-        "_state",
-        "_store",
-        "_streams",
-        "receive",
-    )
-
     def __init__(
         self,
         handler: ResponseHandler,

@@ -166,7 +166,7 @@ def _for_all_releases(selector: Selector) -> Selector:
     if kind == "prefix":
         return Selector("prefix", head.rpartition("/")[0])
     if kind in ("key", "path"):
-        return Selector("glob", _without_stars(head) + "*")
+        return Selector("glob", head.replace("*", "?") + "*")
     return Selector("all", "")
 
 
@@ -175,10 +175,6 @@ def _of_first_release(selector: Selector) -> Selector:
     if selector.kind != "glob" or "\\" not in selector.text:
         return selector
     return Selector("glob", selector.text.replace("\\", "\\\\"))
-
-
-def _without_stars(text: str) -> str:
-    return text.replace("*", "?")
 
 
 def bodies(node: str, operation: Operation) -> Iterator[Body]:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -43,8 +44,6 @@ class SQLiteWorker:
         prepare: Sets up a new connection.
     """
 
-    __slots__ = ("_name", "_path", "_prepare", "_thread", "_timeout")
-
     def __init__(
         self,
         path: Path,
@@ -54,9 +53,8 @@ class SQLiteWorker:
         prepare: Callable[[sqlite3.Connection], None],
     ) -> None:
         self._path = path
-        self._timeout = timeout
-        self._name = name
-        self._prepare = prepare
+        self._name = f"asgi-multitier sqlite {name}"
+        self._connect = partial(_open, path, timeout, prepare)
         self._thread: _Thread | None = None
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -78,8 +76,7 @@ class SQLiteWorker:
             # The parent's connection: closing it, or letting it be collected, would release locks
             # that the parent holds.
             PARENTS.append(old)
-        name = f"asgi-multitier sqlite {self._name}"
-        self._thread = _Thread(self._path, self._timeout, name, self._prepare)
+        self._thread = _Thread(self._path, self._name, self._connect)
         return self._thread
 
     async def close(self) -> None:
@@ -96,17 +93,10 @@ class SQLiteWorker:
 class _Thread:
     """One thread of this process, and the connection that only it touches."""
 
-    def __init__(
-        self,
-        path: Path,
-        timeout: float,
-        name: str,
-        prepare: Callable[[sqlite3.Connection], None],
-    ) -> None:
+    def __init__(self, path: Path, name: str, connect: Callable[[], sqlite3.Connection]) -> None:
         self.pid = os.getpid()
         self._path = path
-        self._timeout = timeout
-        self._prepare = prepare
+        self._connect = connect
         self._inode = 0
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._db: sqlite3.Connection | None = None
@@ -129,7 +119,7 @@ class _Thread:
         if self._db is not None and _inode(self._path) != self._inode:
             self._disconnect()
         if self._db is None:
-            self._db = _open(self._path, self._timeout, self._prepare)
+            self._db = self._connect()
             self._inode = _inode(self._path)
         try:
             return work(self._db)
