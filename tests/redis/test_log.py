@@ -207,7 +207,7 @@ async def test_the_audit_stream_tells_of_what_was_sent_later(
     async with followed(server.target, namespace, config=config) as log:
         log._follower.unsent(log.begin([TAG]))
         log._outbox.wake()
-        await until(lambda: not log.stats().queued, 2.0)
+        await until(lambda: log.stats().sent == 1, 2.0)
         log._follower.unsent(log.begin([Selector("tag", "at the end")]))
 
     assert len(server.command("XRANGE", f"{{{namespace}}}:audit", "-", "+")) == 2
