@@ -3,12 +3,15 @@
 Known once the framework has let the request in: templates are over the endpoint's arguments.
 """
 
+from typing import Any
+
 from ...config.templates import Template
 from ...engine.engine import Engine
 from ...policy.reasons import Reason
 from ...routing.arguments import Missing, partition_of, texts_of_arguments
 from ...routing.endpoints import Call
 from ..admission import partition_by
+from ..framework import request_of
 from ..request import Request
 from ..request_key import request_key
 
@@ -33,7 +36,7 @@ async def key_of(engine: Engine, request: Request, call: Call) -> str | None:
     try:
         if vary_by is None or isinstance(vary_by, Template):
             return key_at_once(request, call)
-        partition = await partition_by(vary_by, call.request)
+        partition = await partition_by(vary_by, _view(request, call))
     except Missing:
         return None
     except Exception as error:  # noqa: BLE001  # a callable of the rule
@@ -47,6 +50,14 @@ def _key(request: Request, partition: bytes | None) -> str:
     return request_key(request.plan, headers, request.found, partition, request.content_part)
 
 
+def _view(request: Request, call: Call) -> Any:
+    """The request for the rule's callables, with what the guard has left in its state."""
+    if not request.plan.policy.body:
+        return call.request
+    scope = call.request.scope
+    return request_of(scope, scope.get("path_params", {}), request.content or b"")
+
+
 def labels_of(engine: Engine, request: Request, call: Call) -> tuple[str, tuple[str, ...]] | Reason:
     """The name and the tags of the response; why it cannot have them."""
     policy, resolved = request.plan.policy, request.plan.resolved
@@ -55,7 +66,7 @@ def labels_of(engine: Engine, request: Request, call: Call) -> tuple[str, tuple[
     try:
         known = resolved.values(request.scope.get("query_string", b""))
         values = texts_of_arguments(policy.label_names, known, call.endpoint, call.arguments())
-        return resolved.name_and_tags(values, call.request) or Reason.TAGS
+        return resolved.name_and_tags(values, _view(request, call)) or Reason.TAGS
     except Missing:
         return Reason.TAGS
     except Exception as error:  # noqa: BLE001  # a callable of the rule

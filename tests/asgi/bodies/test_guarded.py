@@ -1,6 +1,7 @@
 """Questions of guarded routes: the guard sees each of them, and a hit skips the endpoint only."""
 
 import asyncio
+import json
 from typing import Annotated, Any
 
 import pytest
@@ -147,3 +148,38 @@ async def test_when_is_asked_before_the_guard() -> None:
         assert change.cache == "fwd=method; detail=when"
         assert (await ask(cache, "buy", ANN)).body == b'"3 ann buy"'
         assert not (await ask(cache, "tea", ANN)).hit
+
+
+@pytest.mark.parametrize("later", [False, True])
+async def test_callables_see_the_content_and_what_the_guard_has_found(later: bool) -> None:
+    """As bytes, as without a guard; reading it takes nothing from the endpoint."""
+    app, runs = FastAPI(), list[bytes]()
+
+    def user(request: Request, x_user: Annotated[str, Header()]) -> None:
+        request.state.user = x_user
+
+    async def whose(request: Any) -> str:
+        text = (await request.json())["text"] if later else request.body.decode()
+        return f"{request.state.user} {request.path_params['shop']} {text}"
+
+    @app.post("/{shop}", dependencies=[Depends(user)])
+    @cached(
+        60,
+        methods=["POST"],
+        body="json",
+        guarded=True,
+        vary_by=whose,
+        tags=lambda request: f"text:{json.loads(request.body)['text']}",
+    )
+    async def find(request: Request) -> str:
+        runs.append(await request.body())
+        return f"{len(runs)}"
+
+    async with caching(app, ()) as cache:
+        for user_line in (ANN, BEN):
+            await ask(cache, "tea", user_line)
+            assert (await ask(cache, "tea", user_line)).hit
+        await cache.manager.invalidate_tags("text:tea")
+        assert not (await ask(cache, "tea", ANN)).hit
+
+    assert runs == [b'{"text": "tea"}'] * 3
