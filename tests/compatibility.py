@@ -22,6 +22,7 @@ TESTS = (
     "tests/asgi/guarded/test_annotations.py",
     "tests/asgi/guarded/test_runs.py",
     "tests/asgi/guarded/test_ways.py",
+    "tests/asgi/guarded/test_hostile.py",
 )
 ROOT = Path(__file__).parent.parent
 

@@ -147,7 +147,7 @@ def answer(
     *,
     method: str,
     request_headers: Headers,
-    received: float,
+    received: float | None,
     now: float,
 ) -> list[Message]:
     """What a request with any conditions, range or method gets out of a complete response.
@@ -158,11 +158,12 @@ def answer(
         member: What `Cache-Status` is to say.
         method: GET or HEAD.
         request_headers: The request's field lines, lower-case names.
-        received: Unix seconds at which the response's age was 0.
+        received: Unix seconds at which the response's age was 0; None for content of no known date,
+            of which only its own validators count.
         now: Unix seconds.
     """
     status, body = response.status, response.body
-    date = date_value(response.headers, received)
+    date = math.inf if received is None else date_value(response.headers, received)
     if not_modified(
         request_headers,
         status=status,
@@ -180,7 +181,7 @@ def answer(
             size=len(body),
             etag=response.etag,
             last_modified=response.last_modified,
-            date=date,
+            date=None if received is None else date,
             now=now,
         )
         if isinstance(span, Span):

@@ -11,6 +11,7 @@ Weak references to all annotated objects are kept, to report annotations that no
 import functools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
 from inspect import ismethod
 from typing import Any, TypeVar, Unpack, overload
@@ -83,6 +84,8 @@ def cached(
         policy = policy_of(strategy, where=where, **options)
         if not policy.guarded:
             return _annotate(endpoint, "@cached", Annotations(policy=policy))
+        # Its own, even where several marks are given one: by it a request knows its endpoint.
+        policy = copy(policy)
         behind_guard: Endpoint = guarded(endpoint, policy, where=where)
         _marked.discard(endpoint)
         return _annotate(behind_guard, "@cached", Annotations(policy=policy))

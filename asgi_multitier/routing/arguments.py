@@ -29,7 +29,8 @@ def partition_of(template: Template, arguments: Mapping[str, Any]) -> bytes:
         return b"one:%d:%b:%b" % (len(template.text), template.text.encode(), value.encode())
     values = (value, *(value_of(name, arguments) for name in others))
     part = partition_part((template.text, *values))
-    if part is None:
+    if part is None or (not others and isinstance(value, bool)):
+        # A truth value alone says that there is a user, not which one.
         raise Missing(f"{template.text!r} gives values that are no partition")
     return part
 

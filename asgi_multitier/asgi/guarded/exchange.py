@@ -105,13 +105,16 @@ class GuardedExchange:
         """Let the framework answer, and see what leaves.
 
         Raises:
-            Exception: What the application has raised, unless something stale stands in.
+            Exception: What the application has raised, also where something stale has stood in.
         """
         try:
             await self._request.app(self.scope, receive, self.send)
         except Exception:
-            if self._sent or not await (await self._edge()).replaced():
-                raise
+            if not self._sent:
+                await (await self._edge()).fail()
+            if self.miss is not None and self.miss.origin.answered:
+                await self.miss.counted()
+            raise
         finally:
             self._armed = False
             if self.reason is not None:

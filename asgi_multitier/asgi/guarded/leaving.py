@@ -67,7 +67,6 @@ class Leaving:
         self._size = 0
         self._sent = False
         self._over = False
-        self._replaced = False
 
     # From the application.
 
@@ -88,11 +87,10 @@ class Leaving:
         """The application has returned: what is held goes out."""
         await self._flush()
 
-    async def replaced(self) -> bool:
-        """The application raised: whether its client gets something stale instead."""
+    async def fail(self) -> None:
+        """The application has raised: its client may get something stale instead."""
         if not (self._sent or self._over):
             await self._replace(500)
-        return self._replaced
 
     async def _begin(self, message: Message) -> None:
         """The start of the answer; a plain hit's is held, as nothing waits for that."""
@@ -145,9 +143,9 @@ class Leaving:
         sink = miss.sink
         if not sink.complete or sink.status >= 500:
             return False
-        self._over = self._replaced = True
+        self._over = True
         response = self._told_of(sink.status, tuple(sink.own_lines), sink.body)
-        await self._answer(response, sink.age, sink.member)
+        await self._answer(response, sink.age, sink.member, self._received(sink.age))
         return True
 
     # To the client.
@@ -164,19 +162,27 @@ class Leaving:
         if replay is not None and body is shown.body:
             # Other content would be held besides what is accounted for.
             replay.has_left(sent, response)
-        await self._answer(response, shown.age, shown.member or self._member)
+        # Other content, which a layer has put in its place, has no date.
+        received = self._received(shown.age) if body == shown.body else None
+        await self._answer(response, shown.age, shown.member or self._member, received)
 
     def _told_of(self, status: int, lines: Headers, body: bytes) -> StoredResponse:
         lines = self._advised(without(lines, {AGE, OWN_FIELDS}))
         return StoredResponse(status, lines, body, *stored_validators(lines, self._engine.wall()))
 
-    async def _answer(self, response: StoredResponse, age: float | None, member: bytes) -> None:
+    def _received(self, age: float | None) -> float:
+        """When the age of a response was 0, in Unix seconds."""
+        return self._engine.wall() - (age or 0.0)
+
+    async def _answer(
+        self, response: StoredResponse, age: float | None, member: bytes, received: float | None
+    ) -> None:
         """Send the whole answer, or what its client has asked for of it."""
         lines = response.headers if age is None else (*response.headers, age_line(age))
         if CHOICES.isdisjoint(self._request.found):
             await self._send_all(response.status, lines, member, response.body)
             return
-        wall, request = self._engine.wall(), self._request
+        request = self._request
         self._sent = True
         for message in answer(
             response,
@@ -184,8 +190,8 @@ class Leaving:
             member,
             method=request.method,
             request_headers=request.headers,
-            received=wall - (age or 0.0),
-            now=wall,
+            received=received,
+            now=self._engine.wall(),
         ):
             await self._send(message)
 

@@ -112,13 +112,15 @@ async def made_of(call: Call, value: Any) -> Made:
     """
     responses = sys.modules["starlette.responses"]
     if isinstance(value, responses.Response):
-        return _of_response(value, responses)
+        ready = _of_response(value, responses)
+        ready.joins = value is call.response  # it is theirs as well
+        return ready
     made = await _of_value(call, value)
     return made or Made(value, 0, [], None)
 
 
 def _of_response(response: Any, responses: Any) -> Made:
-    status, lines = response.status_code, list(response.raw_headers)
+    status, lines = response.status_code or 200, list(response.raw_headers)
     sending = type(response).__call__
     if sending is responses.Response.__call__ or sending.__module__ == _TEMPLATES:
         body = bytes(response.body)
