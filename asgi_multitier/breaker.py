@@ -34,14 +34,12 @@ class CircuitBreaker:
 
     __slots__ = ("_failed", "_limit", "_reset", "_until", "state")
 
-    state: BreakerState
-
     def __init__(self, failures: int = 3, reset: float = 1.0) -> None:
         if type(failures) is not int or failures < 1:
             raise ConfigError.of("failures", failures, "a whole number from 1")
         if type(reset) not in (int, float) or not reset > 0:
             raise ConfigError.of("reset", reset, "a number of seconds above 0")
-        self.state = BreakerState.CLOSED
+        self.state: BreakerState = BreakerState.CLOSED
         self._limit = failures
         self._reset = reset
         self._failed = 0

@@ -129,18 +129,12 @@ class Slot:
 
     __slots__ = ("entry", "replay", "size", "variants", "view")
 
-    entry: Entry
-    size: int
-    view: int
-    replay: Any
-    variants: OrderedDict[str, None] | None
-
     def __init__(self, entry: Entry, view: int = -1) -> None:
         self.entry = entry
         self.size = size_of(entry)
         self.view = view
-        self.replay = None
-        self.variants = None
+        self.replay: Any = None
+        self.variants: OrderedDict[str, None] | None = None
 
 
 _OVERHEAD = 1200

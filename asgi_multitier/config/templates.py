@@ -37,9 +37,6 @@ class Template:
 
     __slots__ = ("_parts", "fields", "text")
 
-    text: str
-    fields: tuple[str, ...]
-
     def __init__(self, text: object, *, option: str = "template", where: str = "") -> None:
         """Parse the text.
 

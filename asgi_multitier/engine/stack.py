@@ -11,7 +11,7 @@ import asyncio
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -55,6 +55,10 @@ class TierStack:
         form: How entries are written.
         local_scale: Lifetimes in the local tier are multiplied by it.
         clock: Monotonic seconds, the clock of the entries.
+
+    Attributes:
+        local, shared: As above.
+        tasks: The reads and writes under way.
     """
 
     def __init__(
@@ -78,7 +82,7 @@ class TierStack:
         self._clock = clock
         self._reads = Reads(self.shared, self._admitted, self.spawn)
         self._writes = Writes(self.shared, log, events, self.spawn, form=form, clock=clock)
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self.tasks: set[asyncio.Task[Any]] = set()
         self._left: FIFOCache[str, float] = FIFOCache(_LEFT)
 
     def __repr__(self) -> str:
@@ -290,36 +294,31 @@ class TierStack:
         """
         self._reads = Reads(self.shared, self._admitted, self.spawn)
         self._writes.forget()
-        self._tasks = set()
-
-    @property
-    def tasks(self) -> "Collection[asyncio.Task[Any]]":
-        """The reads and writes under way."""
-        return self._tasks
+        self.tasks = set()
 
     def spawn(self, run: Coroutine[Any, Any, Any], name: str) -> "asyncio.Task[Any]":
         """Run something of these tiers' in a task, which `settle` and `close` wait for."""
         task: asyncio.Task[Any] = asyncio.create_task(run, name=name)
-        self._tasks.add(task)
+        self.tasks.add(task)
         task.add_done_callback(self._ended)
         return task
 
     def _ended(self, task: "asyncio.Task[Any]") -> None:
-        self._tasks.discard(task)
+        self.tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._events.broken("reading or writing shared tiers", error)
 
     async def settle(self) -> None:
         """Wait until everything begun is read and written."""
-        while self._tasks:
+        while self.tasks:
             # Not `gather`: from Python 3.12 on it does not yield for what is done already.
-            await asyncio.wait(set(self._tasks))
+            await asyncio.wait(set(self.tasks))
 
     async def close(self, timeout: float) -> None:
         """Let writes finish for up to `timeout` seconds, cancel the rest, release the back ends."""
-        if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=timeout)
-        tasks = list(self._tasks)
+        if self.tasks:
+            await asyncio.wait(set(self.tasks), timeout=timeout)
+        tasks = list(self.tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

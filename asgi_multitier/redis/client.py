@@ -28,18 +28,6 @@ from ..errors import BackendError, ConfigError
 from .cluster import Cluster, ClusterIsDownError
 from .recipe import TIMEOUT, RedisClient, UrlOrClient, recipe_of
 
-__all__ = [
-    "RedisClient",
-    "Dedicated",
-    "Link",
-    "UrlOrClient",
-    "Work",
-    "check_namespace",
-    "connect",
-    "one_command",
-    "send",
-]
-
 T = TypeVar("T")
 
 Work: TypeAlias = Callable[[RedisClient], Awaitable[Any]]
@@ -106,6 +94,10 @@ class Link:
         timeout: Seconds for one operation.
         connections: Connections at once, for each event loop.
 
+    Attributes:
+        name: The server's address, without credentials.
+        cluster: Whether it is a cluster.
+
     Raises:
         ConfigError: If the target is none of these.
     """
@@ -121,17 +113,12 @@ class Link:
         self._patience = recipe.patience
         self.timeout = self.within(timeout)
         self._connections = connections
-        self._name, self._build, self.cluster = recipe.name, recipe.build, recipe.cluster
+        self.name, self._build, self.cluster = recipe.name, recipe.build, recipe.cluster
         self._lanes: WeakKeyDictionary[asyncio.AbstractEventLoop, Lane] = WeakKeyDictionary()
         self._pid = os.getpid()
 
     def __repr__(self) -> str:
-        return f"<Link {self._name}>"
-
-    @property
-    def name(self) -> str:
-        """The server's address, without credentials."""
-        return self._name
+        return f"<Link {self.name}>"
 
     def within(self, timeout: float) -> float:
         """The seconds that an operation may take where so many are asked for."""
@@ -205,7 +192,7 @@ class Link:
         reason = str(error) or "no answer in time"
         if not self.cluster and isinstance(error, _OF_A_CLUSTER):
             reason = f"{reason}; {_GIVE_THE_CLUSTER}"
-        return BackendError(f"{self._name}: {type(error).__name__}: {reason}")
+        return BackendError(f"{self.name}: {type(error).__name__}: {reason}")
 
     async def _disconnect(self, lane: Lane) -> None:
         pool = getattr(lane.client, "connection_pool", None)

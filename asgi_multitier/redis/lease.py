@@ -16,7 +16,8 @@ from typing import Any
 
 from ..breaker import WHOLE, Breakers, Circuit
 from ..errors import BackendError
-from .client import Link, UrlOrClient, check_namespace, connect
+from .client import Link, check_namespace, connect
+from .recipe import UrlOrClient
 from .scripts import CLAIM, RELEASE, RENEW, Script
 from .streams import end_of, read_after
 

@@ -11,8 +11,9 @@ from ..coherence.records import RecordCodec
 from ..coherence.shared import SharedLog
 from ..config.invalidation import InvalidationConfig
 from ..errors import BackendError, ConfigError
-from .client import Link, UrlOrClient, check_namespace, connect, one_command
+from .client import Link, check_namespace, connect, one_command
 from .log_store import StreamStore
+from .recipe import UrlOrClient
 
 
 class RedisLog(SharedLog):

@@ -17,7 +17,8 @@ from .._types import Clock
 from ..coherence.store import FEW, MAX_BYTES, PATIENCE, Batch, Facts, StoredRecord, next_count
 from ..entry import Born
 from ..errors import BackendError
-from .client import Dedicated, Link, RedisClient, one_command
+from .client import Dedicated, Link, one_command
+from .recipe import RedisClient
 from .scripts import APPEND, ATTACH, CHECK
 from .tier import scanned
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from redis.exceptions import NoScriptError, ResponseError
 
-from .client import RedisClient, Work, send
+from .client import Work, send
+from .recipe import RedisClient
 
 Value = str | bytes | int
 

@@ -11,16 +11,8 @@ from redis.exceptions import ResponseError
 
 from ..errors import BackendError, ConfigError
 from ..streams import Fields, StreamEntry
-from .client import (
-    Link,
-    RedisClient,
-    UrlOrClient,
-    Work,
-    check_namespace,
-    connect,
-    one_command,
-    send,
-)
+from .client import Link, Work, check_namespace, connect, one_command, send
+from .recipe import RedisClient, UrlOrClient
 
 _GRACE = 0.5
 _TAIL_BLOCK = 1.0

@@ -19,16 +19,8 @@ from ..breaker import WHOLE
 from ..entry import Born
 from ..tiers.base import Held
 from ..tiers.codec import BORN_GEN, BORN_SEQ, MAGIC
-from .client import (
-    Link,
-    RedisClient,
-    UrlOrClient,
-    Work,
-    check_namespace,
-    connect,
-    one_command,
-    send,
-)
+from .client import Link, Work, check_namespace, connect, one_command, send
+from .recipe import RedisClient, UrlOrClient
 from .scripts import READ, WRITE, Value
 
 BIRTH = 48

@@ -31,9 +31,6 @@ class ApplicationRoutes:
 
     __slots__ = ("_app", "_containers", "_mistakes", "_seen", "_tree", "generation", "unreadable")
 
-    generation: int
-    unreadable: str
-
     def __init__(self, app: object = None) -> None:
         """Find the application; its routes are read when they are first needed.
 

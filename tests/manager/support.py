@@ -125,7 +125,7 @@ async def settled(cache: CacheManager) -> None:
     """What was begun in the background has ended."""
     flights = cache.engine.flights
     while flights.running:
-        await asyncio.gather(*flights._tasks, return_exceptions=True)
+        await asyncio.gather(*flights.tasks, return_exceptions=True)
         await asyncio.sleep(0)  # from Python 3.12 on, what is done is not waited for
     await cache.engine.stack.settle()
 

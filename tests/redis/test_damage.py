@@ -8,7 +8,8 @@ from fastapi import FastAPI
 
 from asgi_multitier import CacheManager, CacheMiddleware, cached, invalidates
 from asgi_multitier.redis import Link
-from asgi_multitier.redis.client import RedisClient, send
+from asgi_multitier.redis.client import send
+from asgi_multitier.redis.recipe import RedisClient
 from asgi_multitier.testing import FakeClock
 from tests.fakeredis_server import Server
 

@@ -18,7 +18,8 @@ import pytest
 from asgi_multitier import CacheManager, CacheMiddleware, Rule
 from asgi_multitier._types import Receive, Scope, Send
 from asgi_multitier.redis import Link
-from asgi_multitier.redis.client import CONNECTIONS, RedisClient, send
+from asgi_multitier.redis.client import CONNECTIONS, send
+from asgi_multitier.redis.recipe import RedisClient
 from tests.cut_off import CutOff, run
 from tests.figures import Figure
 from tests.patience import until

@@ -20,8 +20,7 @@ class Flight(Generic[R]):
         after: A flight that takes too long: its waiting list is this one's as well.
 
     Attributes:
-        seed: As above; its `born` is the flight's.
-        view: As above.
+        seed, view: As above; the `born` of the seed is the flight's.
         waiting_list: The callers that wait for it.
         task: The run, once `launch` was called.
         led: Whether a client gets the run's own messages.

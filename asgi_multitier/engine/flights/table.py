@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Generic, TypeVar
@@ -35,6 +35,9 @@ class Flights(Generic[R]):
         fill_timeout: Seconds that a run may go on after all callers left.
         hit_for_miss: Seconds for which a key is remembered whose answers are not shared.
         clock: Monotonic seconds.
+
+    Attributes:
+        tasks: The tasks of the runs.
     """
 
     def __init__(
@@ -50,7 +53,7 @@ class Flights(Generic[R]):
     ) -> None:
         self._index = index
         self._flights: dict[str, Flight[R]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
         self._running: dict[str, list[Flight[R]]] = {}
         self._max_flights = max_flights
         self._max_waiters = max_waiters
@@ -64,12 +67,12 @@ class Flights(Generic[R]):
         return len(self._flights)
 
     def __repr__(self) -> str:
-        return f"<Flights {len(self._flights)} in the air, {len(self._tasks)} tasks>"
+        return f"<Flights {len(self._flights)} in the air, {len(self.tasks)} tasks>"
 
     @property
     def running(self) -> int:
         """Runs going on, also those that have answered and not returned yet."""
-        return len(self._tasks)
+        return len(self.tasks)
 
     def find(self, key: str) -> Flight[R] | None:
         """The newest flight for this key, if a request arriving now may join it, or None."""
@@ -148,13 +151,13 @@ class Flights(Generic[R]):
         """
         task = asyncio.create_task(self._fly(flight, run), name="asgi-multitier flight")
         flight.task = task
-        self._tasks.add(task)
+        self.tasks.add(task)
         self._running.setdefault(flight.seed.key, []).append(flight)
         task.add_done_callback(partial(self._ended, flight))
         return task
 
     def _ended(self, flight: Flight[R], task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
+        self.tasks.discard(task)
         self._refreshing.discard(flight)
         self.land(flight)
         # Deliberate: to a member, a CancelledError would say that it was cancelled itself.
@@ -183,11 +186,6 @@ class Flights(Generic[R]):
             flight.fail(error)
             raise
 
-    @property
-    def tasks(self) -> "Collection[asyncio.Task[None]]":
-        """The tasks of the runs."""
-        return self._tasks
-
     def land(self, flight: Flight[R]) -> None:
         """Take the flight out of the table: later requests do not join it."""
         if self._flights.get(flight.seed.key) is flight:
@@ -214,7 +212,7 @@ class Flights(Generic[R]):
         """The event loop that everything here belonged to is gone."""
         self._flights.clear()
         self._running.clear()
-        self._tasks.clear()
+        self.tasks.clear()
         self._refreshing.clear()
         self._hit_for_miss.clear()
 
@@ -252,9 +250,9 @@ class Flights(Generic[R]):
                 if flight.streams:
                     # It may have no end: it has no client any more, or its client sees it end.
                     self._give_up(flight)
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=timeout)
-        tasks = list(self._tasks)
+        if self.tasks:
+            await asyncio.wait(self.tasks, timeout=timeout)
+        tasks = list(self.tasks)
         for task in tasks:
             task.cancel()
         self._closing = True
