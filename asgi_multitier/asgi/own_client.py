@@ -55,16 +55,15 @@ class OwnClient:
             Exception: What the application has raised.
         """
         start: Message = {"status": 500, "headers": []}
-        never = asyncio.get_running_loop().create_future()
-        asked = False
+        over, asked = asyncio.Event(), False
 
         async def receive() -> Message:
             nonlocal asked
             if not asked:
                 asked = True
                 return {"type": "http.request", "body": b"", "more_body": False}
-            await asyncio.shield(never)
-            raise AssertionError  # it waits until it is cancelled
+            await over.wait()
+            return {"type": "http.disconnect"}
 
         async def send(message: Message) -> None:
             nonlocal start
@@ -75,7 +74,7 @@ class OwnClient:
         try:
             await self._app(scope, receive, send)
         finally:
-            never.cancel()
+            over.set()
         said = cache_status(start.get("headers", ()))
         return Reply(start["status"], said, said.is_undecided and self._is_stored(target))
 

@@ -15,7 +15,6 @@ from ..engine.document import Document, NoAnswer
 from ..engine.engine import Engine
 from ..engine.formats import Format
 from ..engine.health import WarmUpHealth
-from ..policy.reasons import Reason
 from ..policy.status_field import CacheStatus
 from ..tiers.metadata import Unreadable
 from ..warming.pace import Door, ask_all
@@ -59,10 +58,6 @@ class Cache(Protocol):
     @property
     def namespace(self) -> str:
         """Its namespace."""
-
-    @property
-    def mode(self) -> str:
-        """Whether it is used."""
 
     def spawn(self, run: Coroutine[Any, Any, Any], name: str) -> "asyncio.Task[Any]":
         """A task that belongs to it."""
@@ -133,7 +128,7 @@ class Warmer:
     def reset(self) -> None:
         """Be as if just made: the cache has ended."""
         self._tasks, self._counts, self._loop = [], Counts(), None
-        self._state, self._detail = "off", ""
+        self._state, self._detail, self._results = "off", "", Results()
 
     # What a process that has started asks for.
 
@@ -163,11 +158,10 @@ class Warmer:
         return None
 
     async def _ask(self, target: Target) -> Reply:
-        if self._cache.mode == "off":
-            return _passed(Reason.OFF)
-        if not self._door.is_open(target):
-            return _passed(NOT_OPEN)
-        return await self._door.ask(target)
+        """Ask for a target, if it is for anyone at this moment: not while the cache is off."""
+        if self._door.is_open(target):
+            return await self._door.ask(target)
+        return Reply(0, CacheStatus(detail=NOT_OPEN))
 
     # What it tells others.
 
@@ -178,7 +172,7 @@ class Warmer:
         published = loop.time()
         pause = PUBLISH_EVERY * uniform(0.8, 1.2)  # noqa: S311  # not a secret
         while True:
-            self._count(SAMPLE if self._cache.mode == "on" else 0)
+            self._count(SAMPLE)
             if loop.time() - published >= pause:
                 published = loop.time()
                 await self._publish()
@@ -245,11 +239,6 @@ def _mixed(targets: list[Target]) -> list[Target]:
         shuffle(block)
         mixed += block
     return mixed
-
-
-def _passed(reason: str) -> Reply:
-    """The outcome of a target that is not asked for."""
-    return Reply(0, CacheStatus(detail=reason))
 
 
 async def _cancelled(tasks: "list[asyncio.Task[Any]]") -> None:

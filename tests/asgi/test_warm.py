@@ -205,6 +205,24 @@ async def test_a_streamed_response_that_is_not_stored_is_none() -> None:
         assert (report.stored, sum(report.bypassed.values())) == (0, 1)
 
 
+async def test_an_application_that_listens_hears_what_a_server_would_tell() -> None:
+    """A request without content, and when it is over that its client has left."""
+    heard: list[Any] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        heard.append(await receive())
+        heard.append(asyncio.create_task(receive()))
+        await asyncio.sleep(0)
+        assert not heard[1].done()
+        await respond(send)
+
+    async with caching(app, ()) as cache:
+        await cache.manager.warm(["/x"], base_url=BASE)
+
+        assert heard[0] == {"type": "http.request", "body": b"", "more_body": False}
+        assert await heard[1] == {"type": "http.disconnect"}
+
+
 async def test_a_cache_that_is_off_asks_for_nothing() -> None:
     """And does not start."""
     origin = Origin()

@@ -19,6 +19,7 @@ from asgi_multitier import (
     TierConfig,
     cached,
 )
+from asgi_multitier.coherence.local import LocalLog
 from asgi_multitier.engine.health import WarmUpHealth
 from asgi_multitier.manager import warmer
 from asgi_multitier.policy.key import storage_key
@@ -221,7 +222,9 @@ async def test_it_goes_slowly() -> None:
     async with machine.process() as process:
         await settled()
         assert len(process.asked) == 1
-        await pass_time(0.11)
+        await pass_time(0.06)
+        assert len(process.asked) == 1
+        await pass_time(0.05)
         assert len(process.asked) == 2
         assert await process.health() == WarmUpHealth("running", asked=2, stored=2)
 
@@ -236,6 +239,40 @@ async def test_a_process_that_ends_meanwhile_cancels_it() -> None:
         assert len(process.asked) == 2
 
     assert (process.manager.warm_up_health.state, len(process.asked)) == ("off", 2)
+
+
+async def test_it_waits_until_the_log_is_followed() -> None:
+    """Before that, nothing that is stored would last."""
+    machine = Machine()
+    await visited(machine, "/a")
+    gate = asyncio.Event()
+
+    class Slow(LocalLog):
+        async def start(self, listener: Any) -> None:
+            await gate.wait()
+            await super().start(listener)
+
+    async with machine.process(log=Slow(machine.clock)) as process:
+        await seconds(3)
+        assert process.asked == []
+        gate.set()
+        await seconds(1)
+        assert process.asked == ["/a"]
+
+
+async def test_a_cache_that_is_renewed_begins_again() -> None:
+    """As between tests of an application."""
+    machine = Machine()
+    await visited(machine, "/a")
+    async with machine.process() as process:
+        await seconds(2)
+        manager = process.manager
+        manager.renew(manager._backends, patience=0.0)
+        assert manager.warm_up_health == WarmUpHealth()
+        await process.client.get("/b")
+        await seconds(2)
+
+        assert (await process.health()).asked == 1
 
 
 async def test_a_process_that_starts_again_begins_again() -> None:
