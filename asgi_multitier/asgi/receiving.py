@@ -1,7 +1,8 @@
 """The receive side of a run, and whether the client of a waiting request is still there."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -79,9 +80,13 @@ async def opened(receive: Receive) -> tuple[Receive, bool]:
     """Look at the first message of a request.
 
     Returns:
-        A channel that gives all of it, the first message included, and whether there is a body.
+        A channel that gives all of it, the first message included, and whether there is a body, or
+        might be.
     """
-    first = await receive()
+    try:
+        first = await receive()
+    except Exception as error:  # noqa: BLE001  # the application's, as in `read_within`
+        return resumed(receive, [error]), True
     has_body = first["type"] == "http.request" and bool(first.get("body") or first.get("more_body"))
     return resumed(receive, [first]), has_body
 
@@ -93,7 +98,8 @@ class Reading:
     Attributes:
         receive: A channel that gives all of it, from the start.
         content: All of the content; None if it is not known.
-        reason: Why it is not known: it is beyond the bound, or its client left before its end.
+        reason: Why it is not known: it is beyond the bound, its client left before its end, or the
+            channel failed.
     """
 
     receive: Receive
@@ -105,15 +111,18 @@ async def read_within(receive: Receive, limit: int) -> Reading:
     """Read the content of a request, unless it is longer than so many bytes.
 
     No more is held than the limit and one message. What was read reaches the application as one
-    message, and the rest as it comes.
+    message, and the rest as it comes. So does an exception: a layer around the cache that counts
+    what is received may raise one that the application answers, such as a 413.
     """
     read = bytearray()
     more = True
     while more:
-        message = await receive()
+        try:
+            message = await receive()
+        except Exception as error:  # noqa: BLE001  # the application's
+            return Reading(_unended(receive, read, error), reason=Reason.REQUEST_BODY)
         if message["type"] != "http.request":
-            held = [_part(read, more=True)] if read else []
-            return Reading(resumed(receive, [*held, message]), reason=Reason.REQUEST_BODY)
+            return Reading(_unended(receive, read, message), reason=Reason.REQUEST_BODY)
         read += message.get("body", b"")
         more = message.get("more_body", False)
         if len(read) > limit:
@@ -123,15 +132,28 @@ async def read_within(receive: Receive, limit: int) -> Reading:
     return Reading(from_the_start(receive, content), content)
 
 
+def _unended(receive: Receive, read: bytearray, last: Message | Exception) -> Receive:
+    """A channel on which this came in place of the rest."""
+    held = [_part(read, more=True)] if read else []
+    return resumed(receive, [*held, last])
+
+
 def _part(read: bytearray, *, more: bool) -> Message:
     return {"type": "http.request", "body": bytes(read), "more_body": more}
 
 
-def resumed(receive: Receive, held: list[Message]) -> Receive:
-    """A channel that gives these messages first."""
+def resumed(receive: Receive, first: Iterable[Message | Exception]) -> Receive:
+    """A channel that gives these messages first, and raises what is none."""
+
+    held = deque(first)
 
     async def resuming() -> Message:
-        return held.pop(0) if held else await receive()
+        if not held:
+            return await receive()
+        message = held.popleft()
+        if isinstance(message, Exception):
+            raise message
+        return message
 
     return resuming
 

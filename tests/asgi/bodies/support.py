@@ -21,18 +21,24 @@ class Chunks(Visit):
     Args:
         chunks: The content of each.
         leaves: Whether the client leaves where more would follow.
+        fails: What is raised where more would follow.
     """
 
-    def __init__(self, chunks: Iterable[bytes], *, leaves: bool = False) -> None:
+    def __init__(
+        self, chunks: Iterable[bytes], *, leaves: bool = False, fails: Exception | None = None
+    ) -> None:
         super().__init__()
         self.left = list(chunks)
         self.leaves = leaves
+        self.fails = fails
 
     async def receive(self) -> Message:
         if self.left:
             chunk = self.left.pop(0)
-            more = bool(self.left) or self.leaves
+            more = bool(self.left or self.leaves or self.fails)
             return {"type": "http.request", "body": chunk, "more_body": more}
+        if self.fails:
+            raise self.fails
         if self.leaves:
             self.leave()
         await self._gone.wait()

@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 import trio
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.routing import Route
 
 from asgi_multitier import CacheManager, CacheMiddleware
 from asgi_multitier._types import Receive, Scope, Send
@@ -297,3 +301,33 @@ async def test_what_was_read_is_held_as_one_message(leaves: bool) -> None:
     assert first["more_body"] is True
     assert second["type"] == ("http.disconnect" if leaves else "http.request")
     assert reading.content is None
+
+
+@pytest.mark.parametrize("chunks", [[], [b"ab", b"c"]])
+@pytest.mark.parametrize("method", ["GET", "POST", "QUERY"])
+@pytest.mark.parametrize("decides", [False, True])
+async def test_what_a_channel_raises_is_the_application_s_to_answer(
+    chunks: list[bytes], method: str, decides: bool
+) -> None:
+    """A layer around the cache that bounds what is received raises where it is read."""
+    read: list[bytes] = []
+
+    async def answer(request: Request) -> None:
+        read.append(b"")
+        async for chunk in request.stream():
+            read[-1] += chunk
+
+    app = Starlette(routes=[Route("/x", answer, methods=[method])])
+    options: dict[str, Any] = {"when": lambda request: True} if decides else {}
+    replies = []
+    async with caching(app, searches(**options)) as cache:
+        for client in (Client(app), cache.client):
+            visit = Chunks(chunks, fails=HTTPException(413))
+            replies.append(await client.request(method, "/x", visit=visit, http_version="2"))
+        sent = cache.manager.invalidation_stats().sent
+
+    assert [reply.status for reply in replies] == [413, 413]
+    assert read == [b"".join(chunks)] * 2
+    changes = decides and method == "POST"
+    assert replies[1].cache == f"fwd={'method' if changes else 'bypass'}; detail=request-body"
+    assert sent == 0
