@@ -26,6 +26,7 @@ class Events:
         self.refused: Counter[str] = Counter()
         self.unused: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
+        self._public: set[str] = set()
 
     def tally(self, route: str) -> Tally:
         """The counters of a route; the callers that need them often keep it."""
@@ -127,6 +128,21 @@ class Events:
                 "put that layer around the cache (add it after CacheMiddleware)",
                 method,
             )
+
+    def guarded_is_public(self, route: str) -> None:
+        """The endpoint of a guarded route says `Cache-Control: public`; logged once for each route.
+
+        Only a response shows that, so none is known at start.
+        """
+        if route in self._public or len(self._public) >= MAX_ROUTES:
+            return
+        self._public.add(route)
+        logger.warning(
+            "%s is guarded, and its endpoint says Cache-Control: public: a CDN or proxy gives the "
+            "response to everyone, without the guard; remove public, or guarded= if the response "
+            "is for everyone",
+            route,
+        )
 
     def callback_failed(self, what: str, error: Exception) -> None:
         """A callable of a rule raised, which it may do at each request.

@@ -42,9 +42,14 @@ def told(headers: Headers, terms: Terms, chosen_by: Collection[bytes] = ()) -> H
 
 def told_unless_public(headers: Headers, terms: Terms, chosen_by: Collection[bytes]) -> Headers:
     """As `told`; what the application calls public itself stays so."""
-    if parse(fields.values(headers, b"cache-control")).public:
+    if is_public(headers):
         terms = replace(terms, partitioned=False)
     return told(headers, terms, chosen_by)
+
+
+def is_public(headers: Headers) -> bool:
+    """Whether the application says itself that a response is for everyone (RFC 9111 §5.2.2.9)."""
+    return parse(fields.values(headers, b"cache-control")).public
 
 
 def _varying(headers: Headers, names: Iterable[bytes]) -> Headers:

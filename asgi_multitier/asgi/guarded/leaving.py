@@ -12,7 +12,7 @@ from ...engine.engine import Engine
 from ...entry import StoredResponse
 from ...policy import cache_status
 from ...policy.cache_status import Forward
-from ...policy.downstream import told_unless_public
+from ...policy.downstream import is_public, told_unless_public
 from ...policy.headers import content_length, normalised, without
 from ...policy.reasons import Reason
 from ...policy.request import CHOICES, chosen_by
@@ -223,6 +223,8 @@ class Leaving:
 
     def _advised(self, lines: Headers) -> Headers:
         """With what caches downstream need to know."""
+        if self._story.reason is None and is_public(lines):
+            self._engine.events.guarded_is_public(self._request.label)
         chosen = chosen_by(self._request.found, cookies=False)
         return told_unless_public(lines, self._request.plan.terms, chosen)
 

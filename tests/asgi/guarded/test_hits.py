@@ -3,8 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
 
+from asgi_multitier import CacheManager, CacheMiddleware, cached
 from asgi_multitier.asgi.guarded.leaving import Leaving
 
 from .office import Office, status
@@ -215,6 +218,40 @@ async def test_no_field_of_the_caches_own_leaves(office: Office) -> None:
 
     assert status(answer) == "fwd=stale fwd-status=500 detail=stale-if-error"
     assert not any(name.startswith("asgi-multitier") for name in answer.headers)
+
+
+async def test_an_endpoint_that_calls_its_answer_public_is_logged_once_for_each_route(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It stands, as the application alone says it; what its guard refuses is not the endpoint's."""
+    app = FastAPI(title="Public")
+
+    def guard(request: Request) -> None:
+        if "authorization" not in request.headers:
+            raise HTTPException(401, headers={"Cache-Control": "public"})
+
+    def route(path: str, control: str) -> None:
+        @app.get(path, dependencies=[Depends(guard)])
+        @cached(60, guarded=True)
+        async def answer() -> Response:
+            return Response("x", headers={"Cache-Control": control})
+
+    controls = {"/a": "public, max-age=5", "/b/{number}": "Public", "/c": "max-age=5"}
+    for path, control in controls.items():
+        route(path, control)
+    app.add_middleware(CacheMiddleware, cache=CacheManager(redis_url=None, namespace="public"))
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://office") as client:
+        for path in ("/a", "/b/1", "/c"):
+            await client.get(path)
+        assert caplog.messages == []
+        for path in ("/a", "/a", "/b/1", "/b/2", "/c"):
+            answer = await client.get(path, headers={"authorization": "one"})
+            is_public = "public" in answer.headers["cache-control"].lower()
+            assert is_public is (path != "/c")
+
+    lines = [line for line in caplog.messages if "Cache-Control: public" in line]
+    assert [line.partition(" is guarded")[0] for line in lines] == ["/a", "/b/{number}"]
 
 
 async def test_the_query_cannot_name_what_a_dependency_gives(office: Office) -> None:
