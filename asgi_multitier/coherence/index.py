@@ -177,7 +177,7 @@ class Index:
             selector = canonical(selector)
             mark = self._marks.find(selector)
             if mark is not None:
-                mark.echoed = max(mark.echoed, min(fence, mark.begun))
+                mark.echoed = max(mark.echoed, fence)
                 if not mark.pending:
                     self._pending.pop(selector, None)
 

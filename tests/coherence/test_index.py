@@ -201,6 +201,16 @@ def test_untrusted_entries_are_used_for_five_seconds_and_not_noted() -> None:
     assert index.permits_shared(kept)
 
 
+def test_what_was_born_ahead_is_not_promoted_until_this_process_is_there() -> None:
+    """No record could refuse it before."""
+    index = make()
+    ahead = entry(Born(GEN, 1))
+    assert not index.permits_shared(ahead)
+    index.apply(1, [Selector("tag", "another")])
+
+    assert index.permits_shared(ahead)
+
+
 def test_a_hold_refuses_whatever_was_born_until_it_ends() -> None:
     """Settling: nothing selected is used; what was begun during it stays refused."""
     index = make()
@@ -269,6 +279,41 @@ def test_a_glob_too_many_becomes_its_beginning() -> None:
     assert index.permits(entry(Born(GEN, 1), path="/a/zzz"))
     assert not index.permits(value(Born(GEN, 1), key="user:1:mail"))
     assert index.permits(value(Born(GEN, 1), key="user:2:mail"))
+
+
+@pytest.mark.parametrize(
+    ("globs", "selected"),
+    [
+        pytest.param(["user:1:*e", "*x", "*y"], "user:1:mail", id="shortened"),
+        pytest.param(["*:sku-17:*", "*:sku-18:*", "*z"], "a:sku-17:b", id="united"),
+    ],
+)
+@pytest.mark.parametrize("own_fill", [True, False], ids=["filled here", "filled elsewhere"])
+def test_what_replaces_a_glob_of_this_process_covers_what_that_did(
+    globs: list[str], selected: str, own_fill: bool
+) -> None:
+    """What was filled before is known by its fence if it was here, and else by its number."""
+    index = make(max_globs=2)
+    before = index.born() if own_fill else Born(GEN, 0)
+    for seq, pattern in enumerate(globs, start=1):
+        fence = index.begin([Selector("glob", pattern)])
+        index.apply(seq, [Selector("glob", pattern)], own_fence=fence)
+
+    assert index.floor == 0
+    assert not index.permits(value(before, selected))
+    assert index.permits(value(index.born(), selected))
+    assert index.permits(value(before, "a:other:b"))
+
+
+def test_a_glob_counts_however_late_it_comes() -> None:
+    """Also after others have been looked at."""
+    index = make()
+    index.apply(1, [Selector("glob", "/x/*")])
+    before = index.born()
+    assert index.permits(entry(before))
+    index.apply(2, [Selector("glob", "/a/*")])
+
+    assert not index.permits(entry(before))
 
 
 def test_a_glob_too_many_without_beginning_raises_the_floor() -> None:

@@ -18,6 +18,7 @@ from asgi_multitier.engine.writes import MAX_PENDING_WRITES, rescaled
 from asgi_multitier.entry import Born, Entry, StoredResponse, Variants
 from asgi_multitier.errors import BackendError
 from asgi_multitier.events import Events
+from asgi_multitier.policy.key import storage_key
 from asgi_multitier.selectors import Selector
 from asgi_multitier.testing import FakeClock
 from asgi_multitier.tiers.base import Held, TierConfig
@@ -540,18 +541,48 @@ async def test_what_was_born_beyond_the_log_is_a_miss_and_removed() -> None:
 async def test_what_another_node_filled_a_little_ahead_is_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """This node gets where the entry was born while it waits, and then judges it."""
+    """This node gets where the youngest was born while it waits, and then judges all."""
     built = Built(L2)
-    entry = built.entry()
-    await built.written(replace(entry, born=replace(entry.born, seq=entry.born.seq + 1)))
+    born = built.log.index.born()
+    for key, steps in {"k": 1, "l": 2, "m": 1}.items():
+        await built.written(replace(built.entry(key), born=replace(born, seq=born.seq + steps)))
     waited: list[Born] = []
 
     async def reached(position: Born, timeout: float) -> bool:
         waited.append(position)
-        await built.log.commit(built.log.begin([Selector("tag", "another")]))
+        for tag in ("one", "another"):
+            await built.log.commit(built.log.begin([Selector("tag", tag)]))
         return True
 
     monkeypatch.setattr(built.log, "reached", reached)
 
-    assert await built.stack.fetch("k") is not None
-    assert [born.seq for born in waited] == [entry.born.seq + 1]
+    found = await asyncio.gather(*map(built.stack.fetch, "klm"))
+    assert None not in found
+    assert [each.seq for each in waited] == [born.seq + 2]
+
+
+def test_what_an_event_loop_left_behind_is_not_waited_for_in_the_next_one() -> None:
+    """A write that hung there keeps no other from being written, and nothing from being closed."""
+    built = Built(L2)
+    left = asyncio.new_event_loop()
+
+    async def begin() -> None:
+        built.tiers[0].gate = asyncio.Event()
+        built.stack.share(built.entry("left"))
+        await settled()
+
+    async def go_on() -> None:
+        built.tiers[0].gate = None
+        await built.written(built.entry("next"))
+        await built.stack.close(60)
+
+    left.run_until_complete(begin())
+    built.stack.forget()
+    asyncio.run(go_on())
+    tasks = asyncio.all_tasks(left)
+    for task in tasks:
+        task.cancel()
+    left.run_until_complete(asyncio.wait(tasks))
+    left.close()
+
+    assert set(built.tiers[0].items) == {storage_key("next")}
