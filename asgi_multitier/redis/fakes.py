@@ -47,7 +47,11 @@ def client_of(target: object) -> object:
         allowed = "a Redis server, or the package lupa, which runs the cache's scripts in fakeredis"
         raise ConfigError.of("redis", name, f"{allowed}: pip install asgi-multitier[testing]")
     kind: Any = pool.connection_class
-    return aredis.Redis(connection_pool=ConnectionPool(_yielding(kind), **pool.connection_kwargs))
+    settings = dict(pool.connection_kwargs)
+    if settings.get("server") is not None:
+        # Made up by fakeredis, and it would show in log lines; without a server it names one.
+        settings["host"] = _PACKAGE
+    return aredis.Redis(connection_pool=ConnectionPool(_yielding(kind), **settings))
 
 
 def patience_of(kind: type) -> float:

@@ -1,7 +1,9 @@
 """fakeredis instead of a server: what can be given, and that caches share it."""
 
+import asyncio
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +17,7 @@ from asgi_multitier import CacheManager, CacheMiddleware, ConfigError, cached, i
 from asgi_multitier.errors import BackendError
 from asgi_multitier.redis import Link, RedisTier
 from asgi_multitier.testing import settle, settled
+from tests.servers import free_port
 
 
 class Derived(fakeredis.FakeAsyncRedis):
@@ -89,6 +92,35 @@ async def test_a_server_that_is_switched_off_is_a_counted_miss() -> None:
     server.connected = True
     assert await tier.get("k") is not None
     await tier.close()
+
+
+def test_log_lines_show_no_made_up_host() -> None:
+    """That of a client without a server names the one that fakeredis makes."""
+    assert repr(Link(fakeredis.FakeServer())) == "<Link redis://fakeredis:6379/0>"
+    client = fakeredis.FakeAsyncRedis(server=fakeredis.FakeServer(), db=3)
+    assert Link(client).name == "redis://fakeredis:6379/3"
+    assert Link(fakeredis.FakeAsyncRedis(host="here")).name == "redis://here:6379/0"
+
+
+async def test_its_server_for_several_processes_is_used_by_its_address() -> None:
+    """It differs from other servers as the one in this process does."""
+    server = fakeredis.TcpFakeServer(("127.0.0.1", free_port()))
+    serving = threading.Thread(target=server.serve_forever)
+    serving.start()
+    url = f"redis://127.0.0.1:{server.server_address[1]}"
+    settings: dict[str, Any] = {"redis_url": url, "namespace": "shop", "redis_timeout": 10}
+    try:
+        async with CacheManager(**settings) as one, CacheManager(**settings) as two:
+            await one.set("k", "old", tags=["t"])
+            await settled(one, two)
+            assert await two.get("k") == "old"
+            await one.invalidate_tags("t")
+            await settled(one, two)
+            assert await two.get("k") is None
+    finally:
+        await asyncio.to_thread(server.shutdown)
+        server.server_close()
+        serving.join()
 
 
 @pytest.mark.parametrize(
