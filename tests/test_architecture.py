@@ -42,7 +42,6 @@ FIELD_NAMES_ELSEWHERE = {
     "config.policy": "the defaults of options that name fields",
     "config.process": "what to write instead of calling a credential harmless",
     "asgi.replies": "the length of an answer that has no content",
-    "asgi.fill.head": "the length of stored content that does not say it",
     "asgi.fill.keeping": "the validator that is kept",
     "asgi.admission": "credentials that responses themselves decide about",
     "asgi.read_your_writes": "the cookie that carries a client's place in the log",

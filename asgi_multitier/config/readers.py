@@ -164,16 +164,18 @@ def read_partition(
     return read_function(value, option, where)
 
 
-def read_guarded(value: Any, option: str, where: str) -> Any:
-    if value is not True and value is not False and value != "shared":
-        raise ConfigError.of(option, value, "True, False or 'shared'", where=where)
-    return value
+def _boolean_or(word: str) -> Callable[[Any, str, str], Any]:
+    def read(value: Any, option: str, where: str) -> Any:
+        if value is not True and value is not False and value != word:
+            raise ConfigError.of(option, value, f"True, False or {word!r}", where=where)
+        return value
+
+    return read
 
 
-def read_body(value: Any, option: str, where: str) -> Any:
-    if value is not True and value is not False and value != "json":
-        raise ConfigError.of(option, value, "True, False or 'json'", where=where)
-    return value
+read_guarded = _boolean_or("shared")
+read_body = _boolean_or("json")
+read_coalesce = _boolean_or("fleet")
 
 
 def read_bytes(value: object, option: str, where: str) -> int:
@@ -212,9 +214,3 @@ def read_optional_share(value: object, option: str, where: str) -> float | None:
     if share == 0:
         raise ConfigError.of(option, value, "a share above 0, or None for never", where=where)
     return share
-
-
-def read_coalesce(value: Any, option: str, where: str) -> Any:
-    if value is not True and value is not False and value != "fleet":
-        raise ConfigError.of(option, value, "True, False or 'fleet'", where=where)
-    return value

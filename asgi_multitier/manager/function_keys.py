@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, get_type_hints
 
 from ..config.templates import Template
 from ..errors import ConfigError
+from ..routing.endpoints import enclosed
 
 Taken: TypeAlias = dict[str, tuple[object, ...]]
 """Which function has a key: functions by the template of their keys."""
@@ -68,7 +69,7 @@ class FunctionKeys:
                 names = ", ".join(sorted(known)) or "nothing"
                 allowed = f"a template that names parameters of the function alone: {names}"
                 raise ConfigError.of("template", template.text, allowed, where=self.where)
-        self._made_with = _around(self.function) | {
+        self._made_with = enclosed(self.function) | {
             name: value
             for name, value in _defaults(function, self._signature).items()
             if name not in self.template.fields
@@ -127,7 +128,7 @@ class FunctionKeys:
         only.__annotations__ = {"return": given["return"]}
         names = self.function.__globals__
         try:
-            return get_type_hints(only, names, _around(self.function))["return"]
+            return get_type_hints(only, names, enclosed(self.function))["return"]
         except NameError as error:
             raise ConfigError(
                 f"{self.where}: its return annotation cannot be resolved: {error}; expected one "
@@ -182,17 +183,6 @@ def _unwrapped(function: Any) -> Any:
         if inner is None:
             return function
         function = inner
-
-
-def _around(function: Any) -> dict[str, Any]:
-    """The variables of enclosing functions that a function uses, as far as they exist already."""
-    found = {}
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        try:
-            found[name] = cell.cell_contents
-        except ValueError:  # empty: a function that calls itself does not exist yet
-            continue
-    return found
 
 
 def _defaults(function: Any, signature: inspect.Signature) -> dict[str, Any]:

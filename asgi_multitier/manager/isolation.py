@@ -8,6 +8,7 @@ server, no file, no log of this machine. `Isolation.renew` makes all of them as 
 import asyncio
 import sys
 import time
+from asyncio.events import _get_running_loop as loop_here
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -242,11 +243,11 @@ def renew(cache: Cache, backends: Backends, *, patience: float, close: bool, mod
         change()
 
     loop = cache.home.loop
-    if loop is not None and loop.is_running() and loop is not running_loop():
+    if loop is not None and loop.is_running() and loop is not loop_here():
         with suppress(TimeoutError):
             asyncio.run_coroutine_threadsafe(change_there(), loop).result(_PATIENCE)
             return
-    elif loop is not None and close and not loop.is_closed() and running_loop() is None:
+    elif loop is not None and close and not loop.is_closed() and loop_here() is None:
         loop.run_until_complete(cache.close())
     change()
 
@@ -256,14 +257,6 @@ def cancel(tasks: Iterable["asyncio.Task[Any]"]) -> None:
     for task in list(tasks):
         if not task.get_loop().is_closed():
             task.cancel()
-
-
-def running_loop() -> asyncio.AbstractEventLoop | None:
-    """The event loop that runs in this thread; None if none does."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 current: Isolation | None = None

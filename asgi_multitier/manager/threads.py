@@ -9,6 +9,7 @@ import atexit
 import logging
 import os
 import threading
+from asyncio.events import _get_running_loop as loop_here
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import CancelledError, wait
 from contextlib import suppress
@@ -54,7 +55,7 @@ class Runner:
             CacheError: If an event loop runs in this thread, or the manager's loop ended meanwhile.
             Exception: What the call raises.
         """
-        if _runs_loop():
+        if loop_here() is not None:
             call.close()
             raise CacheError(
                 "CacheManager.sync is for code without an event loop; here, await the manager's "
@@ -207,11 +208,3 @@ def _as_ours(error: BaseException) -> CacheError:
     ours = CacheError(f"the compute function raised {type(error).__name__}: {error}")
     ours.__cause__ = error
     return ours
-
-
-def _runs_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

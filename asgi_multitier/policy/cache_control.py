@@ -183,9 +183,11 @@ def _unquoted(argument: bytes) -> bytes:
 
 def _seconds(argument: bytes | None) -> int | None:
     """Delta-seconds, clamped; None if it is anything but digits, in quotes or not."""
-    if argument is None:
-        return None
-    digits = _unquoted(argument)
+    return None if argument is None else delta_seconds(_unquoted(argument))
+
+
+def delta_seconds(digits: bytes) -> int | None:
+    """The seconds, clamped (RFC 9111 §1.2.2); None if it is anything but digits."""
     if not digits.isdigit():
         return None
     significant = digits.lstrip(b"0")

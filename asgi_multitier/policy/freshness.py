@@ -8,7 +8,7 @@ import math
 
 from .._types import Headers
 from . import headers as fields
-from .cache_control import MAX_DELTA, CacheControl
+from .cache_control import MAX_DELTA, CacheControl, delta_seconds
 from .dates import parse_http_date
 from .status_codes import HEURISTIC
 
@@ -24,11 +24,7 @@ def age_value(headers: Headers) -> int:
     given = fields.combined(headers, b"age")
     if given is None:
         return 0
-    digits = given.partition(b",")[0].strip(b" \t")
-    if not digits.isdigit():
-        return 0
-    significant = digits.lstrip(b"0")
-    return MAX_DELTA if len(significant) > 10 else min(int(significant or b"0"), MAX_DELTA)
+    return delta_seconds(given.partition(b",")[0].strip(b" \t")) or 0
 
 
 def date_value(headers: Headers, received: float) -> float:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Final, NamedTuple
 
 from .._types import Headers
@@ -23,16 +24,13 @@ _UNREACHABLE = 10**18
 """Replaces any number with more digits: no representation is that long."""
 
 
-class Unsatisfiable:
+class Unsatisfiable(Enum):
     """The response is 416: the range is outside of the representation."""
 
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "UNSATISFIABLE"
+    UNSATISFIABLE = auto()
 
 
-UNSATISFIABLE: Final = Unsatisfiable()
+UNSATISFIABLE: Final = Unsatisfiable.UNSATISFIABLE
 
 
 class Span(NamedTuple):

@@ -9,6 +9,7 @@
 
 import asyncio
 import os
+from asyncio.events import _get_running_loop as loop_here
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias, TypeVar, cast
@@ -173,7 +174,7 @@ class Link:
             yield Dedicated(self, client)
         finally:
             # The task of a closed loop is ended by the garbage collector, and cannot await.
-            if _is_running(loop):
+            if loop_here() is loop:
                 await _close(client)
 
     def _lane(self) -> Lane:
@@ -292,7 +293,7 @@ async def _keeping_cancellation(work: Awaitable[T]) -> T:
     except Exception as error:
         if task is not None and task.cancelling() > requests:
             raise asyncio.CancelledError from error
-        if not _is_running(loop):
+        if loop_here() is not loop:
             raise GeneratorExit from error
         raise
     if task is not None and task.cancelling() > requests:
@@ -310,13 +311,6 @@ def _refresh_owners(client: RedisClient, error: Exception) -> None:
 
 def _cluster(client: object) -> Cluster | None:
     return client if isinstance(client, Cluster) else None
-
-
-def _is_running(loop: asyncio.AbstractEventLoop) -> bool:
-    try:
-        return asyncio.get_running_loop() is loop
-    except RuntimeError:
-        return False
 
 
 async def _keep(client: RedisClient) -> None:

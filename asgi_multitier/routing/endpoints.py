@@ -124,7 +124,7 @@ def signature_of(endpoint: Callable[..., Any]) -> Signature:
     """
     signature = inspect.signature(endpoint)
     inner = inspect.unwrap(endpoint)
-    names = {**getattr(inner, "__globals__", {}), **_enclosed(inner)}
+    names = {**getattr(inner, "__globals__", {}), **enclosed(inner)}
     parameters = [
         parameter.replace(annotation=_evaluated(parameter.annotation, names))
         for parameter in signature.parameters.values()
@@ -133,7 +133,7 @@ def signature_of(endpoint: Callable[..., Any]) -> Signature:
     return signature.replace(parameters=parameters, return_annotation=returned)
 
 
-def _enclosed(function: Any) -> dict[str, Any]:
+def enclosed(function: Any) -> dict[str, Any]:
     """What a function holds of those around it; what is not assigned yet is left out."""
     names = getattr(getattr(function, "__code__", None), "co_freevars", ())
     found = {}
@@ -209,7 +209,7 @@ def _encloses_endpoint(function: Any) -> bool:
     It takes anything, or a request as the one that it holds does. Others that take the same are
     helpers more often than endpoints.
     """
-    held = _enclosed(function).values()
+    held = enclosed(function).values()
     shape = _shape(function)
     if shape is not None and shape[:1] != ("request",):
         return False

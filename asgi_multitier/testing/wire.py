@@ -7,6 +7,7 @@ on another instance finds it there, without waiting.
 import asyncio
 import threading
 import time
+from asyncio.events import _get_running_loop as loop_here
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from enum import Enum, auto
@@ -18,7 +19,6 @@ from ..coherence.shared import SharedLog
 from ..coherence.store import PATIENCE, Batch, Facts, LogReader, StoredRecord
 from ..entry import Born
 from ..errors import BackendError
-from ..manager.isolation import running_loop
 
 _DELIVERY = 1.0
 """Seconds that an append waits at most for the other instances."""
@@ -123,7 +123,7 @@ class Node:
         loop = self._loop
         if loop is None or loop.is_closed():
             return
-        if loop is running_loop():
+        if loop is loop_here():
             function()
         else:
             loop.call_soon_threadsafe(function)

@@ -2,10 +2,7 @@
 
 import asyncio
 from contextlib import suppress
-from functools import partial
-from typing import Any
 
-from ...config.policy import Validator
 from ...engine.engine import Engine
 from ...engine.flights import Flight
 from ...engine.runs import Run
@@ -137,7 +134,7 @@ class Fill:
         engine, request, policy = self._engine, self._request, self._request.plan.policy
         validator, asked_at = policy.validator, engine.wall()
         slot = await self._run.unchanged(
-            None if validator is None else partial(_asked, validator, request),
+            None if validator is None else lambda: validator(request.view),
             lambda: self._stored.stale,
             policy.hard_timeout,
         )
@@ -220,8 +217,3 @@ class Fill:
             return None
         current = found.slot.entry.is_current(self._engine.clock())
         return Stored(found.slot) if current and response.status != PARTIAL else None
-
-
-def _asked(validator: Validator, request: Request) -> Any:
-    """What a rule's validator says of this request."""
-    return validator(request.view)

@@ -9,8 +9,8 @@ from ..._types import Headers, Message, Scope
 from ...engine.engine import Engine
 from ...engine.flights import Flight
 from ...engine.runs import Run
-from ...entry import Slot, StoredResponse, Variants
-from ...policy.headers import end_to_end, first
+from ...entry import Slot, Variants
+from ...policy.headers import end_to_end, with_length
 from ...policy.reasons import Reason
 from ...policy.storing import Store
 from ...policy.validation import HeadVerdict, head_updates, is_held, not_modified_headers
@@ -94,7 +94,7 @@ class Head:
             return
         stored, terms = response_of(stale), request.plan.terms
         lines = head_updates(
-            _with_length(stored),
+            with_length(stored.status, stored.headers, len(stored.body)),
             headers,
             terms,
             received=self._engine.wall(),
@@ -125,10 +125,3 @@ class Head:
         if not is_held(request.headers, status, headers, self._engine.wall()):
             return []
         return response_messages(304, not_modified_headers(end_to_end(headers)))
-
-
-def _with_length(stored: StoredResponse) -> Headers:
-    """The stored field lines, with a `Content-Length` in any case."""
-    if first(stored.headers, b"content-length") is not None:
-        return stored.headers
-    return (*stored.headers, (b"content-length", b"%d" % len(stored.body)))
