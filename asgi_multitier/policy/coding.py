@@ -45,10 +45,12 @@ def _inflated(body: bytes) -> bytes:
 
 
 def known_codings(accept_encoding: bytes) -> bytes | None:
-    """The value of an `Accept-Encoding` that lists nothing but codings that browsers know.
+    """The value of an `Accept-Encoding` that lists codings that browsers know, each once.
 
     Returns:
-        None for any other: what is rare, or weighted, may tell who asks.
+        None for any other: what is rare, or weighted, may tell who asks, and what is repeated has
+        any length.
     """
     codings = [coding.strip(b" \t").lower() for coding in accept_encoding.split(b",")]
-    return b", ".join(codings) if _KNOWN.issuperset(codings) else None
+    known = _KNOWN.issuperset(codings) and len(set(codings)) == len(codings)
+    return b", ".join(codings) if known else None

@@ -125,11 +125,12 @@ async def test_what_no_client_has_sent_so_is_not_told(changes: dict[str, Any]) -
         ((b"accept-encoding",), ["gzip, br"], ((b"accept-encoding", b"gzip, br"),)),
         ((b"accept-encoding",), [], ()),
         ((b"accept-encoding",), ["x-mine"], None),
+        ((b"accept-encoding",), [", ".join(["gzip"] * 5_000)], None),
         ((b"accept-encoding",), ["gzip", "br"], ((b"accept-encoding", b"gzip, br"),)),
         ((b"accept-language",), ["gzip"], None),
         ((b"accept-encoding", b"accept-language"), ["gzip"], None),
     ],
-    ids=["known", "none", "unknown", "two lines", "another field", "more fields"],
+    ids=["known", "none", "unknown", "long", "two lines", "another field", "more fields"],
 )
 async def test_of_variants_only_codings_are_told(
     names: tuple[bytes, ...], codings: list[str], headers: Any

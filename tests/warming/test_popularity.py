@@ -168,6 +168,7 @@ def test_what_is_no_list_is_none(data: bytes) -> None:
         (b"GZIP,br", b"gzip, br"),
         (b"gzip;q=0.5", None),
         (b"gzip, my-own-coding", None),
+        (b"gzip, br, GZIP", None),
         (b"*", None),
         (b"", None),
     ],
