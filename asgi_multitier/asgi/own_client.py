@@ -49,34 +49,37 @@ class OwnClient:
         return seen.most_common(1)[0][0] if seen else None
 
     async def ask(self, target: Target) -> Reply:
-        """Ask, and wait for the end of the response.
+        """Ask, and wait for the end of the response, but for nothing that is done after it.
 
         Raises:
             Exception: What the application has raised.
         """
-        start: Message = {"status": 500, "headers": []}
-        over, asked = asyncio.Event(), False
-
-        async def receive() -> Message:
-            nonlocal asked
-            if not asked:
-                asked = True
-                return {"type": "http.request", "body": b"", "more_body": False}
-            await over.wait()
-            return {"type": "http.disconnect"}
-
-        async def send(message: Message) -> None:
-            nonlocal start
-            if message["type"] == "http.response.start":
-                start = message
-
-        scope = self._scope_of(target)
+        exchange = _Exchange()
+        run = exchange.run(self._app, self._scope_of(target))
+        # A task of its own: what is done after the response goes on, and what does not let itself
+        # be cancelled is not waited for.
+        task = self._manager.spawn(run, "asgi-multitier warm-up request")
         try:
-            await self._app(scope, receive, send)
-        finally:
-            over.set()
-        said = cache_status(start.get("headers", ()))
-        return Reply(start["status"], said, said.is_undecided and self._is_stored(target))
+            await asyncio.wait({task, exchange.over}, return_when=asyncio.FIRST_COMPLETED)
+            if exchange.failed:
+                await asyncio.wait({task})
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        if exchange.failed and task.cancelled():
+            raise ConnectionAbortedError("the application has cancelled the request")
+        if exchange.failed:
+            task.result()
+        else:
+            task.add_done_callback(self._ended)
+        said = cache_status(exchange.start.get("headers", ()))
+        kept = said.is_undecided and self._is_stored(target)
+        return Reply(exchange.start["status"], said, kept)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        """Report what the application raises when its client has its response."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._manager.engine.events.warm_up_failed(error)
 
     def _scope_of(self, target: Target) -> Scope:
         """A GET as a server would pass it on."""
@@ -124,3 +127,52 @@ class OwnClient:
         plans.asked = sample if count else None
         plans.remembered.overlook(count)
         return sample.taken(self._manager.engine.stack)
+
+
+class _Exchange:
+    """One request, and its response as it comes.
+
+    Attributes:
+        start: The start of the response.
+        over: Done when the client has all of the response, or the application has ended.
+    """
+
+    def __init__(self) -> None:
+        self.start: Message = {"status": 500, "headers": []}
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._asked = self._complete = False
+
+    @property
+    def failed(self) -> bool:
+        """Whether what the application raises is its answer; frameworks answer 500 before that."""
+        return not self._complete or self.start["status"] >= 500
+
+    async def run(self, app: ASGIApp, scope: Scope) -> None:
+        """The application's part."""
+        try:
+            await app(scope, self.receive, self.send)
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        if not self.over.done():
+            self.over.set_result(None)
+
+    async def receive(self) -> Message:
+        """What the application receives: an empty request, and in the end that its client left."""
+        if not self._asked:
+            self._asked = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        await asyncio.shield(self.over)
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """Take one message."""
+        if message["type"] == "http.response.start":
+            self.start = message
+        elif message["type"] == "http.response.body" and not message.get("more_body"):
+            self._complete = True
+            self._end()
+        # As a connection whose client reads slowly: an application that has much to send must not
+        # hold the event loop.
+        await asyncio.sleep(0)

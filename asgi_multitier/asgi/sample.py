@@ -59,6 +59,8 @@ def _told(key: PlanKey, plan: Plan, codings: bytes, stack: TierStack) -> Target 
     raw_path, root_path = raw_path.partition(b"?")[0], str(root_path or "")
     if plan.veil.hides(query) or sum(map(len, (host, raw_path, query, root_path))) > LONGEST:
         return None
+    if not root_path.isprintable():
+        return None  # no list may hold it
     if unquote(raw_path.decode("latin-1")) != path:
         return None  # a layer around the cache has changed it, and would do so again
     headers = _choosing(plan, codings, stack)

@@ -155,6 +155,15 @@ class Events:
             kind, text = type(error).__name__, str(error)[:200]
             logger.warning("%s raised %s: %r (%d times so far)", what, kind, text, count)
 
+    def warm_up_failed(self, error: BaseException) -> None:
+        """The application raised after the response to a request of a warm-up was complete."""
+        self.failures["warm-up"] += 1
+        logger.error(
+            "the application raised after its response to a request of a warm-up; the response is"
+            " stored if it may be",
+            exc_info=error,
+        )
+
     def refresh_failed(self, route: str, why: str) -> None:
         """A background run of the origin failed; the entry in place stays until it ends."""
         self.failures["refresh"] += 1

@@ -312,8 +312,9 @@ class Lifecycle:
             ends.push_async_callback(self._backends.close)
             ends.push_async_callback(engine.log.close)
             await engine.flights.close(self._close_patience)
-            if self._tasks:
-                await asyncio.wait(set(self._tasks), timeout=max(0.0, deadline - loop.time()))
+            if tasks := set(self._tasks):
+                _, late = await asyncio.wait(tasks, timeout=max(0.0, deadline - loop.time()))
+                isolation.cancel(late)
             # Before the log: nothing is written where the log is not followed any more.
             await engine.stack.close(max(0.0, deadline - loop.time()))
 

@@ -138,7 +138,8 @@ def primary_key(
         query: The query, as sent or as `canonical_query` returns it.
         version: The application's release: another release's responses are not found.
     """
-    parts = [_FORMAT, scheme.encode(), host, root_path.encode(), raw_path, query, version.encode()]
+    mount = root_path.encode("utf-8", "surrogatepass")
+    parts = [_FORMAT, scheme.encode(), host, mount, raw_path, query, version.encode()]
     # A layer outside may have rewritten the path and not the raw path: then both count.
     if unquote(raw_path.decode("latin-1")) != path:
         parts.append(path.encode("utf-8", "surrogatepass"))

@@ -106,9 +106,10 @@ async def test_what_is_for_few_is_not_told(target: str, headers: Any, rules: lis
     [
         {"path": "/rewritten"},
         {"raw_path": None},
+        {"root_path": "/\udcff"},
         {WARM_KEY: True},
     ],
-    ids=["rewritten", "no raw path", "a warm-up"],
+    ids=["rewritten", "no raw path", "no text", "a warm-up"],
 )
 async def test_what_no_client_has_sent_so_is_not_told(changes: dict[str, Any]) -> None:
     """A layer around the cache has changed it, or the process itself asks."""

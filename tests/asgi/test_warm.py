@@ -1,8 +1,8 @@
 """`manager.warm`: the application is asked as a client would ask, and what it brings is stored."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any
 
 import pytest
@@ -21,9 +21,10 @@ from asgi_multitier import (
     no_cache,
 )
 from tests.asgi.test_lifespan import Lifespan
-from tests.support import EVERYTHING, Client, Origin, caching, pass_time, respond
+from tests.support import EVERYTHING, Client, Origin, caching, pass_time, respond, settled
 
 BASE = "http://example.org"
+REFUSED = WarmReport(asked=1, bypassed={"no-rule": 1})
 
 
 def user() -> str:
@@ -221,6 +222,121 @@ async def test_an_application_that_listens_hears_what_a_server_would_tell() -> N
 
         assert heard[0] == {"type": "http.request", "body": b"", "more_body": False}
         assert await heard[1] == {"type": "http.disconnect"}
+
+
+class Later:
+    """An application that goes on after its response, and is not cached.
+
+    Attributes:
+        work: What it does then.
+        status: Its answer's.
+        received: What it received then.
+    """
+
+    def __init__(self, work: Callable[[], Awaitable[object]], status: int = 200) -> None:
+        self.work = work
+        self.status = status
+        self.received: list[str] = []
+        self.cancelled = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await respond(send, status=self.status)
+        for _ in range(2):
+            self.received.append((await receive())["type"])
+        try:
+            await self.work()
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+
+
+async def _raises() -> None:
+    await asyncio.sleep(1)
+    raise LookupError("no such row")
+
+
+async def test_what_is_done_after_the_response_keeps_no_warm_up() -> None:
+    """It goes on, as on a server; its client has left. The end of the cache cancels it."""
+    later = Later(asyncio.Event().wait)
+    async with caching(later, ()) as cache:
+        await cache.manager.start()
+        assert await cache.manager.warm(["/x"], base_url=BASE) == REFUSED
+        await settled()
+        assert later.received == ["http.request", "http.disconnect"]
+        closing = asyncio.create_task(cache.manager.close())
+        await pass_time(5.1)
+        await closing
+        await settled()
+        assert later.cancelled
+
+
+async def test_what_fails_after_the_response_is_told_and_no_failure_of_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The client of a server has its response as well; there the server logs it."""
+    async with caching(Later(_raises), ()) as cache:
+        assert await cache.manager.warm(["/x"], base_url=BASE) == REFUSED
+        await pass_time(1)
+
+        assert cache.manager.stats().failures == {"warm-up": 1}
+        assert "the application raised after its response" in caplog.text
+        assert "LookupError: no such row" in caplog.text
+
+
+async def test_what_is_raised_after_an_answer_of_500_is_why_it_failed() -> None:
+    """Frameworks answer an exception, and raise it then."""
+    async with caching(Later(_raises, 500), ()) as cache:
+        warm = asyncio.create_task(cache.manager.warm(["/x"], base_url=BASE))
+        await pass_time(1)
+        assert (await warm).failures == {f"{BASE}/x": "LookupError: no such row"}
+
+
+async def test_an_application_that_does_not_let_itself_be_cancelled_holds_up_no_end() -> None:
+    """Nor one that cancels itself: that is a failure as any other."""
+    gate, entered = asyncio.Event(), asyncio.Event()
+
+    async def stubborn(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/cancelled":
+            raise asyncio.CancelledError
+        entered.set()
+        while not gate.is_set():
+            with suppress(asyncio.CancelledError):
+                await gate.wait()
+
+    async with caching(stubborn, ()) as cache:
+        report = await cache.manager.warm(["/cancelled"], base_url=BASE)
+        assert report.failures == {
+            f"{BASE}/cancelled": "ConnectionAbortedError: the application has cancelled the request"
+        }
+        warm = asyncio.create_task(cache.manager.warm(["/x"], base_url=BASE))
+        await entered.wait()
+        warm.cancel()
+        await settled()
+        assert warm.cancelled()
+        gate.set()
+        await settled()
+
+
+async def test_an_application_that_has_much_to_send_lets_others_run() -> None:
+    """As on a connection whose client reads slowly."""
+    parts, meanwhile = 0, 0
+
+    async def large(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal parts
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while meanwhile < 9:
+            parts += 1
+            assert parts < 1000
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with caching(large, ()) as cache:
+        warm = asyncio.create_task(cache.manager.warm(["/x"], base_url=BASE))
+        while meanwhile < 9:
+            meanwhile += 1
+            await asyncio.sleep(0)
+
+        assert await warm == REFUSED
 
 
 async def test_a_cache_that_is_off_asks_for_nothing() -> None:
