@@ -457,7 +457,15 @@ async def test_without_a_lifespan_it_begins_with_the_first_request() -> None:
     """Apart from that: what is set around the request is not around what is asked for."""
     machine = Machine()
     await visited(machine, "/a")
-    seen = []
+    seen, read_in = [], []
+    found = machine.tier.get_many
+
+    async def get_many(names: Any) -> Any:
+        if LIST in names:
+            read_in.append(around.get())
+        return await found(names)
+
+    machine.tier.get_many = get_many  # type: ignore[method-assign]
     manager = CacheManager(
         tiers=[(machine.tier, TierConfig(2))],
         redis_url=None,
@@ -476,6 +484,7 @@ async def test_without_a_lifespan_it_begins_with_the_first_request() -> None:
     await seconds(2)
 
     assert seen == [("/x", "a request"), ("/a", "nothing")]
+    assert read_in == ["nothing"]
     await manager.close()
 
 
