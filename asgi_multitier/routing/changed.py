@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..config.rules import Invalidations
@@ -18,6 +19,7 @@ from .arguments import Missing, is_of_argument, text_value
 from .endpoints import Call, around
 
 
+@dataclass(slots=True, eq=False)
 class Changes:
     """What the arguments of one request's endpoint say.
 
@@ -26,11 +28,8 @@ class Changes:
         error: Why a name has none, if one has none.
     """
 
-    __slots__ = ("error", "values")
-
-    def __init__(self) -> None:
-        self.values: dict[str, tuple[str, ...]] = {}
-        self.error: Missing | None = None
+    values: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    error: Missing | None = None
 
     def read(self, names: Sequence[str], call: Call, *, last: bool) -> None:
         """Read the values of these names."""
@@ -110,10 +109,5 @@ def without_unread(named: Invalidations, unread: frozenset[str]) -> Invalidation
             if not isinstance(text, Template) or unread.isdisjoint(text.fields)
         )
 
-    return Invalidations(
-        tags=read(named.tags),
-        paths=read(named.paths),
-        routes=named.routes,
-        patterns=read(named.patterns),
-        settle=named.settle,
-    )
+    tags, paths, patterns = map(read, (named.tags, named.paths, named.patterns))
+    return replace(named, tags=tags, paths=paths, patterns=patterns)
