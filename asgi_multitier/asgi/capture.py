@@ -110,12 +110,7 @@ class Capture:
     """
 
     def __init__(
-        self,
-        handler: ResponseHandler,
-        client: Client | None,
-        *,
-        limit: int,
-        content: bytes = b"",
+        self, handler: ResponseHandler, client: Client | None, *, limit: int, content: bytes = b""
     ) -> None:
         self._handler = handler
         self._client = client

@@ -94,13 +94,7 @@ class Questions:
         return None
 
     async def _decide(
-        self,
-        when: When,
-        plan: Plan,
-        found: FieldLines,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
+        self, when: When, plan: Plan, found: FieldLines, scope: Scope, receive: Receive, send: Send
     ) -> tuple[Receive, Reason] | None:
         """Ask the rule's `when` whether this is a question; returns what `answer` does."""
         with _counted(plan):

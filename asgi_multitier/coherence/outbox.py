@@ -112,11 +112,7 @@ class Outbox:
             data, mac = self._codec.encode(op, body)
             follower.sending(op)
             position = await self._store.append(
-                op,
-                data,
-                mac,
-                after=follower.index.seq,
-                timeout=COMMIT,
+                op, data, mac, after=follower.index.seq, timeout=COMMIT
             )
         self._breaker.succeeded()
         follower.sent(operation, epoch)

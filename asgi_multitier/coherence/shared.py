@@ -52,12 +52,7 @@ class SharedLog:
         self._follower = Follower(self.index, later=call_later, clock=clock)
         self._outbox = Outbox(store, self._follower, codec, clock=clock, sent=self._sent)
         self._tail = Tail(
-            store,
-            self._follower,
-            codec,
-            outbox=self._outbox,
-            optional=optional,
-            clock=clock,
+            store, self._follower, codec, outbox=self._outbox, optional=optional, clock=clock
         )
         self._optional = optional
         self._pid = os.getpid()

@@ -33,11 +33,7 @@ class FunctionKeys:
     """
 
     def __init__(
-        self,
-        function: Callable[..., Any],
-        key: str,
-        tags: Iterable[str],
-        taken: Taken,
+        self, function: Callable[..., Any], key: str, tags: Iterable[str], taken: Taken
     ) -> None:
         """Check what can be checked now.
 

@@ -11,13 +11,7 @@ from typing import Any, TypeVar, Unpack, overload
 
 from ..coherence.repeats import note_kept
 from ..config.policy import Policy
-from ..config.values import (
-    ComputeOptions,
-    StoreOptions,
-    compute_policy,
-    store_policy,
-    validator_of,
-)
+from ..config.values import ComputeOptions, StoreOptions, compute_policy, store_policy, validator_of
 from ..policy.reasons import Reason
 from ..strategy import CacheStrategy, Lifetime
 from .computing import ComputeCall, Computing

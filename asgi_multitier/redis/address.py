@@ -3,11 +3,7 @@
 import inspect
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from redis.asyncio.connection import (
-    URL_QUERY_ARGUMENT_PARSERS,
-    ConnectionPool,
-    SSLConnection,
-)
+from redis.asyncio.connection import URL_QUERY_ARGUMENT_PARSERS, ConnectionPool, SSLConnection
 
 from ..errors import ConfigError
 

@@ -20,10 +20,4 @@ from .annotations import cached, invalidates, no_cache
 from .resolved import Resolved
 from .table import RouteTable
 
-__all__ = [
-    "Resolved",
-    "RouteTable",
-    "cached",
-    "invalidates",
-    "no_cache",
-]
+__all__ = ["Resolved", "RouteTable", "cached", "invalidates", "no_cache"]

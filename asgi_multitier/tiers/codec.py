@@ -42,15 +42,7 @@ import msgspec
 
 from ..entry import Born, Entry
 from ..errors import ConfigError, SerializationError
-from .metadata import (
-    READ,
-    VERSIONED,
-    Unreadable,
-    metadata_of,
-    payload_of,
-    rebuilt,
-    split_entry,
-)
+from .metadata import READ, VERSIONED, Unreadable, metadata_of, payload_of, rebuilt, split_entry
 
 zstandard: Any
 try:

@@ -22,7 +22,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from cachetools import Cache, LRUCache
 
@@ -33,15 +33,7 @@ from ..errors import ConfigError
 Cause: TypeAlias = Literal["size", "count", "expired", "idle", "replaced", "deleted", "cleared"]
 """Why a slot was removed: bytes, number of entries, expiry, disuse, a newer slot, or a call."""
 
-_CAUSES: tuple[Cause, ...] = (
-    "size",
-    "count",
-    "expired",
-    "idle",
-    "replaced",
-    "deleted",
-    "cleared",
-)
+_CAUSES: tuple[Cause, ...] = get_args(Cause)
 _SWEEP = 8
 """Expired slots that one `set` removes; more than it adds, so that the backlog shrinks."""
 

@@ -30,11 +30,7 @@ class Keeping:
     """
 
     def __init__(
-        self,
-        engine: Engine,
-        request: Request,
-        run: "Run[Answer]",
-        marker: Variants | None,
+        self, engine: Engine, request: Request, run: "Run[Answer]", marker: Variants | None
     ) -> None:
         self._engine = engine
         self._request = request

@@ -22,11 +22,4 @@ from .patience import Patience
 from .table import Flights
 from .waiting_list import MayLead, RunCancelled, WaitExpired
 
-__all__ = [
-    "Flight",
-    "Flights",
-    "MayLead",
-    "Patience",
-    "RunCancelled",
-    "WaitExpired",
-]
+__all__ = ["Flight", "Flights", "MayLead", "Patience", "RunCancelled", "WaitExpired"]
