@@ -252,8 +252,8 @@ class CacheMiddleware:
         self, scope: Scope, found: FieldLines, plan: Plan, content: bytes | None = None
     ) -> Request:
         confirms = partial(self._planning.confirms, plan)
-        common = self._lifespan.common
-        return Request(scope, found, plan, self._table, self._run, confirms, common, content)
+        common, run = self._lifespan.common, self._unsafe.runner(plan, scope, content)
+        return Request(scope, found, plan, self._table, run, confirms, common, content)
 
     async def _reached(self, scope: Scope, secret: bytes) -> tuple[FieldLines, bool]:
         """Take the position's cookie off a request; whether that position is applied here."""
@@ -282,7 +282,8 @@ class CacheMiddleware:
         plan.tally.passed(reason)
         give_state(scope, self.manager)
         member = cache_status.forwarded(Forward.BYPASS, detail=reason)
-        await self._run(scope, receive, with_cache_status(send, member, plan.terms))
+        run = self._unsafe.runner(plan, scope, b"")
+        await run(scope, receive, with_cache_status(send, member, plan.terms))
         self._planning.confirms(plan, scope)
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:

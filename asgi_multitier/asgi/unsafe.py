@@ -12,6 +12,7 @@ import asyncio
 from asyncio.events import _get_running_loop as loop_here
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from .._types import ASGIApp, Header, Headers, Message, Receive, Scope, Send
 from ..coherence.log import Operation
@@ -105,6 +106,24 @@ class UnsafeMethods:
         else:
             await mutation.run(post, receive, send, post.begin, member)
 
+    def runner(self, plan: Plan, scope: Scope, content: bytes | None) -> ASGIApp:
+        """What runs the application for a request that is none of these, as far as is known.
+
+        Args:
+            plan: Its plan.
+            scope: The request.
+            content: None where it is for a GET.
+        """
+        asks = content is not None and not is_safe(scope["method"])
+        return partial(self._ask, plan.resolved) if asks else self._app
+
+    async def _ask(self, resolved: Resolved, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run a question; if the router chooses an endpoint that says so, it is a change."""
+        host, _ = scan(scope["headers"], self._plans.watch)
+        table, secret = self._plans.table, self._secret
+        mutation = Mutation(self._manager, table, resolved, scope, host, secret, predicted=False)
+        await mutation.run(self._app, receive, send, mutation.begin, None)
+
     def _post_caching(
         self,
         resolved: Resolved,
@@ -148,6 +167,8 @@ class Mutation:
         scope: The request.
         host: Its Host as sent; None unless there is exactly one.
         secret: Signs the position that its client is to carry; None if it carries none.
+        predicted: Whether it is a change as far as is known; else it is one only if the router
+            chooses another endpoint than predicted, and that names what it invalidates.
 
     Attributes:
         target: Its URL.
@@ -161,6 +182,8 @@ class Mutation:
         scope: Scope,
         host: bytes | None,
         secret: bytes | None,
+        *,
+        predicted: bool = True,
     ) -> None:
         self._manager = manager
         self._table = table
@@ -168,12 +191,13 @@ class Mutation:
         self._scope = scope
         self._received = dict(scope)  # a mount changes the root path of the application's own
         self._secret = secret
+        self._predicted = predicted
         self._changes = Changes()
         scheme = scope.get("scheme", "http")
         self.target = Target(scheme, keys.host_of(host, scheme) or b"", *raw_target(scope))
 
     async def run(
-        self, app: ASGIApp, receive: Receive, send: Send, begin: Begin, member: bytes
+        self, app: ASGIApp, receive: Receive, send: Send, begin: Begin, member: bytes | None
     ) -> None:
         """Run the request, and invalidate what it has changed.
 
@@ -181,7 +205,7 @@ class Mutation:
             app: The application.
             receive, send: The client's channel.
             begin: Puts an invalidation into force.
-            member: What `Cache-Status` says of it.
+            member: What `Cache-Status` says of it; None if that is said elsewhere.
         """
         selectors: Sequence[Selector] = ()
         method = self._scope["method"]
@@ -190,7 +214,9 @@ class Mutation:
             nonlocal selectors
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [*message.get("headers", ()), (cache_status.NAME, member)]
+                headers = [*message.get("headers", ())]
+                if member is not None:
+                    headers.append((cache_status.NAME, member))
                 if may_invalidate(method, status) or status >= 500:
                     selectors = self._selectors(status, normalised(headers))
                     if selectors:
@@ -233,6 +259,8 @@ class Mutation:
     def _selectors(self, status: int, headers: Headers) -> Sequence[Selector]:
         """What the request invalidates; the status is 0 if there was no response."""
         resolved, table = self._resolved, self._table
+        if not (self._predicted or self._is_another()):
+            return ()
         if status >= 500 and resolved.invalidations is None:
             return ()  # RFC 9111 §4.4: a failure changes nothing, as far as URLs are concerned
         if not 200 <= status < 300 and not table.answers(
@@ -251,6 +279,11 @@ class Mutation:
         selectors = [*self._named_by_url(chosen, status, headers, root_path), *named]
         # A text that is too long to be sent selects nothing: what is stored has no such name.
         return [selector for selector in dict.fromkeys(selectors) if is_short(selector.text)]
+
+    def _is_another(self) -> bool:
+        """Whether the router has chosen an endpoint that was not predicted and that invalidates."""
+        chosen = self._table.chosen(self._resolved, self._scope)
+        return chosen is not self._resolved and chosen.invalidations is not None
 
     def _named_by_url(
         self, chosen: Resolved, status: int, headers: Headers, root_path: str

@@ -1,6 +1,7 @@
 """Which POSTs are questions, where `when=` decides, as it does for GraphQL."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -224,3 +225,45 @@ def test_a_post_is_a_question_or_names_what_it_changes(options: dict[str, Any]) 
         return
     with pytest.raises(ConfigError, match=r"a cached POST cannot invalidate.*body= with a when="):
         mark(invalidates(tags="a")(graph))
+
+
+@pytest.mark.parametrize("fields", [[], [("authorization", "x")]], ids=["met", "bypassed"])
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize(
+    ("path", "method", "dropped"),
+    [
+        pytest.param("/buy", "POST", True, id="a-change"),
+        pytest.param("/buy", "QUERY", False, id="safe"),
+        pytest.param("/other", "POST", False, id="names-nothing"),
+        pytest.param("/g", "POST", False, id="as-predicted"),
+    ],
+)
+async def test_a_question_that_turns_out_to_be_a_change(
+    path: str, method: str, dropped: bool, fails: bool, fields: list[tuple[str, str]]
+) -> None:
+    """A layer inside of the cache gives the router another path: what is named there is dropped."""
+    app = FastAPI()
+
+    def answer() -> str:
+        if fails:
+            raise RuntimeError("after its change")
+        return "done"
+
+    both = ["POST", "QUERY"]
+    app.add_api_route("/g", cached(60, methods=both, body=True)(lambda: answer()), methods=both)
+    app.add_api_route("/buy", invalidates(tags=["stock"])(lambda: answer()), methods=both)
+    app.add_api_route("/other", answer, methods=both)
+    app.add_api_route("/stock", cached(60, tags=["stock"])(lambda: 1))
+
+    async def rewriting(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["path"] == "/g":
+            scope["path"], scope["raw_path"] = path, path.encode()
+        await app(scope, receive, send)
+
+    rewriting.app = app  # type: ignore[attr-defined]  # so that its routes are found
+    async with caching(rewriting, ()) as cache:
+        await cache.get("/stock")
+        for _ in range(2):
+            with suppress(RuntimeError):
+                await post(cache, b"q", *fields, target="/g", method=method)
+            assert (await cache.get("/stock")).hit is not dropped
