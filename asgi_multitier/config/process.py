@@ -249,18 +249,8 @@ class CacheConfig:
         return cls(**found)
 
 
-_COUNTS = (
-    "max_entry",
-    "header_block",
-    "l1_bytes",
-    "l1_entries",
-    "max_variants",
-    "max_url",
-    "max_flights",
-    "max_waiters",
-    "max_refreshes",
-    "breaker_failures",
-)
+_COUNTS = tuple(f.name for f in fields(CacheConfig) if f.type is int)
+_TIMES = tuple(f.name for f in fields(CacheConfig) if f.type is float)
 _FIELD_NAMES = ("credential_headers", "harmless_headers")
 _INSTEAD = {
     b"authorization": "write public=True on the routes whose responses are the same for all users",
@@ -272,8 +262,6 @@ _TRUTHS = {
     "1": True, "true": True, "yes": True, "on": True,
     "0": False, "false": False, "no": False, "off": False,
 }  # fmt: skip
-
-_TIMES = ("coalesce_timeout", "redis_timeout", "breaker_reset", "hit_for_miss")
 
 
 def _check_count(option: str, value: object) -> None:

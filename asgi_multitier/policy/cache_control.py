@@ -65,23 +65,15 @@ class CacheControl:
 ABSENT = CacheControl()
 """The directives of a message without the field."""
 
-_SECONDS = {
-    b"max-age": "max_age",
-    b"s-maxage": "s_maxage",
-    b"stale-while-revalidate": "stale_while_revalidate",
-    b"stale-if-error": "stale_if_error",
-}
-_FORBIDDING = {
-    b"no-store": "no_store",
-    b"must-revalidate": "must_revalidate",
-    b"proxy-revalidate": "proxy_revalidate",
-    b"only-if-cached": "only_if_cached",
-}
-_PERMITTING = {
-    b"public": "public",
-    b"must-understand": "must_understand",
-    b"immutable": "immutable",
-}
+
+def _attributes(*names: bytes) -> dict[bytes, str]:
+    """The attributes of `CacheControl` for directives."""
+    return {name: name.replace(b"-", b"_").decode() for name in names}
+
+
+_SECONDS = _attributes(b"max-age", b"s-maxage", b"stale-while-revalidate", b"stale-if-error")
+_FORBIDDING = _attributes(b"no-store", b"must-revalidate", b"proxy-revalidate", b"only-if-cached")
+_PERMITTING = _attributes(b"public", b"must-understand", b"immutable")
 _QUALIFIABLE = {
     b"no-cache": ("no_cache", "no_cache_fields"),
     b"private": ("private", "private_fields"),
