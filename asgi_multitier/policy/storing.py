@@ -192,7 +192,8 @@ def _unfit_exchange(method: str, status: int, headers: Headers, terms: Terms) ->
     if status < 200 or status == 304:
         return Reason.STATUS
     if status == 206:
-        part = content_range(headers) if terms.partial else None
+        # Only for GET is it defined what a range is (RFC 9110 §14.2).
+        part = content_range(headers) if terms.partial and not by_content else None
         if part is None or fields.content_length(headers) not in (None, part.length):
             return Reason.PARTIAL
     if fields.is_event_stream(headers):

@@ -101,6 +101,11 @@ def test_response_headers_decide_freshness(headers, after, hit):
         ((FRESH,), {"method": "QUERY", "terms": Terms(post=True)}, Reason.METHOD),
         ((FRESH,), {"method": "PUT", "terms": Terms(body=True)}, Reason.METHOD),
         ((), {"method": "POST", "terms": Terms(body=True)}, Reason.NO_FRESHNESS),
+        (
+            (FRESH, ("content-range", "bytes 0-4/10"), ("content-length", "5")),
+            {"method": "QUERY", "status": 206, "terms": Terms(body=True, partial=True)},
+            Reason.PARTIAL,
+        ),
         ((FRESH,), {"status": 103}, Reason.STATUS),
         ((FRESH,), {"status": 304}, Reason.STATUS),
         ((FRESH,), {"status": 206}, Reason.PARTIAL),
