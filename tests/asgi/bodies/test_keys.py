@@ -202,8 +202,8 @@ async def test_an_old_plan_is_recalled(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not made again when the younger half has filled meanwhile."""
     origin = Reader()
     async with caching(origin, searches(), l1_entries=2) as cache:
-        await post(cache)
-        await post(cache, target="/y")  # the first is in the old half now
+        for target in ("/x", "/y", "/z"):  # the first is in the old half now
+            await post(cache, target=target)
         monkeypatch.setattr(RouteTable, "resolve", None)
         await post(cache)
 
@@ -290,6 +290,16 @@ def test_a_default_is_for_no_questions() -> None:
     policy = Policy(60, methods=["POST"], body=True)
     with pytest.raises(ConfigError, match=r"default=.*expected a Policy without body="):
         CacheMiddleware(Reader(), CacheManager(redis_url=None), default=policy)
+
+
+async def test_a_post_that_is_stored_for_get_is_a_change() -> None:
+    """`from_origin` without `body`: it runs each time, and its rule is for GET."""
+    origin = Reader((b"cache-control", b"max-age=60"), (b"content-location", b"/x"))
+    policy = Policy.from_origin(methods=["GET", "POST"])
+    async with caching(origin, [Rule("*", policy)]) as cache:
+        for _ in range(2):
+            assert (await post(cache)).cache == "fwd=method"
+        assert (await cache.get("/x")).body == b"2:q"
 
 
 @pytest.mark.parametrize(

@@ -331,3 +331,10 @@ async def test_what_a_channel_raises_is_the_application_s_to_answer(
     changes = decides and method == "POST"
     assert replies[1].cache == f"fwd={'method' if changes else 'bypass'}; detail=request-body"
     assert sent == 0
+
+
+async def test_a_client_that_left_before_anything_came_sent_no_message() -> None:
+    """The application hears of it at once, as it would alone."""
+    reading = await read_within(Chunks([], leaves=True).receive, 500)
+
+    assert (await reading.receive())["type"] == "http.disconnect"
