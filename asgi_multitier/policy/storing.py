@@ -192,7 +192,7 @@ def _unfit_exchange(method: str, status: int, headers: Headers, terms: Terms) ->
     if status < 200 or status == 304:
         return Reason.STATUS
     if status == 206:
-        # Only for GET is it defined what a range is (RFC 9110 §14.2).
+        # A POST or QUERY with a range bypasses the cache, so no part answers one.
         part = content_range(headers) if terms.partial and not by_content else None
         if part is None or fields.content_length(headers) not in (None, part.length):
             return Reason.PARTIAL
