@@ -104,6 +104,29 @@ async def test_each_variant_is_validated_by_itself() -> None:
         assert (origin.calls, data.asked) == (2, 4)
 
 
+@pytest.mark.parametrize(
+    ("options", "headers"),
+    [
+        ({"public": True}, [("authorization", "Bearer x")]),
+        ({"honor_request_directives": True}, [("cache-control", "no-store")]),
+        ({"honor_request_directives": True}, [("cache-control", "no-cache")]),
+    ],
+    ids=["authorization", "no-store", "no-cache"],
+)
+async def test_who_asks_has_no_say_in_what_is_stored_already(options: Any, headers: Any) -> None:
+    """It is no response to that request: its client gets it, and it stays for the others."""
+    data, origin = Data(), Origin(page)
+    async with caching(origin, rules(data, **options)) as cache:
+        await gone_stale(cache)
+        replies = [await cache.get("/x", headers), await cache.get("/x")]
+
+        assert [reply.cache for reply in replies] == [
+            "hit; ttl=60; detail=validated",
+            "hit; ttl=60; detail=l1",
+        ]
+        assert origin.calls == 1
+
+
 async def test_it_gets_the_request_as_vary_by_does() -> None:
     """With path, query and fields."""
     seen = []

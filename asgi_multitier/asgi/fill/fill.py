@@ -144,7 +144,7 @@ class Fill:
             return False
         stored = response_of(slot)
         lines = freshen(stored.headers, (), request.plan.terms, received=engine.wall())
-        response, kept = self._keeping.freshen(stored, lines, asked_at)
+        response, kept = self._keeping.freshen(stored, lines, asked_at, answers=False)
         self._validated = True
         if self._client is not None:
             with suppress(OSError):

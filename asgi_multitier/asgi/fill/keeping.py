@@ -40,20 +40,24 @@ class Keeping:
         self._flight = run.flight
         self.marker = marker
 
-    def judge(self, status: int, headers: Headers, asked_at: float) -> Store | Reason:
+    def judge(
+        self, status: int, headers: Headers, asked_at: float, *, answers: bool = True
+    ) -> Store | Reason:
         """May this response be stored?
 
         Args:
             status: The status code.
             headers: The field lines.
             asked_at: Unix seconds at which the application was asked.
+            answers: Whether the application has made it for this request: then the request has a
+                say, by its `Authorization` and its directives.
         """
         try:
             return judge(
                 method=self._request.asked_by,
                 status=status,
                 headers=headers,
-                request_headers=self._request_headers,
+                request_headers=self._request_headers if answers else (),
                 terms=self._request.plan.terms,
                 now=self._engine.wall(),
                 request_time=asked_at,
@@ -155,7 +159,7 @@ class Keeping:
             self._release(Passed(Reason.INVALIDATED))
 
     def freshen(
-        self, stored: StoredResponse, lines: Headers, asked_at: float
+        self, stored: StoredResponse, lines: Headers, asked_at: float, *, answers: bool = True
     ) -> tuple[StoredResponse, Slot | Reason]:
         """Keep a stored response with newer field lines, if it may be kept with those.
 
@@ -163,8 +167,9 @@ class Keeping:
             stored: The response.
             lines: Its field lines, and what the origin has changed of them.
             asked_at: Unix seconds at which the application was asked.
+            answers: As for `judge`.
         """
-        store = self.judge(stored.status, lines, asked_at)
+        store = self.judge(stored.status, lines, asked_at, answers=answers)
         if isinstance(store, Store):
             response = as_stored(stored.status, store.headers, stored.body, store.last_modified)
             return response, self.keep(response, store)
