@@ -110,7 +110,7 @@ class Computing:
             # Made once: the waiting time counts from the first look-up.
             caller = caller or Caller(self._engine, call.policy, self._tally, call.key)
             caller.stale = stale
-            value = await self._from_run(call, caller, last=looks >= MAX_LOOKS)
+            value = await self._from_run(call, caller, slot, last=looks >= MAX_LOOKS)
             if value is not MISSING:
                 return value
 
@@ -135,7 +135,8 @@ class Computing:
         else:
             self._tally.count(Outcome.STALE)
         if not fresh or now >= entry.refresh_at:
-            refresh(self._engine, self._seed(call), partial(self._run, call, background=True))
+            renew = partial(self._run, call, slot, background=True)
+            refresh(self._engine, self._seed(call), renew)
         return value
 
     def _may_stand_in(self, entry: Entry, call: ComputeCall) -> bool:
@@ -144,7 +145,9 @@ class Computing:
             return False
         return self.values.read(entry, call.read) is not MISSING
 
-    async def _from_run(self, call: ComputeCall, caller: Caller[Result], *, last: bool) -> Any:
+    async def _from_run(
+        self, call: ComputeCall, caller: Caller[Result], found: Slot | None, *, last: bool
+    ) -> Any:
         """The value from a run; MISSING if the tiers are to be looked up again.
 
         The last time a value that was invalidated meanwhile will do: the call came before that.
@@ -155,7 +158,7 @@ class Computing:
         flight: Flight[Result] | None = None
         if isinstance(answer, Lead):
             flight = caller.open(answer, self._seed(call))
-            self._flights.launch(flight, partial(self._run, call, flight))
+            self._flights.launch(flight, partial(self._run, call, found, flight))
             answer = await caller.wait(flight, opened=True)
         if isinstance(answer, Result):
             if answer.overtaken and answer.by is not flight and not last:
@@ -188,10 +191,15 @@ class Computing:
         return value
 
     async def _run(
-        self, call: ComputeCall, flight: "Flight[Result]", *, background: bool = False
+        self,
+        call: ComputeCall,
+        found: Slot | None,
+        flight: "Flight[Result]",
+        *,
+        background: bool = False,
     ) -> None:
         run = Run(self._engine, flight, call.policy)
-        origin = _Function(self._engine, self.values, call, run)
+        origin = _Function(self._engine, self.values, call, run, found)
         if background:
             await run.renew(origin, call.key)
         else:
@@ -204,15 +212,24 @@ class Computing:
 
 
 class _Function:
-    """The compute function of a call as the origin of a run. See `engine.runs.Origin`."""
+    """The compute function of a call as the origin of a run. See `engine.runs.Origin`.
+
+    What the call has found stored may lie in a shared tier alone.
+    """
 
     def __init__(
-        self, engine: Engine, values: Values, call: ComputeCall, run: "Run[Result]"
+        self,
+        engine: Engine,
+        values: Values,
+        call: ComputeCall,
+        run: "Run[Result]",
+        found: Slot | None,
     ) -> None:
         self._engine = engine
         self._values = values
         self._call = call
         self._run = run
+        self._found = found
 
     async def ask(self) -> None:
         """Run the function, keep what it returns, and answer the flight."""
@@ -228,7 +245,7 @@ class _Function:
 
         def stored() -> Slot | None:
             nonlocal value
-            slot = self._engine.stack.peek(self._call.key)
+            slot = self._freshest()
             value = MISSING if slot is None else self._values.read(slot.entry, self._call.read)
             return None if value is MISSING else slot
 
@@ -237,6 +254,12 @@ class _Function:
             return False
         self._bring(slot.entry.payload, value, validated=True)
         return True
+
+    def _freshest(self) -> Slot | None:
+        """What is stored by now, or was when the call looked."""
+        slots = (self._engine.stack.peek(self._call.key), self._found)
+        there = [slot for slot in slots if slot is not None]
+        return max(there, key=lambda slot: slot.entry.fresh_until, default=None)
 
     def _bring(self, payload: bytes, value: Any, *, validated: bool = False) -> None:
         """Keep a value, answer the flight, and tell other processes."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from asgi_multitier import TierConfig
 from tests.engine.doors import LIFETIME, Door, Numbers, Responses, Values
 from tests.support import Visit, pass_time, settled
 
@@ -348,6 +349,15 @@ async def unchanged(door: Door) -> None:
     door.ask()
 
 
+async def unchanged_below(door: Door) -> None:
+    """What is stale lies in the shared tier alone, from which nothing is promoted."""
+    (placed,) = door.manager.engine.stack.shared
+    placed.config = TierConfig(2, promotion=False)
+    await door.gone_stale()
+    door.manager.engine.stack.local.clear()
+    door.ask()
+
+
 async def changed(door: Door) -> None:
     """The data is newer: the origin runs, and what it brings is of the version read before."""
     await door.gone_stale()
@@ -640,6 +650,11 @@ ROWS = {
         unchanged,
         Numbers({"run 1": 5}, hits=3, coalesced=2, fills=2, validations=2, claims=2),
         {**VALIDATED, **FLEET},
+    ),
+    "unchanged-below": Row(
+        unchanged_below,
+        Numbers({"run 1": 1}, hits=1, fills=1, validations=1),
+        VALIDATED,
     ),
     "unchanged-background": Row(
         unchanged_in_background,
