@@ -4,7 +4,7 @@ from hashlib import blake2b
 
 from .partition import partition_part
 
-_ALLOWED = "a str, an int, bytes, a UUID, an Enum or a tuple of these"
+_ALLOWED = "a str, an int, bytes, a UUID, a date, an Enum or a tuple of these"
 
 _DIGEST = 16
 """Bytes: finding two versions with the same digest is not feasible by chance."""

@@ -1,11 +1,12 @@
 """The user or tenant that `vary_by=` returns, as bytes that are unique to its value."""
 
+from datetime import date
 from enum import Enum
 from uuid import UUID
 
 from .key import length_prefixed
 
-ALLOWED = "a str, an int, bytes, a UUID, an Enum, a tuple of these, or None"
+ALLOWED = "a str, an int, bytes, a UUID, a date, an Enum, a tuple of these, or None"
 
 _DEEPEST = 8
 _MOST_BITS = 4096
@@ -42,6 +43,8 @@ def _encoded(value: object, depth: int) -> bytes | None:
         return _typed("bytes", bytes(value))
     if isinstance(value, UUID):
         return _typed("uuid", value.bytes)
+    if isinstance(value, date):  # a datetime is one, and its text has a time
+        return _typed("date", value.isoformat().encode())
     return _encoded_tuple(value, depth) if isinstance(value, tuple) else None
 
 

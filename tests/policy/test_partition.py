@@ -3,6 +3,7 @@
 import enum
 import uuid
 from collections import namedtuple
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -34,9 +35,12 @@ class Name(str):
 
 
 ONE = uuid.UUID(int=1)
+DAY = date(2026, 11, 29)
+NOON = datetime(2026, 11, 29, 12)  # noqa: DTZ001  # as databases give it
 DIFFERENT: list[Any] = [
     *("1", 1, b"1", ONE, str(ONE), ONE.bytes, "", b"", 0, -1, "a:b", "ä"),
-    *(Plan.FREE, Plan.PAID, Level.ONE, Word.ONE),
+    *(DAY, NOON, NOON.replace(microsecond=1), NOON.replace(tzinfo=UTC), NOON.isoformat()),
+    *(NOON.replace(hour=0), str(DAY), Plan.FREE, Plan.PAID, Level.ONE, Word.ONE),
     *(("1",), (1,), ("1", "1"), ("11",), (("1",), "1"), ("1", ("1",)), (True,), (False,)),
     *(("a", "b:c"), ("a:b", "c"), (ONE, Plan.FREE), ("3:str:1",), (10**300,)),
 ]
