@@ -164,14 +164,7 @@ def answer(
     """
     status, body = response.status, response.body
     date = math.inf if received is None else date_value(response.headers, received)
-    if not_modified(
-        request_headers,
-        status=status,
-        etag=response.etag,
-        last_modified=response.last_modified,
-        date=date,
-        now=now,
-    ):
+    if not_modified(request_headers, response, date=date, now=now):
         # Fields of the origin's own connection do not hold for this one.
         status, body, lines = 304, b"", not_modified_headers(end_to_end(lines))
     elif status == 200 and method == "GET" and (wanted := values(request_headers, b"range")):

@@ -9,6 +9,7 @@ from enum import Enum, auto
 from math import inf
 
 from .._types import Headers
+from ..entry import StoredResponse
 from . import headers as fields
 from .cache_control import governing
 from .dates import DATE, format_http_date, parse_http_date
@@ -64,13 +65,7 @@ def unconditional(request_headers: Headers) -> Headers:
 
 
 def not_modified(
-    request_headers: Headers,
-    *,
-    status: int,
-    etag: bytes | None,
-    last_modified: bytes | None,
-    date: float,
-    now: float,
+    request_headers: Headers, stored: StoredResponse, *, date: float, now: float
 ) -> bool:
     """Whether a stored response answers this GET or HEAD with 304 (RFC 9111 §4.3.2).
 
@@ -79,22 +74,21 @@ def not_modified(
 
     Args:
         request_headers: Field lines of the request, lower-case names.
-        status: The stored status; only a success that is whole can be "not modified".
-        etag: The stored `ETag`, if any.
-        last_modified: The stored `Last-Modified`, if any.
+        stored: The response; only a success that is whole can be "not modified".
         date: Unix seconds of the stored `Date`, or of its receipt; it is used where there is no
             Last-Modified.
         now: Unix seconds.
     """
-    if not 200 <= status < 300 or status == 206:
+    if not 200 <= stored.status < 300 or stored.status == 206:
         return False
     listed = fields.combined(request_headers, IF_NONE_MATCH)
     if listed is not None:
-        return _is_listed(listed.strip(b" \t"), etag)
+        return _is_listed(listed.strip(b" \t"), stored.etag)
     since = _single_date(request_headers, IF_MODIFIED_SINCE, now)
     if since is None:
         return False
-    modified = None if last_modified is None else parse_http_date(last_modified, now)
+    given = stored.last_modified
+    modified = None if given is None else parse_http_date(given, now)
     return (date if modified is None else modified) <= since
 
 
@@ -109,14 +103,9 @@ def is_held(request_headers: Headers, status: int, headers: Headers, now: float)
         headers: Its field lines, normalised.
         now: Unix seconds.
     """
-    return not_modified(
-        request_headers,
-        status=status,
-        etag=fields.first(headers, b"etag"),
-        last_modified=fields.first(headers, b"last-modified"),
-        date=inf,
-        now=now,
-    )
+    own = [fields.first(headers, name) for name in (b"etag", b"last-modified")]
+    response = StoredResponse(status, headers, b"", *own)
+    return not_modified(request_headers, response, date=inf, now=now)
 
 
 def _single_date(headers: Headers, name: bytes, now: float) -> float | None:

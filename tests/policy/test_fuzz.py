@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from asgi_multitier._types import Headers
+from asgi_multitier.entry import StoredResponse
 from asgi_multitier.policy import cache_control, dates, freshness, invalidation, ranges, validation
 from asgi_multitier.policy import headers as fields
 from asgi_multitier.policy.storing import Store
@@ -152,9 +153,7 @@ def test_if_none_match_never_raises_and_needs_the_tag(values, etag):
     """A match means that the tag's own text stands in the list, or a star."""
     matches = validation.not_modified(
         block(b"if-none-match", values),
-        status=200,
-        etag=etag or None,
-        last_modified=None,
+        StoredResponse(200, (), b"", etag or None),
         date=NOW,
         now=NOW,
     )
@@ -307,12 +306,7 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
         (b"accept-language",), ((b"accept-language", value),), normalise_language=True
     ),
     "if-none-match": lambda value: validation.not_modified(
-        ((b"if-none-match", value),),
-        status=200,
-        etag=b'"x"',
-        last_modified=None,
-        date=NOW,
-        now=NOW,
+        ((b"if-none-match", value),), StoredResponse(200, (), b"", b'"x"'), date=NOW, now=NOW
     ),
     "range": lambda value: ranges.select(b"bytes=" + value, value, size=10),
     "content-range": lambda value: ranges.content_range(((b"content-range", value),)),
@@ -349,9 +343,8 @@ def test_ten_thousand_tags_are_compared_in_few_steps(position):
     request = ((b"if-none-match", b", ".join(tags)),)
 
     def answer() -> bool:
-        return validation.not_modified(
-            request, status=200, etag=tags[position], last_modified=None, date=NOW, now=NOW
-        )
+        stored = StoredResponse(200, (), b"", tags[position])
+        return validation.not_modified(request, stored, date=NOW, now=NOW)
 
     assert answer()
     assert opcodes(answer) < 1000

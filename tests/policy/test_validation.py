@@ -1,9 +1,11 @@
 """Conditional requests, answered and made (RFC 9110 §13, RFC 9111 §4.3)."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from asgi_multitier.entry import StoredResponse
 from asgi_multitier.policy import validation
 from asgi_multitier.policy.terms import Terms
 from asgi_multitier.policy.validation import HeadVerdict
@@ -14,15 +16,9 @@ NOTHING, OUTDATED = HeadVerdict.NOTHING, HeadVerdict.OUTDATED
 
 def answered(*pairs: tuple[str, str | int], **changes: Any) -> bool:
     """Whether a stored 200 answers a request with these fields by 304."""
-    arguments: dict[str, Any] = {
-        "status": 200,
-        "etag": b'"abcdef"',
-        "last_modified": None,
-        "date": NOW,
-        "now": NOW,
-        **changes,
-    }
-    return validation.not_modified(lines(*pairs), **arguments)
+    times = {name: changes.pop(name, NOW) for name in ("date", "now")}
+    stored = replace(StoredResponse(200, (), b"", b'"abcdef"'), **changes)
+    return validation.not_modified(lines(*pairs), stored, **times)
 
 
 @pytest.mark.parametrize(
