@@ -36,7 +36,7 @@ class Name(str):
 
 ONE = uuid.UUID(int=1)
 DAY = date(2026, 11, 29)
-NOON = datetime(2026, 11, 29, 12)  # noqa: DTZ001  # as databases give it
+NOON = datetime(2026, 11, 29, 12)  # as databases give it
 DIFFERENT: list[Any] = [
     *("1", 1, b"1", ONE, str(ONE), ONE.bytes, "", b"", 0, -1, "a:b", "ä"),
     *(DAY, NOON, NOON.replace(microsecond=1), NOON.replace(tzinfo=UTC), NOON.isoformat()),
