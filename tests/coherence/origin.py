@@ -2,23 +2,21 @@
 
 Set up by the environment: `VERSIONS` is a file of 64-bit numbers, `NOTES` one of lines, `GO` one
 that opens the slow route by being there, `LIFETIME` the seconds that numbers are kept (300 unless
-given), `REDIS_TIMEOUT` the seconds that Redis is waited for (0.25), and `REDIS_URL` and
-`ASGI_MULTITIER_*` as ever.
+given), `REDIS_TIMEOUT` the seconds that Redis is waited for (0.25). `DEPENDENCIES` adds an edit that
+commits in a dependency of FastAPI. `REDIS_URL` and `ASGI_MULTITIER_*` are as ever.
 """
 
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated
 
 import uvicorn
-from fastapi import Depends, FastAPI
+from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from asgi_multitier import CacheManager, CacheMiddleware, cached, invalidates
 from tests.coherence.versions import Versions
@@ -77,17 +75,6 @@ async def _commit(key: int) -> None:
 async def edit_in_background(request: Request) -> Response:
     """Commits when the answer has been sent."""
     return PlainTextResponse("soon", background=BackgroundTask(_commit, number(request)))
-
-
-async def _unit_of_work(key: int) -> AsyncIterator[None]:
-    yield
-    await _commit(key)
-
-
-@invalidates(tags=["v:{key}"])
-async def edit_in_dependency(key: int, _: Annotated[None, Depends(_unit_of_work)]) -> str:
-    """Commits where a dependency ends: after the answer has been sent."""
-    return "soon"
 
 
 @cached(300, tags=["lagging:{key}"])
@@ -157,20 +144,13 @@ async def stats(request: Request) -> Response:
     )
 
 
-def application(cache: CacheManager | None = None) -> FastAPI:
+def application(cache: CacheManager | None = None) -> Starlette:
     """One instance of the application, with a cache of its own.
 
     Args:
         cache: That cache; by default as the environment says.
     """
-    made = FastAPI(title="probe", openapi_url=None)
-    made.add_middleware(
-        CacheMiddleware,
-        cache=cache or CacheManager(redis_timeout=float(os.environ.get("REDIS_TIMEOUT", "0.25"))),
-        read_your_writes="ASGI_MULTITIER_SECRET" in os.environ,
-    )
-    made.put("/dependency/{key}")(edit_in_dependency)
-    made.router.routes += [
+    routes: list[BaseRoute] = [
         Route("/v/{key}", read),
         Route("/tag/{key}", edit_by_tag, methods=["PUT"]),
         Route("/path/{key}", edit_by_path, methods=["PUT"]),
@@ -183,10 +163,20 @@ def application(cache: CacheManager | None = None) -> FastAPI:
         Route("/many/{count}", drop_many, methods=["PUT"]),
         Route("/stats", stats),
     ]
+    if "DEPENDENCIES" in os.environ:
+        from tests.coherence.unit_of_work import unit_of_work
+
+        routes.append(Mount("/dependency", unit_of_work(_commit)))
+    made = Starlette(routes=routes)
+    made.add_middleware(
+        CacheMiddleware,
+        cache=cache or CacheManager(redis_timeout=float(os.environ.get("REDIS_TIMEOUT", "0.25"))),
+        read_your_writes="ASGI_MULTITIER_SECRET" in os.environ,
+    )
     return made
 
 
-def serve(app: FastAPI, listener: socket.socket) -> None:
+def serve(app: Starlette, listener: socket.socket) -> None:
     """Serve until a signal comes."""
     config = uvicorn.Config(app, log_level="warning", access_log=False)
     uvicorn.Server(config).run([listener])

@@ -94,7 +94,8 @@ async def whole_fleet(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
         server = stack.enter_context(ValkeyServer())
         doors = [await stack.enter_async_context(FaultProxy(server.port)) for _ in range(2)]
         urls = [door.url for door in doors]
-        pair = await stack.enter_async_context(instances(place, urls, NAMESPACE))
+        made = instances(place, urls, NAMESPACE, DEPENDENCIES="1")
+        pair = await stack.enter_async_context(made)
         yield Fleet(stack, server, doors, pair, Versions(place / "versions"))
 
 
