@@ -2,8 +2,8 @@
 
 Set up by the environment: `VERSIONS` is a file of 64-bit numbers, `NOTES` one of lines, `GO` one
 that opens the slow route by being there, `LIFETIME` the seconds that numbers are kept (300 unless
-given), `REDIS_TIMEOUT` the seconds that Redis is waited for (0.25). `DEPENDENCIES` adds an edit that
-commits in a dependency of FastAPI. `REDIS_URL` and `ASGI_MULTITIER_*` are as ever.
+given), `REDIS_TIMEOUT` the seconds that Redis is waited for (0.25). `DEPENDENCIES` adds an edit
+that commits in a dependency of FastAPI. `REDIS_URL` and `ASGI_MULTITIER_*` are as ever.
 """
 
 import asyncio
