@@ -259,13 +259,17 @@ class Forwarding:
         if isinstance(instead, StandIn):
             await self._stand_in(instead, collapsed=False)
         elif instead is not None:
-            self._receive = from_the_start(self._receive, self._request.content or b"")
+            self._receive = self._unread(self._receive)
             await self._pass_by(instead)
+
+    def _unread(self, receive: Receive) -> Receive:
+        """A channel of the client, as if nothing had been read from it."""
+        return from_the_start(receive, self._request.content or b"")
 
     async def _join(self, flight: "Flight[Answer]") -> "Answer | Lead[Answer] | StandIn | Step":
         """Wait for a run under way; raises `ClientLeft` once the client is not there any more."""
         presence = Presence(self._receive)
-        self._receive = from_the_start(presence.receive, self._request.content or b"")
+        self._receive = self._unread(presence.receive)
         try:
             async with presence.awaited() as here:
                 return await self._caller.wait(flight)

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from asgi_multitier import CacheManager, CacheMiddleware, Rule, cached
+from asgi_multitier import CacheManager, CacheMiddleware, Policy, Rule, cached
 from tests.asgi.bodies.support import JSON, Chunks, Reader, post, searches
 from tests.patience import until
 from tests.servers import ValkeyServer
@@ -93,6 +93,23 @@ async def test_who_waited_in_vain_asks_with_its_own_content(late: bool) -> None:
 
     assert origin.asked == [("POST", b"q")] * 3
     assert sorted(reply.body for reply in replies) == [b"1:q", b"2:q", b"3:q"]
+
+
+async def test_who_may_not_have_what_came_asks_with_its_own_content() -> None:
+    """A request with `Authorization` waited for one without, whose response does not allow it."""
+    origin = Reader((b"cache-control", b"max-age=60"))
+    origin.gate.clear()
+    policy = Policy.from_origin(methods=["POST"], body=True)
+    async with caching(origin, [Rule("*", policy)]) as cache:
+        leader = asyncio.create_task(post(cache))
+        await origin.arrived.acquire()
+        follower = asyncio.create_task(post(cache, b"q", ("authorization", "x")))
+        await pass_time(2)
+        origin.gate.set()
+        replies = await asyncio.gather(leader, follower)
+
+    assert [reply.body for reply in replies] == [b"1:q", b"2:q"]
+    assert replies[1].detail == "authorization"
 
 
 @pytest.mark.parametrize("method", ["POST", "QUERY"])
