@@ -12,7 +12,7 @@ from asgi_multitier.coherence.local import LocalLog
 from asgi_multitier.coherence.log import Update
 from asgi_multitier.config.process import CacheConfig
 from asgi_multitier.engine.formats import Format
-from asgi_multitier.engine.placed import Placed
+from asgi_multitier.engine.placed import AT_ONCE, BYTES_AT_ONCE, Placed
 from asgi_multitier.engine.stack import TierStack
 from asgi_multitier.engine.writes import MAX_PENDING_WRITES, rescaled
 from asgi_multitier.entry import Born, Entry, StoredResponse, Variants
@@ -317,6 +317,32 @@ async def test_a_tier_that_hangs_is_not_waited_for() -> None:
     assert await built.stack.shared[0].ping() is False
     await built.stack.drop(["k"])
     assert built.stack.shared[0].failures == {"get": 1, "set": 1, "ping": 1, "delete": 1}
+
+
+@pytest.mark.parametrize("call", ["get", "set", "delete"])
+async def test_a_tier_that_fails_is_not_asked_for_the_rest_of_many_keys(call: str) -> None:
+    """Each part of them would take its whole time."""
+    built = Built(L2)
+    built.tiers[0].broken = True
+    keys = [str(number) for number in range(2 * AT_ONCE + 1)]
+    if call == "get":
+        assert await asyncio.gather(*map(built.stack.fetch, keys)) == [None] * len(keys)
+    elif call == "set":
+        assert (await built.stack.write([built.entry(key) for key in keys]))[0] == 0
+    else:
+        await built.stack.drop(keys)
+
+    assert built.tiers[0].calls == {call: 1}
+
+
+async def test_no_write_has_more_bytes_than_its_time_allows() -> None:
+    """Large entries are written a few at a time."""
+    built = Built(L2)
+    body = bytes(BYTES_AT_ONCE // 3)
+    taken = await built.stack.write([built.entry(str(number), body) for number in range(5)])
+
+    assert taken == (1, "")
+    assert built.tiers[0].calls == {"set": 3}
 
 
 class Strange(SeenTier):
