@@ -23,6 +23,7 @@ VALIDATED = {"validator": True}
 REFUSE = {"max_waiters": 2, "overload": "refuse"}
 
 OWN_RUN = "a client that leads a run is sent what that run sends; a value is the first that comes"
+LOOKS_BELOW = "a call looks into the shared tiers before it uses something stale"
 HARD = "it ends the run of an application, and only the wait for a value"
 CANCELLED = "the request ends as the application ended it; a caller's own task is not cancelled"
 
@@ -283,6 +284,26 @@ async def refreshed_elsewhere(door: Door) -> None:
     await settled()
     door.tier.items = newer
     door.leases.give_back_elsewhere()
+
+
+def invalidated_before_it_asks(*, leases: bool) -> Callable[[Door], Awaitable[None]]:
+    """A background run looks into the shared tier when an invalidation comes, and asks after it."""
+
+    async def event(door: Door) -> None:
+        await door.gone_stale()
+        if not leases:
+            object.__setattr__(door.manager.engine, "leases", None)
+        gate = door.tier.gate = asyncio.Event()
+        door.ask()
+        await settled()
+        invalidating = asyncio.create_task(door.invalidate())
+        await settled()
+        gate.set()
+        await invalidating
+        await door.ended()
+        door.ask()
+
+    return event
 
 
 async def lost_lease(door: Door) -> None:
@@ -601,6 +622,20 @@ ROWS = {
         stale_while_revalidate,
         Numbers({"run 1": 3, "run 2": 1}, runs=1, hits=1, stale=3, fills=1, refreshes=1, claims=1),
         {"stale_while_revalidate": 600},
+    ),
+    "refresh-invalidated": Row(
+        invalidated_before_it_asks(leases=False),
+        Numbers({"run 1": 1, "run 2": 1}, runs=1, hits=1, stale=1, fills=1, refreshes=1),
+        {"stale_while_revalidate": 600},
+        values={"answers": {"run 2": 2}, "misses": 1, "stale": 0, "refreshes": 0},
+        why=LOOKS_BELOW,
+    ),
+    "refresh-invalidated-lease": Row(
+        invalidated_before_it_asks(leases=True),
+        Numbers({"run 1": 1, "run 2": 1}, runs=1, hits=1, stale=1, fills=1, refreshes=1, claims=1),
+        {"stale_while_revalidate": 600},
+        values={"answers": {"run 2": 2}, "misses": 1, "stale": 0, "refreshes": 0, "claims": 0},
+        why=LOOKS_BELOW,
     ),
     "eager": Row(
         eager,
