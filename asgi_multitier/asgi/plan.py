@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from .._types import Scope
 from ..config.policy import Policy
+from ..config.process import CacheConfig
 from ..events import Tally
 from ..policy import key as keys
 from ..policy.content import WITH_CONTENT
@@ -27,6 +28,9 @@ PlanKey: TypeAlias = tuple[bytes | None, tuple[object, ...]]
 
 _FRAMED = (None, "1.1", "1.0", "1")
 """Versions of HTTP in which the fields of a request show whether it has a body; None: not given."""
+
+_UNRULED = Policy(keep="Cache-Tag")
+"""What no rule is for goes out as the application sent it."""
 
 _HARMLESS = frozenset({Field.CACHE_CONTROL, Field.PRAGMA})
 _PERSONAL = frozenset({Field.AUTHORIZATION, Field.CREDENTIALS, Field.COOKIE})
@@ -81,13 +85,10 @@ def plan_for(
     host: bytes | None,
     resolved: Resolved,
     tally: Tally,
+    config: CacheConfig,
+    veil: keys.Veil,
     *,
     reason: Reason | None,
-    policy: Policy,
-    terms: Terms,
-    version: str,
-    max_url: int,
-    veil: keys.Veil,
     positions: bool = False,
 ) -> Plan:
     """Make the plan of a target.
@@ -97,14 +98,13 @@ def plan_for(
         host: Its Host as sent; None unless there is exactly one.
         resolved: The route and its rule.
         tally: The route's counters.
-        reason: Why the rule keeps it from the cache, or None.
-        policy: The rule's policy, or any.
-        terms: The policy's terms within the cache's bounds.
-        version: The application's release.
-        max_url: Bytes of path and query at most.
+        config: The bounds.
         veil: Hides in keys what belongs to one user.
+        reason: Why the rule keeps it from the cache, or None.
         positions: A cookie may carry a log position (see `read_your_writes`), so none is ignored.
     """
+    policy = config.applied(resolved.policy or _UNRULED)
+    terms = config.terms_of(policy)
     raw_path, query = raw_target(scope)
     scheme = scope.get("scheme", "http")
     name = keys.host_of(host, scheme)
@@ -112,7 +112,7 @@ def plan_for(
         if name is None:
             reason = Reason.HOST
         elif (
-            len(raw_path) + len(query) > max_url
+            len(raw_path) + len(query) > config.max_url
             or not keys.target_is_plain(raw_path, query)
             or not is_short(scope["path"])
         ):
@@ -132,7 +132,7 @@ def plan_for(
         path=scope["path"],
         raw_path=raw_path,
         query=veil.query(query if narrowed is None else narrowed),
-        version=version,
+        version=config.version,
     )
     if policy.guarded:
         key += _GUARDED_MARK

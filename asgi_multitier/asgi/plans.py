@@ -14,9 +14,6 @@ from .plan import Plan, PlanKey, plan_for, size_of_target
 from .sample import Sample
 from .two_generation_cache import TwoGenerationCache
 
-_UNRULED = Policy(keep="Cache-Tag")
-"""What no rule is for goes out as the application sent it."""
-
 _REASONS = {
     "no-cache": Reason.NO_CACHE_ANNOTATION,
     "method": Reason.METHOD,
@@ -90,18 +87,14 @@ class Plans:
                 resolved, reason = own, Reason.METHOD
             elif reason is None and ("HEAD" not in methods or _refuses(own, resolved)):
                 reason = Reason.METHOD
-        policy = manager.config.applied(resolved.policy or _UNRULED)
         plan = plan_for(
             scope,
             host,
             resolved,
             manager.engine.events.tally(resolved.route),
+            manager.config,
+            self._veil,
             reason=reason,
-            policy=policy,
-            terms=manager.config.terms_of(policy),
-            version=manager.config.version,
-            max_url=manager.config.max_url,
-            veil=self._veil,
             positions=self._positions,
         )
         if target is not None:

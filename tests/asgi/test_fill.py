@@ -24,6 +24,7 @@ from asgi_multitier.asgi.request import Request
 from asgi_multitier.asgi.request_key import visible
 from asgi_multitier.coherence.local import LocalLog
 from asgi_multitier.config.policy import Policy
+from asgi_multitier.config.process import CacheConfig
 from asgi_multitier.config.rules import Rule
 from asgi_multitier.entry import Entry, Slot, StoredResponse, Variants
 from asgi_multitier.events import Tally
@@ -46,18 +47,9 @@ def request(policy: Policy | None = None, method: str = "GET", *lines: tuple[str
     table = RouteTable()
     scope = scope_of(method, "/x?b=2&a=1", lines)
     host, found = scan(scope["headers"], Watch(Credentials()))
-    plan = plan_for(
-        scope,
-        host,
-        table.resolve("GET", "/x"),
-        Tally(),
-        reason=None,
-        policy=policy,
-        terms=policy.terms,
-        version="",
-        max_url=100,
-        veil=Veil(b"shop"),
-    )
+    resolved = replace(table.resolve("GET", "/x"), policy=policy)
+    config = CacheConfig(redis_url=None, max_url=100)
+    plan = plan_for(scope, host, resolved, Tally(), config, Veil(b"shop"), reason=None)
     made = Request(scope, visible(policy, found or {}), plan, table, Origin(), lambda scope: True)
     made.primary = plan.key
     return made
