@@ -1,6 +1,7 @@
 """Plans: what is known of a target before anything of the request itself is looked at."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from asgi_multitier.asgi.plan import Plan, plan_for, raw_target
 from asgi_multitier.asgi.request_key import request_key
 from asgi_multitier.config.policy import Policy
+from asgi_multitier.config.process import CacheConfig
 from asgi_multitier.events import Tally
 from asgi_multitier.policy.key import Veil
 from asgi_multitier.policy.partition import partition_part
@@ -30,19 +32,10 @@ def plan(
     **scope: Any,
 ) -> Plan:
     """The plan of a target."""
-    policy = policy or Policy(60)
-    return plan_for(
-        scope_of("GET", target, **scope),
-        host,
-        RESOLVED,
-        Tally(),
-        reason=reason,
-        policy=policy,
-        terms=policy.terms,
-        version="",
-        max_url=max_url,
-        veil=Veil(b"shop"),
-    )
+    resolved = replace(RESOLVED, policy=policy or Policy(60))
+    config = CacheConfig(redis_url=None, max_url=max_url)
+    request = scope_of("GET", target, **scope)
+    return plan_for(request, host, resolved, Tally(), config, Veil(b"shop"), reason=reason)
 
 
 def test_a_plain_target_has_a_whole_key() -> None:
