@@ -45,7 +45,7 @@ def _inflated(body: bytes) -> bytes:
 
 
 def known_codings(accept_encoding: bytes) -> bytes | None:
-    """The value of an `Accept-Encoding` that lists codings that browsers know, each once.
+    """An `Accept-Encoding` that lists codings that browsers know, each once; in one order.
 
     Returns:
         None for any other: what is rare, or weighted, may tell who asks, and what is repeated has
@@ -53,4 +53,4 @@ def known_codings(accept_encoding: bytes) -> bytes | None:
     """
     codings = [coding.strip(b" \t").lower() for coding in accept_encoding.split(b",")]
     known = _KNOWN.issuperset(codings) and len(set(codings)) == len(codings)
-    return b", ".join(codings) if known else None
+    return b", ".join(sorted(codings)) if known else None

@@ -190,6 +190,7 @@ async def test_a_cache_that_is_switched_on_later_begins_then() -> None:
         await process.client.request("PUT", "/x")
         await seconds(2)
         assert process.manager.running
+        process.manager.begin_warm_up()
         assert process.manager.warm_up_health.state == "off"
         process.manager.mode = "on"
         await process.client.get("/x")

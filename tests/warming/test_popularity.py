@@ -19,7 +19,7 @@ from asgi_multitier.warming.popularity import (
 from asgi_multitier.warming.targets import Origin, Target
 
 SHOP = Origin("https", b"shop.example", "/api")
-CODED = ((b"accept-encoding", b"gzip, br"),)
+CODED = ((b"accept-encoding", b"br, gzip"),)
 
 
 def target(number: int) -> Target:
@@ -164,8 +164,9 @@ def test_what_is_no_list_is_none(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("value", "known"),
     [
-        (b"gzip, deflate, br, zstd", b"gzip, deflate, br, zstd"),
-        (b"GZIP,br", b"gzip, br"),
+        (b"gzip, deflate, br, zstd", b"br, deflate, gzip, zstd"),
+        (b"GZIP,br", b"br, gzip"),
+        (b"br,gzip", b"br, gzip"),
         (b"gzip;q=0.5", None),
         (b"gzip, my-own-coding", None),
         (b"gzip, br, GZIP", None),
