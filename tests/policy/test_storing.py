@@ -307,6 +307,19 @@ def test_answer_to_content_needs_only_freshness(method):
     assert isinstance(judged(method=method, terms=Terms(body=True, lifetime=60)), Store)
 
 
+@pytest.mark.parametrize(("method", "validated"), [("POST", False), ("QUERY", True)])
+def test_answer_to_content_is_validated_where_the_method_has_conditions(method, validated):
+    """RFC 9110 §13.1.2: a condition of a POST means another thing, so nothing is kept for one."""
+    terms = Terms(body=True)
+    stored = judged(FRESH, ETAG, method=method, terms=terms)
+    always = judged(("cache-control", "max-age=60, no-cache"), ETAG, method=method, terms=terms)
+
+    assert isinstance(stored, Store)
+    assert (stored.keep_for_validation > 0) is validated
+    assert isinstance(always, Store) is validated
+    assert validated or always is Reason.NO_CACHE
+
+
 def test_answer_to_post_is_never_stored_on_a_guess():
     """RFC 9110 §9.3.3 asks for explicit freshness."""
     verdict = judged(

@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI, HTTPException, Request
 from starlette.responses import PlainTextResponse
 
-from asgi_multitier import ConfigError, Rule, cached, invalidates, no_cache
+from asgi_multitier import ConfigError, Policy, Rule, cached, invalidates, no_cache
 from tests.asgi.bodies.support import JSON, Chunks, Reader, post, searches
 from tests.support import caching
 
@@ -35,6 +35,17 @@ async def test_what_is_no_question_is_a_change() -> None:
         passes = cache.manager.stats().total.passes
 
     assert passes == {"when": 3}
+
+
+@pytest.mark.parametrize("policy", [Policy(300), Policy.from_origin()])
+async def test_the_answer_to_a_change_is_kept_for_nothing(policy: Policy) -> None:
+    """Neither for a GET of its URL nor for the same POST, whatever it says of itself."""
+    origin = Reader((b"cache-control", b"max-age=60"), (b"content-location", b"/g"))
+    options: Any = {"methods": ["GET", "POST"], "body": True, "when": asks}
+    async with caching(origin, [Rule("/g", policy, **options)]) as cache:
+        for number in (1, 2):
+            assert (await post(cache, b"mutation", target="/g")).body == b"%d:mutation" % number
+        assert (await cache.get("/g")).body == b"3:"
 
 
 async def test_a_query_that_is_no_question_changes_nothing_either() -> None:
