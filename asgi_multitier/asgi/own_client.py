@@ -6,16 +6,15 @@ from typing import Any
 from urllib.parse import unquote
 
 from .._types import ASGIApp, Message, Scope
+from ..policy.request import scan
 from ..policy.status_field import cache_status
 from ..warming.report import Reply
 from ..warming.targets import Origin, Target
 from .lifespan import Lifespan
 from .plan import Plan
 from .plans import Plans
+from .request_key import request_key
 from .sample import WARM_KEY, Sample, is_open
-
-_LOOKED_AT = 1_000
-"""Targets that are looked at to find out which host clients use."""
 
 
 class OwnClient:
@@ -40,13 +39,9 @@ class OwnClient:
         self._manager.answered_by(self, bound=True)
 
     @property
-    def origin(self) -> Origin | None:
-        """The scheme, the host and the root path of most of the last targets."""
-        seen: Counter[Origin] = Counter()
-        for (host, target), plan in self._plans.remembered.latest(_LOOKED_AT):
-            if plan.key and host is not None:
-                seen[Origin(plan.origin[0], host, str(target[3] or ""))] += 1
-        return seen.most_common(1)[0][0] if seen else None
+    def origins(self) -> list[Origin]:
+        """What the last targets were asked of, the most frequent first."""
+        return [origin for origin, _ in Counter(self._plans.origins).most_common()]
 
     async def ask(self, target: Target) -> Reply:
         """Ask, and wait for the end of the response, but for nothing that is done after it.
@@ -83,7 +78,9 @@ class OwnClient:
 
     def _scope_of(self, target: Target) -> Scope:
         """A GET as a server would pass it on."""
-        scheme, host, root_path = target.origin
+        scheme, host, root_path, proxied = target.origin
+        own = {name for name, _ in target.headers}
+        proxied = tuple(line for line in proxied if line[0] not in own)
         scope: dict[str, Any] = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -94,7 +91,7 @@ class OwnClient:
             "raw_path": target.raw_path,
             "query_string": target.query,
             "root_path": root_path,
-            "headers": [(b"host", host), *target.headers],
+            "headers": [(b"host", host), *proxied, *target.headers],
             "client": ("127.0.0.1", 0),
             "server": (host.partition(b":")[0].decode("ascii"), None),
         }
@@ -105,7 +102,9 @@ class OwnClient:
 
     def _is_stored(self, target: Target) -> bool:
         """Whether the response is stored that was sent before that was known."""
-        return self._manager.engine.stack.peek(self._plan_of(target).key) is not None
+        plan, headers = self._plan_of(target), self._scope_of(target)["headers"]
+        key = request_key(plan, headers, scan(headers, self._plans.watch)[1], None)
+        return self._manager.engine.stack.peek(key) is not None
 
     def _plan_of(self, target: Target) -> Plan:
         return self._plans.make(self._scope_of(target), target.origin.host, None)

@@ -1,5 +1,6 @@
 """Making plans: from the route table, the settings and one request of a target."""
 
+from collections import deque
 from functools import cached_property
 
 from .._types import Scope
@@ -9,10 +10,13 @@ from ..policy import key as keys
 from ..policy.reasons import Reason
 from ..policy.request import FieldLines, Watch, scan
 from ..routing import Resolved, RouteTable
+from ..warming.targets import Origin
 from .admission import refusal_of
 from .plan import Plan, PlanKey, plan_for, size_of_target
-from .sample import Sample
+from .sample import WARM_KEY, Sample, origin_of
 from .two_generation_cache import TwoGenerationCache
+
+_MOST_ORIGINS = 1_000
 
 _REASONS = {
     "no-cache": Reason.NO_CACHE_ANNOTATION,
@@ -35,6 +39,7 @@ class Plans:
         manager, table, watch: As above.
         remembered: The plans of targets that were asked for lately.
         asked: What a sample of requests asks for; None while no sample is taken.
+        origins: What the last targets were asked of.
     """
 
     def __init__(
@@ -46,6 +51,7 @@ class Plans:
         self.watch = watch
         self._positions = positions
         self.asked: Sample | None = None
+        self.origins: deque[Origin] = deque(maxlen=_MOST_ORIGINS)
         # Targets that the first tier has no room for need no plan kept: half its bytes hold about
         # as many plans as it holds entries.
         config = manager.config
@@ -66,7 +72,7 @@ class Plans:
         Args:
             scope: A request of the target.
             host: Its Host as sent; None unless there is exactly one.
-            target: Under which key the plan is remembered.
+            target: Under which key the plan is remembered, if it is a client that asks.
             method: That of the requests whose responses are meant: GET for a HEAD, and for a POST
                 whose response is stored for GET.
         """
@@ -97,14 +103,25 @@ class Plans:
             reason=reason,
             positions=self._positions,
         )
-        if target is not None:
-            if self.asked is not None:
-                self.asked.note(scope, target, plan)
+        # What a warm-up asks for is noted when a client does.
+        if target is not None and WARM_KEY not in scope:
+            self._note(scope, host, target, plan)
             self.remembered.remember(target, plan)
             if manager.mode != mode:
                 # Another thread has switched it after the look above.
                 self.remembered.clear()
         return plan
+
+    def _note(self, scope: Scope, host: bytes | None, target: PlanKey, plan: Plan) -> None:
+        """Note for warm-ups what a client asks for, and of whom."""
+        if plan.reason is not None or host is None:
+            return
+        origin = origin_of(scope, host, plan, scan(scope["headers"], self.watch)[1] or {})
+        if origin is None:
+            return
+        self.origins.append(origin)
+        if self.asked is not None:
+            self.asked.note(scope, origin, target, plan)
 
     def refusal(self, plan: Plan, found: FieldLines, scope: Scope) -> Reason | None:
         """Why this request may not meet the cache although its target may.

@@ -1,7 +1,6 @@
 """A bounded map with a young and an old generation: full, it forgets the old one."""
 
-from collections.abc import Callable, Hashable, Iterator
-from itertools import chain, islice
+from collections.abc import Callable, Hashable
 from typing import Generic, Protocol, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -59,11 +58,6 @@ class TwoGenerationCache(Generic[K, V]):
                 self.young = self._young
             self._bytes += size
         self._young[key] = value
-
-    def latest(self, count: int) -> Iterator[tuple[K, V]]:
-        """The pairs that were remembered last, the newest first; so many at most."""
-        pairs = chain(reversed(self._young.items()), reversed(self._old.items()))
-        return islice(pairs, count)
 
     def overlook(self, count: int) -> None:
         """Let the next look-ups find nothing young: a sample, whose values are made once more.

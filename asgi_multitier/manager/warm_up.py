@@ -89,7 +89,7 @@ class WarmUp(Lifecycle):
                 "CacheManager.warm: no application uses this manager yet; expected a "
                 "CacheMiddleware with it, and a call after the application has started"
             )
-        checked = read_targets(targets, base_url, door.origin)
+        checked = read_targets(targets, base_url, door.origins)
         results = Results()
         if self.mode == "on":
             # What it asks for starts the cache, as any request does that comes before the lifespan.

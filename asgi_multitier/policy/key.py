@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Iterable
 from urllib.parse import unquote, unquote_plus
 
-from .._types import Header
+from .._types import Header, Headers
 from .credentials import folded, identifies_user
 
 _HOST_BYTES = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~[]:%")
@@ -21,6 +21,8 @@ _DEFAULT_PORTS = {"http": b":80", "https": b":443"}
 
 _FORMAT = b"2"
 """The format of keys: entries under keys of another format are not found."""
+
+_FORWARDED = b"forwarded"
 
 _LONGEST_NAME = 64
 """Bytes of the longest name of a query parameter that is examined; a longer one counts as a
@@ -185,13 +187,24 @@ def forwarded_parts(lines: Iterable[Header]) -> list[bytes]:
     parts = []
     for name, value in lines:
         field = name.lower()
-        if field == b"forwarded":
-            pairs = [
-                p.strip().lower() for element in value.split(b",") for p in element.split(b";")
-            ]
-            value = b";".join(p for p in pairs if not p.startswith((b"for=", b"by=")))
-        parts.append(field + b"=" + value)
+        parts.append(field + b"=" + (_without_client(value) if field == _FORWARDED else value))
     return parts
+
+
+def forwarded_for_all(lines: Iterable[Header]) -> Headers | None:
+    """Lines of the same meaning and key that any client may send; None if there are none such.
+
+    Of several elements of `Forwarded` an application may go by one.
+    """
+    named = [(name.lower(), value) for name, value in lines]
+    if any(name == _FORWARDED and b"," in value for name, value in named):
+        return None
+    return tuple((n, _without_client(v) if n == _FORWARDED else v) for n, v in named)
+
+
+def _without_client(forwarded: bytes) -> bytes:
+    pairs = [p.strip().lower() for element in forwarded.split(b",") for p in element.split(b";")]
+    return b";".join(p for p in pairs if not p.startswith((b"for=", b"by=")))
 
 
 def storage_key(key: str) -> str:

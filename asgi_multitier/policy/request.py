@@ -125,9 +125,15 @@ class Watch:
             return Field.DOUBTFUL
         if self._credentials.include(lower):
             return Field.CREDENTIALS
-        words = lower.split(b"-")
-        builds_urls = not _BEFORE_PROXY.isdisjoint(words) and not _OF_URL.isdisjoint(words)
-        return Field.FORWARDED if builds_urls else None
+        return Field.FORWARDED if builds_urls(lower) else None
+
+
+def builds_urls(name: bytes) -> bool:
+    """Whether applications build absolute URLs from the field of this name, lower-case."""
+    if (known := _KNOWN.get(name)) is not None:
+        return known is Field.FORWARDED
+    words = name.split(b"-")
+    return not _BEFORE_PROXY.isdisjoint(words) and not _OF_URL.isdisjoint(words)
 
 
 def scan(headers: Iterable[Header], watched: Watch) -> tuple[bytes | None, FieldLines | None]:

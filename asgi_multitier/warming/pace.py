@@ -1,7 +1,7 @@
 """How a warm-up asks: a few at once, slowly, each on its own."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextvars import Context
 from typing import Protocol
 
@@ -24,8 +24,8 @@ class Door(Protocol):
     """The application with its cache, as clients ask it."""
 
     @property
-    def origin(self) -> Origin | None:
-        """What clients have asked most lately; None if there were none."""
+    def origins(self) -> Sequence[Origin]:
+        """What clients have asked lately, the most frequent first."""
 
     async def ask(self, target: Target) -> Reply:
         """Ask as a client would.

@@ -15,7 +15,9 @@ from typing import Annotated, Any
 import msgspec
 
 from ..policy.coding import ACCEPT_ENCODING, known_codings
+from ..policy.headers import invalid_reason
 from ..policy.key import host_of, target_is_plain
+from ..policy.request import builds_urls
 from .targets import Origin, Target
 
 MOST = 2_000
@@ -25,7 +27,7 @@ MAX_BYTES = 256 * 1024
 """Bytes of a list."""
 
 LONGEST = 1_024
-"""Bytes of the longest target that is counted, with its host."""
+"""Bytes of the longest target that is counted, with its host and the fields of its proxy."""
 
 LIFETIME = 7 * 86_400.0
 """Seconds that a list is kept without being written again."""
@@ -34,6 +36,13 @@ HALF_LIFE = 3_600.0
 """Seconds in which a score halves."""
 
 _FORMAT = 1
+
+
+def is_too_long(origin: Origin, raw_path: bytes, query: bytes) -> bool:
+    """Whether a target is not counted, because it would take too much room."""
+    fields = (text for line in origin.proxied for text in line)
+    texts = (origin.host, origin.root_path, raw_path, query, *fields)
+    return sum(map(len, texts)) > LONGEST
 
 
 class Counts:
@@ -107,6 +116,7 @@ class _Row(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknow
     scheme: str
     host: bytes
     root_path: str
+    proxied: tuple[tuple[bytes, bytes], ...]
     raw_path: bytes
     query: bytes
     codings: bytes
@@ -114,20 +124,21 @@ class _Row(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknow
 
     def target(self) -> Target | None:
         """The target; None if it is not one that this process would have listed."""
-        texts = (self.host, self.root_path, self.raw_path, self.query)
+        origin = Origin(self.scheme, self.host, self.root_path, self.proxied)
         if (
             self.scheme not in ("http", "https")
             or host_of(self.host, self.scheme) is None
             or not target_is_plain(self.raw_path, self.query)
             or not (self.root_path == "" or self.root_path.startswith("/"))
             or not self.root_path.isprintable()
-            or sum(map(len, texts)) > LONGEST
+            or not all(builds_urls(name) for name, _ in self.proxied)
+            or invalid_reason(self.proxied) is not None
+            or is_too_long(origin, self.raw_path, self.query)
             or (self.codings != b"" and known_codings(self.codings) is None)
             or not (isfinite(self.score) and self.score >= 0)
         ):
             return None
         headers = ((ACCEPT_ENCODING, self.codings),) if self.codings else ()
-        origin = Origin(self.scheme, self.host, self.root_path)
         return Target(origin, self.raw_path, self.query, headers)
 
 

@@ -27,11 +27,14 @@ class Origin(NamedTuple):
         scheme: `http` or `https`.
         host: The host with its port, as in `Host`.
         root_path: Where the server says that the application is mounted.
+        proxied: The request fields of a reverse proxy from which applications build URLs, such as
+            `x-forwarded-proto`, lower-case.
     """
 
     scheme: str
     host: bytes
     root_path: str = ""
+    proxied: Headers = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,26 +62,26 @@ class Target:
 
 
 def read_targets(
-    given: Iterable[TargetOption], base_url: str | None, known: Origin | None
+    given: Iterable[TargetOption], base_url: str | None, known: Sequence[Origin]
 ) -> list[Target]:
     """The targets that a user has given.
 
     Args:
         given: Paths, URLs, or pairs of one of them and request fields.
-        base_url: The origin of paths; None for the one that is known.
-        known: The origin that clients of this process have used, if there were any.
+        base_url: The origin of paths; None for the first that is known.
+        known: The origins that clients of this process have used, the most frequent first.
 
     Raises:
         ConfigError: For the first that is wrong.
     """
-    base = known if base_url is None else _base(base_url)
+    base = _base(base_url, known) if base_url is not None else next(iter(known), None)
     if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
         allowed = "a list of paths, URLs, or pairs of one of them and its request fields"
         raise ConfigError.of("targets", given, allowed, where=_WHERE)
     return [_target(one, base, known) for one in given]
 
 
-def _base(url: object) -> Origin:
+def _base(url: object, known: Sequence[Origin]) -> Origin:
     allowed = "the scheme and the host that clients use, such as 'https://shop.example'"
     wrong = ConfigError.of("base_url", url, allowed, where=_WHERE)
     if not isinstance(url, str) or not url.lower().startswith(("http:", "https:")):
@@ -86,10 +89,15 @@ def _base(url: object) -> Origin:
     origin, raw_path, query = _split(url, wrong)
     if raw_path != b"/" or query:
         raise wrong
-    return origin
+    return _as_known(origin, known)
 
 
-def _target(given: object, base: Origin | None, known: Origin | None) -> Target:
+def _as_known(origin: Origin, known: Sequence[Origin]) -> Origin:
+    """The origin of a URL with what clients use with it besides."""
+    return next((one for one in known if one[:2] == origin[:2]), origin)
+
+
+def _target(given: object, base: Origin | None, known: Sequence[Origin]) -> Target:
     url, fields = given, ()
     if isinstance(given, Sequence) and not isinstance(given, str | bytes):
         if len(given) != 2:
@@ -106,9 +114,7 @@ def _target(given: object, base: Origin | None, known: Origin | None) -> Target:
     headers = _headers(fields)
     if not url.startswith("/"):
         origin, raw_path, query = _split(url, wrong)
-        if known is not None and (origin.scheme, origin.host) == (known.scheme, known.host):
-            origin = known
-        return Target(origin, raw_path, query, headers)
+        return Target(_as_known(origin, known), raw_path, query, headers)
     if base is None:
         allowed = (
             "base_url='https://shop.example' as well, with the scheme and the host that clients "

@@ -145,6 +145,37 @@ async def test_of_variants_only_codings_are_told(
         assert told(cache) == expected
 
 
+@pytest.mark.parametrize(
+    ("lines", "proxied"),
+    [
+        (
+            [("X-Forwarded-Proto", "https"), ("x-forwarded-for", "10.1.1.1"), ("x-host", "a")],
+            ((b"x-forwarded-proto", b"https"), (b"x-host", b"a")),
+        ),
+        (
+            [("forwarded", "For=10.1.1.1;proto=https;host=Shop.example; by=10.2.2.2")],
+            ((b"forwarded", b"proto=https;host=shop.example"),),
+        ),
+        ([("forwarded", "for=10.1.1.1")], ((b"forwarded", b""),)),
+        ([("forwarded", "proto=https, proto=http")], None),
+        ([("x-forwarded-host", "a" * LONGEST)], None),
+        ([("x-forwarded-host", "a\x00b")], None),
+    ],
+    ids=["several", "forwarded", "a client alone", "two proxies", "long", "not sendable"],
+)
+async def test_fields_of_a_proxy_belong_to_a_target(lines: Any, proxied: Any) -> None:
+    """They are in every key of its clients; what names a client is left out."""
+    async with caching(Origin()) as cache:
+        told(cache)
+        await cache.get("/x", lines)
+        expected = [] if proxied is None else [Target(HERE._replace(proxied=proxied), b"/x")]
+        found = told(cache)
+        assert found == expected
+
+        await cache.manager.warm(["/y"], base_url="http://example.org")
+        assert (await cache.get("/y", lines)).hit is (proxied is not None)
+
+
 async def test_only_so_many_are_noted_and_the_others_are_plain_hits() -> None:
     """When a sample is full, what is looked up is the map itself again."""
     async with caching(Origin()) as cache:

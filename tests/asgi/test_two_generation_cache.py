@@ -70,12 +70,3 @@ def test_a_sample_overlooks_so_many_and_is_replaced_by_the_next() -> None:
     memory.overlook(9)
     memory.overlook(0)
     assert memory.young.get("a") == 1
-
-
-def test_the_latest_come_first() -> None:
-    """Of both halves, and no more than are asked for."""
-    memory: TwoGenerationCache[int, str] = TwoGenerationCache(4, 100, lambda _: 1)
-    for key in range(4):
-        memory.remember(key, str(key))
-
-    assert list(memory.latest(3)) == [(3, "3"), (2, "2"), (1, "1")]

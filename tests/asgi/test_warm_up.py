@@ -216,6 +216,20 @@ def test_it_runs_where_the_cache_lives() -> None:
         two.end()
 
 
+async def test_behind_a_reverse_proxy_it_is_the_same() -> None:
+    """The fields that it sends are in every key, and its own requests' too."""
+    machine, proxied = Machine(), [("x-forwarded-proto", "https"), ("x-forwarded-for", "10.0.0.1")]
+    async with machine.process() as process:
+        await settled()
+        await process.client.get("/a", proxied)
+        await seconds(2)
+    machine.tier.items = {LIST: machine.tier.items[LIST]}
+    async with machine.process() as process:
+        await seconds(2)
+        assert await process.health() == WarmUpHealth("done", asked=1, stored=1)
+        assert (await process.client.get("/a", proxied)).hit
+
+
 async def test_it_goes_slowly() -> None:
     """Ten in a second, and health says how far it is."""
     machine = Machine()

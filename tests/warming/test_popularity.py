@@ -87,13 +87,14 @@ def test_a_list_is_bounded_in_targets_and_in_bytes() -> None:
 
 def test_a_list_comes_back_whole() -> None:
     """Targets, with the codings of their clients, scores and the moment."""
-    scores = {target(1): 2.5, Target(SHOP, b"/x", b"", CODED): 1.0}
+    behind = SHOP._replace(proxied=((b"x-forwarded-proto", b"https"), (b"x-original-host", b"a")))
+    scores = {target(1): 2.5, Target(SHOP, b"/x", b"", CODED): 1.0, Target(behind, b"/"): 0.5}
 
     assert read(written(Ranking(7.0, scores))) == Ranking(7.0, scores)
     assert read(written(Ranking())) == Ranking()
 
 
-ROW: list[Any] = ["https", b"shop.example", "/api", b"/x", b"q=1", b"gzip", 1.0]
+ROW: list[Any] = ["https", b"shop.example", "/api", [], b"/x", b"q=1", b"gzip", 1.0]
 
 
 def listed(*rows: Any, form: Any = 1, at: Any = 7.0) -> bytes:
@@ -118,21 +119,26 @@ def test_a_row_as_it_is_written_is_a_target() -> None:
         (1, b"a" * LONGEST),
         (2, "api"),
         (2, "/a\nb"),
-        (3, b"x"),
-        (3, b"/a b"),
-        (3, b"/\xff"),
-        (3, b"/" + b"x" * LONGEST),
-        (4, b"a#b"),
-        (5, b"x-secret"),
-        (6, -1.0),
-        (6, float("nan")),
-        (6, float("inf")),
+        (3, [[b"x-user", b"a"]]),
+        (3, [[b"host", b"a"]]),
+        (3, [[b"X-Forwarded-Proto", b"https"]]),
+        (3, [[b"x-forwarded-host", b"a\r\nb: c"]]),
+        (3, [[b"x-forwarded-host", b"a" * LONGEST]]),
+        (4, b"x"),
+        (4, b"/a b"),
+        (4, b"/\xff"),
+        (4, b"/" + b"x" * LONGEST),
+        (5, b"a#b"),
+        (6, b"x-secret"),
+        (7, -1.0),
+        (7, float("nan")),
+        (7, float("inf")),
     ],
 )
 def test_a_row_that_is_no_target_is_left_out(place: int, value: Any) -> None:
     """Whoever has written it; the others count."""
     wrong, other = [*ROW], [*ROW]
-    wrong[place], other[3] = value, b"/other"
+    wrong[place], other[4] = value, b"/other"
     found = read(listed(wrong, other))
 
     assert found is not None

@@ -9,6 +9,7 @@ from asgi_multitier.warming.targets import Origin, Target, read_targets
 
 SHOP = Origin("https", b"shop.example")
 KNOWN = Origin("https", b"shop.example", "/api")
+BEHIND = Origin("https", b"b.example", "", ((b"x-forwarded-proto", b"https"),))
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,25 @@ def test_what_a_target_is(
     given: Any, base_url: str | None, known: Origin | None, expected: Target
 ) -> None:
     """A path at the origin that is given or known, or a URL at its own, with fields or without."""
-    assert read_targets([given], base_url, known) == [expected]
+    assert read_targets([given], base_url, [known] if known else []) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("given", "base_url", "expected"),
+    [
+        ("/x", None, KNOWN),
+        ("/x", "https://shop.example", KNOWN),
+        ("/x", "https://b.example", BEHIND),
+        ("https://b.example/x", None, BEHIND),
+        ("https://b.example/x", "https://shop.example", BEHIND),
+        ("/x", "http://b.example", Origin("http", b"b.example")),
+    ],
+)
+def test_what_clients_use_with_a_host_is_used_with_it(
+    given: str, base_url: str | None, expected: Origin
+) -> None:
+    """The root path and the fields of the proxy are in every key; no URL names them."""
+    assert read_targets([given], base_url, [KNOWN, BEHIND]) == [Target(expected, b"/x")]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +101,7 @@ def test_what_is_wrong_is_said_before_anything_is_asked(
 ) -> None:
     """The message shows what was given, and what to write instead."""
     with pytest.raises(ConfigError) as caught:
-        read_targets(targets, base_url, SHOP)
+        read_targets(targets, base_url, [SHOP])
 
     assert words in str(caught.value)
     assert str(caught.value).startswith("CacheManager.warm: ")
@@ -91,7 +110,7 @@ def test_what_is_wrong_is_said_before_anything_is_asked(
 def test_a_path_needs_to_be_told_whom_clients_ask() -> None:
     """The host is in every key: a guess would store what no client asks for."""
     with pytest.raises(ConfigError, match=r"targets='/x' .* base_url='https://shop.example' as"):
-        read_targets(["/x"], None, None)
+        read_targets(["/x"], None, [])
 
 
 def test_urls_for_people() -> None:
