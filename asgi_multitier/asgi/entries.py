@@ -10,6 +10,7 @@ from ..engine.engine import Engine
 from ..entry import Entry, StoredResponse
 from ..policy.reasons import Reason
 from ..policy.request import Field
+from ..policy.status_codes import NEGATIVE
 from ..policy.storing import Store, kept_for_validation
 from ..policy.tags import cache_tags
 from ..selectors import aliased
@@ -59,7 +60,9 @@ def entry_of(seed: Entry, response: StoredResponse, store: Store, plan: Plan, no
     fresh_until = created + lifetime
     windows = max(store.stale_while_revalidate, store.stale_if_error)
     keep = store.keep_for_validation
-    if seed.data_version is not None:
+    # What is not there may be asked for under any number of names: it is not kept for longer.
+    data_version = None if response.status in NEGATIVE else seed.data_version
+    if data_version is not None:
         keep = max(keep, kept_for_validation(store.lifetime))
     keep_until = max(
         fresh_until + windows,
@@ -81,6 +84,7 @@ def entry_of(seed: Entry, response: StoredResponse, store: Store, plan: Plan, no
         stale_allowed=store.stale_allowed,
         immutable=store.immutable,
         tags=(*_tags_of(seed, response, policy.tags_from), *store.tags),
+        data_version=data_version,
     )
 
 

@@ -21,6 +21,7 @@ from tests.support import (
     Origin,
     Reply,
     Visit,
+    answering,
     caching,
     pass_time,
     respond,
@@ -125,6 +126,17 @@ async def test_who_asks_has_no_say_in_what_is_stored_already(options: Any, heade
             "hit; ttl=60; detail=l1",
         ]
         assert origin.calls == 1
+
+
+async def test_what_is_not_there_is_not_validated() -> None:
+    """A client may ask for any number of names; each would take room for an hour at least."""
+    data, origin = Data(), Origin(answering(status=404))
+    async with caching(origin, rules(data, negative=5)) as cache:
+        await cache.get("/x")
+        cache.clock.advance(6)
+
+        assert (await cache.get("/x")).cache == "fwd=uri-miss; stored; ttl=5"
+        assert origin.calls == 2
 
 
 async def test_it_gets_the_request_as_vary_by_does() -> None:
