@@ -75,7 +75,6 @@ class Engine:
                 wall=wall,
             ),
             local_scale=where.ttl_scale,
-            clock=clock,
         )
         self.flights: Flights[Any] = Flights(
             log.index,

@@ -9,7 +9,6 @@ Reads and writes of one tick of the event loop go to a shared tier in one round 
 
 import asyncio
 import math
-import time
 from collections import OrderedDict
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +16,6 @@ from typing import Any, TypeVar
 
 from cachetools import FIFOCache
 
-from .._types import Clock
 from ..coherence.log import InvalidationLog, Update
 from ..entry import Born, Entry, Slot
 from ..events import Events, TierStats
@@ -54,7 +52,6 @@ class TierStack:
         events: Where failures are counted and logged.
         form: How entries are written.
         local_scale: Lifetimes in the local tier are multiplied by it.
-        clock: Monotonic seconds, the clock of the entries.
 
     Attributes:
         local, shared: As above.
@@ -70,7 +67,6 @@ class TierStack:
         *,
         form: Format,
         local_scale: float = 1.0,
-        clock: Clock = time.monotonic,
     ) -> None:
         self.local = local
         self.shared = tuple(shared)
@@ -79,9 +75,9 @@ class TierStack:
         self._events = events
         self._form = form
         self._local_scale = local_scale
-        self._clock = clock
+        self._clock = form.clock
         self._reads = Reads(self.shared, self._admitted, self.spawn)
-        self._writes = Writes(self.shared, log, events, self.spawn, form=form, clock=clock)
+        self._writes = Writes(self.shared, log, events, self.spawn, form=form)
         self.tasks: set[asyncio.Task[Any]] = set()
         self._left: FIFOCache[str, float] = FIFOCache(_LEFT)
 

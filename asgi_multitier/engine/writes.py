@@ -5,7 +5,6 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from .._types import Clock
 from ..coherence.log import InvalidationLog
 from ..entry import Entry
 from ..errors import SerializationError
@@ -27,7 +26,6 @@ class Writes:
         events: Where a write that was dropped is counted.
         spawn: Runs a coroutine in a task that is waited for at the end.
         form: How entries are written.
-        clock: Monotonic seconds, the clock of the entries.
     """
 
     def __init__(
@@ -38,14 +36,13 @@ class Writes:
         spawn: Callable[[Coroutine[Any, Any, Any], str], "asyncio.Task[Any]"],
         *,
         form: Format,
-        clock: Clock,
     ) -> None:
         self._shared = shared
         self._log = log
         self._events = events
         self._spawn = spawn
         self._form = form
-        self._clock = clock
+        self._clock = form.clock
         self._waiting: dict[str, Entry] = {}
         self._writing: asyncio.Task[Any] | None = None
 

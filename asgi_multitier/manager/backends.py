@@ -160,48 +160,36 @@ class Backends:
             namespace: What separates the application from others.
             named: Whether all workers of the application have the same namespace.
         """
-        if self._given.log is not None:
-            return self._given.log
-        if self._given.sqlite is not None:
-            return SQLiteLog(
-                self._given.sqlite,
-                namespace=namespace,
-                maxlen=self._given.invalidation.maxlen,
-                secret=self._config.secret,
-                clock=self._given.clock,
-            )
-        alone = self._given.nearby and (not self.has_redis or self.uses_default)
-        if named and alone and not self._given.invalidation.enable_audit_stream:
-            return NearLog(
-                namespace=namespace,
-                maxlen=self._given.invalidation.maxlen,
-                secret=self._config.secret,
-                far=self._stream(namespace) if self.has_redis else None,
-                clock=self._given.clock,
-            )
+        given, config, secret = self._given, self._given.invalidation, self._config.secret
+        clock, maxlen = given.clock, config.maxlen
+        if given.log is not None:
+            return given.log
+        if given.sqlite is not None:
+            path = given.sqlite
+            return SQLiteLog(path, namespace=namespace, maxlen=maxlen, secret=secret, clock=clock)
+        if named and self._may_be_near and not config.enable_audit_stream:
+            far: StreamStore | None = None
+            if self.has_redis:
+                link = self.link()
+                far = StreamStore(link, namespace, config, flush_on_failover=True, clock=clock)
+            return NearLog(namespace=namespace, maxlen=maxlen, secret=secret, far=far, clock=clock)
         if not self.has_redis:
-            return LocalLog(self._given.clock)
+            return LocalLog(clock)
         return RedisLog(
             self.link(),
             namespace=namespace,
-            config=self._given.invalidation,
-            secret=self._config.secret,
+            config=config,
+            secret=secret,
             # Deliberate: the default address may well have no server behind it. Until one was seen
             # there, this process is alone, and what it holds counts as valid.
             optional=self.uses_default,
-            clock=self._given.clock,
+            clock=clock,
         )
 
-    def _stream(self, namespace: str) -> StreamStore:
-        """The log on Redis, as `RedisLog` has it."""
-        return StreamStore(
-            self.link(),
-            namespace,
-            self._given.invalidation.channel,
-            maxlen=self._given.invalidation.maxlen,
-            flush_on_failover=True,
-            clock=self._given.clock,
-        )
+    @property
+    def _may_be_near(self) -> bool:
+        """Whether the workers of this machine find each other without a server."""
+        return self._given.nearby and (not self.has_redis or self.uses_default)
 
     def leases(self, namespace: str) -> Leases | None:
         """Leases across instances; None without Redis."""
@@ -238,8 +226,7 @@ class Backends:
             return set()
         if self._given.sqlite is not None:
             return await sqlite_namespaces(self._given.sqlite)
-        alone = self._given.nearby and (self.uses_default or not self.has_redis)
-        near = nearby_namespaces() if alone else set()
+        near = nearby_namespaces() if self._may_be_near else set()
         if not self.has_redis:
             return near
         try:

@@ -52,14 +52,8 @@ class RedisLog(SharedLog):
         check_namespace(namespace)
         self._link = connect(target)
         self._owns_link = not isinstance(target, Link)
-        store = StreamStore(
-            self._link,
-            namespace,
-            config.channel,
-            maxlen=config.maxlen,
-            flush_on_failover=on_failover == "flush",
-            clock=clock,
-        )
+        flush = on_failover == "flush"
+        store = StreamStore(self._link, namespace, config, flush_on_failover=flush, clock=clock)
         super().__init__(store, RecordCodec(namespace, secret), optional=optional, clock=clock)
         self._audit: Audit | None = None
         if config.enable_audit_stream:

@@ -15,6 +15,7 @@ from typing import Any
 
 from .._types import Clock
 from ..coherence.store import FEW, MAX_BYTES, PATIENCE, Batch, Facts, StoredRecord, next_count
+from ..config.invalidation import InvalidationConfig
 from ..entry import Born
 from ..errors import BackendError
 from .client import Dedicated, Link, one_command
@@ -59,8 +60,7 @@ class StreamStore:
     Args:
         link: The connections.
         namespace: Part of the keys' names.
-        channel: Name of the stream within the namespace.
-        maxlen: Approximate number of records kept.
+        config: Name and length of the stream.
         flush_on_failover: Whether the log's generation ends when another server takes over.
         clock: Monotonic seconds.
 
@@ -72,18 +72,17 @@ class StreamStore:
         self,
         link: Link,
         namespace: str,
-        channel: str,
+        config: InvalidationConfig,
         *,
-        maxlen: int,
         flush_on_failover: bool,
         clock: Clock,
     ) -> None:
         self.link = link
         self.namespace = namespace
-        self.stream = f"{{{namespace}}}:{channel}"
+        self.stream = f"{{{namespace}}}:{config.channel}"
         self.control = f"{self.stream}:ctl"
         self._keys = (self.control, self.stream)
-        self._maxlen = maxlen
+        self._maxlen = config.maxlen
         self._flush_on_failover = flush_on_failover
         self._clock = clock
         self.own_gen = ""

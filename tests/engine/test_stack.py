@@ -49,7 +49,6 @@ class Built:
             self.log,
             self.events,
             form=Format(namespace="n", clock=self.clock, wall=self.clock),
-            clock=self.clock,
         )
 
     def entry(self, key: str = "k", body: bytes = b"x", life: float = 100.0) -> Entry:

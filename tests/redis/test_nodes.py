@@ -62,7 +62,6 @@ class Stacked:
             self.log,
             events,
             form=Format(namespace=namespace, clock=self.clock, wall=self.clock),
-            clock=self.clock,
         )
 
     def on(self, node: ValkeyServer) -> list[str]:

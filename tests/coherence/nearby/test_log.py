@@ -15,6 +15,7 @@ from asgi_multitier import BackendError, CacheManager, ConfigError
 from asgi_multitier.coherence.nearby import NearLog
 from asgi_multitier.coherence.nearby.peers import CHANGED, LOST, Peers
 from asgi_multitier.coherence.sqlite import TableStore
+from asgi_multitier.config.invalidation import InvalidationConfig
 from asgi_multitier.redis import Link, StreamStore, connect
 from asgi_multitier.selectors import Selector
 from tests.patience import until
@@ -217,9 +218,8 @@ class Quiet:
 
 def looking(link: Link, namespace: str) -> NearLog:
     """A worker's log whose server is yet to appear."""
-    store = StreamStore(
-        link, namespace, "log", maxlen=1000, flush_on_failover=True, clock=time.monotonic
-    )
+    config = InvalidationConfig(channel="log", maxlen=1000)
+    store = StreamStore(link, namespace, config, flush_on_failover=True, clock=time.monotonic)
     return NearLog(namespace=namespace, far=store)
 
 
