@@ -18,7 +18,7 @@ from ..events import Outcome
 from ..policy.content import WITH_CONTENT
 from ..policy.invalidation import is_safe
 from ..policy.reasons import Reason
-from ..policy.request import Field, FieldLines, unread_reason
+from ..policy.request import Field, FieldLines, is_all, unread_reason
 from ..routing import Resolved
 from .admission import Failures, ask_when
 from .framework import FILL_KEY
@@ -136,4 +136,9 @@ def _counted(plan: Plan) -> Iterator[None]:
 async def _read(plan: Plan, found: FieldLines, receive: Receive) -> Reading:
     limit = plan.policy.max_body
     reason = unread_reason(found, limit)
-    return await read_within(receive, limit) if reason is None else Reading(receive, reason=reason)
+    if reason is not None:
+        return Reading(receive, reason=reason)
+    reading = await read_within(receive, limit)
+    if reading.content is None or is_all(found, len(reading.content)):
+        return reading
+    return Reading(reading.receive, reason=Reason.REQUEST_BODY)

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from .._types import Header
 from .credentials import Credentials, folded
-from .headers import is_token
+from .headers import content_length, is_token, normalised
 from .reasons import Reason
 
 
@@ -231,6 +231,22 @@ def _is_more(length: bytes, limit: int) -> bool:
 
 _LONGEST_NUMBER = 18
 """Digits of the longest number that is read: any longer one is larger than all limits."""
+
+
+def is_all(found: FieldLines, size: int) -> bool:
+    """Whether so many bytes may be all of a request's content, as far as its field lines say.
+
+    Of a server they always are. A layer around the cache may have read the content for itself and
+    left nothing, or made another of it: then what the application is asked is not known.
+
+    Args:
+        found: What the scan found.
+        size: Bytes that were read, to the end.
+    """
+    stated = content_length(normalised(found.get(Field.BODY_LENGTH, ())))
+    if stated is not None:
+        return stated == size
+    return size > 0 or Field.BODY_CODING not in found
 
 
 def without_framing(found: FieldLines) -> FieldLines:

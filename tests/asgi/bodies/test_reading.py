@@ -338,3 +338,35 @@ async def test_a_client_that_left_before_anything_came_sent_no_message() -> None
     reading = await read_within(Chunks([], leaves=True).receive, 500)
 
     assert (await reading.receive())["type"] == "http.disconnect"
+
+
+@pytest.mark.parametrize(
+    ("fields", "content", "known"),
+    [
+        ([("content-length", "2")], b"ab", True),
+        ([("content-length", "2"), ("content-length", "2")], b"ab", True),
+        ([("content-length", "0")], b"", True),
+        ([], b"", True),
+        ([], b"ab", True),
+        ([("transfer-encoding", "chunked")], b"ab", True),
+        ([("content-length", "2")], b"", False),
+        ([("content-length", "2")], b"a", False),
+        ([("content-length", "2")], b"abc", False),
+        ([("content-length", "0")], b"a", False),
+        ([("transfer-encoding", "chunked")], b"", False),
+    ],
+)
+@pytest.mark.parametrize("decides", [False, True])
+async def test_content_that_a_layer_has_taken_is_not_known(
+    fields: list[tuple[str, str]], content: bytes, known: bool, decides: bool
+) -> None:
+    """What a layer around the cache has read for itself, or replaced, may decide the answer."""
+    origin = Reader()
+    options: dict[str, Any] = {"when": lambda request: True} if decides else {}
+    async with caching(origin, searches(**options)) as cache:
+        for _ in range(2):
+            reply = await post(cache, content, *fields, length=False)
+
+    told = f"fwd={'method' if decides else 'bypass'}; detail=request-body"
+    assert reply.cache == ("hit; ttl=300; detail=l1" if known else told)
+    assert origin.asked == [("POST", content)] * (1 if known else 2)
