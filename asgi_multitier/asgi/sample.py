@@ -12,6 +12,7 @@ from .._types import Scope
 from ..engine.stack import TierStack
 from ..entry import StoredResponse, Variants
 from ..policy.coding import ACCEPT_ENCODING, known_codings
+from ..policy.content import WITH_CONTENT
 from ..policy.headers import invalid_reason
 from ..policy.key import forwarded_for_all
 from ..policy.request import Field, FieldLines
@@ -38,7 +39,7 @@ class Sample:
 
     def note(self, scope: Scope, origin: Origin, target: PlanKey, plan: Plan) -> None:
         """Note a request, if there is room."""
-        if len(self._noted) >= MOST or not is_open(plan):
+        if len(self._noted) >= MOST or scope["method"] in WITH_CONTENT or not is_open(plan):
             return
         codings = [value for name, value in scope["headers"] if name.lower() == ACCEPT_ENCODING]
         self._noted.append((origin, target, plan, b", ".join(codings)))

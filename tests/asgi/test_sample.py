@@ -11,6 +11,7 @@ from asgi_multitier.asgi.sample import MOST, WARM_KEY
 from asgi_multitier.warming.popularity import LONGEST
 from asgi_multitier.warming.targets import Origin as At
 from asgi_multitier.warming.targets import Target
+from tests.asgi.bodies.support import post, searches
 from tests.support import Cache, Origin, caching, respond
 
 HERE = At("http", b"example.org")
@@ -97,6 +98,18 @@ async def test_what_is_for_few_is_not_told(target: str, headers: Any, rules: lis
         told(cache)
         for _ in range(2):
             await cache.get(target, headers)
+
+        assert told(cache) == []
+
+
+@pytest.mark.parametrize("method", ["POST", "QUERY"])
+async def test_questions_with_content_are_not_told(method: str) -> None:
+    """A target does not say what they ask, and its GET may be for few."""
+    async with caching(Origin(), searches()) as cache:
+        told(cache)
+        await cache.get("/x")
+        assert told(cache) == [Target(HERE, b"/x")]
+        await post(cache, method=method)
 
         assert told(cache) == []
 
