@@ -9,10 +9,9 @@ class Client:
     """The client that caused a run of the application.
 
     Args:
-        receive, send: Its channel.
+        receive, send: Its channel; attributes as well.
 
     Attributes:
-        receive, send: As above.
         left: Done when the client has left, or has had all that it gets.
     """
 

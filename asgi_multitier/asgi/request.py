@@ -55,21 +55,6 @@ class Request:
         primary: Its primary key, set once the partition is known.
     """
 
-    __slots__ = (
-        "_headers",
-        "_view",
-        "app",
-        "common",
-        "confirms",
-        "content",
-        "found",
-        "plain",
-        "plan",
-        "primary",
-        "scope",
-        "table",
-    )
-
     foreground = False
     """Whether it renews what it finds stale itself, as its endpoint needs its own arguments."""
 

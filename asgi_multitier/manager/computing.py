@@ -71,10 +71,7 @@ class Computing:
 
     Args:
         engine: The parts.
-        values: The cache's values.
-
-    Attributes:
-        values: The same.
+        values: The cache's values; an attribute as well.
     """
 
     def __init__(self, engine: Engine, values: Values) -> None:

@@ -27,15 +27,12 @@ class Fill:
     Args:
         engine: The cache.
         request: Whose request opened the flight.
-        flight: The flight.
+        flight: The flight; an attribute as well.
         replies: Makes what its client gets.
         client: Its channel; None for a background refresh.
         stored: What is stored for the request.
         marker: What is known of the URL's variants.
         own: Whether the application is asked for no more than the request asks for.
-
-    Attributes:
-        flight: As above.
     """
 
     def __init__(
