@@ -53,6 +53,7 @@ class Index:
     """
 
     __slots__ = (
+        "_born",
         "_clock",
         "_marks",
         "_pending",
@@ -78,6 +79,7 @@ class Index:
         self.gen = ""
         self.seq = 0
         self.fence = 0
+        self._born = Born(self.gen, self.seq, self.fence)
         self._marks = Marks(max_selectors, max_bytes, max_globs)
         self._pending: dict[Selector, None] = {}
         self._untrusted_age = untrusted_age
@@ -107,7 +109,10 @@ class Index:
 
     def born(self) -> Born:
         """The position and local fence now: what a fill notes before it asks the origin."""
-        return Born(self.gen, self.seq, self.fence)
+        born = self._born
+        if born.seq != self.seq or born.fence != self.fence or born.gen != self.gen:
+            born = self._born = Born(self.gen, self.seq, self.fence)
+        return born
 
     def permits(self, entry: Entry) -> bool:
         """Whether the entry may be used. Note `view` with it only if `settled` is True."""

@@ -26,13 +26,27 @@ def partition_of(template: Template, arguments: Mapping[str, Any]) -> bytes:
     first, *others = template.fields
     value = value_of(first, arguments)
     if not others and type(value) is str and value.isascii():
-        return b"one:%d:%b:%b" % (len(template.text), template.text.encode(), value.encode())
+        return _of_text(template.text, value)
     values = (value, *(value_of(name, arguments) for name in others))
     part = partition_part((template.text, *values))
     if part is None or (not others and isinstance(value, bool)):
         # A truth value alone says that there is a user, not which one.
         raise Missing(f"{template.text!r} gives values that are no partition")
     return part
+
+
+def _of_text(template: str, value: str) -> bytes:
+    return _remembered(template, value) if len(value) <= _LONGEST else _made(template, value)
+
+
+def _made(template: str, value: str) -> bytes:
+    return b"one:%d:%b:%b" % (len(template), template.encode(), value.encode())
+
+
+_LONGEST = 64
+"""Characters of the longest value whose part of the key is remembered: an identifier's."""
+
+_remembered = lru_cache(4096)(_made)
 
 
 def texts_of_arguments(

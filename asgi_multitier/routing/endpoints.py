@@ -100,15 +100,19 @@ def around(endpoint: Callable[..., Any], called: Callable[..., Any], *, asks: bo
 
 
 def call_of(endpoint: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-    """A call as its framework makes it, without what only the function around it asked for."""
-    own = dict(kwargs)
-    request = own.pop(_REQUEST, None)
-    response = own.pop(_RESPONSE, None)
+    """A call as its framework makes it, without what only the function around it asked for.
+
+    Args:
+        endpoint: The function.
+        args, kwargs: What the function around it was called with; `kwargs` is the call's own.
+    """
+    request = kwargs.pop(_REQUEST, None)
+    response = kwargs.pop(_RESPONSE, None)
     if request is None:
-        request = _among(args, own, "requests", "Request")
+        request = _among(args, kwargs, "requests", "Request")
     if response is None:
-        response = _among(args, own, "responses", "Response")
-    return Call(endpoint, args, own, request, response)
+        response = _among(args, kwargs, "responses", "Response")
+    return Call(endpoint, args, kwargs, request, response)
 
 
 def _among(args: tuple[Any, ...], kwargs: dict[str, Any], module: str, name: str) -> Any:

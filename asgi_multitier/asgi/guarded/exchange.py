@@ -53,6 +53,7 @@ class GuardedExchange:
         "_leaving",
         "_loop",
         "_prompt",
+        "_quick",
         "_request",
         "_send",
         "_sent",
@@ -74,6 +75,7 @@ class GuardedExchange:
         self._held: Message | None = None
         self._sent = False
         self._age = 0.0
+        self._quick: GuardedReplay | None = None
         self.reason: Reason | None = Reason.GUARD
         self.miss: Miss | None = None
         self.replay: GuardedReplay | None = None
@@ -117,6 +119,7 @@ class GuardedExchange:
             raise
         finally:
             self._armed = False
+            self.scope.pop(GUARDED_KEY, None)  # else the two hold each other until collected
             if self.reason is not None:
                 self._request.plan.tally.passed(self.reason)
             if self.miss is not None:
@@ -131,33 +134,28 @@ class GuardedExchange:
 
     async def send(self, message: Message) -> None:
         """One message of the application; those of a plain hit are held until it is whole."""
-        if self._sent:
-            return
-        replay = self.replay
-        if replay is not None and self._prompt and self._leaving is None:
-            held = self._held
-            if held is None and message["type"] == "http.response.start":
-                self._held = message
-                return
+        replay, held = self._quick, self._held
+        if replay is None:
+            await (await self._edge()).send(message)
+        elif held is None and message["type"] == "http.response.start":
+            self._held = message
+        elif not self._sent:
             whole = message.get("body") is replay.body and not message.get("more_body")
             # Others may have left since the start, with fields of their own: asked here at last.
             if whole and held is not None and replay.leaves_as_before(held, self._tag):
-                await self._send_hit(replay)
-                return
-        await (await self._edge()).send(message)
-
-    async def _send_hit(self, replay: GuardedReplay) -> None:
-        """A plain hit leaves as it did before."""
-        self._sent = True
-        publish(self.scope, self._request.scope)
-        status, lines, body = replay.message(self._age, self._tag)
-        await self._send({"type": "http.response.start", "status": status, "headers": lines})
-        await self._send({"type": "http.response.body", "body": body})
+                self._sent = True
+                publish(self.scope, self._request.scope)
+                start, body = replay.messages(self._age, self._tag)
+                await self._send(start)
+                await self._send(body)
+            else:
+                await (await self._edge()).send(message)
 
     async def _edge(self) -> Leaving:
         """What all else leaves through, with what was held until now."""
         leaving = self._leaving
         if leaving is None:
+            self._quick = None
             leaving = self._leaving = Leaving(self._engine, self._request, self, self._send)
             if self._held is not None:
                 await leaving.send(self._held)
@@ -203,7 +201,9 @@ class GuardedExchange:
         if replay is None or now >= replay.until:
             return None
         self.reason, self.replay, self._age = None, replay, now - replay.created
-        request.plan.tally.hit(1)
+        if self._prompt:
+            self._quick = replay
+        request.plan.tally.local += 1
         injected = call.response
         if injected is None or not (replay.joins and is_set(injected)):
             return replay.response()

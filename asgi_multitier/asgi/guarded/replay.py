@@ -36,6 +36,7 @@ class GuardedReplay:
         "_lines",
         "_second",
         "_sent",
+        "_status",
         "_unchanged",
         "body",
         "created",
@@ -61,6 +62,7 @@ class GuardedReplay:
         self._unchanged: list[Header] = []
         self._sent: list[Header] = []
         self._second = -1
+        self._status = 0
         self._lifetime = int(entry.fresh_until - entry.created)
         self._attributes = vars(plain_response(self.status, [], self.body))
 
@@ -80,6 +82,7 @@ class GuardedReplay:
             told: What clients are told.
         """
         self._sent, self.told, self._second = sent, told, -1
+        self._status = told.status
         self.tag = told.etag if told.status == 200 else None
 
     def leaves_as_before(self, start: Message, tag: bytes | None) -> bool:
@@ -89,28 +92,29 @@ class GuardedReplay:
             start: The start of the response.
             tag: What the client says that it holds; None if it asks for nothing but the response.
         """
-        told = self.told
         return (
-            told is not None
+            self.told is not None
             and start.get("headers") == self._sent
-            and start["status"] == told.status
+            and start["status"] == self._status
             and (tag is None or tag == self.tag)
         )
 
-    def message(self, age: float, tag: bytes | None) -> tuple[int, list[Header], bytes]:
-        """What a client gets: the status, the field lines and the content.
+    def messages(self, age: float, tag: bytes | None) -> tuple[Message, Message]:
+        """What a client gets: the start and the content of a response that has left before.
 
         Args:
             age: Seconds since it was generated.
-            tag: What the client holds, if that is the same; None if it holds nothing.
+            tag: What the client holds, if that is the same: it gets a 304. None if nothing.
         """
         if int(age) != self._second:
             self._renew(age)
-        if tag is not None:
-            return 304, self._unchanged.copy(), b""
-        told = self.told
-        assert told is not None  # noqa: S101  # it has left before
-        return told.status, self._lines.copy(), self.body
+        status, lines, body = 304, self._unchanged, b""
+        if tag is None:
+            status, lines, body = self._status, self._lines, self.body
+        return (
+            {"type": "http.response.start", "status": status, "headers": lines.copy()},
+            {"type": "http.response.body", "body": body},
+        )
 
     def _renew(self, age: float) -> None:
         """Build the field lines for this age in seconds: with it, and with `Cache-Status`."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from copy import deepcopy
+from operator import itemgetter
 from typing import Any
 
 from ..._types import Scope
@@ -10,6 +11,10 @@ from .known import is_known
 from .state import NotedScope, NotedState
 
 _UNREADABLE = object()
+_SOUGHT = ("endpoint", "route", "path_params", "router")
+"""What layers look for in a scope once there is an answer."""
+
+_sought = itemgetter(*_SOUGHT)
 
 
 class Outside:
@@ -91,9 +96,10 @@ def publish(scope: Scope, outer: Scope) -> None:
         scope: The scope that the application got.
         outer: That of the layers.
     """
-    for name in ("endpoint", "route", "path_params", "router"):
-        if name in scope:
-            outer[name] = scope[name]
+    try:  # all at once, as a hit of a guarded route does this
+        outer["endpoint"], outer["route"], outer["path_params"], outer["router"] = _sought(scope)
+    except KeyError:
+        outer.update({name: scope[name] for name in _SOUGHT if name in scope})
 
 
 def _contents(session: Any) -> object:

@@ -1,6 +1,7 @@
 """On every request the guard runs; on a hit the endpoint does not."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 
 import httpx
@@ -8,6 +9,7 @@ import pytest
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 
 from asgi_multitier import CacheManager, CacheMiddleware, cached
+from asgi_multitier.asgi.guarded import GuardedExchange
 from asgi_multitier.asgi.guarded.leaving import Leaving
 
 from .office import Office, status
@@ -113,6 +115,21 @@ async def test_a_hit_that_leaves_as_the_last_one_did_is_not_made_again(
         assert answer.headers["cache-status"] == "asgi-multitier; hit; ttl=53; detail=l1"
         assert answer.headers["etag"] == tag
     assert "content-length" not in unchanged.headers
+
+
+async def test_a_hit_leaves_nothing_to_collect(office: Office) -> None:
+    """What it has made is freed when it ends: a collection costs more than the hit."""
+    for _ in range(2):
+        await office.get("/ready")
+    gc.collect()
+    gc.disable()
+    try:
+        await office.get("/ready")
+        left = [one for one in gc.get_objects() if type(one) is GuardedExchange]
+    finally:
+        gc.enable()
+
+    assert left == []
 
 
 async def test_the_first_request_may_be_conditional(office: Office) -> None:
