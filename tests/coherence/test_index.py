@@ -419,6 +419,20 @@ def test_pending_globs_over_the_cap_are_united_and_wait_as_one() -> None:
     assert index.permits(value(Born(GEN, 99), key="a:20:b"))
 
 
+def test_a_glob_that_is_held_is_not_united_with_others() -> None:
+    """What it selects is refused until its time to settle is over, wherever it was born."""
+    index = make(max_globs=3)
+    globs = [Selector("glob", f"*:{number}:*") for number in range(10, 14)]
+    index.begin(globs)
+    index.hold(globs[:1])
+    index.unite_globs()
+    index.acknowledge(list(index.pending()), index.fence)
+    assert not index.permits(value(index.born(), key="a:10:b"))
+    index.release(globs[:1])
+
+    assert index.permits(value(index.born(), key="a:10:b"))
+
+
 def test_a_long_text_is_compared_by_its_beginning_and_a_digest() -> None:
     """Keys, tags, paths and prefixes: each selects its own and no other that begins like it."""
     long = "/" + "a" * 5_000
