@@ -331,6 +331,23 @@ async def held_lease(door: Door) -> None:
     door.ask(3)
 
 
+async def slow_write_under_a_lease(door: Door) -> None:
+    """The lease is given back when what was computed can be found, and no earlier."""
+
+    async def hang() -> None:
+        door.tier.gate = asyncio.Event()
+
+    door.work.within = hang
+    door.ask()
+    await door.work.arrived.acquire()
+    await settled()
+    assert door.leases.taken
+    assert door.tier.gate is not None
+    door.tier.gate.set()
+    await door.ended()
+    assert not door.leases.taken
+
+
 async def nested(door: Door) -> None:
     """The origin asks for what it is to answer."""
 
@@ -748,6 +765,11 @@ ROWS = {
     ),
     "kept-no-longer": Row(
         kept_no_longer, Numbers({"run 1": 1}, runs=1, misses=1, fills=1), VALIDATED
+    ),
+    "lease-slow-write": Row(
+        slow_write_under_a_lease,
+        Numbers({"run 1": 1}, runs=1, misses=1, fills=1, claims=1),
+        FLEET,
     ),
     "nested": Row(
         nested,
