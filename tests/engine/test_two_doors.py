@@ -232,6 +232,25 @@ async def timeout_stale(door: Door) -> None:
     await timeout(door)
 
 
+async def timeout_for_good(door: Door) -> None:
+    """The origin does not end at all: no run goes on for ever for callers who wait no more."""
+    door.work.hold()
+    door.ask(3)
+    await door.work.arrived.acquire()
+    await settled()
+    for seconds in (2.1, 31):
+        await pass_time(seconds)
+        await settled()
+    assert door.manager.engine.flights.running == 0
+
+
+async def timeout_stale_for_good(door: Door) -> None:
+    """As above, where something stale may stand in."""
+    await door.gone_stale()
+    await door.work.arrived.acquire()
+    await timeout_for_good(door)
+
+
 async def stale_while_revalidate(door: Door) -> None:
     """Something stale is used by three callers and renewed once."""
     await door.gone_stale()
@@ -627,6 +646,14 @@ ROWS = {
         {"hard_timeout": 2},
         values={"fills": 1},
         why=HARD,
+    ),
+    "hard-for-good": Row(
+        timeout_for_good,
+        Numbers({"TimeoutError": 3}, runs=1, misses=1, coalesced=2, failures={"hard-timeout": 3}),
+        {"hard_timeout": 2},
+    ),
+    "soft-for-good": Row(
+        timeout_stale_for_good, Numbers({"run 1": 3}, runs=1, stale=3), {**STALE, "soft_timeout": 2}
     ),
     "hard-stale": Row(
         timeout_stale,

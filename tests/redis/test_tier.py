@@ -135,6 +135,17 @@ async def test_bytes_of_somebody_else_are_a_miss(
     assert await tier.get("endless") is None
 
 
+async def test_a_value_that_was_cut_off_is_replaced(
+    tier: RedisTier, server: Server, namespace: str
+) -> None:
+    """It begins as the new one does, and has no number to compare."""
+    for length in (32, 40, 47):
+        server.command("SET", f"{namespace}:e:k", (GEN + "0" * 16)[:length], "PX", 10_000)
+
+        assert await set_born(tier, "k", b"v", 10.0, Born(GEN, 2))
+        assert await _value(tier) == b"v"
+
+
 async def test_a_key_of_another_type_is_a_miss_alone(
     tier: RedisTier, server: Server, namespace: str
 ) -> None:
