@@ -124,6 +124,7 @@ PLAIN = {"Content-Type": "text/plain"}
         pytest.param({"content": b""}, id="no-content"),
         pytest.param({"method": "QUERY"}, id="method"),
         pytest.param({"fields": {}}, id="no-type"),
+        pytest.param({"fields": {"Content-Encoding": "text/plain"}}, id="name"),
         pytest.param({"fields": {"Content-Type": ""}}, id="empty-type"),
         pytest.param({"fields": {"Content-Type": "text/html"}}, id="type"),
         pytest.param({"fields": {"Content-Type": "text/plain;charset=x"}}, id="charset"),
