@@ -4,7 +4,7 @@ Log lines are written where a state changes, never per request; per request ther
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .log_lines import logger
 from .statistics import RouteStats, Tally
@@ -162,6 +162,26 @@ class Events:
             "the application raised after its response to a request of a warm-up; the response is"
             " stored if it may be",
             exc_info=error,
+        )
+
+    def warm_up_done(self, asked: int, failures: Mapping[str, str], failed: int) -> None:
+        """A process has asked for what clients ask for.
+
+        Args:
+            asked: Targets.
+            failures: What the first failures were, by URL.
+            failed: How many there were.
+        """
+        if not failed:
+            logger.info("warm-up: %d targets were asked for", asked)
+            return
+        url, why = next(iter(failures.items()))
+        logger.warning(
+            "warm-up: %d of %d targets failed, first %s: %s; clients ask for them themselves",
+            failed,
+            asked,
+            url,
+            why,
         )
 
     def refresh_failed(self, route: str, why: str) -> None:

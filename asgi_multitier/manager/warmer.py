@@ -138,6 +138,9 @@ class Warmer:
         if ranking is not None:
             targets = _mixed(ranking.top(self._top))
             await ask_all(targets, self._ask, self._results, rate=RATE)
+            report = self._results.report()
+            events = self._cache.engine.events
+            events.warm_up_done(report.asked, report.failures, report.failed)
         self._state = "done"
 
     async def _ranking(self) -> Ranking | None:

@@ -1,6 +1,7 @@
 """`warm="top:200"`: a process that has started asks for what clients of all processes ask for."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -30,7 +31,7 @@ from tests.asgi.test_lifespan import Lifespan
 from tests.manager.support import SeenTier
 from tests.manager.test_event_loops import Loop
 from tests.servers import ValkeyServer
-from tests.support import EVERYTHING, Client, FakeClock, Origin, pass_time, settled
+from tests.support import EVERYTHING, Client, FakeClock, Origin, answering, pass_time, settled
 
 LIST = storage_key("\x00popular")
 around: ContextVar[str] = ContextVar("around", default="nothing")
@@ -242,6 +243,23 @@ async def test_it_goes_slowly() -> None:
         await pass_time(0.05)
         assert len(process.asked) == 2
         assert await process.health() == WarmUpHealth("running", asked=2, stored=2)
+
+
+async def test_the_log_says_what_became_of_it(caplog: pytest.LogCaptureFixture) -> None:
+    """In one line: health has counts only, and nobody waits for a report."""
+    caplog.set_level(logging.INFO)
+    machine = Machine()
+    await visited(machine, "/a", "/b")
+    async with machine.process():
+        await seconds(2)
+    assert "warm-up: 2 targets were asked for" in caplog.text
+    machine.tier.items = {LIST: machine.tier.items[LIST]}
+    async with machine.process() as process:
+        process.origin._answer = answering(b"", status=503)
+        await seconds(2)
+
+    assert "warm-up: 2 of 2 targets failed, first http://example.org/" in caplog.text
+    assert ": status 503; clients ask for them themselves" in caplog.text
 
 
 async def test_a_process_that_ends_meanwhile_cancels_it() -> None:
