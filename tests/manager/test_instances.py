@@ -25,7 +25,16 @@ async def pair(server: Server, namespace: str, **options: Any) -> AsyncIterator[
     # What a busy machine is late with must not count as a server that does not answer.
     options = {"redis": server.target, "namespace": namespace, "redis_timeout": PATIENCE} | options
     async with CacheManager(**options) as one, CacheManager(**options) as two:
+        await until(lambda: both_follow(one, two))
         yield one, two
+
+
+def both_follow(one: CacheManager, two: CacheManager) -> bool:
+    """Whether both follow the log: one that does not asks no shared tier, and writes to none.
+
+    A cache starts after 2 s at the latest, and on a busy machine it may not follow then.
+    """
+    return one.engine.log.trusted and two.engine.log.trusted
 
 
 async def caught_up(one: CacheManager, two: CacheManager) -> None:
@@ -47,6 +56,7 @@ async def caught_up(one: CacheManager, two: CacheManager) -> None:
         assert position is not None
         for each in (one, two):
             assert await each.engine.log.reached(position, 2 * PATIENCE)
+    await until(lambda: both_follow(one, two))
 
 
 def in_memory_of(cache: CacheManager, key: str) -> Any:
