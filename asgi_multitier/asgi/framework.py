@@ -23,6 +23,19 @@ FILL_KEY = "asgi_multitier.fill"
 """The key of the cache in the scope of a run whose answer it shares."""
 
 
+_BOUND = "starlette.max_body_size"
+"""The key of the bytes of content that a layer of Starlette's or FastAPI's lets through."""
+
+
+def bound_of(scope: Scope) -> int | None:
+    """The bytes of content after which a layer around the cache raises; None if none says so.
+
+    The route may still raise that bound, so what is beyond it is not for the cache to read.
+    """
+    bound = scope.get(_BOUND)
+    return bound if isinstance(bound, int) else None
+
+
 class PlainRequest:
     """What a rule's callables get where Starlette is not in use; the same names mean the same.
 

@@ -21,7 +21,7 @@ from ..policy.reasons import Reason
 from ..policy.request import Field, FieldLines, is_all, unread_reason
 from ..routing import Resolved
 from .admission import Failures, ask_when
-from .framework import FILL_KEY
+from .framework import FILL_KEY, bound_of
 from .plan import TARGET, Plan
 from .plans import Plans
 from .receiving import Reading, read_within
@@ -89,7 +89,7 @@ class Questions:
             await self._bypass(plan, plan.reason, scope, receive, send)
             return None
         with _counted(plan):
-            reading = await _read(plan, found, receive)
+            reading = await _read(plan, found, scope, receive)
         await self._take(plan, found, scope, reading, send)
         return None
 
@@ -98,7 +98,7 @@ class Questions:
     ) -> tuple[Receive, Reason] | None:
         """Ask the rule's `when` whether this is a question; returns what `answer` does."""
         with _counted(plan):
-            reading = await _read(plan, found, receive)
+            reading = await _read(plan, found, scope, receive)
             reason, refused = reading.reason, None
             if reading.content is not None:
                 refused = await ask_when(when, view_of(scope, plan, reading.content))
@@ -133,9 +133,9 @@ def _counted(plan: Plan) -> Iterator[None]:
         raise
 
 
-async def _read(plan: Plan, found: FieldLines, receive: Receive) -> Reading:
+async def _read(plan: Plan, found: FieldLines, scope: Scope, receive: Receive) -> Reading:
     limit = plan.policy.max_body
-    reason = unread_reason(found, limit)
+    reason = unread_reason(found, limit, bound_of(scope))
     if reason is not None:
         return Reading(receive, reason=reason)
     reading = await read_within(receive, limit)

@@ -208,18 +208,23 @@ def refusal(found: FieldLines, *, method: str, target: bytes) -> Reason | None:
     return None
 
 
-def unread_reason(found: FieldLines, limit: int) -> Reason | None:
+def unread_reason(found: FieldLines, limit: int, bound: int | None = None) -> Reason | None:
     """Why the content of a request is not read, as far as its field lines say; None if it is.
 
     Args:
         found: What the scan found.
         limit: Bytes of content that are read at most.
+        bound: Bytes after which reading more would fail; None if there is no such bound.
     """
     codings = [value.strip().lower() for _, value in found.get(Field.BODY_CODING, ())]
     expected = {value.strip().lower() for _, value in found.get(Field.EXPECT, ())}
     if codings not in ([], [b"chunked"]) or not expected <= {b"100-continue"}:
         # What servers and applications make of any other differs.
         return Reason.REQUEST_BODY
+    if bound is not None and bound < limit:
+        if Field.BODY_LENGTH not in found:
+            return Reason.REQUEST_BODY
+        limit = bound
     longer = any(_is_more(value.strip(), limit) for _, value in found.get(Field.BODY_LENGTH, ()))
     return Reason.REQUEST_BODY_OVERSIZED if longer else None
 

@@ -370,3 +370,34 @@ async def test_content_that_a_layer_has_taken_is_not_known(
     told = f"fwd={'method' if decides else 'bypass'}; detail=request-body"
     assert reply.cache == ("hit; ttl=300; detail=l1" if known else told)
     assert origin.asked == [("POST", content)] * (1 if known else 2)
+
+
+@pytest.mark.parametrize(
+    ("fields", "bound", "reason"),
+    [
+        ([("content-length", "10")], 10, None),
+        ([("content-length", "10")], 9, "request-body-oversized"),
+        ([("content-length", "10")], None, None),
+        ([("transfer-encoding", "chunked")], 10, "request-body"),
+        ([("transfer-encoding", "chunked")], 100, None),
+    ],
+)
+async def test_what_a_layer_bounds_is_not_read(
+    fields: list[tuple[str, str]], bound: int | None, reason: str | None
+) -> None:
+    """The route may raise what Starlette bounds for an application, and is only chosen later."""
+    origin, visit = Reader(), Visit(body=b"x" * 10)
+    untouched: list[bool] = []
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        untouched.append(not visit._asked)
+        await origin.read(scope, receive, send)
+
+    async with caching(answer, searches(max_body=100)) as cache:
+        scope = scope_of("POST", "/x", fields, **{"starlette.max_body_size": bound})
+        await cache.middleware(scope, visit.receive, visit.send)
+
+    told = "fwd=uri-miss; stored; ttl=300" if reason is None else f"fwd=bypass; detail={reason}"
+    assert visit.reply.cache == told
+    assert untouched == [reason is not None]
+    assert origin.asked == [("POST", b"x" * 10)]
