@@ -10,6 +10,7 @@ import asyncio
 from asyncio.events import _get_running_loop as loop_here
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TypeAlias
 
 from .._types import Receive, Scope, Send
@@ -64,7 +65,7 @@ class Questions:
 
     async def answer(
         self, plan: Plan, found: FieldLines, scope: Scope, receive: Receive, send: Send
-    ) -> tuple[Receive, Reason] | None:
+    ) -> Reading | None:
         """Answer a request, if it is a question.
 
         Args:
@@ -73,8 +74,8 @@ class Questions:
             scope, receive, send: The request.
 
         Returns:
-            None if it is answered. Else it is a change, like any request of its method: its
-            channel, from the start, and why.
+            None if it is answered. Else it is a change, like any request of its method: what was
+            read of it, with the reason why it is none.
         """
         if scope.get(FILL_KEY) is self._plans.manager.engine:
             await self._meet(plan, found, scope, receive, send, b"")  # asked from outside
@@ -82,7 +83,7 @@ class Questions:
         may_change = not is_safe(scope["method"])
         if may_change and Field.OVERRIDE in found:
             # To the application it may be another method.
-            return receive, Reason.OVERRIDE
+            return Reading(receive, reason=Reason.OVERRIDE)
         if may_change and plan.policy.when is not None:
             return await self._decide(plan.policy.when, plan, found, scope, receive, send)
         if plan.reason is not None:
@@ -95,7 +96,7 @@ class Questions:
 
     async def _decide(
         self, when: When, plan: Plan, found: FieldLines, scope: Scope, receive: Receive, send: Send
-    ) -> tuple[Receive, Reason] | None:
+    ) -> Reading | None:
         """Ask the rule's `when` whether this is a question; returns what `answer` does."""
         with _counted(plan):
             reading = await _read(plan, found, scope, receive)
@@ -108,7 +109,7 @@ class Questions:
             reason = refused.reason
         if reason is not None:
             plan.tally.passed(reason)
-            return reading.receive, reason
+            return replace(reading, reason=reason)
         await self._take(plan, found, scope, reading, send)
         return None
 

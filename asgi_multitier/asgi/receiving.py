@@ -98,8 +98,8 @@ class Reading:
     Attributes:
         receive: A channel that gives all of it, from the start.
         content: All of the content; None if it is not known.
-        reason: Why it is not known: it is beyond the bound, its client left before its end, or the
-            channel failed.
+        reason: Why it does not meet the cache; where its content is not known, that is beyond the
+            bound, its client left before its end, or the channel failed.
     """
 
     receive: Receive

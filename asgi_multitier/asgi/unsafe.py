@@ -32,7 +32,6 @@ from ..policy.invalidation import (
     may_invalidate,
     sends_on,
 )
-from ..policy.reasons import Reason
 from ..policy.request import FieldLines, scan, without_framing
 from ..routing import Resolved, RouteTable
 from ..routing.changed import Changes, changes, names_of_arguments, without_unread
@@ -45,6 +44,7 @@ from .plans import Plans
 from .post_caching import PostCaching
 from .questions import Questions
 from .read_your_writes import UNKNOWN, set_cookie
+from .receiving import Reading
 from .request import Request
 from .request_key import request_key, visible
 from .sending import with_cache_status
@@ -84,13 +84,14 @@ class UnsafeMethods:
         self._lifespan.bind(scope)
         give_state(scope, self._manager)
         host, found = scan(scope["headers"], self._plans.watch)
-        detail: Reason | None = None
+        read: Reading | None = None
         plan, resolved = self._questions.find(scope, host)
         if plan is not None:
-            change = await self._questions.answer(plan, found or {}, scope, receive, send)
-            if change is None:
+            read = await self._questions.answer(plan, found or {}, scope, receive, send)
+            if read is None:
                 return
-            receive, detail = change
+            receive = read.receive
+        detail, content = (None, None) if read is None else (read.reason, read.content)
         member = cache_status.forwarded(Forward.METHOD, detail=detail)
         if is_safe(scope["method"]) or loop_here() is None:
             await self._app(scope, receive, with_cache_status(send, member))
@@ -99,7 +100,15 @@ class UnsafeMethods:
             await self._lifespan.start()
         if resolved is None:
             resolved = self._plans.resolve(scope["method"], scope)
-        mutation = Mutation(self._manager, self._plans.table, resolved, scope, host, self._secret)
+        mutation = Mutation(
+            self._manager,
+            self._plans.table,
+            resolved,
+            scope,
+            host,
+            self._secret,
+            content=content,
+        )
         post = self._post_caching(resolved, scope, host, found or {}, mutation)
         if post is None:
             await mutation.run(self._app, receive, send, mutation.begin, member)
@@ -169,6 +178,7 @@ class Mutation:
         secret: Signs the position that its client is to carry; None if it carries none.
         predicted: Whether it is a change as far as is known; else it is one only if the router
             chooses another endpoint than predicted, and that names what it invalidates.
+        content: Its content for the callables of `@invalidates`, where it was read.
 
     Attributes:
         target: Its URL.
@@ -184,6 +194,7 @@ class Mutation:
         secret: bytes | None,
         *,
         predicted: bool = True,
+        content: bytes | None = None,
     ) -> None:
         self._manager = manager
         self._table = table
@@ -192,6 +203,7 @@ class Mutation:
         self._received = dict(scope)  # a mount changes the root path of the application's own
         self._secret = secret
         self._predicted = predicted
+        self._content = content
         self._changes = Changes()
         scheme = scope.get("scheme", "http")
         self.target = Target(scheme, keys.host_of(host, scheme) or b"", *raw_target(scope))
@@ -302,7 +314,7 @@ class Mutation:
         """What the route names; an exception of a callable in `invalidates=` is raised."""
         # What a callable needs for `url_for`, and only the application's router knows.
         routers = {name: self._scope[name] for name in ("app", "router") if name in self._scope}
-        view = request_of({**self._received, **routers}, chosen.path_params)
+        view = request_of({**self._received, **routers}, chosen.path_params, self._content)
         return self._table.dropped_by(self._as_read(chosen), self._values(chosen), view, root_path)
 
     def _values(self, chosen: Resolved) -> dict[str, tuple[str, ...]]:

@@ -192,6 +192,37 @@ async def test_changes_of_an_endpoint_that_is_never_cached() -> None:
         assert cache.manager.invalidation_stats().sent > 0
 
 
+@pytest.mark.parametrize(
+    ("content", "dropped"),
+    [
+        pytest.param(b"mutation tea", {"tea"}, id="what-it-names"),
+        pytest.param(b"mutation " + b"x" * 100, {"tea", "milk"}, id="too-long-to-know"),
+    ],
+)
+async def test_callables_of_a_change_see_its_content(content: bytes, dropped: set[str]) -> None:
+    """Where `when=` has seen it; else it is not known what is to be dropped, so all is."""
+    app = FastAPI()
+
+    @app.get("/stock/{name}")
+    @cached(60, tags=["{name}"])
+    async def stock(name: str) -> str:
+        return name
+
+    @app.post("/g")
+    @cached(60, methods=["POST"], body=True, when=asks, max_body=50)
+    @invalidates(tags=lambda request: request.body.split()[1].decode())
+    async def graph(request: Request) -> str:
+        return (await request.body()).decode()
+
+    async with caching(app, ()) as cache:
+        for name in ("tea", "milk"):
+            await cache.get(f"/stock/{name}")
+        assert content in (await post(cache, content, target="/g")).body
+        kept = {name for name in ("tea", "milk") if (await cache.get(f"/stock/{name}")).hit}
+
+    assert kept == {"tea", "milk"} - dropped
+
+
 @pytest.mark.parametrize("override", [False, True])
 @pytest.mark.parametrize("when", [None, asks])
 async def test_a_rule_for_questions_over_an_endpoint_that_invalidates(
