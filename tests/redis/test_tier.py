@@ -41,7 +41,7 @@ async def test_what_was_set_is_found_with_the_time_it_has_left(tier: RedisTier) 
 
 async def test_many_are_read_and_written_at_once(tier: RedisTier) -> None:
     """In the order asked, however many."""
-    await tier.set_many({f"k{n}": (str(n).encode(), 10.0) for n in range(300)})
+    await tier.set_many({f"k{n}": (str(n).encode(), 600.0) for n in range(300)})
     found = await tier.get_many([f"k{n}" for n in range(301)])
 
     assert [held.value for held in found if held] == [str(n).encode() for n in range(300)]
