@@ -1,7 +1,5 @@
 """The log of one process."""
 
-import asyncio
-
 import pytest
 
 from asgi_multitier.coherence.local import LocalLog
@@ -11,6 +9,7 @@ from asgi_multitier.entry import Born
 from asgi_multitier.errors import ConfigError
 from asgi_multitier.selectors import Selector
 from tests.coherence.test_follower import Listener
+from tests.support import pass_time
 
 TAG = Selector("tag", "t")
 
@@ -65,13 +64,11 @@ async def test_a_long_list_becomes_everything_and_is_applied() -> None:
 async def test_settling_ends_by_the_event_loop() -> None:
     """After the time stated fills are kept again."""
     log, _ = await started()
-    log.begin([TAG], settle=0.01)
+    log.begin([TAG], settle=60)
 
     assert not log.index.permits_fill(log.index.born(), "k", "", "", "", ("t",))
 
-    ended = asyncio.Event()
-    asyncio.get_running_loop().call_later(0.02, ended.set)
-    await ended.wait()
+    await pass_time(61)
 
     assert log.index.permits_fill(log.index.born(), "k", "", "", "", ("t",))
 

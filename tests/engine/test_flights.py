@@ -295,7 +295,9 @@ async def test_one_who_leaves_when_called_to_lead_is_replaced_at_once() -> None:
     await settled()
     flight.hurry()
     first.cancel()
+    await settled()
 
+    assert second.done()
     with pytest.raises(MayLead):
         await second
     table.gate.set()

@@ -131,6 +131,58 @@ async def test_a_lease_taken_by_another_is_not_given_back(server: Server, namesp
     await leases.close()
 
 
+async def test_a_lease_that_another_has_by_now_is_not_deleted(
+    server: Server, namespace: str
+) -> None:
+    """Also where its holder has not noticed the loss yet."""
+    leases = Leases(server.target, namespace=namespace, ttl=60)
+    holder = await leases.claim("k")
+    key = f"{{{namespace}}}:lease:k"
+    server.command("SET", key, "another", "PX", 60_000)
+    assert holder.held
+    await holder.release()
+
+    assert server.command("GET", key) == b"another"
+    await leases.close()
+
+
+async def test_a_caller_who_leaves_while_the_server_is_asked_waits_for_nothing(
+    server: Server, namespace: str
+) -> None:
+    """No future of its own is left, which would keep the tail following."""
+    leases = Leases(server.target, namespace=namespace)
+    claim = asyncio.create_task(leases.claim("k"))
+    await asyncio.sleep(0)
+    assert leases._waiting
+    claim.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await claim
+
+    assert leases._waiting == {}
+    await leases.close()
+
+
+async def test_a_lease_given_back_while_a_waiter_begins_to_listen_is_taken(
+    server: Server, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No release tells of it any more: the server is asked again."""
+    one, two = (Leases(server.target, namespace=namespace) for _ in range(2))
+    holder = await one.claim("k")
+    listen = two._listen
+
+    async def released_first() -> None:
+        await holder.release()
+        await listen()
+
+    monkeypatch.setattr(two, "_listen", released_first)
+    waiter = await two.claim("k")
+
+    assert waiter.won
+    await waiter.release()
+    await one.close()
+    await two.close()
+
+
 @pytest.mark.parametrize(
     "put",
     [("SET", "x"), ("RPUSH", "x"), ("SET", "x", "PX", 60_000)],
