@@ -193,6 +193,22 @@ async def test_more_members_than_allowed_are_turned_away() -> None:
         await member
 
 
+async def test_who_began_a_run_and_has_left_makes_room_for_nobody() -> None:
+    """It was not counted while it waited, and is not afterwards."""
+    table = Table(max_waiters=1)
+    flight = table.launch()
+    opener = asyncio.create_task(flight.wait(opened=True))
+    await settled()
+    assert not table.flights.is_crowded(flight)
+    opener.cancel()
+    member = asyncio.create_task(flight.wait())
+    await settled()
+
+    assert table.flights.is_crowded(flight)
+    table.gate.set()
+    assert await member == "answer"
+
+
 async def test_a_run_knows_that_it_runs() -> None:
     """What runs in a flight must not wait for it; in another cache, and for other keys, it may."""
     table, other = Table(), Table()

@@ -11,7 +11,7 @@ from tests.fakeredis_server import Server, own_tasks
 from tests.figures import Figure, seconds
 from tests.patience import until
 from tests.servers import FaultProxy, ValkeyServer
-from tests.support import pass_time
+from tests.support import pass_time, settled
 
 
 async def test_one_of_many_wins(server: Server, namespace: str) -> None:
@@ -128,6 +128,18 @@ async def test_a_lease_taken_by_another_is_not_given_back(server: Server, namesp
 
     assert server.command("GET", key) == b"another"
     assert "won" in repr(holder)
+    await leases.close()
+
+
+async def test_a_lease_that_was_given_back_is_not_renewed(server: Server, namespace: str) -> None:
+    """Its renewal ends with it."""
+    leases = Leases(server.target, namespace=namespace)
+    holder = await leases.claim("k")
+    assert len(leases._renewals) == 1
+    await holder.release()
+    await settled()
+
+    assert leases._renewals == set()
     await leases.close()
 
 
