@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from .._types import ASGIApp, Message, Scope
+from ..errors import CacheError
 from ..policy.request import scan
 from ..policy.status_field import cache_status
 from ..warming.report import Reply
@@ -150,6 +151,9 @@ class _Exchange:
         """The application's part."""
         try:
             await app(scope, self.receive, self.send)
+        except SystemExit as error:
+            # Raised in a task it ends the event loop, where a server would answer 500.
+            raise CacheError(f"the application raised {error!r}") from error
         finally:
             self._end()
 

@@ -292,21 +292,25 @@ async def test_what_is_raised_after_an_answer_of_500_is_why_it_failed() -> None:
 
 
 async def test_an_application_that_does_not_let_itself_be_cancelled_holds_up_no_end() -> None:
-    """Nor one that cancels itself: that is a failure as any other."""
+    """Nor does one that cancels itself or exits end anything: that is a failure as any other."""
     gate, entered = asyncio.Event(), asyncio.Event()
 
     async def stubborn(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "/cancelled":
             raise asyncio.CancelledError
+        if scope["path"] == "/exit":
+            raise SystemExit(3)
         entered.set()
         while not gate.is_set():
             with suppress(asyncio.CancelledError):
                 await gate.wait()
 
     async with caching(stubborn, ()) as cache:
-        report = await cache.manager.warm(["/cancelled"], base_url=BASE)
+        report = await cache.manager.warm(["/cancelled", "/exit"], base_url=BASE, rate=1000)
+        cancelled = "ConnectionAbortedError: the application has cancelled the request"
         assert report.failures == {
-            f"{BASE}/cancelled": "ConnectionAbortedError: the application has cancelled the request"
+            f"{BASE}/cancelled": cancelled,
+            f"{BASE}/exit": "CacheError: the application raised SystemExit(3)",
         }
         warm = asyncio.create_task(cache.manager.warm(["/x"], base_url=BASE))
         await entered.wait()

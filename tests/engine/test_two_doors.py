@@ -103,10 +103,10 @@ async def all_leave_for_good(door: Door) -> None:
     door.ask()
 
 
-async def failing(door: Door) -> None:
+async def failing(door: Door, error: BaseException | None = None) -> None:
     """The origin raises, for three callers."""
     door.work.hold()
-    door.work.error = LookupError("no such row")
+    door.work.error = error or LookupError("no such row")
     door.ask(3)
     await door.work.arrived.acquire()
     await settled()
@@ -117,6 +117,17 @@ async def failing_once_stale(door: Door) -> None:
     """As above, where something stale may stand in."""
     await door.gone_stale()
     await failing(door)
+
+
+async def exits(door: Door) -> None:
+    """The origin raises what would end the process."""
+    await failing(door, SystemExit(3))
+
+
+async def exits_once_stale(door: Door) -> None:
+    """As above, where something stale may stand in."""
+    await door.gone_stale()
+    await exits(door)
 
 
 async def failing_once_invalidated(door: Door) -> None:
@@ -579,6 +590,12 @@ ROWS = {
     "fails": Row(failing, Numbers({"LookupError": 3}, runs=1, misses=1, coalesced=2)),
     "fails-stale": Row(
         failing_once_stale,
+        Numbers({"run 1": 3}, runs=1, stale=3, failures={"origin": 1}),
+        STALE,
+    ),
+    "exits": Row(exits, Numbers({"CacheError": 3}, runs=1, misses=1, coalesced=2)),
+    "exits-stale": Row(
+        exits_once_stale,
         Numbers({"run 1": 3}, runs=1, stale=3, failures={"origin": 1}),
         STALE,
     ),

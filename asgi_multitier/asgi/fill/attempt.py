@@ -271,7 +271,7 @@ class Attempt(ResponseHandler):
         return stale
 
     def stand_in(
-        self, stale: Slot, *, status: int | None = None, error: Exception | None = None
+        self, stale: Slot, *, status: int | None = None, error: BaseException | None = None
     ) -> None:
         """Answer all requests with the stale entry, in place of this status or exception."""
         route = self._request.label

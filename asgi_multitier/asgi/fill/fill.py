@@ -168,7 +168,7 @@ class Fill:
         try:
             async with asyncio.timeout(hard) as attempt.deadline, capture:
                 await request.app(attempt.scope, capture.receive, capture.send)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if attempt.declined is not None or (attempt.sent_304 and capture.streaming):
                 # No client wants the rest, as the application may have found out.
                 return attempt
@@ -183,7 +183,7 @@ class Fill:
             self.flight.answer(Passed(Reason.INCOMPLETE))
         return attempt
 
-    async def _failed(self, attempt: Attempt, capture: Capture, error: Exception) -> None:
+    async def _failed(self, attempt: Attempt, capture: Capture, error: BaseException) -> None:
         """The application raised: a stale entry stands in for all who were sent nothing.
 
         A background run has failed then, and requests that wait for it have a stale entry too.

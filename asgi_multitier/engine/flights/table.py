@@ -12,6 +12,7 @@ from cachetools import TTLCache
 from ..._types import Clock
 from ...coherence.index import Index
 from ...entry import Entry
+from ...errors import CacheError
 from ...selectors import shortened
 from .flight import Flight
 from .nesting import running_for, waits_for_itself
@@ -181,6 +182,14 @@ class Flights(Generic[R]):
         except GeneratorExit:
             # The event loop is gone, with the callers that waited in it.
             raise
+        except SystemExit as error:
+            # Raised in a task it ends the event loop; raised in a request it is that one's failure.
+            what = flight.seed.path or flight.seed.key
+            failure = CacheError(f"the run for {what!r} raised {error!r}")
+            failure.__cause__ = error
+            self.land(flight)
+            flight.fail(failure)
+            raise failure from error
         except BaseException as error:
             self.land(flight)
             flight.fail(error)
