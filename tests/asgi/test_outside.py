@@ -14,7 +14,7 @@ from starlette.routing import Route
 from asgi_multitier import Policy, Rule, cached
 from asgi_multitier._types import ASGIApp, Receive, Scope, Send
 from asgi_multitier.asgi.layers.state import NotedState
-from tests.support import Origin, caching, respond
+from tests.support import Client, Origin, caching, respond
 
 ASKING = ((b"x-from-outside", b"alice"),)
 """A field that only the layer outside knows the meaning of."""
@@ -517,3 +517,27 @@ def test_writing_reaches_the_shared_state_and_is_no_reading() -> None:
     assert not state.read
     state.clear()
     assert shared == {}
+
+
+async def test_a_304_for_somebody_known_outside_renews_nothing() -> None:
+    """What holds for one client may not hold for the copy that all share: the whole is asked for."""
+
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        named = dict(scope["headers"])
+        name = scope["state"]["person"].encode() if ASKING[0][0] in named else b"anon"
+        if b"if-none-match" in named:
+            await respond(send, b"", (b"cache-control", b"max-age=60"), status=304, length=False)
+        else:
+            lines = ((b"cache-control", b"max-age=2"), (b"etag", b'"same"'))
+            await respond(send, b"hello " + name, *lines)
+
+    async with caching(page, (), default=Policy.from_origin()) as cache:
+        client = Client(Around(cache.middleware, as_state))
+        await client.get("/x")
+        cache.clock.advance(3)
+        known = await client.get("/x", ASKING)
+        after = await client.get("/x")
+
+        assert known.body == b"hello alice"
+        assert not known.stored
+        assert (after.body, after.hit) == (b"hello anon", False)

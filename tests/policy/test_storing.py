@@ -89,6 +89,7 @@ def test_response_headers_decide_freshness(headers, after, hit):
         ((FRESH, ("vary", "*")), {}, Reason.VARY_STAR),
         ((FRESH, ("vary", "foo, *"), ETAG), {}, Reason.VARY_STAR),
         ((FRESH, ("vary", ""), ("vary", "*")), {}, Reason.VARY_STAR),
+        ((FRESH, ("vary", ",".join(f"x-{n}" for n in range(17)))), {}, Reason.VARY_NAMES),
         ((FRESH, ("set-cookie", "a=b")), {}, Reason.SET_COOKIE),
         ((FRESH, ("content-type", "text/event-stream")), {}, Reason.EVENT_STREAM),
         ((FRESH, ("content-length", "1048577")), {}, Reason.OVERSIZED),
