@@ -112,6 +112,11 @@ def test_response_headers_decide_freshness(headers, after, hit):
         ((FRESH,), {"status": 206}, Reason.PARTIAL),
         ((FRESH, ("content-range", "bytes 0-4/10")), {"status": 206}, Reason.PARTIAL),
         (
+            (FRESH, ("content-range", "bytes 0-4/10"), ("content-length", "4")),
+            {"status": 206, "terms": Terms(partial=True)},
+            Reason.PARTIAL,
+        ),
+        (
             (("cache-control", "must-understand, no-store, max-age=9"),),
             {"status": 299},
             Reason.NOT_UNDERSTOOD,
