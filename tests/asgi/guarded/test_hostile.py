@@ -1,6 +1,7 @@
 """What a hostile client does not get, and what odd applications get as they would alone."""
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ from starlette.middleware.base import BaseHTTPMiddleware
 
 from asgi_multitier import Policy, cached
 from asgi_multitier.testing import FakeClock
+from tests.patience import until
 from tests.support import scope_of, settled
 
 from .asking import Asking, user
@@ -18,7 +20,7 @@ from .office import status
 AS_ONE = [("host", "ways"), ("authorization", "Bearer one")]
 
 
-async def sent_by(app: Any) -> tuple[list[Any], BaseException | None]:
+async def sent_by(app: Any, scope: Any = None) -> tuple[list[Any], BaseException | None]:
     """What an application sends for one request, and what it raises then."""
     sent: list[Any] = []
 
@@ -29,7 +31,7 @@ async def sent_by(app: Any) -> tuple[list[Any], BaseException | None]:
         sent.append(message)
 
     (error,) = await asyncio.gather(
-        app(scope_of("GET", "/x", AS_ONE), receive, send), return_exceptions=True
+        app(scope or scope_of("GET", "/x", AS_ONE), receive, send), return_exceptions=True
     )
     return sent, error
 
@@ -288,3 +290,71 @@ async def test_a_layer_that_asks_twice_stores_what_its_endpoint_has_returned_onc
         answers = [(await ask("/x", token)).json() for token in ("one", "two", "one")]
 
     assert answers == [2, 3, 4]
+
+
+async def test_an_endpoint_that_a_decorator_runs_in_another_event_loop_answers_alone() -> None:
+    """What the cache holds belongs to its own loop."""
+    app = FastAPI(title="Elsewhere")
+
+    def elsewhere(endpoint: Any) -> Any:
+        @functools.wraps(endpoint)
+        async def run(**arguments: Any) -> Any:
+            return await asyncio.to_thread(lambda: asyncio.run(endpoint(**arguments)))
+
+        return run
+
+    @app.get("/x", dependencies=[Depends(user)])
+    @elsewhere
+    @cached(60, guarded=True)
+    async def x() -> str:
+        return "x"
+
+    async with Asking(app) as ask:
+        answers = [await ask("/x") for _ in range(2)]
+
+    assert [answer.json() for answer in answers] == ["x", "x"]
+    assert [status(answer) for answer in answers] == ["fwd=bypass detail=event-loop"] * 2
+
+
+async def test_a_cache_that_is_closed_lets_those_who_wait_run_their_endpoints() -> None:
+    """Each of them alone: there is nothing to join any more."""
+    app, runs, gate = FastAPI(title="Closed"), list[int](), asyncio.Event()
+
+    @app.get("/x", dependencies=[Depends(user)])
+    @cached(60, guarded=True)
+    async def x() -> int:
+        runs.append(1)
+        number = len(runs)
+        await gate.wait()
+        return number
+
+    async with Asking(app) as ask, asyncio.timeout(10):
+        asked = [asyncio.create_task(ask("/x", token)) for token in ("one", "two")]
+        await until(lambda: ask.manager.stats().routes and runs)
+        await settled()
+        ask.manager._close_patience = 0.0
+        await ask.manager.close()
+        await settled()
+        gate.set()
+        answers = await asyncio.gather(*asked)
+
+    assert sorted(answer.json() for answer in answers) == [1, 2]
+
+
+async def test_no_file_is_sent_past_what_finishes_a_guarded_answer() -> None:
+    """The server's own means of sending files are not offered to its application."""
+    app, offered = FastAPI(title="Files"), list[Any]()
+
+    @app.get("/x", dependencies=[Depends(user)])
+    @cached(60, guarded=True)
+    async def x(request: Request) -> str:
+        offered.append(sorted(request.scope["extensions"]))
+        return "x"
+
+    scope = scope_of("GET", "/x", AS_ONE, extensions={"http.response.pathsend": {}, "tls": {}})
+    async with Asking(app) as ask:
+        sent, _ = await sent_by(ask.app, scope)
+
+    assert sent[0]["status"] == 200
+    assert offered == [["tls"]]
+    assert "http.response.pathsend" in scope["extensions"]
