@@ -10,6 +10,7 @@ to which user an entry belongs, only test a guess.
 """
 
 import hashlib
+import re
 from collections.abc import Iterable
 from urllib.parse import unquote, unquote_plus
 
@@ -49,11 +50,15 @@ def host_of(raw: bytes | None, scheme: str) -> bytes | None:
     return host
 
 
+_NOT_PLAIN = re.compile(rb"[^!-~]|#")
+"""Anything but visible ASCII; and the fragment's mark, which no target has."""
+
+
 def target_is_plain(raw_path: bytes, query: bytes) -> bool:
     """Whether the target is in origin form and free of bytes that parsers disagree about."""
     if raw_path[:1] != b"/":
         return False
-    return not any(byte <= 0x20 or byte >= 0x7F or byte == 0x23 for byte in raw_path + query)
+    return _NOT_PLAIN.search(raw_path + query) is None
 
 
 def canonical_query(query: bytes, allowed: frozenset[str]) -> bytes:

@@ -9,11 +9,13 @@ the most asked for first. Reading it believes nothing: a row that is no target i
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import isfinite
 from typing import Annotated, Any
 
 import msgspec
 
+from .._types import Headers
 from ..policy.coding import ACCEPT_ENCODING, known_codings
 from ..policy.headers import invalid_reason
 from ..policy.key import host_of, target_is_plain
@@ -58,6 +60,8 @@ class Counts:
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._counts: dict[Target, float] = {}
+        self._least = 0.0
+        self._rarest: list[Target] = []
 
     def __len__(self) -> int:
         return len(self._counts)
@@ -66,17 +70,32 @@ class Counts:
         """Count a request."""
         counts = self._counts
         if target not in counts and len(counts) >= self._most:
-            rarest = min(counts, key=counts.__getitem__)
-            counts[target] = counts.pop(rarest)
+            counts[target] = counts.pop(self._take_rarest())
         counts[target] = counts.get(target, 0.0) + 1.0
+
+    def _take_rarest(self) -> Target:
+        """The oldest of those with the least count, which are looked for all at once.
+
+        Where each new target made one search, a crawler would hold up the event loop.
+        """
+        counts = self._counts
+        while True:
+            while self._rarest:
+                target = self._rarest.pop()
+                if counts.get(target) == self._least:
+                    return target
+            self._least = min(counts.values())
+            self._rarest = [one for one in reversed(counts) if counts[one] == self._least]
 
     def take(self) -> dict[Target, float]:
         """The counts; from here on it counts anew."""
         counts, self._counts = self._counts, {}
+        self._rarest = []
         return counts
 
     def give_back(self, counts: Mapping[Target, float]) -> None:
         """Add counts that could not be used; what there is no room for is forgotten."""
+        self._rarest = []
         for target, count in counts.items():
             if target in self._counts or len(self._counts) < self._most:
                 self._counts[target] = self._counts.get(target, 0.0) + count
@@ -112,6 +131,21 @@ def _sorted(scores: Mapping[Target, float]) -> list[tuple[Target, float]]:
     return sorted(scores.items(), key=lambda pair: -pair[1])
 
 
+@lru_cache(8)
+def _origin(scheme: str, host: bytes, root_path: str, proxied: Headers) -> Origin | None:
+    """The origin; None if it is not one that this process would have listed. Many rows have one."""
+    if (
+        scheme not in ("http", "https")
+        or host_of(host, scheme) is None
+        or not (root_path == "" or root_path.startswith("/"))
+        or not root_path.isprintable()
+        or not all(builds_urls(name) for name, _ in proxied)
+        or invalid_reason(proxied) is not None
+    ):
+        return None
+    return Origin(scheme, host, root_path, proxied)
+
+
 class _Row(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
     scheme: str
     host: bytes
@@ -124,15 +158,10 @@ class _Row(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknow
 
     def target(self) -> Target | None:
         """The target; None if it is not one that this process would have listed."""
-        origin = Origin(self.scheme, self.host, self.root_path, self.proxied)
+        origin = _origin(self.scheme, self.host, self.root_path, self.proxied)
         if (
-            self.scheme not in ("http", "https")
-            or host_of(self.host, self.scheme) is None
+            origin is None
             or not target_is_plain(self.raw_path, self.query)
-            or not (self.root_path == "" or self.root_path.startswith("/"))
-            or not self.root_path.isprintable()
-            or not all(builds_urls(name) for name, _ in self.proxied)
-            or invalid_reason(self.proxied) is not None
             or is_too_long(origin, self.raw_path, self.query)
             or (self.codings != b"" and known_codings(self.codings) is None)
             or not (isfinite(self.score) and self.score >= 0)
