@@ -95,7 +95,6 @@ class Counts:
 
     def give_back(self, counts: Mapping[Target, float]) -> None:
         """Add counts that could not be used; what there is no room for is forgotten."""
-        self._rarest = []
         for target, count in counts.items():
             if target in self._counts or len(self._counts) < self._most:
                 self._counts[target] = self._counts.get(target, 0.0) + count

@@ -47,27 +47,12 @@ def test_of_the_rarest_the_oldest_makes_room() -> None:
         counts.add(target(number))
     assert counts.take() == {target(1): 2.0, target(3): 2.0, target(4): 2.0}
 
-    for number in (0, 1, 2, 3):
-        counts.add(target(number))
-    counts.take()
-    for number in (0, 1, 1, 2, 2, 3):
-        counts.add(target(number))
-    assert counts.take() == {target(1): 2.0, target(2): 2.0, target(3): 2.0}
-
-
-def test_what_is_given_back_may_be_the_rarest() -> None:
-    """Though others were found to be."""
-    counts = Counts(most=3)
     for number in (0, 0, 1, 1, 2, 2, 3):
         counts.add(target(number))
-    taken = counts.take()
-    for number in (4, 4, 5, 5):
+    counts.take()
+    for number in (1, 1, 4, 5, 6):
         counts.add(target(number))
-    counts.give_back({target(6): 0.5})
-    counts.add(target(7))
-
-    assert sum(taken.values()) == 7
-    assert counts.take() == {target(4): 2.0, target(5): 2.0, target(7): 1.5}
+    assert counts.take() == {target(1): 2.0, target(5): 1.0, target(6): 2.0}
 
 
 def test_counts_that_could_not_be_told_are_counted_on() -> None:
