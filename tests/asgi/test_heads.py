@@ -44,6 +44,7 @@ def begin(client: Client, *fields: tuple[str, str]) -> "asyncio.Task[Reply]":
 
 async def together(cache: Cache, origin: Origin, *asked: list[tuple[str, str]]) -> list[Reply]:
     """The answers to HEADs that all wait before the application answers the first."""
+    await cache.manager.start()
     tasks = [begin(cache.client, *fields) for fields in asked]
     await settled()
     origin.gate.set()
@@ -54,6 +55,7 @@ async def test_heads_that_come_together_are_one_run() -> None:
     """The application gets one HEAD; all have what it said, and nothing of it is stored."""
     origin = closed(FRESH, TAG)
     async with caching(origin, (), default=BY_ORIGIN) as cache:
+        await cache.manager.start()
         first, *others = await together(cache, origin, *MANY * [[]])
 
         assert [scope["method"] for scope in origin.scopes] == ["HEAD"]
@@ -176,6 +178,7 @@ async def test_a_head_that_fails_is_told_to_all_who_wait() -> None:
     origin = Origin(page)
     origin.gate.clear()
     async with caching(origin, (), default=BY_ORIGIN) as cache:
+        await cache.manager.start()
         tasks = [begin(cache.client) for _ in range(MANY)]
         await settled()
         origin.gate.set()
@@ -189,9 +192,12 @@ async def test_a_head_whose_client_leaves_is_followed_by_another() -> None:
     """The server ends its request; those who wait begin one more run, not one each."""
     origin = closed(FRESH)
     async with caching(origin, (), default=BY_ORIGIN) as cache:
+        await cache.manager.start()
         first, *others = [begin(cache.client) for _ in range(MANY)]
         await settled()
         first.cancel()
+        for _ in range(2):
+            await origin.arrived.acquire()
         await settled()
         origin.gate.set()
 
@@ -204,6 +210,7 @@ async def test_a_head_that_was_overtaken_is_asked_for_again() -> None:
     """What came before an invalidation is for who asked before it, and not for those who wait."""
     origin = closed(FRESH)
     async with caching(origin, (), default=BY_ORIGIN) as cache:
+        await cache.manager.start()
         tasks = [begin(cache.client) for _ in range(MANY)]
         await settled()
         await cache.manager.invalidate_path("/x")
