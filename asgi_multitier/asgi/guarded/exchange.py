@@ -9,9 +9,10 @@ else leaves through `leaving`.
 from asyncio.events import _get_running_loop as loop_here
 from typing import Any
 
-from ..._types import Message, Receive, Scope, Send
+from ..._types import Headers, Message, Receive, Scope, Send
 from ...config.policy import Policy
 from ...engine.engine import Engine
+from ...policy.headers import merged
 from ...policy.reasons import Reason
 from ...policy.request import CHOICES, Field, tag_asked_for
 from ...policy.validation import NOT_FORWARDED
@@ -21,10 +22,10 @@ from ..framework import FILL_KEY
 from ..layers import publish
 from ..request import Request
 from .leaving import Leaving
-from .made import Shown, is_set, response_for
+from .made import Aside, Shown, is_set, status_for
 from .miss import Miss
 from .naming import key_at_once, key_of, labels_of
-from .replay import GuardedReplay, prepared
+from .replay import GuardedReplay, are_of_one_request, prepared
 
 _FILES = ("http.response.pathsend", "http.response.zerocopysend")
 
@@ -42,6 +43,8 @@ class GuardedExchange:
         reason: Why it passes by the cache; None if it does not.
         miss: Its story; None for a plain hit, and for what passes by.
         replay: What a plain hit is answered with.
+        added: The field lines that dependencies have set for a plain hit, if they are none by which
+            it is told otherwise.
     """
 
     __slots__ = (
@@ -58,6 +61,7 @@ class GuardedExchange:
         "_send",
         "_sent",
         "_tag",
+        "added",
         "miss",
         "reason",
         "replay",
@@ -77,6 +81,7 @@ class GuardedExchange:
         self._age = 0.0
         self._quick: GuardedReplay | None = None
         self.reason: Reason | None = Reason.GUARD
+        self.added: Headers = ()
         self.miss: Miss | None = None
         self.replay: GuardedReplay | None = None
         scope, found = request.scope, request.found
@@ -142,10 +147,10 @@ class GuardedExchange:
         elif not self._sent:
             whole = message.get("body") is replay.body and not message.get("more_body")
             # Others may have left since the start, with fields of their own: asked here at last.
-            if whole and held is not None and replay.leaves_as_before(held, self._tag):
+            if whole and held is not None and replay.leaves_as_before(held, self._tag, self.added):
                 self._sent = True
                 publish(self.scope, self._request.scope)
-                start, body = replay.messages(self._age, self._tag)
+                start, body = replay.messages(self._age, self._tag, self.added)
                 await self._send(start)
                 await self._send(body)
             else:
@@ -207,7 +212,19 @@ class GuardedExchange:
         injected = call.response
         if injected is None or not (replay.joins and is_set(injected)):
             return replay.response()
-        return response_for(call, replay.status, replay.given, replay.body)
+        return self._with_fields(call, replay)
+
+    def _with_fields(self, call: Call, replay: GuardedReplay) -> Any:
+        """The response of a plain hit with what dependencies have set for this request."""
+        aside = Aside(call.response)
+        added = merged(tuple(replay.given), aside.lines)[len(replay.given) :]
+        if are_of_one_request(added):
+            self.added = added
+        else:
+            self._quick = None
+        response = replay.response(added)
+        response.status_code = status_for(call, replay.status, aside)
+        return response
 
     async def answer(self, call: Call) -> Any:
         """The response where it is no plain hit.

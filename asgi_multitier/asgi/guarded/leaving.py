@@ -5,6 +5,7 @@ the answer to HEAD, `Age` and `Cache-Status` are finished here, on the content t
 layer may have compressed it or put it into an envelope.
 """
 
+from dataclasses import replace
 from typing import Protocol
 
 from ..._types import Header, Headers, Message, Scope, Send
@@ -34,6 +35,7 @@ class Story(Protocol):
         reason: Why it passes by the cache, if it does.
         miss: What asks for its answer; None if nothing has to.
         replay: What a plain hit is answered with; None if it is none.
+        added: Field lines of this request alone, at the end of what a plain hit leaves with.
         shown: The whole response that the framework has got; None if it has another.
     """
 
@@ -41,6 +43,7 @@ class Story(Protocol):
     reason: Reason | None
     miss: Miss | None
     replay: GuardedReplay | None
+    added: Headers
 
     @property
     def shown(self) -> Shown | None: ...
@@ -155,13 +158,19 @@ class Leaving:
         self._over, self._start = True, None
         shown = self._shown
         assert shown is not None  # noqa: S101  # else it is not held
-        sent = list(start.get("headers", ()))
+        sent, added = list(start.get("headers", ())), self._story.added
+        if added and tuple(sent[-len(added) :]) == added:
+            sent = sent[: -len(added)]
+        else:
+            added = ()
         headers = retagged(normalised(sent), shown.body, body, start["status"])
         response = self._told_of(start["status"], headers, body)
         replay = self._story.replay
         if replay is not None and body is shown.body:
             # Other content would be held besides what is accounted for.
             replay.has_left(sent, response)
+        if added:
+            response = replace(response, headers=(*response.headers, *normalised(added)))
         # Other content, which a layer has put in its place, has no date.
         received = self._received(shown.age) if body == shown.body else None
         await self._answer(response, shown.age, shown.member or self._member, received)

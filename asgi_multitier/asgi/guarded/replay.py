@@ -5,10 +5,11 @@ hit builds nothing.
 """
 
 import math
+import re
 import sys
 from typing import Any
 
-from ..._types import Header, Message
+from ..._types import Header, Headers, Message
 from ...entry import Entry, Slot, StoredResponse
 from ...policy.headers import end_to_end
 from ...policy.validation import not_modified_headers
@@ -66,45 +67,51 @@ class GuardedReplay:
         self._lifetime = int(entry.fresh_until - entry.created)
         self._attributes = vars(plain_response(self.status, [], self.body))
 
-    def response(self) -> Any:
-        """A response of the framework: as one is made, without reading the content again."""
+    def response(self, added: Headers = ()) -> Any:
+        """A response of the framework: as one is made, without reading the content again.
+
+        Args:
+            added: Further field lines, which dependencies have set for this request.
+        """
         kind = sys.modules["starlette.responses"].Response
         made = kind.__new__(kind)
         made.__dict__.update(self._attributes)
-        made.raw_headers = self.given.copy()
+        made.raw_headers = [*self.given, *added]
         return made
 
     def has_left(self, sent: list[Header], told: StoredResponse) -> None:
         """It has left with its own content.
 
         Args:
-            sent: The field lines that the application has sent.
-            told: What clients are told.
+            sent: The field lines that the application has sent, without those of one request.
+            told: What clients are told, without the same.
         """
         self._sent, self.told, self._second = sent, told, -1
         self._status = told.status
         self.tag = told.etag if told.status == 200 else None
 
-    def leaves_as_before(self, start: Message, tag: bytes | None) -> bool:
+    def leaves_as_before(self, start: Message, tag: bytes | None, added: Headers) -> bool:
         """Whether it leaves with the start with which it left the last time.
 
         Args:
             start: The start of the response.
             tag: What the client says that it holds; None if it asks for nothing but the response.
+            added: The field lines of this request alone.
         """
         return (
             self.told is not None
-            and start.get("headers") == self._sent
+            and start.get("headers") == ([*self._sent, *added] if added else self._sent)
             and start["status"] == self._status
             and (tag is None or tag == self.tag)
         )
 
-    def messages(self, age: float, tag: bytes | None) -> tuple[Message, Message]:
+    def messages(self, age: float, tag: bytes | None, added: Headers) -> tuple[Message, Message]:
         """What a client gets: the start and the content of a response that has left before.
 
         Args:
             age: Seconds since it was generated.
             tag: What the client holds, if that is the same: it gets a 304. None if nothing.
+            added: The field lines of this request alone.
         """
         if int(age) != self._second:
             self._renew(age)
@@ -112,7 +119,7 @@ class GuardedReplay:
         if tag is None:
             status, lines, body = self._status, self._lines, self.body
         return (
-            {"type": "http.response.start", "status": status, "headers": lines.copy()},
+            {"type": "http.response.start", "status": status, "headers": [*lines, *added]},
             {"type": "http.response.body", "body": body},
         )
 
@@ -127,6 +134,17 @@ class GuardedReplay:
     def member(self, age: float) -> Header:
         """What `Cache-Status` says of a hit at this age in seconds."""
         return hit_line(self._lifetime - int(age), 1)
+
+
+def are_of_one_request(lines: Headers) -> bool:
+    """Whether field lines say nothing of the content, nor who may keep it.
+
+    What dependencies set most: cookies, limits, identifiers. Others are looked at where they leave.
+    """
+    return all(name == b"set-cookie" or _OF_ONE.match(name) for name, _ in lines)
+
+
+_OF_ONE = re.compile(rb"(?:x-(?!accel-)|ratelimit)", re.IGNORECASE)
 
 
 def prepared(slot: Slot) -> GuardedReplay | None:

@@ -97,24 +97,55 @@ async def test_conditions_ranges_and_heads_are_answered_out_of_the_whole(office:
     assert office.runs == ["prices"]
 
 
+@pytest.mark.parametrize("path", ["/ready", "/shared"])
 async def test_a_hit_that_leaves_as_the_last_one_did_is_not_made_again(
-    office: Office, monkeypatch: pytest.MonkeyPatch
+    office: Office, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    """Nor is its 304; the age and `Cache-Status` are those of the moment."""
-    first = await office.get("/ready")
-    tag = (await office.get("/ready")).headers["etag"]
+    """Nor is its 304; age, `Cache-Status` and what dependencies set are those of the moment."""
+    first = await office.get(path)
+    tag = (await office.get(path)).headers["etag"]
     monkeypatch.setattr(Leaving, "__init__", None)
     office.clock.advance(7)
-    again = await office.get("/ready")
-    unchanged = await office.get("/ready", if_none_match=tag)
+    again = await office.get(path, "t2")
+    unchanged = await office.get(path, "t3", if_none_match=tag)
 
     assert (again.status_code, again.content) == (200, first.content)
     assert (unchanged.status_code, unchanged.content) == (304, b"")
-    for answer in (again, unchanged):
+    for number, answer in ((2, again), (3, unchanged)):
         assert answer.headers["age"] == "7"
         assert answer.headers["cache-status"] == "asgi-multitier; hit; ttl=53; detail=l1"
         assert answer.headers["etag"] == tag
+        if path == "/shared":  # of the other, the framework drops them
+            assert answer.headers["x-limit-left"] == str(number + 1)
+            assert f"last-seen=u{number}" in answer.headers["set-cookie"]
     assert "content-length" not in unchanged.headers
+
+
+@pytest.mark.parametrize("name", ["Vary", "X-Accel-Expires", "Surrogate-Control", "Expires"])
+async def test_what_a_dependency_says_of_the_answer_is_heeded_on_hits(name: str) -> None:
+    """A hit with such a field is told as any other answer: private, and by what it was chosen."""
+    app = FastAPI(title="Says")
+
+    def says(request: Request, response: Response) -> None:
+        response.headers[name] = request.headers["x-say"]
+
+    @app.get("/x", dependencies=[Depends(says)])
+    @cached(60, guarded=True, client_cache=5)
+    async def x() -> str:
+        return "x"
+
+    app.add_middleware(CacheMiddleware, cache=CacheManager(redis_url=None, namespace="says"))
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://office") as client:
+        answers = [await client.get("/x", headers={"x-say": say}) for say in ("60", "60", "70")]
+
+    for answer, say in zip(answers, ("60", "60", "70"), strict=True):
+        if name == "Vary":
+            assert answer.headers["vary"].split(", ") == [say, "Authorization", "Cookie"]
+        else:
+            assert answer.headers.get(name) == (say if name == "Expires" else None)
+        assert answer.headers["cache-control"].startswith("private")
+    assert status(answers[2]) == "hit detail=l1"
 
 
 async def test_a_hit_leaves_nothing_to_collect(office: Office) -> None:
