@@ -6,6 +6,7 @@ are added to the response that is sent and to no stored response: a stored one i
 fields of the application.
 """
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
@@ -50,6 +51,18 @@ def told_unless_public(headers: Headers, terms: Terms, chosen_by: Collection[byt
 def is_public(headers: Headers) -> bool:
     """Whether the application says itself that a response is for everyone (RFC 9111 §5.2.2.9)."""
     return parse(fields.values(headers, b"cache-control")).public
+
+
+def are_told_as_they_are(lines: Headers) -> bool:
+    """Whether `told` changes none of these field lines, and no other line because of them.
+
+    Cookies, limits and identifiers, which are most of what is set for one request. Others may say
+    how a response was chosen, or who may keep it.
+    """
+    return all(_OF_ONE.match(name) and not _is_for_shared(name.lower()) for name, _ in lines)
+
+
+_OF_ONE = re.compile(rb"set-cookie\Z|ratelimit|x-", re.IGNORECASE)
 
 
 def _varying(headers: Headers, names: Iterable[bytes]) -> Headers:

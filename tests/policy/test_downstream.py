@@ -2,7 +2,7 @@
 
 import pytest
 
-from asgi_multitier.policy.downstream import told
+from asgi_multitier.policy.downstream import are_told_as_they_are, told
 from asgi_multitier.policy.terms import Terms
 from tests.policy.support import lines
 
@@ -97,3 +97,26 @@ def test_a_response_for_one_user_is_private(given: Lines, expected: Lines) -> No
 
     assert told(lines(*given), terms) == lines(*expected)
     assert told(told(lines(*given), terms), terms) == lines(*expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Set-Cookie", True),
+        ("X-Request-Id", True),
+        ("RateLimit-Policy", True),
+        ("set-cookie2", False),
+        ("X-Accel-Expires", False),
+        ("x-cdn-cache-control", False),
+        ("vary", False),
+        ("cache-control", False),
+        ("cdn-cache-control", False),
+        ("surrogate-control", False),
+        ("cache-tag", False),
+        ("connection", False),
+        ("content-language", False),
+    ],
+)
+def test_what_is_set_for_one_request_is_told_as_it_is(name: str, expected: bool) -> None:
+    """Fields that may change how others are told are not among them."""
+    assert are_told_as_they_are(((name.encode(), b"1"),)) is expected

@@ -12,6 +12,7 @@ from typing import Any
 from ..._types import Headers, Message, Receive, Scope, Send
 from ...config.policy import Policy
 from ...engine.engine import Engine
+from ...policy.downstream import are_told_as_they_are
 from ...policy.headers import merged
 from ...policy.reasons import Reason
 from ...policy.request import CHOICES, Field, tag_asked_for
@@ -25,7 +26,7 @@ from .leaving import Leaving
 from .made import Aside, Shown, is_set, status_for
 from .miss import Miss
 from .naming import key_at_once, key_of, labels_of
-from .replay import GuardedReplay, are_of_one_request, prepared
+from .replay import GuardedReplay, prepared
 
 _FILES = ("http.response.pathsend", "http.response.zerocopysend")
 
@@ -218,7 +219,7 @@ class GuardedExchange:
         """The response of a plain hit with what dependencies have set for this request."""
         aside = Aside(call.response)
         added = merged(tuple(replay.given), aside.lines)[len(replay.given) :]
-        if are_of_one_request(added):
+        if are_told_as_they_are(added):
             self.added = added
         else:
             self._quick = None

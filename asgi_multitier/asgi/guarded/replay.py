@@ -5,7 +5,6 @@ hit builds nothing.
 """
 
 import math
-import re
 import sys
 from typing import Any
 
@@ -134,17 +133,6 @@ class GuardedReplay:
     def member(self, age: float) -> Header:
         """What `Cache-Status` says of a hit at this age in seconds."""
         return hit_line(self._lifetime - int(age), 1)
-
-
-def are_of_one_request(lines: Headers) -> bool:
-    """Whether field lines say nothing of the content, nor who may keep it.
-
-    What dependencies set most: cookies, limits, identifiers. Others are looked at where they leave.
-    """
-    return all(name == b"set-cookie" or _OF_ONE.match(name) for name, _ in lines)
-
-
-_OF_ONE = re.compile(rb"(?:x-(?!accel-)|ratelimit)", re.IGNORECASE)
 
 
 def prepared(slot: Slot) -> GuardedReplay | None:
