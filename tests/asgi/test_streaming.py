@@ -90,6 +90,37 @@ async def test_an_unmarked_stream_flows_too_and_is_kept_when_it_ends() -> None:
         assert hit.body == b"012"
 
 
+async def test_a_stream_that_fails_is_not_followed_by_what_is_stale() -> None:
+    """Its client has had the beginning of another response; who waits gets what is stale."""
+    broken = asyncio.Event()
+
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        if origin.calls == 1:
+            await respond(send, b"whole")
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+        await broken.wait()
+        raise ConnectionError("upstream")
+
+    origin = Origin(page)
+    async with caching(origin, [Rule("*", 5, stale_if_error=60)]) as cache:
+        await cache.get("/x")
+        cache.clock.advance(6)
+        visit = Visit()
+        leader = cache.client.begin("/x", visit=visit)
+        await visit.heard.wait()
+        other = cache.client.begin("/x")
+        await settled()
+        broken.set()
+        with pytest.raises(ConnectionError):
+            await leader
+
+        assert visit.reply.body == b"begun"
+        assert len([m for m in visit.reply.messages if m["type"] == "http.response.start"]) == 1
+        assert (await other).body == b"whole"
+
+
 async def test_nothing_waits_any_longer_for_a_stream_that_has_ended() -> None:
     """The timer by which others would begin a run of their own is gone, with what it holds."""
     stream = Stream()

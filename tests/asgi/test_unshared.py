@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from asgi_multitier import Policy
 from asgi_multitier._types import Receive, Scope, Send
 from tests.asgi.support import gathered
 from tests.support import Origin, answering, caching, respond, settled
@@ -129,3 +130,42 @@ async def test_a_waiter_of_another_variant_asks_for_himself() -> None:
 
         assert [reply.body for reply in replies] == [b"de", b"fr", b"de", b"fr", b"it"]
         assert origin.calls == 3
+
+
+AUTHORIZED = [("authorization", "Bearer a")]
+
+
+async def test_who_sends_authorization_gets_no_answer_to_one_who_does_not() -> None:
+    """It waited for that run, and the answer does not say that it is for all: it asks itself."""
+
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        named = b"authorization" in dict(scope["headers"])
+        body = b"yours" if named else b"for anybody"
+        await respond(send, body, (b"cache-control", b"max-age=60"))
+
+    origin = Origin(page)
+    origin.gate.clear()
+    async with caching(origin, (), default=Policy.from_origin()) as cache:
+        first = cache.client.begin("/x")
+        await origin.arrived.acquire()
+        second = cache.client.begin("/x", AUTHORIZED)
+        await settled()
+        origin.gate.set()
+
+        assert [(await task).body for task in (first, second)] == [b"for anybody", b"yours"]
+
+
+async def test_requests_with_authorization_do_not_queue_where_each_gets_its_own() -> None:
+    """Once one has got an answer that is not for all; those without still share one run."""
+    origin = Origin(answering(b"x", (b"cache-control", b"max-age=60")))
+    async with caching(origin, (), default=Policy.from_origin()) as cache:
+        await cache.get("/x", AUTHORIZED)
+        origin.gate.clear()
+        own = [cache.client.begin("/x", AUTHORIZED) for _ in range(3)]
+        await settled()
+        assert origin.calls == 1 + 3
+        shared = [cache.client.begin("/x") for _ in range(3)]
+        await settled()
+        assert origin.calls == 1 + 3 + 1
+        origin.gate.set()
+        await asyncio.gather(*own, *shared)
