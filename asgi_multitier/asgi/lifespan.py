@@ -20,8 +20,9 @@ class Lifespan:
         app: The application in it.
         manager: The cache.
         table: The routes and their rules.
-        on_bound: Called once with the application, as its outermost layer that is known, when the
-            cache has its name and its rules were found right.
+        on_bound: Called once when the cache has its name and its rules were found right: with the
+            application, as its outermost layer that is known, and the root path at which it is
+            mounted; None if it is told of the server's life, and so is all that the server has.
 
     Attributes:
         common: What the lifespan has put into the state of every request.
@@ -34,7 +35,7 @@ class Lifespan:
         app: ASGIApp,
         manager: CacheManager,
         table: RouteTable,
-        on_bound: Callable[[ASGIApp], None],
+        on_bound: Callable[[ASGIApp, str | None], None],
     ) -> None:
         self._owner = owner
         self._app = app
@@ -133,7 +134,8 @@ class Lifespan:
             events.routes_unreadable(table.unreadable)
         if stray := table.stray():
             events.annotations_stray(stray)
-        self._on_bound(app)
+        alone = scope["type"] == "lifespan"
+        self._on_bound(app, None if alone else str(scope.get("root_path") or ""))
         self._bound = True
 
 

@@ -101,9 +101,9 @@ class CacheMiddleware:
             self.app, manager, rules=rules, default=default, read_your_writes=personal
         )
 
-    def _on_bound(self, app: ASGIApp) -> None:
+    def _on_bound(self, app: ASGIApp, mount: str | None) -> None:
         """The cache has its name: what a plain hit looks up is at hand from here on."""
-        self._own_client.stand_before(app)
+        self._own_client.stand_before(app, mount)
         self._take_engine()
         self.manager.on_mode_change(self._plans.clear)
         self.manager.on_renewal(self._take_engine)

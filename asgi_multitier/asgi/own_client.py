@@ -29,14 +29,20 @@ class OwnClient:
 
     def __init__(self, app: ASGIApp, lifespan: Lifespan, plans: Plans) -> None:
         self._app = app
+        self._mount: str | None = None
         self._lifespan = lifespan
         self._plans = plans
         self._manager = plans.manager
         self._manager.answered_by(self)
 
-    def stand_before(self, app: ASGIApp) -> None:
-        """Ask the outermost layer of the application, which is known from here on."""
-        self._app = app
+    def stand_before(self, app: ASGIApp, mount: str | None) -> None:
+        """Ask the outermost layer of the application, which is known from here on.
+
+        Args:
+            app: That layer.
+            mount: The root path of all that it is asked for; None for any.
+        """
+        self._app, self._mount = app, mount
         self._manager.answered_by(self, bound=True)
 
     @property
@@ -80,6 +86,8 @@ class OwnClient:
     def _scope_of(self, target: Target) -> Scope:
         """A GET as a server would pass it on."""
         scheme, host, root_path, proxied = target.origin
+        # Another application that is mounted elsewhere may have the same paths below its root path.
+        root_path = root_path if self._mount is None else self._mount
         own = {name for name, _ in target.headers}
         proxied = tuple(line for line in proxied if line[0] not in own)
         scope: dict[str, Any] = {

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from asgi_multitier import (
     CacheConfig,
@@ -405,6 +407,43 @@ async def test_a_target_that_is_not_for_anyone_any_more_is_left_out() -> None:
 
         assert process.asked == ["/b"]
         assert await process.health() == WarmUpHealth("done", asked=2, stored=1, bypassed=1)
+
+
+def part(name: str, manager: CacheManager) -> FastAPI:
+    """An application that is mounted in another, with the same paths as its neighbours."""
+    app = FastAPI(title=name)
+    app.add_middleware(CacheMiddleware, cache=manager)
+
+    @app.get("/x")
+    @cached(300)
+    async def x() -> str:
+        return name
+
+    return app
+
+
+async def test_an_application_is_not_asked_for_what_its_neighbour_answers() -> None:
+    """Both have the manager, and the same paths below their root paths, which are in every key."""
+    machine = Machine()
+    for first, bypassed in (("/two/x", 0), ("/one/x", 1)):
+        manager = CacheManager(
+            tiers=[(machine.tier, TierConfig(2))],
+            redis_url=None,
+            namespace="test",
+            clock=machine.clock,
+            wall=machine.clock,
+            warm="top:9",
+        )
+        mounts = [Mount(f"/{name}", app=part(name, manager)) for name in ("one", "two")]
+        client = Client(Starlette(routes=mounts))
+        await client.get(first)
+        await seconds(2)
+        assert manager.warm_up_health.bypassed == bypassed
+        assert (await client.get("/two/x")).body == b'"two"'
+        report = await manager.warm(["/two/x"], base_url="http://example.org")
+        assert report.hits == 1 - bypassed
+        await manager.close()
+        machine.tier.items = {LIST: machine.tier.items[LIST]}
 
 
 async def test_counts_of_processes_are_added_up_once_a_minute() -> None:
