@@ -22,7 +22,7 @@ class Lifespan:
         table: The routes and their rules.
         on_bound: Called once when the cache has its name and its rules were found right: with the
             application, as its outermost layer that is known, and the root path at which it is
-            mounted; None if it is told of the server's life, and so is all that the server has.
+            mounted in another; None if it is not.
 
     Attributes:
         common: What the lifespan has put into the state of every request.
@@ -134,8 +134,9 @@ class Lifespan:
             events.routes_unreadable(table.unreadable)
         if stray := table.stray():
             events.annotations_stray(stray)
-        alone = scope["type"] == "lifespan"
-        self._on_bound(app, None if alone else str(scope.get("root_path") or ""))
+        # A router around the application has chosen it for the request.
+        is_mounted = "endpoint" in scope
+        self._on_bound(app, str(scope.get("root_path") or "") if is_mounted else None)
         self._bound = True
 
 
