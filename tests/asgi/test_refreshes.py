@@ -262,3 +262,18 @@ async def test_a_failure_in_the_middle_is_stood_in_for_where_nothing_was_heard(
         else:
             assert isinstance(first, BoomError)
         assert origin.calls == 2
+
+
+async def test_a_background_run_is_not_asked_with_directives_of_a_client() -> None:
+    """What one client accepts is nothing that all who share the answer have said."""
+    origin = Origin()
+    async with caching(origin, [Rule("*", 5, stale_while_revalidate=60)]) as cache:
+        await cache.get("/x")
+        cache.clock.advance(6)
+        stale = await cache.get("/x", [("cache-control", "max-stale=60"), ("pragma", "x")])
+        await origin.arrived.acquire()
+        await origin.arrived.acquire()
+
+        assert stale.body == b"1"
+        sent = {name for name, _ in origin.scopes[1]["headers"]}
+        assert sent.isdisjoint({b"cache-control", b"pragma"})

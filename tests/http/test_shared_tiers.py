@@ -1,5 +1,6 @@
 """What is learned from the origin later on reaches the tiers below too."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from asgi_multitier.selectors import Selector
 from asgi_multitier.tiers.base import Held
 from tests.engine.doors import FakeLeases
 from tests.http.support import FULL, PLAIN, PROFILES, Answered, Lines, Step, World
+from tests.support import settled
 
 MAX_AGE = ("Cache-Control", "max-age=3600")
 SHORT = ("Cache-Control", "max-age=2")
@@ -231,6 +233,27 @@ async def test_a_part_of_another_process_is_no_answer_for_a_run_for_all(tier: Di
 
     assert (got.status, got.body) == (200, b"content 2")
     assert leases.claims == 1
+    await world.close()
+
+
+async def test_what_was_invalidated_while_another_process_ran_is_not_validated(
+    tier: DictTier,
+) -> None:
+    """The run here begins after that: a 304 would bring the dropped content back as a new one."""
+    world = World(replace(PROFILES[FULL], coalesce="fleet"), settings={"l2": tier})
+    await world.ask(Step(fields=(SHORT, ETAG)))
+    world.now = 3.0
+    leases = FakeLeases()
+    leases.hold_elsewhere()
+    object.__setattr__(world.manager.engine, "leases", leases)
+    asking = asyncio.create_task(world.ask(Step(fields=(MAX_AGE, ETAG))))
+    await settled()
+    await world.manager.clear()
+    leases.give_back_elsewhere()
+    got = await asking
+
+    assert got.body == b"content 2"
+    assert world.seen[-1].values("if-none-match") == []
     await world.close()
 
 
