@@ -111,7 +111,6 @@ class Fill:
 
     async def ask(self) -> None:
         """Ask for no more than is needed; for all, if what came does not do."""
-        self._stored = self._stored.permitted(self._engine.index)
         if await self._lives_on():
             return
         question = question_of(self._request, self._stored, own=self._own)
