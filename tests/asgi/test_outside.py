@@ -519,7 +519,7 @@ def test_writing_reaches_the_shared_state_and_is_no_reading() -> None:
     assert shared == {}
 
 
-async def test_a_304_for_somebody_known_outside_renews_nothing() -> None:
+async def test_a_304_for_a_client_known_outside_renews_nothing() -> None:
     """It may not hold for the copy that all share: the whole is asked for, for that client."""
 
     async def page(scope: Scope, receive: Receive, send: Send) -> None:

@@ -140,7 +140,7 @@ async def test_who_sends_authorization_gets_no_answer_to_one_who_does_not() -> N
 
     async def page(scope: Scope, receive: Receive, send: Send) -> None:
         named = b"authorization" in dict(scope["headers"])
-        body = b"yours" if named else b"for anybody"
+        body = b"yours" if named else b"for all"
         await respond(send, body, (b"cache-control", b"max-age=60"))
 
     origin = Origin(page)
@@ -152,7 +152,7 @@ async def test_who_sends_authorization_gets_no_answer_to_one_who_does_not() -> N
         await settled()
         origin.gate.set()
 
-        assert [(await task).body for task in (first, second)] == [b"for anybody", b"yours"]
+        assert [(await task).body for task in (first, second)] == [b"for all", b"yours"]
 
 
 async def test_requests_with_authorization_do_not_queue_where_each_gets_its_own() -> None:

@@ -193,7 +193,7 @@ async def test_more_members_than_allowed_are_turned_away() -> None:
         await member
 
 
-async def test_who_began_a_run_and_has_left_makes_room_for_nobody() -> None:
+async def test_a_caller_that_began_a_run_and_left_makes_no_room() -> None:
     """It was not counted while it waited, and is not afterwards."""
     table = Table(max_waiters=1)
     flight = table.launch()
