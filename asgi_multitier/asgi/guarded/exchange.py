@@ -218,7 +218,7 @@ class GuardedExchange:
     def _with_fields(self, call: Call, replay: GuardedReplay) -> Any:
         """The response of a plain hit with what dependencies have set for this request."""
         aside = Aside(call.response)
-        added = merged(tuple(replay.given), aside.lines)[len(replay.given) :]
+        added = merged(replay.given, aside.lines)[len(replay.given) :]
         if are_told_as_they_are(added):
             self.added = added
         else:

@@ -6,14 +6,15 @@ hit builds nothing.
 
 import math
 import sys
+from functools import lru_cache
 from typing import Any
 
 from ..._types import Header, Headers, Message
 from ...entry import Entry, Slot, StoredResponse
-from ...policy.headers import end_to_end
+from ...policy.headers import end_to_end, without
 from ...policy.validation import not_modified_headers
 from ..replay import PARTIAL, age_line, hit_line
-from .made import OWN_FIELDS, plain_response
+from .made import OWN_FIELDS
 
 
 class GuardedReplay:
@@ -31,9 +32,8 @@ class GuardedReplay:
     """
 
     __slots__ = (
-        "_attributes",
+        "_ends",
         "_lifetime",
-        "_lines",
         "_second",
         "_sent",
         "_status",
@@ -54,17 +54,18 @@ class GuardedReplay:
         self.created = entry.created
         self.status = response.status
         self.body = response.body
-        self.given = [line for line in response.headers if line[0] != OWN_FIELDS]
+        self.given = without(response.headers, {OWN_FIELDS})
         self.joins = len(self.given) == len(response.headers)
+        if self.joins:
+            self.given = response.headers  # not held twice
         self.told: StoredResponse | None = None
         self.tag: bytes | None = None
-        self._lines: list[Header] = []
-        self._unchanged: list[Header] = []
+        self._ends: Headers = ()
+        self._unchanged: Headers | None = None
         self._sent: list[Header] = []
         self._second = -1
         self._status = 0
         self._lifetime = int(entry.fresh_until - entry.created)
-        self._attributes = vars(plain_response(self.status, [], self.body))
 
     def response(self, added: Headers = ()) -> Any:
         """A response of the framework: as one is made, without reading the content again.
@@ -74,7 +75,8 @@ class GuardedReplay:
         """
         kind = sys.modules["starlette.responses"].Response
         made = kind.__new__(kind)
-        made.__dict__.update(self._attributes)
+        made.__dict__.update(_attributes_of(kind))
+        made.status_code, made.body = self.status, self.body
         made.raw_headers = [*self.given, *added]
         return made
 
@@ -85,7 +87,7 @@ class GuardedReplay:
             sent: The field lines that the application has sent, without those of one request.
             told: What clients are told, without the same.
         """
-        self._sent, self.told, self._second = sent, told, -1
+        self._sent, self.told, self._unchanged = sent, told, None
         self._status = told.status
         self.tag = told.etag if told.status == 200 else None
 
@@ -112,27 +114,33 @@ class GuardedReplay:
             tag: What the client holds, if that is the same: it gets a 304. None if nothing.
             added: The field lines of this request alone.
         """
+        told = self.told
+        assert told is not None  # noqa: S101  # it has left before
         if int(age) != self._second:
-            self._renew(age)
-        status, lines, body = 304, self._unchanged, b""
-        if tag is None:
-            status, lines, body = self._status, self._lines, self.body
+            self._second, self._ends = int(age), (age_line(age), self.member(age))
+        status, lines, body = self._status, told.headers, self.body
+        if tag is not None:
+            if self._unchanged is None:
+                self._unchanged = not_modified_headers(end_to_end(lines))
+            status, lines, body = 304, self._unchanged, b""
         return (
-            {"type": "http.response.start", "status": status, "headers": [*lines, *added]},
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [*lines, *self._ends, *added],
+            },
             {"type": "http.response.body", "body": body},
         )
-
-    def _renew(self, age: float) -> None:
-        """Build the field lines for this age in seconds: with it, and with `Cache-Status`."""
-        self._second = int(age)
-        headers = () if self.told is None else self.told.headers
-        added = (age_line(age), self.member(age))
-        self._lines = [*headers, *added]
-        self._unchanged = [*not_modified_headers(end_to_end(headers)), *added]
 
     def member(self, age: float) -> Header:
         """What `Cache-Status` says of a hit at this age in seconds."""
         return hit_line(self._lifetime - int(age), 1)
+
+
+@lru_cache(1)
+def _attributes_of(kind: Any) -> dict[str, Any]:
+    """What a response of the framework has besides its status, field lines and content."""
+    return dict(vars(kind(b"")))
 
 
 def prepared(slot: Slot) -> GuardedReplay | None:
