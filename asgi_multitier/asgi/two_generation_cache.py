@@ -62,7 +62,7 @@ class TwoGenerationCache(Generic[K, V]):
     def overlook(self, count: int) -> None:
         """Let the next look-ups find nothing young: a sample, whose values are made once more.
 
-        So who looks something up does no work for it, and whoever makes the value has the time.
+        A look-up does no work for it; the code that makes the value does.
         """
         self.young = _Overlooking(count, self._see_again) if count else self._young
 

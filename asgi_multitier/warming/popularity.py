@@ -88,7 +88,7 @@ class Counts:
             self._rarest = [one for one in reversed(counts) if counts[one] == self._least]
 
     def take(self) -> dict[Target, float]:
-        """The counts; from here on it counts anew."""
+        """The counts; the next ones begin at zero."""
         counts, self._counts = self._counts, {}
         self._rarest = []
         return counts
