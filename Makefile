@@ -13,8 +13,9 @@ BESIDE := -n 4 --dist loadfile --no-loadscope-reorder
 # process, less what takes long.
 FIRST := tests/policy tests/asgi --ignore=tests/asgi/test_processes.py \
 	--ignore=tests/asgi/test_lost_redis.py --ignore=tests/asgi/test_memory.py \
+	--ignore=tests/asgi/guarded/test_random.py \
 	--ignore=tests/policy/test_fuzz.py
-SECOND := tests/config tests/routing tests/http tests/engine tests/manager \
+SECOND := tests/config tests/routing tests/http tests/engine tests/manager tests/warming \
 	tests/test_architecture.py --ignore=tests/manager/identity/test_layouts.py \
 	--ignore=tests/manager/test_event_loops.py
 
