@@ -93,7 +93,7 @@ class Run(Generic[R]):
                     return
                 self._renew_birth()
             await origin.ask()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if not self.flight.reported:
                 self.flight.reported = True
                 self._engine.events.refresh_failed(name, f"{type(error).__name__}: {error}")

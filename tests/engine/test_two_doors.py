@@ -288,16 +288,21 @@ async def eager(door: Door) -> None:
     door.ask()
 
 
-async def failing_refresh(door: Door) -> None:
+async def failing_refresh(door: Door, error: BaseException | None = None) -> None:
     """The background run raises: callers go on with what there is."""
     await door.filled()
     door.clock.advance(LIFETIME - 10)
     door.forget()
-    door.work.error = LookupError("no such row")
+    door.work.error = error or LookupError("no such row")
     door.ask()
     await door.ended()
     door.work.error = None
     await settled()
+
+
+async def exiting_refresh(door: Door) -> None:
+    """The background run raises what would end the process."""
+    await failing_refresh(door, SystemExit(3))
 
 
 async def refreshed_elsewhere(door: Door) -> None:
@@ -705,6 +710,11 @@ ROWS = {
     ),
     "failing-refresh": Row(
         failing_refresh,
+        Numbers({"run 1": 1}, runs=1, hits=1, refreshes=1, failures={"refresh": 1}, claims=1),
+        EAGER,
+    ),
+    "exiting-refresh": Row(
+        exiting_refresh,
         Numbers({"run 1": 1}, runs=1, hits=1, refreshes=1, failures={"refresh": 1}, claims=1),
         EAGER,
     ),
