@@ -121,7 +121,13 @@ class OwnClient:
     # For the warm-up after the start.
 
     def is_open(self, target: Target) -> bool:
-        """Whether its response may be for anyone, by its rule."""
+        """Whether its response may be for anyone, by its rule, and this application answers it.
+
+        A router around this one may let another application answer other hosts.
+        """
+        host = target.origin.host
+        if self._mount is not None and all(host != one.host for one in self._plans.origins):
+            return False
         return is_open(self._plan_of(target))
 
     def sampled(self, count: int) -> list[Target]:

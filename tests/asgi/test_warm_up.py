@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.routing import Host, Mount
 
 from asgi_multitier import (
     CacheConfig,
@@ -422,10 +422,26 @@ def part(name: str, manager: CacheManager) -> FastAPI:
     return app
 
 
-async def test_an_application_is_not_asked_for_what_its_neighbour_answers() -> None:
-    """Both have the manager, and the same paths below their root paths, which are in every key."""
+def by_path(manager: CacheManager) -> Starlette:
+    names = ("one", "two")
+    return Starlette(routes=[Mount(f"/{name}", app=part(name, manager)) for name in names])
+
+
+def by_host(manager: CacheManager) -> Starlette:
+    return Starlette(routes=[Host(name, app=part(name, manager)) for name in ("one", "two")])
+
+
+@pytest.mark.parametrize(
+    ("site", "one", "two"),
+    [(by_path, ("/one/x", "a"), ("/two/x", "a")), (by_host, ("/x", "one"), ("/x", "two"))],
+    ids=["by path", "by host"],
+)
+async def test_an_application_is_not_asked_for_what_its_neighbour_answers(
+    site: Callable[[CacheManager], Starlette], one: tuple[str, str], two: tuple[str, str]
+) -> None:
+    """Both have the manager, and the same paths below what the router around them takes off."""
     machine = Machine()
-    for first, bypassed in (("/two/x", 0), ("/one/x", 1)):
+    for (path, host), bypassed in ((two, 0), (one, 1)):
         manager = CacheManager(
             tiers=[(machine.tier, TierConfig(2))],
             redis_url=None,
@@ -434,14 +450,11 @@ async def test_an_application_is_not_asked_for_what_its_neighbour_answers() -> N
             wall=machine.clock,
             warm="top:9",
         )
-        mounts = [Mount(f"/{name}", app=part(name, manager)) for name in ("one", "two")]
-        client = Client(Starlette(routes=mounts))
-        await client.get(first)
+        client = Client(site(manager))
+        await client.get(path, [("host", host)])
         await seconds(2)
         assert manager.warm_up_health.bypassed == bypassed
-        assert (await client.get("/two/x")).body == b'"two"'
-        report = await manager.warm(["/two/x"], base_url="http://example.org")
-        assert report.hits == 1 - bypassed
+        assert (await client.get(two[0], [("host", two[1])])).body == b'"two"'
         await manager.close()
         machine.tier.items = {LIST: machine.tier.items[LIST]}
 
