@@ -20,7 +20,16 @@ class Tracing:
     def __init__(self, plugin: Any) -> None:
         self._plugin = plugin
         self._seen: Counter[str] = Counter()
-        self._watches = True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Stop the tracer that pytest-cov starts in a worker of pytest-xdist, as if it were none.
+
+        It lies below the worker's own, and would go on whenever that one is switched off.
+        """
+        early = self._plugin.cov_controller
+        if early is not None and hasattr(session.config, "workerinput"):
+            early.pause()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logstart(self, nodeid: str) -> None:
@@ -36,12 +45,8 @@ class Tracing:
             and not getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
         )
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self) -> None:
-        """Hand it over as it was found."""
-        self._watch(True)
-
     def _watch(self, wanted: bool) -> None:
-        if wanted is not self._watches and (controller := self._plugin.cov_controller):
+        controller = self._plugin.cov_controller
+        # It is switched on again by pytest-cov itself after a test that says `no_cover`.
+        if controller is not None and wanted is not controller.started:
             (controller.resume if wanted else controller.pause)()
-            self._watches = wanted
