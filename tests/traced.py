@@ -1,17 +1,19 @@
 """Which tests run under the tracer that measures coverage.
 
-It makes all that runs under it two to three times slower. So it watches the first cases of each
-table, and no test that draws its examples by chance or says `no_cover`: what those reach is reached
-by tests that name it. What is reported is therefore never more than what the suite covers.
+It makes all that runs under it two to three times slower. So of tables whose cases need an event
+loop it watches the first cases only, and no test that draws its examples by chance or says
+`no_cover`: what those reach is reached by tests that name it. What is reported is therefore never
+more than what the suite covers.
 """
 
+import inspect
 from collections import Counter
 from typing import Any
 
 import pytest
 
-CASES = 2
-"""Of each table so many cases, the first ones, are watched."""
+CASES = 3
+"""Of each table of coroutines so many cases, the first ones, are watched."""
 
 
 class Tracing:
@@ -39,10 +41,12 @@ class Tracing:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Switch it before anything of the test runs."""
+        function = getattr(item, "obj", None)
+        first = self._seen[item.nodeid.partition("[")[0]] <= CASES
         self._watch(
-            self._seen[item.nodeid.partition("[")[0]] <= CASES
+            (first or not inspect.iscoroutinefunction(function))
             and item.get_closest_marker("no_cover") is None
-            and not getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+            and not getattr(function, "is_hypothesis_test", False)
         )
 
     def _watch(self, wanted: bool) -> None:

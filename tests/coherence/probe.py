@@ -35,6 +35,9 @@ FOREVER = float("inf")
 _HASTE = 0.02
 """Seconds for which a process is asked without pause."""
 
+_AT_ONCE = 8
+"""Keys that are followed at once: more would keep each other waiting for their answers."""
+
 _LOST = 5.0
 """Seconds beyond the bound after which nobody expects that a process becomes fresh."""
 
@@ -266,6 +269,7 @@ class Probe:
         self.violations: list[str] = []
         self._doors = list(doors)
         self._keys = list(keys)
+        self._turns = asyncio.Semaphore(_AT_ONCE)
         self._seen: dict[tuple[int, int], int] = {}
         self._clock = asyncio.get_running_loop().time
 
@@ -310,10 +314,11 @@ class Probe:
             own: The process that made the edit: it may serve nothing older.
         """
         self.edits += 1
-        for each, door in enumerate(self._doors):
-            caller = door()
-            await self._follow(caller, each, key, version, since, each == own)
-            caller.close()
+        async with self._turns:
+            for each, door in enumerate(self._doors):
+                caller = door()
+                await self._follow(caller, each, key, version, since, each == own)
+                caller.close()
 
     async def edit(self, by: int, key: int, route: str = "tag") -> int:
         """Make one edit; the new version."""
