@@ -9,8 +9,12 @@ import re
 from functools import cached_property
 from pathlib import Path
 
+import pytest
+
 import asgi_multitier
 from asgi_multitier.policy.cache_status import CACHE
+
+pytestmark = pytest.mark.no_cover  # it reads the package and runs nothing of it
 
 ROOT = Path(asgi_multitier.__file__).parent
 

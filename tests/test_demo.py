@@ -29,6 +29,8 @@ from demo_app.source import DELAYS, Question, SlowSource
 from demo_app.valkey import Valkey, answers_ping
 from tests.patience import wait_for
 
+pytestmark = pytest.mark.no_cover  # what it tests runs in other processes
+
 DRAFT = Draft(name="Plain Kite", category="toys", price_cents=1999, stock=3)
 PEERS = ("http://127.0.0.1:8001", "http://127.0.0.1:8002")
 READS = (

@@ -14,6 +14,8 @@ from asgi_multitier.testing import SharedTierContract
 from asgi_multitier.tiers.base import SharedTier
 from tests.servers import ValkeyServer, free_port
 
+pytestmark = pytest.mark.no_cover  # what it tests runs in other processes
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 SHOWN = {

@@ -11,6 +11,8 @@ from asgi_multitier._types import Receive, Scope, Send
 from asgi_multitier.policy.key import bounded
 from tests.support import Cache, caching, respond
 
+pytestmark = pytest.mark.no_cover  # it repeats what others cover
+
 MANY = 60
 LONG = 20_000
 ALLOWED = 1024 * 1024

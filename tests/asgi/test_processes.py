@@ -9,11 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.asgi.processes import Worker, workers
 from tests.figures import Figure, seconds
 from tests.patience import PATIENCE, wait_for
 from tests.servers import ValkeyServer
+
+pytestmark = pytest.mark.no_cover  # what it tests runs in other processes
 
 
 def detail(reply: httpx.Response) -> str:

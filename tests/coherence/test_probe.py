@@ -10,6 +10,8 @@ from tests.coherence.probe import Probe, instances
 from tests.figures import Figure
 from tests.servers import ValkeyServer
 
+pytestmark = pytest.mark.no_cover  # what it tests runs in other processes
+
 ROUTES = ("tag", "path", "glob")
 SOAK = int(os.environ.get("PROBE_EDITS", "1000000"))
 

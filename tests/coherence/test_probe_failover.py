@@ -6,10 +6,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from tests.coherence.probe import Instance, Probe
 from tests.figures import Figure, seconds
 from tests.patience import until
 from tests.servers import FaultProxy, ValkeyServer
+
+pytestmark = pytest.mark.no_cover  # what it tests runs in other processes
 
 KEYS = range(1, 21)
 

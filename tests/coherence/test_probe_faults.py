@@ -22,7 +22,10 @@ from tests.patience import until
 from tests.redis.support import REPLACE, write_burst
 from tests.servers import FaultProxy, ValkeyServer
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.no_cover,  # what it tests runs in other processes
+]
 
 NAMESPACE = "probe"
 SOAK = (pytest.mark.soak, pytest.mark.timeout(0))

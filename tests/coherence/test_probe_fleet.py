@@ -16,7 +16,10 @@ from tests.figures import Figure, seconds
 from tests.patience import PATIENCE, until
 from tests.servers import FaultProxy, ValkeyServer
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.no_cover,  # what it tests runs in other processes
+]
 
 SECRET = "a secret of the tests"
 

@@ -20,6 +20,8 @@ from tests.figures import Figure, seconds
 from tests.patience import until
 from tests.servers import FaultProxy, ValkeyServer
 
+pytestmark = pytest.mark.no_cover  # what it tests runs in other processes
+
 EXIT = 7.0
 """Seconds from SIGTERM until a process has left."""
 

@@ -152,6 +152,7 @@ async def test_trimmed_history_is_noticed(path: Path) -> None:
         await late.close()
 
 
+@pytest.mark.no_cover  # it repeats what others cover
 async def test_the_log_is_bounded_by_bytes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Large records: the file stays small, and who follows hears all of them."""
     monkeypatch.setattr(sqlite_log, "MAX_BYTES", 256 * 1024)

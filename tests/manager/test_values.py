@@ -104,6 +104,7 @@ async def test_many_values_take_one_round_trip() -> None:
         assert cache.stats().misses == 1
 
 
+@pytest.mark.no_cover  # it repeats what others cover
 async def test_thousands_of_values_are_asked_for_in_parts() -> None:
     """Each call of a tier has one time limit, whatever is asked for."""
     clock = FakeClock()

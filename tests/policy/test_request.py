@@ -105,6 +105,7 @@ def test_a_name_called_harmless_is_so_in_its_own_spelling() -> None:
     assert scan([(b"x-trace-token", b"1")], watched)[1] is not None
 
 
+@pytest.mark.no_cover  # it repeats what others cover
 def test_clients_cannot_fill_the_memory_with_names() -> None:
     """What is remembered is bounded, and what is known stays known."""
     watched = Watch(Credentials())

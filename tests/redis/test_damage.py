@@ -13,6 +13,8 @@ from asgi_multitier.redis.recipe import RedisClient
 from asgi_multitier.testing import FakeClock
 from tests.fakeredis_server import Server
 
+pytestmark = pytest.mark.no_cover  # it repeats what others cover
+
 SECRET = b"at least sixteen bytes"
 WALL = 1_700_000_000.0
 

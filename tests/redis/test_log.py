@@ -136,6 +136,7 @@ async def test_another_node_follows(server: Server, namespace: str, figure: Figu
         figure("from a call to another node's knowledge", measured, "p99 10 ms")
 
 
+@pytest.mark.no_cover  # it repeats what others cover
 async def test_a_burst_is_applied_whole(
     own_valkey: ValkeyServer, namespace: str, figure: Figure
 ) -> None:
@@ -320,6 +321,7 @@ async def test_the_keys_share_a_slot_and_have_a_lifetime(server: Server, namespa
             assert 0 < server.command("PTTL", key) <= 7 * 24 * 3600 * 1000
 
 
+@pytest.mark.no_cover  # it repeats what others cover
 async def test_the_log_is_bounded_by_bytes(
     server: Server, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

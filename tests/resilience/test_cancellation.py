@@ -27,6 +27,8 @@ from tests.servers import ValkeyServer
 from tests.support import Client as Browser
 from tests.support import Visit, respond
 
+pytestmark = pytest.mark.no_cover  # it repeats what others cover
+
 CALLERS = 32
 SEED = 20_240_612
 SIZES = [2_000, pytest.param(100_000, marks=(pytest.mark.soak, pytest.mark.timeout(0)))]

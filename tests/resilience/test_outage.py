@@ -18,6 +18,8 @@ from tests.patience import until
 from tests.resilience.load import ROOM, Load
 from tests.servers import ValkeyServer
 
+pytestmark = pytest.mark.no_cover  # what it tests runs in other processes
+
 SOAK = (pytest.mark.soak, pytest.mark.timeout(0))
 SEED = 20_240_611
 

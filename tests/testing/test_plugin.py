@@ -9,6 +9,8 @@ import pytest
 from tests.servers import ValkeyServer
 from tests.testing.support import run
 
+pytestmark = pytest.mark.no_cover  # what it tests runs in other processes
+
 pytest_plugins = ["pytester"]
 
 

@@ -10,6 +10,8 @@ from mypy import api
 from asgi_multitier import CacheConfig
 from asgi_multitier.config.process import Settings
 
+pytestmark = pytest.mark.no_cover  # what it tests runs in other processes
+
 ROOT = Path(__file__).parents[2]
 USAGE = Path(__file__).with_name("usage.py")
 

@@ -10,6 +10,8 @@ from tests.coherence.probe import Instance, Probe, instances
 from tests.figures import Figure
 from tests.patience import until
 
+pytestmark = pytest.mark.no_cover  # what it tests runs in other processes
+
 ROUTES = ("tag", "path", "glob")
 
 

@@ -16,6 +16,8 @@ from tests.figures import Figure
 from tests.patience import wait_for
 from tests.servers import free_port
 
+pytestmark = pytest.mark.no_cover  # what it tests runs in other processes
+
 APPLICATION = """
 import os
 from pathlib import Path

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.no_cover  # what it tests runs in other processes
+
 PLAIN = "from fastapi import FastAPI\napp = FastAPI()\n"
 TITLED = "from fastapi import FastAPI\napp = FastAPI(title={!r})\n"
 STARLETTE = "from starlette.applications import Starlette\napp = Starlette()\n"
