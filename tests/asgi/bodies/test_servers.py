@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import httptools
 import pytest
 import uvicorn
 
@@ -66,9 +67,20 @@ async def connected(port: int) -> AsyncIterator[Wire]:
         writer.close()
 
 
+def _knows(method: str) -> bool:
+    """Whether this httptools takes such a request."""
+    try:
+        httptools.HttpRequestParser(object()).feed_data(f"{method} / HTTP/1.1\r\n".encode())
+    except httptools.HttpParserInvalidMethodError:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("method", ["POST", "QUERY"])
 async def test_contents_in_chunks_and_with_a_length(http: str, method: str) -> None:
     """They are one question, and a connection goes on after each."""
+    if http == "httptools" and not _knows(method):
+        pytest.skip(f"this httptools does not know {method}")
     origin = Reader()
     async with serving(origin, http) as port, connected(port) as wire:
         wire.say(
