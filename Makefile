@@ -11,13 +11,13 @@ unexport PYTHONDONTWRITEBYTECODE
 BESIDE := -n 4 --dist loadfile --no-loadscope-reorder
 # What `make check` runs, in two halves of about the same length, side by side: what needs no other
 # process, less what takes long.
-FIRST := tests/policy tests/asgi --ignore=tests/asgi/test_processes.py \
+FIRST := tests/asgi --ignore=tests/asgi/test_processes.py \
 	--ignore=tests/asgi/test_lost_redis.py --ignore=tests/asgi/test_memory.py \
-	--ignore=tests/asgi/guarded/test_random.py \
-	--ignore=tests/policy/test_fuzz.py
-SECOND := tests/config tests/routing tests/http tests/engine tests/manager tests/warming \
-	tests/test_architecture.py --ignore=tests/manager/identity/test_layouts.py \
-	--ignore=tests/manager/test_event_loops.py
+	--ignore=tests/asgi/guarded/test_random.py
+SECOND := tests/policy tests/config tests/routing tests/http tests/engine tests/manager \
+	tests/warming tests/test_architecture.py --ignore=tests/policy/test_fuzz.py \
+	--ignore=tests/manager/identity/test_layouts.py \
+	--ignore=tests/manager/test_event_loops.py --ignore=tests/manager/test_models.py
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check check-first check-second lint bench load soak compatibility oldest clean
