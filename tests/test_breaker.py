@@ -137,7 +137,7 @@ def test_failures_of_servers_that_come_and_go_do_not_pile_up() -> None:
 
 @pytest.mark.parametrize("server", [WHOLE, "unknown"])
 def test_what_is_no_listed_server_counts_as_well(server: str) -> None:
-    """All together, and one that is not known yet: others that fail do not begin its count anew."""
+    """All together, and one that is not known yet: others that fail do not reset its count."""
     breakers = Breakers(2, 1.0, lambda: ["a"])
     assert not breakers.failed((server, "ping"), 0.0)
     if server == WHOLE:

@@ -108,7 +108,7 @@ async def test_an_endpoint_that_cannot_be_seen_is_said_once(
 
 
 async def test_a_route_with_code_of_its_own_drops_what_it_names() -> None:
-    """Which requests it takes is not foretold, so it is asked afterwards."""
+    """Which requests it takes is not known before, so it is asked afterwards."""
     app, stock = shop(), {"1": 0}
 
     @invalidates(tags=["item:{item_id}"])

@@ -15,7 +15,7 @@ from tests.support import EVERYTHING, caching
 async def test_a_table_out_of_date_is_noticed_and_built_anew(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The router chose another endpoint than foretold: not stored under the wrong rule, counted."""
+    """The router chose another endpoint than predicted: not stored by the wrong rule, counted."""
 
     async def old(request: Request) -> Response:
         return PlainTextResponse("old")
@@ -39,7 +39,7 @@ async def test_a_table_out_of_date_is_noticed_and_built_anew(
         assert "out of date" in caplog.text
 
 
-async def test_routes_that_are_foretold_wrongly_each_time_are_not_read_for_each_request(
+async def test_routes_that_are_predicted_wrongly_each_time_are_not_read_for_each_request(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A layer inside of the cache gives the router another path: lines and readings grow slowly."""
@@ -70,7 +70,7 @@ async def test_routes_that_are_foretold_wrongly_each_time_are_not_read_for_each_
 
 
 async def test_a_head_of_another_endpoint_says_nothing_of_what_is_stored() -> None:
-    """The router chose another endpoint for it than foretold: noticed, and nothing is renewed."""
+    """The router chose another endpoint for it than predicted: noticed, and nothing is renewed."""
 
     async def old(request: Request) -> Response:
         return PlainTextResponse("old", headers={"cache-control": "max-age=2", "etag": '"1"'})

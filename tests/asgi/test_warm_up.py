@@ -70,19 +70,19 @@ class Machine:
         self.clock = FakeClock()
         self.tier = SeenTier(self.clock)
 
+    def manager(self, warm: str | None = "top:9", **settings: Any) -> CacheManager:
+        """The cache of another process."""
+        given = {"tiers": [(self.tier, TierConfig(2))], "redis_url": None, "namespace": "test"}
+        given |= {"clock": self.clock, "wall": self.clock}
+        return CacheManager(**given | settings, warm=warm)
+
     @asynccontextmanager
     async def process(
         self, warm: str | None = "top:200", *, rules: Any = EVERYTHING, **settings: Any
     ) -> AsyncIterator[Process]:
         """A process that has started; at its end nothing of it is left."""
         before = asyncio.all_tasks()
-        manager = CacheManager(
-            **{"tiers": [(self.tier, TierConfig(2))], "redis_url": None, **settings},
-            namespace="test",
-            clock=self.clock,
-            wall=self.clock,
-            warm=warm,
-        )
+        manager = self.manager(warm, **settings)
         origin = Origin()
         app = CacheMiddleware(origin, manager, rules=rules)
 
@@ -151,14 +151,7 @@ async def test_processes_that_start_at_once_do_not_ask_for_the_same_at_once() ->
 def test_an_event_loop_that_has_ended_is_left_behind() -> None:
     """As in tests, or under a server that is started again: the next one begins again."""
     machine = Machine()
-    manager = CacheManager(
-        tiers=[(machine.tier, TierConfig(2))],
-        redis_url=None,
-        namespace="test",
-        clock=machine.clock,
-        wall=machine.clock,
-        warm="top:9",
-    )
+    manager = machine.manager()
     app = Client(CacheMiddleware(Origin(), manager, rules=EVERYTHING))
 
     async def use(*paths: str) -> WarmUpHealth:
@@ -248,7 +241,7 @@ async def test_it_goes_slowly() -> None:
 
 
 async def test_the_log_says_what_became_of_it(caplog: pytest.LogCaptureFixture) -> None:
-    """In one line: health has counts only, and nobody waits for a report."""
+    """In one line: health has counts only, and no caller waits for a report."""
     caplog.set_level(logging.INFO)
     machine = Machine()
     await visited(machine, "/a", "/b")
@@ -442,14 +435,7 @@ async def test_an_application_is_not_asked_for_what_its_neighbour_answers(
     """Both have the manager, and the same paths below what the router around them takes off."""
     machine = Machine()
     for (path, host), bypassed in ((two, 0), (one, 1)):
-        manager = CacheManager(
-            tiers=[(machine.tier, TierConfig(2))],
-            redis_url=None,
-            namespace="test",
-            clock=machine.clock,
-            wall=machine.clock,
-            warm="top:9",
-        )
+        manager = machine.manager()
         client = Client(site(manager))
         await client.get(path, [("host", host)])
         await seconds(2)
@@ -515,20 +501,12 @@ async def test_counts_that_cannot_be_told_are_told_later(
     ids=["release", "secret", "namespace"],
 )
 async def test_who_reads_the_list(settings: dict[str, Any], reads: bool) -> None:
-    """Any release of the application, and nobody who cannot sign; a list in doubt is none."""
+    """Any release of the application, and only those who can sign; a list in doubt is none."""
     machine = Machine()
     await visited(machine, "/a", secret=b"a secret of 16 bytes at least")
     given = {"secret": b"a secret of 16 bytes at least", **settings}
     namespace = given.pop("namespace", "test")
-    manager = CacheManager(
-        tiers=[(machine.tier, TierConfig(2))],
-        redis_url=None,
-        namespace=namespace,
-        clock=machine.clock,
-        wall=machine.clock,
-        warm="top:9",
-        **given,
-    )
+    manager = machine.manager(namespace=namespace, **given)
     origin = Origin()
     await Client(CacheMiddleware(origin, manager, rules=EVERYTHING)).get("/z")
     await seconds(2)
@@ -551,14 +529,7 @@ async def test_without_a_lifespan_it_begins_with_the_first_request() -> None:
         return await found(names)
 
     machine.tier.get_many = get_many  # type: ignore[method-assign]
-    manager = CacheManager(
-        tiers=[(machine.tier, TierConfig(2))],
-        redis_url=None,
-        namespace="test",
-        clock=machine.clock,
-        wall=machine.clock,
-        warm="top:9",
-    )
+    manager = machine.manager()
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:
         seen.append((scope["path"], around.get()))
@@ -590,14 +561,7 @@ async def test_a_guarded_route_is_left_out() -> None:
     runs = []
 
     def site() -> tuple[FastAPI, CacheManager]:
-        manager = CacheManager(
-            tiers=[(machine.tier, TierConfig(2))],
-            redis_url=None,
-            namespace="test",
-            clock=machine.clock,
-            wall=machine.clock,
-            warm="top:9",
-        )
+        manager = machine.manager()
         app = FastAPI()
         app.add_middleware(CacheMiddleware, cache=manager)
 

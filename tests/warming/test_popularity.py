@@ -151,7 +151,7 @@ def test_a_row_as_it_is_written_is_a_target() -> None:
     ],
 )
 def test_a_row_that_is_no_target_is_left_out(place: int, value: Any) -> None:
-    """Whoever has written it; the others count."""
+    """Each row is judged alone; the others count."""
     wrong, other = [*ROW], [*ROW]
     wrong[place], other[4] = value, b"/other"
     found = read(listed(wrong, other))

@@ -1,4 +1,4 @@
-"""Runs for questions with content: whoever leads, the application is asked what the client asks."""
+"""Runs for questions with content: the application is asked what the leader has asked."""
 
 import asyncio
 from contextlib import AsyncExitStack

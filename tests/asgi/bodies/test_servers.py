@@ -104,7 +104,7 @@ async def test_contents_in_chunks_and_with_a_length(http: str, method: str) -> N
 
 @pytest.mark.parametrize("size", [LIMIT, LIMIT + 1])
 async def test_a_client_that_waits_is_told_to_continue(http: str, size: int) -> None:
-    """By whoever reads first: the cache, or the application where the content is too long."""
+    """By the first reader: the cache, or the application where the content is too long."""
     origin = Reader()
     async with serving(origin, http) as port, connected(port) as wire:
         for _ in range(2):
