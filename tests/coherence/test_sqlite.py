@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from asgi_multitier import BackendError, CacheManager, ConfigError
+from asgi_multitier.coherence import outbox
 from asgi_multitier.coherence import sqlite as sqlite_log
 from asgi_multitier.coherence.log import Update
 from asgi_multitier.coherence.shared import cancel_all
@@ -27,6 +28,21 @@ from tests.patience import until
 from tests.support import at_once, pass_time
 
 KEY = Selector("key", "k")
+
+
+USUAL_COMMIT = outbox.COMMIT
+
+
+@pytest.fixture(autouse=True)
+def slow_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit may take long: what did not end in time is sent again, as a second record."""
+    monkeypatch.setattr(outbox, "COMMIT", 10.0)
+
+
+@pytest.fixture
+def usual_commit(slow_disk: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit fails soon, where that is what a test is about."""
+    monkeypatch.setattr(outbox, "COMMIT", USUAL_COMMIT)
 
 
 class Heard:
@@ -129,7 +145,7 @@ async def test_history_survives_restarts(path: Path) -> None:
         gen = one.index.gen
         await one.commit(one.begin([KEY]))
     async with following(path, 1) as ((two, _),):
-        await until(lambda: two.index.seq == 1)
+        await until(lambda: two.index.seq >= 1)
 
         assert two.index.gen == gen
 
@@ -145,7 +161,7 @@ async def test_trimmed_history_is_noticed(path: Path) -> None:
             await one.commit(one.begin([KEY]))
         flushes = heard.flushes
         await late.start(heard)
-        await until(lambda: late.index.seq == 120)
+        await until(lambda: late.index.seq >= 120)
 
         assert heard.flushes == flushes + 1
         assert late.stats().gaps == 1
@@ -192,7 +208,7 @@ async def test_older_copy_of_the_file_begins_a_new_generation(path: Path) -> Non
         gen = one.index.gen
         for _ in range(3):
             await one.commit(one.begin([KEY]))
-        await until(lambda: one.index.seq == two.index.seq == 3)
+        await until(lambda: one.index.seq == two.index.seq >= 3)
         execute(path, "DELETE FROM amt_log_1 WHERE seq > 1")
         execute(path, "UPDATE amt_log_state_1 SET seq = 1")
         await until(lambda: one.index.gen != gen and one.index.gen == two.index.gen)
@@ -211,7 +227,7 @@ async def test_record_that_does_not_fit_is_not_believed(path: Path, damage: str)
         late, heard = SQLiteLog(path), Heard()
         await one.commit(one.begin([KEY]))
         await late.start(heard)
-        await until(lambda: late.index.seq == 1)
+        await until(lambda: late.index.seq >= 1)
         await deafen(late)
         await one.commit(one.begin([KEY]))
         execute(path, damage)
@@ -228,11 +244,11 @@ async def test_unreadable_record_counts_as_everything(path: Path) -> None:
     """Nobody knows what it said."""
     async with following(path, 1) as ((one, heard),):
         await one.commit(one.begin([KEY]))
-        await until(lambda: one.index.seq == 1)
+        await until(lambda: one.index.seq >= 1)
         statement = "INSERT INTO amt_log_1 SELECT namespace, 2, gen, op, 'o', x'00', x'' FROM "
         execute(path, statement + "amt_log_1 WHERE seq = 1")
         execute(path, "UPDATE amt_log_state_1 SET seq = 2, last = 'o'")
-        await until(lambda: one.index.seq == 2)
+        await until(lambda: one.index.seq >= 2)
 
         assert one.stats().processing_errors == 1
         assert heard.flushes == 2
@@ -245,7 +261,7 @@ async def test_records_of_another_secret_count_as_everything(path: Path) -> None
         following(path, 1, secret=b"t" * 16) as ((two, _),),
     ):
         await two.commit(two.begin([KEY]))
-        await until(lambda: one.index.seq == 1)
+        await until(lambda: one.index.seq >= 1)
 
         assert one.stats().processing_errors == 1
         assert heard.flushes == 2
@@ -287,16 +303,16 @@ async def test_long_history_is_read_without_a_pause(
     monkeypatch.setattr("asgi_multitier.coherence.sqlite.PATIENCE", 60.0)
     monkeypatch.setattr("asgi_multitier.coherence.sqlite.FEW", 5)
     monkeypatch.setattr("asgi_multitier.coherence.store.BATCH", 5)
-    monkeypatch.setattr("asgi_multitier.coherence.outbox.COMMIT", 10.0)  # a busy machine is slow
     async with following(path, 1) as ((one, _),):
         for _ in range(23):
             assert await one.commit(one.begin([KEY])) is not None
         async with following(path, 1) as ((late, _),):
-            await until(lambda: late.index.seq == 23)
+            await until(lambda: late.index.seq >= 23)
 
             assert late.trusted
 
 
+@pytest.mark.usefixtures("usual_commit")
 async def test_file_that_is_locked_queues_what_is_dropped(path: Path) -> None:
     """It is in force here at once, and sent when the lock is gone; the breaker spares the wait."""
     async with following(path) as ((one, _), (two, heard)):
