@@ -5,10 +5,12 @@ import datetime
 import os
 import platform
 import shutil
+import sys
 
 from . import guarded, hit, http, propagation, stampede
+from .options import Options, Part, UsageError
 
-PARTS = {
+PARTS: dict[str, Part] = {
     "hit": hit.main,
     "guarded": guarded.main,
     "http": http.main,
@@ -17,23 +19,33 @@ PARTS = {
 }
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Run the requested benchmarks."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all by default")
-    asked = parser.parse_args().parts or list(PARTS)
-    unknown = [part for part in asked if part not in PARTS]
+    parser.add_argument("--cases", help="rows of its table, as in `plain,origin`; all by default")
+    parser.add_argument("--rounds", type=int, help="rounds of each row")
+    parser.add_argument("--seconds", type=float, help="length of a round of http and mix")
+    parser.add_argument("--full", action="store_true", help="the largest sizes as well")
+    given = parser.parse_args(arguments)
+    unknown = [part for part in given.parts if part not in PARTS]
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}; expected some of {', '.join(PARTS)}")
+    cases = tuple(given.cases.split(",")) if given.cases else None
+    options = Options(cases=cases, rounds=given.rounds, seconds=given.seconds, full=given.full)
     today = datetime.datetime.now(datetime.UTC).date()
     print(f"{today}, {os.cpu_count()} cores, Python {platform.python_version()}")
     if shutil.which("wrk") is None:
         print(
             "wrk is not installed (apt-get install wrk): using the slower client of this repository"
         )
-    for part in asked:
-        for line in PARTS[part]():
-            print(line, flush=True)
+    for part in given.parts or PARTS:
+        print(flush=True)
+        try:
+            for line in PARTS[part](options):
+                print(line, flush=True)
+        except UsageError as error:
+            sys.exit(f"{part}: {error}")
 
 
 if __name__ == "__main__":

@@ -42,12 +42,12 @@ class _Caller(asyncio.Protocol):
 async def main(url: str, seconds: float, connections: int) -> None:
     """Load the URL and print requests per second."""
     parts = urlsplit(url)
-    host = f"{parts.hostname}:{parts.port}"
-    request = f"GET {parts.path or '/'} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+    host, port = str(parts.hostname), parts.port or 80
+    request = f"GET {parts.path or '/'} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode()
     counts = [0]
     loop = asyncio.get_running_loop()
     for _ in range(connections):
-        await loop.create_connection(lambda: _Caller(request, counts), parts.hostname, parts.port)
+        await loop.create_connection(lambda: _Caller(request, counts), host, port)
     begun = time.perf_counter()
     await asyncio.sleep(seconds)
     print(f"Requests/sec: {counts[0] / (time.perf_counter() - begun):.1f}")

@@ -4,7 +4,6 @@ What is left is the framework's own: it routes, runs one dependency and calls th
 """
 
 import asyncio
-import statistics
 import time
 from collections.abc import Callable, MutableMapping
 from typing import Annotated, Any
@@ -13,7 +12,8 @@ from fastapi import Depends, FastAPI, Request, Response
 
 from asgi_multitier import CacheManager, CacheMiddleware, cached, no_cache
 
-from .hit import scope_of
+from .options import Options, Spread, table
+from .scopes import PLAIN, discard, receive, scope_of
 
 CALLS, ROUNDS = 100, 60
 USER = (b"authorization", b"Bearer one")
@@ -37,17 +37,10 @@ def build(manager: CacheManager, mark: Callable[[Any], Any]) -> Any:
     return CacheMiddleware(app, manager)
 
 
-async def _receive() -> MutableMapping[str, Any]:
-    return {"type": "http.request", "body": b"", "more_body": False}
-
-
 async def _time(app: Any, *fields: tuple[bytes, bytes]) -> float:
-    async def send(message: MutableMapping[str, Any]) -> None:
-        pass
-
     begun = time.perf_counter_ns()
     for _ in range(CALLS):
-        await app(scope_of("/items", USER, *fields), _receive, send)
+        await app(scope_of("/items", *PLAIN, USER, *fields), receive, discard)
     return (time.perf_counter_ns() - begun) / CALLS / 1000
 
 
@@ -60,33 +53,33 @@ async def _etag(app: Any) -> bytes:
             lines.update(message["headers"])
 
     for _ in range(2):
-        await app(scope_of("/items", USER), _receive, send)
+        await app(scope_of("/items", *PLAIN, USER), receive, send)
     assert b"hit" in lines[b"cache-status"]
     return lines[b"etag"]
 
 
-async def measure() -> tuple[float, float, float]:
-    """Microseconds of the bypass; the hit and its 304 as ratios to it, medians of rounds."""
+async def measure(rounds: int) -> tuple[Spread, Spread, Spread]:
+    """Microseconds of the bypass; the hit and its 304 as ratios to it."""
     async with CacheManager(redis_url=None) as passed, CacheManager(redis_url=None) as manager:
         bypass = build(passed, no_cache)
         await _time(bypass)
         app = build(manager, cached(600, guarded=True, vary_by="{user}"))
         condition = (b"if-none-match", await _etag(app))
         ready, hits, unchanged = [], [], []
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             base = await _time(bypass)
             ready.append(base)
             hits.append(await _time(app) / base)
             unchanged.append(await _time(app, condition) / base)
-    return statistics.median(ready), statistics.median(hits), statistics.median(unchanged)
+    return Spread(tuple(ready)), Spread(tuple(hits)), Spread(tuple(unchanged))
 
 
-def main() -> list[str]:
+def main(options: Options) -> list[str]:
     """Measure, and return the lines of the report."""
-    base, hit, unchanged = asyncio.run(measure())
-    ratios = f"hit {hit:.2f} x, 304 {unchanged:.2f} x"
-    return [f"guarded, FastAPI with one dependency: ready response {base:.0f} us, {ratios}"]
-
-
-if __name__ == "__main__":
-    print("\n".join(main()))
+    ready, hit, unchanged = asyncio.run(measure(options.rounds or ROUNDS))
+    rows = []
+    for text, figures in (("hit", hit), ("its 304", unchanged)):
+        low, high = figures.tenths
+        rows.append([text, f"{figures.median:.2f}", f"{low:.2f} to {high:.2f}"])
+    head = f"guarded, FastAPI with one dependency ({ready.median:.0f} us without a cache)"
+    return table([head, "x the ready response", "p10 to p90"], rows)

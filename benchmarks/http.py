@@ -5,14 +5,16 @@ import statistics
 
 from demo_app.valkey import Valkey
 
+from .options import Options
 from .servers import get, load, serving
 
 APPS = ("bare", "uncached", "l1", "added", "l2")
 PATH = "/items/7"
 
 
-def main(rounds: int = 9, seconds: float = 2.0) -> list[str]:
+def main(options: Options) -> list[str]:
     """Measure, and return the lines of the report."""
+    rounds, seconds = options.rounds or 9, options.seconds or 2.0
     with contextlib.ExitStack() as stack:
         redis = stack.enter_context(Valkey())
         env = {"BENCH_REDIS_URL": redis.url}
@@ -43,7 +45,3 @@ def main(rounds: int = 9, seconds: float = 2.0) -> list[str]:
 def _ratio(own: tuple[float, ...], bare: tuple[float, ...]) -> str:
     ratios = sorted(one / other for one, other in zip(own, bare, strict=True))
     return f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
-
-
-if __name__ == "__main__":
-    print("\n".join(main()))

@@ -13,6 +13,7 @@ import time
 
 from demo_app.valkey import Valkey
 
+from .options import Options
 from .servers import serving
 
 EDITS = 1_000
@@ -30,8 +31,9 @@ class _Talk:
         return version
 
 
-def main(edits: int = EDITS) -> list[str]:
+def main(options: Options) -> list[str]:
     """Measure, and return the lines of the report."""
+    edits = options.rounds or EDITS
     with contextlib.ExitStack() as stack:
         redis = stack.enter_context(Valkey())
         file = stack.enter_context(tempfile.NamedTemporaryFile("w+", suffix=".version"))
@@ -63,7 +65,3 @@ def main(edits: int = EDITS) -> list[str]:
         f"backwards: {backwards}"
     )
     return [figures]
-
-
-if __name__ == "__main__":
-    print("\n".join(main()))

@@ -10,6 +10,7 @@ import time
 
 from demo_app.valkey import Valkey
 
+from .options import Options
 from .servers import get, serving
 
 CALLERS = 500
@@ -32,7 +33,7 @@ async def _storm(ports: list[int], path: str) -> list[float]:
     return sorted(await asyncio.gather(*calls))
 
 
-def main() -> list[str]:
+def main(options: Options) -> list[str]:
     """Measure, and return the lines of the report."""
     lines = []
     with serving("benchmarks.apps:uncached", core=None) as port:
@@ -61,7 +62,3 @@ def main() -> list[str]:
             f"p99 {p99 * 1000:.0f} ms = origin + {(p99 - ORIGIN) * 1000:.0f} ms"
         )
     return lines
-
-
-if __name__ == "__main__":
-    print("\n".join(main()))

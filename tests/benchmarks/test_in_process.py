@@ -1,0 +1,80 @@
+"""The benchmarks that start no server run; what they measure is not looked at."""
+
+from dataclasses import replace
+
+import pytest
+
+from benchmarks import guarded, hit
+from benchmarks.__main__ import main
+from benchmarks.options import Options, Spread, UsageError, table
+
+pytestmark = pytest.mark.no_cover  # it measures the package and asserts nothing of it
+
+SMALL = 64
+
+
+@pytest.mark.parametrize("name", hit.CASES)
+async def test_all_requests_of_a_case_are_hits(name: str) -> None:
+    """Each request is one, with the status of the case; the benchmark itself raises otherwise."""
+    case = replace(hit.CASES[name], entries=SMALL)
+
+    (row,) = await hit.measure([case], 1, calls=10)
+
+    assert row[0] == case.text
+
+
+async def test_a_case_that_is_no_hit_is_refused() -> None:
+    """A benchmark never takes misses for hits."""
+    case = replace(hit.CASES["plain"], entries=SMALL, options={"when": lambda request: False})
+
+    with pytest.raises(RuntimeError, match="no such hit"):
+        await hit.measure([case], 1, calls=10)
+
+
+async def test_requests_without_an_entry_are_counted_as_no_hits() -> None:
+    """Each turn compares the number of hits with that of the requests."""
+    bench = hit.Bench(replace(hit.CASES["plain"], entries=SMALL))
+    async with bench.manager:
+        await bench.fill()
+        await bench.manager.invalidate_tags("item")
+
+        with pytest.raises(RuntimeError, match="hits of 50 requests"):
+            await bench.turn(10)
+
+
+async def test_guarded_runs() -> None:
+    """One round of it."""
+    assert len(await guarded.measure(1)) == 3
+
+
+def test_unknown_names_are_refused() -> None:
+    """The message lists the names that exist."""
+    with pytest.raises(UsageError, match="no case orign; expected some of plain, origin"):
+        Options(cases=("orign",)).chosen(["plain", "origin"])
+    with pytest.raises(SystemExit, match="2"):
+        main(["hti"])
+    with pytest.raises(SystemExit, match="hit: no case orign"):
+        main(["hit", "--cases", "orign"])
+
+
+def test_selected_cases_keep_their_order() -> None:
+    """`--cases` selects; without it all are chosen."""
+    assert Options(cases=("c", "a")).chosen("abc") == ["a", "c"]
+    assert Options().chosen("abc") == ["a", "b", "c"]
+
+
+def test_table_is_markdown() -> None:
+    """Figures stand to the right."""
+    assert table(["case", "x"], [["plain", "1.5"]]) == [
+        "| case  |   x |",
+        "|-------|----:|",
+        "| plain | 1.5 |",
+    ]
+
+
+def test_spread_of_figures() -> None:
+    """Median, ends, and the tenths that are left out at both ends."""
+    spread = Spread(tuple(float(number) for number in range(11)))
+
+    assert (spread.median, spread.ends, spread.tenths) == (5.0, (0.0, 10.0), (1.0, 9.0))
+    assert Spread((2.0,)).tenths == (2.0, 2.0)
