@@ -8,7 +8,7 @@ life because it was written again (see `codec`).
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from ._types import Headers
 
@@ -115,6 +115,14 @@ class Entry:
         return now < self.fresh_until and now < self.refresh_at and not self.always_validate
 
 
+LEFT: Final = -2
+"""The view of a slot that is in its tier no more: no index has this view, so a reader that still
+holds the slot looks again."""
+
+MAX_USES: Final = 3
+"""Up to which the uses of a slot are counted."""
+
+
 class Slot:
     """An entry's place in a local tier, with what its readers note with it.
 
@@ -123,16 +131,21 @@ class Slot:
         size: Bytes accounted for it, an estimate of what the process holds because of it.
         view: The log view at which the entry was last found valid (see `coherence.index`); while it
             equals the index's own, a hit needs no other check.
+        uses: Requests that it has answered, up to `MAX_USES`; a reader adds one, and the tier takes
+            some away as it decides which slot leaves.
+        rank: Where the tier has put it in its order of leaving.
         replay: What the middleware prepared so that a hit has nothing to build; None until then.
         variants: Of a marker, the keys of the variants stored here, the oldest first.
     """
 
-    __slots__ = ("entry", "replay", "size", "variants", "view")
+    __slots__ = ("entry", "rank", "replay", "size", "uses", "variants", "view")
 
     def __init__(self, entry: Entry, view: int = -1) -> None:
         self.entry = entry
         self.size = size_of(entry)
         self.view = view
+        self.uses = 0
+        self.rank = 0.0
         self.replay: Any = None
         self.variants: OrderedDict[str, None] | None = None
 

@@ -72,7 +72,7 @@ class PostCaching(ResponseHandler):
         """Put the request's invalidation into force, and let its own answer outlive it."""
         engine, entry = self._engine, self._entry
         self._valid = self._valid and engine.index.permits(entry)
-        slot = engine.stack.local.get(entry.key)
+        slot = engine.stack.find(entry.key)
         operation = self._begin(selectors)
         self._entry = replace(entry, born=engine.index.born())
         if self._kept and self._valid and slot is not None and slot.entry is entry:

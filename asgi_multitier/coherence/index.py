@@ -53,6 +53,7 @@ class Index:
     """
 
     __slots__ = (
+        "__weakref__",
         "_born",
         "_clock",
         "_marks",
@@ -256,6 +257,10 @@ class Index:
     def trust(self) -> None:
         """The node is up to date with the log. Makes nothing invalid, so the view stays."""
         self.settled = True
+
+    def look_again(self) -> None:
+        """A tier was emptied: no slot that a reader still holds counts as found valid."""
+        self.view += 1
 
     def distrust(self) -> None:
         """There has been no contact with the log for too long."""

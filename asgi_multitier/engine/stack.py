@@ -22,7 +22,7 @@ from ..events import Events, TierStats
 from ..policy.key import storage_key
 from ..policy.reuse import usable_on_error
 from ..selectors import Selector
-from ..tiers.base import Held, LocalTier
+from ..tiers.base import FindingTier, Held, LocalTier, finder
 from ..tiers.memory import MemoryTier
 from ..tiers.metadata import Unreadable
 from .formats import Format
@@ -55,6 +55,7 @@ class TierStack:
 
     Attributes:
         local, shared: As above.
+        find: Looks a key up in the local tier and counts no use: see `tiers.base.finder`.
         tasks: The reads and writes under way.
     """
 
@@ -80,6 +81,9 @@ class TierStack:
         self._writes = Writes(self.shared, log, events, self.spawn, form=form)
         self.tasks: set[asyncio.Task[Any]] = set()
         self._left: FIFOCache[str, float] = FIFOCache(_LEFT)
+        self.find = finder(local)
+        if isinstance(local, FindingTier):
+            local.on_clear(self._index.look_again)
 
     def __repr__(self) -> str:
         return f"<TierStack {self.local!r} over {list(self.shared)!r}>"
@@ -215,7 +219,7 @@ class TierStack:
 
     def keep_variant(self, marker: Entry, key: str, max_variants: int) -> None:
         """Note that a URL has this variant: its oldest leaves when there are too many."""
-        present = self.local.get(marker.key)
+        present = self.find(marker.key)
         known: OrderedDict[str, None] = OrderedDict()
         if present is not None and present.variants is not None:
             known = present.variants

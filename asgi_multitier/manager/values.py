@@ -242,4 +242,4 @@ class Values:
         """
         self._engine.flights.supersede(entry.key)
         slot = self._stack.keep(entry)
-        return slot is None or self._stack.local.get(entry.key) is slot
+        return slot is None or self._stack.find(entry.key) is slot

@@ -7,7 +7,7 @@ lifetime at most.
 """
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -33,7 +33,7 @@ class LocalTier(Protocol):
     name: str
 
     def get(self, key: str) -> Slot | None:
-        """The slot, or None. Its entry may be stale: the reader decides."""
+        """The slot, or None; counts as a use. Its entry may be stale: the reader decides."""
 
     def set(self, slot: Slot) -> bool:
         """Keep the slot under `slot.entry.key`, replacing any other. False if it does not fit."""
@@ -46,6 +46,37 @@ class LocalTier(Protocol):
 
     def __len__(self) -> int:
         """The number of entries held."""
+
+
+@runtime_checkable
+class FindingTier(Protocol):
+    """A local tier that plain hits read at the price of a look-up in a dict.
+
+    Optional. Without it a hit calls `get`.
+
+    Attributes:
+        find: As `get`, but counts no use: the reader does so, with
+            `if slot.uses < MAX_USES: slot.uses += 1`. The same object for the tier's life.
+        holdable: Whether a reader may keep a slot in its hand and use it without a look-up, while
+            its `view` equals the index's. A slot that leaves the tier gets the view `LEFT` for
+            that; what `clear` removes may get it later, if the listeners of `on_clear` are called.
+    """
+
+    find: Callable[[str], Slot | None]
+    holdable: bool
+
+    def on_clear(self, listener: Callable[[], None]) -> None:
+        """Call a bound method before each `clear` returns, as long as its object lives."""
+
+
+def finder(tier: LocalTier) -> Callable[[str], Slot | None]:
+    """What a plain hit calls to look a key up; the caller counts the use in `slot.uses`."""
+    return tier.find if isinstance(tier, FindingTier) else tier.get
+
+
+def is_holdable(tier: LocalTier) -> bool:
+    """Whether a reader may keep a slot of this tier, and look again when its view has changed."""
+    return isinstance(tier, FindingTier) and tier.holdable
 
 
 @runtime_checkable

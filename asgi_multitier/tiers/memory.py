@@ -1,18 +1,21 @@
-"""The tier in this process: an LRU bounded by bytes and by entries.
+"""The tier in this process: bounded by bytes and by entries; what is in use stays the longest.
 
 Invariants:
 
 1. The accounted bytes are never above `max_bytes`: room is made before a slot goes in.
 2. A refused or removed slot is counted once, by cause: slots offered = held + removed + refused.
-3. `get` takes no lock, reads no clock (unless `max_idle` is set) and does not check freshness: the
-   reader does, since it needs the entry's times anyway.
+3. `get` and `find` take no lock, read no clock (unless `max_idle` is set) and do not check
+   freshness: the reader does, since it needs the entry's times anyway.
+4. A slot that left has a view that equals no index's, so a reader that holds it looks again. Of
+   what `clear` removed this holds as soon as it is given back; until then, the index has gone on.
 
 No call does the work of many others. Expired entries are removed in order of their time: they are
 in buckets of one second, from which a slot that leaves earlier is removed as well, and every `set`
 removes at most `_SWEEP` of them. What `clear` forgets is freed in the same steps: freeing 50,000
 entries at once stops the event loop for 85 ms.
 
-Not thread-safe: it belongs to the event loop's thread, as do all of its readers.
+It is one class, as all of its methods keep the same books. Not thread-safe: it belongs to the event
+loop's thread, as do all of its readers.
 """
 
 import heapq
@@ -23,17 +26,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, TypeAlias, get_args
-
-from cachetools import Cache, LRUCache
+from weakref import WeakMethod
 
 from .._types import Clock
-from ..entry import Entry, Slot
+from ..entry import LEFT, MAX_USES, Entry, Slot
 from ..errors import ConfigError
 
 Cause: TypeAlias = Literal["size", "count", "expired", "idle", "replaced", "deleted", "cleared"]
 """Why a slot was removed: bytes, number of entries, expiry, disuse, a newer slot, or a call."""
 
 _CAUSES: tuple[Cause, ...] = get_args(Cause)
+_ROUND = 500
+"""Slots that go round once more, at most, before one leaves whatever its uses."""
+
 _SWEEP = 8
 """Expired slots that one `set` removes; more than it adds, so that the backlog shrinks."""
 
@@ -59,23 +64,8 @@ class MemoryStatistics:
     refused: int
 
 
-class _Slots(LRUCache[str, Slot]):
-    """The LRU. An absent key reads as None, which saves the hit path a second look-up."""
-
-    def __missing__(self, key: str) -> None:  # type: ignore[override]  # deliberate, see above
-        return None
-
-    @staticmethod
-    def getsizeof(value: Slot) -> int:
-        return value.size
-
-    def peek(self, key: str) -> Slot | None:
-        """The slot, without counting as a use."""
-        return Cache.__getitem__(self, key)
-
-
 class MemoryTier:
-    """A `LocalTier` that keeps the most recently used entries.
+    """A `LocalTier` that keeps what is in use: what has a hit since it came goes round once more.
 
     Args:
         max_bytes: Bytes of all slots together, an estimate of the process's memory (see
@@ -85,21 +75,31 @@ class MemoryTier:
             clock reading per `get`.
         clock: The clock of the entries' times, in seconds.
 
+    Attributes:
+        find, holdable: See `FindingTier`. With `max_idle` the tier must see each use, so slots are
+            not to be held.
+
     Raises:
         ConfigError: If a bound is not above 0.
     """
 
     __slots__ = (
+        "_bytes",
         "_clock",
         "_due",
         "_evictions",
+        "_held",
         "_leaving",
+        "_listeners",
+        "_max_bytes",
         "_max_entries",
         "_max_idle",
         "_refused",
         "_seconds",
         "_slots",
         "_used",
+        "find",
+        "holdable",
         "name",
     )
 
@@ -118,22 +118,30 @@ class MemoryTier:
                 "max_idle", max_idle, "seconds above 0, or None", where="MemoryTier"
             )
         self.name = "memory"
-        self._slots = _Slots(max_bytes)
+        self._slots: OrderedDict[str, Slot] = OrderedDict()
+        self._bytes = 0
+        self._max_bytes = max_bytes
         self._max_entries = max_entries
         self._max_idle = max_idle
         self._clock = clock
         self._due: dict[int, dict[str, None]] = {}
         self._seconds: list[int] = []
-        self._leaving: list[_Slots] = []
+        self._leaving: list[list[Slot]] = []
+        self._held = 0
+        self._listeners: list[WeakMethod[Callable[[], None]]] = []
         self._used: OrderedDict[str, float] | None = None if max_idle is None else OrderedDict()
         self._evictions: dict[Cause, int] = dict.fromkeys(_CAUSES, 0)
         self._refused = 0
+        self.find: Callable[[str], Slot | None] = (
+            self._slots.get if max_idle is None else self._find_unless_idle
+        )
+        self.holdable = max_idle is None
 
     def get(self, key: str) -> Slot | None:
-        """The slot, now the most recently used, or None. It may be stale or expired."""
-        slot = self._slots[key]
-        if self._used is not None and slot is not None:
-            return self._unless_idle(key, slot)
+        """The slot, now used once more, or None. It may be stale or expired."""
+        slot = self.find(key)
+        if slot is not None and slot.uses < MAX_USES:
+            slot.uses += 1
         return slot
 
     def set(self, slot: Slot) -> bool:
@@ -149,15 +157,20 @@ class MemoryTier:
         self._sweep(now, _SWEEP)
         if self._leaving:
             self._give_back(slot.size)
-        self._remove(key, "replaced")
-        if slot.size > slots.maxsize:
+        if (old := slots.get(key)) is not None:
+            slot.uses = max(slot.uses, old.uses)
+            view = slot.view
+            self._remove(key, "replaced")
+            slot.view = view  # should it be the same slot
+        if slot.size > self._max_bytes:
             self._refused += 1
             return False
-        while slots.currsize + slot.size > slots.maxsize:
+        while self._bytes + slot.size > self._max_bytes:
             self._remove_oldest("size")
         while len(slots) >= self._max_entries:
             self._remove_oldest("count")
         slots[key] = slot
+        self._bytes += slot.size
         if self._used is not None:
             self._used[key] = now
         self._remember_due(slot)
@@ -171,11 +184,18 @@ class MemoryTier:
         """Forget everything."""
         self._evictions["cleared"] += len(self._slots)
         if self._slots:
-            self._leaving.append(self._slots)
-        self._slots = _Slots(int(self._slots.maxsize))
+            self._leaving.append(list(self._slots.values()))
+            self._held += self._bytes
+        self._slots.clear()
+        self._bytes = 0
         self._due, self._seconds = {}, []
         if self._used is not None:
             self._used = OrderedDict()
+        self._listeners = [listener for listener in self._listeners if _called(listener)]
+
+    def on_clear(self, listener: Callable[[], None]) -> None:
+        """Call a bound method before each `clear` returns, as long as its object lives."""
+        self._listeners.append(WeakMethod(listener))
 
     def expire(self, now: float | None = None) -> int:
         """Remove all expired slots at once. `set` does so in small steps anyway.
@@ -189,22 +209,22 @@ class MemoryTier:
         now = self._clock() if now is None else now
         removed = self._sweep(now, len(self._slots))
         for key in list(self._due.get(math.ceil(now), ())):  # of the current second
-            slot = self._slots.peek(key)
+            slot = self._slots.get(key)
             if slot is not None and slot.entry.keep_until <= now:
                 removed += self._remove(key, "expired")
         return removed
 
     def select(self, predicate: Callable[[Entry], bool]) -> list[Slot]:
         """The slots whose entry satisfies the predicate. Reads all; does not count as a use."""
-        found = (self._slots.peek(key) for key in list(self._slots))
+        found = (self._slots.get(key) for key in list(self._slots))
         return [slot for slot in found if slot is not None and predicate(slot.entry)]
 
     def statistics(self) -> MemoryStatistics:
         """Frozen statistics of what is held and what was removed."""
         return MemoryStatistics(
             entries=len(self._slots),
-            bytes=int(self._slots.currsize),
-            max_bytes=int(self._slots.maxsize),
+            bytes=self._bytes,
+            max_bytes=self._max_bytes,
             max_entries=self._max_entries,
             evictions=MappingProxyType(dict(self._evictions)),
             refused=self._refused,
@@ -216,7 +236,7 @@ class MemoryTier:
     def __repr__(self) -> str:
         return (
             f"<MemoryTier {len(self._slots)} of {self._max_entries} entries, "
-            f"{int(self._slots.currsize)} of {int(self._slots.maxsize)} bytes>"
+            f"{self._bytes} of {self._max_bytes} bytes>"
         )
 
     def _remove(self, key: str, cause: Cause) -> bool:
@@ -227,19 +247,31 @@ class MemoryTier:
         return True
 
     def _remove_oldest(self, cause: Cause) -> None:
-        _, slot = self._slots.popitem()
+        """Of the slots, the first that has had no hit since it came or last went round."""
+        slots = self._slots
+        for _ in range(_ROUND):
+            key, slot = next(iter(slots.items()))
+            if not slot.uses:
+                break
+            slot.uses = 0
+            slots.move_to_end(key)
+        _, slot = slots.popitem(last=False)
         self._left(slot, cause)
 
     def _left(self, slot: Slot, cause: Cause) -> None:
         key, until = slot.entry.key, slot.entry.keep_until
+        slot.view = LEFT
+        self._bytes -= slot.size
         self._evictions[cause] += 1
         if until < math.inf and (bucket := self._due.get(math.ceil(until))) is not None:
             bucket.pop(key, None)
         if self._used is not None:
             del self._used[key]
 
-    def _unless_idle(self, key: str, slot: Slot) -> Slot | None:
-        assert self._used is not None  # noqa: S101  # narrows the type
+    def _find_unless_idle(self, key: str) -> Slot | None:
+        slot = self._slots.get(key)
+        if slot is None or self._used is None:
+            return None
         now = self._clock()
         if self._is_idle(self._used[key], now):
             self._remove(key, "idle")
@@ -294,17 +326,23 @@ class MemoryTier:
     def _give_back(self, size: int) -> None:
         """Free some of what was cleared: a few slots, and at least as many bytes as are added."""
         leaving, given = self._leaving, 0
-        room = self._slots.maxsize - self._slots.currsize
+        room = self._max_bytes - self._bytes
         while leaving and (given < _SWEEP or room - self._held < size):
-            leaving[0].popitem()
+            slot = leaving[0].pop()
+            slot.view = LEFT
+            self._held -= slot.size
             given += 1
             if not leaving[0]:
                 leaving.pop(0)
 
-    @property
-    def _held(self) -> float:
-        """Bytes of what was cleared and not freed yet."""
-        return sum(slots.currsize for slots in self._leaving)
+
+def _called(listener: WeakMethod[Callable[[], None]]) -> bool:
+    """Whether there was still somebody to call."""
+    method = listener()
+    if method is None:
+        return False
+    method()
+    return True
 
 
 def _check_bound(option: str, value: object) -> None:

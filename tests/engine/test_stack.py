@@ -611,3 +611,23 @@ def test_what_an_event_loop_left_behind_is_not_waited_for_in_the_next_one() -> N
     left.close()
 
     assert set(built.tiers[0].items) == {storage_key("next")}
+
+
+def test_emptying_the_first_tier_reaches_readers_that_hold_its_slots() -> None:
+    """At once, whoever empties it: no slot's view equals the index's any more."""
+    built = Built()
+    slot = built.stack.keep(built.entry())
+    assert slot is not None
+    assert slot.view == built.log.index.view
+    built.local.clear()
+
+    assert slot.view != built.log.index.view
+
+
+def test_looking_up_what_was_just_stored_is_not_a_use() -> None:
+    """A first tier keeps what is asked for; that the cache itself looks says nothing of that."""
+    built = Built()
+    slot = built.stack.keep(built.entry())
+
+    assert built.stack.find("k") is slot is not None
+    assert slot.uses == 0

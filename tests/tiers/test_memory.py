@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asgi_multitier.entry import Slot
+from asgi_multitier.entry import LEFT, MAX_USES, Slot
 from asgi_multitier.errors import ConfigError
 from asgi_multitier.testing import FakeClock, value_entry
+from asgi_multitier.tiers.base import finder, is_holdable
 from asgi_multitier.tiers.memory import MemoryTier
+from asgi_multitier.tiers.null import NullLocalTier
 
 NOW = 1_000.0
 
@@ -334,6 +336,120 @@ def test_bounds_out_of_range_are_refused(options: dict[str, float]) -> None:
     """The error names the option and what is allowed."""
     with pytest.raises(ConfigError, match=f"MemoryTier: {next(iter(options))}="):
         MemoryTier(**options)  # type: ignore[arg-type]
+
+
+def test_find_counts_no_use_and_get_does() -> None:
+    """A plain hit looks up at the speed of a dict and counts by itself, up to a bound."""
+    tier = MemoryTier(clock=FakeClock())
+    slot = a_slot("a")
+    tier.set(slot)
+
+    assert tier.find("a") is slot
+    assert tier.find("absent") is None
+    assert slot.uses == 0
+    for _ in range(MAX_USES + 1):
+        tier.get("a")
+    assert slot.uses == MAX_USES
+
+
+def test_what_finds_stays_the_same_object() -> None:
+    """A reader takes it once; clearing does not make it look elsewhere."""
+    tier = MemoryTier(clock=FakeClock())
+    find = finder(tier)
+    tier.set(a_slot("a"))
+    tier.clear()
+    tier.set(again := a_slot("a"))
+
+    assert find("a") is again
+
+
+def test_who_may_hold_slots() -> None:
+    """Not with an idle bound, which has to see each use; nor where a tier does not say so."""
+    assert is_holdable(MemoryTier())
+    assert not is_holdable(MemoryTier(max_idle=1))
+    assert not is_holdable(NullLocalTier())
+    null = NullLocalTier()
+    assert finder(null) == null.get
+
+
+def test_finding_with_an_idle_bound_is_use() -> None:
+    """It puts off the end of what is asked for, and finds nothing that is idle."""
+    clock = FakeClock(NOW)
+    tier = MemoryTier(max_idle=10, clock=clock)
+    tier.set(slot := a_slot("a"))
+    clock.advance(9)
+    assert tier.find("a") is slot
+    clock.advance(9)
+    assert tier.find("a") is slot
+    clock.advance(10)
+
+    assert tier.find("a") is None
+    assert slot.view == LEFT
+
+
+@pytest.mark.parametrize("cause", ["size", "count", "expired", "idle", "replaced", "deleted"])
+def test_a_slot_that_has_left_is_believed_by_no_reader(cause: str) -> None:
+    """Its view equals no index's, whatever it left for; that of a slot that stays is untouched."""
+    clock = FakeClock(NOW)
+    idle = 5 if cause == "idle" else None
+    tier = MemoryTier(max_bytes=300, max_entries=2, max_idle=idle, clock=clock)
+    slot = a_slot("a", keep=4 if cause == "expired" else 60)
+    slot.view = 7
+    tier.set(slot)
+    assert slot.view == 7
+    if cause in ("size", "count"):
+        tier.set(a_slot("b", 250 if cause == "size" else 1))
+        tier.set(a_slot("c", 1))
+    elif cause == "replaced":
+        tier.set(a_slot("a"))
+    elif cause == "deleted":
+        tier.delete("a")
+    else:
+        clock.advance(5)
+        tier.expire()
+
+    assert evictions(tier) == {cause: 1}
+    assert slot.view == LEFT
+
+
+def test_setting_a_slot_again_leaves_its_view() -> None:
+    """It is not one that has left."""
+    tier = MemoryTier(clock=FakeClock())
+    slot = a_slot("a")
+    slot.view = 7
+    tier.set(slot)
+    tier.set(slot)
+
+    assert tier.find("a") is slot
+    assert slot.view == 7
+
+
+class Reader:
+    """Someone who holds slots, and looks again when told."""
+
+    def __init__(self, tier: MemoryTier) -> None:
+        self.told: list[int] = []
+        self._tier = tier
+        tier.on_clear(self.cleared)
+
+    def cleared(self) -> None:
+        self.told.append(len(self._tier))
+
+
+def test_readers_are_told_that_all_has_left() -> None:
+    """At once, when nothing is found any more; the slots themselves follow as they are freed."""
+    tier = MemoryTier(clock=FakeClock(NOW))
+    reader, gone = Reader(tier), Reader(tier)
+    slots = [a_slot(str(number)) for number in range(20)]
+    for slot in slots:
+        tier.set(slot)
+    del gone
+    tier.clear()
+
+    assert reader.told == [0]
+    for number in range(5):
+        tier.set(a_slot(str(number)))
+    assert {slot.view for slot in slots} == {LEFT}
 
 
 @settings(max_examples=150, deadline=None)
