@@ -87,6 +87,7 @@ class Entry:
         route: The identity of the route that filled it, "" if none.
         name: The name given by `key=`; "" if none. Values are named by their key.
         tags: The tags that select it.
+        cost: Seconds that its fill took; 0 where that is not known, as of what a shared tier has.
         data_version: What the rule's `validator` returned before the payload was made, as a digest;
             None if it was not asked, or did not know.
     """
@@ -108,6 +109,7 @@ class Entry:
     route: str = ""
     name: str = ""
     tags: tuple[str, ...] = ()
+    cost: float = 0.0
     data_version: bytes | None = None
 
     def is_current(self, now: float) -> bool:
@@ -128,7 +130,8 @@ class Slot:
 
     Attributes:
         entry: The entry.
-        size: Bytes accounted for it, an estimate of what the process holds because of it.
+        size: Bytes accounted for it, an estimate of what the process holds because of it. It does
+            not change while the slot is in a tier.
         view: The log view at which the entry was last found valid (see `coherence.index`); while it
             equals the index's own, a hit needs no other check.
         uses: Requests that it has answered, up to `MAX_USES`; a reader adds one, and the tier takes
@@ -145,7 +148,7 @@ class Slot:
         self.size = size_of(entry)
         self.view = view
         self.uses = 0
-        self.rank = 0.0
+        self.rank = 0
         self.replay: Any = None
         self.variants: OrderedDict[str, None] | None = None
 
