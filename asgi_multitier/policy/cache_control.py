@@ -41,6 +41,7 @@ class CacheControl:
         min_fresh: §5.2.1.3.
         max_stale: §5.2.1.2; infinite where it has no argument.
         only_if_cached: §5.2.1.7.
+        no_transform: §5.2.2.6, §5.2.1.6.
     """
 
     max_age: int | None = None
@@ -60,6 +61,7 @@ class CacheControl:
     min_fresh: int | None = None
     max_stale: float | None = None
     only_if_cached: bool = False
+    no_transform: bool = False
 
 
 ABSENT = CacheControl()
@@ -72,7 +74,9 @@ def _attributes(*names: bytes) -> dict[bytes, str]:
 
 
 _SECONDS = _attributes(b"max-age", b"s-maxage", b"stale-while-revalidate", b"stale-if-error")
-_FORBIDDING = _attributes(b"no-store", b"must-revalidate", b"proxy-revalidate", b"only-if-cached")
+_FORBIDDING = _attributes(
+    b"no-store", b"must-revalidate", b"proxy-revalidate", b"only-if-cached", b"no-transform"
+)
 _PERMITTING = _attributes(b"public", b"must-understand", b"immutable")
 _QUALIFIABLE = {
     b"no-cache": ("no_cache", "no_cache_fields"),

@@ -13,6 +13,7 @@ from dataclasses import replace
 from .._types import Headers
 from . import headers as fields
 from .cache_control import parse
+from .encoded import is_encodable
 from .tags import CACHE_TAG
 from .terms import Terms
 
@@ -36,8 +37,12 @@ def told(headers: Headers, terms: Terms, chosen_by: Collection[bytes] = ()) -> H
     """
     if CACHE_TAG not in terms.keep:
         headers = fields.without(headers, (CACHE_TAG,))
-    if terms.selecting or chosen_by:
-        headers = _varying(headers, (*terms.selecting, *chosen_by))
+    names = (*terms.selecting, *chosen_by)
+    if terms.codings and is_encodable(headers, terms.targeted):
+        # Also where no other coding is made: a cache downstream is not to take it for all.
+        names = (*names, b"Accept-Encoding")
+    if names:
+        headers = _varying(headers, names)
     return _for_one(headers) if terms.partitioned else headers
 
 

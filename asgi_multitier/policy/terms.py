@@ -38,6 +38,8 @@ class Terms:
         stale_if_error: An annotation's window, in seconds (RFC 5861 §4).
         targeted: Lower-case names of the targeted fields obeyed (RFC 9213); the first valid one
             counts.
+        codings: Content codings that representations may be made in, in the order of preference.
+        encode_from: Bytes of the smallest content of which one is made.
         max_entry: Bytes of the largest body stored.
         header_limit: Bytes of the largest header block stored.
     """
@@ -60,6 +62,8 @@ class Terms:
     stale_while_revalidate: float | None = None
     stale_if_error: float | None = None
     targeted: tuple[bytes, ...] = (b"cdn-cache-control",)
+    codings: tuple[bytes, ...] = ()
+    encode_from: int = 1024
     max_entry: int = 1024 * 1024
     header_limit: int = 16 * 1024
 

@@ -92,6 +92,12 @@ def not_modified(
     return (date if modified is None else modified) <= since
 
 
+def names_tag(request_headers: Headers, etag: bytes) -> bool:
+    """Whether `If-None-Match` lists this entity tag, by weak comparison (RFC 9110 §13.1.2)."""
+    listed = (fields.combined(request_headers, IF_NONE_MATCH) or b"").strip(b" \t")
+    return listed != b"*" and _is_listed(listed, etag)
+
+
 def is_held(request_headers: Headers, status: int, headers: Headers, now: float) -> bool:
     """Whether the client of this GET or HEAD already has a response that is not stored.
 

@@ -75,7 +75,7 @@ from tests.policy.support import lines
         ((b"must-understand",), {"must_understand": True}),
         ((b"must-revalidate=x",), {"must_revalidate": True}),
         ((b"proxy-revalidate",), {"proxy_revalidate": True}),
-        ((b"no-transform",), {}),
+        ((b"no-transform",), {"no_transform": True}),
         ((b"only-if-cached",), {"only_if_cached": True}),
         (
             (b"stale-while-revalidate=5, stale-if-error=6",),
