@@ -1,0 +1,1 @@
+"""Making content in other codings."""
