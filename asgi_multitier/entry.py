@@ -87,7 +87,6 @@ class Entry:
         route: The identity of the route that filled it, "" if none.
         name: The name given by `key=`; "" if none. Values are named by their key.
         tags: The tags that select it.
-        cost: Seconds that its fill took; 0 where that is not known, as of what a shared tier has.
         data_version: What the rule's `validator` returned before the payload was made, as a digest;
             None if it was not asked, or did not know.
     """
@@ -109,7 +108,6 @@ class Entry:
     route: str = ""
     name: str = ""
     tags: tuple[str, ...] = ()
-    cost: float = 0.0
     data_version: bytes | None = None
 
     def is_current(self, now: float) -> bool:
@@ -125,31 +123,48 @@ MAX_USES: Final = 3
 """Up to which the uses of a slot are counted."""
 
 
+class Encoded:
+    """The content of a response in one coding, as its slot has it.
+
+    Attributes:
+        body: The encoded content; None while it is being made, and where it is not worth it.
+        replay: As that of `Slot`.
+    """
+
+    __slots__ = ("body", "replay")
+
+    def __init__(self) -> None:
+        self.body: bytes | None = None
+        self.replay: Any = None
+
+
 class Slot:
     """An entry's place in a local tier, with what its readers note with it.
 
     Attributes:
         entry: The entry.
-        size: Bytes accounted for it, an estimate of what the process holds because of it. It does
-            not change while the slot is in a tier.
+        size: Bytes accounted for it, an estimate of what the process holds because of it.
         view: The log view at which the entry was last found valid (see `coherence.index`); while it
             equals the index's own, a hit needs no other check.
         uses: Requests that it has answered, up to `MAX_USES`; a reader adds one, and the tier takes
             some away as it decides which slot leaves.
         rank: Where the tier has put it in its order of leaving.
         replay: What the middleware prepared so that a hit has nothing to build; None until then.
+        encoded: Of a response, its content by coding as far as it was asked for; None if it was
+            not, in any coding.
         variants: Of a marker, the keys of the variants stored here, the oldest first.
     """
 
-    __slots__ = ("entry", "rank", "replay", "size", "uses", "variants", "view")
+    __slots__ = ("encoded", "entry", "rank", "replay", "size", "uses", "variants", "view")
 
     def __init__(self, entry: Entry, view: int = -1) -> None:
         self.entry = entry
         self.size = size_of(entry)
         self.view = view
         self.uses = 0
-        self.rank = 0
+        self.rank = 0.0
         self.replay: Any = None
+        self.encoded: dict[bytes, Encoded] | None = None
         self.variants: OrderedDict[str, None] | None = None
 
 

@@ -7,13 +7,12 @@ import platform
 import shutil
 import sys
 
-from . import eviction, guarded, hit, http, propagation, stampede
+from . import guarded, hit, http, propagation, stampede
 from .options import Options, Part, UsageError
 
 PARTS: dict[str, Part] = {
     "hit": hit.main,
     "guarded": guarded.main,
-    "eviction": eviction.main,
     "http": http.main,
     "stampede": stampede.main,
     "propagation": propagation.main,

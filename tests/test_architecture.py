@@ -20,7 +20,7 @@ ROOT = Path(asgi_multitier.__file__).parent
 
 WINGS = (
     ("_types", "errors", "events"),
-    ("breaker", "entry", "selectors", "serializers", "strategy", "streams"),
+    ("breaker", "compression", "entry", "selectors", "serializers", "strategy", "streams"),
     ("policy",),
     ("config",),
     ("tiers",),
@@ -42,6 +42,7 @@ MAX_LOOSE = 16
 ROW_OF = {name: number for number, names in enumerate(WINGS) for name in names}
 
 FIELD_NAMES_ELSEWHERE = {
+    "compression.compressors": "the codings that it makes",
     "config.contradictions": "fields that two options cannot both decide about",
     "config.policy": "the defaults of options that name fields",
     "config.process": "what to write instead of calling a credential harmless",

@@ -16,8 +16,9 @@ from ..policy.reasons import Reason
 from ..policy.reuse import Use, assess
 from .forwarding import ClientLeft, Forwarding
 from .lookup import LookUp
-from .replay import PARTIAL, part_for, prepare
+from .replay import PARTIAL, part_for
 from .replies import Replies
+from .representation import prepared
 from .request import Request
 
 
@@ -103,7 +104,7 @@ class Exchange:
 
     async def _replay(self, slot: Slot, level: int) -> bool:
         """Serve an entry as it is, if that needs no further checks."""
-        replay = slot.replay or prepare(slot, self._request.plan.terms, level)
+        replay = prepared(self._engine, self._request, slot, level)
         now = self._engine.clock()
         if replay is None or now >= replay.until:
             return False

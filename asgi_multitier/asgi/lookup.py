@@ -37,14 +37,14 @@ class LookUp:
     async def find(self, key: str) -> tuple[Slot | None, int]:
         """The slot of a key, if there is one, and the level of the tier that had it."""
         stack = self._engine.stack
-        slot = stack.read(key)
+        slot = stack.peek(key)
         if slot is not None or not stack.has_shared:
             return slot, 1
         found = await self._fetch(key)
         if found is not None:
             return found.slot, found.level
         # Another request's fill may have landed while this one waited for the reply.
-        return stack.read(key), 1
+        return stack.peek(key), 1
 
     async def find_newer(self, key: str, slot: Slot) -> Found | None:
         """What another instance has filled since this local entry became stale, if it has."""

@@ -270,6 +270,7 @@ class CacheMiddleware:
         """The application; what it invalidates by hand is invalidated again when it returns."""
         if self._lifespan.dates:
             send = dated(send, self.manager.engine.wall)
+        self._planning.name_own_tags(scope)
         async with repeating(self.manager, scope.get("root_path", "")):
             await self.app(scope, receive, send)
 

@@ -60,6 +60,8 @@ class Plan:
         direct: Such a request may go to its guard without waiting for anything: it is a guarded
             route's.
         framed: The request's fields say whether it has a body: in HTTP/1, not in HTTP/2 and 3.
+        offers: Content codings that answers may be sent in, in the order of preference.
+        offers_all: Whether they may be sent also to those whose requests identify the user.
         origin: The scheme and the host as the key has it.
         plain: Fields that may stand in a request without making it special.
     """
@@ -77,6 +79,8 @@ class Plan:
     instant: bool = False
     direct: bool = False
     framed: bool = True
+    offers: tuple[bytes, ...] = ()
+    offers_all: bool = False
     plain: frozenset[Field] = frozenset()
 
 
@@ -155,7 +159,7 @@ def plan_for(
         veil=veil,
         tally=tally,
         whole=whole,
-        instant=whole and prompt and not policy.guarded,
+        instant=whole and prompt and not (policy.guarded or terms.codings),
         direct=(
             prompt
             and bool(policy.guarded)
@@ -163,6 +167,9 @@ def plan_for(
             and not (policy.vary or policy.when)
         ),
         framed=framed,
+        offers=terms.codings,
+        # Where an annotation decides, what identifies the user has been dealt with.
+        offers_all=policy.lifetime is not None or policy.public or policy.compress_personal,
         origin=(scheme, name),
         plain=plain,
     )

@@ -7,6 +7,7 @@ from .._types import Scope
 from ..config.policy import Policy
 from ..manager.manager import CacheManager
 from ..policy import key as keys
+from ..policy.encoded import with_own_tags
 from ..policy.reasons import Reason
 from ..policy.request import FieldLines, Watch, scan
 from ..routing import Resolved, RouteTable
@@ -157,6 +158,14 @@ class Plans:
         if self.table.generation != self._generation:
             self._forget()
         return resolved
+
+    def name_own_tags(self, scope: Scope) -> None:
+        """Where a request names the tag of a content coding, let it name the application's too."""
+        if (headers := with_own_tags(scope["headers"])) is None:
+            return
+        policy = self.resolve("GET", scope).policy
+        if policy is not None and policy.compress:
+            scope["headers"] = headers
 
     def confirms(self, plan: Plan, scope: Scope) -> bool:
         """Whether the router chose what was predicted; if not, the routes may be out of date."""

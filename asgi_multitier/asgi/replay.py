@@ -6,12 +6,14 @@ with conditions or a range, a HEAD, a response that was just filled.
 
 import math
 from collections.abc import Iterable
+from copy import copy
 from functools import lru_cache
 
 from .._types import Header, Headers, Message
 from ..entry import Entry, Slot, StoredResponse
 from ..policy import cache_status
 from ..policy.downstream import told
+from ..policy.encoded import encoded_headers
 from ..policy.freshness import date_value
 from ..policy.headers import end_to_end, first, values
 from ..policy.ranges import (
@@ -88,6 +90,18 @@ class Replay:
         self._headers = told(response.headers, terms)
         self._level = level
         self._lifetime = int(entry.fresh_until - entry.created)
+
+    def encoded(self, coding: bytes, body: bytes) -> "Replay":
+        """The same response in a content coding.
+
+        Args:
+            coding: The coding.
+            body: The encoded content.
+        """
+        made = copy(self)
+        made.second, made.body = -1, body
+        made._headers = encoded_headers(self._headers, coding, len(body))
+        return made
 
     def renew(self, second: int) -> None:
         """Build the field lines for this age in seconds."""

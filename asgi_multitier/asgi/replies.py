@@ -13,6 +13,7 @@ from ..policy.reasons import Reason
 from ..policy.storing import client_headers
 from ..policy.validation import is_held, not_modified_headers
 from .replay import aged, answer, response_messages, ttl_of
+from .representation import represented
 from .request import Request
 
 
@@ -40,7 +41,7 @@ class Replies:
 
     def hit(self, slot: Slot, detail: str) -> list[Message]:
         """A stored entry that may be used as it is."""
-        return self._of(slot.entry, cache_status.hit(self._ttl(slot.entry), detail))
+        return self._of(slot.entry, cache_status.hit(self._ttl(slot.entry), detail), slot)
 
     def in_place(
         self, slot: Slot, detail: str, *, status: int | None = None, collapsed: bool = False
@@ -60,7 +61,7 @@ class Replies:
             ttl=self._ttl(slot.entry),
             detail=detail,
         )
-        return self._of(slot.entry, member)
+        return self._of(slot.entry, member, slot)
 
     def collapsed(self, entry: Entry, *, stored: bool = True) -> list[Message]:
         """What another request's run has brought."""
@@ -150,20 +151,26 @@ class Replies:
     def _ttl(self, entry: Entry) -> int:
         return ttl_of(entry, self._engine.clock())
 
-    def _of(self, entry: Entry, member: bytes) -> list[Message]:
+    def _of(self, entry: Entry, member: bytes, slot: Slot | None = None) -> list[Message]:
         response = entry.payload
         assert isinstance(response, StoredResponse)  # noqa: S101  # markers were followed
         age = self._engine.clock() - entry.created
         lines = aged(response.headers, age)
-        return self._answer(response, lines, member, self._engine.wall() - age)
+        return self._answer(response, lines, member, self._engine.wall() - age, slot)
 
     def _answer(
-        self, response: StoredResponse, lines: Headers, member: bytes, received: float
+        self,
+        response: StoredResponse,
+        lines: Headers,
+        member: bytes,
+        received: float,
+        slot: Slot | None = None,
     ) -> list[Message]:
         request = self._request
+        response, lines = represented(self._engine, request, response, request.told(lines), slot)
         return answer(
             response,
-            request.told(lines),
+            lines,
             member,
             method=request.method,
             request_headers=request.headers,

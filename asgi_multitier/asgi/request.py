@@ -12,8 +12,9 @@ from ..policy.content import content_part
 from ..policy.cookies import with_cookies_of
 from ..policy.downstream import told
 from ..policy.headers import normalised
+from ..policy.negotiation import accept_encoding_of, accepted
 from ..policy.reasons import Reason
-from ..policy.request import Field, FieldLines, chosen_by
+from ..policy.request import Field, FieldLines, chosen_by, may_be_encoded
 from ..policy.storing import may_answer_authorized
 from ..policy.vary import secondary_key
 from ..routing import RouteTable
@@ -103,6 +104,19 @@ class Request:
         if self.found.keys().isdisjoint((Field.CACHE_CONTROL, Field.PRAGMA)):
             return None
         return of_request(self.headers)
+
+    @property
+    def codings(self) -> tuple[bytes, ...]:
+        """Content codings that its answer may have, the preferred one first; none if all are one.
+
+        `IDENTITY` is among them unless it is refused.
+        """
+        plan = self.plan
+        if not plan.offers or not may_be_encoded(self.found, shared=plan.offers_all):
+            return ()
+        if (directives := self.directives) is not None and directives.no_transform:
+            return ()
+        return accepted(accept_encoding_of(self.headers), plan.offers)
 
     @property
     def label(self) -> str:

@@ -22,7 +22,7 @@ def with_cache_status(send: Send, member: bytes, terms: Terms | None = None) -> 
         member: The member.
         terms: The terms of the request's rule, for what caches downstream need to know.
     """
-    chosen = terms is not None and bool(terms.selecting or terms.partitioned)
+    chosen = terms is not None and bool(terms.selecting or terms.partitioned or terms.codings)
 
     async def added(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -3,8 +3,10 @@
 from types import SimpleNamespace
 
 from ..errors import ConfigError
+from ..policy.coding import ACCEPT_ENCODING
 from ..policy.content import WITH_CONTENT
 from ..policy.cookies import is_ignored
+from ..policy.credentials import Credentials
 from .templates import Template
 
 MAX_BODY = 64 * 1024
@@ -34,6 +36,35 @@ def check_together(policy: SimpleNamespace, where: str) -> None:
     _check_fields(policy, where)
     _check_guarded(policy, where)
     _check_validator(policy, where)
+    _check_compress(policy, where)
+
+
+def _check_compress(policy: SimpleNamespace, where: str) -> None:
+    """Refuse to compress what belongs to one user, unless that is asked for."""
+    if not policy.compress:
+        if policy.compress_personal:
+            allowed = "False, or True together with compress="
+            raise ConfigError.of("compress_personal", True, allowed, where=where)
+        return
+    given = [coding.decode() for coding in policy.compress]
+    if policy.guarded:
+        allowed = (
+            "False with guarded=, as what a guard lets out is often secret: compress it in a layer "
+            "of the application, if it is not"
+        )
+    elif ACCEPT_ENCODING in policy.vary:
+        allowed = "False where vary= has accept-encoding: there the application compresses"
+    elif not policy.compress_personal and (
+        policy.cookies or policy.vary_by is not None or Credentials().include_any(policy.vary)
+    ):
+        allowed = (
+            "False where vary_by=, cookies= or vary= gives each user a copy, as its compressed "
+            "length may tell what is in it (BREACH); or compress_personal=True, if it has no "
+            "secrets or never repeats what a request contains"
+        )
+    else:
+        return
+    raise ConfigError.of("compress", given, allowed, where=where)
 
 
 def _check_validator(policy: SimpleNamespace, where: str) -> None:

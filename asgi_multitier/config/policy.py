@@ -75,6 +75,8 @@ class PolicyOptions(TypedDict, total=False):
     partial: bool
     normalise_language: bool
     targeted: Names
+    compress: bool | Names
+    compress_personal: bool
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -158,6 +160,12 @@ class Policy:
         normalise_language: Whether requests that list the same languages in another order, without
             weights, get the same variant where responses vary on `Accept-Language`.
         targeted: Names of the targeted fields that are read (RFC 9213), the first valid one counts.
+        compress: Whether stored responses are compressed, once and in the background, for clients
+            that accept it: True for zstd, br and gzip, or their names, the preferred one first.
+            zstd and br need the extra `compression`.
+        compress_personal: Whether `compress` is also for responses that belong to one user. The
+            length of a compressed response tells something about its content to those who see the
+            traffic and can add something of their own to it (BREACH).
     """
 
     lifetime: float | None
@@ -196,6 +204,8 @@ class Policy:
     partial: Annotated[bool, readers.read_boolean] = False
     normalise_language: Annotated[bool, readers.read_boolean] = False
     targeted: Annotated[tuple[bytes, ...], readers.read_field_names] = (b"cdn-cache-control",)
+    compress: Annotated[tuple[bytes, ...], readers.read_codings] = ()
+    compress_personal: Annotated[bool, readers.read_boolean] = False
     terms: Terms = field(init=False, repr=False, compare=False)
 
     def __init__(
@@ -315,6 +325,7 @@ def _terms_of(policy: Policy) -> Terms:
         stale_while_revalidate=policy.stale_while_revalidate,
         stale_if_error=policy.stale_if_error,
         targeted=policy.targeted,
+        codings=policy.compress,
     )
 
 

@@ -67,6 +67,7 @@ class Settings(TypedDict, total=False):
     secret: bytes | None
     max_entry: int
     header_block: int
+    compress_min_bytes: int
     l1_bytes: int
     l1_entries: int
     max_variants: int
@@ -98,6 +99,8 @@ class CacheConfig:
         secret: The key of the MAC over stored entries, at least 16 bytes; None for no MAC.
         max_entry: Bytes of the largest body that is stored.
         header_block: Bytes of the largest header block that is stored.
+        compress_min_bytes: Bytes of the smallest body that is compressed for clients, on routes
+            with `compress`.
         l1_bytes: The most bytes in the memory tier, as it counts them.
         l1_entries: The most entries in it.
         max_variants: Variants of one URL that are kept.
@@ -136,6 +139,7 @@ class CacheConfig:
     secret: bytes | None = field(default=None, repr=False)
     max_entry: int = 1024 * 1024
     header_block: int = 16 * 1024
+    compress_min_bytes: int = 1024
     l1_bytes: int = 64 * 1024 * 1024
     l1_entries: int = 200_000
     max_variants: int = 64
@@ -208,9 +212,12 @@ class CacheConfig:
 
     def terms_of(self, policy: Policy) -> Terms:
         """The terms of a policy, within this process's bounds."""
+        partitioned = is_personal(policy, self.credentials)
         return replace(
             policy.terms,
-            partitioned=is_personal(policy, self.credentials),
+            partitioned=partitioned,
+            codings=policy.compress if policy.compress_personal or not partitioned else (),
+            encode_from=self.compress_min_bytes,
             max_entry=self.max_entry,
             header_limit=self.header_block,
         )

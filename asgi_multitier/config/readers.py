@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
+from ..compression import CODINGS, check_codings
 from ..errors import ConfigError
 from ..policy.headers import DESCRIBES_CONTENT
 from ..policy.personal import is_left_out
@@ -120,6 +121,22 @@ def read_kept(value: object, option: str, where: str) -> tuple[bytes, ...]:
             )
             raise ConfigError.of(option, name.decode(), allowed, where=where)
     return names
+
+
+def read_codings(value: object, option: str, where: str) -> tuple[bytes, ...]:
+    """Codings in the order of preference; True for all, False or nothing for none."""
+    if isinstance(value, bool):
+        codings = CODINGS if value else ()
+    else:
+        given = [value] if isinstance(value, str | bytes) else value
+        listed: list[Any] = [*given] if isinstance(given, list | tuple) else [None]
+        codings = tuple(one.encode() if isinstance(one, str) else one for one in listed)
+    if not set(codings) <= set(CODINGS):
+        known = ", ".join(coding.decode() for coding in CODINGS)
+        allowed = f"True, False, or some of {known}, the preferred one first"
+        raise ConfigError.of(option, value, allowed, where=where)
+    check_codings(codings, option=option, where=where)
+    return tuple(dict.fromkeys(codings))
 
 
 def read_function(value: object, option: str, where: str) -> Callable[..., Any] | None:

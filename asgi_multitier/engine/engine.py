@@ -8,6 +8,7 @@ from ..coherence.log import InvalidationLog
 from ..config.process import CacheConfig
 from ..events import Events
 from ..tiers.base import LocalTier, SharedTier, TierConfig
+from .encodings import Encodings
 from .fleet import LeaseServer
 from .flights import Flights
 from .formats import Format
@@ -36,6 +37,7 @@ class Engine:
         index: What this process knows of the log.
         events: Counters and log lines.
         stack: The tiers.
+        encodings: Contents of responses in other codings.
         flights: The runs of the origin going on.
     """
 
@@ -76,6 +78,7 @@ class Engine:
             ),
             local_scale=where.ttl_scale,
         )
+        self.encodings = Encodings(tier, self.events)
         self.flights: Flights[Any] = Flights(
             log.index,
             max_flights=config.max_flights,

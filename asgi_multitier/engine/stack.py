@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from cachetools import FIFOCache
 
 from ..coherence.log import InvalidationLog, Update
-from ..entry import MAX_USES, Born, Entry, Slot
+from ..entry import Born, Entry, Slot
 from ..events import Events, TierStats
 from ..policy.key import storage_key
 from ..policy.reuse import usable_on_error
@@ -91,11 +91,8 @@ class TierStack:
     # Reading.
 
     def peek(self, key: str) -> Slot | None:
-        """The local slot whose entry is valid by the log; it may be past its lifetime.
-
-        Does not count as a use: see `read`.
-        """
-        slot = self.find(key)
+        """The local slot whose entry is valid by the log; it may be past its lifetime."""
+        slot = self.local.get(key)
         if slot is None:
             return None
         index = self._index
@@ -109,13 +106,6 @@ class TierStack:
         if self._clock() >= slot.entry.keep_until:
             self.local.delete(key)
             return None
-        return slot
-
-    def read(self, key: str) -> Slot | None:
-        """As `peek`, for a request or call that asks for the key."""
-        slot = self.peek(key)
-        if slot is not None and slot.uses < MAX_USES:
-            slot.uses += 1
         return slot
 
     def stands_in(self, entry: Entry) -> bool:
@@ -210,20 +200,14 @@ class TierStack:
 
     # Writing.
 
-    def keep(self, entry: Entry, *, wanted: bool = False) -> Slot | None:
-        """Store in the local tier if the log permits; None if it was invalidated meanwhile.
-
-        Args:
-            entry: The entry.
-            wanted: Its key counts as asked for before, so that it is kept though it is large.
-        """
+    def keep(self, entry: Entry) -> Slot | None:
+        """Store in the local tier if the log permits; None if it was invalidated meanwhile."""
         if not self._index.permits(entry):
             self._events.refused["invalidated"] += 1
             return None
         if self._local_scale != 1.0:
             entry = rescaled(entry, self._local_scale, self._clock())
         slot = Slot(entry, self._index.view if self._index.settled else -1)
-        slot.uses = int(wanted)
         self.local.set(slot)
         return slot
 

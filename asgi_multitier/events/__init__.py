@@ -10,7 +10,7 @@ of one cache.
 
 from .events import MANAGER, MAX_ROUTES, UNROUTED, Events
 from .log_lines import MAX_LINE
-from .statistics import CacheStats, Outcome, RouteStats, Tally, TierStats
+from .statistics import CacheStats, CompressionStats, Outcome, RouteStats, Tally, TierStats
 
 __all__ = [
     "MANAGER",
@@ -18,6 +18,7 @@ __all__ = [
     "MAX_ROUTES",
     "UNROUTED",
     "CacheStats",
+    "CompressionStats",
     "Events",
     "Outcome",
     "RouteStats",

@@ -26,6 +26,9 @@ class Events:
         self.refused: Counter[str] = Counter()
         self.unused: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
+        self.encoded: Counter[str] = Counter()
+        self.not_encoded: Counter[str] = Counter()
+        self.encoded_saved = 0
         self._public: set[str] = set()
 
     def tally(self, route: str) -> Tally:
@@ -208,6 +211,16 @@ class Events:
         """The log could not be followed at all."""
         self.failures["start"] += 1
         logger.error("the invalidation log could not be started", exc_info=error)
+
+    def encoding_failed(self, coding: str, error: Exception) -> None:
+        """A response could not be compressed; logged the first time, as it may happen to each."""
+        self.failures["compression"] += 1
+        if self.failures["compression"] == 1:
+            logger.error(
+                "a response could not be compressed by %s; clients get it uncompressed",
+                coding,
+                exc_info=error,
+            )
 
     def broken(self, where: str, error: BaseException) -> None:
         """The cache itself broke; the application answers alone."""

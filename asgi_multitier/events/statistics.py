@@ -146,6 +146,24 @@ class TierStats:
 
 
 @dataclass(frozen=True, slots=True)
+class CompressionStats:
+    """Responses that were compressed for clients (`compress=`).
+
+    Attributes:
+        made: Encoded contents that were made and kept, by coding.
+        skipped: How often none was made, by reason: `"small"`, `"content"` (a media type that does
+            not compress, or a response that must not be changed), `"incompressible"` (it saves less
+            than a tenth), `"busy"` (the queue is full), `"not-held"` (not in the first tier),
+            `"left"` (it left that while it was compressed), `"tier"` (that cannot account for it).
+        saved: Bytes by which all that was made is smaller than what it was made of.
+    """
+
+    made: Mapping[str, int] = field(default_factory=dict)
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    saved: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class CacheStats:
     """A reading of everything the cache counts.
 
@@ -161,6 +179,7 @@ class CacheStats:
             lifetime without a run of the origin.
         failures: Failures by kind: `"origin"`, `"coalesce-timeout"`, `"route-mismatch"` ...
         in_flight: Runs of the origin going on now.
+        compression: What was compressed for clients.
     """
 
     routes: Mapping[str, RouteStats]
@@ -173,6 +192,7 @@ class CacheStats:
     failures: Mapping[str, int]
     in_flight: int
     validations: int = 0
+    compression: CompressionStats = field(default_factory=CompressionStats)
 
     @property
     def requests(self) -> int:

@@ -161,6 +161,7 @@ class Lifecycle:
         self.home.forget()
         if engine is not None:
             engine.stack.local.clear()
+            engine.encodings.compressor.close()
             isolation.cancel((*engine.flights.tasks, *engine.stack.tasks, *self._tasks))
             for renewed in self._renewed:
                 renewed()
@@ -277,6 +278,7 @@ class Lifecycle:
         if self.home.is_new():
             self.engine.flights.forget()
             self.engine.stack.forget()
+            self.engine.encodings.compressor.close()
             self._tasks = set()
             self._starting = None
 
@@ -311,6 +313,7 @@ class Lifecycle:
             ends.push_async_callback(self.home.leave)
             ends.push_async_callback(self._backends.close)
             ends.push_async_callback(engine.log.close)
+            engine.encodings.compressor.close()
             await engine.flights.close(self._close_patience)
             if tasks := set(self._tasks):
                 _, late = await asyncio.wait(tasks, timeout=max(0.0, deadline - loop.time()))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from ..coherence.log import InvalidationStats
 from ..engine.health import Health, examine, examine_idle
-from ..events import CacheStats, TierStats
+from ..events import CacheStats, CompressionStats, TierStats
 from ..streams import Streams
 from .home import at_home
 from .warm_up import WarmUp
@@ -37,6 +37,11 @@ class Readings(WarmUp):
             failures=dict(events.failures),
             in_flight=self.engine.flights.running,
             validations=events.validations,
+            compression=CompressionStats(
+                made=dict(events.encoded),
+                skipped=dict(events.not_encoded),
+                saved=events.encoded_saved,
+            ),
         )
 
     def tier_stats(self) -> tuple[TierStats, ...]:

@@ -55,7 +55,7 @@ def _late(caches: Sequence[CacheManager]) -> list[str]:
         engine = cache.engine
         stats = engine.log.stats()
         positions[stats.gen, stats.seq] = repr(cache)
-        if engine.flights.tasks or engine.stack.tasks:
+        if engine.flights.tasks or engine.stack.tasks or engine.encodings.compressor.pending:
             late.append(f"{cache!r} still runs or writes something")
         if not stats.trusted or engine.log.index.pending_count:
             late.append(f"{cache!r} has not sent everything to its log, or not read it there")

@@ -69,6 +69,22 @@ class FindingTier(Protocol):
         """Call a bound method before each `clear` returns, as long as its object lives."""
 
 
+@runtime_checkable
+class ResizingTier(Protocol):
+    """A local tier whose slots may grow while they are in it.
+
+    Optional. Without it no response is kept in another content coding (`compress=`).
+    """
+
+    def resize(self, slot: Slot, size: int) -> bool:
+        """Account so many bytes for a slot that the tier holds, and set its `size`.
+
+        Returns:
+            False if this very slot is not held (any more), or there is no room: nothing has changed
+            then, but that other slots may have left to make room.
+        """
+
+
 def finder(tier: LocalTier) -> Callable[[str], Slot | None]:
     """What a plain hit calls to look a key up; the caller counts the use in `slot.uses`."""
     return tier.find if isinstance(tier, FindingTier) else tier.get

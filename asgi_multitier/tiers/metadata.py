@@ -242,7 +242,6 @@ def rebuilt(
     e.route = m.route
     e.name = m.name
     e.tags = m.tags
-    e.cost = 0.0
     e.data_version = getattr(m, "data_version", None)
     e.__class__ = Entry
     return cast("Entry", e)

@@ -85,6 +85,24 @@ class TestPolicy:
         assert policy.targeted == (b"surrogate-control",)
         assert not Policy.from_origin().heuristics
 
+    @pytest.mark.parametrize(
+        ("given", "expected"),
+        [
+            (False, ()),
+            ([], ()),
+            (True, (b"zstd", b"br", b"gzip")),
+            ("gzip", (b"gzip",)),
+            (["gzip", "br"], (b"gzip", b"br")),
+            ((b"br",), (b"br",)),
+        ],
+    )
+    def test_codings_are_in_the_order_given(self, given: Any, expected: tuple[bytes, ...]) -> None:
+        """True is all of them."""
+        policy = Policy(60, compress=given)
+
+        assert policy.compress == policy.terms.codings == expected
+        assert policy.but("x", jitter=0.5).compress == expected
+
     def test_a_policy_can_be_made_from_another(self) -> None:
         """Options given with a policy replace its own; nothing else changes."""
         base = Policy(60, tags="a", vary="accept")
@@ -126,6 +144,34 @@ class TestPolicy:
         [
             pytest.param(0, {}, ["lifetime=0"], id="lifetime-zero"),
             pytest.param("5m", {}, ["lifetime='5m'", "timedelta"], id="lifetime-text"),
+            pytest.param(60, {"compress": 3}, ["compress=3", "gzip"], id="compress-number"),
+            pytest.param(60, {"compress": [b"br", 3]}, ["compress="], id="compress-mixed"),
+            pytest.param(60, {"compress": "deflate"}, ["zstd, br, gzip"], id="compress-unknown"),
+            pytest.param(
+                60, {"compress": True, "cookies": "a"}, ["compress_personal"], id="compress-cookies"
+            ),
+            pytest.param(
+                60, {"compress": True, "vary": "x-user"}, ["BREACH"], id="compress-credential"
+            ),
+            pytest.param(
+                60, {"compress": True, "vary_by": tenant}, ["vary_by="], id="compress-vary-by"
+            ),
+            pytest.param(
+                60, {"compress": True, "guarded": True}, ["guarded="], id="compress-guarded"
+            ),
+            pytest.param(
+                60,
+                {"compress": True, "compress_personal": True, "guarded": "shared"},
+                ["compress=", "guarded="],
+                id="compress-guarded-personal",
+            ),
+            pytest.param(
+                60,
+                {"compress": True, "vary": "accept-encoding"},
+                ["accept-encoding"],
+                id="compress-vary",
+            ),
+            pytest.param(60, {"compress_personal": True}, ["compress="], id="compress-nothing"),
             pytest.param(60, {"tag": "x"}, ["tag is not", "did you mean tags"], id="unknown-close"),
             pytest.param(60, {"zzzz": 1}, ["zzzz is not", "one of"], id="unknown-far"),
             pytest.param(60, {"tags": "{"}, ["tags='{'"], id="template"),

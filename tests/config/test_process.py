@@ -43,9 +43,19 @@ class TestCacheConfig:
 
     def test_terms_carry_the_process_bounds(self) -> None:
         """A policy's terms are asked within the bounds of this process."""
-        terms = CacheConfig(max_entry=10, header_block=20).terms_of(Policy(60))
+        config = CacheConfig(max_entry=10, header_block=20, compress_min_bytes=30)
+        terms = config.terms_of(Policy(60))
 
         assert (terms.lifetime, terms.max_entry, terms.header_limit) == (60.0, 10, 20)
+        assert terms.encode_from == 30
+
+    @pytest.mark.parametrize("asked", [True, False])
+    def test_what_a_setting_calls_personal_is_not_compressed(self, asked: bool) -> None:
+        """Unless the rule asks for it."""
+        policy = Policy(60, vary="x-zone", compress="gzip", compress_personal=asked)
+        terms = CacheConfig(credential_headers="x-zone").terms_of(policy)
+
+        assert terms.codings == ((b"gzip",) if asked else ())
 
     @pytest.mark.parametrize(
         ("option", "value"),

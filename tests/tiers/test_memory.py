@@ -175,7 +175,7 @@ def test_hot_key_does_not_grow_the_memory_of_ends() -> None:
     for i in range(1_000):
         tier.set(a_slot("hot", keep=60 + i))
 
-    assert tier._ends.seconds <= 70
+    assert len(tier._due) <= 70
     clock.advance(60 + 999)
     assert tier.expire() == 1
 
@@ -186,12 +186,12 @@ def test_keeping_track_of_ends_is_never_done_for_all_at_once() -> None:
     tier = MemoryTier(max_entries=50, clock=clock)
     for i in range(1_000):
         tier.set(a_slot(f"{i % 100}", keep=60 + i % 7 + i / 1000))
-        assert len(tier._ends) == len(tier) <= 50
-    assert tier._ends.seconds <= 8
+        assert sum(map(len, tier._due.values())) == len(tier) <= 50
+    assert len(tier._due) == len(tier._seconds) <= 8
     clock.advance(68)
 
     assert tier.expire() == 50
-    assert (len(tier._ends), tier._ends.seconds) == (0, 1)  # the second that has not ended
+    assert (len(tier._due), len(tier._seconds)) == (0, 0)
 
 
 def test_what_was_cleared_is_given_back_in_steps() -> None:
@@ -203,15 +203,15 @@ def test_what_was_cleared_is_given_back_in_steps() -> None:
     tier.set(a_slot("new"))
 
     assert keys(tier) == {"new"}
-    assert len(tier._leaving) == 92
+    assert sum(map(len, tier._leaving)) == 92
     tier.clear()
     for i in range(5):
         tier.set(a_slot(f"more-{i}"))
     tier.set(a_slot("large", size=9_000))
-    assert tier._leaving.bytes + tier.statistics().bytes <= 10_000
-    for i in range(50):
+    assert tier._held + tier.statistics().bytes <= 10_000
+    for i in range(20):
         tier.set(a_slot(f"last-{i}"))
-    assert not tier._leaving
+    assert tier._leaving == []
     assert evictions(tier)["cleared"] == 101
 
 
@@ -492,3 +492,62 @@ def test_bounds_and_counts_hold_whatever_is_done(
         assert reading.bytes == sum(slot.size for slot in held) <= 300
         assert reading.entries == len(held) <= 4
         assert offered == reading.entries + sum(reading.evictions.values()) + reading.refused
+
+
+@pytest.mark.parametrize(
+    ("size", "grown", "left"),
+    [
+        (150, True, {"a", "b"}),
+        (200, True, {"a", "b"}),
+        (201, True, {"a"}),
+        (301, False, {"a", "b"}),
+    ],
+)
+def test_a_slot_that_grows_makes_room(size: int, grown: bool, left: set[str]) -> None:
+    """As one that comes; one that would be larger than the tier stays as it is."""
+    tier = MemoryTier(max_bytes=300, clock=FakeClock())
+    slots = [a_slot(key) for key in "ba"]
+    for slot in slots:
+        tier.set(slot)
+    last = slots[-1]
+    tier.get("a")
+
+    assert tier.resize(last, size) is grown
+    assert keys(tier) == left
+    assert last.size == (size if grown else 100)
+    assert tier.statistics().bytes == 100 * (len(left) - 1) + last.size
+    assert tier.resize(last, 100)  # and smaller again
+    assert tier.statistics().bytes == 100 * len(left)
+
+
+@pytest.mark.parametrize("how", ["deleted", "replaced", "cleared", "never-in-it"])
+def test_a_slot_that_has_left_does_not_grow(how: str) -> None:
+    """Nor does the one that took its place."""
+    tier = MemoryTier(max_bytes=300, clock=FakeClock())
+    slot, newer = a_slot("a"), a_slot("a")
+    if how != "never-in-it":
+        tier.set(slot)
+    if how == "deleted":
+        tier.delete("a")
+    elif how == "replaced":
+        tier.set(newer)
+    elif how == "cleared":
+        tier.clear()
+    before = tier.statistics().bytes
+
+    assert not tier.resize(slot, 200)
+    assert (slot.size, newer.size, tier.statistics().bytes) == (100, 100, before)
+
+
+def test_a_slot_may_leave_while_it_makes_room() -> None:
+    """Where all others are in use and it is not: nothing is accounted for it then."""
+    tier = MemoryTier(max_bytes=300, clock=FakeClock())
+    slot = a_slot("a")
+    tier.set(slot)
+    for key in "bc":
+        tier.set(a_slot(key))
+        tier.get(key)
+
+    assert not tier.resize(slot, 200)
+    assert keys(tier) == {"b", "c"}
+    assert tier.statistics().bytes == 200
