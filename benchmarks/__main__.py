@@ -5,6 +5,7 @@ import datetime
 import os
 import platform
 import shutil
+import signal
 import sys
 
 from . import guarded, hit, http, propagation, stampede
@@ -25,20 +26,29 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all by default")
     parser.add_argument("--cases", help="rows of its table, as in `plain,origin`; all by default")
     parser.add_argument("--rounds", type=int, help="rounds of each row")
-    parser.add_argument("--seconds", type=float, help="length of a round of http and mix")
+    parser.add_argument("--seconds", type=int, help="length of a round of http and mix")
     parser.add_argument("--full", action="store_true", help="the largest sizes as well")
+    parser.add_argument("--peers", action="store_true", help="install and measure other caches too")
     given = parser.parse_args(arguments)
     unknown = [part for part in given.parts if part not in PARTS]
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}; expected some of {', '.join(PARTS)}")
     cases = tuple(given.cases.split(",")) if given.cases else None
-    options = Options(cases=cases, rounds=given.rounds, seconds=given.seconds, full=given.full)
+    options = Options(
+        cases=cases,
+        rounds=given.rounds,
+        seconds=given.seconds,
+        full=given.full,
+        peers=given.peers,
+    )
     today = datetime.datetime.now(datetime.UTC).date()
     print(f"{today}, {os.cpu_count()} cores, Python {platform.python_version()}")
     if shutil.which("wrk") is None:
         print(
             "wrk is not installed (apt-get install wrk): using the slower client of this repository"
         )
+    # So that processes that were started are ended in order.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     for part in given.parts or PARTS:
         print(flush=True)
         try:
@@ -46,6 +56,8 @@ def main(arguments: list[str] | None = None) -> None:
                 print(line, flush=True)
         except UsageError as error:
             sys.exit(f"{part}: {error}")
+        except KeyboardInterrupt:
+            sys.exit(130)
 
 
 if __name__ == "__main__":

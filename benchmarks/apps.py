@@ -3,7 +3,6 @@
 uvicorn runs them as `benchmarks.apps:NAME`. `BENCH_REDIS_URL` is the address of the shared tier.
 """
 
-import asyncio
 import os
 from typing import Any
 
@@ -18,13 +17,8 @@ from asgi_multitier import (
     invalidates,
 )
 
-ITEM = {"id": 7, "name": "a product of the catalogue", "text": "x" * 950}
-BODY = b'{"id":7,"name":"a product of the catalogue","text":"' + b"x" * 950 + b'"}'
-HEADERS = [
-    (b"content-type", b"application/json"),
-    (b"content-length", str(len(BODY)).encode()),
-]
-STARTED = {"calls": 0}
+from . import origin
+from .origin import BODY, HEADERS
 
 
 async def bare(scope: Any, receive: Any, send: Any) -> None:
@@ -50,18 +44,36 @@ def _routes() -> FastAPI:
     @app.get("/items/{item_id}")
     @cached(CacheStrategy.LONG_TERM, tags=["item:{item_id}"])
     async def item(item_id: int) -> dict[str, Any]:
-        return ITEM
+        return origin.item(item_id)
+
+    @app.get("/public/{item_id}")
+    @cached(CacheStrategy.LONG_TERM, tags=["item:{item_id}"], public=True)
+    async def public(item_id: int) -> dict[str, Any]:
+        return origin.item(item_id)
+
+    @app.get("/languages/{item_id}")
+    @cached(CacheStrategy.LONG_TERM, tags=["item:{item_id}"], vary=["accept-language"])
+    async def language(item_id: int) -> dict[str, Any]:
+        return origin.item(item_id)
 
     @app.get("/slow/{item_id}")
     @cached(CacheStrategy.LONG_TERM)
     async def slow(item_id: int) -> dict[str, Any]:
-        STARTED["calls"] += 1
-        await asyncio.sleep(0.5)
-        return ITEM
+        return await origin.slow(item_id)
 
-    @app.get("/calls")
-    async def calls() -> dict[str, int]:
-        return STARTED
+    @app.get("/books/{book_id}")
+    @cached(CacheStrategy.LONG_TERM, tags=["book:{book_id}"])
+    async def book(book_id: int) -> dict[str, Any]:
+        return await origin.book(book_id)
+
+    @app.put("/books/{book_id}")
+    @invalidates(tags=["book:{book_id}"])
+    async def edit(book_id: int) -> dict[str, Any]:
+        return origin.edit(book_id)
+
+    @app.get("/runs")
+    async def runs() -> dict[str, int]:
+        return origin.RUNS
 
     @app.get("/versions/{item_id}")
     @cached(CacheStrategy.LONG_TERM, tags=["version:{item_id}"])

@@ -16,8 +16,9 @@ from typing import Any
 
 from asgi_multitier import CacheManager, CacheMiddleware, Rule
 
-from .apps import BODY, HEADERS, bare
+from .apps import bare
 from .options import Options, Spread, table
+from .origin import BODY, HEADERS
 from .scopes import (
     BROWSER,
     CLIENTS,

@@ -19,12 +19,14 @@ class Options:
         rounds: Rounds of each row; None for the benchmark's own number.
         seconds: Length of a round that lasts a given time; None for the benchmark's own.
         full: Whether the largest sizes are measured as well, where they take minutes.
+        peers: Whether other caches for Python are installed for the run, and measured.
     """
 
     cases: tuple[str, ...] | None = None
     rounds: int | None = None
-    seconds: float | None = None
+    seconds: int | None = None
     full: bool = False
+    peers: bool = False
 
     def chosen(self, names: Iterable[str]) -> list[str]:
         """The names that are asked for, in their own order.

@@ -39,7 +39,7 @@ def main(options: Options) -> list[str]:
         file = stack.enter_context(tempfile.NamedTemporaryFile("w+", suffix=".version"))
         env = {"BENCH_REDIS_URL": redis.url, "BENCH_VERSION_FILE": file.name}
         first, second = (
-            _Talk(stack.enter_context(serving("benchmarks.apps:both", env=env, core=None)))
+            _Talk(stack.enter_context(serving("benchmarks.apps:both", env=env, core=None)).port)
             for _ in range(2)
         )
         lags: list[float] = []

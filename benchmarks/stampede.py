@@ -7,19 +7,24 @@ connections alone cost on this machine.
 import asyncio
 import contextlib
 import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 from demo_app.valkey import Valkey
 
-from .options import Options
-from .servers import get, serving
+from .options import Options, Spread, table
+from .origin import SLOW
+from .peers.environment import PEERS, Environments, environments
+from .proxies import nginx, varnish
+from .servers import MissingError, Server, ask, serving
 
 CALLERS = 500
-ORIGIN = 0.5
+ROUNDS = 3
 
 
-async def _call(port: int, path: str) -> float:
+async def _call(server: Server, path: str) -> float:
     begun = time.perf_counter()
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
     answer = await reader.read()
     writer.close()
@@ -28,37 +33,78 @@ async def _call(port: int, path: str) -> float:
     return time.perf_counter() - begun
 
 
-async def _storm(ports: list[int], path: str) -> list[float]:
-    calls = [_call(ports[number % len(ports)], path) for number in range(CALLERS)]
+async def _storm(servers: list[Server], path: str) -> list[float]:
+    calls = [_call(servers[number % len(servers)], path) for number in range(CALLERS)]
     return sorted(await asyncio.gather(*calls))
+
+
+@contextlib.contextmanager
+def _uncached() -> Iterator[list[Server]]:
+    with serving("benchmarks.apps:uncached", core=None) as server:
+        yield [server]
+
+
+@contextlib.contextmanager
+def _workers(count: int) -> Iterator[list[Server]]:
+    """Workers that share a second tier."""
+    with contextlib.ExitStack() as stack:
+        env = {"BENCH_REDIS_URL": stack.enter_context(Valkey()).url}
+        yield [
+            stack.enter_context(serving("benchmarks.apps:both", env=env, core=None))
+            for _ in range(count)
+        ]
+
+
+@contextlib.contextmanager
+def _proxied(proxy: str) -> Iterator[list[Server]]:
+    with serving("benchmarks.apps:uncached", core=None) as server:
+        made = nginx(server, core=None) if proxy == "nginx" else varnish(server, core=None)
+        with made as front:
+            yield [front]
+
+
+@contextlib.contextmanager
+def _peer(name: str, peers: Environments) -> Iterator[list[Server]]:
+    with peers.serving(name, core=None) as server:
+        yield [server]
+
+
+def _measure(made: AbstractContextManager[list[Server]], rounds: int) -> list[str]:
+    """Runs of the origin in each storm, and the times that callers waited."""
+    with made as servers:
+        runs, waits = [], []
+        for number in range(rounds):
+            before = _runs(servers)
+            took = asyncio.run(_storm(servers, f"/slow/{number}"))
+            runs.append(_runs(servers) - before)
+            waits.append(took[int(len(took) * 0.99)] * 1000)
+    low, high = Spread(tuple(waits)).ends
+    median = Spread(tuple(waits)).median
+    counted = str(runs[0]) if len(set(runs)) == 1 else f"{min(runs)} to {max(runs)}"
+    above = f"{median - SLOW * 1000:.0f}"
+    return [counted, f"{median:.0f}", f"{low:.0f} to {high:.0f}", above]
+
+
+def _runs(servers: list[Server]) -> int:
+    return sum(ask(server, "/runs").json().get("slow", 0) for server in servers)
 
 
 def main(options: Options) -> list[str]:
     """Measure, and return the lines of the report."""
-    lines = []
-    with serving("benchmarks.apps:uncached", core=None) as port:
-        get(port, "/calls")
-        took = asyncio.run(_storm([port], "/slow/1"))
-        p99 = took[int(len(took) * 0.99)]
-        lines.append(
-            f"stampede, {CALLERS} callers, no cache: origin ran {get(port, '/calls')[1]['calls']} "
-            f"times, p99 {p99 * 1000:.0f} ms"
-        )
-    for workers in (1, 2):
-        with contextlib.ExitStack() as stack:
-            redis = stack.enter_context(Valkey())
-            env = {"BENCH_REDIS_URL": redis.url}
-            ports = [
-                stack.enter_context(serving("benchmarks.apps:both", env=env, core=None))
-                for _ in range(workers)
-            ]
-            for port in ports:
-                get(port, "/calls")
-            took = asyncio.run(_storm(ports, "/slow/1"))
-            calls = [get(port, "/calls")[1]["calls"] for port in ports]
-        p99 = took[int(len(took) * 0.99)]
-        lines.append(
-            f"stampede, {CALLERS} callers, {workers} worker(s): origin ran {calls} times, "
-            f"p99 {p99 * 1000:.0f} ms = origin + {(p99 - ORIGIN) * 1000:.0f} ms"
-        )
-    return lines
+    with environments(options.peers) as peers:
+        made = {
+            "no cache": _uncached(),
+            "one worker": _workers(1),
+            "two workers": _workers(2),
+            "nginx": _proxied("nginx"),
+            "varnish": _proxied("varnish"),
+            **{name: _peer(name, peers) for name in PEERS},
+        }
+        rows = []
+        for name in options.chosen(made):
+            try:
+                rows.append([name, *_measure(made[name], options.rounds or ROUNDS)])
+            except MissingError as missing:
+                rows.append([name, str(missing), "", "", ""])
+    head = f"stampede, {CALLERS} callers"
+    return table([head, "runs", "p99 ms", "min to max", "above the origin's ms"], rows)

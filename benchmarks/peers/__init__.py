@@ -1,0 +1,1 @@
+"""The same routes behind other caches for Python, each as its own documentation shows."""
