@@ -98,8 +98,15 @@ class Refused:
     error: Exception | None = None
 
 
-async def admit(request: Request) -> bytes | Refused | None:
+async def admit(
+    request: Request, asked: Callable[[Any], Any] | None = None
+) -> bytes | Refused | None:
     """Ask the callables of the rule.
+
+    Args:
+        request: The request.
+        asked: Does once more what the rule's `vary_by` has done for this request, if that was asked
+            already.
 
     Returns:
         Whose copy the request gets, as a part of its key; None if the rule has no callable in
@@ -118,7 +125,7 @@ async def admit(request: Request) -> bytes | Refused | None:
     if policy.guarded or policy.vary_by is None or isinstance(policy.vary_by, Template):
         return None  # behind a guard, it is asked after that
     try:
-        partition = await partition_by(policy.vary_by, request.view)
+        partition = await partition_by(asked or policy.vary_by, request.view)
     except Exception as error:  # noqa: BLE001  # a callable of the rule
         return Refused(Reason.PARTITION, "vary_by", error)
     return Refused(Reason.PARTITION) if partition is None else partition

@@ -20,6 +20,7 @@ from .replay import PARTIAL, part_for
 from .replies import Replies
 from .representation import prepared
 from .request import Request
+from .selecting import Selected
 
 
 class Exchange:
@@ -29,6 +30,9 @@ class Exchange:
         engine: The cache.
         request: The request.
         receive, send: The client's channel.
+
+    Attributes:
+        hit: The entry in memory that has answered it while it was fresh; None if none has.
     """
 
     def __init__(self, engine: Engine, request: Request, receive: Receive, send: Send) -> None:
@@ -39,11 +43,22 @@ class Exchange:
         self._tally = request.plan.tally
         self._replies = Replies(engine, request)
         self._look_up = LookUp(engine, self._tally)
+        self.hit: Slot | None = None
 
     async def run(self) -> None:
         """Answer the request, unless its client leaves first."""
         with suppress(ClientLeft):
             await self._answer()
+
+    @property
+    def selected(self) -> Selected | None:
+        """What the request selects, where a fresh entry in memory has answered it."""
+        if self.hit is None:
+            return None
+        key, marker = self.hit.entry.key, self._look_up.marker
+        if marker is None:
+            return Selected(key)
+        return Selected(key, self._request.primary, marker.fields)
 
     @cached_property
     def _forwarding(self) -> Forwarding:
@@ -105,13 +120,9 @@ class Exchange:
     async def _replay(self, slot: Slot, level: int) -> bool:
         """Serve an entry as it is, if that needs no further checks."""
         replay = prepared(self._engine, self._request, slot, level)
-        now = self._engine.clock()
-        if replay is None or now >= replay.until:
+        if replay is None or not replay.renew(self._engine.clock()):
             return False
-        second = int(now - replay.created)
-        if second != replay.second:
-            replay.renew(second)
-        self._tally.hit(level)
+        self._hit(slot, level)
         lines = replay.lines.copy()
         await self._send({"type": "http.response.start", "status": replay.status, "headers": lines})
         body = b"" if self._request.method == "HEAD" else replay.body
@@ -129,7 +140,7 @@ class Exchange:
             self._replies.forward = Forward.STALE
             return False
         if is_fresh:
-            self._tally.hit(level)
+            self._hit(slot, level)
             if due and not self._request.foreground:
                 self._forwarding.refresh(slot)
             await self._reply(self._replies.hit(slot, f"l{level}"))
@@ -147,6 +158,11 @@ class Exchange:
         self._replies.forward = Forward.REQUEST if asked else Forward.STALE
         self._replies.detail = None if reason is Reason.STALE else reason
         return False
+
+    def _hit(self, slot: Slot, level: int) -> None:
+        self._tally.hit(level)
+        if level == 1:
+            self.hit = slot
 
     async def _reply(self, messages: list[Message]) -> None:
         for message in messages:

@@ -1,7 +1,7 @@
 """CacheMiddleware: the whole story of a request, from the top.
 
-A plain hit ends in `__call__`: it finds the plan of its target, the slot of its key, and sends what
-was prepared. Everything else goes one door further: `_meet` for what a rule lets meet the cache,
+A usual hit ends in `__call__`: it finds the plan of its target, and sends what `Hits` has ready for
+it. Everything else goes one door further: `_meet` for what a rule lets meet the cache,
 `_bypass` for what passes by, `UnsafeMethods` for what may change something; `Questions` finds out
 which of these asks for something and meets the cache after all.
 
@@ -30,7 +30,8 @@ from .admission import Failures, Refused, admit, is_for_guard
 from .exchange import Exchange
 from .framework import FILL_KEY, single_callable
 from .guarded import GuardedExchange
-from .layers import dated, is_known
+from .hits import Asked, Hits
+from .layers import dated
 from .lifespan import Lifespan, give_state
 from .own_client import OwnClient
 from .plan import TARGET, Plan, PlanKey
@@ -38,7 +39,6 @@ from .plans import Plans
 from .questions import Questions
 from .read_your_writes import PATIENCE, take_position
 from .receiving import opened
-from .replay import prepare
 from .request import Request
 from .request_key import request_key, visible
 from .sending import with_cache_status
@@ -86,6 +86,7 @@ class CacheMiddleware:
         positions = self._secret is not None
         self._planning = Plans(self.manager, self._table, self._watched, positions=positions)
         self._plans = self._planning.remembered
+        self._hits = Hits(self.manager, self._planning)
         self._own_client = OwnClient(self, self._lifespan, self._planning)
         self._failures = Failures(self.app, self.manager)
         questions = Questions(self._planning, self._meet, self._bypass, self._failures)
@@ -105,15 +106,12 @@ class CacheMiddleware:
         """The cache has its name: what a plain hit looks up is at hand from here on."""
         self._own_client.stand_before(app, mount)
         self._take_engine()
-        self.manager.on_mode_change(self._plans.clear)
+        self.manager.on_mode_change(self._planning.forget)
         self.manager.on_renewal(self._take_engine)
 
     def _take_engine(self) -> None:
-        self._plans.clear()
-        engine = self.manager.engine
-        self._index = engine.index
-        self._get = engine.stack.local.get
-        self._clock = engine.clock
+        self._planning.forget()
+        self._hits.take(self.manager.engine)
 
     def __repr__(self) -> str:
         return f"<CacheMiddleware {self._table!r}, {len(self._plans)} plans, {self.manager!r}>"
@@ -138,37 +136,20 @@ class CacheMiddleware:
         if plan.reason is not None:
             await self._bypass(plan, plan.reason, scope, receive, send)
             return
-        if (
-            plan.instant
-            and self._home.place is loop_here()
-            and (found is None or plan.plain.issuperset(found))
-            # Where a layer names the user; written out, as it is faster than a set.
-            and not (
-                ("user" in scope or "session" in scope or "auth" in scope or "extensions" in scope)
-                and not plan.policy.public
-                and is_known(scope)
-            )
-        ):
-            slot = self._get(plan.key)
-            if slot is not None and slot.view == self._index.view:
-                replay = slot.replay or prepare(slot, plan.terms)
-                now = self._clock()
-                if replay is not None and now < replay.until:
-                    second = int(now - replay.created)
-                    if second != replay.second:
-                        replay.renew(second)
-                    plan.tally.local += 1
-                    await send(
-                        {
-                            "type": "http.response.start",
-                            "status": replay.status,
-                            "headers": replay.lines.copy(),
-                        }
-                    )
-                    body = replay.body if method == "GET" else b""
-                    await send({"type": "http.response.body", "body": body})
-                    return
-        await self._meet(plan, found or {}, scope, receive, send)
+        asked = None if plan.vary_by is None else self._hits.ask(plan, scope)
+        ready = self._hits.ready(plan, found, scope, asked)
+        if ready is None:
+            await self._meet(plan, found or {}, scope, receive, send, asked=asked)
+            return
+        await send(
+            {
+                "type": "http.response.start",
+                "status": ready.status,
+                "headers": ready.lines.copy(),
+            }
+        )
+        body = ready.body if method == "GET" else b""
+        await send({"type": "http.response.body", "body": body})
 
     def _plan(self, scope: Scope, host: bytes | None, target: PlanKey) -> Plan:
         """The plan of a target that is asked for the first time, or again after long."""
@@ -191,14 +172,15 @@ class CacheMiddleware:
         receive: Receive,
         send: Send,
         content: bytes | None = None,
+        asked: Asked | None = None,
     ) -> None:
-        """Everything but the plain hit; with content, a POST or QUERY whose content was read."""
+        """What is not answered at once; with content, a POST or QUERY whose content was read."""
         if scope.get(FILL_KEY) is self.manager.engine:
             # The same cache stands outside as well, and asks for all clients.
             await self.app(scope, receive, send)
             return
         try:
-            receive, met = await self._admitted(plan, found, scope, receive, content)
+            receive, met = await self._admitted(plan, found, scope, receive, content, asked)
         except asyncio.CancelledError:
             plan.tally.count(Outcome.MISS)  # every request is counted, also one that leaves here
             raise
@@ -208,10 +190,19 @@ class CacheMiddleware:
         elif plan.policy.guarded:
             await GuardedExchange(self.manager.engine, met, send).run(receive)
         else:
-            await Exchange(self.manager.engine, met, receive, send).run()
+            exchange = Exchange(self.manager.engine, met, receive, send)
+            await exchange.run()
+            if content is None and (selected := exchange.selected) is not None:
+                self._hits.learn(plan, found, scope, met.partition, selected)
 
     async def _admitted(
-        self, plan: Plan, found: FieldLines, scope: Scope, receive: Receive, content: bytes | None
+        self,
+        plan: Plan,
+        found: FieldLines,
+        scope: Scope,
+        receive: Receive,
+        content: bytes | None,
+        asked: Asked | None,
     ) -> tuple[Receive, Request | Refused]:
         """The request with its key, or why it does not meet the cache; and the client's channel."""
         if is_for_guard(plan, found) and self._lifespan.is_here:
@@ -238,9 +229,10 @@ class CacheMiddleware:
             return receive, Refused(Reason.EVENT_LOOP)
         give_state(scope, self.manager)
         request = self._request(scope, found, plan, content)
-        partition = await admit(request)
+        partition = await admit(request, asked)
         if isinstance(partition, Refused):
             return receive, partition
+        request.partition = partition
         if request.plain and content is None:
             request.primary = plan.key
         elif not plan.policy.guarded:  # behind a guard, the endpoint's arguments are needed

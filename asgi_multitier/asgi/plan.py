@@ -4,8 +4,10 @@ A plan is made once for each target and remembered, so a hit pays no routing, no
 query and no building of a key.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
+from inspect import iscoroutinefunction as is_async
+from typing import Any, TypeAlias
 
 from .._types import Scope
 from ..config.policy import Policy
@@ -42,7 +44,7 @@ _GUARDED_MARK = "\x00guarded"
 begins with a length."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Plan:
     """What holds for every GET or HEAD of one target, or for every POST or QUERY with content.
 
@@ -56,7 +58,8 @@ class Plan:
         veil: Hides in keys what belongs to one user.
         tally: The route's counters.
         whole: `key` is the whole key of a request in which the scan found only what is in `plain`.
-        instant: As `whole`; besides, such a request can be answered without waiting for anything.
+        prompt: A request of it can be answered without waiting for anything, if its fields allow.
+        alone: As `whole`; besides, no field is known to choose among several representations.
         direct: Such a request may go to its guard without waiting for anything: it is a guarded
             route's.
         framed: The request's fields say whether it has a body: in HTTP/1, not in HTTP/2 and 3.
@@ -64,6 +67,11 @@ class Plan:
         offers_all: Whether they may be sent also to those whose requests identify the user.
         origin: The scheme and the host as the key has it.
         plain: Fields that may stand in a request without making it special.
+        vary_by: The rule's, where it is asked before the general way; None if there is none.
+        separated: The rule itself says whose copy a request gets, or that all get the same.
+        positions: A cookie may carry a log position (see `read_your_writes`).
+        fields: Lower-case names of request fields that choose the response, by the rule or by the
+            `Vary` of a response: all that were seen so far.
     """
 
     reason: Reason | None
@@ -76,12 +84,23 @@ class Plan:
     key: str = ""
     query: bytes | None = None
     whole: bool = False
-    instant: bool = False
+    prompt: bool = False
+    alone: bool = False
     direct: bool = False
     framed: bool = True
     offers: tuple[bytes, ...] = ()
     offers_all: bool = False
     plain: frozenset[Field] = frozenset()
+    vary_by: Callable[[Any], Any] | None = None
+    separated: bool = False
+    positions: bool = False
+    fields: frozenset[bytes] = frozenset()
+
+    def chosen_by(self, fields: Iterable[bytes]) -> None:
+        """Note that these request fields choose among several representations."""
+        if not self.fields.issuperset(fields):
+            self.fields = self.fields.union(fields)
+            self.alone = False
 
 
 def plan_for(
@@ -129,6 +148,8 @@ def plan_for(
     whole = not (policy.vary or policy.cookies or policy.vary_by or policy.when)
     framed = scope.get("http_version") in _FRAMED
     prompt = framed and not callable(policy.enabled)
+    is_prompt = prompt and _is_prompt(policy) and not terms.codings
+    asks = policy.vary_by
     key = keys.primary_key(
         scheme=scheme,
         host=name,
@@ -159,7 +180,8 @@ def plan_for(
         veil=veil,
         tally=tally,
         whole=whole,
-        instant=whole and prompt and not (policy.guarded or terms.codings),
+        prompt=is_prompt,
+        alone=whole,
         direct=(
             prompt
             and bool(policy.guarded)
@@ -172,7 +194,19 @@ def plan_for(
         offers_all=policy.lifetime is not None or policy.public or policy.compress_personal,
         origin=(scheme, name),
         plain=plain,
+        vary_by=asks if is_prompt and callable(asks) else None,
+        separated=policy.public or bool(policy.guarded) or policy.vary_by is not None,
+        positions=positions,
+        fields=frozenset(policy.vary),
     )
+
+
+def _is_prompt(policy: Policy) -> bool:
+    """Whether a rule lets a request be answered without waiting, and by its fields as they are."""
+    if policy.guarded or policy.when or any(b"_" in name for name in policy.vary):
+        return False  # a name with an underscore is compared with all others of the request
+    vary_by = policy.vary_by
+    return vary_by is None or not (is_async(vary_by) or is_async(type(vary_by).__call__))
 
 
 def raw_target(scope: Scope) -> tuple[bytes, bytes]:

@@ -1,6 +1,7 @@
 """Making plans: from the route table, the settings and one request of a target."""
 
 from collections import deque
+from collections.abc import Callable
 from functools import cached_property
 
 from .._types import Scope
@@ -59,6 +60,17 @@ class Plans:
         self.remembered: TwoGenerationCache[PlanKey, Plan] = TwoGenerationCache(
             2 * config.l1_entries, config.l1_bytes // 2, size_of_target
         )
+        self._on_forget: Callable[[], None] | None = None
+
+    def on_forget(self, call: Callable[[], None]) -> None:
+        """Call this whenever all plans are forgotten: what was made of them no longer holds."""
+        self._on_forget = call
+
+    def forget(self) -> None:
+        """Forget all plans: they are made once more, from the rules and routes as they are then."""
+        self.remembered.clear()
+        if self._on_forget is not None:
+            self._on_forget()
 
     @cached_property
     def _veil(self) -> keys.Veil:
@@ -110,7 +122,7 @@ class Plans:
             self.remembered.remember(target, plan)
             if manager.mode != mode:
                 # Another thread has switched it after the look above.
-                self.remembered.clear()
+                self.forget()
         return plan
 
     def _note(self, scope: Scope, host: bytes | None, target: PlanKey, plan: Plan) -> None:
@@ -156,7 +168,7 @@ class Plans:
             path_params=scope.get("path_params", {}),
         )
         if self.table.generation != self._generation:
-            self._forget()
+            self._routes_changed()
         return resolved
 
     def name_own_tags(self, scope: Scope) -> None:
@@ -176,12 +188,12 @@ class Plans:
         events = self.manager.engine.events
         events.route_mismatch(plan.resolved.route, endpoint, said=forgotten)
         if forgotten:
-            self._forget()
+            self._routes_changed()
         return False
 
-    def _forget(self) -> None:
+    def _routes_changed(self) -> None:
         self._generation = self.table.generation
-        self.remembered.clear()
+        self.forget()
 
 
 def _refuses(own: Resolved, resolved: Resolved) -> bool:

@@ -5,7 +5,7 @@ with conditions or a range, a HEAD, a response that was just filled.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from copy import copy
 from functools import lru_cache
 
@@ -13,7 +13,7 @@ from .._types import Header, Headers, Message
 from ..entry import Entry, Slot, StoredResponse
 from ..policy import cache_status
 from ..policy.downstream import told
-from ..policy.encoded import encoded_headers
+from ..policy.encoded import encoded_etag, encoded_headers
 from ..policy.freshness import date_value
 from ..policy.headers import end_to_end, first, values
 from ..policy.ranges import (
@@ -52,44 +52,61 @@ def hit_line(ttl: int, level: int) -> Header:
     return cache_status.NAME, cache_status.hit(ttl, f"l{level}")
 
 
-class Replay:
-    """A response ready to be sent again; its field lines are rebuilt when its age has changed.
+class Prepared:
+    """The messages of a response, ready to be sent.
 
     Attributes:
-        until: Clock value until which a plain hit may be sent without further checks.
-        created: Clock value at which its age was 0.
-        second: The age in whole seconds for which `lines` was built.
         status: The status code.
         lines: The field lines, `Age` and `Cache-Status` included. Copied for each client: layers
             outside may edit theirs.
         body: The content.
     """
 
+    __slots__ = ("body", "lines", "status")
+
+    def __init__(self, status: int, lines: list[Header], body: bytes) -> None:
+        self.status = status
+        self.lines = lines
+        self.body = body
+
+
+class Replay(Prepared):
+    """A response ready to be sent again; its field lines are rebuilt when its age has changed.
+
+    Attributes:
+        due: Clock value from which it must be renewed before it is sent.
+        tag: Its entity tag, by which a client may say that it has it; None if it has none.
+    """
+
     __slots__ = (
+        "_created",
         "_headers",
         "_level",
         "_lifetime",
-        "body",
-        "created",
-        "lines",
-        "second",
-        "status",
-        "until",
+        "_unchanged",
+        "_until",
+        "due",
+        "tag",
     )
 
     def __init__(
-        self, entry: Entry, response: StoredResponse, terms: Terms, level: int = 1
+        self,
+        entry: Entry,
+        response: StoredResponse,
+        terms: Terms,
+        level: int = 1,
+        chosen_by: Collection[bytes] = (),
     ) -> None:
+        super().__init__(response.status, [], response.body)
         never = entry.always_validate or response.status == PARTIAL
-        self.until = -math.inf if never else min(entry.fresh_until, entry.refresh_at)
-        self.created = entry.created
-        self.second = -1
-        self.status = response.status
-        self.body = response.body
-        self.lines: list[Header] = []
-        self._headers = told(response.headers, terms)
+        self._until = -math.inf if never else min(entry.fresh_until, entry.refresh_at)
+        self._created = entry.created
+        self.due = -math.inf
+        self.tag = response.etag if 200 <= response.status < 300 else None
+        self._headers = told(response.headers, terms, chosen_by)
         self._level = level
         self._lifetime = int(entry.fresh_until - entry.created)
+        self._unchanged: Prepared | None = None
 
     def encoded(self, coding: bytes, body: bytes) -> "Replay":
         """The same response in a content coding.
@@ -99,29 +116,78 @@ class Replay:
             body: The encoded content.
         """
         made = copy(self)
-        made.second, made.body = -1, body
+        made.due, made.body = -math.inf, body
         made._headers = encoded_headers(self._headers, coding, len(body))
+        made.tag = None if self.tag is None else encoded_etag(self.tag, coding)
+        made._unchanged = None
         return made
 
-    def renew(self, second: int) -> None:
-        """Build the field lines for this age in seconds."""
-        self.second = second
-        hit = hit_line(self._lifetime - second, self._level)
-        self.lines = [*self._headers, _age_line_of(second), hit]
+    def renew(self, now: float) -> bool:
+        """Build the field lines for a reading of the clock; False if further checks are needed."""
+        if now < self.due:
+            return True
+        if now >= self._until:
+            return False
+        self.lines = [*self._headers, *self._ends(now)]
+        self.due = min(self._created + int(now - self._created) + 1, self._until)
+        self._unchanged = None
+        return True
+
+    def unchanged(self, now: float) -> Prepared:
+        """The 304 for a client that has it (RFC 9110 §15.4.5), once it is renewed."""
+        if self._unchanged is None:
+            headers = not_modified_headers(end_to_end(self._headers))
+            self._unchanged = Prepared(304, [*headers, *self._ends(now)], b"")
+        return self._unchanged
+
+    def _ends(self, now: float) -> Headers:
+        second = int(now - self._created)
+        return _age_line_of(second), hit_line(self._lifetime - second, self._level)
 
 
-def prepare(slot: Slot, terms: Terms, level: int = 1) -> Replay | None:
+def prepare(
+    slot: Slot, terms: Terms, level: int = 1, chosen_by: Collection[bytes] = ()
+) -> Replay | None:
     """The slot's replay, made if need be; None if the slot holds no response.
 
     Args:
         slot: The slot.
         terms: The terms of the rule that the request has met.
         level: Of the tier that it was found in.
+        chosen_by: See `told`; the same for all requests that select the slot.
     """
     if slot.replay is None and isinstance(slot.entry.payload, StoredResponse):
-        slot.replay = Replay(slot.entry, slot.entry.payload, terms, level)
+        slot.replay = Replay(slot.entry, slot.entry.payload, terms, level, chosen_by)
     replay: Replay | None = slot.replay if isinstance(slot.replay, Replay) else None
     return replay
+
+
+def part_of(slot: Slot, replay: Replay, wanted: bytes, now: float) -> Prepared | None:
+    """What a client gets that asks for one range of a response, and nothing else (RFC 9110 §14.2).
+
+    Args:
+        slot: The response.
+        replay: The same, renewed.
+        wanted: The value of `Range`.
+        now: A reading of the clock.
+
+    Returns:
+        None if the response is not whole.
+    """
+    response = slot.entry.payload
+    if not isinstance(response, StoredResponse) or response.status == PARTIAL:
+        return None
+    *lines, (_, member) = replay.lines
+    start, body = answer(
+        response,
+        tuple(lines),
+        member,
+        method="GET",
+        request_headers=((b"range", wanted),),
+        received=None,
+        now=now,
+    )
+    return Prepared(start["status"], start["headers"], body["body"])
 
 
 def ttl_of(entry: Entry, now: float) -> int:

@@ -6,6 +6,7 @@ from typing import Any
 
 from .._types import ASGIApp, Headers, Scope
 from ..coherence.index import Index
+from ..config.policy import Policy
 from ..entry import Born, StoredResponse
 from ..policy.cache_control import CacheControl, of_request
 from ..policy.content import content_part
@@ -14,7 +15,7 @@ from ..policy.downstream import told
 from ..policy.headers import normalised
 from ..policy.negotiation import accept_encoding_of, accepted
 from ..policy.reasons import Reason
-from ..policy.request import Field, FieldLines, chosen_by, may_be_encoded
+from ..policy.request import Field, FieldLines, choosing_fields, may_be_encoded
 from ..policy.storing import may_answer_authorized
 from ..policy.vary import secondary_key
 from ..routing import RouteTable
@@ -31,6 +32,17 @@ _AUTHORIZED_MARK = "\x02"
 
 HEAD_MARK = "\x03"
 """After a key, where HEADs wait for the application's answer to one of them."""
+
+
+def chosen_by(policy: Policy, found: FieldLines) -> tuple[bytes, ...]:
+    """Fields that choose a response although its rule does not name them: see `choosing_fields`.
+
+    Args:
+        policy: The rule's.
+        found: What the scan found, with the cookies that the application is to see.
+    """
+    whole = policy.lifetime is None and not (policy.public or policy.cookies or policy.vary_by)
+    return choosing_fields(found, cookies=whole)
 
 
 def view_of(scope: Scope, plan: Plan, content: bytes | None) -> Any:
@@ -53,6 +65,7 @@ class Request:
         plan: What is known of its target.
         table: The routes and their rules.
         plain: Whether its answer depends on nothing in it but its target and its content.
+        partition: Whose copy it gets, as the rule's `vary_by` says; None if it has none.
         primary: Its primary key, set once the partition is known.
     """
 
@@ -78,6 +91,7 @@ class Request:
         self.found = found
         self.plan = plan
         self.plain = plan.whole and plan.plain.issuperset(found)
+        self.partition: bytes | None = None
         self.primary = ""
         self._headers: Headers | None = None
         self.table = table
@@ -179,9 +193,7 @@ class Request:
 
     def told(self, headers: Headers) -> Headers:
         """A response's field lines, with what caches downstream need to know of this request."""
-        policy = self.plan.policy
-        whole = policy.lifetime is None and not (policy.public or policy.cookies or policy.vary_by)
-        return told(headers, self.plan.terms, chosen_by(self.found, cookies=whole))
+        return told(headers, self.plan.terms, chosen_by(self.plan.policy, self.found))
 
     def is_for_others(self, stored: StoredResponse) -> bool:
         """Whether this request carries `Authorization` and the response does not say that it does.

@@ -348,7 +348,7 @@ def credential_refusal(
     return None
 
 
-def chosen_by(found: FieldLines, *, cookies: bool) -> tuple[bytes, ...]:
+def choosing_fields(found: FieldLines, *, cookies: bool) -> tuple[bytes, ...]:
     """Fields of a request that choose its response although its rule does not name them.
 
     Deliberate: fields such as `X-Forwarded-Host` are left out. They choose as well, but the proxy

@@ -16,7 +16,7 @@ from ...policy.cache_status import Forward
 from ...policy.downstream import is_public, told_unless_public
 from ...policy.headers import content_length, normalised, without
 from ...policy.reasons import Reason
-from ...policy.request import CHOICES, chosen_by
+from ...policy.request import CHOICES, choosing_fields
 from ...policy.storing import retagged, stored_validators
 from ..layers import publish
 from ..replay import AGE, age_line, answer, response_messages
@@ -237,7 +237,7 @@ class Leaving:
         """With what caches downstream need to know."""
         if self._story.reason is None and is_public(lines):
             self._engine.events.guarded_is_public(self._request.label)
-        chosen = chosen_by(self._request.found, cookies=False)
+        chosen = choosing_fields(self._request.found, cookies=False)
         return told_unless_public(lines, self._request.plan.terms, chosen)
 
 

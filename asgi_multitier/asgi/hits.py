@@ -1,0 +1,220 @@
+"""The decision about a hit that needs nothing to be waited for: one, for every door.
+
+A door gives a request, and gets what is prepared for it, or nothing: then the general way
+(`exchange`) decides. A plain request, in which nothing but its target counts, has the key of its
+plan. What the key of any other is, the general way has found out for an equal one; that is
+remembered here, within bounds. Whether what lies under a key may be sent is decided here at each
+request: by the log's view, the lifetime, and the representations that the URL has now.
+"""
+
+from asyncio.events import _get_running_loop as loop_here
+from collections.abc import Callable, Collection
+from inspect import isawaitable
+from typing import Any
+
+from .._types import Scope
+from ..engine.engine import Engine
+from ..entry import Slot, Variants
+from ..manager.manager import CacheManager
+from ..policy.partition import partition_part
+from ..policy.request import Field, FieldLines, tag_asked_for
+from .layers import is_known
+from .lifespan import give_state
+from .plan import Plan
+from .plans import Plans
+from .replay import Prepared, Replay, part_of, prepare
+from .request import chosen_by, view_of
+from .request_key import visible
+from .selecting import Selected, Selecting, selecting
+from .two_generation_cache import TwoGenerationCache
+
+_CONDITION, _RANGE = Field.CONDITION, Field.RANGE
+
+_LONGEST = 4096
+"""Bytes of the longest fields of which it is remembered what they select."""
+
+
+class Asked:
+    """What a rule's `vary_by` has returned or raised for a request: it is called once for each.
+
+    Called as `vary_by`, it does the same again.
+    """
+
+    __slots__ = ("_error", "_value")
+
+    def __init__(self, value: Any, error: Exception | None = None) -> None:
+        self._value = value
+        self._error = error
+
+    def __call__(self, _request: Any) -> Any:
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+    @property
+    def partition(self) -> bytes | None:
+        """Whose copy the request gets, if that is known without waiting."""
+        value = self._value
+        return None if value is None or isawaitable(value) else partition_part(value)
+
+
+class Hits:
+    """Finds what answers a request at once.
+
+    Args:
+        manager: The cache.
+        planning: The plans of targets.
+    """
+
+    __slots__ = ("_clock", "_find", "_home", "_index", "_manager", "_selected")
+
+    def __init__(self, manager: CacheManager, planning: Plans) -> None:
+        config = manager.config
+        self._manager = manager
+        self._home = manager.home
+        self._selected: TwoGenerationCache[Selecting, Selected] = TwoGenerationCache(
+            2 * config.l1_entries, config.l1_bytes // 8, _size_of
+        )
+        planning.on_forget(self._selected.clear)
+        self.take(manager.engine)
+
+    def take(self, engine: Engine) -> None:
+        """Look into this engine's tier from here on."""
+        self._selected.clear()
+        self._index = engine.index
+        self._find: Callable[[str], Slot | None] = engine.stack.local.get
+        self._clock = engine.clock
+
+    def ready(
+        self, plan: Plan, found: FieldLines | None, scope: Scope, asked: Asked | None = None
+    ) -> Prepared | None:
+        """What answers this request at once; it is counted as a hit. None if nothing does.
+
+        Args:
+            plan: The plan of its target.
+            found: What the scan found in its fields.
+            scope: The request, a GET or a HEAD.
+            asked: What `vary_by` has returned, where the rule has one.
+        """
+        if not plan.prompt or self._home.place is not loop_here():
+            return None
+        if (
+            # Where a layer names the user; written out, as it is faster than a set.
+            ("user" in scope or "session" in scope or "auth" in scope or "extensions" in scope)
+            and not plan.separated
+            and is_known(scope)
+        ):
+            return None
+        if plan.alone and (found is None or plan.plain.issuperset(found)):
+            key = plan.key
+            is_plain = True
+        else:
+            selected = self._selects(plan, found, scope, asked)
+            if selected is None:
+                return None
+            key = selected.key
+            is_plain = found is None or (_CONDITION not in found and _RANGE not in found)
+        slot = self._find(key)
+        if slot is None or slot.view != self._index.view:
+            return None
+        now = self._clock()
+        replay = slot.replay
+        if replay is None or now >= replay.due:
+            replay = prepare(slot, plan.terms, 1, _choosing(plan, found))
+            if replay is None or not replay.renew(now):
+                return None
+        sent = replay if is_plain else _chosen(slot, replay, found or {}, scope["method"], now)
+        if sent is not None:
+            plan.tally.local += 1
+        return sent
+
+    def ask(self, plan: Plan, scope: Scope) -> Asked | None:
+        """Ask the rule's `vary_by`, if it has one that can be asked here."""
+        if plan.vary_by is None or self._home.place is not loop_here():
+            return None
+        give_state(scope, self._manager)
+        try:
+            value = plan.vary_by(view_of(scope, plan, None))
+        except Exception as error:  # noqa: BLE001  # a callable of the rule
+            return Asked(None, error)
+        if isawaitable(value):
+            plan.vary_by, plan.prompt = None, False  # the general way asks from here on
+        return Asked(value)
+
+    def _selects(
+        self, plan: Plan, found: FieldLines | None, scope: Scope, asked: Asked | None
+    ) -> Selected | None:
+        """What a request selects, if that is known of one like it and still holds."""
+        partition = None
+        if plan.vary_by is not None:
+            partition = None if asked is None else asked.partition
+            if partition is None:
+                return None
+        counts = selecting(plan, found, scope["headers"], partition)
+        if counts is None:
+            return None
+        selected = self._selected.young.get(counts) or self._selected.recall(counts)
+        if selected is None or selected.primary is None:
+            return selected
+        marker = self._find(selected.primary)
+        if marker is None or marker.view != self._index.view:
+            return None
+        payload = marker.entry.payload
+        same = isinstance(payload, Variants) and payload.fields == selected.fields
+        return selected if same and self._clock() < marker.entry.keep_until else None
+
+    def learn(
+        self,
+        plan: Plan,
+        found: FieldLines,
+        scope: Scope,
+        partition: bytes | None,
+        selected: Selected,
+    ) -> None:
+        """The general way has found out what a request selects.
+
+        Args:
+            plan: The plan of its target.
+            found: What the scan found in its fields, with all cookies.
+            scope: The request.
+            partition: What the rule's `vary_by` has returned, as `partition_part` gives it.
+            selected: What it selects.
+        """
+        if not plan.prompt or (partition is None) is not (plan.vary_by is None):
+            return
+        plan.chosen_by(selected.fields)
+        counts = selecting(plan, found, scope["headers"], partition)
+        if counts is not None and _text_of(counts) <= _LONGEST:
+            self._selected.remember(counts, selected)
+
+
+def _chosen(
+    slot: Slot, replay: Replay, found: FieldLines, method: str, now: float
+) -> Prepared | None:
+    """What a request with a condition or a range gets, if that is plain to see."""
+    if _CONDITION in found:
+        tag = tag_asked_for(found)
+        return replay.unchanged(now) if tag is not None and tag == replay.tag else None
+    lines = found[_RANGE]
+    if len(lines) != 1 or lines[0][0] != b"range" or method != "GET":
+        return None
+    return part_of(slot, replay, lines[0][1], now)
+
+
+def _choosing(plan: Plan, found: FieldLines | None) -> Collection[bytes]:
+    return chosen_by(plan.policy, visible(plan.policy, found)) if found else ()
+
+
+_SELECTED_BYTES = 600
+"""Bytes that what is remembered of a request takes besides its texts."""
+
+
+def _size_of(counts: Selecting) -> int:
+    return _SELECTED_BYTES + 3 * _text_of(counts)
+
+
+def _text_of(counts: object) -> int:
+    """Bytes of the texts in it."""
+    if isinstance(counts, tuple):
+        return sum(map(_text_of, counts))
+    return len(counts) if isinstance(counts, str | bytes) else 0
