@@ -8,16 +8,17 @@ request: by the log's view, the lifetime, and the representations that the URL h
 """
 
 from asyncio.events import _get_running_loop as loop_here
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from inspect import isawaitable
 from typing import Any
 
 from .._types import Scope
 from ..engine.engine import Engine
-from ..entry import Slot, Variants
+from ..entry import MAX_USES, Slot, Variants
 from ..manager.manager import CacheManager
 from ..policy.partition import partition_part
-from ..policy.request import Field, FieldLines, tag_asked_for
+from ..policy.request import Field, FieldLines, range_asked_for, tag_asked_for
+from ..tiers.base import finder
 from .layers import is_known
 from .lifespan import give_state
 from .plan import Plan
@@ -82,7 +83,7 @@ class Hits:
         """Look into this engine's tier from here on."""
         self._selected.clear()
         self._index = engine.index
-        self._find: Callable[[str], Slot | None] = engine.stack.local.get
+        self._find = finder(engine.stack.local)
         self._clock = engine.clock
 
     def ready(
@@ -125,6 +126,8 @@ class Hits:
                 return None
         sent = replay if is_plain else _chosen(slot, replay, found or {}, scope["method"], now)
         if sent is not None:
+            if slot.uses < MAX_USES:
+                slot.uses += 1
             plan.tally.local += 1
         return sent
 
@@ -195,10 +198,8 @@ def _chosen(
     if _CONDITION in found:
         tag = tag_asked_for(found)
         return replay.unchanged(now) if tag is not None and tag == replay.tag else None
-    lines = found[_RANGE]
-    if len(lines) != 1 or lines[0][0] != b"range" or method != "GET":
-        return None
-    return part_of(slot, replay, lines[0][1], now)
+    wanted = range_asked_for(found) if method == "GET" else None
+    return None if wanted is None else part_of(slot, replay, wanted, now)
 
 
 def _choosing(plan: Plan, found: FieldLines | None) -> Collection[bytes]:

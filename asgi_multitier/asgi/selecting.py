@@ -85,15 +85,15 @@ def _cookies(policy: Policy, lines: list[Header]) -> object:
     if not isinstance(ignored, bool):
         ignored = tuple(ignored)
     if len(lines) == 1 and len(lines[0][1]) <= _LONGEST_COOKIES:
-        return _cookies_of_line(policy.cookies, ignored, lines[0][1])
+        return _cookies_of_line(policy.cookies, ignored, lines[0])
     return _cookies_of(policy.cookies, ignored, lines)
 
 
 @lru_cache(1024)
 def _cookies_of_line(
-    named: tuple[str, ...], ignored: bool | tuple[str, ...], line: bytes
+    named: tuple[str, ...], ignored: bool | tuple[str, ...], line: Header
 ) -> object:
-    return _cookies_of(named, ignored, [(b"cookie", line)])
+    return _cookies_of(named, ignored, [line])
 
 
 def _cookies_of(

@@ -199,6 +199,18 @@ def tag_asked_for(found: FieldLines) -> bytes | None:
     return value if name.lower() == b"if-none-match" else None
 
 
+def range_asked_for(found: FieldLines) -> bytes | None:
+    """The value of `Range`, where that is all that a request asks of its answer (RFC 9110 §14.2).
+
+    None for several, with a condition or with `If-Range`.
+    """
+    ranges = found.get(Field.RANGE, ())
+    if len(ranges) != 1 or Field.CONDITION in found:
+        return None
+    name, value = ranges[0]
+    return value if name.lower() == b"range" else None
+
+
 _REFUSED: tuple[tuple[Field, Reason], ...] = (
     (Field.OVERRIDE, Reason.OVERRIDE),
     (Field.UPGRADE, Reason.UPGRADE),

@@ -154,7 +154,7 @@ def test_entering_a_position_forgets_all_before_it() -> None:
 
 
 def test_the_view_rises_with_everything_that_invalidates() -> None:
-    """Begin, apply, enter, hold, release, an emptied tier and distrust raise it; asking and trusting do not."""
+    """All that invalidates raises it, and an emptied tier; asking and trusting do not."""
     index = make()
     views = [index.view]
     for change in (
