@@ -31,7 +31,7 @@ WINGS = (
     ("warming",),
     ("manager",),
     ("asgi",),
-    ("fastapi", "testing"),
+    ("fastapi", "testing", "uvicorn"),
     ("__init__",),
 )
 """From the ground up. Imports point to an earlier row, or stay inside of a folder."""

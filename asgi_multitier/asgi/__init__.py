@@ -3,6 +3,7 @@
 A request, from the top:
     middleware      the plain hit, and where every other scope goes
     admission       whether a request meets the cache: its fields, the callables of its rule
+    in_front        the door of a server's protocol, which asks before there is a scope
     exchange        uses what is stored
     lookup          what the tiers have for a request
     forwarding      waits for a run of the application, leads one, or asks alone

@@ -31,6 +31,7 @@ from .exchange import Exchange
 from .framework import FILL_KEY, single_callable
 from .guarded import GuardedExchange
 from .hits import Asked, Hits
+from .in_front import InFront
 from .layers import dated
 from .lifespan import Lifespan, give_state
 from .own_client import OwnClient
@@ -87,6 +88,7 @@ class CacheMiddleware:
         self._planning = Plans(self.manager, self._table, self._watched, positions=positions)
         self._plans = self._planning.remembered
         self._hits = Hits(self.manager, self._planning)
+        self.in_front = InFront(self._planning, self._hits)
         self._own_client = OwnClient(self, self._lifespan, self._planning)
         self._failures = Failures(self.app, self.manager)
         questions = Questions(self._planning, self._meet, self._bypass, self._failures)

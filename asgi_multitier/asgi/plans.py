@@ -42,6 +42,7 @@ class Plans:
         remembered: The plans of targets that were asked for lately.
         asked: What a sample of requests asks for; None while no sample is taken.
         origins: What the last targets were asked of.
+        generation: Rises whenever all plans are forgotten.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Plans:
             2 * config.l1_entries, config.l1_bytes // 2, size_of_target
         )
         self._on_forget: Callable[[], None] | None = None
+        self.generation = 0
 
     def on_forget(self, call: Callable[[], None]) -> None:
         """Call this whenever all plans are forgotten: what was made of them no longer holds."""
@@ -68,6 +70,7 @@ class Plans:
 
     def forget(self) -> None:
         """Forget all plans: they are made once more, from the rules and routes as they are then."""
+        self.generation += 1
         self.remembered.clear()
         if self._on_forget is not None:
             self._on_forget()

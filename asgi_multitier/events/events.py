@@ -121,6 +121,25 @@ class Events:
                 self.failures["route-mismatch"],
             )
 
+    @staticmethod
+    def layer_outside(layer: str) -> None:
+        """A layer stands around the cache, so a server's protocol may not answer in front of it."""
+        logger.warning(
+            "%s stands around CacheMiddleware and may change answers or count requests: hits are "
+            "not answered in front of ASGI but by the application; add CacheMiddleware last, which "
+            "puts it outermost, if hits need not pass that layer",
+            layer,
+        )
+
+    @staticmethod
+    def no_cache_in_front() -> None:
+        """A server's protocol is to ask a cache, and the application shows none."""
+        logger.error(
+            "asgi_multitier.uvicorn finds no CacheMiddleware around the application, so every "
+            "request goes to the application: write app.add_middleware(CacheMiddleware) or "
+            "app = CacheMiddleware(app), or leave out --http"
+        )
+
     def endpoint_unseen(self, method: str) -> None:
         """An endpoint that no route shows answered an unsafe request; logged once."""
         self.failures["endpoint-unseen"] += 1

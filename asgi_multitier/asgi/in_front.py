@@ -1,0 +1,92 @@
+"""The door of a server's protocol: it asks for a hit before there is a scope, a task or a channel.
+
+The decision is that of `hits`, and the plans are those that the middleware has made; a target that
+has none yet, and whatever has to be waited for, go through the middleware.
+"""
+
+from operator import itemgetter
+
+from .._types import Scope
+from ..policy.request import FieldLines, scan
+from .hits import Hits
+from .plan import TARGET, Plan
+from .plans import Plans
+from .replay import Prepared
+
+_target = itemgetter(*TARGET)
+
+_ONLY_METHOD: dict[str, Scope] = {
+    method: {"method": method, "headers": ()} for method in ("GET", "HEAD")
+}
+"""All that is asked of a request whose fields do not count."""
+
+
+class Found:
+    """A request that may be answered at once, now or when it comes again.
+
+    Attributes:
+        plan: The plan of its target.
+        fields: What the scan found in its fields.
+        scope: The request; without its fields if they do not count.
+        generation: Of the plans.
+    """
+
+    __slots__ = ("fields", "generation", "plan", "scope")
+
+    def __init__(
+        self, plan: Plan, fields: FieldLines | None, scope: Scope, generation: int
+    ) -> None:
+        self.plan = plan
+        self.fields = fields
+        self.scope = scope
+        self.generation = generation
+
+
+class InFront:
+    """What a server may ask of a cache.
+
+    Args:
+        plans: The plans of targets.
+        hits: Decides.
+    """
+
+    __slots__ = ("_hits", "_plans", "_remembered")
+
+    def __init__(self, plans: Plans, hits: Hits) -> None:
+        self._plans = plans
+        self._hits = hits
+        self._remembered = plans.remembered
+
+    def find(self, scope: Scope) -> Found | None:
+        """What is known of a request; None if it goes through the middleware.
+
+        Args:
+            scope: A GET or a HEAD, as the middleware would get it: all that names its target, and
+                its field lines.
+        """
+        young = self._remembered.young
+        if not isinstance(young, dict):
+            return None  # a sample of requests is taken, by the middleware
+        host, fields = scan(scope["headers"], self._plans.watch)
+        target = (host, _target(scope))
+        plan = young.get(target) or self._remembered.recall(target)
+        if plan is None or plan.reason is not None or not plan.prompt or plan.vary_by is not None:
+            return None
+        if plan.alone and (fields is None or plan.plain.issuperset(fields)):
+            fields, scope = None, _ONLY_METHOD[scope["method"]]
+        return Found(plan, fields, scope, self._plans.generation)
+
+    def ready(self, found: Found) -> Prepared | None:
+        """What answers a request now; it is counted as a hit. None if nothing does."""
+        if found.generation != self._plans.generation or not isinstance(
+            self._remembered.young, dict
+        ):
+            return None
+        plan, scope = found.plan, found.scope
+        if not plan.alone and not scope["headers"]:
+            return None  # meanwhile they count
+        return self._hits.ready(plan, found.fields, scope)
+
+    def withdraw(self, found: Found) -> None:
+        """The server cannot send what `ready` gave: the middleware answers, and counts."""
+        found.plan.tally.local -= 1
