@@ -8,12 +8,13 @@ import shutil
 import signal
 import sys
 
-from . import guarded, hit, http, propagation, stampede
+from . import guarded, hit, http, memory, propagation, stampede
 from .options import Options, Part, UsageError
 
 PARTS: dict[str, Part] = {
     "hit": hit.main,
     "guarded": guarded.main,
+    "memory": memory.main,
     "http": http.main,
     "stampede": stampede.main,
     "propagation": propagation.main,

@@ -1,0 +1,211 @@
+"""What a full memory tier costs: bytes of the process for each entry, and pauses of the event loop.
+
+Each measurement has a process of its own. Times are CPU time of the event loop's thread, so that
+other processes of the machine do not count.
+"""
+
+import asyncio
+import gc
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, MutableMapping
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from asgi_multitier import CacheManager, CacheMiddleware, Rule
+
+from .hit import scope_of
+
+FILLED = 200_000
+MEASURED = 100_000
+WARM = 1_000
+"""Entries that are there before the first reading: all code has run by then."""
+CLIENTS = 8
+"""Requests at a time: few, so that one turn of the loop is short."""
+BODY_BYTES = 949
+MIB = 1024 * 1024
+
+
+def body_of(path: str) -> bytes:
+    """JSON of the measured size, another for each path."""
+    head = b'{"path":"%b","text":"' % path.encode()
+    return head + b"x" * (BODY_BYTES - len(head) - 2) + b'"}'
+
+
+async def product(request: Request) -> Response:
+    """Answers with content that is made for this request."""
+    return Response(body_of(request.url.path), media_type="application/json")
+
+
+async def _receive() -> MutableMapping[str, Any]:
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+async def _send(message: MutableMapping[str, Any]) -> None:
+    pass
+
+
+async def _client(app: Any, numbers: Iterator[int]) -> None:
+    for number in numbers:
+        await app(scope_of(f"/products/{number}"), _receive, _send)
+        await asyncio.sleep(0)  # as where each request is read from a socket
+
+
+async def _ask(app: Any, numbers: range) -> None:
+    """One request for each number, some at a time."""
+    left = iter(numbers)
+    await asyncio.gather(*(_client(app, left) for _ in range(CLIENTS)))
+
+
+class Turns:
+    """Measures each turn of the running event loop, until it is stopped.
+
+    Attributes:
+        longest: CPU seconds of the longest turn.
+        pauses: CPU seconds of the turns of more than 20 ms.
+    """
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+        self.pauses: list[float] = []
+        self._loop = asyncio.get_running_loop()
+        self._stopped = False
+        self._last = time.thread_time()
+        self._loop.call_soon(self._turn)
+
+    def stop(self) -> None:
+        """No turn counts any more."""
+        self._stopped = True
+
+    def _turn(self) -> None:
+        now = time.thread_time()
+        took, self._last = now - self._last, now
+        self.longest = max(self.longest, took)
+        if took > 0.02:
+            self.pauses.append(took)
+        if not self._stopped:
+            self._loop.call_soon(self._turn)
+
+
+class Collections:
+    """Measures the collections of the garbage collector while it is open.
+
+    Attributes:
+        seconds: CPU seconds of the collections of each generation.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[int, list[float]] = {0: [], 1: [], 2: []}
+        self._begun = 0.0
+
+    def __enter__(self) -> "Collections":
+        gc.callbacks.append(self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        gc.callbacks.remove(self._note)
+
+    def _note(self, phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            self._begun = time.thread_time()
+        else:
+            self.seconds[info["generation"]].append(time.thread_time() - self._begun)
+
+
+def resident() -> int:
+    """Bytes of memory that this process holds; Linux only."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def build(entries: int) -> tuple[CacheManager, CacheMiddleware]:
+    """A cache with room for this many entries, and the application behind it."""
+    manager = CacheManager(redis_url=None, l1_bytes=4096 * MIB, l1_entries=entries + WARM + 1)
+    rules = [Rule("/products/*", 10_800, tags=["product:{number}"])]
+    app = Starlette(routes=[Route("/products/{number}", product)])
+    return manager, CacheMiddleware(app, manager, rules=rules)
+
+
+def accounted(manager: CacheManager) -> int:
+    """Bytes that the first tier says it holds."""
+    return manager.stats().tiers[0].size or 0
+
+
+async def pauses() -> dict[str, Any]:
+    """Fill the tier, and measure the turns of the loop and the collections while it fills."""
+    manager, app = build(FILLED)
+    async with manager:
+        await _ask(app, range(-WARM, 0))
+        turns = Turns()
+        with Collections() as collections:
+            await _ask(app, range(FILLED))
+            turns.stop()
+        full = collections.seconds[2]
+        return {
+            "longest": turns.longest,
+            "pauses": len(turns.pauses),
+            "paused": sum(turns.pauses),
+            "full": len(full),
+            "longest_full": max(full, default=0.0),
+            "collecting": sum(itertools.chain(*collections.seconds.values())),
+        }
+
+
+async def memory() -> dict[str, Any]:
+    """Fill the tier, then answer each entry once more: bytes for each entry, and accounted ones."""
+    manager, app = build(MEASURED)
+    async with manager:
+        await _ask(app, range(-WARM, 0))
+        await _ask(app, range(-WARM, 0))
+        base, held = resident(), accounted(manager)
+        await _ask(app, range(MEASURED))
+        stored = resident() - base
+        await _ask(app, range(MEASURED))
+        hit = resident() - base
+        return {
+            "stored": stored / MEASURED,
+            "hit": hit / MEASURED,
+            "accounted": (accounted(manager) - held) / MEASURED,
+        }
+
+
+async def plain() -> dict[str, Any]:
+    """The same contents in a dict: what they cost at least."""
+    kept = {path: body_of(path) for path in map("/products/{}".format, range(-WARM, 0))}
+    base = resident()
+    kept |= {path: body_of(path) for path in map("/products/{}".format, range(MEASURED))}
+    return {"stored": (resident() - base) / MEASURED}
+
+
+CASES = {"pauses": pauses, "memory": memory, "plain": plain}
+
+
+def _measured(case: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.memory", case]
+    read: dict[str, Any] = json.loads(subprocess.run(command, stdout=-1, check=True).stdout)
+    return read
+
+
+def main() -> list[str]:
+    """Measure, and return the lines of the report."""
+    p, m, d = map(_measured, CASES)
+    return [
+        f"memory, {FILLED:,} entries fill: longest turn of the loop {p['longest'] * 1000:.0f} ms, "
+        f"{p['pauses']} above 20 ms ({p['paused']:.1f} s in all); {p['full']} full collections, "
+        f"the longest {p['longest_full'] * 1000:.0f} ms; all collections {p['collecting']:.1f} s",
+        f"memory, {MEASURED:,} entries of {BODY_BYTES} B: {m['stored']:,.0f} B of the process "
+        f"each, {m['hit']:,.0f} B once asked for again, accounted {m['accounted']:,.0f} B; "
+        f"a dict of the same bytes {d['stored']:,.0f} B",
+    ]
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(CASES[sys.argv[1]]())))
