@@ -4,17 +4,23 @@ Times are readings of the process's own monotonic clock, in seconds. They mean n
 machine, so the codec writes durations and the reader rebuilds the times from the lifetime that the
 tier says is left. Two machines' wall clocks are compared for one thing: that nothing outlives its
 life because it was written again (see `codec`).
+
+The garbage collector does not look into these objects (`gc=False`): a full collection would visit
+every entry of a tier, and stop the event loop for that time. So no cycle may lead through them, for
+none would be found. What an entry holds is made before it and cannot refer to it: texts, bytes,
+numbers, and tuples of these. A slot refers to its entry and to what readers have prepared from it,
+which refers to no slot. A test holds all of them against this.
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
+
+import msgspec
 
 from ._types import Headers
 
 
-@dataclass(frozen=True, slots=True)
-class Born:
+class Born(msgspec.Struct, frozen=True, gc=False):
     """The log position that a fill had applied before it asked the origin.
 
     Attributes:
@@ -29,8 +35,7 @@ class Born:
     fence: int = -1
 
 
-@dataclass(frozen=True, slots=True)
-class StoredResponse:
+class StoredResponse(msgspec.Struct, frozen=True, gc=False):
     """A complete final response, ready to be sent again.
 
     Attributes:
@@ -48,8 +53,7 @@ class StoredResponse:
     last_modified: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Variants:
+class Variants(msgspec.Struct, frozen=True, gc=False):
     """Says that a URL has several representations, and which request fields choose (RFC 9111 §4.1).
 
     Attributes:
@@ -63,8 +67,7 @@ Payload: TypeAlias = StoredResponse | Variants | bytes
 """A response, a marker for a URL with variants, or a manager's serialized value."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One stored thing, with what is needed to decide whether it may still be used.
 
     Attributes:
@@ -123,7 +126,7 @@ MAX_USES: Final = 3
 """Up to which the uses of a slot are counted."""
 
 
-class Encoded:
+class Encoded(msgspec.Struct, eq=False, gc=False):
     """The content of a response in one coding, as its slot has it.
 
     Attributes:
@@ -131,19 +134,17 @@ class Encoded:
         replay: As that of `Slot`.
     """
 
-    __slots__ = ("body", "replay")
-
-    def __init__(self) -> None:
-        self.body: bytes | None = None
-        self.replay: Any = None
+    body: bytes | None = None
+    replay: Any = None
 
 
-class Slot:
+class Slot(msgspec.Struct, eq=False, gc=False):
     """An entry's place in a local tier, with what its readers note with it.
 
     Attributes:
         entry: The entry.
-        size: Bytes accounted for it, an estimate of what the process holds because of it.
+        size: Bytes accounted for it, an estimate of what the process holds because of it; computed
+            when the slot is made.
         view: The log view at which the entry was last found valid (see `coherence.index`); while it
             equals the index's own, a hit needs no other check.
         uses: Requests that it has answered, up to `MAX_USES`; a reader adds one, and the tier takes
@@ -155,17 +156,17 @@ class Slot:
         variants: Of a marker, the keys of the variants stored here, the oldest first.
     """
 
-    __slots__ = ("encoded", "entry", "rank", "replay", "size", "uses", "variants", "view")
+    entry: Entry
+    view: int = -1
+    size: int = 0
+    uses: int = 0
+    rank: float = 0.0
+    replay: Any = None
+    encoded: dict[bytes, Encoded] | None = None
+    variants: OrderedDict[str, None] | None = None
 
-    def __init__(self, entry: Entry, view: int = -1) -> None:
-        self.entry = entry
-        self.size = size_of(entry)
-        self.view = view
-        self.uses = 0
-        self.rank = 0.0
-        self.replay: Any = None
-        self.encoded: dict[bytes, Encoded] | None = None
-        self.variants: OrderedDict[str, None] | None = None
+    def __post_init__(self) -> None:
+        self.size = size_of(self.entry)
 
 
 _OVERHEAD = 1200

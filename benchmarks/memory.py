@@ -12,8 +12,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, MutableMapping
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Self
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -22,7 +22,8 @@ from starlette.routing import Route
 
 from asgi_multitier import CacheManager, CacheMiddleware, Rule
 
-from .hit import scope_of
+from .options import Options
+from .scopes import PLAIN, discard, receive, scope_of
 
 FILLED = 200_000
 MEASURED = 100_000
@@ -45,17 +46,9 @@ async def product(request: Request) -> Response:
     return Response(body_of(request.url.path), media_type="application/json")
 
 
-async def _receive() -> MutableMapping[str, Any]:
-    return {"type": "http.request", "body": b"", "more_body": False}
-
-
-async def _send(message: MutableMapping[str, Any]) -> None:
-    pass
-
-
 async def _client(app: Any, numbers: Iterator[int]) -> None:
     for number in numbers:
-        await app(scope_of(f"/products/{number}"), _receive, _send)
+        await app(scope_of(f"/products/{number}", *PLAIN), receive, discard)
         await asyncio.sleep(0)  # as where each request is read from a socket
 
 
@@ -106,7 +99,7 @@ class Collections:
         self.seconds: dict[int, list[float]] = {0: [], 1: [], 2: []}
         self._begun = 0.0
 
-    def __enter__(self) -> "Collections":
+    def __enter__(self) -> Self:
         gc.callbacks.append(self._note)
         return self
 
@@ -194,17 +187,23 @@ def _measured(case: str) -> dict[str, Any]:
     return read
 
 
-def main() -> list[str]:
-    """Measure, and return the lines of the report."""
-    p, m, d = map(_measured, CASES)
-    return [
-        f"memory, {FILLED:,} entries fill: longest turn of the loop {p['longest'] * 1000:.0f} ms, "
-        f"{p['pauses']} above 20 ms ({p['paused']:.1f} s in all); {p['full']} full collections, "
-        f"the longest {p['longest_full'] * 1000:.0f} ms; all collections {p['collecting']:.1f} s",
-        f"memory, {MEASURED:,} entries of {BODY_BYTES} B: {m['stored']:,.0f} B of the process "
-        f"each, {m['hit']:,.0f} B once asked for again, accounted {m['accounted']:,.0f} B; "
-        f"a dict of the same bytes {d['stored']:,.0f} B",
-    ]
+def main(options: Options) -> Iterator[str]:
+    """Measure, and yield the lines of the report."""
+    found = {case: _measured(case) for case in options.chosen(CASES)}
+    if p := found.get("pauses"):
+        yield (
+            f"memory, {FILLED:,} entries fill: longest turn of the loop {p['longest'] * 1000:.0f} "
+            f"ms, {p['pauses']} above 20 ms ({p['paused']:.1f} s in all); {p['full']} full "
+            f"collections, the longest {p['longest_full'] * 1000:.0f} ms; "
+            f"all collections {p['collecting']:.1f} s"
+        )
+    if m := found.get("memory"):
+        yield (
+            f"memory, {MEASURED:,} entries of {BODY_BYTES} B: {m['stored']:,.0f} B of the process "
+            f"each, {m['hit']:,.0f} B once asked for again, accounted {m['accounted']:,.0f} B"
+        )
+    if d := found.get("plain"):
+        yield f"memory, a dict of the same bytes: {d['stored']:,.0f} B of the process each"
 
 
 if __name__ == "__main__":

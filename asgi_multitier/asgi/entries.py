@@ -1,7 +1,8 @@
 """The entry to come: what is known of it before the origin is asked, and what it becomes."""
 
 import random
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from .._types import Scope
 from ..config.response_tags import tags_of_response

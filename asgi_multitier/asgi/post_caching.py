@@ -7,7 +7,8 @@ on which side of the invalidation it was born.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from .._types import Headers, Message, Receive, Scope, Send
 from ..coherence.log import Operation

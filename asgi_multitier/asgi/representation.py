@@ -4,8 +4,9 @@ Two ways lead here, the prepared answer of a plain hit and that to a request wit
 ask `Request.codings` what the request accepts, and `Encodings.find` what is there.
 """
 
-from dataclasses import replace
 from math import inf
+
+from msgspec.structs import replace
 
 from .._types import Headers
 from ..engine.engine import Engine

@@ -7,10 +7,11 @@ that asks says what its origin is, and makes of the answer what its caller gets.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from functools import partial
 from inspect import isawaitable
 from typing import Any, Generic, Protocol, TypeVar
+
+from msgspec.structs import replace
 
 from ..config.policy import Policy
 from ..entry import Entry, Slot

@@ -11,10 +11,10 @@ import asyncio
 import math
 from collections import OrderedDict
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from cachetools import FIFOCache
+from msgspec.structs import replace
 
 from ..coherence.log import InvalidationLog, Update
 from ..entry import Born, Entry, Slot

@@ -7,8 +7,9 @@ their own. Every call ends in exactly one outcome of `events.Tally`.
 import asyncio
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, TypeAlias, TypeVar
+
+from msgspec.structs import replace
 
 from ..coherence.log import MAX_RIDE, Update
 from ..config.policy import Policy

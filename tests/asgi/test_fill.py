@@ -4,6 +4,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from asgi_multitier import CacheManager
@@ -272,7 +273,7 @@ async def test_what_others_stored_answers_where_it_may(
 ) -> None:
     """Another process's entry is served unasked only if it is whole, fresh and not `no-cache`."""
     log = LocalLog()
-    theirs = replace(entry(log, "k", StoredResponse(status, (), b"x")), **changes)
+    theirs = msgspec.structs.replace(entry(log, "k", StoredResponse(status, (), b"x")), **changes)
 
     async def fetch(key: str) -> Any:
         return SimpleNamespace(slot=Slot(theirs)) if key == "k" else None

@@ -8,11 +8,11 @@ import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from asgi_multitier import BackendError, CacheManager, ConfigError
 from asgi_multitier.coherence import outbox

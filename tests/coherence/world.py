@@ -8,9 +8,11 @@ applied or jumped over.
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from random import Random
+
+import msgspec
 
 from asgi_multitier.coherence.follower import Follower, ReadResult, Verdict
 from asgi_multitier.coherence.index import Index
@@ -176,9 +178,11 @@ class MutantIndex(Index):
 
     def permits_fill(self, born, key, name, path, route, tags):  # type: ignore[no-untyped-def]
         if not self.guards.check_generation:
-            born = replace(born, gen=self.gen)
+            born = msgspec.structs.replace(born, gen=self.gen)
         if not self.guards.floor:
-            born = replace(born, seq=max(born.seq, self.floor), fence=max(born.fence, -1))
+            born = msgspec.structs.replace(
+                born, seq=max(born.seq, self.floor), fence=max(born.fence, -1)
+            )
         return super().permits_fill(born, key, name, path, route, tags)
 
     def apply(self, seq, selectors, own_fence=None):  # type: ignore[no-untyped-def]
@@ -483,7 +487,7 @@ class World:
 
     def land_write(self, which: int) -> None:
         path, version, born = self.late_writes.pop(which)
-        self.server.write(path, version, replace(born, fence=-1))
+        self.server.write(path, version, msgspec.structs.replace(born, fence=-1))
 
     def ask_shared(self, node: Node, path: str) -> None:
         held = self.server.data.get(path)

@@ -3,9 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from asgi_multitier.coherence.index import UNTRUSTED_AGE
 from asgi_multitier.coherence.local import LocalLog
@@ -470,8 +470,6 @@ async def test_the_oldest_variant_leaves() -> None:
 
 
 def _marker(entry: Entry) -> Entry:
-    from dataclasses import replace
-
     return replace(entry, payload=Variants((b"accept",)), path="")
 
 
@@ -532,8 +530,6 @@ def test_it_says_what_it_is() -> None:
 
 async def test_responses_travel_whole() -> None:
     """Status, field lines in order with duplicates, and body, through bytes and back."""
-    from dataclasses import replace
-
     built = Built(L2)
     lines = ((b"link", b"<a>"), (b"x", b"\xff"), (b"link", b"<b>"))
     response = StoredResponse(203, lines, bytes(range(256)), b'"e"', None)

@@ -1,9 +1,9 @@
 """Conditional requests, answered and made (RFC 9110 §13, RFC 9111 §4.3)."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from asgi_multitier.entry import StoredResponse
 from asgi_multitier.policy import validation

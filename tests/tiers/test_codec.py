@@ -4,7 +4,6 @@ import math
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 import zstandard
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import fields, replace
 
 from asgi_multitier.entry import Born, Entry, StoredResponse, Variants
 from asgi_multitier.errors import ConfigError, SerializationError

@@ -1,11 +1,11 @@
 """The tier in memory: its bounds, its order of leaving, and what it counts."""
 
 import math
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from asgi_multitier.entry import LEFT, MAX_USES, Slot
 from asgi_multitier.errors import ConfigError

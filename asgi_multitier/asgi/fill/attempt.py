@@ -1,7 +1,8 @@
 """What is made of one response of the application, asked on behalf of a flight."""
 
 import asyncio
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from ..._types import Headers, Message, Scope
 from ...engine.engine import Engine

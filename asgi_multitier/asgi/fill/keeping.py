@@ -1,6 +1,6 @@
 """From a response that may be stored to what the tiers hold, and to the flight's answer."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from ..._types import Headers
 from ...engine.engine import Engine

@@ -5,8 +5,9 @@ the answer to HEAD, `Age` and `Cache-Status` are finished here, on the content t
 layer may have compressed it or put it into an envelope.
 """
 
-from dataclasses import replace
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from ..._types import Header, Headers, Message, Scope, Send
 from ...engine.engine import Engine

@@ -1,8 +1,9 @@
 """One run of the origin, and the callers that wait for it."""
 
 import asyncio
-from dataclasses import replace
 from typing import Generic, TypeVar
+
+from msgspec.structs import replace
 
 from ...coherence.index import Index
 from ...entry import Entry
