@@ -13,6 +13,7 @@ which refers to no slot. A test holds all of them against this.
 """
 
 from collections import OrderedDict
+from itertools import chain
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -179,11 +180,11 @@ _PER_HEADER = 160
 def size_of(entry: Entry) -> int:
     """Bytes that an entry is accounted for in a local tier; an estimate, on the high side."""
     size = _OVERHEAD + 2 * len(entry.key) + len(entry.path) + len(entry.name)
-    size += sum(64 + len(tag) for tag in entry.tags)
+    size += 64 * len(entry.tags) + sum(map(len, entry.tags))
     payload = entry.payload
     if isinstance(payload, bytes):
         return size + len(payload)
     if isinstance(payload, Variants):
         return size + sum(64 + len(field) for field in payload.fields)
-    size += sum(_PER_HEADER + len(name) + len(value) for name, value in payload.headers)
+    size += _PER_HEADER * len(payload.headers) + sum(map(len, chain.from_iterable(payload.headers)))
     return size + len(payload.body)

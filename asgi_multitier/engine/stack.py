@@ -25,6 +25,7 @@ from ..selectors import Selector
 from ..tiers.base import FindingTier, Held, LocalTier, finder
 from ..tiers.memory import MemoryTier
 from ..tiers.metadata import Unreadable
+from ..tiers.null import NullLocalTier
 from .formats import Format
 from .placed import Placed
 from .reads import Found, Reads
@@ -76,6 +77,7 @@ class TierStack:
         self._events = events
         self._form = form
         self._local_scale = local_scale
+        self._keeps = not isinstance(local, NullLocalTier)
         self._clock = form.clock
         self._reads = Reads(self.shared, self._admitted, self.spawn)
         self._writes = Writes(self.shared, log, events, self.spawn, form=form)
@@ -188,7 +190,7 @@ class TierStack:
         now = self._clock()
         own = placed.config.ttl_scale
         present = self.peek(slot.entry.key)
-        if present is None or not _is_younger(present.entry, slot.entry):
+        if self._keeps and (present is None or not _is_younger(present.entry, slot.entry)):
             factor = min(1.0, self._local_scale / own)
             self.local.set(Slot(rescaled(slot.entry, factor, now), slot.view))
         placed.promotions += 1

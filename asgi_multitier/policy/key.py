@@ -12,6 +12,7 @@ to which user an entry belongs, only test a guess.
 import hashlib
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import unquote, unquote_plus
 
 from .._types import Header, Headers
@@ -217,6 +218,18 @@ def storage_key(key: str) -> str:
 
     128 bits of BLAKE2b; the entry contains the full key, which is compared on every read.
     """
+    return _storage_key_of(key) if len(key) <= _LONGEST_REMEMBERED else _hashed(key)
+
+
+_LONGEST_REMEMBERED = 512
+"""Characters of the longest key whose name in a shared tier is remembered."""
+
+
+def _hashed(key: str) -> str:
     kind = "r" if key.startswith(RESPONSE_MARK) else "v"
     digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16)
     return f"{kind}:{digest.hexdigest()}"
+
+
+# The same keys are asked for again and again.
+_storage_key_of = lru_cache(4096)(_hashed)

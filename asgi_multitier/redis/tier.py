@@ -10,6 +10,7 @@ of a cluster.
 """
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import Any, cast
 
@@ -226,8 +227,14 @@ def _is_whole(value: bytes | None) -> bool:
     """Whether the birth before an entry equals the entry's own; other values have none."""
     if value is None or value[BIRTH : BIRTH + len(MAGIC)] != MAGIC or value[:BIRTH] == _UNBORN:
         return True
-    entry = value[BIRTH : BIRTH + BORN_SEQ.stop]
-    return value[:BIRTH] == _birth(entry[BORN_GEN].hex(), int.from_bytes(entry[BORN_SEQ], "big"))
+    return value[:BIRTH] == _birth_of(value[BIRTH + BORN_GEN.start : BIRTH + BORN_SEQ.stop])
+
+
+@lru_cache(1024)
+def _birth_of(born: bytes) -> bytes:
+    """What stands before an entry with this generation and number. Most share a few of them."""
+    size = BORN_GEN.stop - BORN_GEN.start
+    return _birth(born[:size].hex(), int.from_bytes(born[size:], "big"))
 
 
 def _birth(gen: str, seq: int) -> bytes:

@@ -31,7 +31,7 @@ Reading returns a reason, not an exception: these bytes come from outside.
 """
 
 import re
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import blake2b
 from hmac import compare_digest
 from struct import Struct
@@ -209,10 +209,10 @@ def decode(
         body = inflated
     if len(body) != metadata.size:
         return Unreadable.CORRUPT
-    payload = payload_of(metadata, body)
+    payload = payload_of(metadata, body, signed=secret is not None)
     if isinstance(payload, Unreadable):
         return payload
-    return rebuilt(metadata, payload, Born(_gen(gen), seq), now, wall, remaining)
+    return rebuilt(metadata, payload, _born(gen, seq), now, wall, remaining)
 
 
 # Writing.
@@ -260,11 +260,10 @@ def _sum(*parts: bytes | memoryview) -> bytes:
 
 
 def _is_as_written(data: bytes, start: int, secret: bytes | None) -> bool:
-    view, check = memoryview(data), data[_HEAD.size : start]
-    parts = view[: _HEAD.size], view[start:]
+    head, check, rest = data[: _HEAD.size], data[_HEAD.size : start], memoryview(data)[start:]
     if secret is None:
-        return check == _sum(*parts)
-    return compare_digest(check, _mac(secret, *parts))
+        return check == crc32(rest, crc32(head)).to_bytes(_SUM_SIZE, "big")
+    return compare_digest(check, _mac(secret, head, rest))
 
 
 def _inflated(body: bytes, size: int) -> bytes | Unreadable:
@@ -279,5 +278,7 @@ def _inflated(body: bytes, size: int) -> bytes | Unreadable:
         return Unreadable.CORRUPT
 
 
-def _gen(raw: bytes) -> str:
-    return "" if raw == _NO_GENERATION else raw.hex()
+@lru_cache(1024)
+def _born(raw: bytes, seq: int) -> Born:
+    """Remembered, since most of what is read was born at a few positions."""
+    return Born("" if raw == _NO_GENERATION else raw.hex(), seq)

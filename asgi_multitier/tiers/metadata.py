@@ -7,7 +7,8 @@ at most, without effect; a larger difference shortens its life. Where the tier c
 left, the stamp alone counts. Nothing that is read lives longer than what is left.
 
 The field lines are checked again here, because one bad byte makes a server drop its connection, and
-the writer may have been an older process or another program.
+the writer may have been another program. Behind a good MAC it was not: what holds the secret has
+checked them when they were stored.
 """
 
 from collections.abc import Sequence
@@ -177,11 +178,17 @@ def metadata_of(
         raise SerializationError(f"entry {e.key[:80]!r} cannot be written: {error}") from error
 
 
-def payload_of(metadata: Metadata, body: bytes) -> Payload | Unreadable:
-    """The payload, or why its field lines must not be sent."""
+def payload_of(metadata: Metadata, body: bytes, *, signed: bool) -> Payload | Unreadable:
+    """The payload, or why its field lines must not be sent.
+
+    Args:
+        metadata: What was read.
+        body: Its body, decompressed.
+        signed: Whether a MAC says that a holder of the secret has written it.
+    """
     if isinstance(metadata, _Response):
         m = metadata
-        if not _may_be_sent(m.headers):
+        if not (signed or _may_be_sent(m.headers)):
             return Unreadable.HEADERS
         return StoredResponse(m.status, m.headers, body, m.etag, m.last_modified)
     if isinstance(metadata, _Variants):
@@ -190,10 +197,8 @@ def payload_of(metadata: Metadata, body: bytes) -> Payload | Unreadable:
 
 
 def _may_be_sent(headers: Sequence[tuple[bytes, bytes]]) -> bool:
-    if not headers:
-        return True
-    names, values = zip(*headers, strict=True)
-    return _are_names(names) and not b"".join(values).translate(None, _VALUE_BYTES)
+    values = b"".join([value for _, value in headers])
+    return not values.translate(None, _VALUE_BYTES) and _are_names([name for name, _ in headers])
 
 
 def _are_names(names: Sequence[bytes]) -> bool:
@@ -211,30 +216,31 @@ def rebuilt(
     """The entry with its times on this node's clock, shortened by what has passed since."""
     # A stamp from the future means that clocks disagree: that shortens the life too.
     passed = abs(wall - m.written)
+    keep_for, refresh_in = m.keep_for, m.refresh_in
     if remaining is None:
-        left = m.keep_for - passed
+        left = keep_for - passed
     else:
-        beyond = max(0.0, passed - min(MAX_SKEW, m.keep_for * _SKEW_SHARE))
-        left = min(remaining, m.keep_for - beyond)
-    refresh_in = _NEVER if m.refresh_in is None else m.refresh_in
-    windows = m.stale_while_revalidate + m.stale_if_error
-    times = (m.written, m.age, m.fresh_for, m.keep_for, left, m.refresh_in or 0.0, windows)
-    if not _are_finite(*times):
+        beyond = passed - min(MAX_SKEW, keep_for * _SKEW_SHARE)
+        left = min(remaining, keep_for - beyond if beyond > 0.0 else keep_for)
+    times = m.age + m.fresh_for + keep_for + left + (refresh_in or 0.0)
+    # As `_are_finite`: an infinity or NaN makes the sum infinite or NaN.
+    if (times + passed + m.stale_while_revalidate + m.stale_if_error) * 0.0 != 0.0:
         return Unreadable.CORRUPT
-    if now + left <= now:  # what is too small to be added counts as none
+    keep_until = now + left
+    if keep_until <= now:  # what is too small to be added counts as none
         return Unreadable.EXPIRED
-    elapsed = m.keep_for - left
+    elapsed = keep_for - left
     return Entry(
         key=m.key,
         payload=payload,
         born=born,
         created=now - m.age - elapsed,
         fresh_until=now + m.fresh_for - elapsed,
-        keep_until=now + left,
+        keep_until=keep_until,
         filled_at=now,
         stale_while_revalidate=m.stale_while_revalidate,
         stale_if_error=m.stale_if_error,
-        refresh_at=now + refresh_in - elapsed,
+        refresh_at=_NEVER if refresh_in is None else now + refresh_in - elapsed,
         always_validate=m.always_validate,
         stale_allowed=m.stale_allowed,
         immutable=m.immutable,
