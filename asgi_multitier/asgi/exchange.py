@@ -21,6 +21,7 @@ from .replies import Replies
 from .representation import prepared
 from .request import Request
 from .selecting import Selected
+from .shared_hit import sent
 
 
 class Exchange:
@@ -30,19 +31,27 @@ class Exchange:
         engine: The cache.
         request: The request.
         receive, send: The client's channel.
+        look_up: What the request has found already, if it has looked; None if it has not.
 
     Attributes:
         hit: The entry in memory that has answered it while it was fresh; None if none has.
     """
 
-    def __init__(self, engine: Engine, request: Request, receive: Receive, send: Send) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        request: Request,
+        receive: Receive,
+        send: Send,
+        look_up: LookUp | None = None,
+    ) -> None:
         self._engine = engine
         self._request = request
         self._receive = receive
         self._send = send
         self._tally = request.plan.tally
         self._replies = Replies(engine, request)
-        self._look_up = LookUp(engine, self._tally)
+        self._look_up = look_up or LookUp(engine, self._tally)
         self.hit: Slot | None = None
 
     async def run(self) -> None:
@@ -123,10 +132,7 @@ class Exchange:
         if replay is None or not replay.renew(self._engine.clock()):
             return False
         self._hit(slot, level)
-        lines = replay.lines.copy()
-        await self._send({"type": "http.response.start", "status": replay.status, "headers": lines})
-        body = b"" if self._request.method == "HEAD" else replay.body
-        await self._send({"type": "http.response.body", "body": body})
+        await sent(replay, self._request.method, self._send)
         return True
 
     async def _use(self, slot: Slot, level: int) -> bool:

@@ -14,18 +14,31 @@ class LookUp:
     Args:
         engine: The cache.
         tally: Where a request is counted that is cancelled meanwhile.
+        looked: The key that it has asked the shared tiers for already; None if it has not.
+        found: What they had.
+        waited: Seconds that it has waited for them.
 
     Attributes:
         marker: What was found of the URL's variants.
         part: A stored part of what is asked for.
     """
 
-    __slots__ = ("_engine", "_tally", "_waited", "marker", "part")
+    __slots__ = ("_engine", "_found", "_looked", "_tally", "_waited", "marker", "part")
 
-    def __init__(self, engine: Engine, tally: Tally) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        tally: Tally,
+        *,
+        looked: str | None = None,
+        found: Found | None = None,
+        waited: float = 0.0,
+    ) -> None:
         self._engine = engine
         self._tally = tally
-        self._waited = 0.0
+        self._waited = waited
+        self._looked = looked
+        self._found = found
         self.marker: Variants | None = None
         self.part: Slot | None = None
 
@@ -37,10 +50,13 @@ class LookUp:
     async def find(self, key: str) -> tuple[Slot | None, int]:
         """The slot of a key, if there is one, and the level of the tier that had it."""
         stack = self._engine.stack
-        slot = stack.peek(key)
-        if slot is not None or not stack.has_shared:
-            return slot, 1
-        found = await self._fetch(key)
+        if self._looked == key:
+            found, self._looked = self._found, None
+        else:
+            slot = stack.peek(key)
+            if slot is not None or not stack.has_shared:
+                return slot, 1
+            found = await self._fetch(key)
         if found is not None:
             return found.slot, found.level
         # Another request's fill may have landed while this one waited for the reply.
@@ -64,9 +80,9 @@ class LookUp:
         begun = now()
         try:
             if not self._waited:  # the first time the tiers' own limit will do
-                return await stack.fetch(key)
+                return await stack.ask(key)
             async with asyncio.timeout(left):
-                return await stack.fetch(key)
+                return await stack.ask(key)
         except TimeoutError:
             return None
         except asyncio.CancelledError:

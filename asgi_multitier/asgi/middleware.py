@@ -34,6 +34,7 @@ from .hits import Asked, Hits
 from .in_front import InFront
 from .layers import dated
 from .lifespan import Lifespan, give_state
+from .lookup import LookUp
 from .own_client import OwnClient
 from .plan import TARGET, Plan, PlanKey
 from .plans import Plans
@@ -43,6 +44,7 @@ from .receiving import opened
 from .request import Request
 from .request_key import request_key, visible
 from .sending import with_cache_status
+from .shared_hit import is_plain, shared_hit
 from .unsafe import UnsafeMethods
 
 _target = itemgetter(*TARGET)
@@ -181,6 +183,11 @@ class CacheMiddleware:
             # The same cache stands outside as well, and asks for all clients.
             await self.app(scope, receive, send)
             return
+        look_up: LookUp | None = None
+        if content is None and is_plain(plan, found, scope) and self._lifespan.is_here:
+            look_up = await shared_hit(self.manager.engine, plan, scope, send)
+            if look_up is None:
+                return
         try:
             receive, met = await self._admitted(plan, found, scope, receive, content, asked)
         except asyncio.CancelledError:
@@ -192,7 +199,7 @@ class CacheMiddleware:
         elif plan.policy.guarded:
             await GuardedExchange(self.manager.engine, met, send).run(receive)
         else:
-            exchange = Exchange(self.manager.engine, met, receive, send)
+            exchange = Exchange(self.manager.engine, met, receive, send, look_up)
             await exchange.run()
             if content is None and (selected := exchange.selected) is not None:
                 self._hits.learn(plan, found, scope, met.partition, selected)

@@ -5,8 +5,7 @@ The stack decides which replies are valid; here is only which keys are read, and
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from ..entry import Slot
 from ..policy.key import storage_key
@@ -14,8 +13,7 @@ from ..tiers.base import Held
 from .placed import AT_ONCE, Placed, together
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """An entry that a shared tier had.
 
     Attributes:
@@ -78,7 +76,7 @@ class Reads:
         self._waiting: Waiting = {}
         self._wanted: list[str] = []
 
-    async def fetch(self, key: str) -> Found | None:
+    def ask(self, key: str) -> "asyncio.Future[Found | None]":
         """Ask the shared tiers, first to last; what is found is promoted."""
         loop = asyncio.get_running_loop()
         # One reading for all callers of this turn, and a future for each: a caller that leaves
@@ -87,12 +85,12 @@ class Reads:
         waiting = self._waiting.get(key)
         if waiting is not None:
             waiting.append(future)
-            return await future
+            return future
         self._waiting[key] = [future]
         self._wanted.append(key)
         if len(self._wanted) == 1:
             loop.call_soon(self._start)
-        return await future
+        return future
 
     def _start(self) -> None:
         keys, self._wanted = self._wanted, []

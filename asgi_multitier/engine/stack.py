@@ -134,9 +134,13 @@ class TierStack:
         if ahead:
             await self._log.reached(max(ahead, key=lambda born: born.seq), CATCH_UP)
 
-    async def fetch(self, key: str) -> Found | None:
+    def ask(self, key: str) -> "asyncio.Future[Found | None]":
         """Ask the shared tiers, first to last; what is found is promoted."""
-        return await self._reads.fetch(key)
+        return self._reads.ask(key)
+
+    async def fetch(self, key: str) -> Found | None:
+        """As `ask`."""
+        return await self._reads.ask(key)
 
     async def _admitted(
         self, placed: Placed, replies: Sequence[tuple[str, Held]]
@@ -145,9 +149,12 @@ class TierStack:
         read = [self._readable(placed, key, held) for key, held in replies]
         entries = [entry for entry in read if entry is not None]
         await self._catch_up(entries)
-        admitted = ((entry.key, self._admit(placed, entry)) for entry in entries)
-        level = placed.config.level
-        return {key: Found(slot, level) for key, slot in admitted if slot is not None}
+        level, found = placed.config.level, {}
+        for entry in entries:
+            slot = self._admit(placed, entry)
+            if slot is not None:
+                found[entry.key] = Found(slot, level)
+        return found
 
     def _readable(self, placed: Placed, key: str, held: Held) -> Entry | None:
         """The entry in a reply, if it can be read."""
@@ -165,7 +172,9 @@ class TierStack:
             forget = placed.delete([storage_key(entry.key)])
             self.spawn(forget, "asgi-multitier drop")
             return None
-        older = entry.created < self._left.get(entry.key, -math.inf) - _TICK
+        left = self._left
+        # No look-up where nothing has left, as it is long beside the rest.
+        older = len(left) > 0 and entry.created < left.get(entry.key, -math.inf) - _TICK
         if older or not self._index.permits_shared(entry):
             placed.unreadable["invalidated"] += 1
             return None
@@ -187,13 +196,15 @@ class TierStack:
 
     def _promote(self, placed: Placed, slot: Slot) -> None:
         """Copy into the tiers above, with the lifetime that remains, never longer."""
+        placed.promotions += 1
+        if not self._keeps and placed is self.shared[0]:
+            return
         now = self._clock()
         own = placed.config.ttl_scale
         present = self.peek(slot.entry.key)
-        if self._keeps and (present is None or not _is_younger(present.entry, slot.entry)):
+        if present is None or not _is_younger(present.entry, slot.entry):
             factor = min(1.0, self._local_scale / own)
             self.local.set(Slot(rescaled(slot.entry, factor, now), slot.view))
-        placed.promotions += 1
         above = [p for p in self.shared if p.config.level < placed.config.level]
         for upper in above:
             factor = min(1.0, upper.config.ttl_scale / own) / upper.config.ttl_scale

@@ -156,7 +156,8 @@ def connection_options(headers: Headers) -> list[bytes]:
 
 def without(headers: Headers, names: Collection[bytes]) -> Headers:
     """The lines whose names are not among these."""
-    return tuple(line for line in headers if line[0] not in names)
+    kept = [line for line in headers if line[0] not in names]
+    return headers if len(kept) == len(headers) else tuple(kept)
 
 
 def content_length(headers: Headers) -> int | None:

@@ -27,6 +27,7 @@ from redis.exceptions import (
 
 from ..errors import BackendError, ConfigError
 from .cluster import Cluster, ClusterIsDownError
+from .multiplexed import Multiplexed
 from .recipe import TIMEOUT, RedisClient, UrlOrClient, recipe_of
 
 T = TypeVar("T")
@@ -58,16 +59,19 @@ class Lane:
     callers that wait for a node that hangs do not block those of other nodes.
     """
 
-    __slots__ = ("_connections", "_keeper", "_of_nodes", "client", "turns")
+    __slots__ = ("_connections", "_keeper", "_of_nodes", "client", "shared", "turns")
 
-    def __init__(self, client: RedisClient, connections: int) -> None:
+    def __init__(
+        self, client: RedisClient, connections: int, shared: Multiplexed | None = None
+    ) -> None:
         self.client = client
+        self.shared = shared
         self.turns = asyncio.Semaphore(connections)
         self._connections = connections
         # A node's semaphore lives as long as a caller uses it.
         self._of_nodes: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         # A closing loop cancels it: connections are closed with their loop, not after it.
-        self._keeper = asyncio.create_task(_keep(client), name="asgi-multitier connections")
+        self._keeper = asyncio.create_task(_keep(client, shared), name="asgi-multitier connections")
 
     def turns_at(self, key: str) -> asyncio.Semaphore:
         """The semaphore of the node that has a key."""
@@ -98,6 +102,7 @@ class Link:
     Attributes:
         name: The server's address, without credentials.
         cluster: Whether it is a cluster.
+        multiplexes: Whether `ask` may be called.
 
     Raises:
         ConfigError: If the target is none of these.
@@ -115,6 +120,7 @@ class Link:
         self.timeout = self.within(timeout)
         self._connections = connections
         self.name, self._build, self.cluster = recipe.name, recipe.build, recipe.cluster
+        self.multiplexes = recipe.multiplexes
         self._lanes: WeakKeyDictionary[asyncio.AbstractEventLoop, Lane] = WeakKeyDictionary()
         self._pid = os.getpid()
 
@@ -155,6 +161,29 @@ class Link:
             _refresh_owners(lane.client, error)
             raise self._failed(error) from error
 
+    async def ask(self, commands: bytes, count: int) -> list[Any]:
+        """Send packed commands on the connection that all callers share; their replies, in order.
+
+        An error that the server returns stands among them: see `refused`.
+
+        Args:
+            commands: Commands that write nothing and block nothing, one after the other.
+            count: How many.
+
+        Raises:
+            BackendError: If there was no answer in time, or none at all.
+        """
+        shared = self._lane().shared
+        assert shared is not None  # noqa: S101  # asked for only where there is one
+        try:
+            return await shared.ask(commands, count)
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def refused(self, reply: Exception) -> BackendError:
+        """The error to raise for an error among replies."""
+        return self._failed(reply)
+
     def owner_of(self, key: str) -> str:
         """Name of a cluster's node that has a key; "" without a cluster, or if unknown."""
         cluster = _cluster(self._lane().client)
@@ -186,7 +215,10 @@ class Link:
         lane = self._lanes.get(loop)
         if lane is None:
             client = self._build(self._connections, self.timeout)
-            lane = self._lanes[loop] = Lane(client, self._connections)
+            shared = None
+            if self.multiplexes:
+                shared = Multiplexed(client.connection_pool.make_connection, self.timeout)
+            lane = self._lanes[loop] = Lane(client, self._connections, shared)
         return lane
 
     def _failed(self, error: Exception) -> BackendError:
@@ -196,6 +228,8 @@ class Link:
         return BackendError(f"{self.name}: {type(error).__name__}: {reason}")
 
     async def _disconnect(self, lane: Lane) -> None:
+        if lane.shared is not None:
+            lane.shared.drop()
         pool = getattr(lane.client, "connection_pool", None)
         if pool is not None:
             # A connection that broke meanwhile need not be closed.
@@ -313,17 +347,17 @@ def _cluster(client: object) -> Cluster | None:
     return client if isinstance(client, Cluster) else None
 
 
-async def _keep(client: RedisClient) -> None:
+async def _keep(client: RedisClient, shared: Multiplexed | None) -> None:
     try:
         await asyncio.get_running_loop().create_future()
     except asyncio.CancelledError:
-        await _close(client)
+        await _close(client, shared)
         raise
 
 
-async def _close(client: RedisClient) -> None:
+async def _close(client: RedisClient, shared: Multiplexed | None = None) -> None:
     """Close completely: a caller that is cancelled meanwhile waits for it."""
-    closing = asyncio.ensure_future(_close_all(client))
+    closing = asyncio.ensure_future(_close_all(client, shared))
     try:
         await asyncio.shield(closing)
     except asyncio.CancelledError:
@@ -334,7 +368,9 @@ async def _close(client: RedisClient) -> None:
         return
 
 
-async def _close_all(client: RedisClient) -> None:
+async def _close_all(client: RedisClient, shared: Multiplexed | None) -> None:
+    if shared is not None:
+        await shared.close()
     await client.aclose()
     nodes = getattr(client, "nodes_manager", None)
     if nodes is not None:

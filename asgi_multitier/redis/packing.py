@@ -1,4 +1,5 @@
-"""Connections that differ from redis-py's: they pack in C, and close if they cannot be set up.
+"""Connections that differ from redis-py's: they pack in C, close if they cannot be set up, and can
+be handed over once they are.
 
 Packing in Python takes a quarter of the time of a short command; redis-py packs in C on its
 synchronous connections only.
@@ -7,7 +8,9 @@ If a connection cannot be authenticated (the credential provider raised, or the 
 redis-py leaves it open: the next command uses it as another user, in another database.
 """
 
-from typing import Any
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
 
 from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection
@@ -16,15 +19,15 @@ _made: dict[type[AbstractConnection], type[AbstractConnection]] = {}
 
 
 def packing(kind: type[AbstractConnection]) -> type[AbstractConnection]:
-    """The same kind of connection with both changes."""
-    if issubclass(kind, _Packing):
+    """The same kind of connection with these changes."""
+    if issubclass(kind, Packing):
         return kind
     if kind not in _made:
-        _made[kind] = type(kind.__name__, (_Packing, kind), {})
+        _made[kind] = type(kind.__name__, (Packing, kind), {})
     return _made[kind]
 
 
-class _Packing(AbstractConnection):
+class Packing(AbstractConnection):
     """A mixin for connections."""
 
     async def connect_check_health(self, *args: Any, **options: Any) -> None:
@@ -34,6 +37,17 @@ class _Packing(AbstractConnection):
         except BaseException:
             await self.disconnect(nowait=True)
             raise
+
+    def hand_over(self) -> asyncio.StreamWriter:
+        """Give away what it has connected; it can connect again.
+
+        Deliberate: redis-py finds the server, encrypts and authenticates, and has no way to leave
+        the rest to others.
+        """
+        writer = cast("asyncio.StreamWriter", self._writer)
+        cast("Callable[[], None]", self._parser.on_disconnect)()
+        self._reader = self._writer = None
+        return writer
 
     def pack_command(self, *args: Any) -> list[bytes]:
         """As in redis-py, which still packs what the packer does not know, such as a memoryview."""

@@ -12,7 +12,12 @@ from typing import Any, TypeAlias, cast
 
 import redis.asyncio as aredis
 from redis.asyncio.cluster import RedisCluster
-from redis.asyncio.connection import ConnectionPool, SSLConnection
+from redis.asyncio.connection import (
+    Connection,
+    ConnectionPool,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
@@ -64,6 +69,8 @@ _DROPPED = frozenset(
 )
 """Settings of a user's client that are not taken over."""
 
+_SOCKETS = (Connection, UnixDomainSocketConnection)
+
 _TARGETS = (
     "an address, or a client of redis.asyncio: Redis(...), RedisCluster(...) or a Sentinel's "
     "master_for(...)"
@@ -79,12 +86,14 @@ class Recipe:
         build: Makes one.
         cluster: Whether they are clients of a cluster.
         patience: Seconds that an operation may take, where a shorter time-out is asked for.
+        multiplexes: Whether callers may share a connection of theirs.
     """
 
     name: str
     build: Build
     cluster: bool = False
     patience: float = 0.0
+    multiplexes: bool = False
 
 
 def recipe_of(target: UrlOrClient) -> Recipe:
@@ -141,7 +150,10 @@ def _pooled(name: str, kind: Any, settings: Mapping[str, Any]) -> Recipe:
             del ours["socket_keepalive"]
         return _client(ConnectionPool(connection_class=kind, **{**given, **ours}))
 
-    return _tried(Recipe(name, build, patience=patience_of(kind)), given)
+    patience = patience_of(kind)
+    # A connection of fakeredis has no transport, nor may one have of a user's own kind.
+    multiplexes = not patience and issubclass(kind, _SOCKETS)
+    return _tried(Recipe(name, build, patience=patience, multiplexes=multiplexes), given)
 
 
 def _of_sentinel(pool: SentinelConnectionPool) -> Recipe:
@@ -154,7 +166,8 @@ def _of_sentinel(pool: SentinelConnectionPool) -> Recipe:
         watchers = _watchers(pool.sentinel_manager)
         return _client(make(service, watchers, connection_class=kind, **settings))
 
-    return _tried(Recipe(f"sentinel://{service}", build), given)
+    multiplexes = issubclass(kind, _SOCKETS)
+    return _tried(Recipe(f"sentinel://{service}", build, multiplexes=multiplexes), given)
 
 
 def _watchers(manager: Any) -> Any:

@@ -1,6 +1,6 @@
 """The scripts that run in the server. Each states its keys, its arguments and its reply.
 
-All keys of one script are in one slot (only `READ` and `WRITE` take any keys of a single server).
+All keys of one script are in one slot (only `WRITE` takes any keys of a single server).
 `allow-oom` lets the log go on where no memory is left for data: an invalidation must not fail
 because the cache is full.
 """
@@ -265,25 +265,6 @@ end
 """The reply of a command on a key of its type; `false` if the key has another type.
 
 Such a key, which these scripts did not write, must not fail the others.
-"""
-
-READ = Script(
-    _TEXT
-    + """
-local found = {}
-for i, key in ipairs(KEYS) do
-  found[2 * i - 1] = text('GET', key)
-  found[2 * i] = redis.call('PTTL', key)
-end
-return found
-""",
-    "no-writes,allow-oom",
-)
-"""Values with their lifetimes. KEYS: any, of one server. Reply, for each: value or nil, ms left.
-
-A key of another type counts as absent: the next write replaces it. The lifetime of absent keys is
-read as well: so a missing permission fails all reads, and the circuit breaker skips them.
-A single command for all reads of one tick: a third of the cost of as many commands in a pipeline.
 """
 
 WRITE = Script(

@@ -5,15 +5,16 @@ generation in 32 hexadecimal digits and the number in 16 decimal ones. The serve
 them, so that a delayed write does not replace a younger value. An entry holds the same position: if
 the two differ, one is damaged, and both are removed.
 
-Keys that are read together go in one command to a single server, and in one pipeline to each node
-of a cluster.
+Keys that are read together go in one round trip: on the connection that all callers share, where
+the server is one, and in a pipeline to each node of a cluster.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any, cast
 
+from hiredis import pack_command
 from redis.exceptions import NoScriptError, ResponseError
 
 from ..breaker import WHOLE
@@ -22,7 +23,7 @@ from ..tiers.base import Held
 from ..tiers.codec import BORN_GEN, BORN_SEQ, MAGIC
 from .client import Link, Work, check_namespace, connect, one_command, send
 from .recipe import RedisClient, UrlOrClient
-from .scripts import READ, WRITE, Value
+from .scripts import WRITE, Value
 
 BIRTH = 48
 """Bytes before each value."""
@@ -91,16 +92,27 @@ class RedisTier:
 
     async def _read(self, keys: Sequence[str]) -> list[Held | None]:
         names = [self._prefix + key for key in keys]
-        work = _cluster_read(names) if self.link.cluster else READ.work(names)
-        replies = await self.link.run(work, key=names[0])
-        values = replies[::2]
-        damaged = {name for name, value in zip(names, values, strict=True) if not _is_whole(value)}
+        if self.link.multiplexes:
+            replies = await self.link.ask(b"".join(map(_question, names)), 2 * len(names))
+        else:
+            replies = await self.link.run(_asked(names), key=names[0])
+        found: list[Held | None] = []
+        damaged: list[str] = []
+        for name, value, left in zip(names, replies[::2], replies[1::2], strict=True):
+            if isinstance(value, Exception) and not _is_of_another_type(value):
+                raise self.link.refused(value)
+            if isinstance(left, Exception):
+                raise self.link.refused(left)
+            if not isinstance(value, bytes) or len(value) < BIRTH or left <= 0:
+                found.append(None)
+            elif _is_whole(value):
+                found.append(Held(value[BIRTH:], left / 1000))
+            else:
+                found.append(None)
+                damaged.append(name)
         if damaged:
-            await self._unlink(list(damaged))
-        return [
-            None if name in damaged else _held(value, left)
-            for name, value, left in zip(names, values, replies[1::2], strict=True)
-        ]
+            await self._unlink(damaged)
+        return found
 
     # Writing.
 
@@ -185,12 +197,24 @@ async def _pipelined(
     return await pipeline.execute(raise_on_error=raises)
 
 
-def _cluster_read(names: Sequence[str]) -> Work:
-    async def work(client: RedisClient) -> list[Any]:
-        commands = ((word, name) for name in names for word in ("GET", "PTTL"))
-        return [_found(reply) for reply in await _pipelined(client, commands, raises=False)]
+def _asked(names: Sequence[str]) -> Work:
+    commands = [(word, name) for name in names for word in _READ]
+    return lambda client: _pipelined(client, commands, raises=False)
 
-    return work
+
+_READ = ("GET", "PTTL")
+"""What is asked for each key.
+
+The lifetime of absent keys is read as well: so a missing permission fails all reads, and the
+circuit breaker skips them.
+"""
+
+
+@lru_cache(4096)
+def _question(name: str) -> bytes:
+    """The commands that read a key, packed."""
+    pack = cast("Callable[[tuple[str, ...]], bytes]", pack_command)
+    return b"".join(pack((word, name)) for word in _READ)
 
 
 def _cluster_write(names: Sequence[str], args: Sequence[tuple[Value, ...]]) -> Work:
@@ -214,18 +238,14 @@ def _cluster_unlink(names: Sequence[str]) -> Work:
     return work
 
 
-def _found(reply: Any) -> Any:
-    """The value of a key; None if it is not a string, as in `READ`."""
-    if isinstance(reply, ResponseError) and str(reply).startswith("WRONGTYPE"):
-        return None
-    if isinstance(reply, Exception):
-        raise reply
-    return reply
+def _is_of_another_type(error: Exception) -> bool:
+    """Whether a key is not a string: it counts as absent, and the next write replaces it."""
+    return isinstance(error, ResponseError) and str(error).startswith("WRONGTYPE")
 
 
-def _is_whole(value: bytes | None) -> bool:
+def _is_whole(value: bytes) -> bool:
     """Whether the birth before an entry equals the entry's own; other values have none."""
-    if value is None or value[BIRTH : BIRTH + len(MAGIC)] != MAGIC or value[:BIRTH] == _UNBORN:
+    if value[BIRTH : BIRTH + len(MAGIC)] != MAGIC or value[:BIRTH] == _UNBORN:
         return True
     return value[:BIRTH] == _birth_of(value[BIRTH + BORN_GEN.start : BIRTH + BORN_SEQ.stop])
 
@@ -239,12 +259,6 @@ def _birth_of(born: bytes) -> bytes:
 
 def _birth(gen: str, seq: int) -> bytes:
     return f"{gen:0>32.32}{seq:016d}".encode()
-
-
-def _held(value: bytes | None, left: int) -> Held | None:
-    if value is None or len(value) < BIRTH or left <= 0:
-        return None
-    return Held(value[BIRTH:], left / 1000)
 
 
 def _milliseconds(ttl: float) -> int:

@@ -15,6 +15,8 @@ def is_known(scope: Scope) -> bool:
     raises until then, counts as a known user. A scope without `session`, `user`, `auth` and
     `extensions` identifies no user: the middleware checks for those four itself before a plain hit.
     """
+    if not ("session" in scope or "user" in scope or "auth" in scope or "extensions" in scope):
+        return False
     try:
         return (
             _has_session(scope.get("session"))

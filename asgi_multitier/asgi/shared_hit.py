@@ -1,0 +1,72 @@
+"""A plain hit of a shared tier: what a plain request gets that memory does not answer.
+
+The same request could go through `Exchange`, which asks and sends by the functions that are used
+here: this door only makes less on the way. What it finds and may not send as it is, it hands on, so
+that nothing is asked for twice.
+"""
+
+import asyncio
+
+from .._types import Scope, Send
+from ..engine.engine import Engine
+from ..events import Outcome
+from ..policy.request import FieldLines
+from .layers import is_known
+from .lookup import LookUp
+from .plan import Plan
+from .replay import Prepared, prepare
+
+
+def is_plain(plan: Plan, found: FieldLines, scope: Scope) -> bool:
+    """Whether nothing in a request is to be asked for before the tiers are, nor chooses its answer.
+
+    Args:
+        plan: The plan of its target.
+        found: What the scan found in its fields.
+        scope: The request.
+    """
+    return (
+        plan.prompt
+        and plan.alone
+        and plan.plain.issuperset(found)
+        and (plan.separated or not is_known(scope))
+    )
+
+
+async def shared_hit(engine: Engine, plan: Plan, scope: Scope, send: Send) -> LookUp | None:
+    """Answer a plain request from a shared tier.
+
+    Args:
+        engine: The cache, which lives in this event loop and has started.
+        plan: The plan of its target.
+        scope: The request, which `is_plain`.
+        send: The client's.
+
+    Returns:
+        None if it is answered, else what was found.
+    """
+    stack, key, tally = engine.stack, plan.key, plan.tally
+    if stack.peek(key) is not None or not stack.has_shared:
+        return LookUp(engine, tally)
+    time = asyncio.get_running_loop().time
+    begun = time()
+    try:
+        found = await stack.ask(key)
+    except asyncio.CancelledError:
+        tally.count(Outcome.MISS)  # every request is counted, also one that leaves here
+        raise
+    if found is not None:
+        slot, level = found
+        replay = prepare(slot, plan.terms, level)
+        if replay is not None and replay.renew(engine.clock()):
+            tally.hit(level)
+            await sent(replay, scope["method"], send)
+            return None
+    return LookUp(engine, tally, looked=key, found=found, waited=time() - begun)
+
+
+async def sent(replay: Prepared, method: str, send: Send) -> None:
+    """Send what is prepared, which is for a GET or a HEAD."""
+    lines = replay.lines.copy()
+    await send({"type": "http.response.start", "status": replay.status, "headers": lines})
+    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else replay.body})
