@@ -109,6 +109,9 @@ class Hits:
         if plan.alone and (found is None or plan.plain.issuperset(found)):
             key = plan.key
             is_plain = True
+        elif plan.alone and plan.not_selecting.issuperset(found or ()):
+            key = plan.key
+            is_plain = False
         else:
             selected = self._selects(plan, found, scope, asked)
             if selected is None:
@@ -186,6 +189,8 @@ class Hits:
         if not plan.prompt or (partition is None) is not (plan.vary_by is None):
             return
         plan.chosen_by(selected.fields)
+        if plan.alone and plan.not_selecting.issuperset(found):
+            return  # it selects what its target does
         counts = selecting(plan, found, scope["headers"], partition)
         if counts is not None and _text_of(counts) <= _LONGEST:
             self._selected.remember(counts, selected)

@@ -16,7 +16,7 @@ from ..events import Tally
 from ..policy import key as keys
 from ..policy.content import WITH_CONTENT
 from ..policy.reasons import Reason
-from ..policy.request import Field
+from ..policy.request import CHOICES, Field
 from ..policy.terms import Terms
 from ..routing import Resolved
 from ..selectors import is_short
@@ -67,6 +67,7 @@ class Plan:
         offers_all: Whether they may be sent also to those whose requests identify the user.
         origin: The scheme and the host as the key has it.
         plain: Fields that may stand in a request without making it special.
+        not_selecting: The same, and those which choose what is sent of a response, but no response.
         vary_by: The rule's, where it is asked before the general way; None if there is none.
         separated: The rule itself says whose copy a request gets, or that all get the same.
         positions: A cookie may carry a log position (see `read_your_writes`).
@@ -91,6 +92,7 @@ class Plan:
     offers: tuple[bytes, ...] = ()
     offers_all: bool = False
     plain: frozenset[Field] = frozenset()
+    not_selecting: frozenset[Field] = CHOICES
     vary_by: Callable[[Any], Any] | None = None
     separated: bool = False
     positions: bool = False
@@ -181,7 +183,7 @@ def plan_for(
         tally=tally,
         whole=whole,
         prompt=is_prompt,
-        alone=whole,
+        alone=whole and not terms.codings,
         direct=(
             prompt
             and bool(policy.guarded)
@@ -194,6 +196,7 @@ def plan_for(
         offers_all=policy.lifetime is not None or policy.public or policy.compress_personal,
         origin=(scheme, name),
         plain=plain,
+        not_selecting=plain | CHOICES,
         vary_by=asks if is_prompt and callable(asks) else None,
         separated=policy.public or bool(policy.guarded) or policy.vary_by is not None,
         positions=positions,

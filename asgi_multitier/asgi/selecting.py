@@ -14,7 +14,7 @@ from .._types import Header
 from ..config.policy import Policy
 from ..policy.cookies import cookie_values, kept_cookies
 from ..policy.key import forwarded_parts
-from ..policy.request import CHOICES, Field, FieldLines
+from ..policy.request import Field, FieldLines
 from .plan import Plan
 
 Selecting: TypeAlias = tuple[object, ...]
@@ -58,7 +58,7 @@ def selecting(
     """
     chosen: list[object] = [plan.key, partition]
     for field, lines in (found or {}).items():
-        if field in plan.plain or field in CHOICES:
+        if field in plan.not_selecting:
             continue
         # With its meaning: a value of one field must not look like one of another.
         if field == _ORIGIN:
