@@ -69,6 +69,7 @@ SERVERS: dict[str, Starter] = {
     "l1": ours("l1"),
     "added": ours("added"),
     "l2": ours("l2"),
+    "front": ours("l1", "asgi_multitier.uvicorn:HttpToolsProtocol"),
     "nginx": lambda site: nginx(site.bare),
     "varnish": lambda site: varnish(site.bare),
     **{name: partial(_peer, name) for name in PEERS},
@@ -128,6 +129,16 @@ ROWS: dict[str, Row] = {
     "l1": Row("memory hit, wrapped around FastAPI", "l1", proof="detail=l1"),
     "added": Row("memory hit, by `add_middleware`", "added", proof="detail=l1"),
     "l1-keys": Row(f"memory hit, {KEYS:,} keys", "l1", keys=KEYS, proof="detail=l1"),
+    "front": Row("memory hit, in front of ASGI", "front", proof="detail=l1"),
+    "front-keys": Row(
+        f"memory hit, in front of ASGI, {KEYS:,} keys", "front", keys=KEYS, proof="detail=l1"
+    ),
+    "front-browser": Row(
+        "memory hit, in front of ASGI, a browser's fields",
+        "front",
+        fields="a browser's fields",
+        proof="detail=l1",
+    ),
     "browser": Row(
         "memory hit, a browser's fields", "l1", fields="a browser's fields", proof="detail=l1"
     ),
