@@ -149,7 +149,7 @@ class CacheMiddleware:
             {
                 "type": "http.response.start",
                 "status": ready.status,
-                "headers": ready.lines.copy(),
+                "headers": [*ready.lines],
             }
         )
         body = ready.body if method == "GET" else b""

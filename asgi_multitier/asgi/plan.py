@@ -39,6 +39,12 @@ _PERSONAL = frozenset({Field.AUTHORIZATION, Field.CREDENTIALS, Field.COOKIE})
 _IN_KEY = frozenset({Field.FORWARDED, Field.ORIGIN})
 """What is part of a key where it stands in a request; behind a guard the key is made later."""
 
+_MOST_RULED = 1_000
+"""Policies and origins of which something is remembered; then all are forgotten."""
+
+_LONGEST_HOST = 255
+"""Bytes of the longest host that is shared: names have no more (RFC 1035 §3.1)."""
+
 _GUARDED_MARK = "\x00guarded"
 """In a key: what a guarded route stores is not found without its guard. What else is added to a key
 begins with a length."""
@@ -105,6 +111,87 @@ class Plan:
             self.alone = False
 
 
+@dataclass(frozen=True, slots=True)
+class Ruled:
+    """What holds for all targets of a rule: made once, so that their plans share it.
+
+    Attributes:
+        config: The bounds that it was made with.
+        resolved: The rule's policy, as the route has it.
+        policy: The same, as this process applies it.
+        terms: What the HTTP rules are asked with.
+        plain, not_selecting, fields: See `Plan`.
+    """
+
+    config: CacheConfig
+    resolved: Policy
+    policy: Policy
+    terms: Terms
+    plain: frozenset[Field]
+    not_selecting: frozenset[Field]
+    fields: frozenset[bytes]
+
+
+class RuledMemory:
+    """Remembers what was made of each policy: a few for each application.
+
+    Args:
+        positions: A cookie may carry a log position (see `read_your_writes`), so none is ignored.
+    """
+
+    __slots__ = ("_known", "_origins", "positions")
+
+    def __init__(self, *, positions: bool = False) -> None:
+        self.positions = positions
+        self._known: dict[int, Ruled] = {}
+        self._origins: dict[tuple[str, bytes], tuple[str, bytes]] = {}
+
+    def of(self, resolved: Policy, config: CacheConfig) -> Ruled:
+        """What holds for all targets of this policy."""
+        known = self._known.get(id(resolved))
+        if known is not None and known.resolved is resolved and known.config is config:
+            return known
+        if len(self._known) >= _MOST_RULED:
+            self._known.clear()
+        policy = config.applied(resolved)
+        plain = _plain(policy, positions=self.positions)
+        made = Ruled(
+            config,
+            resolved,
+            policy,
+            config.terms_of(policy),
+            plain,
+            plain | CHOICES,
+            frozenset(policy.vary),
+        )
+        self._known[id(resolved)] = made
+        return made
+
+    def origin(self, scheme: str, host: bytes) -> tuple[str, bytes]:
+        """The scheme and the host, as one object for all targets."""
+        origin = (scheme, host)
+        if len(host) > _LONGEST_HOST:
+            return origin
+        if (known := self._origins.get(origin)) is not None:
+            return known
+        if len(self._origins) >= _MOST_RULED:
+            self._origins.clear()
+        self._origins[origin] = origin
+        return origin
+
+
+def _plain(policy: Policy, *, positions: bool) -> frozenset[Field]:
+    """The fields that may stand in a request without making it special."""
+    plain = _HARMLESS if not policy.honor_request_directives else frozenset()
+    if policy.public or policy.guarded:
+        plain |= _PERSONAL
+    if policy.guarded:
+        plain |= _IN_KEY
+    if policy.ignore_cookies is True:
+        plain |= {Field.COOKIE}
+    return plain - {Field.COOKIE} if positions else plain
+
+
 def plan_for(
     scope: Scope,
     host: bytes | None,
@@ -114,7 +201,7 @@ def plan_for(
     veil: keys.Veil,
     *,
     reason: Reason | None,
-    positions: bool = False,
+    ruled: RuledMemory | None = None,
 ) -> Plan:
     """Make the plan of a target.
 
@@ -126,10 +213,11 @@ def plan_for(
         config: The bounds.
         veil: Hides in keys what belongs to one user.
         reason: Why the rule keeps it from the cache, or None.
-        positions: A cookie may carry a log position (see `read_your_writes`), so none is ignored.
+        ruled: Remembers what was made of each policy; None remembers nothing.
     """
-    policy = config.applied(resolved.policy or _UNRULED)
-    terms = config.terms_of(policy)
+    ruled = ruled or RuledMemory()
+    rule = ruled.of(resolved.policy or _UNRULED, config)
+    policy, terms = rule.policy, rule.terms
     raw_path, query = raw_target(scope)
     scheme = scope.get("scheme", "http")
     name = keys.host_of(host, scheme)
@@ -143,7 +231,7 @@ def plan_for(
         ):
             reason = Reason.TARGET
     if reason is not None or name is None:
-        return Plan(reason, resolved, policy, terms, veil, tally, (scheme, b""))
+        return Plan(reason, resolved, policy, terms, veil, tally, ruled.origin(scheme, b""))
     narrowed = (
         None if policy.query is None else keys.canonical_query(query, frozenset(policy.query))
     )
@@ -163,15 +251,6 @@ def plan_for(
     )
     if policy.guarded:
         key += _GUARDED_MARK
-    plain = _HARMLESS if not policy.honor_request_directives else frozenset()
-    if policy.public or policy.guarded:
-        plain |= _PERSONAL
-    if policy.guarded:
-        plain |= _IN_KEY
-    if policy.ignore_cookies is True:
-        plain |= {Field.COOKIE}
-    if positions:
-        plain -= {Field.COOKIE}
     return Plan(
         reason=None,
         resolved=resolved,
@@ -194,13 +273,13 @@ def plan_for(
         offers=terms.codings,
         # Where an annotation decides, what identifies the user has been dealt with.
         offers_all=policy.lifetime is not None or policy.public or policy.compress_personal,
-        origin=(scheme, name),
-        plain=plain,
-        not_selecting=plain | CHOICES,
+        origin=ruled.origin(scheme, name),
+        plain=rule.plain,
+        not_selecting=rule.not_selecting,
         vary_by=asks if is_prompt and callable(asks) else None,
         separated=policy.public or bool(policy.guarded) or policy.vary_by is not None,
-        positions=positions,
-        fields=frozenset(policy.vary),
+        positions=ruled.positions,
+        fields=rule.fields,
     )
 
 

@@ -14,7 +14,7 @@ from ..policy.request import FieldLines, Watch, scan
 from ..routing import Resolved, RouteTable
 from ..warming.targets import Origin
 from .admission import refusal_of
-from .plan import Plan, PlanKey, plan_for, size_of_target
+from .plan import Plan, PlanKey, RuledMemory, plan_for, size_of_target
 from .sample import WARM_KEY, Sample, origin_of
 from .two_generation_cache import TwoGenerationCache
 
@@ -52,7 +52,7 @@ class Plans:
         self.table = table
         self._generation = table.generation
         self.watch = watch
-        self._positions = positions
+        self._ruled = RuledMemory(positions=positions)
         self.asked: Sample | None = None
         self.origins: deque[Origin] = deque(maxlen=_MOST_ORIGINS)
         # Targets that the first tier has no room for need no plan kept: half its bytes hold about
@@ -117,7 +117,7 @@ class Plans:
             manager.config,
             self._veil,
             reason=reason,
-            positions=self._positions,
+            ruled=self._ruled,
         )
         # What a warm-up asks for is noted when a client does.
         if target is not None and WARM_KEY not in scope:

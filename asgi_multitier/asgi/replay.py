@@ -6,8 +6,10 @@ with conditions or a range, a HEAD, a response that was just filled.
 
 import math
 from collections.abc import Collection, Iterable
-from copy import copy
 from functools import lru_cache
+
+import msgspec
+from msgspec.structs import replace
 
 from .._types import Header, Headers, Message
 from ..entry import Entry, Slot, StoredResponse
@@ -52,61 +54,45 @@ def hit_line(ttl: int, level: int) -> Header:
     return cache_status.NAME, cache_status.hit(ttl, f"l{level}")
 
 
-class Prepared:
+class Prepared(msgspec.Struct, eq=False, gc=False):
     """The messages of a response, ready to be sent.
+
+    As of an entry, the garbage collector knows nothing of it: it refers to texts and bytes alone.
 
     Attributes:
         status: The status code.
-        lines: The field lines, `Age` and `Cache-Status` included. Copied for each client: layers
-            outside may edit theirs.
+        lines: The field lines, `Age` and `Cache-Status` included. Each client gets a list of its
+            own: layers outside may edit theirs.
         body: The content.
     """
 
-    __slots__ = ("body", "lines", "status")
-
-    def __init__(self, status: int, lines: list[Header], body: bytes) -> None:
-        self.status = status
-        self.lines = lines
-        self.body = body
+    status: int
+    lines: Headers
+    body: bytes
 
 
-class Replay(Prepared):
+class Replay(Prepared, eq=False, gc=False):
     """A response ready to be sent again; its field lines are rebuilt when its age has changed.
 
     Attributes:
-        due: Clock value from which it must be renewed before it is sent.
+        created: Clock value at which its age was 0.
+        until: Clock value until which it may be sent without further checks.
+        headers: The field lines without `Age` and `Cache-Status`.
+        level: That of the tier that it was found in.
+        lifetime: Whole seconds that it is fresh, from `created` on.
         tag: Its entity tag, by which a client may say that it has it; None if it has none.
+        due: Clock value from which it must be renewed before it is sent.
+        held: The 304 in its place, if it was made since the last renewal.
     """
 
-    __slots__ = (
-        "_created",
-        "_headers",
-        "_level",
-        "_lifetime",
-        "_unchanged",
-        "_until",
-        "due",
-        "tag",
-    )
-
-    def __init__(
-        self,
-        entry: Entry,
-        response: StoredResponse,
-        terms: Terms,
-        level: int = 1,
-        chosen_by: Collection[bytes] = (),
-    ) -> None:
-        super().__init__(response.status, [], response.body)
-        never = entry.always_validate or response.status == PARTIAL
-        self._until = -math.inf if never else min(entry.fresh_until, entry.refresh_at)
-        self._created = entry.created
-        self.due = -math.inf
-        self.tag = response.etag if 200 <= response.status < 300 else None
-        self._headers = told(response.headers, terms, chosen_by)
-        self._level = level
-        self._lifetime = int(entry.fresh_until - entry.created)
-        self._unchanged: Prepared | None = None
+    created: float
+    until: float
+    headers: Headers
+    level: int
+    lifetime: int
+    tag: bytes | None
+    due: float = -math.inf
+    held: Prepared | None = None
 
     def encoded(self, coding: bytes, body: bytes) -> "Replay":
         """The same response in a content coding.
@@ -115,34 +101,58 @@ class Replay(Prepared):
             coding: The coding.
             body: The encoded content.
         """
-        made = copy(self)
-        made.due, made.body = -math.inf, body
-        made._headers = encoded_headers(self._headers, coding, len(body))
-        made.tag = None if self.tag is None else encoded_etag(self.tag, coding)
-        made._unchanged = None
-        return made
+        return replace(
+            self,
+            body=body,
+            headers=encoded_headers(self.headers, coding, len(body)),
+            tag=None if self.tag is None else encoded_etag(self.tag, coding),
+            due=-math.inf,
+            held=None,
+        )
 
     def renew(self, now: float) -> bool:
         """Build the field lines for a reading of the clock; False if further checks are needed."""
         if now < self.due:
             return True
-        if now >= self._until:
+        if now >= self.until:
             return False
-        self.lines = [*self._headers, *self._ends(now)]
-        self.due = min(self._created + int(now - self._created) + 1, self._until)
-        self._unchanged = None
+        self.lines = (*self.headers, *self._ends(now))
+        self.due = min(self.created + int(now - self.created) + 1, self.until)
+        self.held = None
         return True
 
     def unchanged(self, now: float) -> Prepared:
         """The 304 for a client that has it (RFC 9110 §15.4.5), once it is renewed."""
-        if self._unchanged is None:
-            headers = not_modified_headers(end_to_end(self._headers))
-            self._unchanged = Prepared(304, [*headers, *self._ends(now)], b"")
-        return self._unchanged
+        if self.held is None:
+            headers = not_modified_headers(end_to_end(self.headers))
+            self.held = Prepared(304, (*headers, *self._ends(now)), b"")
+        return self.held
 
     def _ends(self, now: float) -> Headers:
-        second = int(now - self._created)
-        return _age_line_of(second), hit_line(self._lifetime - second, self._level)
+        second = int(now - self.created)
+        return _age_line_of(second), hit_line(self.lifetime - second, self.level)
+
+
+def replay_of(
+    entry: Entry,
+    response: StoredResponse,
+    terms: Terms,
+    level: int = 1,
+    chosen_by: Collection[bytes] = (),
+) -> Replay:
+    """The replay of a response; see `prepare`."""
+    never = entry.always_validate or response.status == PARTIAL
+    return Replay(
+        status=response.status,
+        lines=(),
+        body=response.body,
+        created=entry.created,
+        until=-math.inf if never else min(entry.fresh_until, entry.refresh_at),
+        headers=told(response.headers, terms, chosen_by),
+        level=level,
+        lifetime=int(entry.fresh_until - entry.created),
+        tag=response.etag if 200 <= response.status < 300 else None,
+    )
 
 
 def prepare(
@@ -157,7 +167,7 @@ def prepare(
         chosen_by: See `told`; the same for all requests that select the slot.
     """
     if slot.replay is None and isinstance(slot.entry.payload, StoredResponse):
-        slot.replay = Replay(slot.entry, slot.entry.payload, terms, level, chosen_by)
+        slot.replay = replay_of(slot.entry, slot.entry.payload, terms, level, chosen_by)
     replay: Replay | None = slot.replay if isinstance(slot.replay, Replay) else None
     return replay
 
@@ -187,7 +197,7 @@ def part_of(slot: Slot, replay: Replay, wanted: bytes, now: float) -> Prepared |
         received=None,
         now=now,
     )
-    return Prepared(start["status"], start["headers"], body["body"])
+    return Prepared(start["status"], tuple(start["headers"]), body["body"])
 
 
 def ttl_of(entry: Entry, now: float) -> int:

@@ -67,6 +67,6 @@ async def shared_hit(engine: Engine, plan: Plan, scope: Scope, send: Send) -> Lo
 
 async def sent(replay: Prepared, method: str, send: Send) -> None:
     """Send what is prepared, which is for a GET or a HEAD."""
-    lines = replay.lines.copy()
+    lines = [*replay.lines]
     await send({"type": "http.response.start", "status": replay.status, "headers": lines})
     await send({"type": "http.response.body", "body": b"" if method == "HEAD" else replay.body})

@@ -155,7 +155,7 @@ def connection_options(headers: Headers) -> list[bytes]:
 
 
 def without(headers: Headers, names: Collection[bytes]) -> Headers:
-    """The lines whose names are not among these."""
+    """The lines whose names are not among these: the same object where that is all of them."""
     kept = [line for line in headers if line[0] not in names]
     return headers if len(kept) == len(headers) else tuple(kept)
 

@@ -120,7 +120,11 @@ class RouteTable(ApplicationRoutes):
             return Resolved(reason="method", endpoint=leaf.endpoint, leaf=leaf)
         annotations = annotations_of(leaf.endpoint, method)
         policy, reason = self._policy(annotations, method, path, leaf)
-        texts = {name: leaf.canonical(name, value) for name, value in found.path_params.items()}
+        texts: Mapping[str, str] = {
+            name: leaf.canonical(name, value) for name, value in found.path_params.items()
+        }
+        if all(found.path_params[name] is text for name, text in texts.items()):
+            texts = found.path_params  # one object instead of two for each target
         usual = path
         if (policy is not None or not is_safe(method)) and set(leaf.path_params) <= texts.keys():
             usual = fill_path(leaf.path, texts)

@@ -34,7 +34,7 @@ class Heads:
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._texts: dict[int, tuple[list[Header], int, int, bytes]] = {}
+        self._texts: dict[int, tuple[Sequence[Header], int, int, bytes]] = {}
         self._defaults: Sequence[Header] | None = None
         self._own: bytes | None = None
         self.size = 0
@@ -65,7 +65,7 @@ class Heads:
         text = known[3]
         return b"%b%b%b%b\r\n" % (_status_line(status), self._own, text, _joined(changing))
 
-    def _remember(self, number: int, known: tuple[list[Header], int, int, bytes]) -> None:
+    def _remember(self, number: int, known: tuple[Sequence[Header], int, int, bytes]) -> None:
         if (replaced := self._texts.pop(number, None)) is not None:
             self.size -= _BESIDES + 3 * len(replaced[3])
         size = _BESIDES + 3 * len(known[3])

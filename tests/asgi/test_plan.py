@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from asgi_multitier.asgi.plan import Plan, plan_for, raw_target
+from asgi_multitier.asgi.plan import Plan, RuledMemory, plan_for, raw_target
 from asgi_multitier.asgi.request_key import request_key
 from asgi_multitier.config.policy import Policy
 from asgi_multitier.config.process import CacheConfig
@@ -15,7 +15,7 @@ from asgi_multitier.policy.key import Veil
 from asgi_multitier.policy.partition import partition_part
 from asgi_multitier.policy.reasons import Reason
 from asgi_multitier.policy.request import Field, FieldLines
-from asgi_multitier.routing import RouteTable
+from asgi_multitier.routing import Resolved, RouteTable
 from tests.policy.support import lines
 from tests.support import scope_of
 
@@ -147,3 +147,24 @@ def test_answers_to_authorization_have_everybodys_key_where_responses_decide() -
 def test_the_target_as_sent(changes: dict[str, Any], raw: tuple[bytes, bytes]) -> None:
     """Servers differ in what they put into `raw_path`."""
     assert raw_target(scope_of("GET", "/x%20y?q=1", **changes)) == raw
+
+
+def test_plans_of_a_rule_share_what_is_the_rules() -> None:
+    """Terms, sets and the origin are there once; others have their own."""
+    memory, config, resolved = RuledMemory(), CacheConfig(), replace(RESOLVED, policy=Policy(60))
+
+    def made(path: str, resolved: Resolved, config: CacheConfig) -> Plan:
+        request = scope_of("GET", path)
+        return plan_for(
+            request, b"a", resolved, Tally(), config, Veil(b"s"), reason=None, ruled=memory
+        )
+
+    one, two = made("/1", resolved, config), made("/2", resolved, config)
+    other = made("/3", replace(RESOLVED, policy=Policy(61)), config)
+    bound = made("/4", resolved, CacheConfig(max_entry=7))
+
+    assert one.terms is two.terms
+    assert one.plain is two.plain
+    assert one.origin is two.origin
+    assert other.terms.lifetime == 61
+    assert bound.terms.max_entry == 7

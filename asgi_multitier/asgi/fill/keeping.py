@@ -9,6 +9,7 @@ from ...entry import Entry, Slot, StoredResponse, Variants
 from ...policy.headers import first, with_length, without
 from ...policy.reasons import Reason
 from ...policy.reuse import is_origin_failure
+from ...policy.shared_lines import shared
 from ...policy.storing import Store, judge
 from ..entries import UnfitTags, entry_of
 from ..replay import AGE, PARTIAL
@@ -194,7 +195,7 @@ def as_stored(
     """
     return StoredResponse(
         status=status,
-        headers=with_length(status, without(lines, {AGE}), len(body)),
+        headers=shared(with_length(status, without(lines, {AGE}), len(body))),
         body=body,
         etag=first(lines, b"etag"),
         last_modified=last_modified,
