@@ -61,7 +61,9 @@ class Answering(asyncio.Protocol):
     def _recognise(self, data: bytes) -> bool:
         """Answer a request whose bytes are known; whether that was done."""
         requests = self._front.requests
-        known = requests.recall(data)
+        known = requests.young.get(data)
+        if known is None:
+            known = requests.recall(data)
         if known is None or known.origin is not self._origin:
             return False
         head = known.head
@@ -111,7 +113,7 @@ class Answering(asyncio.Protocol):
 
     def _answer(self, known: Known) -> bytes | None:
         """The whole answer; it counts as a request of the server's."""
-        prepared = self._front.answer(known, self.server_state.default_headers)
+        prepared = self._front.answer(known)
         if prepared is None or known.head is None:
             return None
         if self.access_log:

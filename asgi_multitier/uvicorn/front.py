@@ -34,7 +34,8 @@ class Front:
     Attributes:
         cache: The cache to ask; None while hits go by ASGI.
         requests: What was asked lately.
-        defaults: The server's own header lines when the layers were last looked at.
+        defaults: The server's own header lines, in the list of its last second.
+        lines: The same, in the first list that was equal: heads with them are still right.
     """
 
     def __init__(self, app: object) -> None:
@@ -45,11 +46,18 @@ class Front:
         self.cache: CacheMiddleware | None = None
         self.requests = Requests(0)
         self._heads = Heads(0)
-        self.defaults: object = None
+        self.defaults: Sequence[Header] | None = None
+        self.lines: Sequence[Header] = ()
 
-    def look(self, defaults: object) -> None:
-        """Look where the cache stands, and say in the log if hits go by ASGI."""
+    def look(self, defaults: Sequence[Header]) -> None:
+        """Look where the cache stands, and say in the log if hits go by ASGI.
+
+        Args:
+            defaults: The server's own header lines.
+        """
         self.defaults = defaults
+        if self.lines != defaults:
+            self.lines = defaults
         found = outermost(self._app)
         if found == self._found:
             return
@@ -97,7 +105,7 @@ class Front:
         target = get_path_with_query_string(scope)  # type: ignore[arg-type]  # has all it reads
         return Known(found, origin, told, (scope["method"], target))
 
-    def answer(self, known: Known, defaults: Sequence[Header]) -> Prepared | None:
+    def answer(self, known: Known) -> Prepared | None:
         """The answer to a request, with its head in `known.head`; None if it goes by ASGI.
 
         It is counted as answered.
@@ -107,9 +115,9 @@ class Front:
         prepared = self.cache.in_front.ready(known.found)
         if prepared is None:
             return None
-        if known.lines is not prepared.lines or known.defaults is not defaults:
-            known.head = self._heads.head_of(prepared, defaults)
-            known.lines, known.defaults = prepared.lines, defaults
+        if known.lines is not prepared.lines or known.defaults is not self.lines:
+            known.head = self._heads.head_of(prepared, self.lines)
+            known.lines, known.defaults = prepared.lines, self.lines
         if known.head is None:
             self.cache.in_front.withdraw(known.found)
             return None

@@ -60,10 +60,10 @@ class Heads:
                 return None
             known = (staying, status, size, _joined(staying))
             self._remember(id(prepared), known)
-        if self._own is None or not is_sendable(changing):
+        ends = _ends_of(*changing)
+        if self._own is None or ends is None:
             return None
-        text = known[3]
-        return b"%b%b%b%b\r\n" % (_status_line(status), self._own, text, _joined(changing))
+        return b"%b%b%b%b\r\n" % (_status_line(status), self._own, known[3], ends)
 
     def _remember(self, number: int, known: tuple[Sequence[Header], int, int, bytes]) -> None:
         if (replaced := self._texts.pop(number, None)) is not None:
@@ -78,6 +78,12 @@ class Heads:
 
 def _joined(lines: Sequence[Header]) -> bytes:
     return b"".join([b"%b: %b\r\n" % (name.lower(), value) for name, value in lines])
+
+
+@lru_cache(4096)
+def _ends_of(*lines: Header) -> bytes | None:
+    """The text of lines that many responses share; None if they cannot be sent."""
+    return _joined(lines) if is_sendable(lines) else None
 
 
 @lru_cache(512)
