@@ -91,6 +91,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         route: The identity of the route that filled it, "" if none.
         name: The name given by `key=`; "" if none. Values are named by their key.
         tags: The tags that select it.
+        cost: Seconds that its fill took; 0 where that is not known, as of what a shared tier has.
         data_version: What the rule's `validator` returned before the payload was made, as a digest;
             None if it was not asked, or did not know.
     """
@@ -112,6 +113,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     route: str = ""
     name: str = ""
     tags: tuple[str, ...] = ()
+    cost: float = 0.0
     data_version: bytes | None = None
 
     def is_current(self, now: float) -> bool:
@@ -161,7 +163,7 @@ class Slot(msgspec.Struct, eq=False, gc=False):
     view: int = -1
     size: int = 0
     uses: int = 0
-    rank: float = 0.0
+    rank: int = 0
     replay: Any = None
     encoded: dict[bytes, Encoded] | None = None
     variants: OrderedDict[str, None] | None = None

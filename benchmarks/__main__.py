@@ -8,13 +8,14 @@ import shutil
 import signal
 import sys
 
-from . import guarded, hit, http, memory, propagation, stampede
+from . import eviction, guarded, hit, http, memory, propagation, stampede
 from .options import Options, Part, UsageError
 
 PARTS: dict[str, Part] = {
     "hit": hit.main,
     "guarded": guarded.main,
     "memory": memory.main,
+    "eviction": eviction.main,
     "http": http.main,
     "stampede": stampede.main,
     "propagation": propagation.main,

@@ -78,6 +78,7 @@ def entry_of(seed: Entry, response: StoredResponse, store: Store, plan: Plan, no
         fresh_until=fresh_until,
         keep_until=keep_until,
         filled_at=now,
+        cost=max(0.0, now - seed.created),
         stale_while_revalidate=store.stale_while_revalidate,
         stale_if_error=store.stale_if_error,
         refresh_at=now + (fresh_until - now) * eager if eager else float("inf"),

@@ -53,14 +53,14 @@ class LookUp:
         if self._looked == key:
             found, self._looked = self._found, None
         else:
-            slot = stack.peek(key)
+            slot = stack.read(key)
             if slot is not None or not stack.has_shared:
                 return slot, 1
             found = await self._fetch(key)
         if found is not None:
             return found.slot, found.level
         # Another request's fill may have landed while this one waited for the reply.
-        return stack.peek(key), 1
+        return stack.read(key), 1
 
     async def find_newer(self, key: str, slot: Slot) -> Found | None:
         """What another instance has filled since this local entry became stale, if it has."""

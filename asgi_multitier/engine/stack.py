@@ -17,7 +17,7 @@ from cachetools import FIFOCache
 from msgspec.structs import replace
 
 from ..coherence.log import InvalidationLog, Update
-from ..entry import Born, Entry, Slot
+from ..entry import MAX_USES, Born, Entry, Slot
 from ..events import Events, TierStats
 from ..policy.key import storage_key
 from ..policy.reuse import usable_on_error
@@ -93,8 +93,11 @@ class TierStack:
     # Reading.
 
     def peek(self, key: str) -> Slot | None:
-        """The local slot whose entry is valid by the log; it may be past its lifetime."""
-        slot = self.local.get(key)
+        """The local slot whose entry is valid by the log; it may be past its lifetime.
+
+        Does not count as a use: see `read`.
+        """
+        slot = self.find(key)
         if slot is None:
             return None
         index = self._index
@@ -108,6 +111,13 @@ class TierStack:
         if self._clock() >= slot.entry.keep_until:
             self.local.delete(key)
             return None
+        return slot
+
+    def read(self, key: str) -> Slot | None:
+        """As `peek`, for a request or call that asks for the key."""
+        slot = self.peek(key)
+        if slot is not None and slot.uses < MAX_USES:
+            slot.uses += 1
         return slot
 
     def stands_in(self, entry: Entry) -> bool:
@@ -213,14 +223,20 @@ class TierStack:
 
     # Writing.
 
-    def keep(self, entry: Entry) -> Slot | None:
-        """Store in the local tier if the log permits; None if it was invalidated meanwhile."""
+    def keep(self, entry: Entry, *, wanted: bool = False) -> Slot | None:
+        """Store in the local tier if the log permits; None if it was invalidated meanwhile.
+
+        Args:
+            entry: The entry.
+            wanted: Its key counts as asked for before, so that it is kept though it is large.
+        """
         if not self._index.permits(entry):
             self._events.refused["invalidated"] += 1
             return None
         if self._local_scale != 1.0:
             entry = rescaled(entry, self._local_scale, self._clock())
         slot = Slot(entry, self._index.view if self._index.settled else -1)
+        slot.uses = int(wanted)
         self.local.set(slot)
         return slot
 

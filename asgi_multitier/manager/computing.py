@@ -261,13 +261,15 @@ class _Function:
     def _bring(self, payload: bytes, value: Any, *, validated: bool = False) -> None:
         """Keep a value, answer the flight, and tell other processes."""
         call, flight = self._call, self._run.flight
+        now = self._engine.clock()
         entry = value_entry(
             call.key,
             payload,
             call.policy,
             call.tags,
             born=flight.seed.born,
-            now=self._engine.clock(),
+            now=now,
+            cost=max(0.0, now - flight.seed.created),
             data_version=flight.seed.data_version,
         )
         kept = self._kept(entry, payload)

@@ -66,6 +66,7 @@ def value_entry(
     *,
     born: Born,
     now: float,
+    cost: float = 0.0,
     data_version: bytes | None = None,
 ) -> Entry:
     """The entry of a value.
@@ -77,6 +78,7 @@ def value_entry(
         tags: The value's tags.
         born: The position in the log that this process had applied when the value was made.
         now: The clock's reading.
+        cost: Seconds that it took to make, if that is known.
         data_version: The version of the data that it was made of, if that is known.
     """
     lifetime = policy.lifetime or 0.0
@@ -98,6 +100,7 @@ def value_entry(
         stale_if_error=on_error,
         refresh_at=now + lifetime * eager if eager else float("inf"),
         tags=tags,
+        cost=cost,
         data_version=data_version,
     )
 
@@ -137,7 +140,7 @@ class Values:
     async def look(self, key: str) -> tuple[Slot | None, int]:
         """The freshest slot of a key, which may be stale, and the level of its tier."""
         stack = self._stack
-        slot = stack.peek(key)
+        slot = stack.read(key)
         if slot is not None and self._clock() < slot.entry.fresh_until:
             return slot, 1
         if not stack.has_shared:
@@ -148,7 +151,7 @@ class Values:
             self._tally.count(Outcome.MISS)  # every call is counted, also one that leaves here
             raise
         # Another caller may have stored it while this one waited for the reply.
-        slot = stack.peek(key)
+        slot = stack.read(key)
         if found is None or (
             slot is not None and slot.entry.fresh_until > found.slot.entry.fresh_until
         ):
@@ -242,5 +245,5 @@ class Values:
             counts as stored and dropped since.
         """
         self._engine.flights.supersede(entry.key)
-        slot = self._stack.keep(entry)
+        slot = self._stack.keep(entry, wanted=True)
         return slot is None or self._stack.find(entry.key) is slot

@@ -17,6 +17,7 @@ from asgi_multitier.tiers.sqlite import SQLiteTier
 from tests.fakeredis_server import FakeredisServer
 from tests.servers import ValkeyServer, free_port
 from tests.tiers.memcached_server import MemcachedServer
+from tests.tiers.own_caches import CACHES
 
 
 class TestMemoryTier(LocalTierContract):
@@ -27,6 +28,20 @@ class TestMemoryTier(LocalTierContract):
 class TestMemoryTierWithIdleTime(LocalTierContract):
     def make(self) -> LocalTier:
         return MemoryTier(max_idle=10, clock=FakeClock())
+
+
+class TestMemoryTierThatKeepsWhatWasSlow(LocalTierContract):
+    def make(self) -> LocalTier:
+        return MemoryTier(keep="slow", clock=FakeClock())
+
+
+class TestMemoryTierOfOwnCache(LocalTierContract):
+    @pytest.fixture(autouse=True, params=CACHES)
+    def name(self, request: pytest.FixtureRequest) -> None:
+        self.made = CACHES[request.param]
+
+    def make(self) -> LocalTier:
+        return MemoryTier(cache=self.made(), clock=FakeClock())
 
 
 class TestNullLocalTier(LocalTierContract):

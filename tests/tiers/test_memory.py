@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from cachetools import LRUCache
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -11,7 +12,7 @@ from asgi_multitier.entry import LEFT, MAX_USES, Slot
 from asgi_multitier.errors import ConfigError
 from asgi_multitier.testing import FakeClock, value_entry
 from asgi_multitier.tiers.base import finder, is_holdable
-from asgi_multitier.tiers.memory import MemoryTier
+from asgi_multitier.tiers.memory import Keep, MemoryTier
 from asgi_multitier.tiers.null import NullLocalTier
 
 NOW = 1_000.0
@@ -175,7 +176,7 @@ def test_hot_key_does_not_grow_the_memory_of_ends() -> None:
     for i in range(1_000):
         tier.set(a_slot("hot", keep=60 + i))
 
-    assert len(tier._due) <= 70
+    assert tier._ends.seconds <= 70
     clock.advance(60 + 999)
     assert tier.expire() == 1
 
@@ -186,12 +187,12 @@ def test_keeping_track_of_ends_is_never_done_for_all_at_once() -> None:
     tier = MemoryTier(max_entries=50, clock=clock)
     for i in range(1_000):
         tier.set(a_slot(f"{i % 100}", keep=60 + i % 7 + i / 1000))
-        assert sum(map(len, tier._due.values())) == len(tier) <= 50
-    assert len(tier._due) == len(tier._seconds) <= 8
+        assert len(tier._ends) == len(tier) <= 50
+    assert tier._ends.seconds <= 8
     clock.advance(68)
 
     assert tier.expire() == 50
-    assert (len(tier._due), len(tier._seconds)) == (0, 0)
+    assert (len(tier._ends), tier._ends.seconds) == (0, 1)  # the second that has not ended
 
 
 def test_what_was_cleared_is_given_back_in_steps() -> None:
@@ -203,15 +204,15 @@ def test_what_was_cleared_is_given_back_in_steps() -> None:
     tier.set(a_slot("new"))
 
     assert keys(tier) == {"new"}
-    assert sum(map(len, tier._leaving)) == 92
+    assert len(tier._leaving) == 92
     tier.clear()
     for i in range(5):
         tier.set(a_slot(f"more-{i}"))
     tier.set(a_slot("large", size=9_000))
-    assert tier._held + tier.statistics().bytes <= 10_000
-    for i in range(20):
+    assert tier._leaving.bytes + tier.statistics().bytes <= 10_000
+    for i in range(50):
         tier.set(a_slot(f"last-{i}"))
-    assert tier._leaving == []
+    assert not tier._leaving
     assert evictions(tier)["cleared"] == 101
 
 
@@ -329,10 +330,16 @@ def test_repr_shows_what_is_held() -> None:
         {"max_idle": 0},
         {"max_idle": math.inf},
         {"max_idle": math.nan},
+        {"max_idle": True},
+        {"keep": "fresh"},
+        {"keep": None},
+        {"keep": "slow", "cache": LRUCache(1)},
+        {"cache": {}},
+        {"cache": LRUCache},
     ],
     ids=str,
 )
-def test_bounds_out_of_range_are_refused(options: dict[str, float]) -> None:
+def test_options_out_of_range_are_refused(options: dict[str, object]) -> None:
     """The error names the option and what is allowed."""
     with pytest.raises(ConfigError, match=f"MemoryTier: {next(iter(options))}="):
         MemoryTier(**options)  # type: ignore[arg-type]
@@ -551,3 +558,35 @@ def test_a_slot_may_leave_while_it_makes_room() -> None:
     assert not tier.resize(slot, 200)
     assert keys(tier) == {"b", "c"}
     assert tier.statistics().bytes == 200
+
+
+@pytest.mark.parametrize("keep", ["used", "slow"])
+def test_a_slot_that_grows_makes_room_for_itself(keep: Keep) -> None:
+    """In every order of leaving; what is accounted for it leaves with it."""
+    tier = MemoryTier(300, keep=keep, clock=FakeClock())
+    for key in "abc":
+        tier.set(a_slot(key))
+    grown = tier.find("c")
+    assert grown is not None
+    assert tier.resize(grown, 150)
+
+    assert (len(tier), tier.statistics().bytes) == (2, 250)
+    assert evictions(tier) == {"size": 1}
+    assert not tier.resize(grown, 301)
+    tier.delete("c")
+    assert tier.statistics().bytes == 100
+    assert not tier.resize(grown, 150)
+    tier.set(a_slot("d", 200))
+    assert tier.statistics().bytes == 300
+
+
+def test_a_slot_of_a_cache_with_sizes_does_not_grow() -> None:
+    """The cache has noted its size; one that counts slots does not mind."""
+    sized = MemoryTier(cache=LRUCache(300, getsizeof=lambda slot: slot.size), clock=FakeClock())
+    counted = MemoryTier(300, cache=LRUCache(2), clock=FakeClock())
+    for tier, grows in ((sized, False), (counted, True)):
+        slot = a_slot("a")
+        tier.set(slot)
+        assert tier.resize(slot, 100)
+        assert tier.resize(slot, 150) is grows
+        assert tier.statistics().bytes == (150 if grows else 100)

@@ -200,7 +200,7 @@ class GuardedExchange:
 
     def _hit(self, call: Call, key: str) -> Any:
         engine, request = self._engine, self._request
-        slot = engine.stack.peek(key)
+        slot = engine.stack.read(key)
         if slot is None or request.directives is not None:
             return None
         replay, now = slot.replay or prepared(slot), engine.clock()
