@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.utils import get_client_addr
+from uvicorn.protocols.utils import get_client_addr, get_path_with_query_string
 
 from .front import front_of
 from .remembered import Known
@@ -38,6 +38,7 @@ class Answering(asyncio.Protocol):
         self._answered_at: float | None = None
         self._begun = 0
         self._learnt: Known | None = None
+        self._held: Any = None
 
     def connection_made(self, transport: Any) -> None:
         """A client has connected."""
@@ -72,20 +73,38 @@ class Answering(asyncio.Protocol):
             return False
         if known.head is not head:
             requests.resize(data, known)
+        if self.timeout_keep_alive_task is None:
+            self._wait(self.timeout_keep_alive)
         self.transport.write(answer)
         return True
 
     def _begin_read(self) -> None:
-        """Bytes come that are to be parsed."""
-        self._begun, self._learnt = 0, None
+        """Bytes come that are to be parsed.
 
-    def _end_read(self, data: bytes) -> None:
-        """The parser has read these bytes, and nothing is left over: remember what they mean.
-
-        Only if they were a single request that was answered here: `_begun` counts requests, and
-        `_learnt` is the last such.
+        uvicorn's protocol would end the timer now, and a new one takes longer than an answer.
         """
-        if self._begun == 1 and self._learnt is not None:
+        self._begun, self._learnt = 0, None
+        self._held, self.timeout_keep_alive_task = self.timeout_keep_alive_task, None
+
+    def _end_read(self, data: bytes, *, whole: bool) -> None:
+        """The bytes are parsed, and what was answered is sent.
+
+        `_begun` counts the requests in them, and `_learnt` is the last that was answered here.
+
+        Args:
+            data: The bytes.
+            whole: Whether they began with a request, and nothing is left over.
+        """
+        timer, self._held = self._held, None
+        is_idle = self.cycle is None or self.cycle.response_complete
+        if self._learnt is not None and is_idle and self.timeout_keep_alive_task is None:
+            if timer is None:
+                self._wait(self.timeout_keep_alive)
+            else:
+                self.timeout_keep_alive_task = timer
+        elif timer is not None:
+            timer.cancel()
+        if whole and self._begun == 1 and self._learnt is not None:
             self._front.requests.remember(data, self._learnt)
 
     def _ask(
@@ -117,16 +136,22 @@ class Answering(asyncio.Protocol):
         if prepared is None or known.head is None:
             return None
         if self.access_log:
-            client = get_client_addr({"client": known.client or self.client})  # type: ignore[arg-type]  # all that it reads
-            method, target = known.words
+            scope: Any = {
+                "client": known.client or self.client,
+                "path": known.path,
+                "query_string": known.query,
+            }
             self.access_logger.info(
-                '%s - "%s %s HTTP/%s" %d', client, method, target, "1.1", prepared.status
+                '%s - "%s %s HTTP/%s" %d',
+                get_client_addr(scope),
+                known.method,
+                get_path_with_query_string(scope),
+                "1.1",
+                prepared.status,
             )
         self.server_state.total_requests += 1
         self._answered_at = self.loop.time()
-        if self.timeout_keep_alive_task is None:
-            self._wait(self.timeout_keep_alive)
-        return known.head if known.words[0] == "HEAD" else known.head + prepared.body
+        return known.head if known.method == "HEAD" else known.head + prepared.body
 
     def _wait(self, seconds: float) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(

@@ -9,8 +9,6 @@ from copy import copy
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from uvicorn.protocols.utils import get_path_with_query_string
-
 from .._types import Header, Receive, Scope, Send
 from ..asgi.middleware import CacheMiddleware
 from ..asgi.replay import Prepared
@@ -102,8 +100,7 @@ class Front:
         if found is None:
             return None
         told = None if scope["client"] == client else scope["client"]
-        target = get_path_with_query_string(scope)  # type: ignore[arg-type]  # has all it reads
-        return Known(found, origin, told, (scope["method"], target))
+        return Known(found, origin, told, scope)
 
     def answer(self, known: Known) -> Prepared | None:
         """The answer to a request, with its head in `known.head`; None if it goes by ASGI.

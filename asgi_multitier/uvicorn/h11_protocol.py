@@ -31,8 +31,7 @@ class H11Protocol(Answering, h11_impl.H11Protocol):
             return
         self._begin_read()
         super().data_received(data)
-        if whole and self._is_between():
-            self._end_read(data)
+        self._end_read(data, whole=whole and self._is_between())
 
     def _is_between(self) -> bool:
         """Whether the parser waits for the first byte of a request."""

@@ -33,8 +33,7 @@ class HttpToolsProtocol(Answering, httptools_impl.HttpToolsProtocol):
         self._begin_read()
         super().data_received(data)
         self._flush()
-        if whole and self._between:
-            self._end_read(data)
+        self._end_read(data, whole=whole and self._between)
 
     def _flush(self) -> None:
         """Send what was answered, unless the connection was ended over what came after it."""

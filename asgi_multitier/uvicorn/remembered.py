@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from .._types import Header
+from .._types import Header, Scope
 from ..asgi.in_front import Found
 
 _RECORD = 600
@@ -25,26 +25,39 @@ class Known:
         found: What the cache has found of it.
         origin: Of what connections it was parsed.
         client: Address and port of the client that a trusted proxy names; None where none does.
-        words: What the access log says of it: method and target.
+        method, path, query: What the access log says of it.
         lines: The field lines that `head` was built from.
         defaults: The server's own lines in `head`.
         head: The head of its answer.
         size: Bytes that it is accounted for.
     """
 
-    __slots__ = ("client", "defaults", "found", "head", "lines", "origin", "size", "words")
+    __slots__ = (
+        "client",
+        "defaults",
+        "found",
+        "head",
+        "lines",
+        "method",
+        "origin",
+        "path",
+        "query",
+        "size",
+    )
 
     def __init__(
         self,
         found: Found,
         origin: object,
         client: tuple[str, int] | None,
-        words: tuple[str, str],
+        scope: Scope,
     ) -> None:
         self.found = found
         self.origin = origin
         self.client = client
-        self.words = words
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.query: bytes = scope["query_string"]
         self.lines: Sequence[Header] | None = None
         self.defaults: Sequence[Header] | None = None
         self.head: bytes | None = None
@@ -128,5 +141,5 @@ class Requests:
     @staticmethod
     def _size_of(data: bytes, known: Known) -> int:
         head = 0 if known.head is None else len(known.head)
-        # Its target stands in the words as well; its fields only where they count.
+        # Its target is held as well; its fields only where they count.
         return _RECORD + 3 * len(data) + _FIELD * len(known.found.scope["headers"]) + head

@@ -129,11 +129,13 @@ async def test_an_idle_connection_is_closed_by_one_timer(protocol: Any) -> None:
             await answers(reader)
             timer = connection.timeout_keep_alive_task
             assert timer is not None
-            for _ in range(3):
-                writer.write(GET)
-                await answers(reader)
+            # Known by its bytes, and parsed.
+            for request in (GET, GET, get("/", "x: 1"), get("/", "x: 2"), GET + get("/", "x: 3")):
+                writer.write(request)
+                await answers(reader, request.count(b"host"))
 
                 assert connection.timeout_keep_alive_task is timer
+                assert not timer.cancelled()
             # The timer fires while 60 s have not passed since the last answer.
             timer.cancel()
             connection.timeout_keep_alive_handler()
@@ -146,6 +148,34 @@ async def test_an_idle_connection_is_closed_by_one_timer(protocol: Any) -> None:
             connection.timeout_keep_alive_handler()
 
             assert await everything(reader) == b""
+
+
+async def test_a_running_request_has_no_timer(protocol: Any) -> None:
+    """Nor has one that came behind a hit in the same read; its answer sets the next."""
+    gate, arrived = asyncio.Event(), asyncio.Event()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("path") == "/slow":
+            arrived.set()
+            await gate.wait()
+        await PlainTextResponse("hello")(scope, receive, send)
+
+    async with served(cache(slow), protocol) as server:
+        await hot(server)
+        async with server.connected() as (reader, writer):
+            connection = server.connections[-1]
+            writer.write(GET)
+            await answers(reader)
+            timer = connection.timeout_keep_alive_task
+            writer.write(get("/", "x: 1") + get("/slow"))
+            await answers(reader)
+            await asyncio.wait_for(arrived.wait(), 60)
+
+            assert timer.cancelled()
+            assert connection.timeout_keep_alive_task is None
+            gate.set()
+            await answers(reader)
+            assert connection.timeout_keep_alive_task is not None
 
 
 async def test_a_request_that_is_not_ready_stops_the_timer(protocol: Any) -> None:

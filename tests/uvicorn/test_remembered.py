@@ -16,7 +16,7 @@ def known(head: int = 200) -> Known:
     """What is known of some request."""
     plan: Any = None
     found = Found(plan, None, {"method": "GET", "headers": ()}, 0)
-    one = Known(found, None, None, ("GET", "/"))
+    one = Known(found, None, None, {"method": "GET", "path": "/", "query_string": b""})
     one.head = b"x" * head
     return one
 
