@@ -80,11 +80,24 @@ def play(trace: Trace, tier: MemoryTier) -> Played:
 
 def main(options: Options) -> Iterator[str]:
     """The table of misses, and the cost of a look-up and of a set."""
-    names = options.chosen(TRACES)
+    return report(options.chosen(TRACES), rounds=options.rounds or ROUNDS)
+
+
+def report(
+    names: list[str], *, length: int = LENGTH, rounds: int = ROUNDS, calls: int = CALLS
+) -> Iterator[str]:
+    """The lines of both tables.
+
+    Args:
+        names: Of the traces.
+        length: Requests of each.
+        rounds: Of the timings.
+        calls: Of a timing.
+    """
     ratios: dict[str, list[float]] = {"used": [], "slow": [], "seconds": []}
     rows = []
     for name in names:
-        trace = TRACES[name](random.Random(zlib.crc32(name.encode())), LENGTH)
+        trace = TRACES[name](random.Random(zlib.crc32(name.encode())), length)
         whole = sum({key: size for key, size, _ in trace}.values())
         for share in SHARES:
             size = int(whole * share)
@@ -104,10 +117,10 @@ def main(options: Options) -> Iterator[str]:
     heads = ("trace", "size", "LRU misses", 'keep="used"', 'keep="slow"', "its seconds of filling")
     yield from table(heads, rows)
     yield ""
-    yield from _costs(options.rounds or ROUNDS)
+    yield from _costs(rounds, calls)
 
 
-def _costs(rounds: int) -> Iterator[str]:
+def _costs(rounds: int, calls: int) -> Iterator[str]:
     """Nanoseconds of a hit, and of a set for which another leaves, interleaved."""
     hits: dict[str, list[float]] = {name: [] for name in ORDERS}
     sets: dict[str, list[float]] = {name: [] for name in ORDERS}
@@ -117,9 +130,9 @@ def _costs(rounds: int) -> Iterator[str]:
             tier = make(1_000 * 2_000)
             for number in range(2_000):
                 tier.set(slot_of(str(number), 1_000, 0.02))
-            asked = [str(rng.randrange(2_000)) for _ in range(CALLS)]
+            asked = [str(rng.randrange(2_000)) for _ in range(calls)]
             hits[name].append(_timed_hits(tier, asked))
-            slots = [slot_of(f"new {number}", 1_000, 0.02) for number in range(CALLS)]
+            slots = [slot_of(f"new {number}", 1_000, 0.02) for number in range(calls)]
             sets[name].append(_timed_sets(tier, slots))
     rows = []
     for name in ORDERS:

@@ -1,12 +1,14 @@
 """The benchmarks that start no server run; what they measure is not looked at."""
 
+import random
 from dataclasses import replace
 
 import pytest
 
-from benchmarks import guarded, hit
+from benchmarks import eviction, guarded, hit
 from benchmarks.__main__ import main
 from benchmarks.options import Options, Spread, UsageError, table
+from benchmarks.traces import TRACES
 
 pytestmark = pytest.mark.no_cover  # it measures the package and asserts nothing of it
 
@@ -45,6 +47,17 @@ async def test_requests_without_an_entry_are_counted_as_no_hits() -> None:
 async def test_guarded_runs() -> None:
     """One round of it."""
     assert len(await guarded.measure(1)) == 3
+
+
+def test_eviction_runs() -> None:
+    """Each made trace has its length, the same for each seed, and the report its rows."""
+    for make in TRACES.values():
+        traces = [make(random.Random(1), 500) for _ in range(2)]
+        assert len(traces[0]) == 500
+        assert traces[0] == traces[1]
+
+    lines = list(eviction.report(["zipf"], length=500, rounds=1, calls=100))
+    assert sum(line.startswith("| zipf") for line in lines) == 3
 
 
 def test_unknown_names_are_refused() -> None:

@@ -15,7 +15,7 @@ from asgi_multitier.engine.formats import Format
 from asgi_multitier.engine.placed import AT_ONCE, BYTES_AT_ONCE, Placed
 from asgi_multitier.engine.stack import TierStack
 from asgi_multitier.engine.writes import MAX_PENDING_WRITES, rescaled
-from asgi_multitier.entry import Born, Entry, StoredResponse, Variants
+from asgi_multitier.entry import MAX_USES, Born, Entry, StoredResponse, Variants
 from asgi_multitier.errors import BackendError
 from asgi_multitier.events import Events
 from asgi_multitier.policy.key import storage_key
@@ -627,3 +627,39 @@ def test_looking_up_what_was_just_stored_is_not_a_use() -> None:
 
     assert built.stack.find("k") is slot is not None
     assert slot.uses == 0
+
+
+def test_a_large_value_that_is_set_is_kept_though_others_leave() -> None:
+    """It is wanted; what a run brings comes into a full tier when it is asked for again."""
+    built = Built()
+    built.local = MemoryTier(500_000, clock=built.clock)
+    built.stack = TierStack(
+        built.local,
+        [],
+        built.log,
+        built.events,
+        form=Format(namespace="n", clock=built.clock, wall=built.clock),
+    )
+    for number in range(10):
+        built.stack.keep(built.entry(f"other {number}", bytes(50_000)))
+    large = built.entry("large", bytes(100_000))
+
+    built.stack.keep(large)
+    assert built.stack.peek("large") is None
+    built.stack.keep(large)
+    assert built.stack.peek("large") is not None
+    built.stack.keep(built.entry("set", bytes(100_000)), wanted=True)
+    assert built.stack.peek("set") is not None
+
+
+async def test_requests_count_as_uses_and_looks_do_not() -> None:
+    """What is asked for stays; that the cache itself looks at an entry says nothing of that."""
+    built = Built()
+    slot = built.stack.keep(built.entry())
+    assert built.stack.peek("k") is slot is not None
+    assert slot.uses == 0
+    for _ in range(5):
+        assert built.stack.read("k") is slot
+
+    assert slot.uses == MAX_USES
+    assert built.stack.read("absent") is None
