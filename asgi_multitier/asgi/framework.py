@@ -6,6 +6,7 @@ Nothing is imported: what an application does not use is not in `sys.modules`.
 import inspect
 import sys
 from collections.abc import Mapping
+from functools import cached_property
 from http.cookies import CookieError, SimpleCookie
 from types import SimpleNamespace
 from typing import Any
@@ -51,18 +52,31 @@ class PlainRequest:
     """
 
     def __init__(self, scope: Scope, body: bytes = b"") -> None:
+        # The rest is made when it is asked for: a rule's callable reads one or two of these.
         self.scope = scope
         self.body = body
         self.method: str = scope["method"]
         self.path: str = scope["path"]
-        self.headers: Mapping[str, str] = {
-            name.decode("latin-1").lower(): value.decode("latin-1")
-            for name, value in scope["headers"]
-        }
-        query = scope["query_string"].decode("latin-1")
-        self.query_params: Mapping[str, str] = dict(parse_qsl(query, keep_blank_values=True))
         self.path_params: Mapping[str, Any] = scope.get("path_params", {})
-        self.state = SimpleNamespace(**scope.get("state", {}))
+
+    @cached_property
+    def headers(self) -> Mapping[str, str]:
+        """Field values by lower-case name."""
+        return {
+            name.decode("latin-1").lower(): value.decode("latin-1")
+            for name, value in self.scope["headers"]
+        }
+
+    @cached_property
+    def query_params(self) -> Mapping[str, str]:
+        """Query values by name."""
+        query = self.scope["query_string"].decode("latin-1")
+        return dict(parse_qsl(query, keep_blank_values=True))
+
+    @cached_property
+    def state(self) -> SimpleNamespace:
+        """What stands in the scope's state."""
+        return SimpleNamespace(**self.scope.get("state", {}))
 
     @property
     def cookies(self) -> dict[str, str]:

@@ -67,12 +67,13 @@ class Hits:
         planning: The plans of targets.
     """
 
-    __slots__ = ("_clock", "_find", "_home", "_index", "_manager", "_selected")
+    __slots__ = ("_clock", "_find", "_home", "_index", "_manager", "_selected", "_watch")
 
     def __init__(self, manager: CacheManager, planning: Plans) -> None:
         config = manager.config
         self._manager = manager
         self._home = manager.home
+        self._watch = planning.watch
         self._selected: TwoGenerationCache[Selecting, Selected] = TwoGenerationCache(
             2 * config.l1_entries, config.l1_bytes // 8, _size_of
         )
@@ -123,10 +124,12 @@ class Hits:
             return None
         now = self._clock()
         replay = slot.replay
-        if replay is None or now >= replay.due:
+        if replay is None:
             replay = prepare(slot, plan.terms, 1, _choosing(plan, found))
-            if replay is None or not replay.renew(now):
+            if replay is None:
                 return None
+        if now >= replay.due and not replay.renew(now):
+            return None
         sent = replay if is_plain else _chosen(slot, replay, found or {}, scope["method"], now)
         if sent is not None:
             if slot.uses < MAX_USES:
@@ -156,7 +159,7 @@ class Hits:
             partition = None if asked is None else asked.partition
             if partition is None:
                 return None
-        counts = selecting(plan, found, scope["headers"], partition)
+        counts = selecting(plan, found, scope["headers"], partition, spelt=self._watch.spelt)
         if counts is None:
             return None
         selected = self._selected.young.get(counts) or self._selected.recall(counts)
@@ -191,7 +194,7 @@ class Hits:
         plan.chosen_by(selected.fields)
         if plan.alone and plan.not_selecting.issuperset(found):
             return  # it selects what its target does
-        counts = selecting(plan, found, scope["headers"], partition)
+        counts = selecting(plan, found, scope["headers"], partition, spelt=self._watch.spelt)
         if counts is not None and _text_of(counts) <= _LONGEST:
             self._selected.remember(counts, selected)
 
@@ -204,7 +207,7 @@ def _chosen(
         tag = tag_asked_for(found)
         return replay.unchanged(now) if tag is not None and tag == replay.tag else None
     wanted = range_asked_for(found) if method == "GET" else None
-    return None if wanted is None else part_of(slot, replay, wanted, now)
+    return None if wanted is None else part_of(slot, replay, wanted)
 
 
 def _choosing(plan: Plan, found: FieldLines | None) -> Collection[bytes]:

@@ -15,6 +15,7 @@ from ..config.process import CacheConfig
 from ..events import Tally
 from ..policy import key as keys
 from ..policy.content import WITH_CONTENT
+from ..policy.cookies import reader as cookie_reader
 from ..policy.reasons import Reason
 from ..policy.request import CHOICES, Field
 from ..policy.terms import Terms
@@ -50,7 +51,7 @@ _GUARDED_MARK = "\x00guarded"
 begins with a length."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class Plan:
     """What holds for every GET or HEAD of one target, or for every POST or QUERY with content.
 
@@ -76,33 +77,36 @@ class Plan:
         not_selecting: The same, and those which choose what is sent of a response, but no response.
         vary_by: The rule's, where it is asked before the general way; None if there is none.
         separated: The rule itself says whose copy a request gets, or that all get the same.
+        read_cookies: What of a `Cookie` line selects the response; None if all of it does.
         positions: A cookie may carry a log position (see `read_your_writes`).
         fields: Lower-case names of request fields that choose the response, by the rule or by the
             `Vary` of a response: all that were seen so far.
     """
 
+    # What a plain hit reads comes first: it lies together in memory.
     reason: Reason | None
-    resolved: Resolved
-    policy: Policy
-    terms: Terms
-    veil: keys.Veil
-    tally: Tally
-    origin: tuple[str, bytes]
-    key: str = ""
-    query: bytes | None = None
-    whole: bool = False
+    vary_by: Callable[[Any], Any] | None = None
     prompt: bool = False
     alone: bool = False
+    key: str = ""
+    plain: frozenset[Field] = frozenset()
+    terms: Terms
+    tally: Tally
+    separated: bool = False
+    not_selecting: frozenset[Field] = CHOICES
+    fields: frozenset[bytes] = frozenset()
+    read_cookies: Callable[[bytes], object] | None = None
+    resolved: Resolved
+    policy: Policy
+    veil: keys.Veil
+    origin: tuple[str, bytes]
+    query: bytes | None = None
+    whole: bool = False
     direct: bool = False
     framed: bool = True
     offers: tuple[bytes, ...] = ()
     offers_all: bool = False
-    plain: frozenset[Field] = frozenset()
-    not_selecting: frozenset[Field] = CHOICES
-    vary_by: Callable[[Any], Any] | None = None
-    separated: bool = False
     positions: bool = False
-    fields: frozenset[bytes] = frozenset()
 
     def chosen_by(self, fields: Iterable[bytes]) -> None:
         """Note that these request fields choose among several representations."""
@@ -120,7 +124,7 @@ class Ruled:
         resolved: The rule's policy, as the route has it.
         policy: The same, as this process applies it.
         terms: What the HTTP rules are asked with.
-        plain, not_selecting, fields: See `Plan`.
+        plain, not_selecting, fields, read_cookies: See `Plan`.
     """
 
     config: CacheConfig
@@ -130,6 +134,7 @@ class Ruled:
     plain: frozenset[Field]
     not_selecting: frozenset[Field]
     fields: frozenset[bytes]
+    read_cookies: Callable[[bytes], object] | None
 
 
 class RuledMemory:
@@ -163,6 +168,7 @@ class RuledMemory:
             plain,
             plain | CHOICES,
             frozenset(policy.vary),
+            _reader_of(policy),
         )
         self._known[id(resolved)] = made
         return made
@@ -190,6 +196,11 @@ def _plain(policy: Policy, *, positions: bool) -> frozenset[Field]:
     if policy.ignore_cookies is True:
         plain |= {Field.COOKIE}
     return plain - {Field.COOKIE} if positions else plain
+
+
+def _reader_of(policy: Policy) -> Callable[[bytes], object] | None:
+    named, ignored = policy.cookies, policy.ignore_cookies
+    return cookie_reader(named, ignored) if named or ignored else None
 
 
 def plan_for(
@@ -231,7 +242,15 @@ def plan_for(
         ):
             reason = Reason.TARGET
     if reason is not None or name is None:
-        return Plan(reason, resolved, policy, terms, veil, tally, ruled.origin(scheme, b""))
+        return Plan(
+            reason=reason,
+            resolved=resolved,
+            policy=policy,
+            terms=terms,
+            veil=veil,
+            tally=tally,
+            origin=ruled.origin(scheme, b""),
+        )
     narrowed = (
         None if policy.query is None else keys.canonical_query(query, frozenset(policy.query))
     )
@@ -280,6 +299,7 @@ def plan_for(
         separated=policy.public or bool(policy.guarded) or policy.vary_by is not None,
         positions=ruled.positions,
         fields=rule.fields,
+        read_cookies=rule.read_cookies,
     )
 
 

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from functools import cached_property
+from sys import intern
 
 from .._types import Scope
 from ..config.policy import Policy
@@ -19,6 +20,10 @@ from .sample import WARM_KEY, Sample, origin_of
 from .two_generation_cache import TwoGenerationCache
 
 _MOST_ORIGINS = 1_000
+_MOST_HOSTS = 1_000
+
+_SHORT = 10
+"""Characters below which a text is shared: methods, schemes, versions, not paths."""
 
 _REASONS = {
     "no-cache": Reason.NO_CACHE_ANNOTATION,
@@ -61,6 +66,7 @@ class Plans:
         self.remembered: TwoGenerationCache[PlanKey, Plan] = TwoGenerationCache(
             2 * config.l1_entries, config.l1_bytes // 2, size_of_target
         )
+        self._hosts: dict[bytes | None, bytes | None] = {}
         self._on_forget: Callable[[], None] | None = None
         self.generation = 0
 
@@ -122,11 +128,21 @@ class Plans:
         # What a warm-up asks for is noted when a client does.
         if target is not None and WARM_KEY not in scope:
             self._note(scope, host, target, plan)
-            self.remembered.remember(target, plan)
+            self.remembered.remember(self._frugal(target), plan)
             if manager.mode != mode:
                 # Another thread has switched it after the look above.
                 self.forget()
         return plan
+
+    def _frugal(self, target: PlanKey) -> PlanKey:
+        """The same target, of texts that it shares with others: less memory to hold and to read."""
+        host, rest = target
+        texts = (
+            intern(text) if type(text) is str and len(text) < _SHORT else text for text in rest
+        )
+        if len(self._hosts) >= _MOST_HOSTS:
+            self._hosts.clear()
+        return self._hosts.setdefault(host, host), tuple(texts)
 
     def _note(self, scope: Scope, host: bytes | None, target: PlanKey, plan: Plan) -> None:
         """Note for warm-ups what a client asks for, and of whom."""

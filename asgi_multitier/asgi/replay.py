@@ -83,6 +83,9 @@ class Replay(Prepared, eq=False, gc=False):
         tag: Its entity tag, by which a client may say that it has it; None if it has none.
         due: Clock value from which it must be renewed before it is sent.
         held: The 304 in its place, if it was made since the last renewal.
+        held_headers: The field lines of that without `Age` and `Cache-Status`, once it was asked
+            for.
+        part: The part that was asked for last.
     """
 
     created: float
@@ -93,6 +96,8 @@ class Replay(Prepared, eq=False, gc=False):
     tag: bytes | None
     due: float = -math.inf
     held: Prepared | None = None
+    held_headers: Headers | None = None
+    part: "Part | None" = None
 
     def encoded(self, coding: bytes, body: bytes) -> "Replay":
         """The same response in a content coding.
@@ -108,6 +113,8 @@ class Replay(Prepared, eq=False, gc=False):
             tag=None if self.tag is None else encoded_etag(self.tag, coding),
             due=-math.inf,
             held=None,
+            held_headers=None,
+            part=None,
         )
 
     def renew(self, now: float) -> bool:
@@ -124,8 +131,9 @@ class Replay(Prepared, eq=False, gc=False):
     def unchanged(self, now: float) -> Prepared:
         """The 304 for a client that has it (RFC 9110 §15.4.5), once it is renewed."""
         if self.held is None:
-            headers = not_modified_headers(end_to_end(self.headers))
-            self.held = Prepared(304, (*headers, *self._ends(now)), b"")
+            if self.held_headers is None:
+                self.held_headers = not_modified_headers(end_to_end(self.headers))
+            self.held = Prepared(304, (*self.held_headers, *self._ends(now)), b"")
         return self.held
 
     def _ends(self, now: float) -> Headers:
@@ -172,21 +180,46 @@ def prepare(
     return replay
 
 
-def part_of(slot: Slot, replay: Replay, wanted: bytes, now: float) -> Prepared | None:
+class Part(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """What is sent of a response to a request for one range, without its bytes.
+
+    Attributes:
+        wanted: The value of `Range`.
+        due: That of the replay that it was made of.
+        status: The status code: 206, 416, or the response's own where it is sent whole.
+        lines: The field lines.
+        first, end: Which bytes of the content.
+    """
+
+    wanted: bytes
+    due: float
+    status: int
+    lines: Headers
+    first: int
+    end: int
+
+
+def part_of(slot: Slot, replay: Replay, wanted: bytes) -> Prepared | None:
     """What a client gets that asks for one range of a response, and nothing else (RFC 9110 §14.2).
 
     Args:
         slot: The response.
         replay: The same, renewed.
         wanted: The value of `Range`.
-        now: A reading of the clock.
 
     Returns:
         None if the response is not whole.
     """
-    response = slot.entry.payload
-    if not isinstance(response, StoredResponse) or response.status == PARTIAL:
-        return None
+    part = replay.part
+    if part is None or part.wanted != wanted or part.due != replay.due:
+        response = slot.entry.payload
+        if not isinstance(response, StoredResponse) or response.status == PARTIAL:
+            return None
+        part = replay.part = _part(response, replay, wanted)
+    return Prepared(part.status, part.lines, replay.body[part.first : part.end])
+
+
+def _part(response: StoredResponse, replay: Replay, wanted: bytes) -> Part:
     *lines, (_, member) = replay.lines
     start, body = answer(
         response,
@@ -195,9 +228,12 @@ def part_of(slot: Slot, replay: Replay, wanted: bytes, now: float) -> Prepared |
         method="GET",
         request_headers=((b"range", wanted),),
         received=None,
-        now=now,
+        now=0.0,
     )
-    return Prepared(start["status"], tuple(start["headers"]), body["body"])
+    span = select(wanted, size=len(response.body)) if start["status"] == PARTIAL else None
+    first = span.first if isinstance(span, Span) else 0
+    end = first + len(body["body"])
+    return Part(wanted, replay.due, start["status"], tuple(start["headers"]), first, end)
 
 
 def ttl_of(entry: Entry, now: float) -> int:

@@ -7,13 +7,10 @@ found out about one of them holds for the other (RFC 9111 §4.1).
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TypeAlias
 
 from .._types import Header
-from ..config.policy import Policy
-from ..policy.cookies import cookie_values, kept_cookies
-from ..policy.key import forwarded_parts
+from ..policy.key import forwarded_parts, names_client
 from ..policy.request import Field, FieldLines
 from .plan import Plan
 
@@ -39,12 +36,14 @@ class Selected:
 _COOKIE, _ORIGIN, _FORWARDED = Field.COOKIE, Field.ORIGIN, Field.FORWARDED
 _CREDENTIALS = frozenset((Field.AUTHORIZATION, Field.CREDENTIALS))
 
-_LONGEST_COOKIES = 2048
-"""Bytes of the longest `Cookie` line whose parts are remembered."""
-
 
 def selecting(
-    plan: Plan, found: FieldLines | None, headers: Iterable[Header], partition: bytes | None
+    plan: Plan,
+    found: FieldLines | None,
+    headers: Iterable[Header],
+    partition: bytes | None,
+    *,
+    spelt: bool,
 ) -> Selecting | None:
     """What of a request selects its response; None if that cannot be said by its fields alone.
 
@@ -55,50 +54,46 @@ def selecting(
         found: What the scan found in the request's fields.
         headers: The field lines, as sent.
         partition: What the rule's `vary_by` has returned, as `partition_part` gives it.
+        spelt: Whether names may have capitals: servers send none, as ASGI wants.
     """
     chosen: list[object] = [plan.key, partition]
-    for field, lines in (found or {}).items():
-        if field in plan.not_selecting:
-            continue
-        # With its meaning: a value of one field must not look like one of another.
-        if field == _ORIGIN:
-            chosen.append(field)  # that it is there is in the key, its value is not
-        elif field == _FORWARDED:
-            chosen.append((field, *forwarded_parts(lines)))
-        elif field == _COOKIE and not plan.positions:
-            chosen.append((field, _cookies(plan.policy, lines)))
-        elif field in _CREDENTIALS and plan.policy.lifetime is not None:
-            # Without a lifetime the stored response says whether it may be used (RFC 9111 §3.5).
-            chosen.append((field, *lines) if partition is None else field)
-        else:
-            return None
+    if found is not None:
+        unselecting = plan.not_selecting
+        for field, lines in found.items():
+            if field in unselecting:
+                continue
+            # With its meaning: a value of one field must not look like one of another.
+            if field == _ORIGIN:
+                chosen.append(field)  # that it is there is in the key, its value is not
+            elif field == _FORWARDED:
+                chosen.append((field, *_without_clients(lines)))
+            elif field == _COOKIE and not plan.positions:
+                chosen.append((field, *_cookies(plan, lines)))
+            elif field in _CREDENTIALS and plan.policy.lifetime is not None:
+                # Without a lifetime the stored response says whether it may be used (RFC 9111
+                # §3.5).
+                chosen.append((field, *lines) if partition is None else field)
+            else:
+                return None
     if plan.fields:
         fields = plan.fields
-        chosen += [line for line in headers if line[0].lower() in fields]
+        if spelt:
+            chosen += [line for line in headers if line[0].lower() in fields]
+        else:
+            chosen += [line for line in headers if line[0] in fields]
     return tuple(chosen)
 
 
-def _cookies(policy: Policy, lines: list[Header]) -> object:
-    if not (policy.cookies or policy.ignore_cookies):
+def _without_clients(lines: list[Header]) -> Iterable[object]:
+    """The lines; as in the key those that also name the client, which selects nothing."""
+    for name, _ in lines:
+        if names_client(name):
+            return forwarded_parts(lines)
+    return lines
+
+
+def _cookies(plan: Plan, lines: list[Header]) -> tuple[object, ...]:
+    read = plan.read_cookies
+    if read is None:
         return tuple(value for _, value in lines)
-    ignored = policy.ignore_cookies
-    if not isinstance(ignored, bool):
-        ignored = tuple(ignored)
-    if len(lines) == 1 and len(lines[0][1]) <= _LONGEST_COOKIES:
-        return _cookies_of_line(policy.cookies, ignored, lines[0])
-    return _cookies_of(policy.cookies, ignored, lines)
-
-
-@lru_cache(1024)
-def _cookies_of_line(
-    named: tuple[str, ...], ignored: bool | tuple[str, ...], line: Header
-) -> object:
-    return _cookies_of(named, ignored, [line])
-
-
-def _cookies_of(
-    named: tuple[str, ...], ignored: bool | tuple[str, ...], lines: list[Header]
-) -> object:
-    if named:
-        return tuple((name, *cookie_values(lines, name)) for name in named)
-    return kept_cookies(lines, ignored=ignored)
+    return tuple([read(value) for _, value in lines])

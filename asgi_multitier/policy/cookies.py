@@ -1,6 +1,7 @@
 """The cookies of a request: which of them the application sees, and what they are in the key."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import lru_cache
 
 from .._types import Header, Headers
 from .headers import without
@@ -71,3 +72,33 @@ def cookie_values(lines: Sequence[Header], name: str) -> list[bytes]:
             if equals and key.strip() == wanted:
                 values.append(value.strip())
     return values
+
+
+_LONGEST = 2048
+_MOST_LINES = 256
+_MOST_READERS = 64
+"""Bytes of the longest line that is remembered; lines of each reader, and readers."""
+
+
+@lru_cache(_MOST_READERS)
+def reader(
+    named: tuple[str, ...], ignored: bool | tuple[str, ...]
+) -> Callable[[bytes], bytes | tuple[tuple[bytes, ...], ...]]:
+    """What of a `Cookie` line counts, read once for each line: a client sends the same with all.
+
+    Args:
+        named: The cookies that count; empty for all that are not ignored.
+        ignored: The cookies that do not.
+
+    Returns:
+        A function; lines for which it returns the same count as the same.
+    """
+
+    def read(line: bytes) -> bytes | tuple[tuple[bytes, ...], ...]:
+        lines = [(b"cookie", line)]
+        if named:
+            return tuple(tuple(cookie_values(lines, name)) for name in named)
+        return kept_cookies(lines, ignored=ignored)
+
+    remembered = lru_cache(_MOST_LINES)(read)
+    return lambda line: remembered(line) if len(line) <= _LONGEST else read(line)

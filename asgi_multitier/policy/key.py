@@ -197,6 +197,11 @@ def forwarded_parts(lines: Iterable[Header]) -> list[bytes]:
     return parts
 
 
+def names_client(field: bytes) -> bool:
+    """Whether a field from which URLs are built also says who asks (RFC 7239 §5.2)."""
+    return len(field) == len(_FORWARDED) and field.lower() == _FORWARDED
+
+
 def forwarded_for_all(lines: Iterable[Header]) -> Headers | None:
     """Lines of the same meaning and key that any client may send; None if there are none such.
 

@@ -96,17 +96,20 @@ class Watch:
 
     Attributes:
         known: Names that were seen, as sent, with their meaning; None for no meaning.
+        spelt: Whether a name with capitals was ever seen. ASGI wants none, so few servers send any.
     """
 
-    __slots__ = ("_credentials", "known")
+    __slots__ = ("_credentials", "known", "spelt")
 
     def __init__(self, credentials: Credentials) -> None:
         self.known: dict[bytes, Field | None] = {}
+        self.spelt = False
         self._credentials = credentials
 
     def learn(self, name: bytes) -> Field | None:
         """The meaning of a name that is seen for the first time."""
         field = self._classified(bytes(name))
+        self.spelt = self.spelt or name != name.lower()
         if len(name) <= _LONGEST_CACHED:
             if len(self.known) >= _MOST_CACHED:
                 # Each name is decided in the same way again.
