@@ -5,6 +5,7 @@ import logging
 import ssl
 from typing import Any
 
+import fastapi
 import pytest
 import trustme
 from starlette.applications import Starlette
@@ -334,6 +335,40 @@ async def test_root_path(protocol: Any) -> None:
             assert server.connections[-1].cycle is None
 
 
+async def test_root_path_of_fastapi(protocol: Any) -> None:
+    """The application gives it to each request, so the plans have it."""
+    app = fastapi.FastAPI()
+    app.root_path = "/api"
+
+    @app.get("/")
+    @cached(300)
+    async def read(request: Request) -> str:
+        return str(request.url)
+
+    app.add_middleware(CacheMiddleware, cache=manager())
+    async with served(app, protocol) as server:
+        await hot(server)
+        async with server.connected() as (reader, writer):
+            for request in (GET, get("/", "x: 1")):
+                writer.write(request)
+                assert b"; hit; " in await answers(reader)
+            assert server.connections[-1].cycle is None
+
+
+async def test_an_answer_that_uvicorn_would_change(protocol: Any) -> None:
+    """It goes by ASGI, and is counted once."""
+    app = cache()
+    async with served(app, protocol) as server:
+        await hot(server)
+        hits = app.manager.stats().total.hits[1]
+        server.state.default_headers = [(b"content-length", b"5")]
+        for request in (GET, get("/", "x: 1")):
+            # Two lengths: what becomes of that is uvicorn's affair.
+            await server.send(request)
+        assert server.connections[-1].cycle is not None
+        assert app.manager.stats().total.hits == {1: hits + 2}
+
+
 @pytest.mark.parametrize("trusted", ["127.0.0.1", "192.0.2.9"])
 async def test_fields_of_a_proxy(
     protocol: Any, trusted: str, caplog: pytest.LogCaptureFixture
@@ -471,6 +506,19 @@ async def test_tls(protocol: Any, tmp_path: Any) -> None:
                     assert (b"; hit; " in got) is (number > 0 or in_front(server) > 0)
         assert server.connections[-1].cycle is None
         assert GET in front_of(server.config).requests.young
+
+
+async def test_a_closing_transport(protocol: Any) -> None:
+    """What some transports still deliver is uvicorn's affair."""
+    async with served(cache(), protocol) as server:
+        await hot(server)
+        async with server.connected() as (reader, _):
+            connection = server.connections[-1]
+            connection.transport.close()
+            connection.data_received(GET)
+
+            assert connection.cycle is not None
+            assert await everything(reader) == b""
 
 
 async def test_a_bytearray_is_parsed(protocol: Any) -> None:
