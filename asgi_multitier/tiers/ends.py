@@ -66,7 +66,7 @@ class Ends:
 
     def pop_over(self, now: float) -> str | None:
         """Take out a key of a second that has ended, the earliest first; None if there is none."""
-        while (second := self._first()) is not None and second <= now:
+        while self._buckets and (second := self._first()) <= now:
             bucket = self._buckets[second]
             if bucket:
                 self._keys -= 1
@@ -85,9 +85,11 @@ class Ends:
         self._buckets, self._seconds, self._rest, self._keys = {}, [], [], 0
         return buckets
 
-    def _first(self) -> int | None:
-        heads = [heap[0] for heap in (self._seconds, self._rest) if heap]
-        return min(heads, default=None)
+    def _first(self) -> int:
+        seconds, rest = self._seconds, self._rest
+        if not rest:
+            return seconds[0]
+        return min(seconds[0], rest[0]) if seconds else rest[0]
 
     def _tidy(self) -> None:
         """Forget some seconds that have no keys, if there are many."""

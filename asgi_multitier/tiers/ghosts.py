@@ -53,13 +53,15 @@ class Ghosts:
     def has(self, key: str, bound: int) -> bool:
         """Whether a key was added, and at most `bound` keys were added since."""
         number = hash(key)
-        return self._is_in(self._table, number, bound) or (
-            self._former is not None and self._is_in(self._former, number, bound)
-        )
+        if self._is_in(self._table, number, bound):
+            return True
+        return self._former is not None and self._is_in(self._former, number, bound)
 
     def _is_in(self, table: "array[int]", number: int, bound: int) -> bool:
         place = number & (len(table) - 1)
-        for record in (table[place], table[place ^ 1]):
-            if (record ^ number) & _HASH == 0 and record:
-                return (self._added - record) & _TIME < bound
-        return False
+        record = table[place]
+        if (record ^ number) & _HASH:
+            record = table[place ^ 1]
+            if (record ^ number) & _HASH:
+                return False
+        return record != 0 and (self._added - record) & _TIME < bound

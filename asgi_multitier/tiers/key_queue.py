@@ -43,10 +43,10 @@ class KeyQueue:
         Raises:
             IndexError: If there is none.
         """
-        key = self._next()
-        while self._taken_count and self._was_taken(key):
-            key = self._next()
-        return key
+        while True:
+            key = self._front.popleft() if self._front else self._back.popleft()
+            if not (self._taken_count and self._was_taken(key)):
+                return key
 
     def take(self, key: str) -> None:
         """Remove a key that is in the queue, wherever it is."""
@@ -58,9 +58,6 @@ class KeyQueue:
     def parts(self) -> tuple["deque[str]", ...]:
         """What holds the records, to be freed in steps by who throws the queue away."""
         return self._front, self._back
-
-    def _next(self) -> str:
-        return self._front.popleft() if self._front else self._back.popleft()
 
     def _was_taken(self, key: str) -> bool:
         """Whether a record, the oldest of its key, was left behind; it is no more."""

@@ -102,7 +102,7 @@ class S3Fifo:
         """See `Order.pop`."""
         slots, small, main = self._slots, self._small, self._main
         for _ in range(_STEPS):
-            if self._small_is_due():
+            if self._small_bytes * _SHARE > self._bytes or not main:
                 key = small.pop()
                 slot = slots[key]
                 if not slot.uses:
@@ -119,7 +119,7 @@ class S3Fifo:
                 slot.uses -= 1
             main.push(key)
         else:
-            key = (small if self._small_is_due() else main).pop()
+            key = (main or small).pop()
             slot = slots[key]
         self._forget_bytes(slot)
         return key
@@ -140,9 +140,6 @@ class S3Fifo:
     def _remembered(self) -> int:
         """How many keys are remembered: as many as there are slots."""
         return max(len(self._slots), _LEAST_REMEMBERED)
-
-    def _small_is_due(self) -> bool:
-        return self._small_bytes * _SHARE > self._bytes or not self._main
 
     def _forget_bytes(self, slot: Slot) -> None:
         self._bytes -= slot.size

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from asgi_multitier import CacheManager
-from asgi_multitier._types import Headers
+from asgi_multitier._types import Headers, Receive, Scope, Send
 from asgi_multitier.asgi.fill import Fill, Stored
 from asgi_multitier.asgi.fill.keeping import as_variant
 from asgi_multitier.asgi.fill.question import (
@@ -35,6 +35,7 @@ from asgi_multitier.policy.request import Watch, scan
 from asgi_multitier.policy.storing import etag_of
 from asgi_multitier.routing import RouteTable
 from asgi_multitier.selectors import Selector
+from asgi_multitier.tiers.memory import MemoryTier
 from tests.support import Origin, answering, caching, scope_of
 
 TAG = (b"etag", b'"1"')
@@ -286,3 +287,20 @@ async def test_what_others_stored_answers_where_it_may(
     fill = Fill(engine, asked, flight, replies, client=None, stored=StoredCandidates(), marker=None)
 
     assert isinstance(await fill.find_elsewhere(), Stored) is serves
+
+
+async def test_how_long_a_response_took_is_known_to_the_first_tier() -> None:
+    """From before the application was asked to its end, for a tier that keeps what was slow."""
+    answer = answering(b"body")
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        cache.clock.advance(2.5)
+        await answer(scope, receive, send)
+
+    async with caching(slow) as cache:
+        await cache.get("/x")
+        tier = cache.manager.engine.stack.local
+        assert isinstance(tier, MemoryTier)
+        (slot,) = tier.select(lambda _: True)
+
+    assert slot.entry.cost == 2.5

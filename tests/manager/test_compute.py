@@ -740,3 +740,20 @@ async def test_a_stale_value_stands_in_for_a_run_that_cancels_itself() -> None:
         function.error = asyncio.CancelledError()
 
         assert await cache.get_or_compute("k", function) == "old"
+
+
+async def test_how_long_a_value_took_is_known_to_the_first_tier() -> None:
+    """From before its run to its end, for a tier that keeps what was slow."""
+    clock = FakeClock()
+
+    async def slow() -> str:
+        clock.advance(2.5)
+        return "value"
+
+    async with in_memory(clock) as cache:
+        await cache.get_or_compute("computed", slow, 60)
+        await cache.set("set", "value", 60)
+        slots = (cache.engine.stack.find(key) for key in ("computed", "set"))
+        costs = [slot.entry.cost for slot in slots if slot is not None]
+
+    assert costs == [2.5, 0.0]
