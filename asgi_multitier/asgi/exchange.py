@@ -65,9 +65,10 @@ class Exchange:
         if self.hit is None:
             return None
         key, marker = self.hit.entry.key, self._look_up.marker
+        codings = self._request.accepts
         if marker is None:
-            return Selected(key)
-        return Selected(key, self._request.primary, marker.fields)
+            return Selected(key, codings=codings)
+        return Selected(key, self._request.primary, marker.fields, codings)
 
     @cached_property
     def _forwarding(self) -> Forwarding:

@@ -16,6 +16,8 @@ from .._types import Scope
 from ..engine.engine import Engine
 from ..entry import MAX_USES, Slot, Variants
 from ..manager.manager import CacheManager
+from ..policy.coding import ACCEPT_ENCODING
+from ..policy.negotiation import IDENTITY
 from ..policy.partition import partition_part
 from ..policy.request import Field, FieldLines, range_asked_for, tag_asked_for
 from ..tiers.base import finder
@@ -24,6 +26,7 @@ from .lifespan import give_state
 from .plan import Plan
 from .plans import Plans
 from .replay import Prepared, Replay, part_of, prepare
+from .representation import encoded_replay
 from .request import chosen_by, view_of
 from .request_key import visible
 from .selecting import Selected, Selecting, selecting
@@ -67,7 +70,16 @@ class Hits:
         planning: The plans of targets.
     """
 
-    __slots__ = ("_clock", "_find", "_home", "_index", "_manager", "_selected", "_watch")
+    __slots__ = (
+        "_clock",
+        "_encodings",
+        "_find",
+        "_home",
+        "_index",
+        "_manager",
+        "_selected",
+        "_watch",
+    )
 
     def __init__(self, manager: CacheManager, planning: Plans) -> None:
         config = manager.config
@@ -86,6 +98,7 @@ class Hits:
         self._index = engine.index
         self._find = finder(engine.stack.local)
         self._clock = engine.clock
+        self._encodings = engine.encodings
 
     def ready(
         self, plan: Plan, found: FieldLines | None, scope: Scope, asked: Asked | None = None
@@ -109,16 +122,20 @@ class Hits:
             return None
         if plan.alone and (found is None or plan.plain.issuperset(found)):
             key = plan.key
-            is_plain = True
+            is_plain, codings = True, None
         elif plan.alone and plan.not_selecting.issuperset(found or ()):
             key = plan.key
-            is_plain = False
+            is_plain, codings = False, None
+        elif plan.by_coding and (found is None or plan.not_selecting.issuperset(found)):
+            return self._by_coding(plan, found, scope)
         else:
             selected = self._selects(plan, found, scope, asked)
             if selected is None:
                 return None
-            key = selected.key
-            is_plain = found is None or (_CONDITION not in found and _RANGE not in found)
+            key, codings = selected.key, selected.codings
+            is_plain = not codings and (
+                found is None or (_CONDITION not in found and _RANGE not in found)
+            )
         slot = self._find(key)
         if slot is None or slot.view != self._index.view:
             return None
@@ -130,12 +147,71 @@ class Hits:
                 return None
         if now >= replay.due and not replay.renew(now):
             return None
-        sent = replay if is_plain else _chosen(slot, replay, found or {}, scope["method"], now)
+        if is_plain:
+            sent: Prepared | None = replay
+        elif codings:
+            sent = self._in_coding(slot, replay, codings, plan, found or {}, scope["method"], now)
+        else:
+            sent = _chosen(slot, replay, found or {}, scope["method"], now)
         if sent is not None:
             if slot.uses < MAX_USES:
                 slot.uses += 1
             plan.tally.local += 1
         return sent
+
+    def _by_coding(self, plan: Plan, found: FieldLines | None, scope: Scope) -> Prepared | None:
+        """As `ready`, where the target has one response, in several content codings."""
+        slot = self._find(plan.key)
+        if slot is None or slot.view != self._index.view:
+            return None
+        now = self._clock()
+        accepts = None
+        for name, value in scope["headers"]:
+            if name == ACCEPT_ENCODING:
+                accepts = value if accepts is None else accepts + b"," + value
+        codings = plan.accepting[accepts]
+        if (
+            (encodings := slot.encoded)
+            and (encoded := encodings.get(codings[0])) is not None
+            and (made := encoded.replay) is not None
+            and (now < made.due or made.renew(now))
+            and (found is None or plan.plain.issuperset(found))
+        ):
+            sent: Prepared | None = made
+        else:
+            replay = prepare(slot, plan.terms, 1, _choosing(plan, found))
+            if replay is None or not replay.renew(now):
+                return None
+            sent = self._in_coding(slot, replay, codings, plan, found or {}, scope["method"], now)
+        if sent is not None:
+            if slot.uses < MAX_USES:
+                slot.uses += 1
+            plan.tally.local += 1
+        return sent
+
+    def _in_coding(
+        self,
+        slot: Slot,
+        replay: Replay,
+        codings: tuple[bytes, ...],
+        plan: Plan,
+        found: FieldLines,
+        method: str,
+        now: float,
+    ) -> Prepared | None:
+        """What a request gets that accepts these content codings, the preferred one first."""
+        if _RANGE in found:
+            return _chosen(slot, replay, found, method, now)  # of the content without a coding
+        made = self._encodings.find(slot, codings, plan.terms)
+        if made is None:
+            return replay if _CONDITION not in found else _chosen(slot, replay, found, method, now)
+        encoded = encoded_replay(made, replay)
+        if not encoded.renew(now):
+            return None
+        if _CONDITION not in found:
+            return encoded
+        own = _chosen(slot, replay, found, method, now) if IDENTITY in codings else None
+        return _chosen(slot, encoded, found, method, now) or own
 
     def ask(self, plan: Plan, scope: Scope) -> Asked | None:
         """Ask the rule's `vary_by`, if it has one that can be asked here."""
@@ -192,7 +268,7 @@ class Hits:
         if not plan.prompt or (partition is None) is not (plan.vary_by is None):
             return
         plan.chosen_by(selected.fields)
-        if plan.alone and plan.not_selecting.issuperset(found):
+        if (plan.alone or plan.by_coding) and plan.not_selecting.issuperset(found):
             return  # it selects what its target does
         counts = selecting(plan, found, scope["headers"], partition, spelt=self._watch.spelt)
         if counts is not None and _text_of(counts) <= _LONGEST:

@@ -5,7 +5,8 @@ query and no building of a key.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from inspect import iscoroutinefunction as is_async
 from typing import Any, TypeAlias
 
@@ -14,8 +15,10 @@ from ..config.policy import Policy
 from ..config.process import CacheConfig
 from ..events import Tally
 from ..policy import key as keys
+from ..policy.coding import ACCEPT_ENCODING
 from ..policy.content import WITH_CONTENT
 from ..policy.cookies import reader as cookie_reader
+from ..policy.negotiation import Accepting, accepting
 from ..policy.reasons import Reason
 from ..policy.request import CHOICES, Field
 from ..policy.terms import Terms
@@ -72,6 +75,8 @@ class Plan:
         framed: The request's fields say whether it has a body: in HTTP/1, not in HTTP/2 and 3.
         offers: Content codings that answers may be sent in, in the order of preference.
         offers_all: Whether they may be sent also to those whose requests identify the user.
+        accepting: What requests accept of that, by their `Accept-Encoding`.
+        by_coding: As `alone`, but that a content coding is chosen by `Accept-Encoding`.
         origin: The scheme and the host as the key has it.
         plain: Fields that may stand in a request without making it special.
         not_selecting: The same, and those which choose what is sent of a response, but no response.
@@ -106,13 +111,15 @@ class Plan:
     framed: bool = True
     offers: tuple[bytes, ...] = ()
     offers_all: bool = False
+    accepting: Accepting = field(default_factory=partial(accepting, ()))
+    by_coding: bool = False
     positions: bool = False
 
     def chosen_by(self, fields: Iterable[bytes]) -> None:
         """Note that these request fields choose among several representations."""
         if not self.fields.issuperset(fields):
             self.fields = self.fields.union(fields)
-            self.alone = False
+            self.alone = self.by_coding = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,15 +166,16 @@ class RuledMemory:
         if len(self._known) >= _MOST_RULED:
             self._known.clear()
         policy = config.applied(resolved)
+        terms = config.terms_of(policy)
         plain = _plain(policy, positions=self.positions)
         made = Ruled(
             config,
             resolved,
             policy,
-            config.terms_of(policy),
+            terms,
             plain,
             plain | CHOICES,
-            frozenset(policy.vary),
+            frozenset((*policy.vary, *((ACCEPT_ENCODING,) if terms.codings else ()))),
             _reader_of(policy),
         )
         self._known[id(resolved)] = made
@@ -257,7 +265,7 @@ def plan_for(
     whole = not (policy.vary or policy.cookies or policy.vary_by or policy.when)
     framed = scope.get("http_version") in _FRAMED
     prompt = framed and not callable(policy.enabled)
-    is_prompt = prompt and _is_prompt(policy) and not terms.codings
+    is_prompt = prompt and _is_prompt(policy)
     asks = policy.vary_by
     key = keys.primary_key(
         scheme=scheme,
@@ -290,6 +298,8 @@ def plan_for(
         ),
         framed=framed,
         offers=terms.codings,
+        accepting=accepting(terms.codings),
+        by_coding=whole and bool(terms.codings),
         # Where an annotation decides, what identifies the user has been dealt with.
         offers_all=policy.lifetime is not None or policy.public or policy.compress_personal,
         origin=ruled.origin(scheme, name),

@@ -9,6 +9,7 @@ from math import inf
 from msgspec.structs import replace
 
 from .._types import Headers
+from ..engine.encodings import InCoding
 from ..engine.engine import Engine
 from ..entry import Slot, StoredResponse
 from ..policy.encoded import coding_held, encoded_etag, encoded_headers, is_encodable
@@ -29,12 +30,20 @@ def prepared(engine: Engine, request: Request, slot: Slot, level: int) -> Replay
     own = prepare(slot, request.plan.terms, level)
     codings = request.codings
     found = engine.encodings.find(slot, codings, request.plan.terms) if codings and own else None
-    if own is None or found is None:
-        return own
-    if found.encoded.replay is None:
-        found.encoded.replay = own.encoded(found.coding, found.body)
-    made: Replay = found.encoded.replay
-    return made
+    return own if own is None or found is None else encoded_replay(found, own)
+
+
+def encoded_replay(found: InCoding, own: Replay) -> Replay:
+    """What was found in a coding, ready to be sent, once it is renewed.
+
+    Args:
+        found: The content.
+        own: The response without a coding, ready to be sent.
+    """
+    replay: Replay | None = found.encoded.replay
+    if replay is None:
+        replay = found.encoded.replay = own.encoded(found.coding, found.body)
+    return replay
 
 
 def represented(

@@ -121,7 +121,12 @@ class Request:
 
     @property
     def codings(self) -> tuple[bytes, ...]:
-        """Content codings that its answer may have, the preferred one first; none if all are one.
+        """As `accepts`; ranges are those of the content without a coding."""
+        return () if Field.RANGE in self.found else self.accepts
+
+    @property
+    def accepts(self) -> tuple[bytes, ...]:
+        """Content codings that its answer may have, the preferred one first; none without choice.
 
         `IDENTITY` is among them unless it is refused.
         """

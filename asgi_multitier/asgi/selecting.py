@@ -26,11 +26,14 @@ class Selected:
         key: The stored response's.
         primary: The key of the URL's marker, if it has several representations.
         fields: The request fields that choose among these.
+        codings: Content codings that their answers may have, the preferred one first; see
+            `Request.accepts`.
     """
 
     key: str
     primary: str | None = None
     fields: tuple[bytes, ...] = ()
+    codings: tuple[bytes, ...] = ()
 
 
 _COOKIE, _ORIGIN, _FORWARDED = Field.COOKIE, Field.ORIGIN, Field.FORWARDED

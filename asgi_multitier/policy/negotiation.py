@@ -22,6 +22,8 @@ _ALIASES = {b"x-gzip": b"gzip", b"x-compress": b"compress"}
 """Names that mean the same (RFC 9110 §8.4.1)."""
 
 _LONGEST_REMEMBERED = 256
+_MOST_REMEMBERED = 1024
+"""Bytes of the longest field, and the most fields, for which the result is remembered."""
 
 
 def accepted(accept_encoding: bytes | None, offered: tuple[bytes, ...]) -> tuple[bytes, ...]:
@@ -39,12 +41,37 @@ def accepted(accept_encoding: bytes | None, offered: tuple[bytes, ...]) -> tuple
         Members of `offered`, and `IDENTITY` unless it is refused. `IDENTITY` alone where nothing is
         accepted: the client then gets what the application sends to it.
     """
-    if accept_encoding is None:
-        return (IDENTITY,)
-    if len(accept_encoding) > _LONGEST_REMEMBERED:
-        return _accepted(accept_encoding, offered)
-    # Browsers send a few values, on every request.
-    return _remembered(accept_encoding, offered)
+    return accepting(offered)[accept_encoding]
+
+
+class Accepting(dict[bytes | None, tuple[bytes, ...]]):
+    """What `accepted` returns for one offer, by field: browsers send a few values all the time.
+
+    Args:
+        offered: As for `accepted`.
+    """
+
+    __slots__ = ("_offered",)
+
+    def __init__(self, offered: tuple[bytes, ...]) -> None:
+        super().__init__()
+        self._offered = offered
+
+    def __missing__(self, accept_encoding: bytes | None) -> tuple[bytes, ...]:
+        if accept_encoding is None:
+            return (IDENTITY,)
+        found = _accepted(accept_encoding, self._offered)
+        if len(accept_encoding) <= _LONGEST_REMEMBERED:
+            if len(self) >= _MOST_REMEMBERED:
+                self.clear()
+            self[accept_encoding] = found
+        return found
+
+
+@lru_cache(maxsize=64)
+def accepting(offered: tuple[bytes, ...]) -> Accepting:
+    """The one `Accepting` of an offer."""
+    return Accepting(offered)
 
 
 def _accepted(accept_encoding: bytes, offered: tuple[bytes, ...]) -> tuple[bytes, ...]:
@@ -59,9 +86,6 @@ def _accepted(accept_encoding: bytes, offered: tuple[bytes, ...]) -> tuple[bytes
     if own != 0:
         found.append((-(own or 0.0), len(offered), IDENTITY))
     return tuple(coding for _, _, coding in sorted(found)) or (IDENTITY,)
-
-
-_remembered = lru_cache(maxsize=1024)(_accepted)
 
 
 def _weighted(accept_encoding: bytes) -> Iterator[tuple[bytes, float]]:

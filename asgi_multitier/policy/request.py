@@ -174,20 +174,18 @@ CHOICES = frozenset((Field.CONDITION, Field.RANGE))
 _OF_ONE_USER = frozenset((Field.AUTHORIZATION, Field.CREDENTIALS, Field.COOKIE))
 
 
-def may_be_encoded(found: FieldLines | None, *, shared: bool) -> bool:
+def may_be_encoded(found: FieldLines, *, shared: bool) -> bool:
     """Whether the response to a request may be sent in another content coding.
 
-    Ranges are those of the content without a coding. What belongs to one user is not compressed:
-    its length would tell something about it to those who see the traffic and can add to it.
+    What belongs to one user is not compressed: its length would tell something about it to those
+    who see the traffic and can add to it.
 
     Args:
         found: What the scan found.
         shared: The rule says that the response is the same for all, or that it may be compressed
             although it is not.
     """
-    if found is None:
-        return True
-    return Field.RANGE not in found and (shared or _OF_ONE_USER.isdisjoint(found))
+    return shared or _OF_ONE_USER.isdisjoint(found)
 
 
 def tag_asked_for(found: FieldLines) -> bytes | None:

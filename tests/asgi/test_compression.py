@@ -27,6 +27,7 @@ from asgi_multitier import (
     Rule,
 )
 from asgi_multitier._types import ASGIApp
+from asgi_multitier.asgi.hits import Hits
 from asgi_multitier.compression import Compressor
 from asgi_multitier.compression.compressors import compressed
 from asgi_multitier.testing import settled
@@ -745,3 +746,47 @@ async def test_a_change_may_name_the_tag_of_a_coding(method: str, compress: bool
     sent = dict(origin.scopes[0]["headers"])[b"if-match"]
 
     assert sent == (b'"1--gzip", "1"' if compress else b'"1--gzip"')
+
+
+SINGLE = [
+    [],
+    [("range", "bytes=0-9")],
+    [("origin", "https://shop.example")],
+    *([("if-none-match", tag)] for tag in TAGS.values()),
+]
+
+
+@pytest.mark.parametrize("made", [(), CODINGS], ids=["none-made", "all-made"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("accept", [None, *TAGS, BROWSER, "gzip, identity;q=0", "br;q=0.1, gzip"])
+@pytest.mark.parametrize("vary", [[], ["accept-language"]], ids=["one-response", "vary"])
+async def test_the_short_way_decides_as_the_general_one(
+    vary: list[str],
+    accept: str | None,
+    method: str,
+    made: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What a request gets first, and what it gets when it comes again."""
+    rules = (Rule("/*", 60, compress=True, vary=vary),)
+    async with caching(Origin(answering(BODY, TEXT, TAG)), rules) as cache:
+        for other in SINGLE:
+            own = [one for one in other if one[0] == "origin"]
+            for coding in ("identity", *made):  # an entry of its own
+                await cache.get("/x", accepting(coding, *own))
+                await cache.get("/x", accepting(coding, *own))
+            await settled(cache.manager)
+            if not made:  # so that none is asked for
+                cache.manager.engine.encodings.compressor = Compressor(most_jobs=0)
+            fields = [*(accepting(accept) if accept is not None else ()), *other]
+            with monkeypatch.context() as patch:
+                patch.setattr(Hits, "ready", lambda *_: None)
+                general = await cache.client.request(method, "/x", fields)
+                patch.undo()
+                if not any(name in ("range", "if-none-match") for name, _ in other):
+                    patch.setattr(CacheMiddleware, "_meet", None)
+                short = [await cache.client.request(method, "/x", fields) for _ in range(2)]
+
+            for reply in short:
+                assert (reply.status, reply.body) == (general.status, general.body), fields
+                assert sorted(reply.headers) == sorted(general.headers), fields
