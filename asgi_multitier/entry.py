@@ -141,13 +141,17 @@ class Encoded(msgspec.Struct, eq=False, gc=False):
     replay: Any = None
 
 
+UNSIZED: Final = -1
+"""The size of a slot that is in no local tier, and will be in none."""
+
+
 class Slot(msgspec.Struct, eq=False, gc=False):
     """An entry's place in a local tier, with what its readers note with it.
 
     Attributes:
         entry: The entry.
         size: Bytes accounted for it, an estimate of what the process holds because of it; computed
-            when the slot is made.
+            when the slot is made, unless it is given (`UNSIZED` for one that no tier will hold).
         view: The log view at which the entry was last found valid (see `coherence.index`); while it
             equals the index's own, a hit needs no other check.
         uses: Requests that it has answered, up to `MAX_USES`; a reader adds one, and the tier takes
@@ -169,7 +173,8 @@ class Slot(msgspec.Struct, eq=False, gc=False):
     variants: OrderedDict[str, None] | None = None
 
     def __post_init__(self) -> None:
-        self.size = size_of(self.entry)
+        if not self.size:
+            self.size = size_of(self.entry)
 
 
 _OVERHEAD = 1200

@@ -10,7 +10,16 @@ import pytest
 from fastapi import Depends, FastAPI, Request, Response
 
 from asgi_multitier import cached
-from asgi_multitier.entry import Born, Encoded, Entry, Slot, StoredResponse, Variants
+from asgi_multitier.entry import (
+    UNSIZED,
+    Born,
+    Encoded,
+    Entry,
+    Slot,
+    StoredResponse,
+    Variants,
+    size_of,
+)
 from asgi_multitier.testing.local import value_entry
 from tests.support import Cache, caching
 
@@ -110,3 +119,19 @@ async def test_entries_that_leave_are_freed(kind: str) -> None:
 
     assert full - before > MANY * LARGE
     assert after - before < MANY * LARGE // 4
+
+
+def test_a_slot_has_the_size_of_its_entry_unless_it_is_in_no_tier() -> None:
+    """What no tier accounts for is not measured."""
+    entry = Entry(
+        key="k",
+        payload=b"value",
+        born=Born("", 0),
+        created=0.0,
+        fresh_until=1.0,
+        keep_until=1.0,
+        filled_at=0.0,
+    )
+
+    assert Slot(entry).size == size_of(entry)
+    assert Slot(entry, 3, UNSIZED).size == UNSIZED

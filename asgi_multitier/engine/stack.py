@@ -17,7 +17,7 @@ from cachetools import FIFOCache
 from msgspec.structs import replace
 
 from ..coherence.log import InvalidationLog, Update
-from ..entry import MAX_USES, Born, Entry, Slot
+from ..entry import MAX_USES, UNSIZED, Born, Entry, Slot
 from ..events import Events, TierStats
 from ..policy.key import storage_key
 from ..policy.reuse import usable_on_error
@@ -188,7 +188,7 @@ class TierStack:
         if older or not self._index.permits_shared(entry):
             placed.unreadable["invalidated"] += 1
             return None
-        slot = Slot(entry, self._index.view)
+        slot = Slot(entry, self._index.view, UNSIZED)  # what is promoted has a slot of its own
         placed.hits += 1
         config = placed.config
         if config.promotion and placed.hits % config.promotion_frequency == 0:
