@@ -89,6 +89,15 @@ async def _known(cache: Cache) -> list[Reply]:
     return [await cache.get("/x", user="anna")]
 
 
+async def _switched_off(cache: Cache) -> list[Reply]:
+    replies = [await cache.get("/x")]
+    ON.remove("cache")
+    try:
+        return [*replies, await cache.get("/x")]
+    finally:
+        ON.append("cache")
+
+
 async def _left(cache: Cache) -> list[Reply]:
     tier: Any = cache.manager.engine.stack.shared[0].tier
     tier.gate.clear()
@@ -98,6 +107,9 @@ async def _left(cache: Cache) -> list[Reply]:
     tier.gate.set()
     return [await stays]
 
+
+ON = ["cache"]
+"""What is switched on."""
 
 CASES: dict[str, tuple[Play, tuple[Header, ...], dict[str, Any]]] = {
     "hits": (_hits, (), {}),
@@ -116,6 +128,8 @@ CASES: dict[str, tuple[Play, tuple[Header, ...], dict[str, Any]]] = {
     "for everyone": (_special, ((b"cache-control", b"public"),), {"public": True}),
     "a user is known": (_known, (), {}),
     "one leaves": (_left, (), {}),
+    "chosen by a field": (_hits, (), {"vary": ["accept-language"]}),
+    "switched off": (_switched_off, (), {"enabled": lambda: "cache" in ON}),
 }
 
 

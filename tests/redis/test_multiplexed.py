@@ -11,6 +11,7 @@ from redis.exceptions import InvalidResponse, RedisError
 
 from asgi_multitier.redis.multiplexed import Multiplexed
 from tests.patience import until
+from tests.support import settled
 
 LONG = 600.0
 
@@ -147,15 +148,23 @@ async def test_a_server_that_hangs_is_left() -> None:
 
 async def test_the_time_of_a_question_is_its_own() -> None:
     """One asked later than another is watched from when it was asked."""
-    async with talking(timeout=0.3) as (peer, shared):
-        (first,) = await ask(peer, shared, (b"a", 1))
-        await asyncio.sleep(0.2)
-        (second,) = await ask(peer, shared, (b"b", 1))
-        await peer.send(b":1\r\n")
-        assert await first == [1]
-        # What watched the first has rung by now.
-        with pytest.raises(TimeoutError):
-            await second
+    loop = asyncio.get_running_loop()
+    ahead = 0.0
+    real = loop.time
+    async with talking(timeout=100.0) as (peer, shared):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(loop, "time", lambda: real() + ahead)
+            (first,) = await ask(peer, shared, (b"a", 1))
+            ahead = 60.0
+            (second,) = await ask(peer, shared, (b"b", 1))
+            await peer.send(b":1\r\n")
+            assert await first == [1]
+            ahead = 120.0  # what watched the first rings
+            await settled()
+            assert not second.done()
+            ahead = 180.0
+            with pytest.raises(TimeoutError):
+                await second
 
 
 @pytest.mark.parametrize(
@@ -184,6 +193,8 @@ async def test_a_connection_that_breaks_is_replaced(sent: bytes | None, error: t
 
 async def test_a_reply_to_no_question_ends_the_connection() -> None:
     """What comes next could be taken for the answer to another question."""
+    loop, unforeseen = asyncio.get_running_loop(), []
+    loop.set_exception_handler(lambda _, context: unforeseen.append(context))
     async with talking() as (peer, shared):
         (asked,) = await ask(peer, shared, (b"a", 1))
         await peer.send(b":1\r\n:2\r\n")
@@ -193,6 +204,7 @@ async def test_a_reply_to_no_question_ends_the_connection() -> None:
         await peer.send(b":3\r\n")
 
         assert await again == [3]
+        assert unforeseen == []
 
 
 async def test_what_cannot_connect_fails_for_all_that_wait_and_is_tried_again() -> None:
