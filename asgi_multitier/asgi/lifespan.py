@@ -9,7 +9,7 @@ from ..errors import ConfigError
 from ..manager.manager import CacheManager
 from ..routing import RouteTable
 from .framework import SCOPE_KEY
-from .layers import take_date
+from .layers import begin_in_front, take_date
 
 
 class Lifespan:
@@ -68,6 +68,7 @@ class Lifespan:
             await send(message)
 
         self.dates = take_date(receive) or self.dates
+        begin_in_front(receive)
         scope[SCOPE_KEY] = manager
         if scope.get("state") is not None:
             give_state(scope, manager)

@@ -40,6 +40,11 @@ class Answering(asyncio.Protocol):
         self._learnt: Known | None = None
         self._held: Any = None
 
+    @staticmethod
+    def begin_in_front(config: Any) -> None:
+        """The application starts: say now what is to be said of its layers."""
+        front_of(config).look(())
+
     def connection_made(self, transport: Any) -> None:
         """A client has connected."""
         super().connection_made(transport)

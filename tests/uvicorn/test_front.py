@@ -211,6 +211,23 @@ async def test_limit_concurrency(protocol: Any) -> None:
     assert refused.startswith(b"HTTP/1.1 503 ")
 
 
+async def test_limit_concurrency_counts_tasks(protocol: Any) -> None:
+    """As of applications that still work when their answers are sent."""
+    async with served(cache(), protocol, limit_concurrency=3) as server:
+        await hot(server)
+        gate = asyncio.Event()
+        working = [asyncio.create_task(gate.wait()) for _ in range(3)]
+        server.state.tasks.update(working)  # type: ignore[arg-type]
+        async with server.connected() as (reader, writer):
+            writer.write(GET)
+            refused = await everything(reader)
+        server.state.tasks.difference_update(working)  # type: ignore[arg-type]
+        gate.set()
+        await asyncio.gather(*working)
+
+    assert refused.startswith(b"HTTP/1.1 503 ")
+
+
 async def test_limit_max_requests(protocol: Any) -> None:
     """Answers in front count."""
     app = cache()
@@ -438,6 +455,19 @@ async def test_a_layer_outside_sees_all_requests(
 
     assert len(said) == 1
     assert said[0].startswith("starlette.middleware.gzip.GZipMiddleware ")
+
+
+async def test_layers_are_named_at_start(protocol: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Before the first connection, where there are lifespan events."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "lifespan"
+        for stage in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{stage}.complete"})
+
+    async with served(GZipMiddleware(cache(application)), protocol):
+        assert sum("stands around CacheMiddleware" in line for line in caplog.messages) == 1
 
 
 async def test_a_layer_that_comes_later(protocol: Any, caplog: pytest.LogCaptureFixture) -> None:

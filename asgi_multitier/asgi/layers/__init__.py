@@ -11,6 +11,6 @@ alone, unless the rule says what separates the users.
 
 from .known import is_known
 from .outside import Outside, publish
-from .server import dated, take_date
+from .server import begin_in_front, dated, take_date
 
-__all__ = ["Outside", "publish", "dated", "is_known", "take_date"]
+__all__ = ["Outside", "publish", "begin_in_front", "dated", "is_known", "take_date"]

@@ -30,6 +30,18 @@ def take_date(receive: Receive) -> bool:
     return False
 
 
+def begin_in_front(receive: Receive) -> None:
+    """Tell the server's protocol that the application starts, if it is one that asks the cache.
+
+    Args:
+        receive: As for `take_date`.
+    """
+    config = getattr(getattr(receive, "__self__", None), "config", None)
+    begin = getattr(getattr(config, "http_protocol_class", None), "begin_in_front", None)
+    if callable(begin):
+        begin(config)
+
+
 def dated(send: Send, wall: Callable[[], float]) -> Send:
     """A `send` that puts a `Date` into a response that has none.
 
