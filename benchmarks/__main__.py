@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 
-from . import eviction, guarded, hit, http, memory, propagation, stampede
+from . import eviction, growth, guarded, hit, http, memory, mix, propagation, stampede
 from .options import Options, Part, UsageError
 
 PARTS: dict[str, Part] = {
@@ -16,7 +16,9 @@ PARTS: dict[str, Part] = {
     "guarded": guarded.main,
     "memory": memory.main,
     "eviction": eviction.main,
+    "growth": growth.main,
     "http": http.main,
+    "mix": mix.main,
     "stampede": stampede.main,
     "propagation": propagation.main,
 }

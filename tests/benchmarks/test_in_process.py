@@ -1,11 +1,12 @@
 """The benchmarks that start no server run; what they measure is not looked at."""
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from benchmarks import eviction, guarded, hit
+from benchmarks import eviction, growth, guarded, hit
 from benchmarks.__main__ import main
 from benchmarks.options import Options, Spread, UsageError, table
 from benchmarks.traces import TRACES
@@ -91,3 +92,20 @@ def test_spread_of_figures() -> None:
 
     assert (spread.median, spread.ends, spread.tenths) == (5.0, (0.0, 10.0), (1.0, 9.0))
     assert Spread((2.0,)).tenths == (2.0, 2.0)
+
+
+@pytest.mark.parametrize("make", [growth.by_entries, growth.by_routes])
+async def test_growth_measures_hits_and_misses(make: Callable[[int], growth.Grown]) -> None:
+    """Each size has its figures; the benchmark itself raises if a hit is none."""
+    found = await growth.measure([1, 20], make, 1)
+
+    assert [(size, [*figures]) for size, figures in found] == [
+        (size, ["hit", "miss", "alone"]) for size in (1, 20)
+    ]
+
+
+async def test_growth_measures_invalidations() -> None:
+    """Each number of tags has its figures."""
+    found = await growth.measure_tags([200], 1)
+
+    assert [*found[0][1]] == ["invalidation", "first hit after", "hit"]

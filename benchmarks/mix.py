@@ -1,0 +1,176 @@
+"""Reads and edits together: 95 % reads of 1,000 books, 5 % edits, and a query of 20 ms behind each.
+
+The most popular book is asked for and edited twice as often as the second, three times as often as
+the third, and so on.
+
+One worker on one core; the client on the other has 64 connections, each with one request at a time.
+It knows of each book the newest version whose edit was answered, and counts a read as old if it was
+sent after that and got an older version.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import cast
+
+import uvloop
+
+from .options import Options, Spread, table
+from .peers.environment import PEERS, environments
+from .proxies import nginx
+from .servers import CONNECTIONS, GENERATOR, MissingError, Server, ask, running, serving
+
+BOOKS = 1_000
+POPULARITY = [*itertools.accumulate(1 / rank for rank in range(1, BOOKS + 1))]
+EDITS = 0.05
+ROUNDS, SECONDS = 3, 3
+
+
+class _Reader(asyncio.Protocol):
+    """A connection that asks again as soon as it is answered."""
+
+    def __init__(self, newest: list[int], figures: "_Figures", chosen: random.Random) -> None:
+        self._newest = newest
+        self._figures = figures
+        self._chosen = chosen
+        self._data = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # that of uvloop is no subclass
+        self._ask()
+
+    def _ask(self) -> None:
+        (self._book,) = self._chosen.choices(range(BOOKS), cum_weights=POPULARITY)
+        self._edits = self._chosen.random() < EDITS
+        self._least = self._newest[self._book]
+        method = "PUT" if self._edits else "GET"
+        request = f"{method} /books/{self._book} HTTP/1.1\r\nHost: bench\r\n"
+        end = "Content-Length: 0\r\n\r\n" if self._edits else "\r\n"
+        self._begun = time.perf_counter()
+        self._transport.write((request + end).encode())
+
+    def data_received(self, data: bytes) -> None:
+        self._data += data
+        head, found, content = self._data.partition(b"\r\n\r\n")
+        if not found:
+            return
+        length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+        if len(content) < int(length):
+            return
+        self._data = b""
+        self._figures.took.append(time.perf_counter() - self._begun)
+        if b" 200 " not in head[:16]:
+            self._figures.errors += 1
+        else:
+            version = json.loads(content)["version"]
+            if self._edits:
+                self._newest[self._book] = max(version, self._newest[self._book])
+            else:
+                self._figures.reads += 1
+                self._figures.old += version < self._least
+        self._ask()
+
+
+class _Figures:
+    def __init__(self) -> None:
+        self.took: list[float] = []
+        self.reads = self.old = self.errors = 0
+
+
+async def client(port: int, seconds: float, connections: int, seed: int) -> dict[str, float]:
+    """Read and edit for so long.
+
+    Returns:
+        Requests per second, their p50 and p99 in milliseconds, the shares of old reads and of
+        errors, and the number of reads.
+    """
+    figures, newest, chosen = _Figures(), [0] * BOOKS, random.Random(seed)
+    loop = asyncio.get_running_loop()
+    transports = []
+    for _ in range(connections):
+        transport, _ = await loop.create_connection(
+            lambda: _Reader(newest, figures, chosen), "127.0.0.1", port
+        )
+        transports.append(transport)
+    await asyncio.sleep(seconds)
+    for transport in transports:
+        transport.abort()
+    took = sorted(figures.took)
+    return {
+        "rate": len(took) / seconds,
+        "p50": took[len(took) // 2] * 1000,
+        "p99": took[int(len(took) * 0.99)] * 1000,
+        "old": figures.old / max(figures.reads, 1),
+        "errors": figures.errors / len(took),
+        "reads": figures.reads,
+    }
+
+
+@contextlib.contextmanager
+def _proxied(lifetime: str) -> Iterator[Server]:
+    with serving("benchmarks.apps:uncached") as server, nginx(server, lifetime) as front:
+        yield front
+
+
+Making = Callable[[], AbstractContextManager[Server]]
+
+
+def _measure(make: Making, rounds: int, seconds: int) -> list[str]:
+    """Each round on a new server, as what is stored of the last one would be of no use."""
+    found: list[dict[str, float]] = []
+    for seed in range(rounds):
+        with make() as server:
+            before = ask(server, "/runs").json().get("books", 0)
+            command = [sys.executable, "-m", "benchmarks.mix", str(server.port), str(seconds)]
+            command += [str(CONNECTIONS), str(seed)]
+            with running(command, core=GENERATOR, stdout=subprocess.PIPE) as process:
+                output, _ = process.communicate()
+            figures: dict[str, float] = json.loads(output)
+            if figures["errors"]:
+                raise RuntimeError(f"{figures['errors']:.1%} errors")
+            runs = ask(server, "/runs").json().get("books", 0) - before
+            found.append({**figures, "runs": runs / max(figures["reads"], 1)})
+    spread = {name: Spread(tuple(one[name] for one in found)) for name in found[0]}
+    low, high = spread["rate"].ends
+    return [
+        f"{spread['rate'].median:,.0f}",
+        f"{low:,.0f} to {high:,.0f}",
+        f"{spread['runs'].median:.1%}",
+        f"{spread['p50'].median:.1f}",
+        f"{spread['p99'].median:.1f}",
+        f"{spread['old'].median:.2%}",
+    ]
+
+
+def main(options: Options) -> list[str]:
+    """Measure, and return the lines of the report."""
+    with environments(options.peers) as peers:
+        made: dict[str, Making] = {
+            "no cache": lambda: serving("benchmarks.apps:uncached"),
+            "memory": lambda: serving("benchmarks.apps:l1"),
+            "nginx, fresh for 1 s": lambda: _proxied("1s"),
+            **{name: lambda name=name: peers.serving(name) for name in PEERS},  # type: ignore[misc]
+        }
+        rows = []
+        for name in options.chosen(made):
+            try:
+                seconds = options.seconds or SECONDS
+                rows.append([name, *_measure(made[name], options.rounds or ROUNDS, seconds)])
+            except (MissingError, RuntimeError) as error:
+                rows.append([name, str(error), *[""] * 5])
+    head = "95 % reads, 5 % edits"
+    return table(
+        [head, "requests/s", "min to max", "runs / reads", "p50 ms", "p99 ms", "old reads"], rows
+    )
+
+
+if __name__ == "__main__":
+    _port, _seconds, _connections, _seed = map(int, sys.argv[1:])
+    print(json.dumps(uvloop.run(client(_port, _seconds, _connections, _seed))))
