@@ -177,10 +177,10 @@ class Slot(msgspec.Struct, eq=False, gc=False):
             self.size = size_of(self.entry)
 
 
-_OVERHEAD = 1200
+_OVERHEAD = 600
 """Bytes that the objects around an entry take: entry, slot, key, links, prepared messages."""
 
-_PER_HEADER = 160
+_PER_HEADER = 130
 """Bytes of a tuple and two bytes objects, beyond the text."""
 
 

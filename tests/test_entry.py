@@ -10,6 +10,7 @@ import pytest
 from fastapi import Depends, FastAPI, Request, Response
 
 from asgi_multitier import cached
+from asgi_multitier._types import Receive, Scope, Send
 from asgi_multitier.entry import (
     UNSIZED,
     Born,
@@ -21,7 +22,7 @@ from asgi_multitier.entry import (
     size_of,
 )
 from asgi_multitier.testing.local import value_entry
-from tests.support import Cache, caching
+from tests.support import Cache, caching, respond
 
 RESPONSE = StoredResponse(200, ((b"etag", b'"a"'),), b"content", b'"a"')
 ENTRY = msgspec.structs.replace(value_entry("key"), payload=RESPONSE, tags=("a", "b"))
@@ -135,3 +136,34 @@ def test_a_slot_has_the_size_of_its_entry_unless_it_is_in_no_tier() -> None:
 
     assert Slot(entry).size == size_of(entry)
     assert Slot(entry, 3, UNSIZED).size == UNSIZED
+
+
+@pytest.mark.no_cover  # it repeats what others cover
+async def test_what_is_accounted_for_is_what_the_process_holds() -> None:
+    """Of many entries with the plans of their targets, each asked for twice."""
+    many = 500
+
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        body = b"%06d" % int(scope["path"][1:]) + bytes(949)
+        await respond(send, body, (b"content-type", b"application/json"))
+
+    async with caching(page) as cache:
+        for number in range(100):  # what is made once is there
+            await cache.get(f"/{number}")
+        tracemalloc.start()
+        try:
+            before, accounted = _held(), _accounted(cache)
+            for _ in range(2):
+                for number in range(1_000, 1_000 + many):
+                    await cache.get(f"/{number}")
+            held, accounted = _held() - before, _accounted(cache) - accounted
+        finally:
+            tracemalloc.stop()
+
+    assert accounted == pytest.approx(held, rel=0.2)
+
+
+def _accounted(cache: Cache) -> int:
+    """Bytes of entries and of plans; no plan was forgotten."""
+    plans: Any = cache.middleware._planning.remembered
+    return (cache.manager.stats().tiers[0].size or 0) + int(plans._bytes)

@@ -336,7 +336,7 @@ def target_of(scope: Scope) -> bytes:
     return raw_path + (b"?" + query if query else b"")
 
 
-_PLAN_BYTES = 1300
+_PLAN_BYTES = 900
 """Bytes that a plan takes besides the texts of its target: the resolved route, the key, its place
 in the memory."""
 
