@@ -316,6 +316,20 @@ async def test_lines_of_the_server_are_renewed(protocol: Any) -> None:
             assert server.connections[-1].cycle is not None
 
 
+async def test_heads_are_accounted_for_as_they_are_now(protocol: Any) -> None:
+    """Another head, of another second or entry, may be longer."""
+    async with served(cache(), protocol) as server:
+        await hot(server)
+        requests = front_of(server.config).requests
+        size = requests.size
+        server.state.default_headers = [(b"x-long", b"x" * 2_000)]
+        async with server.connected() as (reader, writer):
+            writer.write(GET)
+            await answers(reader)
+
+        assert requests.size > size + 1_900
+
+
 async def test_paused_writing(protocol: Any) -> None:
     """A client that reads nothing is not answered in front: uvicorn waits until it does."""
     body = "x" * 500_000
@@ -485,6 +499,7 @@ async def test_a_layer_that_comes_later(protocol: Any, caplog: pytest.LogCapture
             await answers(reader)
 
             assert server.connections[-1].cycle is not None
+        assert len(front_of(server.config).requests) == 0
     assert sum("stands around CacheMiddleware" in line for line in caplog.messages) == 1
 
 
