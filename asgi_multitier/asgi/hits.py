@@ -10,6 +10,7 @@ request: by the log's view, the lifetime, and the representations that the URL h
 from asyncio.events import _get_running_loop as loop_here
 from collections.abc import Collection
 from inspect import isawaitable
+from types import CoroutineType
 from typing import Any
 
 from .._types import Scope
@@ -57,9 +58,8 @@ class Asked:
 
     @property
     def partition(self) -> bytes | None:
-        """Whose copy the request gets, if that is known without waiting."""
-        value = self._value
-        return None if value is None or isawaitable(value) else partition_part(value)
+        """Whose copy the request gets; None if it gets none."""
+        return None if self._value is None else partition_part(self._value)
 
 
 class Hits:
@@ -224,6 +224,9 @@ class Hits:
             return Asked(None, error)
         if isawaitable(value):
             plan.vary_by, plan.prompt = None, False  # the general way asks from here on
+            if isinstance(value, CoroutineType):
+                value.close()
+            return None
         return Asked(value)
 
     def _selects(
@@ -246,7 +249,11 @@ class Hits:
             return None
         payload = marker.entry.payload
         same = isinstance(payload, Variants) and payload.fields == selected.fields
-        return selected if same and self._clock() < marker.entry.keep_until else None
+        if not same or self._clock() >= marker.entry.keep_until:
+            return None
+        if marker.uses < MAX_USES:
+            marker.uses += 1
+        return selected
 
     def learn(
         self,

@@ -21,6 +21,8 @@ from .two_generation_cache import TwoGenerationCache
 
 _MOST_ORIGINS = 1_000
 _MOST_HOSTS = 1_000
+_LONGEST_HOST = 255
+"""Hosts that are shared, and bytes of the longest: clients choose them."""
 
 _SHORT = 10
 """Characters below which a text is shared: methods, schemes, versions, not paths."""
@@ -66,7 +68,7 @@ class Plans:
         self.remembered: TwoGenerationCache[PlanKey, Plan] = TwoGenerationCache(
             2 * config.l1_entries, config.l1_bytes // 2, size_of_target
         )
-        self._hosts: dict[bytes | None, bytes | None] = {}
+        self._hosts: dict[bytes, bytes] = {}
         self._on_forget: Callable[[], None] | None = None
         self.generation = 0
 
@@ -140,9 +142,11 @@ class Plans:
         texts = (
             intern(text) if type(text) is str and len(text) < _SHORT else text for text in rest
         )
-        if len(self._hosts) >= _MOST_HOSTS:
-            self._hosts.clear()
-        return self._hosts.setdefault(host, host), tuple(texts)
+        if host is not None and len(host) <= _LONGEST_HOST:
+            if len(self._hosts) >= _MOST_HOSTS:
+                self._hosts.clear()
+            host = self._hosts.setdefault(host, host)
+        return host, tuple(texts)
 
     def _note(self, scope: Scope, host: bytes | None, target: PlanKey, plan: Plan) -> None:
         """Note for warm-ups what a client asks for, and of whom."""
