@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import cast
 
 import uvloop
@@ -31,6 +32,8 @@ BOOKS = 1_000
 POPULARITY = [*itertools.accumulate(1 / rank for rank in range(1, BOOKS + 1))]
 EDITS = 0.05
 ROUNDS, SECONDS = 3, 3
+WARM = 1
+"""Seconds between the first read of each book and the figures of time."""
 
 
 class _Reader(asyncio.Protocol):
@@ -47,8 +50,14 @@ class _Reader(asyncio.Protocol):
         self._ask()
 
     def _ask(self) -> None:
-        (self._book,) = self._chosen.choices(range(BOOKS), cum_weights=POPULARITY)
-        self._edits = self._chosen.random() < EDITS
+        unread = next(self._figures.unread, None)
+        self._fills = unread is not None
+        if unread is None:
+            self._figures.filled.set()
+            (self._book,) = self._chosen.choices(range(BOOKS), cum_weights=POPULARITY)
+        else:
+            self._book = unread
+        self._edits = not self._fills and self._chosen.random() < EDITS
         self._least = self._newest[self._book]
         method = "PUT" if self._edits else "GET"
         request = f"{method} /books/{self._book} HTTP/1.1\r\nHost: bench\r\n"
@@ -72,7 +81,7 @@ class _Reader(asyncio.Protocol):
             version = json.loads(content)["version"]
             if self._edits:
                 self._newest[self._book] = max(version, self._newest[self._book])
-            else:
+            elif not self._fills:
                 self._figures.reads += 1
                 self._figures.old += version < self._least
         self._ask()
@@ -82,10 +91,12 @@ class _Figures:
     def __init__(self) -> None:
         self.took: list[float] = []
         self.reads = self.old = self.errors = 0
+        self.unread = iter(range(BOOKS))
+        self.filled = asyncio.Event()
 
 
 async def client(port: int, seconds: float, connections: int, seed: int) -> dict[str, float]:
-    """Read and edit for so long.
+    """Read each book once, then read and edit for so long.
 
     Returns:
         Requests per second, their p50 and p99 in milliseconds, the shares of old reads and of
@@ -99,6 +110,9 @@ async def client(port: int, seconds: float, connections: int, seed: int) -> dict
             lambda: _Reader(newest, figures, chosen), "127.0.0.1", port
         )
         transports.append(transport)
+    await figures.filled.wait()
+    await asyncio.sleep(WARM)
+    figures.took.clear()
     await asyncio.sleep(seconds)
     for transport in transports:
         transport.abort()
@@ -122,26 +136,29 @@ def _proxied(lifetime: str) -> Iterator[Server]:
 Making = Callable[[], AbstractContextManager[Server]]
 
 
-def _measure(make: Making, rounds: int, seconds: int) -> list[str]:
-    """Each round on a new server, as what is stored of the last one would be of no use."""
-    found: list[dict[str, float]] = []
-    for seed in range(rounds):
-        with make() as server:
-            before = ask(server, "/runs").json().get("books", 0)
-            command = [sys.executable, "-m", "benchmarks.mix", str(server.port), str(seconds)]
-            command += [str(CONNECTIONS), str(seed)]
-            with running(command, core=GENERATOR, stdout=subprocess.PIPE) as process:
-                output, _ = process.communicate()
-            figures: dict[str, float] = json.loads(output)
-            if figures["errors"]:
-                raise RuntimeError(f"{figures['errors']:.1%} errors")
-            runs = ask(server, "/runs").json().get("books", 0) - before
-            found.append({**figures, "runs": runs / max(figures["reads"], 1)})
+def _turn(make: Making, seconds: int, seed: int) -> dict[str, float]:
+    """One round, with a new server: what is stored of the last one would be of no use."""
+    with make() as server:
+        command = [sys.executable, "-m", "benchmarks.mix", str(server.port), str(seconds)]
+        command += [str(CONNECTIONS), str(seed)]
+        with running(command, core=GENERATOR, stdout=subprocess.PIPE) as process:
+            output, _ = process.communicate()
+        figures: dict[str, float] = json.loads(output)
+        if figures["errors"]:
+            raise RuntimeError(f"{figures['errors']:.1%} errors")
+        runs = ask(server, "/runs").json().get("books", 0) - BOOKS
+    return {**figures, "runs": runs / max(figures["reads"], 1)}
+
+
+def _cells(found: list[dict[str, float]], alone: list[dict[str, float]]) -> list[str]:
+    """A line of the table, without its name; rates are compared within each round."""
     spread = {name: Spread(tuple(one[name] for one in found)) for name in found[0]}
-    low, high = spread["rate"].ends
+    pairs = zip(found, alone, strict=True)
+    ratios = Spread(tuple(own["rate"] / other["rate"] for own, other in pairs))
+    low, high = ratios.ends
     return [
         f"{spread['rate'].median:,.0f}",
-        f"{low:,.0f} to {high:,.0f}",
+        f"{ratios.median:.2f} ({low:.2f} to {high:.2f})",
         f"{spread['runs'].median:.1%}",
         f"{spread['p50'].median:.1f}",
         f"{spread['p99'].median:.1f}",
@@ -151,24 +168,32 @@ def _measure(make: Making, rounds: int, seconds: int) -> list[str]:
 
 def main(options: Options) -> list[str]:
     """Measure, and return the lines of the report."""
+    alone = "no cache"
     with environments(options.peers) as peers:
         made: dict[str, Making] = {
-            "no cache": lambda: serving("benchmarks.apps:uncached"),
+            alone: lambda: serving("benchmarks.apps:uncached"),
             "memory": lambda: serving("benchmarks.apps:l1"),
-            "nginx, fresh for 1 s": lambda: _proxied("1s"),
-            **{name: lambda name=name: peers.serving(name) for name in PEERS},  # type: ignore[misc]
+            "nginx": lambda: _proxied("1s"),
+            **{name: partial(peers.serving, name) for name in PEERS},
         }
-        rows = []
-        for name in options.chosen(made):
-            try:
-                seconds = options.seconds or SECONDS
-                rows.append([name, *_measure(made[name], options.rounds or ROUNDS, seconds)])
-            except (MissingError, RuntimeError) as error:
-                rows.append([name, str(error), *[""] * 5])
-    head = "95 % reads, 5 % edits"
-    return table(
-        [head, "requests/s", "min to max", "runs / reads", "p50 ms", "p99 ms", "old reads"], rows
-    )
+        names = [name for name in made if name == alone or name in options.chosen(made)]
+        found: dict[str, list[dict[str, float]]] = {name: [] for name in names}
+        failed: dict[str, str] = {}
+        order = random.Random(1)
+        for seed in range(options.rounds or ROUNDS):
+            for name in order.sample(names, len(names)):
+                if name in failed:
+                    continue
+                try:
+                    found[name].append(_turn(made[name], options.seconds or SECONDS, seed))
+                except MissingError as missing:
+                    failed[name] = str(missing)
+    rows = [
+        [name, failed[name], *[""] * 5] if name in failed else [name, *_cells(one, found[alone])]
+        for name, one in found.items()
+    ]
+    head = ["95 % reads, 5 % edits", "requests/s", "x no cache", "runs / reads", "p50 ms", "p99 ms"]
+    return table([*head, "old reads"], rows)
 
 
 if __name__ == "__main__":
