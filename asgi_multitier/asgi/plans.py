@@ -196,7 +196,8 @@ class Plans:
 
     def name_own_tags(self, scope: Scope) -> None:
         """Where a request names the tag of a content coding, let it name the application's too."""
-        if (headers := with_own_tags(scope["headers"])) is None:
+        headers = with_own_tags(scope["headers"]) if scope["type"] == "http" else None
+        if headers is None:
             return
         policy = self.resolve("GET", scope).policy
         if policy is not None and policy.compress:

@@ -87,7 +87,7 @@ def encoded_etag(etag: bytes, coding: bytes) -> bytes | None:
 
 
 def with_own_tags(headers: Iterable[Header]) -> list[Header] | None:
-    """A request's field lines; in `If-Match`, the application's own tags beside those of codings.
+    """A request's field lines; in `If-Match`, the application's own tags next to those of codings.
 
     The application knows no tag that was made here (RFC 9110 §13.1.1).
 
