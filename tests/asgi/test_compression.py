@@ -33,7 +33,7 @@ from asgi_multitier.compression.compressors import compressed
 from asgi_multitier.testing import settled
 from tests.fakeredis_server import Server
 from tests.patience import until
-from tests.support import Cache, Client, Origin, Reply, answering, caching, respond
+from tests.support import Cache, Client, Origin, Reply, answering, caching, respond, scope_of
 
 CODINGS = ("zstd", "br", "gzip")
 BODY = b"It is a truth universally acknowledged. " * 200
@@ -156,13 +156,15 @@ async def test_each_client_gets_what_it_accepts(
     assert reply.get("vary") == b"Accept-Encoding"
 
 
-async def test_two_lines_count_as_one_list() -> None:
-    """Also where the second refuses what the first accepts."""
+@pytest.mark.parametrize("lines", [("zstd", "zstd;q=0, br"), ("zstd;q=0", "zstd, br")])
+async def test_two_lines_count_as_one_list(lines: tuple[str, str]) -> None:
+    """Also where one refuses what the other accepts."""
     async with caching(Origin(answering(BODY, TEXT, TAG)), COMPRESS) as cache:
         await warmed(cache, *CODINGS)
-        both = await cache.get("/x", [*accepting("zstd"), *accepting("zstd;q=0, br")])
+        fields = [line for codings in lines for line in accepting(codings)]
+        both = [await cache.get("/x", fields) for _ in range(2)]
 
-    assert both.get("content-encoding") == b"br"
+    assert [reply.get("content-encoding") for reply in both] == [b"br", b"br"]
 
 
 async def test_another_coding_that_is_there_will_do() -> None:
@@ -709,8 +711,8 @@ async def test_a_question_is_answered_in_a_coding() -> None:
     assert (content(reply), reply.get("content-encoding")) == (BODY, b"gzip")
 
 
-async def test_variants_have_their_own_codings() -> None:
-    """`Vary` of the response and of the coding stand together."""
+async def test_variants_have_their_own_codings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`Vary` of the response and of the coding stand together, on the short way too."""
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:
         language = dict(scope["headers"]).get(b"accept-language", b"none")
@@ -720,8 +722,11 @@ async def test_variants_have_their_own_codings() -> None:
         for language in ("de", "fr"):
             fields = accepting("gzip", ("accept-language", language))
             for _ in range(3):
-                reply = await cache.get("/x", fields)
+                await cache.get("/x", fields)
                 await settled(cache.manager)
+            with monkeypatch.context() as patch:
+                patch.setattr(CacheMiddleware, "_meet", None)
+                reply = await cache.get("/x", fields)
 
             assert content(reply) == language.encode() * 2000
             assert reply.get("content-encoding") == b"gzip"
@@ -790,3 +795,21 @@ async def test_the_short_way_decides_as_the_general_one(
             for reply in short:
                 assert (reply.status, reply.body) == (general.status, general.body), fields
                 assert sorted(reply.headers) == sorted(general.headers), fields
+
+
+async def test_a_server_that_asks_in_front_gets_the_coding_once_it_is_there() -> None:
+    """It holds on to what it found of a request; what answers that is decided each time."""
+    async with caching(Origin(answering(BODY, TEXT, TAG)), COMPRESS) as cache:
+        await cache.get("/x")
+        scope = scope_of("GET", "/x", accepting("gzip"))
+        found = cache.middleware.in_front.find(scope)
+        assert found is not None
+        before = cache.middleware.in_front.ready(found)
+        await settled(cache.manager)
+        after = cache.middleware.in_front.ready(found)
+
+    assert before is not None
+    assert before.body == BODY
+    assert after is not None
+    assert dict(after.lines)[b"content-encoding"] == b"gzip"
+    assert _DECODERS[b"gzip"](bytes(after.body)) == BODY

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asgi_multitier.policy.negotiation import accept_encoding_of, accepted
+from asgi_multitier.policy.negotiation import accept_encoding_of, accepted, accepting
 
 OFFERED = (b"zstd", b"br", b"gzip")
 
@@ -73,6 +73,18 @@ def test_a_long_field_is_read_in_the_same_way() -> None:
     field = b"gzip;q=0.5, " + b"x" * 300 + b", br;q=0.7"
 
     assert accepted(field, OFFERED) == (b"br", b"gzip", b"identity")
+
+
+def test_many_fields_are_read_in_the_same_way() -> None:
+    """What is remembered of them has a bound: clients choose what they send."""
+    memory = accepting((b"br",))
+    for number in range(3000):
+        weight = f"br;q=0.{number % 1000:03}, x{number}".encode()
+        expected = (b"br", b"identity") if number % 1000 else (b"identity",)
+
+        assert accepted(weight, (b"br",)) == expected
+        assert len(memory) <= 1024
+    assert accepting((b"br",)) is memory
 
 
 def test_lines_are_one_list() -> None:
