@@ -20,7 +20,7 @@ from .replay import PARTIAL, part_for
 from .replies import Replies
 from .representation import prepared
 from .request import Request
-from .selecting import Selected
+from .selected import Selected
 from .shared_hit import sent
 
 

@@ -5,14 +5,14 @@ Nothing is imported: what an application does not use is not in `sys.modules`.
 
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from http.cookies import CookieError, SimpleCookie
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl
 
-from .._types import ASGIApp, Message, Receive, Scope, Send
+from .._types import ASGIApp, Header, Message, Receive, Scope, Send
 from ..errors import ConfigError
 from .receiving import from_the_start
 
@@ -61,11 +61,8 @@ class PlainRequest:
 
     @cached_property
     def headers(self) -> Mapping[str, str]:
-        """Field values by lower-case name."""
-        return {
-            name.decode("latin-1").lower(): value.decode("latin-1")
-            for name, value in self.scope["headers"]
-        }
+        """Field values by name."""
+        return FieldValues(self.scope["headers"])
 
     @cached_property
     def query_params(self) -> Mapping[str, str]:
@@ -86,6 +83,33 @@ class PlainRequest:
         except CookieError:
             return {}
         return {name: morsel.value for name, morsel in jar.items()}
+
+
+class FieldValues(Mapping[str, str]):
+    """Field values by name, in any letter case; the last line of a name. Reads what is asked for.
+
+    Args:
+        lines: The field lines of a request.
+    """
+
+    def __init__(self, lines: Collection[Header]) -> None:
+        self._lines = lines
+
+    def __getitem__(self, name: str) -> str:
+        wanted = name.lower().encode("latin-1", "replace")
+        found = None
+        for line in self._lines:
+            if line[0].lower() == wanted:
+                found = line[1]
+        if found is None:
+            raise KeyError(name)
+        return found.decode("latin-1")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(name.decode("latin-1").lower() for name, _ in self._lines))
+
+    def __len__(self) -> int:
+        return len({name.lower() for name, _ in self._lines})
 
 
 class Body(bytes):

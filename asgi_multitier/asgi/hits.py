@@ -30,13 +30,17 @@ from .replay import Prepared, Replay, part_of, prepare
 from .representation import encoded_replay
 from .request import chosen_by, view_of
 from .request_key import visible
-from .selecting import Selected, Selecting, selecting
+from .selected import Selected, Selecting
+from .selecting import selecting
 from .two_generation_cache import TwoGenerationCache
 
 _CONDITION, _RANGE = Field.CONDITION, Field.RANGE
 
 _LONGEST = 4096
 """Bytes of the longest fields of which it is remembered what they select."""
+
+_LONGEST_LAST = 512
+"""The same for the fields that each plan has at hand."""
 
 
 class Asked:
@@ -241,7 +245,11 @@ class Hits:
         counts = selecting(plan, found, scope["headers"], partition, spelt=self._watch.spelt)
         if counts is None:
             return None
-        selected = self._selected.young.get(counts) or self._selected.recall(counts)
+        last = plan.last
+        if last is not None and last[0] == counts:  # faster than to hash them
+            selected: Selected | None = last[1]
+        else:
+            selected = self._selected.young.get(counts) or self._selected.recall(counts)
         if selected is None or selected.primary is None:
             return selected
         marker = self._find(selected.primary)
@@ -278,8 +286,11 @@ class Hits:
         if (plan.alone or plan.by_coding) and plan.not_selecting.issuperset(found):
             return  # it selects what its target does
         counts = selecting(plan, found, scope["headers"], partition, spelt=self._watch.spelt)
-        if counts is not None and _text_of(counts) <= _LONGEST:
+        size = _LONGEST + 1 if counts is None else _text_of(counts)
+        if counts is not None and size <= _LONGEST:
             self._selected.remember(counts, selected)
+            if size <= _LONGEST_LAST:
+                plan.last = (counts, selected)
 
 
 def _chosen(

@@ -6,35 +6,12 @@ found out about one of them holds for the other (RFC 9111 §4.1).
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TypeAlias
 
 from .._types import Header
 from ..policy.key import forwarded_parts, names_client
 from ..policy.request import Field, FieldLines
 from .plan import Plan
-
-Selecting: TypeAlias = tuple[object, ...]
-"""The key of the target, and what of the fields counts: texts, and tuples of texts."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Selected:
-    """What requests select that are alike.
-
-    Attributes:
-        key: The stored response's.
-        primary: The key of the URL's marker, if it has several representations.
-        fields: The request fields that choose among these.
-        codings: Content codings that their answers may have, the preferred one first; see
-            `Request.accepts`.
-    """
-
-    key: str
-    primary: str | None = None
-    fields: tuple[bytes, ...] = ()
-    codings: tuple[bytes, ...] = ()
-
+from .selected import Selecting
 
 _COOKIE, _ORIGIN, _FORWARDED = Field.COOKIE, Field.ORIGIN, Field.FORWARDED
 _CREDENTIALS = frozenset((Field.AUTHORIZATION, Field.CREDENTIALS))

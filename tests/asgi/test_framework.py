@@ -55,3 +55,16 @@ def test_a_plain_request_has_the_state_of_its_scope(monkeypatch: pytest.MonkeyPa
     assert isinstance(request, PlainRequest)
     assert request.state.cache == "the manager"
     assert not hasattr(request_of(scope_of("GET", "/x"), {}).state, "cache")
+
+
+def test_fields_of_a_plain_request_are_read_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In any letter case, the last line of a name, as a mapping does."""
+    monkeypatch.delitem(sys.modules, "starlette.requests")
+    lines = [("X-A", "1"), ("x-b", "2"), ("x-a", "3")]
+    headers = request_of(scope_of("GET", "/", lines), {}).headers
+
+    assert (headers["x-a"], headers["X-A"], headers.get("x-b")) == ("3", "3", "2")
+    assert headers.get("x-c") is None
+    assert "x-\u20ac" not in headers
+    assert {"x-a", "x-b"} <= set(headers)
+    assert len(headers) == len(list(headers))
