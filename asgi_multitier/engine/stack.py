@@ -183,7 +183,7 @@ class TierStack:
             self.spawn(forget, "asgi-multitier drop")
             return None
         left = self._left
-        # No look-up where nothing has left, as it is long beside the rest.
+        # No look-up where nothing has left, as it takes longer than the rest.
         older = len(left) > 0 and entry.created < left.get(entry.key, -math.inf) - _TICK
         if older or not self._index.permits_shared(entry):
             placed.unreadable["invalidated"] += 1

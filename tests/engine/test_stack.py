@@ -610,7 +610,7 @@ def test_what_an_event_loop_left_behind_is_not_waited_for_in_the_next_one() -> N
 
 
 def test_emptying_the_first_tier_reaches_readers_that_hold_its_slots() -> None:
-    """At once, whoever empties it: no slot's view equals the index's any more."""
+    """At once, by any call that empties it: no slot's view equals the index's any more."""
     built = Built()
     slot = built.stack.keep(built.entry())
     assert slot is not None

@@ -118,7 +118,7 @@ async def test_who_leaves_takes_nothing_from_the_others() -> None:
 
 
 async def test_one_that_leaves_while_it_is_opened_leaves_it_to_the_others() -> None:
-    """Nobody's connection is cut off."""
+    """No connection is cut off."""
     async with talking() as (peer, shared):
         first = asyncio.create_task(shared.ask(b"a", 1))
         second = asyncio.create_task(shared.ask(b"b", 1))
