@@ -81,6 +81,7 @@ class Hits:
         "_home",
         "_index",
         "_manager",
+        "_peek",
         "_selected",
         "_watch",
     )
@@ -101,6 +102,7 @@ class Hits:
         self._selected.clear()
         self._index = engine.index
         self._find = finder(engine.stack.local)
+        self._peek = engine.stack.peek
         self._clock = engine.clock
         self._encodings = engine.encodings
 
@@ -141,7 +143,9 @@ class Hits:
                 found is None or (_CONDITION not in found and _RANGE not in found)
             )
         slot = self._find(key)
-        if slot is None or slot.view != self._index.view:
+        if slot is None:
+            return None
+        if slot.view != self._index.view and (slot := self._peek(key)) is None:
             return None
         now = self._clock()
         replay = slot.replay
@@ -165,8 +169,8 @@ class Hits:
 
     def _by_coding(self, plan: Plan, found: FieldLines | None, scope: Scope) -> Prepared | None:
         """As `ready`, where the target has one response, in several content codings."""
-        slot = self._find(plan.key)
-        if slot is None or slot.view != self._index.view:
+        slot = self._valid(plan.key)
+        if slot is None:
             return None
         now = self._clock()
         accepts = None
@@ -217,6 +221,14 @@ class Hits:
         own = _chosen(slot, replay, found, method, now) if IDENTITY in codings else None
         return _chosen(slot, encoded, found, method, now) or own
 
+    def _valid(self, key: str) -> Slot | None:
+        """What is stored under a key, if the log has not invalidated it."""
+        slot = self._find(key)
+        if slot is None or slot.view == self._index.view:
+            return slot
+        # Something was invalidated since it was used last: whether this was, the index says.
+        return self._peek(key)
+
     def ask(self, plan: Plan, scope: Scope) -> Asked | None:
         """Ask the rule's `vary_by`, if it has one that can be asked here."""
         if plan.vary_by is None or self._home.place is not loop_here():
@@ -252,8 +264,8 @@ class Hits:
             selected = self._selected.young.get(counts) or self._selected.recall(counts)
         if selected is None or selected.primary is None:
             return selected
-        marker = self._find(selected.primary)
-        if marker is None or marker.view != self._index.view:
+        marker = self._valid(selected.primary)
+        if marker is None:
             return None
         payload = marker.entry.payload
         same = isinstance(payload, Variants) and payload.fields == selected.fields

@@ -268,3 +268,64 @@ async def test_what_is_ready_is_what_the_general_way_gives(
     assert ready[200] > STEPS / 10
     assert ready[206]
     assert ready[304]
+
+
+class Told(Hits):
+    """Notes the status of all that is answered at once."""
+
+    def ready(self, *args: Any) -> Prepared | None:
+        found = super().ready(*args)
+        if found is not None:
+            told.append(found.status)
+        return found
+
+
+told: list[int] = []
+
+
+@pytest.mark.parametrize(
+    ("target", "lines"),
+    [
+        ("/plain/1", []),
+        ("/varied/1", [(b"accept-encoding", b"br")]),
+        ("/named/1", [(b"cookie", b"theme=dark; _ga=1")]),
+    ],
+)
+async def test_an_invalidation_of_something_else_leaves_hits_ready(
+    target: str, lines: Lines
+) -> None:
+    """The log's index is asked once; the general way is not taken."""
+    told.clear()
+    world = World(Told)
+    async with world.manager:
+        for _ in range(3):
+            await world.ask(scope_of("GET", target, lines))
+        assert told
+        told.clear()
+        await world.manager.invalidate_tags("other")
+        await world.ask(scope_of("GET", target, lines))
+        assert told == [200]
+        await world.manager.invalidate_path(target)
+        await world.ask(scope_of("GET", target, lines))
+        assert told == [200]
+        assert world.runs == 2
+
+
+async def test_what_requests_select_is_remembered_within_bounds() -> None:
+    """Clients send fields of any length and number: old ones are forgotten, long ones not kept."""
+    manager = CacheManager(redis_url=None, l1_bytes=1 << 20, l1_entries=100, namespace="world")
+    world = World(Hits)
+    world.manager = manager
+    world.middleware = CacheMiddleware(world.app, manager, rules=RULES)
+    remembered = world.middleware._hits._selected
+    async with manager:
+        for number in range(2_000):
+            tenant = [(b"x-tenant", b"%d" % (number // 2))]
+            await world.ask(scope_of("GET", "/tenant/1", tenant))
+        assert 50 < len(remembered) <= 200
+        before = len(remembered)
+        for size in (100, 10_000):
+            for _ in range(3):
+                line = (b"accept-language", b"a" * size)
+                await world.ask(scope_of("GET", "/vary/1", [line]))
+        assert len(remembered) == before + 1
