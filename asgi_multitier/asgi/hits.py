@@ -95,10 +95,9 @@ class Hits:
             2 * config.l1_entries, config.l1_bytes // 8, _size_of
         )
         planning.on_forget(self._selected.clear)
-        self.take(manager.engine)
 
     def take(self, engine: Engine) -> None:
-        """Look into this engine's tier from here on."""
+        """Look into this engine's tier from here on. Called when the cache has its name."""
         self._selected.clear()
         self._index = engine.index
         self._find = finder(engine.stack.local)
