@@ -36,6 +36,9 @@ from .two_generation_cache import TwoGenerationCache
 
 _CONDITION, _RANGE = Field.CONDITION, Field.RANGE
 
+_AT_ONCE = frozenset((str, bytes, int, type(None)))
+"""Types of most partitions, which are asked sooner than whether they can be awaited."""
+
 _LONGEST = 4096
 """Bytes of the longest fields of which it is remembered what they select."""
 
@@ -237,7 +240,7 @@ class Hits:
             value = plan.vary_by(view_of(scope, plan, None))
         except Exception as error:  # noqa: BLE001  # a callable of the rule
             return Asked(None, error)
-        if isawaitable(value):
+        if type(value) not in _AT_ONCE and isawaitable(value):
             plan.vary_by, plan.prompt = None, False  # the general way asks from here on
             if isinstance(value, CoroutineType):
                 value.close()

@@ -8,7 +8,7 @@ found out about one of them holds for the other (RFC 9111 §4.1).
 from collections.abc import Iterable
 
 from .._types import Header
-from ..policy.key import forwarded_parts, names_client
+from ..policy.key import forwarded_parts, name_client
 from ..policy.request import Field, FieldLines
 from .plan import Plan
 from .selected import Selecting
@@ -66,10 +66,7 @@ def selecting(
 
 def _without_clients(lines: list[Header]) -> Iterable[object]:
     """The lines; as in the key those that also name the client, which selects nothing."""
-    for name, _ in lines:
-        if names_client(name):
-            return forwarded_parts(lines)
-    return lines
+    return forwarded_parts(lines) if name_client(lines) else lines
 
 
 def _cookies(plan: Plan, lines: list[Header]) -> tuple[object, ...]:

@@ -162,8 +162,10 @@ def scan(headers: Iterable[Header], watched: Watch) -> tuple[bytes | None, Field
             hosts += 1
         elif found is None:
             found = {field: [line]}
+        elif field in found:
+            found[field].append(line)
         else:
-            found.setdefault(field, []).append(line)
+            found[field] = [line]
     return (host if hosts == 1 else None), found
 
 
