@@ -24,16 +24,15 @@ def partition_part(partition: object) -> bytes | None:
 
 
 def _encoded(value: object, depth: int) -> bytes | None:
+    if type(value) is str:  # nearly always: asked first
+        return _text(value)
     # Before int and str, as members of an enumeration may be either.
     if isinstance(value, Enum):
         inner = _encoded(value.value, depth + 1) if depth < _DEEPEST else None
         kind = type(value)
         return None if inner is None else _typed(f"{kind.__module__}.{kind.__qualname__}", inner)
     if isinstance(value, str):
-        try:
-            return _typed("str", str.encode(value, "utf-8"))
-        except UnicodeEncodeError:
-            return None
+        return _text(value)
     if isinstance(value, bool):
         return _typed("bool", b"%d" % value)
     if isinstance(value, int):
@@ -46,6 +45,13 @@ def _encoded(value: object, depth: int) -> bytes | None:
     if isinstance(value, date):  # a datetime is one, and its text has a time
         return _typed("date", value.isoformat().encode())
     return _encoded_tuple(value, depth) if isinstance(value, tuple) else None
+
+
+def _text(value: str) -> bytes | None:
+    try:
+        return b"str:" + str.encode(value, "utf-8")
+    except UnicodeEncodeError:
+        return None
 
 
 def _encoded_tuple(values: tuple[object, ...], depth: int) -> bytes | None:
