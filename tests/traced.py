@@ -1,7 +1,7 @@
 """Which tests run under the tracer that measures coverage.
 
-It makes all that runs under it two to three times slower. So of tables whose cases need an event
-loop it watches the first cases only, and no test that draws its examples by chance or says
+It makes all that runs under it two to three times slower. So of tables it watches the first cases
+only, fewer where they need an event loop, and no test that draws its examples by chance or says
 `no_cover`: what those reach is reached by tests that name it. What is reported is therefore never
 more than what the suite covers.
 """
@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 CASES = 3
-"""Of each table of coroutines so many cases, the first ones, are watched."""
+PLAIN_CASES = 25
+"""Of each table so many cases, the first ones, are watched: of coroutines, and of others."""
 
 
 class Tracing:
@@ -42,9 +43,9 @@ class Tracing:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Switch it before anything of the test runs."""
         function = getattr(item, "obj", None)
-        first = self._seen[item.nodeid.partition("[")[0]] <= CASES
+        watched = CASES if inspect.iscoroutinefunction(function) else PLAIN_CASES
         self._watch(
-            (first or not inspect.iscoroutinefunction(function))
+            self._seen[item.nodeid.partition("[")[0]] <= watched
             and item.get_closest_marker("no_cover") is None
             and not getattr(function, "is_hypothesis_test", False)
         )

@@ -132,6 +132,7 @@ MAKES: dict[str, Callable[[FakeClock], MemoryTier]] = {
 }
 
 
+@pytest.mark.no_cover  # it repeats what others cover
 @pytest.mark.parametrize("name", MAKES)
 def test_books_are_exact_whatever_is_done(name: str) -> None:
     """Over 75,000 operations for each order, checked in full every hundred."""

@@ -214,6 +214,7 @@ async def played(protocol: object, caplog: pytest.LogCaptureFixture) -> dict[str
     return got
 
 
+@pytest.mark.no_cover  # it repeats what others cover
 @pytest.mark.parametrize("parser", PAIRS)
 async def test_same_bytes(parser: str, caplog: pytest.LogCaptureFixture) -> None:
     """The same bytes, access log and counters, whether parsed or known by its bytes."""
