@@ -4,7 +4,11 @@ A request, from the top:
     middleware      the plain hit, and where every other scope goes
     admission       whether a request meets the cache: its fields, the callables of its rule
     in_front        the door of a server's protocol, which asks before there is a scope
+    hits            what answers a request at once, for both doors
+    selecting       what of a request that is not plain selects its response
+    shared_hit      a plain hit of a shared tier
     exchange        uses what is stored
+    representation  in which content coding
     lookup          what the tiers have for a request
     forwarding      waits for a run of the application, leads one, or asks alone
     leading         how the request that leads a run waits for it

@@ -47,7 +47,7 @@ _IN_KEY = frozenset({Field.FORWARDED, Field.ORIGIN})
 _MOST_RULED = 1_000
 """Policies and origins of which something is remembered; then all are forgotten."""
 
-_LONGEST_HOST = 255
+LONGEST_HOST = 255
 """Bytes of the longest host that is shared: names have no more (RFC 1035 §3.1)."""
 
 _GUARDED_MARK = "\x00guarded"
@@ -188,7 +188,7 @@ class RuledMemory:
     def origin(self, scheme: str, host: bytes) -> tuple[str, bytes]:
         """The scheme and the host, as one object for all targets."""
         origin = (scheme, host)
-        if len(host) > _LONGEST_HOST:
+        if len(host) > LONGEST_HOST:
             return origin
         if (known := self._origins.get(origin)) is not None:
             return known

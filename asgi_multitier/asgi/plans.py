@@ -15,14 +15,13 @@ from ..policy.request import FieldLines, Watch, scan
 from ..routing import Resolved, RouteTable
 from ..warming.targets import Origin
 from .admission import refusal_of
-from .plan import Plan, PlanKey, RuledMemory, plan_for, size_of_target
+from .plan import LONGEST_HOST, Plan, PlanKey, RuledMemory, plan_for, size_of_target
 from .sample import WARM_KEY, Sample, origin_of
 from .two_generation_cache import TwoGenerationCache
 
 _MOST_ORIGINS = 1_000
 _MOST_HOSTS = 1_000
-_LONGEST_HOST = 255
-"""Hosts that are shared, and bytes of the longest: clients choose them."""
+"""Hosts that targets share: clients choose them."""
 
 _SHORT = 10
 """Characters below which a text is shared: methods, schemes, versions, not paths."""
@@ -142,7 +141,7 @@ class Plans:
         texts = (
             intern(text) if type(text) is str and len(text) < _SHORT else text for text in rest
         )
-        if host is not None and len(host) <= _LONGEST_HOST:
+        if host is not None and len(host) <= LONGEST_HOST:
             if len(self._hosts) >= _MOST_HOSTS:
                 self._hosts.clear()
             host = self._hosts.setdefault(host, host)
