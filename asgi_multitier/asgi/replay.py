@@ -38,14 +38,26 @@ _REMEMBERED = 1 << 15
 """Lines of each kind that are remembered: ages and lifetimes up to nine hours."""
 
 
+_HAIR = 1e-5
+"""Seconds: more than what is lost of a clock's reading as a number, also of the year's."""
+
+
 @lru_cache(_REMEMBERED)
 def _age_line_of(second: int) -> Header:
     return AGE, b"%d" % max(second, 0)
 
 
+def whole_seconds(span: float) -> int:
+    """The whole seconds between two readings of a clock, cut.
+
+    The difference of two of them may lie a hair below what was added: 964.1 + 60 - 964.1 is less than 60.
+    """
+    return int(span + _HAIR)
+
+
 def age_line(age: float) -> Header:
     """The `Age` of a response of so many seconds (RFC 9111 §5.1)."""
-    return _age_line_of(int(age))
+    return _age_line_of(whole_seconds(age))
 
 
 @lru_cache(_REMEMBERED)
@@ -124,7 +136,7 @@ class Replay(Prepared, eq=False, gc=False):
         if now >= self.until:
             return False
         self.lines = (*self.headers, *self._ends(now))
-        self.due = min(self.created + int(now - self.created) + 1, self.until)
+        self.due = min(self.created + whole_seconds(now - self.created) + 1, self.until)
         self.held = None
         return True
 
@@ -137,7 +149,7 @@ class Replay(Prepared, eq=False, gc=False):
         return self.held
 
     def _ends(self, now: float) -> Headers:
-        second = int(now - self.created)
+        second = whole_seconds(now - self.created)
         return _age_line_of(second), hit_line(self.lifetime - second, self.level)
 
 
@@ -158,7 +170,7 @@ def replay_of(
         until=-math.inf if never else min(entry.fresh_until, entry.refresh_at),
         headers=told(response.headers, terms, chosen_by),
         level=level,
-        lifetime=int(entry.fresh_until - entry.created),
+        lifetime=whole_seconds(entry.fresh_until - entry.created),
         tag=response.etag if 200 <= response.status < 300 else None,
     )
 
@@ -241,12 +253,13 @@ def ttl_of(entry: Entry, now: float) -> int:
 
     Both ends are cut to whole seconds, so that the first answer and the first hit say the same.
     """
-    return int(entry.fresh_until - entry.created) - int(now - entry.created)
+    lifetime = whole_seconds(entry.fresh_until - entry.created)
+    return lifetime - whole_seconds(now - entry.created)
 
 
 def aged(headers: Headers, age: float) -> Headers:
     """The field lines with an `Age` (RFC 9111 §5.1) in place of any other."""
-    return (*(line for line in headers if line[0] != AGE), (AGE, b"%d" % max(age, 0)))
+    return (*(line for line in headers if line[0] != AGE), age_line(age))
 
 
 def part_for(response: StoredResponse, method: str, request_headers: Headers) -> Span | None:

@@ -6,6 +6,7 @@ server, no file, no log of this machine. `Isolation.renew` makes all of them as 
 """
 
 import asyncio
+import math
 import sys
 import time
 from asyncio.events import _get_running_loop as loop_here
@@ -105,6 +106,11 @@ class _Known:
         return alone(self.given), 0.0
 
 
+def _exact(reading: float) -> float:
+    """The next reading to which whole seconds, and halves of them, are added without rounding."""
+    return math.ceil(reading * 1024) / 1024
+
+
 @dataclass(eq=False)
 class Isolation:
     """The caches of a test run.
@@ -144,7 +150,7 @@ class Isolation:
 
     def stop_clock(self) -> None:
         """From here on time passes by `advance` alone."""
-        self._stopped = time.monotonic(), time.time()
+        self._stopped = _exact(time.monotonic()), _exact(time.time())
 
     def advance(self, seconds: float) -> None:
         """Move the time of all caches."""

@@ -36,6 +36,18 @@ async def test_each_outcome_has_its_words() -> None:
         assert replies[1].cache == "fwd=uri-miss; stored; collapsed; ttl=100"
 
 
+@pytest.mark.parametrize("reading", [964.1, 4.3, 16_368.4, 1_073_741_764.7])
+async def test_whole_seconds_are_whole_at_every_reading_of_the_clock(reading: float) -> None:
+    """A lifetime of 60 s is 60, and an age of 59 s is 59, whatever the reading."""
+    async with caching(Origin(), [Rule("*", 60)]) as cache:
+        cache.clock.now = reading
+        assert (await cache.get("/x")).cache == "fwd=uri-miss; stored; ttl=60"
+        cache.clock.advance(59)
+        for _ in range(2):  # the second way is that of a usual hit
+            reply = await cache.get("/x")
+            assert (reply.get("age"), reply.cache) == (b"59", "hit; ttl=1; detail=l1")
+
+
 async def test_a_variant_miss_says_so() -> None:
     """The URL is known, the representation is not."""
     async with caching(Origin(answering(b"x", (b"vary", b"accept-language")))) as cache:

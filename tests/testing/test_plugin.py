@@ -205,12 +205,18 @@ async def test_cache_that_the_test_makes(cache_clock):
         cache_clock.advance(0.5)
         assert await own.get("a") is None
 
+def test_time_is_exact(cache_clock):
+    begun = cache_clock()
+    cache_clock.advance(0.5)
+    cache_clock.advance(7)
+    assert cache_clock() - begun == 7.5 and begun * 1024 % 1 == 0
+
 def test_time_is_back():
     assert abs(cache.engine.wall() - time.time()) < 60
 """,
     )
 
-    result.assert_outcomes(passed=3)
+    result.assert_outcomes(passed=4)
 
 
 BARE = """

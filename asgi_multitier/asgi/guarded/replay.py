@@ -13,7 +13,7 @@ from ..._types import Header, Headers, Message
 from ...entry import Entry, Slot, StoredResponse
 from ...policy.headers import end_to_end, without
 from ...policy.validation import not_modified_headers
-from ..replay import PARTIAL, age_line, hit_line
+from ..replay import PARTIAL, age_line, hit_line, whole_seconds
 from .made import OWN_FIELDS
 
 
@@ -65,7 +65,7 @@ class GuardedReplay:
         self._sent: list[Header] = []
         self._second = -1
         self._status = 0
-        self._lifetime = int(entry.fresh_until - entry.created)
+        self._lifetime = whole_seconds(entry.fresh_until - entry.created)
 
     def response(self, added: Headers = ()) -> Any:
         """A response of the framework: as one is made, without reading the content again.
@@ -116,8 +116,8 @@ class GuardedReplay:
         """
         told = self.told
         assert told is not None  # noqa: S101  # it has left before
-        if int(age) != self._second:
-            self._second, self._ends = int(age), (age_line(age), self.member(age))
+        if (second := whole_seconds(age)) != self._second:
+            self._second, self._ends = second, (age_line(age), self.member(age))
         status, lines, body = self._status, told.headers, self.body
         if tag is not None:
             if self._unchanged is None:
@@ -134,7 +134,7 @@ class GuardedReplay:
 
     def member(self, age: float) -> Header:
         """What `Cache-Status` says of a hit at this age in seconds."""
-        return hit_line(self._lifetime - int(age), 1)
+        return hit_line(self._lifetime - whole_seconds(age), 1)
 
 
 @lru_cache(1)

@@ -6,7 +6,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import NamedTuple
 
 from ...routing.layers import attribute, layers_of
@@ -78,12 +78,14 @@ def _holder(layers: Sequence[object], packages: Sequence[str]) -> tuple[str, str
     A module that only imports it does not count, if there is another one.
     """
     wanted = {id(layer) for layer in layers}
+    if not wanted:
+        return None
     held = list(variables(packages))
     found = [(name, variable) for name, variable, value in held if id(value) in wanted]
     found = found or [
         (name, variable)
         for name, variable, value in held
-        if callable(value) and any(id(layer) in wanted for layer in layers_of(value))
+        if may_wrap(value) and any(id(layer) in wanted for layer in layers_of(value))
     ]
     if len(found) > 1:
         found = [pair for pair in found if not _imports(*pair)] or found
@@ -98,6 +100,14 @@ def variables(packages: Sequence[str]) -> Iterator[tuple[str, str, object]]:
         if _may_hold(name, packages):
             for variable, value in list(vars(module).items()):
                 yield name, variable, value
+
+
+def may_wrap(value: object) -> bool:
+    """Whether a variable may be an application with another one in it.
+
+    A function can hold none without attributes; of all variables most are such.
+    """
+    return bool(value.__dict__) if type(value) is FunctionType else callable(value)
 
 
 def _from_command(packages: Sequence[str]) -> tuple[str, str] | None:
@@ -150,6 +160,8 @@ def _maker(layers: Sequence[object]) -> tuple[str, str] | None:
     kinds = [type(layer) for layer in layers if not inspect.isroutine(layer)]
     frameworks = [sys.modules.get(kind.__module__.partition(".")[0]) for kind in kinds]
     wanted = {id(thing) for thing in (*kinds, *frameworks) if thing is not None}
+    if not wanted:
+        return None
     tops = {name.partition(".")[0] for name, _, value in variables(()) if id(value) in wanted}
     return (tops.pop(), "") if len(tops) == 1 else None
 

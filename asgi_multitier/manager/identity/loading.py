@@ -6,7 +6,7 @@ from typing import Any
 
 from ...errors import ConfigError
 from ...routing.layers import attribute, layers_of
-from .application import variables
+from .application import may_wrap, variables
 
 _MIDDLEWARE = "asgi_multitier.asgi.middleware"
 """The module of the middleware, by name: an import of it from here would point up."""
@@ -43,7 +43,7 @@ def application_of(cache: object) -> Any:
     found = {
         id(owner): owner
         for _, _, value in variables(())
-        if callable(value) and not isinstance(value, type)
+        if may_wrap(value) and not isinstance(value, type)
         for owner, owned in _owned(value)
         if owned is cache
     }

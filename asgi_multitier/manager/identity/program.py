@@ -7,6 +7,7 @@ import site
 import sys
 import sysconfig
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from ...routing.layers import attribute
@@ -33,7 +34,12 @@ _INSTALLED = tuple({os.path.join(path, "") for path in _installed() if path})
 def is_of_the_user(module: object) -> bool:
     """Whether a module's file lies neither in the standard library nor in an installed package."""
     file = getattr(module, "__file__", None)
-    return isinstance(file, str) and not file.startswith(_INSTALLED)
+    return isinstance(file, str) and not _is_installed(file)
+
+
+@lru_cache(1 << 14)
+def _is_installed(file: str) -> bool:
+    return file.startswith(_INSTALLED)
 
 
 def served() -> set[tuple[str, str]]:
