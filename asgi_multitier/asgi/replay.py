@@ -50,7 +50,7 @@ def _age_line_of(second: int) -> Header:
 def whole_seconds(span: float) -> int:
     """The whole seconds between two readings of a clock, cut.
 
-    The difference of two of them may lie a hair below what was added: 964.1 + 60 - 964.1 is less than 60.
+    The difference of two may lie a hair below what was added: 964.1 + 60 - 964.1 is below 60.
     """
     return int(span + _HAIR)
 
