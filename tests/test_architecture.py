@@ -60,6 +60,22 @@ FIELD_NAMES_ELSEWHERE = {
 }
 """Modules outside `policy/` that spell field names, and which."""
 
+IN_THE_CALLERS_CONTEXT = {
+    "asgi.capture": "sends what was held to a client",
+    "asgi.fill.attempt": "the patience of a run of the application",
+    "asgi.guarded.miss": "runs the application",
+    "asgi.receiving": "watches whether a client is there",
+    "engine.flights.table": "runs the application",
+    "engine.flights.waiting_list": "the patience of a request",
+    "engine.placed": "awaited at once",
+    "manager.invalidation": "awaited by a request, or by its end",
+    "manager.lifecycle": "the same",
+    "redis.cluster": "awaited at once",
+    "testing.shared": "of a test",
+    "uvicorn.connection": "of a connection, as the server's own",
+}
+"""Modules of which tasks or timers stand in the context in which they are begun, and why."""
+
 PURE = {"policy", "entry", "tiers.codec", "tiers.metadata", "breaker"}
 
 
@@ -240,6 +256,24 @@ def _check_handlers(module: Module) -> None:
         if broad and not raises and not logged:
             assert "noqa: BLE001" in lines[node.lineno - 1], f"{module.name}:{node.lineno}"
             assert lines[node.lineno - 1].count("#") + lines[node.lineno - 1].count(" - ") > 1
+
+
+_BEGINS = ("create_task", "call_later", "call_at", "add_reader")
+
+
+def test_what_is_done_for_all_stands_in_no_request() -> None:
+    """Tasks and timers get an empty context: a request's would stay in memory, and be logged."""
+    found = {
+        module.name
+        for module in MODULES
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).endswith(_BEGINS)
+        and not any(keyword.arg == "context" for keyword in node.keywords)
+    }
+
+    assert found - set(IN_THE_CALLERS_CONTEXT) == set(), "write context=Context()"
+    assert set(IN_THE_CALLERS_CONTEXT) - found == set(), "need not be listed any more"
 
 
 def test_public_names_are_there() -> None:

@@ -9,6 +9,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from typing import Any, cast
 
 from .._types import Clock
@@ -88,8 +89,12 @@ class SharedLog:
         self._outbox.prepare()
         self._tail.prepare()
         self._tasks = (
-            asyncio.create_task(self._tail.run(), name="asgi-multitier log tail"),
-            asyncio.create_task(self._outbox.run(), name="asgi-multitier log sender"),
+            asyncio.create_task(
+                self._tail.run(), name="asgi-multitier log tail", context=Context()
+            ),
+            asyncio.create_task(
+                self._outbox.run(), name="asgi-multitier log sender", context=Context()
+            ),
         )
         try:
             async with asyncio.timeout(_START):
@@ -150,7 +155,7 @@ class SharedLog:
 
 def call_later(delay: float, callback: Callable[[], None]) -> object:
     """Call a function after so many seconds in the running event loop."""
-    return asyncio.get_running_loop().call_later(delay, callback)
+    return asyncio.get_running_loop().call_later(delay, callback, context=Context())
 
 
 async def cancel_all(*tasks: "asyncio.Task[None]") -> None:

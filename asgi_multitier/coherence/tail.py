@@ -7,6 +7,7 @@ itself. A node that has not been up to date for three seconds stops trusting its
 
 import asyncio
 import logging
+from contextvars import Context
 
 from .._types import Clock
 from ..entry import Born
@@ -246,7 +247,7 @@ class Trust:
             return  # another event loop follows the log now
         left = self._renewed + TRUST - self._clock()
         if left > 0:
-            self._timer = loop.call_later(left, self.check)
+            self._timer = loop.call_later(left, self.check, context=Context())
             return
         self._timer = None
         if self._index.settled:

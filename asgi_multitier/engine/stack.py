@@ -11,6 +11,7 @@ import asyncio
 import math
 from collections import OrderedDict
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from contextvars import Context
 from typing import Any, TypeVar
 
 from cachetools import FIFOCache
@@ -327,7 +328,7 @@ class TierStack:
 
     def spawn(self, run: Coroutine[Any, Any, Any], name: str) -> "asyncio.Task[Any]":
         """Run something of these tiers' in a task, which `settle` and `close` wait for."""
-        task: asyncio.Task[Any] = asyncio.create_task(run, name=name)
+        task: asyncio.Task[Any] = asyncio.create_task(run, name=name, context=Context())
         self.tasks.add(task)
         task.add_done_callback(self._ended)
         return task

@@ -10,6 +10,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import Context
 from functools import partial, update_wrapper
 from inspect import isawaitable
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
@@ -75,7 +76,9 @@ class Home:
                 return False
             self.loop = self.place = here
             self._pid = os.getpid()
-        self._watch = asyncio.create_task(self._watch_end(here), name="asgi-multitier home")
+        self._watch = asyncio.create_task(
+            self._watch_end(here), name="asgi-multitier home", context=Context()
+        )
         return True
 
     def is_new(self) -> bool:

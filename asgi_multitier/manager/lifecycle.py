@@ -8,6 +8,7 @@ import time
 from asyncio.events import _get_running_loop as loop_here
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
+from contextvars import Context
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
@@ -259,7 +260,9 @@ class Lifecycle:
                 self._has_logged_name = True
                 logger.info("namespace %s: %r", self.namespace, self.engine.log)
             self._starting = asyncio.create_task(
-                self.engine.log.start(self.engine.stack), name="asgi-multitier start"
+                self.engine.log.start(self.engine.stack),
+                name="asgi-multitier start",
+                context=Context(),
             )
             self._starting.add_done_callback(self._started)
             self._patience_ends = loop.time() + _START_PATIENCE

@@ -12,6 +12,7 @@ import os
 from asyncio.events import _get_running_loop as loop_here
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from contextvars import Context
 from typing import Any, TypeAlias, TypeVar, cast
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
@@ -71,7 +72,9 @@ class Lane:
         # A node's semaphore lives as long as a caller uses it.
         self._of_nodes: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         # A closing loop cancels it: connections are closed with their loop, not after it.
-        self._keeper = asyncio.create_task(_keep(client, shared), name="asgi-multitier connections")
+        self._keeper = asyncio.create_task(
+            _keep(client, shared), name="asgi-multitier connections", context=Context()
+        )
 
     def turns_at(self, key: str) -> asyncio.Semaphore:
         """The semaphore of the node that has a key."""

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import os
 from contextlib import suppress
+from contextvars import Context
 from secrets import token_hex
 from typing import Any
 
@@ -211,7 +212,9 @@ class Leases:
     # The holder.
 
     def _keep(self, claim: Claim) -> None:
-        task = asyncio.create_task(self._renew(claim), name="asgi-multitier lease")
+        task = asyncio.create_task(
+            self._renew(claim), name="asgi-multitier lease", context=Context()
+        )
         claim._renewal = task
         self._renewals.add(task)
         task.add_done_callback(self._renewals.discard)
@@ -236,7 +239,9 @@ class Leases:
             self._pid = os.getpid()
             self._keep_own()
             self._listening = asyncio.Event()
-            self._tail = asyncio.create_task(self._follow(), name="asgi-multitier lease tail")
+            self._tail = asyncio.create_task(
+                self._follow(), name="asgi-multitier lease tail", context=Context()
+            )
         try:
             async with asyncio.timeout(self.link.timeout):
                 await self._listening.wait()

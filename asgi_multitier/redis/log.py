@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextvars import Context
 from dataclasses import replace
 from typing import Literal
 
@@ -101,7 +102,9 @@ class Audit:
 
     def write(self, operation: Operation, node: str) -> None:
         """Write an operation of this node, in the background."""
-        task = asyncio.create_task(self._append(operation, node), name="asgi-multitier audit")
+        task = asyncio.create_task(
+            self._append(operation, node), name="asgi-multitier audit", context=Context()
+        )
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

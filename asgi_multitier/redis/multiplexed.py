@@ -12,6 +12,7 @@ come here. There is no turn to wait for, no task and no timer a question:
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from typing import Any, Final, TypeAlias, cast
 
 from hiredis import Reader
@@ -62,7 +63,9 @@ class Multiplexed:
     async def _opened(self) -> "_Lines":
         """The connection, which all that ask meanwhile wait for."""
         if self._opening is None:
-            self._opening = asyncio.create_task(self._open(), name="asgi-multitier connecting")
+            self._opening = asyncio.create_task(
+                self._open(), name="asgi-multitier connecting", context=Context()
+            )
             self._opening.add_done_callback(self._has_opened)
         return await asyncio.shield(self._opening)
 
@@ -127,7 +130,7 @@ class _Lines(asyncio.Protocol):
         now = loop.time()
         self._asked.append((count, replies, now))
         if self._watch is None:
-            self._watch = loop.call_at(now + self._timeout, self._look)
+            self._watch = loop.call_at(now + self._timeout, self._look, context=Context())
         self._transport.write(commands)
         return replies
 
@@ -140,7 +143,7 @@ class _Lines(asyncio.Protocol):
         if due <= self._loop.time():
             self.drop(TimeoutError())
         else:
-            self._watch = self._loop.call_at(due, self._look)
+            self._watch = self._loop.call_at(due, self._look, context=Context())
 
     def drop(self, error: Exception) -> None:
         """Close the connection at once; all that wait for it get the error."""

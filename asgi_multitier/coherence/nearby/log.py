@@ -17,6 +17,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
+from contextvars import Context
 from enum import Enum
 from typing import Any
 
@@ -128,7 +129,9 @@ class NearLog(SharedLog):
             if not self._warned:
                 self._warned = True
                 logger.warning(_NO_SERVER, self._namespace, self._far.name)
-            self._seeking = asyncio.create_task(self._seek(), name="asgi-multitier log search")
+            self._seeking = asyncio.create_task(
+                self._seek(), name="asgi-multitier log search", context=Context()
+            )
 
     async def _meet(self) -> None:
         """Greet the others and join them; alone only if there is and was no other worker."""
@@ -150,7 +153,7 @@ class NearLog(SharedLog):
             self._watching.cancel()
         if self._peers.is_open:
             loop = asyncio.get_running_loop()
-            self._watching = loop.call_later(_WATCH, self._be_found)
+            self._watching = loop.call_later(_WATCH, self._be_found, context=Context())
 
     def _be_found(self) -> None:
         self._watching = None
@@ -275,7 +278,9 @@ class NearLog(SharedLog):
                 await asyncio.wait({before})
             await step
 
-        self._joining = asyncio.create_task(after(), name="asgi-multitier log change")
+        self._joining = asyncio.create_task(
+            after(), name="asgi-multitier log change", context=Context()
+        )
         # A step whose task is cancelled before its turn is never awaited.
         self._joining.add_done_callback(lambda _: step.close())
         return self._joining

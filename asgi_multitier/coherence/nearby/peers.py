@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
+from contextvars import Context
 from pathlib import Path
 from secrets import token_hex
 from typing import Final
@@ -127,7 +128,7 @@ class Peers:
         if old is not None and not old.is_closed():
             old.call_soon_threadsafe(old.remove_reader, number)
         try:
-            loop.add_reader(number, self._ready)
+            Context().run(loop.add_reader, number, self._ready)
         except NotImplementedError:
             self._release()
             raise OSError("this event loop does not listen to sockets") from None
@@ -181,7 +182,7 @@ class Peers:
 
     def _insist(self, what: bytes, names: set[str]) -> None:
         if names and self._loop is not None:
-            self._loop.call_later(_AGAIN, self._try_again, what, names)
+            self._loop.call_later(_AGAIN, self._try_again, what, names, context=Context())
 
     def _try_again(self, what: bytes, names: set[str]) -> None:
         for name in names:
