@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
+from ..errors import ConfigError
 from .versions import check
 
 if TYPE_CHECKING:
@@ -31,10 +32,19 @@ check(uvicorn.__version__)
 
 
 def __getattr__(name: str) -> Any:
-    """A protocol, whose parser is imported with it: the other one need not be installed."""
-    if name == "HttpToolsProtocol":
-        from .httptools_protocol import HttpToolsProtocol
+    """A protocol, whose parser is imported with it: the other one need not be installed.
 
+    Raises:
+        ConfigError: If its parser is not installed.
+    """
+    if name == "HttpToolsProtocol":
+        try:
+            from .httptools_protocol import HttpToolsProtocol
+        except ModuleNotFoundError as error:
+            raise ConfigError(
+                f"asgi_multitier.uvicorn: {name} needs {error.name}, not installed here; install "
+                "asgi-multitier[uvicorn], or write --http asgi_multitier.uvicorn:H11Protocol"
+            ) from error
         return HttpToolsProtocol
     if name == "H11Protocol":
         from .h11_protocol import H11Protocol

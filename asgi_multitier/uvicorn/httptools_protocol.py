@@ -5,6 +5,7 @@ from urllib.parse import unquote
 
 import httptools
 from uvicorn.protocols.http import httptools_impl
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
 from .connection import Answering
 from .remembered import Known
@@ -15,7 +16,8 @@ class HttpToolsProtocol(Answering, httptools_impl.HttpToolsProtocol):
 
     A request whose bytes are known is answered without parsing it. What the parser has to see is
     asked when its fields are there, and answered when all of the read is parsed: uvicorn sends
-    nothing before that either.
+    nothing before that either. What waits is bounded: a read may hold thousands of requests for a
+    large response.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -24,6 +26,7 @@ class HttpToolsProtocol(Answering, httptools_impl.HttpToolsProtocol):
         self._upgraded = False
         self._asked: tuple[Known, bytes] | None = None
         self._ready: list[bytes] = []
+        self._ready_bytes = 0
 
     def data_received(self, data: Any) -> None:
         """Some bytes of the client's; of some transports, a `bytearray`."""
@@ -40,11 +43,12 @@ class HttpToolsProtocol(Answering, httptools_impl.HttpToolsProtocol):
         if self._ready:
             if not self.transport.is_closing():
                 self.transport.write(b"".join(self._ready))
-            self._ready = []
+            self._ready, self._ready_bytes = [], 0
 
     def handle_websocket_upgrade(self) -> None:
-        """The connection goes to another protocol."""
+        """The connection goes to another protocol, and no timer may end it."""
         self._flush()
+        self._learnt = None
         super().handle_websocket_upgrade()
 
     # What the parser calls.
@@ -71,6 +75,7 @@ class HttpToolsProtocol(Answering, httptools_impl.HttpToolsProtocol):
             or method not in (b"GET", b"HEAD")
             or parser.get_http_version() != "1.1"
             or not parser.should_keep_alive()
+            or self._ready_bytes > HIGH_WATER_LIMIT
             or not self._may_answer()
         ):
             return None
@@ -88,4 +93,5 @@ class HttpToolsProtocol(Answering, httptools_impl.HttpToolsProtocol):
             return
         self._learnt, answer = self._asked
         self._ready.append(answer)
+        self._ready_bytes += len(answer)
         self._asked = None

@@ -354,6 +354,42 @@ async def test_paused_writing(protocol: Any) -> None:
         assert app.manager.stats().total.hits == {1: 3 + sent}
 
 
+async def test_many_requests_in_one_read(protocol: Any) -> None:
+    """What waits to be sent is bounded, however many large answers one read asks for."""
+    body = "x" * 500_000
+    async with served(cache(body=body), protocol) as server:
+        await hot(server)
+        async with server.connected() as (reader, _):
+            connection = server.connections[-1]
+            connection.data_received(GET * 40)
+
+            assert connection.transport.get_write_buffer_size() < 2 * len(body)
+            assert (await answers(reader, 40)).count(body.encode()) == 40
+
+
+async def test_a_hit_and_an_upgrade_in_one_read(protocol: Any) -> None:
+    """The keep-alive time does not hold for what the connection has become."""
+
+    class Upgraded(asyncio.Protocol):
+        def __init__(self, **given: Any) -> None:
+            pass
+
+        def connection_made(self, transport: Any) -> None:
+            transport.write(b"upgraded")
+
+    upgrade = get("/", "connection: upgrade", "upgrade: websocket")
+    async with served(cache(), protocol, ws=Upgraded) as server:
+        await hot(server)
+        async with server.connected() as (reader, writer):
+            writer.write(GET)
+            await answers(reader)
+            writer.write(GET + upgrade)
+            assert b"; hit; " in await answers(reader)
+            assert await reader.readexactly(8) == b"upgraded"
+
+            assert server.connections[-1].timeout_keep_alive_task is None
+
+
 async def test_root_path(protocol: Any) -> None:
     """It is part of what is asked, as it is behind uvicorn's own protocol."""
     app = cache()

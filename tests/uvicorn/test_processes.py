@@ -2,6 +2,7 @@
 
 import importlib
 import signal
+import sys
 from pathlib import Path
 
 import httpx
@@ -76,3 +77,12 @@ def test_another_version_of_uvicorn_is_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(uvicorn, "__version__", "99.0.0")
     with pytest.raises(ConfigError, match="write --http httptools or --http h11"):
         importlib.reload(ours)
+
+
+def test_a_parser_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names both ways out."""
+    for used in (f"{ours.__name__}.httptools_protocol", "uvicorn.protocols.http.httptools_impl"):
+        monkeypatch.delitem(sys.modules, used, raising=False)
+    monkeypatch.setitem(sys.modules, "httptools", None)
+    with pytest.raises(ConfigError, match=r"needs httptools, .*\[uvicorn\], .*:H11Protocol"):
+        ours.HttpToolsProtocol  # noqa: B018
