@@ -13,6 +13,7 @@ which refers to no slot. A test holds all of them against this.
 """
 
 from collections import OrderedDict
+from functools import lru_cache
 from itertools import chain
 from typing import Any, Final, TypeAlias
 
@@ -174,7 +175,13 @@ class Slot(msgspec.Struct, eq=False, gc=False):
 
     def __post_init__(self) -> None:
         if not self.size:
-            self.size = size_of(self.entry)
+            self.size = _same(size_of(self.entry))
+
+
+@lru_cache(4096)
+def _same(size: int) -> int:
+    """One object for all slots of this size."""
+    return size
 
 
 _OVERHEAD = 600

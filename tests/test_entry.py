@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from fastapi import Depends, FastAPI, Request, Response
 
-from asgi_multitier import cached
+from asgi_multitier import Rule, cached
 from asgi_multitier._types import Receive, Scope, Send
 from asgi_multitier.entry import (
     UNSIZED,
@@ -54,6 +54,27 @@ def test_what_is_stored_is_never_edited(stored: Any) -> None:
     name = stored.__struct_fields__[0]
     with pytest.raises(AttributeError):
         setattr(stored, name, getattr(stored, name))
+
+
+async def test_entries_share_the_numbers_that_are_equal() -> None:
+    """Each number is an object of 32 bytes, and 100,000 entries have a dozen each."""
+
+    async def page(_scope: Scope, _receive: Receive, send: Send) -> None:
+        cache.clock.advance(0.5)
+        await respond(send, bytes(2_000))
+
+    async with caching(page, [Rule("*", 10_800)]) as cache:
+        for path in ("/a", "/b", "/a", "/b"):
+            await cache.get(path)
+        tier: Any = cache.manager.engine.stack.local
+        one, two = tier.select(lambda _: True)
+
+    assert one.size is two.size
+    assert one.replay.lifetime is two.replay.lifetime
+    assert one.entry.cost is two.entry.cost
+    assert one.entry.cost == 0.5
+    assert one.entry.stale_if_error is two.entry.stale_if_error
+    assert one.entry.created is one.entry.filled_at
 
 
 async def _user(request: Request) -> str:

@@ -1,6 +1,7 @@
 """The entry to come: what is known of it before the origin is asked, and what it becomes."""
 
 import random
+from functools import lru_cache
 
 from msgspec.structs import replace
 
@@ -57,7 +58,7 @@ def entry_of(seed: Entry, response: StoredResponse, store: Store, plan: Plan, no
     lifetime = store.lifetime
     if policy.jitter:
         lifetime *= 1 - policy.jitter * random.random()  # noqa: S311  # not a secret
-    created = now - store.age
+    created = now - store.age if store.age else now
     fresh_until = created + lifetime
     windows = max(store.stale_while_revalidate, store.stale_if_error)
     keep = store.keep_for_validation
@@ -66,7 +67,7 @@ def entry_of(seed: Entry, response: StoredResponse, store: Store, plan: Plan, no
     if data_version is not None:
         keep = max(keep, kept_for_validation(store.lifetime))
     keep_until = max(
-        fresh_until + windows,
+        fresh_until + windows if windows else fresh_until,
         max(fresh_until, now) + keep if keep else 0.0,
         0.0 if plan.terms.annotated else fresh_until + KEEP_FOR_HEAD,
     )
@@ -78,7 +79,7 @@ def entry_of(seed: Entry, response: StoredResponse, store: Store, plan: Plan, no
         fresh_until=fresh_until,
         keep_until=keep_until,
         filled_at=now,
-        cost=max(0.0, now - seed.created),
+        cost=_cost(max(0.0, now - seed.created)),
         stale_while_revalidate=store.stale_while_revalidate,
         stale_if_error=store.stale_if_error,
         refresh_at=now + (fresh_until - now) * eager if eager else float("inf"),
@@ -88,6 +89,16 @@ def entry_of(seed: Entry, response: StoredResponse, store: Store, plan: Plan, no
         tags=(*_tags_of(seed, response, policy.tags_from), *store.tags),
         data_version=data_version,
     )
+
+
+def _cost(seconds: float) -> float:
+    """To four digits: many fills take about as long, and share one number."""
+    return _same_cost(round(seconds, 4)) or seconds
+
+
+@lru_cache(4096)
+def _same_cost(seconds: float) -> float:
+    return seconds
 
 
 def _tags_of(seed: Entry, response: StoredResponse, tags_from: Texts) -> tuple[str, ...]:

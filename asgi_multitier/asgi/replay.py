@@ -55,6 +55,12 @@ def whole_seconds(span: float) -> int:
     return int(span + _HAIR)
 
 
+@lru_cache(_REMEMBERED)
+def _same(second: int) -> int:
+    """One object for all replays with this number: most have the lifetime of their rule."""
+    return second
+
+
 def age_line(age: float) -> Header:
     """The `Age` of a response of so many seconds (RFC 9111 §5.1)."""
     return _age_line_of(whole_seconds(age))
@@ -170,7 +176,7 @@ def replay_of(
         until=-math.inf if never else min(entry.fresh_until, entry.refresh_at),
         headers=told(response.headers, terms, chosen_by),
         level=level,
-        lifetime=whole_seconds(entry.fresh_until - entry.created),
+        lifetime=_same(whole_seconds(entry.fresh_until - entry.created)),
         tag=response.etag if 200 <= response.status < 300 else None,
     )
 

@@ -13,13 +13,12 @@ _LONGEST = 256
 """Bytes of the longest line that is remembered."""
 
 _REMEMBERED = 4096
-"""Lines that are remembered, and names: together 2 MiB at most."""
+"""Lines that are remembered, names, and lengths: together 3 MiB at most."""
 
 _OWN = frozenset(
     (
         b"age",
         b"content-digest",
-        b"content-length",
         b"content-location",
         b"date",
         b"etag",
@@ -46,7 +45,15 @@ def _shared(line: Header) -> Header:
     name, value = line
     if len(name) + len(value) > _LONGEST:
         return line
+    if name == b"content-length":
+        return _length(line)
     return (_name(name), value) if name in _OWN or name.startswith(b"x-") else _line(line)
+
+
+@lru_cache(_REMEMBERED)
+def _length(line: Header) -> Header:
+    """Apart from the others: lengths are many, and each is of few responses."""
+    return line
 
 
 @lru_cache(_REMEMBERED)

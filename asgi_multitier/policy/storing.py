@@ -290,14 +290,19 @@ def _implied_lifetime(
 
 def _stale_windows(directives: CacheControl, terms: Terms) -> tuple[float, float]:
     """Seconds of stale-while-revalidate and of stale-if-error."""
-    on_error = ON_ERROR if terms.stale_on_error is True else float(terms.stale_on_error)
+    on_error = ON_ERROR if terms.stale_on_error is True else _seconds(terms.stale_on_error)
     while_revalidate, if_error = terms.stale_while_revalidate, terms.stale_if_error
     if not terms.annotated:
         if directives.stale_while_revalidate is not None:
             while_revalidate = directives.stale_while_revalidate
         if directives.stale_if_error is not None:
             if_error = directives.stale_if_error
-    return float(while_revalidate or 0), max(float(if_error or 0), on_error)
+    return _seconds(while_revalidate), max(_seconds(if_error), on_error)
+
+
+def _seconds(span: float | None) -> float:
+    """The span as a number; none is one object for all entries."""
+    return float(span) if span else 0.0
 
 
 def _names_target(headers: Headers, target: Target | None) -> bool:

@@ -14,7 +14,7 @@ def lines(*texts: str) -> Headers:
 
 SENT = (
     "content-type: application/json",
-    "cache-control: no-cache",
+    "content-length: 949",
     "x-request-id: 1f",
     'etag: "a"',
     "link: <a>",
