@@ -50,6 +50,7 @@ FIELD_NAMES_ELSEWHERE = {
     "asgi.fill.keeping": "the validator that is kept",
     "asgi.admission": "credentials that responses themselves decide about",
     "asgi.read_your_writes": "the cookie that carries a client's place in the log",
+    "asgi.instead": "the field that asks for a part",
     "asgi.replay": "the fields that choose a part, and the age",
     "asgi.own_client": "the host that a client asks",
     "warming.targets": "the same, which has its own place in a target",

@@ -22,11 +22,12 @@ from ..policy.negotiation import IDENTITY
 from ..policy.partition import partition_part
 from ..policy.request import Field, FieldLines, range_asked_for, tag_asked_for
 from ..tiers.base import finder
+from .instead import part_of, unchanged
 from .layers import is_known
 from .lifespan import give_state
 from .plan import Plan
 from .plans import Plans
-from .replay import Prepared, Replay, part_of, prepare
+from .replay import Prepared, Replay, prepare
 from .representation import encoded_replay
 from .request import chosen_by, view_of
 from .request_key import visible
@@ -155,9 +156,9 @@ class Hits:
             replay = prepare(slot, plan.terms, 1, _choosing(plan, found))
             if replay is None:
                 return None
-        if now >= replay.due and not replay.renew(now):
-            return None
         if is_plain:
+            if now >= replay.due and not replay.renew(now):
+                return None
             sent: Prepared | None = replay
         elif codings:
             sent = self._in_coding(slot, replay, codings, plan, found or {}, scope["method"], now)
@@ -190,7 +191,7 @@ class Hits:
             sent: Prepared | None = made
         else:
             replay = prepare(slot, plan.terms, 1, _choosing(plan, found))
-            if replay is None or not replay.renew(now):
+            if replay is None:
                 return None
             sent = self._in_coding(slot, replay, codings, plan, found or {}, scope["method"], now)
         if sent is not None:
@@ -214,12 +215,12 @@ class Hits:
             return _chosen(slot, replay, found, method, now)  # of the content without a coding
         made = self._encodings.find(slot, codings, plan.terms)
         if made is None:
-            return replay if _CONDITION not in found else _chosen(slot, replay, found, method, now)
+            if _CONDITION in found:
+                return _chosen(slot, replay, found, method, now)
+            return replay if replay.renew(now) else None
         encoded = encoded_replay(made, replay)
-        if not encoded.renew(now):
-            return None
         if _CONDITION not in found:
-            return encoded
+            return encoded if encoded.renew(now) else None
         own = _chosen(slot, replay, found, method, now) if IDENTITY in codings else None
         return _chosen(slot, encoded, found, method, now) or own
 
@@ -313,9 +314,9 @@ def _chosen(
     """What a request with a condition or a range gets, if that is plain to see."""
     if _CONDITION in found:
         tag = tag_asked_for(found)
-        return replay.unchanged(now) if tag is not None and tag == replay.tag else None
+        return unchanged(replay, now) if tag is not None and tag == replay.tag else None
     wanted = range_asked_for(found) if method == "GET" else None
-    return None if wanted is None else part_of(slot, replay, wanted)
+    return None if wanted is None else part_of(slot, replay, wanted, now)
 
 
 def _choosing(plan: Plan, found: FieldLines | None) -> Collection[bytes]:

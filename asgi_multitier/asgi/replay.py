@@ -5,8 +5,9 @@ with conditions or a range, a HEAD, a response that was just filled.
 """
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -38,13 +39,34 @@ _REMEMBERED = 1 << 15
 """Lines of each kind that are remembered: ages and lifetimes up to nine hours."""
 
 
-_HAIR = 1e-5
+class _LinesBySecond(dict[int, Header]):
+    """A field line for each number of seconds, made when it is first asked for.
+
+    A dictionary, as a hit of the next second has to look up two: `lru_cache` moves what it finds.
+
+    Args:
+        make: Makes the line.
+    """
+
+    __slots__ = ("_make",)
+
+    def __init__(self, make: Callable[[int], Header]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, second: int) -> Header:
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        line = self[second] = self._make(second)
+        return line
+
+
+HAIR = 1e-5
 """Seconds: more than what is lost of a clock's reading as a number, also of the year's."""
 
 
-@lru_cache(_REMEMBERED)
-def _age_line_of(second: int) -> Header:
-    return AGE, b"%d" % max(second, 0)
+AGE_LINES = _LinesBySecond(lambda second: (AGE, b"%d" % max(second, 0)))
+"""The `Age` of a response, by its whole seconds (RFC 9111 §5.1)."""
 
 
 def whole_seconds(span: float) -> int:
@@ -52,7 +74,7 @@ def whole_seconds(span: float) -> int:
 
     The difference of two may lie a hair below what was added: 964.1 + 60 - 964.1 is below 60.
     """
-    return int(span + _HAIR)
+    return int(span + HAIR)
 
 
 @lru_cache(_REMEMBERED)
@@ -63,13 +85,33 @@ def _same(second: int) -> int:
 
 def age_line(age: float) -> Header:
     """The `Age` of a response of so many seconds (RFC 9111 §5.1)."""
-    return _age_line_of(whole_seconds(age))
+    return AGE_LINES[whole_seconds(age)]
 
 
-@lru_cache(_REMEMBERED)
+class _HitLines(dict[int, _LinesBySecond]):
+    """What `Cache-Status` says of a plain hit: by the level of its tier, and the seconds left."""
+
+    __slots__ = ()
+
+    def __missing__(self, level: int) -> _LinesBySecond:
+        lines = self[level] = _LinesBySecond(
+            lambda ttl: (cache_status.NAME, cache_status.hit(ttl, f"l{level}"))
+        )
+        return lines
+
+
+HIT_LINES = _HitLines()
+"""What `Cache-Status` says of a plain hit: see `hit_line`."""
+
+
 def hit_line(ttl: int, level: int) -> Header:
-    """What `Cache-Status` says of a plain hit."""
-    return cache_status.NAME, cache_status.hit(ttl, f"l{level}")
+    """What `Cache-Status` says of a plain hit.
+
+    Args:
+        ttl: Seconds of freshness that are left.
+        level: That of the tier that had it.
+    """
+    return HIT_LINES[level][ttl]
 
 
 class Prepared(msgspec.Struct, eq=False, gc=False):
@@ -100,10 +142,8 @@ class Replay(Prepared, eq=False, gc=False):
         lifetime: Whole seconds that it is fresh, from `created` on.
         tag: Its entity tag, by which a client may say that it has it; None if it has none.
         due: Clock value from which it must be renewed before it is sent.
-        held: The 304 in its place, if it was made since the last renewal.
-        held_headers: The field lines of that without `Age` and `Cache-Status`, once it was asked
-            for.
-        part: The part that was asked for last.
+        unchanged: The 304 in its place, once it was asked for (see `instead`).
+        part: The part that was asked for last, likewise.
     """
 
     created: float
@@ -113,9 +153,8 @@ class Replay(Prepared, eq=False, gc=False):
     lifetime: int
     tag: bytes | None
     due: float = -math.inf
-    held: Prepared | None = None
-    held_headers: Headers | None = None
-    part: "Part | None" = None
+    unchanged: Any = None
+    part: Any = None
 
     def encoded(self, coding: bytes, body: bytes) -> "Replay":
         """The same response in a content coding.
@@ -130,8 +169,7 @@ class Replay(Prepared, eq=False, gc=False):
             headers=encoded_headers(self.headers, coding, len(body)),
             tag=None if self.tag is None else encoded_etag(self.tag, coding),
             due=-math.inf,
-            held=None,
-            held_headers=None,
+            unchanged=None,
             part=None,
         )
 
@@ -141,22 +179,16 @@ class Replay(Prepared, eq=False, gc=False):
             return True
         if now >= self.until:
             return False
-        self.lines = (*self.headers, *self._ends(now))
-        self.due = min(self.created + whole_seconds(now - self.created) + 1, self.until)
-        self.held = None
+        created = self.created
+        second = int(now - created + HAIR)  # as `whole_seconds`: a call less for many hits
+        self.lines = (
+            *self.headers,
+            AGE_LINES[second],
+            HIT_LINES[self.level][self.lifetime - second],
+        )
+        due = created + second + 1
+        self.due = due if due < self.until else self.until  # noqa: FURB136  # faster
         return True
-
-    def unchanged(self, now: float) -> Prepared:
-        """The 304 for a client that has it (RFC 9110 §15.4.5), once it is renewed."""
-        if self.held is None:
-            if self.held_headers is None:
-                self.held_headers = not_modified_headers(end_to_end(self.headers))
-            self.held = Prepared(304, (*self.held_headers, *self._ends(now)), b"")
-        return self.held
-
-    def _ends(self, now: float) -> Headers:
-        second = whole_seconds(now - self.created)
-        return _age_line_of(second), hit_line(self.lifetime - second, self.level)
 
 
 def replay_of(
@@ -196,62 +228,6 @@ def prepare(
         slot.replay = replay_of(slot.entry, slot.entry.payload, terms, level, chosen_by)
     replay: Replay | None = slot.replay if isinstance(slot.replay, Replay) else None
     return replay
-
-
-class Part(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """What is sent of a response to a request for one range, without its bytes.
-
-    Attributes:
-        wanted: The value of `Range`.
-        due: That of the replay that it was made of.
-        status: The status code: 206, 416, or the response's own where it is sent whole.
-        lines: The field lines.
-        first, end: Which bytes of the content.
-    """
-
-    wanted: bytes
-    due: float
-    status: int
-    lines: Headers
-    first: int
-    end: int
-
-
-def part_of(slot: Slot, replay: Replay, wanted: bytes) -> Prepared | None:
-    """What a client gets that asks for one range of a response, and nothing else (RFC 9110 §14.2).
-
-    Args:
-        slot: The response.
-        replay: The same, renewed.
-        wanted: The value of `Range`.
-
-    Returns:
-        None if the response is not whole.
-    """
-    part = replay.part
-    if part is None or part.wanted != wanted or part.due != replay.due:
-        response = slot.entry.payload
-        if not isinstance(response, StoredResponse) or response.status == PARTIAL:
-            return None
-        part = replay.part = _part(response, replay, wanted)
-    return Prepared(part.status, part.lines, replay.body[part.first : part.end])
-
-
-def _part(response: StoredResponse, replay: Replay, wanted: bytes) -> Part:
-    *lines, (_, member) = replay.lines
-    start, body = answer(
-        response,
-        tuple(lines),
-        member,
-        method="GET",
-        request_headers=((b"range", wanted),),
-        received=None,
-        now=0.0,
-    )
-    span = select(wanted, size=len(response.body)) if start["status"] == PARTIAL else None
-    first = span.first if isinstance(span, Span) else 0
-    end = first + len(body["body"])
-    return Part(wanted, replay.due, start["status"], tuple(start["headers"]), first, end)
 
 
 def ttl_of(entry: Entry, now: float) -> int:
