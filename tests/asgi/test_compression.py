@@ -246,6 +246,18 @@ async def test_any_tag_means_that_there_is_something() -> None:
     assert (reply.status, reply.get("etag")) == (304, b'"1--gzip"')
 
 
+async def test_a_head_that_the_application_answers_is_told_so_too() -> None:
+    """Also in a 304, which has the fields of the 200 that choose it (RFC 9110 §15.4.5)."""
+    rules = (Rule("/*", Policy.from_origin(compress=True)),)
+    origin = Origin(answering(BODY, TEXT, TAG, (b"cache-control", b"max-age=60")))
+    async with caching(origin, rules) as cache:
+        whole = await cache.client.request("HEAD", "/x", accepting("br"))
+        held = await cache.client.request("HEAD", "/x", accepting("br", ("if-none-match", '"1"')))
+
+    assert (whole.status, held.status) == (200, 304)
+    assert whole.get("vary") == held.get("vary") == b"Accept-Encoding"
+
+
 async def test_a_weak_tag_is_the_same_in_all_codings() -> None:
     """It names what the bytes mean (RFC 9110 §8.8.1)."""
     weak = (b"etag", b'W/"1"')

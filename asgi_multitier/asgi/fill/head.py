@@ -124,4 +124,4 @@ class Head:
         request = self._request
         if not is_held(request.headers, status, headers, self._engine.wall()):
             return []
-        return response_messages(304, not_modified_headers(end_to_end(headers)))
+        return response_messages(304, not_modified_headers(request.told(end_to_end(headers))))
