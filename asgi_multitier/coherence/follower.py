@@ -69,6 +69,8 @@ class Follower:
         index: What the node knows.
         later: Calls a function after so many seconds, as an event loop's `call_later`.
         clock: Monotonic seconds.
+        max_pending: Selectors not yet seen back in the log that are kept apart.
+        wall: Unix seconds, as the other nodes' clocks give them.
 
     Attributes:
         node: This node's random id; a forked process takes a new one.
@@ -83,6 +85,7 @@ class Follower:
         later: Callable[[float, Callable[[], None]], object],
         clock: Clock = time.monotonic,
         max_pending: int = MAX_PENDING,
+        wall: Clock = time.time,
     ) -> None:
         self.index = index
         self.node = token_hex(8)
@@ -91,6 +94,7 @@ class Follower:
         self.listener: LogListener | None = None
         self._later = later
         self._clock = clock
+        self._wall = wall
         self._max_pending = max_pending
         self._unsent: dict[Selector, float] = {}
         self._written: dict[Selector, None] = {}
@@ -167,7 +171,7 @@ class Follower:
 
     def bodies(self, operation: Operation) -> Iterator[Body]:
         """The records to write for an operation."""
-        return bodies(self.node, operation)
+        return bodies(self.node, operation, self._wall())
 
     def sending(self, op: str) -> None:
         """The record of this operation is being sent."""
@@ -248,8 +252,11 @@ class Follower:
         if body.node == self.node:
             self._echo(seq, op, selectors, body.fence)
             return
-        # While catching up, a value's age is unknown: it is left to the shared tiers.
+        # While catching up, a value's age is unknown: it is left to the shared tiers. And that a
+        # record is old says nothing of how long records take.
         updates = list(self._still_valid(body)) if self.index.settled else []
+        if body.sent is not None and self.index.settled:
+            self._lags.append(max(0.0, self._wall() - body.sent))
         self.index.apply(seq, selectors)
         if body.settle > 0:
             self._settling.hold(body.selectors, body.settle)

@@ -78,8 +78,9 @@ class InvalidationStats:
         queued: Selectors that are queued to be sent again.
         send_errors: Operations that could not be written to the log at once, and were queued.
         overflows: How often too many selectors were pending and became "everything".
-        lag_p50, lag_p99: Seconds from sending an operation to applying it here, over the last
-            1,024; 0 if there was none.
+        lag_p50, lag_p99: Seconds from sending an operation, here or on another node, to applying it
+            here, over the last 1,024; 0 if there was none. What another node sent is timed by the
+            clocks of both machines, so that their difference is part of it.
         gen, seq: The position applied.
         trusted: False while there has been no contact with the log for 3 s.
         audit_errors: Entries of the audit stream that could not be written.

@@ -27,8 +27,8 @@ _CHUNK_BYTES = 64 * 1024
 _MAC_LENGTH = 16
 
 
-class Body(msgspec.Struct, array_like=True, frozen=True):
-    """The content of a record.
+class _FirstRelease(msgspec.Struct, array_like=True, frozen=True):
+    """The content of a record, as the first release reads it.
 
     Attributes:
         version: Of the format; a record of an unknown version drops everything.
@@ -50,7 +50,18 @@ class Body(msgspec.Struct, array_like=True, frozen=True):
     updates: tuple[tuple[str, bytes | None, float, tuple[str, ...]], ...] = ()
 
 
-class _Written(Body, array_like=True, frozen=True):
+class Body(_FirstRelease, array_like=True, frozen=True):
+    """The content of a record.
+
+    Attributes:
+        sent: Unix seconds by its writer's clock at which it was written; None from an older
+            release.
+    """
+
+    sent: float | None = None
+
+
+class _Written(_FirstRelease, array_like=True, frozen=True):
     """A body as written, in a form that every release can read.
 
     The first release knows neither escapes in patterns nor digests of long texts, and reads the
@@ -60,9 +71,11 @@ class _Written(Body, array_like=True, frozen=True):
     Attributes:
         exact: The exact selectors, by their numbers in `selectors`; None in a body of the first
             release.
+        sent: See `Body`.
     """
 
     exact: tuple[tuple[int, Selector], ...] | None = None
+    sent: float | None = None
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -177,15 +190,21 @@ def _of_first_release(selector: Selector) -> Selector:
     return Selector("glob", selector.text.replace("\\", "\\\\"))
 
 
-def bodies(node: str, operation: Operation) -> Iterator[Body]:
-    """The bodies of an operation's records, each of a bounded size; usually one."""
+def bodies(node: str, operation: Operation, sent: float | None = None) -> Iterator[Body]:
+    """The bodies of an operation's records, each of a bounded size; usually one.
+
+    Args:
+        node: The writer's random id.
+        operation: The operation.
+        sent: Unix seconds now.
+    """
     kept: list[Selector] = []
     values: list[tuple[str, bytes | None, float, tuple[str, ...]]] = []
     size = 0
 
     def body() -> Body:
         gen, seq, fence = operation.born.gen, operation.born.seq, operation.fence
-        return Body(1, node, gen, seq, fence, operation.settle, tuple(kept), tuple(values))
+        return Body(1, node, gen, seq, fence, operation.settle, tuple(kept), tuple(values), sent)
 
     items: list[Selector | Update] = [*operation.selectors, *operation.updates]
     for item in items:

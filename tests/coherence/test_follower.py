@@ -479,6 +479,38 @@ def test_applying_is_the_same_without_a_listener() -> None:
     assert bench.index.gen == "h"
 
 
+@pytest.mark.parametrize(
+    ("sent", "trusted", "lag"),
+    [
+        pytest.param(999.25, True, 0.75, id="of another node"),
+        pytest.param(1_000.5, True, 0.0, id="its clock is ahead"),
+        pytest.param(999.25, False, None, id="catching up"),
+        pytest.param(None, True, None, id="of an older release"),
+    ],
+)
+def test_a_node_that_only_reads_knows_its_lag(
+    sent: float | None, trusted: bool, lag: float | None
+) -> None:
+    """By the time that the writer put into the record; an old record says nothing of the way."""
+    bench = Bench(wall=lambda: 1_000.0)
+    bench.read(6, bench.body(TAG, sent=2_000.0))
+    if not trusted:
+        bench.index.distrust()
+    bench.read(7, bench.body(TAG, sent=sent))
+    slowest = bench.follower.stats().lag_p99
+
+    assert slowest == (lag or 0.0)
+    assert len(bench.follower._lags) == (1 if lag is None else 2)
+
+
+def test_what_is_written_says_when() -> None:
+    """In Unix seconds, on every record of an operation."""
+    bench = Bench(wall=lambda: 1_000.0)
+    operation = bench.follower.begin([TAG], (), 0.0)
+
+    assert [body.sent for body in bench.follower.bodies(operation)] == [1_000.0]
+
+
 def test_lags_are_remembered_within_bounds(bench: Bench) -> None:
     """Operations that never come back do not pile up."""
     for number in range(10_000):

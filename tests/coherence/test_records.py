@@ -16,7 +16,7 @@ from asgi_multitier.errors import SerializationError
 from asgi_multitier.selectors import Selector, glob_matches
 
 BODY = Body(
-    1, "node", "gen", 7, 3, 0.5, (Selector("tag", "t"),), (("k", b"\x00\xff", 2.5, ("t",)),)
+    1, "node", "gen", 7, 3, 0.5, (Selector("tag", "t"),), (("k", b"\x00\xff", 2.5, ("t",)),), 9.5
 )
 SECRET = b"s" * 32
 

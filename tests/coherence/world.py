@@ -269,6 +269,7 @@ class World:
             later=lambda _, callback: timers.append(callback),
             clock=lambda: 0.0,
             max_pending=4 if self.narrow else 100,
+            wall=lambda: 0.0,
         )
         if not self.guards.judge_values:
             follower._still_valid = lambda body: (  # type: ignore[method-assign]
