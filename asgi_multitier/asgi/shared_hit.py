@@ -6,6 +6,7 @@ that nothing is asked for twice.
 """
 
 import asyncio
+from time import monotonic
 
 from .._types import Scope, Send
 from ..engine.engine import Engine
@@ -48,8 +49,7 @@ async def shared_hit(engine: Engine, plan: Plan, scope: Scope, send: Send) -> Lo
     stack, key, tally = engine.stack, plan.key, plan.tally
     if stack.peek(key) is not None or not stack.has_shared:
         return LookUp(engine, tally)
-    time = asyncio.get_running_loop().time
-    begun = time()
+    begun = monotonic()  # not the event loop's own time: to find out the loop is a system call
     try:
         found = await stack.ask(key)
     except asyncio.CancelledError:
@@ -62,7 +62,7 @@ async def shared_hit(engine: Engine, plan: Plan, scope: Scope, send: Send) -> Lo
             tally.hit(level)
             await sent(replay, scope["method"], send)
             return None
-    return LookUp(engine, tally, looked=key, found=found, waited=time() - begun)
+    return LookUp(engine, tally, looked=key, found=found, waited=monotonic() - begun)
 
 
 async def sent(replay: Prepared, method: str, send: Send) -> None:

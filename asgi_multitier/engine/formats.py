@@ -1,10 +1,12 @@
 """How entries are written to shared tiers and into the log's records, and read from there."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .._types import Clock
 from ..entry import Entry
+from ..tiers.base import Held
 from ..tiers.codec import decode, encode
 from ..tiers.metadata import Unreadable
 
@@ -54,11 +56,31 @@ class Format:
             key: The key that they were found under.
             remaining: Seconds that they have left where they lie; None if that is not known.
         """
+        return self._read(value, key, remaining, self.clock(), self.wall())
+
+    def read_all(
+        self, keys: Sequence[str], replies: Sequence[Held | None]
+    ) -> list[Entry | Unreadable | None]:
+        """As `read`, for what a tier has returned for several keys at once.
+
+        Args:
+            keys: The keys.
+            replies: What was found under each of them; None for nothing.
+        """
+        now, wall = self.clock(), self.wall()
+        return [
+            None if held is None else self._read(held[0], key, held[1], now, wall)
+            for key, held in zip(keys, replies, strict=True)
+        ]
+
+    def _read(
+        self, value: bytes, key: str, remaining: float | None, now: float, wall: float
+    ) -> Entry | Unreadable:
         return decode(
             value,
             key=key,
-            now=self.clock(),
-            wall=self.wall(),
+            now=now,
+            wall=wall,
             remaining=remaining,
             secret=self.secret,
             namespace=self.namespace,

@@ -26,9 +26,9 @@ class Found(NamedTuple):
 
 
 Admit: TypeAlias = Callable[
-    [Placed, Sequence[tuple[str, Held]]], Coroutine[Any, Any, dict[str, Found]]
+    [Placed, Sequence[str], Sequence[Held | None]], Coroutine[Any, Any, Sequence[Found | None]]
 ]
-"""Of keys and what a tier has for them, what may be used, by key."""
+"""Of keys and what a tier has for each of them, what may be used, in the same order."""
 
 Waiting: TypeAlias = dict[str, list["asyncio.Future[Found | None]"]]
 """Callers that wait, by key, in one event loop."""
@@ -75,21 +75,24 @@ class Reads:
         self._spawn = spawn
         self._waiting: Waiting = {}
         self._wanted: list[str] = []
+        self._loop: asyncio.AbstractEventLoop
 
     def ask(self, key: str) -> "asyncio.Future[Found | None]":
         """Ask the shared tiers, first to last; what is found is promoted."""
-        loop = asyncio.get_running_loop()
         # One reading for all callers of this turn, and a future for each: a caller that leaves
         # must not cancel it for the others.
-        future: asyncio.Future[Found | None] = loop.create_future()
+        future: asyncio.Future[Found | None]
         waiting = self._waiting.get(key)
         if waiting is not None:
+            future = waiting[0].get_loop().create_future()
             waiting.append(future)
             return future
+        if not self._wanted:  # once a turn: to find the event loop out is a system call
+            self._loop = asyncio.get_running_loop()
+            self._loop.call_soon(self._start)
+        future = self._loop.create_future()
         self._waiting[key] = [future]
         self._wanted.append(key)
-        if len(self._wanted) == 1:
-            loop.call_soon(self._start)
         return future
 
     def _start(self) -> None:
@@ -112,39 +115,27 @@ class Reads:
             return
         asked = {storage_key(key): key for key in keys}
         await together(
-            self._read_server(place, server, {name: asked[name] for name in names}, reading)
+            self._read_server(place, server, names, [asked[name] for name in names], reading)
             for server, names in self._shared[place].by_server(asked).items()
         )
 
     async def _read_server(
-        self, place: int, server: str, asked: dict[str, str], reading: Reading
+        self, place: int, server: str, names: Sequence[str], keys: Sequence[str], reading: Reading
     ) -> None:
         """Ask a server for all of its keys, each part within a time limit of its own.
 
         Where one is not answered the others are not waited for.
         """
-        names = list(asked)
+        placed = self._shared[place]
         for start in range(0, len(names), AT_ONCE):
-            part = {name: asked[name] for name in names[start : start + AT_ONCE]}
-            found = await self._read_from(self._shared[place], server, part)
-            if found is None:
+            replies = await placed.get(server, names[start : start + AT_ONCE])
+            if replies is None:
                 break
+            part = keys[start : start + AT_ONCE]
             # At once, while the decision is valid: a later caller starts another read.
-            for key, answer in found.items():
-                reading.answer(key, answer)
-        left = [key for key in asked.values() if key in reading.left]
+            for key, found in zip(part, await self._admit(placed, part, replies), strict=True):
+                if found is not None:
+                    reading.answer(key, found)
+        left = [key for key in keys if key in reading.left]
         if left:
             await self._read_below(place + 1, left, reading)
-
-    async def _read_from(
-        self, placed: Placed, server: str, asked: dict[str, str]
-    ) -> dict[str, Found] | None:
-        """What a tier has of these keys, given by the names it has for them.
-
-        None if it does not answer.
-        """
-        replies = await placed.get(server, list(asked))
-        if replies is None:
-            return None
-        pairs = zip(asked.values(), replies, strict=True)
-        return await self._admit(placed, [(key, held) for key, held in pairs if held is not None])

@@ -154,26 +154,21 @@ class TierStack:
         return await self._reads.ask(key)
 
     async def _admitted(
-        self, placed: Placed, replies: Sequence[tuple[str, Held]]
-    ) -> dict[str, Found]:
-        """Of keys and what a tier has for them, what is valid now, by key."""
-        read = [self._readable(placed, key, held) for key, held in replies]
-        entries = [entry for entry in read if entry is not None]
-        await self._catch_up(entries)
-        level, found = placed.config.level, {}
-        for entry in entries:
-            slot = self._admit(placed, entry)
-            if slot is not None:
-                found[entry.key] = Found(slot, level)
+        self, placed: Placed, keys: Sequence[str], replies: Sequence[Held | None]
+    ) -> list[Found | None]:
+        """Of keys and what a tier has for each of them, what is valid now."""
+        read = self._form.read_all(keys, replies)
+        await self._catch_up([entry for entry in read if isinstance(entry, Entry)])
+        level = placed.config.level
+        found: list[Found | None] = []
+        for entry in read:
+            slot = None
+            if isinstance(entry, Entry):
+                slot = self._admit(placed, entry)
+            elif entry is not None:
+                placed.unreadable[entry] += 1
+            found.append(None if slot is None else Found(slot, level))
         return found
-
-    def _readable(self, placed: Placed, key: str, held: Held) -> Entry | None:
-        """The entry in a reply, if it can be read."""
-        entry = self._form.read(held.value, key, held.remaining)
-        if isinstance(entry, Unreadable):
-            placed.unreadable[entry] += 1
-            return None
-        return entry
 
     def _admit(self, placed: Placed, entry: Entry) -> Slot | None:
         """The entry in its slot, if it is valid now that the reply is here."""

@@ -10,7 +10,7 @@ the server is one, and in a pipeline to each node of a cluster.
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain
 from typing import Any, cast
 
@@ -61,6 +61,8 @@ class RedisTier:
         self.link = connect(target)
         self._owns_link = not isinstance(target, Link)
         self._prefix = f"{self.namespace}:e:"
+        # By the key, whose hash is known where it was asked for before.
+        self._question = lru_cache(4096)(partial(_question, self._prefix))
 
     def __repr__(self) -> str:
         return f"<RedisTier {self.namespace} at {self.link.name}>"
@@ -91,25 +93,25 @@ class RedisTier:
         return found
 
     async def _read(self, keys: Sequence[str]) -> list[Held | None]:
-        names = [self._prefix + key for key in keys]
         if self.link.multiplexes:
-            replies = await self.link.ask(b"".join(map(_question, names)), 2 * len(names))
+            replies = await self.link.ask(b"".join(map(self._question, keys)), 2 * len(keys))
         else:
+            names = [self._prefix + key for key in keys]
             replies = await self.link.run(_asked(names), key=names[0])
         found: list[Held | None] = []
         damaged: list[str] = []
-        for name, value, left in zip(names, replies[::2], replies[1::2], strict=True):
+        for key, value, left in zip(keys, replies[::2], replies[1::2], strict=True):
             if isinstance(value, Exception) and not _is_of_another_type(value):
                 raise self.link.refused(value)
             if isinstance(left, Exception):
                 raise self.link.refused(left)
             if not isinstance(value, bytes) or len(value) < BIRTH or left <= 0:
                 found.append(None)
-            elif _is_whole(value):
+            elif _is_whole(value[:_BORN_END]):
                 found.append(Held(value[BIRTH:], left / 1000))
             else:
                 found.append(None)
-                damaged.append(name)
+                damaged.append(self._prefix + key)
         if damaged:
             await self._unlink(damaged)
         return found
@@ -210,11 +212,10 @@ circuit breaker skips them.
 """
 
 
-@lru_cache(4096)
-def _question(name: str) -> bytes:
+def _question(prefix: str, key: str) -> bytes:
     """The commands that read a key, packed."""
     pack = cast("Callable[[tuple[str, ...]], bytes]", pack_command)
-    return b"".join(pack((word, name)) for word in _READ)
+    return b"".join([pack((word, prefix + key)) for word in _READ])
 
 
 def _cluster_write(names: Sequence[str], args: Sequence[tuple[Value, ...]]) -> Work:
@@ -243,18 +244,21 @@ def _is_of_another_type(error: Exception) -> bool:
     return isinstance(error, ResponseError) and str(error).startswith("WRONGTYPE")
 
 
-def _is_whole(value: bytes) -> bool:
-    """Whether the birth before an entry equals the entry's own; other values have none."""
-    if value[BIRTH : BIRTH + len(MAGIC)] != MAGIC or value[:BIRTH] == _UNBORN:
-        return True
-    return value[:BIRTH] == _birth_of(value[BIRTH + BORN_GEN.start : BIRTH + BORN_SEQ.stop])
+_BORN_END = BIRTH + BORN_SEQ.stop
+"""Up to here a value says where it was born: before the entry, and in it."""
 
 
 @lru_cache(1024)
-def _birth_of(born: bytes) -> bytes:
-    """What stands before an entry with this generation and number. Most share a few of them."""
-    size = BORN_GEN.stop - BORN_GEN.start
-    return _birth(born[:size].hex(), int.from_bytes(born[size:], "big"))
+def _is_whole(start: bytes) -> bool:
+    """Whether the birth before an entry equals the entry's own; other values have none.
+
+    Args:
+        start: A value up to `_BORN_END`. Most share a few of them.
+    """
+    birth, entry = start[:BIRTH], start[BIRTH:]
+    if not entry.startswith(MAGIC) or birth == _UNBORN:
+        return True
+    return birth == _birth(entry[BORN_GEN].hex(), int.from_bytes(entry[BORN_SEQ], "big"))
 
 
 def _birth(gen: str, seq: int) -> bytes:
