@@ -17,7 +17,7 @@ IDENTITY = b"identity"
 """No coding: the content as the application made it."""
 
 _ANY = b"*"
-_WEIGHTED = re.compile(rb"[ \t]*;[ \t]*q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)[ \t]*", re.IGNORECASE)
+_WEIGHTED = re.compile(rb"[ \t]*;[ \t]*q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)[ \t]*")
 _ALIASES = {b"x-gzip": b"gzip", b"x-compress": b"compress"}
 """Names that mean the same (RFC 9110 §8.4.1)."""
 

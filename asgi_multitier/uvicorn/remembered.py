@@ -103,7 +103,7 @@ class Requests:
         if len(data) > _LONGEST:
             return
         mark = hash(data)
-        if mark not in self._seen and data not in self.young:
+        if mark not in self._seen:
             if len(self._seen) >= _MOST_SEEN:
                 self._seen.clear()
             self._seen.add(mark)

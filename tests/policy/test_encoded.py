@@ -96,6 +96,13 @@ def test_what_may_have_other_codings(line: tuple[bytes, bytes], expected: bool) 
     assert is_encodable((TEXT, line), (b"cdn-cache-control",)) is expected
 
 
+def test_a_targeted_field_does_not_permit_what_cache_control_forbids() -> None:
+    """It governs caching (RFC 9213 §2.2); what was sent to all caches holds for the content."""
+    lines = (TEXT, (b"cache-control", b"no-transform"), (b"cdn-cache-control", b"max-age=60"))
+
+    assert not is_encodable(lines, (b"cdn-cache-control",))
+
+
 @pytest.mark.parametrize(
     ("etag", "expected"),
     [

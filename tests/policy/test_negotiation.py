@@ -50,6 +50,8 @@ OFFERED = (b"zstd", b"br", b"gzip")
         ("gzip q=1", "identity"),
         ("gzip;q=1;q=0", "identity"),
         ("*;q=x, identity;q=x, br", "br identity"),
+        ("*, gzip;q=x", "zstd br identity"),
+        ("gzip, gzip;q=x", "identity"),
         # Of two weights the lower counts.
         ("gzip, gzip;q=0", "identity"),
         ("gzip;q=0, x-gzip", "identity"),
@@ -73,6 +75,7 @@ def test_a_long_field_is_read_in_the_same_way() -> None:
     field = b"gzip;q=0.5, " + b"x" * 300 + b", br;q=0.7"
 
     assert accepted(field, OFFERED) == (b"br", b"gzip", b"identity")
+    assert field not in accepting(OFFERED)
 
 
 def test_many_fields_are_read_in_the_same_way() -> None:

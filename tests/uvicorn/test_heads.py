@@ -84,6 +84,23 @@ def test_what_uvicorn_would_not_send_so(one: Prepared) -> None:
     assert head(one) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("status", 204),
+        ("body", b"longer"),
+        ("lines", [(b"content-length", b"3"), AGE, (b"x", b"a\r\n")]),
+    ],
+)
+def test_what_was_sent_before_is_checked_again(name: str, value: object) -> None:
+    """Under the same number there may be another response, of which other lines are right."""
+    heads, one = Heads(10_000), prepared()
+    assert head(one, heads) is not None
+    setattr(one, name, value)
+
+    assert head(one, heads) is None
+
+
 @pytest.mark.parametrize("line", [(b"connection", b"close"), (b"content-length", b"3")])
 def test_lines_of_the_server_that_matter(line: tuple[bytes, bytes]) -> None:
     """Left to uvicorn as well."""

@@ -35,9 +35,9 @@ def built(app: Any, *layers: Any) -> Any:
     return app
 
 
-def given(**settings: Any) -> fastapi.FastAPI:
-    """An application with settings that some versions of FastAPI do not take, or warn of."""
-    app = fastapi.FastAPI()
+def given(app: Any = None, **settings: Any) -> Any:
+    """An application with settings that some versions do not take, or warn of."""
+    app = app or fastapi.FastAPI()
     for name, value in settings.items():
         setattr(app, name, value)
     return app
@@ -93,6 +93,11 @@ STANDS: dict[str, tuple[Callable[[], Any], str | None, bool]] = {
         ),
         "/api",
         True,
+    ),
+    "with a name that Starlette does not read": (
+        lambda: built(given(Starlette(), root_path="/api"), CacheMiddleware),
+        None,
+        False,
     ),
     "a bound of content": (
         lambda: built(given(max_body_size=10), CacheMiddleware),

@@ -12,10 +12,10 @@ from asgi_multitier.uvicorn.versions import check
 BOUND = 100_000
 
 
-def known(head: int = 200) -> Known:
+def known(head: int = 200, fields: int = 0) -> Known:
     """What is known of some request."""
     plan: Any = None
-    found = Found(plan, None, {"method": "GET", "headers": ()}, 0)
+    found = Found(plan, None, {"method": "GET", "headers": ((b"a", b""),) * fields}, 0)
     one = Known(found, None, None, {"method": "GET", "path": "/", "query_string": b""})
     one.head = b"x" * head
     return one
@@ -64,6 +64,21 @@ def test_bytes_are_bounded() -> None:
     assert requests.recall(b"1") is None
 
 
+def test_all_that_is_held_counts() -> None:
+    """The bytes, which are held as fields and as a target as well, the fields, and the head."""
+    sizes = []
+    for data, one in (
+        (b"x", known()),
+        (b"x" * 1_001, known()),
+        (b"x", known(fields=10)),
+        (b"x", known(head=1_200)),
+    ):
+        taught(requests := Requests(BOUND), data, one)
+        sizes.append(requests.size)
+
+    assert [size - sizes[0] for size in sizes[1:]] == [3_000, 2_000, 1_000]
+
+
 def test_heads_that_grow_are_accounted_for() -> None:
     """The head of a request is rebuilt each second, and may be another's."""
     requests = Requests(BOUND)
@@ -104,11 +119,14 @@ def test_one_that_is_replaced_counts_once() -> None:
 def test_clear_forgets_everything() -> None:
     """The layers are others now."""
     requests = Requests(BOUND)
-    taught(requests, b"a")
+    for number in range(80):
+        taught(requests, b"%d" % number)
+    assert requests._old
     requests.clear()
-    requests.remember(b"a", known())
+    requests.remember(b"79", known())
 
-    assert requests.recall(b"a") is None
+    assert len(requests) == 0
+    assert requests.recall(b"79") is None
     assert requests._bytes == 0
 
 
