@@ -64,6 +64,8 @@ class HttpToolsProtocol(Answering, httptools_impl.HttpToolsProtocol):
         """All fields of a request are here."""
         self._asked = self._ask_parsed()
         if self._asked is None:
+            if self._ready and self.loop.get_task_factory() is not None:
+                self._flush()  # an eager task answers at once, and the order is that of requests
             super().on_headers_complete()
 
     def _ask_parsed(self) -> tuple[Known, bytes] | None:

@@ -367,6 +367,40 @@ async def test_many_requests_in_one_read(protocol: Any) -> None:
             assert (await answers(reader, 40)).count(body.encode()) == 40
 
 
+def eager(loop: asyncio.AbstractEventLoop, coroutine: Any, **_: Any) -> Any:
+    """A task of what waits for nothing, done at once: as by `asyncio.eager_task_factory`."""
+    with pytest.raises(StopIteration):
+        coroutine.send(None)
+    done = loop.create_future()
+    done.set_result(None)
+    return done
+
+
+async def test_tasks_that_run_at_once(protocol: Any) -> None:
+    """Answers come in the order of requests, and one timer is left."""
+
+    async def plain(scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse(scope["path"])(scope, receive, send)
+
+    app = CacheMiddleware(plain, manager(), rules=[Rule("/", 300)])
+    async with served(app, protocol) as server:
+        await hot(server)
+        async with server.connected() as (reader, writer):
+            writer.write(GET)
+            await answers(reader)
+            connection, loop = server.connections[-1], asyncio.get_running_loop()
+            timer = connection.timeout_keep_alive_task
+            loop.set_task_factory(eager)
+            connection.data_received(GET + get("/other"))
+            loop.set_task_factory(None)
+            got = await answers(reader, 2)
+
+            assert got.index(b"; hit; ") < got.index(b"fwd=bypass")
+            assert got.endswith(b"/other")
+            assert timer.cancelled()
+            assert not connection.timeout_keep_alive_task.cancelled()
+
+
 async def test_a_hit_and_an_upgrade_in_one_read(protocol: Any) -> None:
     """The keep-alive time does not hold for what the connection has become."""
 
