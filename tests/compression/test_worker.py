@@ -102,6 +102,18 @@ async def test_the_thread_ends_without_work_and_comes_back() -> None:
     assert len(press.threads) == 2
 
 
+async def test_the_thread_ends_with_the_cache() -> None:
+    """It does not wait for a job that never comes."""
+    press, landed = Press(), Landed()
+    press.gate.set()
+    compressor = Compressor(press, idle=3600)
+    compressor.ask(b"1", b"br", landed.append)
+    await until(lambda: landed)
+    compressor.close()
+
+    await until(lambda: not any(thread.is_alive() for thread in press.threads))
+
+
 async def test_what_is_made_after_the_end_lands_nowhere() -> None:
     """Closing waits for nothing, and what waits is not begun."""
     press, landed = Press(), Landed()
@@ -160,7 +172,9 @@ async def test_a_forked_process_begins_with_nothing(monkeypatch: pytest.MonkeyPa
     await until(lambda: b"2:br" in landed)
     assert len(press.threads) == 2
     monkeypatch.undo()
-    compressor.close()  # of a queue that is another process's: nothing is touched
+    # What it has now is another process's: its lock is not even tried.
+    monkeypatch.setattr(compressor._queue, "changed", None)
+    compressor.close()
 
 
 async def test_no_thread_is_a_full_queue(monkeypatch: pytest.MonkeyPatch) -> None:

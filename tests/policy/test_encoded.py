@@ -22,6 +22,7 @@ TEXT = (b"content-type", b"text/html")
     [
         "text/html",
         "Text/HTML; charset=utf-8",
+        "application/json ; charset=utf-8",
         "text/csv",
         "application/json",
         "application/problem+json",

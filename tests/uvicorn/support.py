@@ -66,6 +66,8 @@ class Served:
     async def send(self, *parts: bytes) -> bytes:
         """All that is answered on a new connection to parts that are read one by one."""
         async with self.connected() as (reader, writer):
+            # Read all along: what came before a reset is lost to those who read after it.
+            reading = asyncio.create_task(everything(reader))
             connection = self.connections[-1]
             for part in parts:
                 expected = self.received + len(part)
@@ -78,7 +80,7 @@ class Served:
             await until(self.is_quiet)
             with suppress(OSError):
                 writer.write_eof()
-            return await everything(reader)
+            return await reading
 
     @asynccontextmanager
     async def connected(

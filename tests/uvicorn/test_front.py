@@ -371,9 +371,7 @@ def eager(loop: asyncio.AbstractEventLoop, coroutine: Any, **_: Any) -> Any:
     """A task of what waits for nothing, done at once: as by `asyncio.eager_task_factory`."""
     with pytest.raises(StopIteration):
         coroutine.send(None)
-    done = loop.create_future()
-    done.set_result(None)
-    return done
+    return asyncio.Task(asyncio.sleep(0), loop=loop)
 
 
 async def test_tasks_that_run_at_once(protocol: Any) -> None:
@@ -521,6 +519,31 @@ async def test_the_same_bytes_of_a_client_that_is_not_trusted(protocol: Any) -> 
                 writer.write(request)
 
                 assert (await answers(reader)).endswith(b"\r\n\r\nhttp")
+
+
+async def test_what_was_asked_before_the_layers_were_known(protocol: Any) -> None:
+    """A connection that is older than them is of a trusted proxy all the same."""
+
+    async def seen(request: Request) -> Response:
+        return PlainTextResponse(request.url.scheme)
+
+    app = Starlette(routes=[Route("/", seen)])
+    app.add_middleware(CacheMiddleware, cache=manager(), rules=[Rule("*", 300)])
+    request = get("/", "x-forwarded-proto: https")
+    async with served(app, protocol, lifespan="off") as server:
+        async with server.connected() as (reader, writer):
+            for _ in range(4):
+                writer.write(request)
+                assert (await answers(reader)).endswith(b"https")
+                server.state.default_headers = [*server.state.default_headers]
+        assert request in front_of(server.config).requests.young
+        async with server.connected() as (reader, writer):
+            connection = server.connections[-1]
+            connection.client = ("192.0.2.7", 1)
+            connection._origin = connection._front.origin_of("http", connection.client)
+            writer.write(request)
+
+            assert (await answers(reader)).endswith(b"\r\n\r\nhttp")
 
 
 async def test_a_layer_outside_sees_all_requests(

@@ -27,6 +27,7 @@ async def test_identical_questions_share_one_run() -> None:
     origin = Reader()
     origin.gate.clear()
     async with caching(origin, searches(body="json")) as cache:
+        await cache.manager.start()  # who comes when it is done would lead those who wait for it
         tasks = [begin(cache, b'{"a":1}' + b" " * number) for number in range(50)]
         other = begin(cache, b'{"a":2}')
         await settled()
