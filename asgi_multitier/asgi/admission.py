@@ -181,7 +181,9 @@ class Failures:
             return False
         answering = answer_to(refused.error, scope, self._app)
         if answering is None:
-            self._manager.engine.events.callback_failed(refused.failed, refused.error)
+            self._manager.engine.events.callback_failed(
+                refused.failed, refused.error, plan.resolved.label
+            )
             return False
         plan.tally.passed(refused.reason)
         member = cache_status.forwarded(Forward.BYPASS, detail=refused.reason)

@@ -221,7 +221,7 @@ class Forwarding:
         try:
             found = self._request.name_and_tags()
         except Exception as error:  # noqa: BLE001  # a callable of the rule
-            self._engine.events.callback_failed("tags", error)
+            self._engine.events.callback_failed("tags", error, self._request.plan.resolved.label)
             return Reason.BROKEN
         if found is None:
             return Reason.TAGS

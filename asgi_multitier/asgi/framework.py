@@ -127,7 +127,8 @@ def request_of(scope: Scope, path_params: Mapping[str, Any], body: bytes | None 
         path_params: What the router found.
         body: The content that was read for the cache; None where the rule is not for content.
     """
-    seen = {**scope, "path_params": dict(path_params)}
+    seen = dict(scope)  # faster than a display
+    seen["path_params"] = dict(path_params)
     starlette = sys.modules.get("starlette.requests")
     if starlette is None:
         return PlainRequest(seen, body or b"")

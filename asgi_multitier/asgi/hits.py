@@ -8,66 +8,37 @@ request: by the log's view, the lifetime, and the representations that the URL h
 """
 
 from asyncio.events import _get_running_loop as loop_here
-from collections.abc import Collection
-from inspect import isawaitable
-from types import CoroutineType
-from typing import Any
+from collections.abc import Collection, Sequence
 
-from .._types import Scope
+from .._types import Header, Scope
 from ..engine.engine import Engine
 from ..entry import MAX_USES, Slot, Variants
 from ..manager.manager import CacheManager
 from ..policy.coding import ACCEPT_ENCODING
 from ..policy.negotiation import IDENTITY
-from ..policy.partition import partition_part
 from ..policy.request import Field, FieldLines, range_asked_for, tag_asked_for
 from ..tiers.base import finder
+from .asked import Asked
 from .instead import part_of, unchanged
 from .layers import is_known
-from .lifespan import give_state
 from .plan import Plan
 from .plans import Plans
 from .replay import Prepared, Replay, prepare
 from .representation import encoded_replay
-from .request import chosen_by, view_of
+from .request import chosen_by
 from .request_key import visible
-from .selected import Selected, Selecting
-from .selecting import selecting
+from .selected import Last, Selected, Selecting
+from .selecting import choosing_lines, selecting
+from .shared_fields import SharedFields
 from .two_generation_cache import TwoGenerationCache
 
 _CONDITION, _RANGE = Field.CONDITION, Field.RANGE
-
-_AT_ONCE = frozenset((str, bytes, int, type(None)))
-"""Types of most partitions, which are asked sooner than whether they can be awaited."""
 
 _LONGEST = 4096
 """Bytes of the longest fields of which it is remembered what they select."""
 
 _LONGEST_LAST = 512
 """The same for the fields that each plan has at hand."""
-
-
-class Asked:
-    """What a rule's `vary_by` has returned or raised for a request: it is called once for each.
-
-    Called as `vary_by`, it does the same again.
-    """
-
-    __slots__ = ("_error", "_value")
-
-    def __init__(self, value: Any, error: Exception | None = None) -> None:
-        self._value = value
-        self._error = error
-
-    def __call__(self, _request: Any) -> Any:
-        if self._error is not None:
-            raise self._error
-        return self._value
-
-    @property
-    def partition(self) -> bytes | None:
-        """Whose copy the request gets; None if it gets none."""
-        return None if self._value is None else partition_part(self._value)
 
 
 class Hits:
@@ -87,6 +58,7 @@ class Hits:
         "_manager",
         "_peek",
         "_selected",
+        "_shared",
         "_watch",
     )
 
@@ -98,6 +70,7 @@ class Hits:
         self._selected: TwoGenerationCache[Selecting, Selected] = TwoGenerationCache(
             2 * config.l1_entries, config.l1_bytes // 8, _size_of
         )
+        self._shared = SharedFields()
         planning.on_forget(self._selected.clear)
 
     def take(self, engine: Engine) -> None:
@@ -129,6 +102,7 @@ class Hits:
             and is_known(scope)
         ):
             return None
+        now = self._clock()
         if plan.alone and (found is None or plan.plain.issuperset(found)):
             key = plan.key
             is_plain, codings = True, None
@@ -136,9 +110,9 @@ class Hits:
             key = plan.key
             is_plain, codings = False, None
         elif plan.by_coding and (found is None or plan.not_selecting.issuperset(found)):
-            return self._by_coding(plan, found, scope)
+            return self._by_coding(plan, found, scope, now)
         else:
-            selected = self._selects(plan, found, scope, asked)
+            selected = self._selects(plan, found, scope, asked, now)
             if selected is None:
                 return None
             key, codings = selected.key, selected.codings
@@ -150,7 +124,6 @@ class Hits:
             return None
         if slot.view != self._index.view and (slot := self._peek(key)) is None:
             return None
-        now = self._clock()
         replay = slot.replay
         if replay is None:
             replay = prepare(slot, plan.terms, 1, _choosing(plan, found))
@@ -170,12 +143,13 @@ class Hits:
             plan.tally.local += 1
         return sent
 
-    def _by_coding(self, plan: Plan, found: FieldLines | None, scope: Scope) -> Prepared | None:
+    def _by_coding(
+        self, plan: Plan, found: FieldLines | None, scope: Scope, now: float
+    ) -> Prepared | None:
         """As `ready`, where the target has one response, in several content codings."""
         slot = self._valid(plan.key)
         if slot is None:
             return None
-        now = self._clock()
         accepts = None
         for name, value in scope["headers"]:
             if name == ACCEPT_ENCODING:
@@ -232,24 +206,8 @@ class Hits:
         # Something was invalidated since it was used last: whether this was, the index says.
         return self._peek(key)
 
-    def ask(self, plan: Plan, scope: Scope) -> Asked | None:
-        """Ask the rule's `vary_by`, if it has one that can be asked here."""
-        if plan.vary_by is None or self._home.place is not loop_here():
-            return None
-        give_state(scope, self._manager)
-        try:
-            value = plan.vary_by(view_of(scope, plan, None))
-        except Exception as error:  # noqa: BLE001  # a callable of the rule
-            return Asked(None, error)
-        if type(value) not in _AT_ONCE and isawaitable(value):
-            plan.vary_by, plan.prompt = None, False  # the general way asks from here on
-            if isinstance(value, CoroutineType):
-                value.close()
-            return None
-        return Asked(value)
-
     def _selects(
-        self, plan: Plan, found: FieldLines | None, scope: Scope, asked: Asked | None
+        self, plan: Plan, found: FieldLines | None, scope: Scope, asked: Asked | None, now: float
     ) -> Selected | None:
         """What a request selects, if that is known of one like it and still holds."""
         partition = None
@@ -257,26 +215,46 @@ class Hits:
             partition = None if asked is None else asked.partition
             if partition is None:
                 return None
-        counts = selecting(plan, found, scope["headers"], partition, spelt=self._watch.spelt)
-        if counts is None:
-            return None
+        lines: Sequence[Header] = ()
+        if plan.fields:
+            lines = choosing_lines(plan, scope["headers"], spelt=self._watch.spelt)
         last = plan.last
-        if last is not None and last[0] == counts:  # faster than to hash them
-            selected: Selected | None = last[1]
+        selected: Selected | None
+        if (
+            last is not None
+            and last.found == found
+            and last.lines == lines
+            and last.partition == partition
+        ):
+            selected = last.selected
         else:
-            selected = self._selected.young.get(counts) or self._selected.recall(counts)
+            counts = selecting(plan, found, lines, partition)
+            if counts is None:
+                return None
+            if last is not None and last.counts == counts:  # faster than to hash them
+                selected = last.selected
+            else:
+                selected = self._selected.young.get(counts) or self._selected.recall(counts)
         if selected is None or selected.primary is None:
             return selected
-        marker = self._valid(selected.primary)
+        return selected if self._is_marked(selected, selected.primary, now) else None
+
+    def _is_marked(self, selected: Selected, primary: str, now: float) -> bool:
+        """Whether the same fields as before choose among the representations of a URL."""
+        marker = self._find(primary)
         if marker is None:
-            return None
-        payload = marker.entry.payload
-        same = isinstance(payload, Variants) and payload.fields == selected.fields
-        if not same or self._clock() >= marker.entry.keep_until:
-            return None
+            return False
+        if marker.view != self._index.view and (marker := self._peek(primary)) is None:
+            return False
+        entry = marker.entry
+        payload = entry.payload
+        if not isinstance(payload, Variants) or payload.fields != selected.fields:
+            return False
+        if now >= entry.keep_until:
+            return False
         if marker.uses < MAX_USES:
             marker.uses += 1
-        return selected
+        return True
 
     def learn(
         self,
@@ -300,12 +278,17 @@ class Hits:
         plan.chosen_by(selected.fields)
         if (plan.alone or plan.by_coding) and plan.not_selecting.issuperset(found):
             return  # it selects what its target does
-        counts = selecting(plan, found, scope["headers"], partition, spelt=self._watch.spelt)
+        lines: Sequence[Header] = ()
+        if plan.fields:
+            lines = choosing_lines(plan, scope["headers"], spelt=self._watch.spelt)
+        counts = selecting(plan, found, lines, partition)
         size = _LONGEST + 1 if counts is None else _text_of(counts)
-        if counts is not None and size <= _LONGEST:
-            self._selected.remember(counts, selected)
-            if size <= _LONGEST_LAST:
-                plan.last = (counts, selected)
+        if counts is None or size > _LONGEST:
+            return
+        self._selected.remember(counts, selected)
+        if size <= _LONGEST_LAST:
+            given, lines = self._shared.found(found, plan.not_selecting), self._shared.lines(lines)
+            plan.last = Last(given, lines, partition, counts, selected)
 
 
 def _chosen(

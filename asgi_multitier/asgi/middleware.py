@@ -27,10 +27,11 @@ from ..policy.reasons import Reason
 from ..policy.request import Field, FieldLines, Watch, scan, without_framing
 from ..routing import Resolved, RouteTable
 from .admission import Failures, Refused, admit, is_for_guard
+from .asked import Asked, ask
 from .exchange import Exchange
 from .framework import FILL_KEY, single_callable
 from .guarded import GuardedExchange
-from .hits import Asked, Hits
+from .hits import Hits
 from .in_front import InFront
 from .layers import dated
 from .lifespan import Lifespan, give_state
@@ -140,7 +141,7 @@ class CacheMiddleware:
         if plan.reason is not None:
             await self._bypass(plan, plan.reason, scope, receive, send)
             return
-        asked = None if plan.vary_by is None else self._hits.ask(plan, scope)
+        asked = None if plan.vary_by is None else ask(plan, scope, self.manager)
         ready = self._hits.ready(plan, found, scope, asked)
         if ready is None:
             await self._meet(plan, found or {}, scope, receive, send, asked=asked)

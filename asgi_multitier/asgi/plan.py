@@ -24,7 +24,7 @@ from ..policy.request import CHOICES, Field
 from ..policy.terms import Terms
 from ..routing import Resolved
 from ..selectors import is_short
-from .selected import Selected, Selecting
+from .selected import Last
 
 TARGET = ("raw_path", "query_string", "path", "root_path", "scheme", "http_version", "method")
 """Everything in a scope that names its target and how it is asked, besides the Host; some of it is
@@ -87,8 +87,7 @@ class Plan:
         positions: A cookie may carry a log position (see `read_your_writes`).
         fields: Lower-case names of request fields that choose the response, by the rule or by the
             `Vary` of a response: all that were seen so far.
-        last: What was found out last about a request that is not plain: what counts of it, and what
-            it selects.
+        last: What was found out last about a request that is not plain.
     """
 
     # What a plain hit reads comes first: it lies together in memory.
@@ -104,7 +103,7 @@ class Plan:
     not_selecting: frozenset[Field] = CHOICES
     fields: frozenset[bytes] = frozenset()
     read_cookies: Callable[[bytes], object] | None = None
-    last: tuple[Selecting, Selected] | None = None
+    last: Last | None = None
     resolved: Resolved
     policy: Policy
     veil: keys.Veil

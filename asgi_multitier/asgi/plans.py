@@ -120,7 +120,7 @@ class Plans:
             scope,
             host,
             resolved,
-            manager.engine.events.tally(resolved.route),
+            manager.engine.events.tally(resolved.label),
             manager.config,
             self._veil,
             reason=reason,
@@ -166,17 +166,17 @@ class Plans:
             found: What the scan found in its fields.
             scope: The request.
         """
-        if not self._is_enabled(plan.policy):
+        if not self._is_enabled(plan.policy, plan.resolved.label):
             return Reason.DISABLED
         return refusal_of(plan, found, scope)
 
-    def _is_enabled(self, policy: Policy) -> bool:
+    def _is_enabled(self, policy: Policy, route: str) -> bool:
         if isinstance(policy.enabled, bool):
             return policy.enabled
         try:
             return bool(policy.enabled())
         except Exception as error:  # noqa: BLE001  # a callable of the rule
-            self.manager.engine.events.callback_failed("enabled", error)
+            self.manager.engine.events.callback_failed("enabled", error, route)
             return False
 
     def resolve(self, method: str, scope: Scope) -> Resolved:

@@ -126,7 +126,7 @@ class PostCaching(ResponseHandler):
             self._entry = entry_of(self._entry, response, store, plan, self._engine.clock())
         except UnfitTags as unfit:
             if isinstance(unfit.__cause__, Exception):
-                events.callback_failed("tags_from", unfit.__cause__)
+                events.callback_failed("tags_from", unfit.__cause__, plan.resolved.label)
             events.refused[Reason.TAGS] += 1
             return
         own = not self._valid or self._objection() is not None

@@ -1,7 +1,11 @@
 """What a request that is not plain selects: its stored response, and by what (RFC 9111 §4.1)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
+
+from .._types import Header
+from ..policy.request import FieldLines
 
 Selecting: TypeAlias = tuple[object, ...]
 """The key of the target, and what of the fields counts: texts, and tuples of texts."""
@@ -23,3 +27,24 @@ class Selected:
     primary: str | None = None
     fields: tuple[bytes, ...] = ()
     codings: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Last:
+    """The last request of a target of which it was found out what it selects.
+
+    A request with equal fields selects the same: to compare them is faster than to say what counts.
+
+    Attributes:
+        found: What the scan found of those fields that may select something; None if nothing.
+        lines: Its `choosing_lines`.
+        partition: What the rule's `vary_by` has returned, as `partition_part` gives it.
+        counts: What counts of all that.
+        selected: What it selects.
+    """
+
+    found: FieldLines | None
+    lines: Sequence[Header]
+    partition: bytes | None
+    counts: Selecting
+    selected: Selected

@@ -5,7 +5,7 @@ representation where the response has a `Vary`; and either both or neither are r
 found out about one of them holds for the other (RFC 9111 §4.1).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from .._types import Header
 from ..policy.key import forwarded_parts, name_client
@@ -20,10 +20,8 @@ _CREDENTIALS = frozenset((Field.AUTHORIZATION, Field.CREDENTIALS))
 def selecting(
     plan: Plan,
     found: FieldLines | None,
-    headers: Iterable[Header],
+    lines: Sequence[Header],
     partition: bytes | None,
-    *,
-    spelt: bool,
 ) -> Selecting | None:
     """What of a request selects its response; None if that cannot be said by its fields alone.
 
@@ -32,36 +30,43 @@ def selecting(
     Args:
         plan: The target's; it is `prompt`.
         found: What the scan found in the request's fields.
-        headers: The field lines, as sent.
+        lines: Its `choosing_lines`.
         partition: What the rule's `vary_by` has returned, as `partition_part` gives it.
-        spelt: Whether names may have capitals: servers send none, as ASGI wants.
     """
     chosen: list[object] = [plan.key, partition]
     if found is not None:
         unselecting = plan.not_selecting
-        for field, lines in found.items():
+        for field, given in found.items():
             if field in unselecting:
                 continue
             # With its meaning: a value of one field must not look like one of another.
-            if field == _ORIGIN:
+            if field is _ORIGIN:
                 chosen.append(field)  # that it is there is in the key, its value is not
-            elif field == _FORWARDED:
-                chosen.append((field, *_without_clients(lines)))
-            elif field == _COOKIE and not plan.positions:
-                chosen.append((field, *_cookies(plan, lines)))
+            elif field is _FORWARDED:
+                chosen.append((field, *_without_clients(given)))
+            elif field is _COOKIE and not plan.positions:
+                chosen.append((field, *_cookies(plan, given)))
             elif field in _CREDENTIALS and plan.policy.lifetime is not None:
                 # Without a lifetime the stored response says whether it may be used (RFC 9111
                 # §3.5).
-                chosen.append((field, *lines) if partition is None else field)
+                chosen.append((field, *given) if partition is None else field)
             else:
                 return None
-    if plan.fields:
-        fields = plan.fields
-        if spelt:
-            chosen += [line for line in headers if line[0].lower() in fields]
-        else:
-            chosen += [line for line in headers if line[0] in fields]
-    return tuple(chosen)
+    return (*chosen, *lines)
+
+
+def choosing_lines(plan: Plan, headers: Iterable[Header], *, spelt: bool) -> list[Header]:
+    """The lines that are compared with those of other requests (RFC 9111 §4.1), as sent.
+
+    Args:
+        plan: The target's.
+        headers: The request's field lines.
+        spelt: Whether names may have capitals: servers send none, as ASGI wants.
+    """
+    fields = plan.fields
+    if spelt:
+        return [line for line in headers if line[0].lower() in fields]
+    return [line for line in headers if line[0] in fields]
 
 
 def _without_clients(lines: list[Header]) -> Iterable[object]:
@@ -73,4 +78,6 @@ def _cookies(plan: Plan, lines: list[Header]) -> tuple[object, ...]:
     read = plan.read_cookies
     if read is None:
         return tuple(value for _, value in lines)
+    if len(lines) == 1:
+        return (read(lines[0][1]),)
     return tuple([read(value) for _, value in lines])

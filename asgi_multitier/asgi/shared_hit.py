@@ -56,8 +56,8 @@ async def shared_hit(engine: Engine, plan: Plan, scope: Scope, send: Send) -> Lo
         tally.count(Outcome.MISS)  # every request is counted, also one that leaves here
         raise
     if found is not None:
-        slot, level = found
-        replay = prepare(slot, plan.terms, level)
+        level = found.level
+        replay = prepare(found.slot, plan.terms, level)
         if replay is not None and replay.renew(engine.clock()):
             tally.hit(level)
             await sent(replay, scope["method"], send)

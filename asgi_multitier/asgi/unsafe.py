@@ -158,7 +158,7 @@ class UnsafeMethods:
         try:
             labels = request.name_and_tags()
         except Exception as error:  # noqa: BLE001  # a callable of the rule
-            self._manager.engine.events.callback_failed("tags", error)
+            self._manager.engine.events.callback_failed("tags", error, resolved.label)
             return None
         if labels is None:
             return None
@@ -286,7 +286,7 @@ class Mutation:
             chosen = table.chosen(resolved, self._scope)
             named = self._named_by_route(chosen, root_path)
         except Exception as error:  # noqa: BLE001  # nothing that had to be dropped may stay
-            self._manager.engine.events.callback_failed("invalidates", error)
+            self._manager.engine.events.callback_failed("invalidates", error, resolved.label)
             return [Selector("all", "")]
         selectors = [*self._named_by_url(chosen, status, headers, root_path), *named]
         # A text that is too long to be sent selects nothing: what is stored has no such name.

@@ -130,7 +130,15 @@ class Index:
         beyond what this node has applied: no record can refuse it before the log gets there
         (`is_ahead`).
         """
-        return self.settled and not self.is_ahead(entry.born) and self.permits(entry)
+        born = entry.born
+        return (
+            self.settled
+            and born.gen == self.gen
+            and born.seq <= self.seq
+            and not self._marks.refuse(
+                born, entry.key, entry.name, entry.path, entry.route, entry.tags
+            )
+        )
 
     def is_ahead(self, born: Born) -> bool:
         """Whether something was born at a position that this node has not reached."""

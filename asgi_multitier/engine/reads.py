@@ -5,7 +5,9 @@ The stack decides which replies are valid; here is only which keys are read, and
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
+
+import msgspec
 
 from ..entry import Slot
 from ..policy.key import storage_key
@@ -13,8 +15,8 @@ from ..tiers.base import Held
 from .placed import AT_ONCE, Placed, together
 
 
-class Found(NamedTuple):
-    """An entry that a shared tier had.
+class Found(msgspec.Struct, frozen=True, gc=False):
+    """An entry that a shared tier had. As of the slot, the garbage collector knows nothing of it.
 
     Attributes:
         slot: The entry, now in the local tier too if it was promoted.

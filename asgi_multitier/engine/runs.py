@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from ..config.policy import Policy
 from ..entry import Entry, Slot
-from ..events import Events
+from ..events import MANAGER, Events
 from ..policy.data_version import is_unchanged, version_digest
 from ..policy.key import storage_key
 from ..policy.reasons import Reason
@@ -75,7 +75,7 @@ class Run(Generic[R]):
         await origin.ask()
         return None
 
-    async def renew(self, origin: Origin[R], name: str) -> None:
+    async def renew(self, origin: Origin[R], name: str, route: str = MANAGER) -> None:
         """Answer the flight in the background: of one process, where there are leases.
 
         The shared tiers are asked first, where another process may have been.
@@ -83,6 +83,7 @@ class Run(Generic[R]):
         Args:
             origin: What is asked.
             name: What is renewed, for the log line if that fails.
+            route: Its route.
         """
         try:
             if (leases := self._leases) is not None:
@@ -97,7 +98,7 @@ class Run(Generic[R]):
         except (Exception, SystemExit) as error:
             if not self.flight.reported:
                 self.flight.reported = True
-                self._engine.events.refresh_failed(name, f"{type(error).__name__}: {error}")
+                self._engine.events.refresh_failed(name, f"{type(error).__name__}: {error}", route)
             raise
 
     def _renew_birth(self) -> None:
@@ -136,6 +137,7 @@ class Run(Generic[R]):
         validator: Callable[[], Any] | None,
         find: Callable[[], Slot | None],
         limit: float | None = None,
+        route: str = MANAGER,
     ) -> Slot | None:
         """The stored entry that lives on, because its data has not changed; None: ask the origin.
 
@@ -147,11 +149,12 @@ class Run(Generic[R]):
                 such function.
             find: What is stored, when the version is known.
             limit: Seconds that the validator may take; None for no limit.
+            route: The route, for the log line if it fails.
         """
         if validator is None:
             return None
         engine = self._engine
-        version = await version_now(validator, engine.events, limit)
+        version = await version_now(validator, engine.events, limit, route)
         self.flight.seed = replace(self.flight.seed, data_version=version)
         slot = find()
         if slot is None or not is_unchanged(slot.entry.data_version, version):
@@ -197,7 +200,7 @@ class Run(Generic[R]):
 
 
 async def version_now(
-    validator: Callable[[], Any], events: Events, limit: float | None
+    validator: Callable[[], Any], events: Events, limit: float | None, route: str
 ) -> bytes | None:
     """The version of the data, as a digest; None if it is not known, or the validator failed."""
     try:
@@ -207,12 +210,16 @@ async def version_now(
                 version = await version
         return version_digest(version)
     except Exception as error:  # noqa: BLE001  # a callable of the rule; the origin is asked
-        events.callback_failed("validator", error)
+        events.callback_failed("validator", error, route)
         return None
 
 
 def report_stand_in(
-    engine: Engine, flight: Flight[Any], name: str, error: BaseException | None
+    engine: Engine,
+    flight: Flight[Any],
+    name: str,
+    error: BaseException | None,
+    route: str = MANAGER,
 ) -> None:
     """Count and log that a stale entry stands in for a run that failed, once for each run.
 
@@ -221,10 +228,11 @@ def report_stand_in(
         flight: The run's flight.
         name: What it was to answer, for the log line.
         error: What the origin raised; None if it answered 5xx.
+        route: Its route.
     """
     if not flight.reported:
         flight.reported = True
-        engine.events.stood_in(name, error)
+        engine.events.stood_in(name, error, route)
 
 
 def refresh(engine: Engine, seed: Entry, renew: Callable[[Flight[Any]], Awaitable[object]]) -> None:

@@ -139,9 +139,16 @@ class TierStack:
                 return True
         return False
 
-    async def _catch_up(self, entries: Sequence[Entry]) -> None:
+    async def _catch_up(self, read: Sequence[Entry | Unreadable | None]) -> None:
         """Wait until this process is where the entries were born: another may be a little ahead."""
-        ahead = [entry.born for entry in entries if self._index.is_ahead(entry.born)]
+        index = self._index
+        applied = index.seq
+        ahead = [
+            entry.born
+            for entry in read
+            # Few are, and a comparison of numbers is less than a call.
+            if isinstance(entry, Entry) and entry.born.seq > applied and index.is_ahead(entry.born)
+        ]
         if ahead:
             await self._log.reached(max(ahead, key=lambda born: born.seq), CATCH_UP)
 
@@ -158,7 +165,7 @@ class TierStack:
     ) -> list[Found | None]:
         """Of keys and what a tier has for each of them, what is valid now."""
         read = self._form.read_all(keys, replies)
-        await self._catch_up([entry for entry in read if isinstance(entry, Entry)])
+        await self._catch_up(read)
         level = placed.config.level
         found: list[Found | None] = []
         for entry in read:
@@ -172,7 +179,8 @@ class TierStack:
 
     def _admit(self, placed: Placed, entry: Entry) -> Slot | None:
         """The entry in its slot, if it is valid now that the reply is here."""
-        if self._index.is_ahead(entry.born):
+        permitted = self._index.permits_shared(entry)
+        if not permitted and self._index.is_ahead(entry.born):
             placed.unreadable["ahead"] += 1
             # A tier that keeps the younger of two would keep it for its whole life.
             forget = placed.delete([storage_key(entry.key)])
@@ -181,7 +189,7 @@ class TierStack:
         left = self._left
         # No look-up where nothing has left, as it takes longer than the rest.
         older = len(left) > 0 and entry.created < left.get(entry.key, -math.inf) - _TICK
-        if older or not self._index.permits_shared(entry):
+        if older or not permitted:
             placed.unreadable["invalidated"] += 1
             return None
         slot = Slot(entry, self._index.view, UNSIZED)  # what is promoted has a slot of its own

@@ -8,11 +8,20 @@ from collections.abc import Mapping, Sequence
 
 from .log_lines import logger
 from .statistics import RouteStats, Tally
+from .troubles import Troubles
 
 MANAGER = "manager"
 UNROUTED = "-"
 MAX_ROUTES = 2_000
 """Routes counted apart; further ones are counted together under `"-"`."""
+
+_CONSEQUENCES = {
+    "tags": "the response is not stored",
+    "tags_from": "the response is not stored",
+    "invalidates": "everything of this namespace is dropped",
+    "validator": "the application runs",
+}
+"""What becomes of a request where a callable has failed; the rest meets no cache."""
 
 
 class Events:
@@ -30,6 +39,7 @@ class Events:
         self.not_encoded: Counter[str] = Counter()
         self.encoded_saved = 0
         self._public: set[str] = set()
+        self._troubles = Troubles()
 
     def tally(self, route: str) -> Tally:
         """The counters of a route; the callers that need them often keep it."""
@@ -70,7 +80,7 @@ class Events:
 
     def tier_resumed(self, name: str) -> None:
         """All operations that failed succeed again."""
-        logger.warning("tier %s answers again", name)
+        logger.info("tier %s answers again", name)
 
     def not_closed(self, name: str, error: Exception) -> None:
         """A tier's back end could not be released."""
@@ -166,16 +176,24 @@ class Events:
             route,
         )
 
-    def callback_failed(self, what: str, error: Exception) -> None:
+    def callback_failed(self, what: str, error: Exception, route: str = UNROUTED) -> None:
         """A callable of a rule raised, which it may do at each request.
 
-        One line the first time, and whenever the number has doubled since the last one.
+        Args:
+            what: The option whose callable it is: `"tags"`, `"vary_by"` ...
+            error: What it raised.
+            route: The route.
         """
         self.failures[what] += 1
-        count = self.failures[what]
-        if count & (count - 1) == 0:
-            kind, text = type(error).__name__, str(error)[:200]
-            logger.warning("%s raised %s: %r (%d times so far)", what, kind, text, count)
+        if self._troubles.begins(f"{what}= fails", route):
+            logger.warning(
+                "%s= of %s raised %s: %r; %s",
+                what,
+                route,
+                type(error).__name__,
+                str(error)[:200],
+                _CONSEQUENCES.get(what, "the application answers alone"),
+            )
 
     def warm_up_failed(self, error: BaseException) -> None:
         """The application raised after the response to a request of a warm-up was complete."""
@@ -206,25 +224,34 @@ class Events:
             why,
         )
 
-    def refresh_failed(self, route: str, why: str) -> None:
-        """A background run of the origin failed; the entry in place stays until it ends."""
-        self.failures["refresh"] += 1
-        logger.warning(
-            "background refresh of %s failed: %s; the stored copy stays until its lifetime ends",
-            route,
-            why,
-        )
+    def refresh_failed(self, name: str, why: str, route: str = MANAGER) -> None:
+        """A background run of the origin failed; the entry in place stays until it ends.
 
-    def stood_in(self, route: str, error: BaseException | None) -> None:
+        Args:
+            name: The route or key.
+            why: What went wrong.
+            route: The route; lines about the same one are joined.
+        """
+        self.failures["refresh"] += 1
+        if self._troubles.begins("background refresh fails", route):
+            logger.warning(
+                "background refresh of %s failed: %s; the stored copy stays until its lifetime "
+                "ends",
+                name,
+                why,
+            )
+
+    def stood_in(self, name: str, error: BaseException | None, route: str = MANAGER) -> None:
         """A stale entry was served because the origin failed.
 
         Args:
-            route: The route or key.
+            name: The route or key.
             error: What it raised, which is reported nowhere else; None if it answered 5xx.
+            route: The route; lines about the same one are joined.
         """
         self.failures["origin"] += 1
-        if error is not None:
-            logger.error("origin of %s failed; a stale copy was served", route, exc_info=error)
+        if error is not None and self._troubles.begins("origin fails, stale copies served", route):
+            logger.error("origin of %s failed; a stale copy was served", name, exc_info=error)
 
     def start_failed(self, error: BaseException) -> None:
         """The log could not be followed at all."""

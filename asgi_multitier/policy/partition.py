@@ -20,12 +20,12 @@ def partition_part(partition: object) -> bytes | None:
         empty or contains such. *Deliberate*: a bool alone is not one. It says that a user is logged
         in, not which one, and would give all of them one copy; in a tuple it is allowed.
     """
+    if type(partition) is str:  # nearly always: asked first
+        return _text(partition)
     return None if isinstance(partition, bool) else _encoded(partition, 0)
 
 
 def _encoded(value: object, depth: int) -> bytes | None:
-    if type(value) is str:  # nearly always: asked first
-        return _text(value)
     # Before int and str, as members of an enumeration may be either.
     if isinstance(value, Enum):
         inner = _encoded(value.value, depth + 1) if depth < _DEEPEST else None

@@ -10,6 +10,7 @@ from ..config.policy import Policy
 from ..config.rules import Invalidations
 from ..config.templates import render_texts, within_bounds
 from ..errors import InvalidationError
+from ..events import UNROUTED
 from .routes import Leaf
 
 
@@ -27,6 +28,8 @@ class Resolved:
         invalidations: What a success invalidates besides its own URL; None if nothing is named.
         endpoint: What the router is expected to choose; None if nothing is.
         route: The route's identity: its whole path template; "" if there is none.
+        label: What its requests are counted under: the template; where there is none, the glob of
+            the rule; else `"-"`.
         path_params: Converted path parameters.
         texts: The same as canonical texts, as templates get them.
         declared: Whether the endpoint itself says `no_cache`.
@@ -38,6 +41,7 @@ class Resolved:
     invalidations: Invalidations | None = None
     endpoint: Any = None
     route: str = ""
+    label: str = UNROUTED
     path_params: Mapping[str, Any] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     declared: bool = False

@@ -12,6 +12,7 @@ from typing import Any
 from .._types import Scope
 from ..config.policy import Policy
 from ..config.rules import Rule
+from ..events import UNROUTED
 from ..policy.invalidation import is_safe
 from ..selectors import Selector, alias_tag
 from . import selection
@@ -115,9 +116,9 @@ class RouteTable(ApplicationRoutes):
         leaf = found.leaf
         if leaf is None:
             policy, reason = self._policy(NO_ANNOTATIONS, method, path, None)
-            return Resolved(reason=reason, policy=policy)
+            return Resolved(reason=reason, policy=policy, label=self._label(path))
         if not found.full:
-            return Resolved(reason="method", endpoint=leaf.endpoint, leaf=leaf)
+            return Resolved(reason="method", endpoint=leaf.endpoint, label=leaf.template, leaf=leaf)
         annotations = annotations_of(leaf.endpoint, method)
         policy, reason = self._policy(annotations, method, path, leaf)
         texts: Mapping[str, str] = {
@@ -134,6 +135,7 @@ class RouteTable(ApplicationRoutes):
             invalidations=None if is_safe(method) else annotations.invalidations,
             endpoint=leaf.endpoint,
             route=leaf.template,
+            label=leaf.template,
             path_params=found.path_params,
             texts=texts,
             declared=annotations.never,
@@ -170,6 +172,11 @@ class RouteTable(ApplicationRoutes):
         if (rule := _first(self._rules, path)) is not None:
             return rule.policy, "rule" if rule.policy else "no-cache"
         return self._default, "default" if self._default else "no-rule"
+
+    def _label(self, path: str) -> str:
+        """What requests of a path that no route shows are counted under."""
+        rule = _first(self._overriding, path) or _first(self._rules, path)
+        return UNROUTED if rule is None else rule.glob
 
     # After it answered or raised.
 
@@ -209,6 +216,7 @@ class RouteTable(ApplicationRoutes):
             invalidations=annotations_of(endpoint, scope["method"]).invalidations,
             endpoint=endpoint,
             route=leaf.template if leaf else "",
+            label=leaf.template if leaf else UNROUTED,
             path_params=params,
             texts={
                 name: leaf.canonical(name, value) if leaf else str(value)

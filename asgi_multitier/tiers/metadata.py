@@ -11,12 +11,14 @@ the writer may have been another program. Behind a good MAC it was not: what hol
 checked them when they were stored.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
+from operator import itemgetter
 from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 
+from .._types import Header, Headers
 from ..entry import Born, Entry, Payload, StoredResponse, Variants
 from ..errors import SerializationError
 
@@ -196,9 +198,13 @@ def payload_of(metadata: Metadata, body: bytes, *, signed: bool) -> Payload | Un
     return body
 
 
-def _may_be_sent(headers: Sequence[tuple[bytes, bytes]]) -> bool:
-    values = b"".join([value for _, value in headers])
-    return not values.translate(None, _VALUE_BYTES) and _are_names([name for name, _ in headers])
+def _may_be_sent(headers: Headers) -> bool:
+    values = b"".join(map(_value_of, headers))
+    return not values.translate(None, _VALUE_BYTES) and _are_names([*map(_name_of, headers)])
+
+
+_name_of: Callable[[Header], bytes] = itemgetter(0)
+_value_of: Callable[[Header], bytes] = itemgetter(1)
 
 
 def _are_names(names: Sequence[bytes]) -> bool:

@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from asgi_multitier import CacheManager, CacheMiddleware, Policy, Rule
 from asgi_multitier._types import Message, Receive, Scope, Send
-from asgi_multitier.asgi.hits import Asked, Hits
+from asgi_multitier.asgi.asked import Asked
+from asgi_multitier.asgi.hits import Hits
 from asgi_multitier.asgi.plan import Plan
 from asgi_multitier.asgi.replay import Prepared
+from asgi_multitier.entry import Slot, Variants
 from asgi_multitier.policy.request import FieldLines
 from asgi_multitier.testing import FakeClock
 
@@ -83,12 +86,31 @@ FIELDS: tuple[tuple[tuple[bytes, bytes], ...], ...] = (
 )
 
 
+_TENANTS = [((b"x-tenant", b"a"),), ((b"x-tenant", b"b"),)]
+_CODINGS = [((b"accept-encoding", coding),) for coding in (b"gzip", b"br", b"gzip, br")]
+
+USUAL = {
+    "/tenant/1": _TENANTS,
+    "/tenant-named/1": _TENANTS,
+    "/language/1": [((b"accept-language", language),) for language in (b"de", b"en")],
+    "/varied/1": _CODINGS,
+    "/varied/4": _CODINGS,
+}
+"""These are asked for more often than others, by requests that differ in this alone."""
+
+
 def tenant_of(request: Any) -> str | None:
     """Whose copy a request gets."""
     tenant: str | None = request.headers.get("x-tenant")
     if tenant == "raises":
         raise ValueError(tenant)
     return tenant
+
+
+def language_of(request: Any) -> str | None:
+    """The same, by a field that identifies no user."""
+    language: str | None = request.headers.get("accept-language")
+    return language
 
 
 async def _tenant_of(request: Any) -> str | None:
@@ -105,6 +127,7 @@ RULES = (
     Rule("/vary-key/*", 60, vary=["x-api-key", "authorization"]),
     Rule("/vary-spelt/*", 60, vary=["x_tenant"]),
     Rule("/tenant/*", 60, vary_by=tenant_of),
+    Rule("/language/*", 60, vary_by=language_of),
     Rule("/tenant-later/*", 60, vary_by=lambda request: _tenant_of(request)),
     Rule("/tenant-named/*", 60, vary_by=tenant_of, cookies=["theme"], vary=["accept-language"]),
     Rule("/varied/*", 60),
@@ -118,6 +141,7 @@ TARGETS = (
     "/plain/2",
     "/varied/2",
     "/varied/3",
+    "/varied/4",
     "/none/2",
     "/tenant/missing",
     "/plain/missing",
@@ -167,6 +191,9 @@ class World:
         ]
         if path in OWN_VARY:
             lines.append((b"vary", OWN_VARY[path]))
+        if path == b"/varied/4":
+            others = (b"Accept-Encoding", b"Accept-Language", b"Accept-Encoding, Origin")
+            lines.append((b"vary", others[self.runs % 3]))
         if path.startswith(b"/origin"):
             lines.append((b"cache-control", b"max-age=60"))
         if path.endswith(b"private"):
@@ -212,7 +239,10 @@ def steps(seed: int) -> Iterator[tuple[float, str, str, Lines]]:
     asked: list[tuple[str, str, Lines]] = []
     for _ in range(STEPS):
         passing = chance.choice((0.4, 1, 7, 35)) if chance.random() < 0.1 else 0.0
-        if asked and chance.random() < 0.6:
+        if chance.random() < 0.1:
+            method, target = "GET", chance.choice(tuple(USUAL))
+            lines = list(chance.choice(USUAL[target]))
+        elif asked and chance.random() < 0.6:
             # What was asked for lately, by another client.
             method, target, lines = chance.choice(asked[-12:])
         else:
@@ -309,6 +339,41 @@ async def test_an_invalidation_of_something_else_leaves_hits_ready(
         await world.ask(scope_of("GET", target, lines))
         assert told == [200]
         assert world.runs == 2
+
+
+@pytest.mark.parametrize(
+    ("changed", "at_once"),
+    [
+        ({}, [200]),
+        ({"payload": Variants((b"accept-language",))}, []),
+        ({"keep_until": 0.0}, []),
+        ({"path": "/else"}, []),
+    ],
+    ids=["the same", "other fields", "of no use any more", "invalidated"],
+)
+async def test_what_a_request_selects_holds_while_the_marker_of_its_url_says_so(
+    changed: dict[str, Any], at_once: list[int]
+) -> None:
+    """Also where the response that was selected is still valid."""
+    told.clear()
+    world = World(Told)
+    asked = scope_of("GET", "/varied/1", [(b"accept-encoding", b"br")])
+    async with world.manager:
+        for _ in range(3):
+            await world.ask(dict(asked))
+        assert told
+        told.clear()
+        local: Any = world.manager.engine.stack.local
+        (marker,) = (
+            slot.entry for slot in local._slots.values() if isinstance(slot.entry.payload, Variants)
+        )
+        slot = Slot(replace(marker, **{"keep_until": marker.keep_until, **changed}))
+        slot.view = world.manager.engine.index.view
+        local._slots[marker.key] = slot
+        if "path" in changed:
+            await world.manager.invalidate_path(changed["path"])
+        await world.ask(dict(asked))
+        assert told == at_once
 
 
 async def test_what_requests_select_is_remembered_within_bounds() -> None:

@@ -238,7 +238,7 @@ async def test_a_partitions_error_reaches_the_applications_own_handler() -> None
 async def test_an_error_that_nobody_answers_passes_by(
     option: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The application answers alone; it is counted, and a line is written each time it doubles."""
+    """The application answers alone; it is counted, and said once with the route."""
     caplog.set_level(logging.WARNING, "asgi_multitier")
     origin = Starlette(routes=[Route("/x", page)])
     rule = Rule("*", 300, **{option: raising_value})  # type: ignore[arg-type]
@@ -250,7 +250,8 @@ async def test_an_error_that_nobody_answers_passes_by(
             "partition" if option == "vary_by" else "when"
         }
         assert cache.manager.stats().failures[option] == 100
-        assert len(caplog.records) == 7
+        (line,) = caplog.messages
+        assert line.startswith(f"{option}= of /x raised ")
 
 
 async def test_a_refusal_is_answered_where_the_cache_is_wrapped_around() -> None:

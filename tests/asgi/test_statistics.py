@@ -78,7 +78,7 @@ async def test_outcomes_are_counted_by_route() -> None:
         assert routes["/products/{id}"].misses == 2
         assert routes["/products/{id}"].hits == {1: 1}
         assert routes["/other"].passes == {"no-rule": 1}
-        assert routes[""].passes == {"no-rule": 1}
+        assert routes["-"].passes == {"no-rule": 1}
 
 
 async def test_fills_and_refusals_are_counted() -> None:

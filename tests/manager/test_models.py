@@ -16,7 +16,7 @@ from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, TypeVa
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import (
     AfterValidator,
@@ -559,9 +559,23 @@ bags = st.fixed_dictionaries(
 )
 
 
+_INDIA = zoneinfo.ZoneInfo("Asia/Kolkata")
+_SKIPPED = {"at": dt.datetime(1942, 5, 14, 23, tzinfo=_INDIA)}
+"""A time at which clocks were set forward."""
+
+
+def _is_one_moment(came: Any, value: Any) -> bool:
+    """Where clocks are set forward or back, times of two zones are never equal to Python."""
+    if not isinstance(value, dt.datetime):
+        return False
+    same = came.replace(tzinfo=None) == value.replace(tzinfo=None)
+    return same and came.utcoffset() == value.utcoffset()
+
+
 @BOTH
 @settings(max_examples=150, deadline=None)
 @given(given_=bags)
+@example(given_=_SKIPPED)
 def test_any_model_comes_back_the_same_or_is_refused(
     given_: dict[str, Any], serializer: Serializer
 ) -> None:
@@ -576,6 +590,6 @@ def test_any_model_comes_back_the_same_or_is_refused(
     for name, value in vars(bag).items():
         came = vars(back)[name]
         assert type(came) is type(value)
-        assert repr(came) == repr(value) or came == value
+        assert repr(came) == repr(value) or came == value or _is_one_moment(came, value)
     assert back.secret == bag.secret
     assert back.model_fields_set == bag.model_fields_set

@@ -1,6 +1,7 @@
 """Nodes of a cluster fail one by one: only what lies on them is missed."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from typing import Any
@@ -145,6 +146,7 @@ async def test_a_node_that_hangs_is_left_out_alone(
     nodes: Nodes, namespace: str, number: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Two thirds are found all the time, by reads, writes and deletes; one line each way."""
+    caplog.set_level(logging.INFO, "asgi_multitier")
     async with stacked(nodes, namespace) as built:
         assert await built.write()
         assert await built.found() == set(KEYS)

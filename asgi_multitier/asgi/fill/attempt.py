@@ -275,11 +275,11 @@ class Attempt(ResponseHandler):
         self, stale: Slot, *, status: int | None = None, error: BaseException | None = None
     ) -> None:
         """Answer all requests with the stale entry, in place of this status or exception."""
-        route = self._request.label
+        name, route = self._request.label, self._request.plan.resolved.label
         if self._background:
-            self._engine.events.refresh_failed(route, f"it answered {status}")
+            self._engine.events.refresh_failed(name, f"it answered {status}", route)
         else:
-            report_stand_in(self._engine, self._flight, route, error)
+            report_stand_in(self._engine, self._flight, name, error, route)
         self._run.answered(StaleStored(stale, status))
         self.outcome = Outcome.STALE
         self._messages = self._replies.in_place(stale, Reason.STALE_IF_ERROR, status=status)

@@ -105,7 +105,7 @@ class Fill:
 
     async def renew(self) -> None:
         """Answer the flight in the background."""
-        await self._run.renew(self, self._request.label)
+        await self._run.renew(self, self._request.label, self._request.plan.resolved.label)
 
     # Called by the run.
 
@@ -133,6 +133,7 @@ class Fill:
             None if validator is None else lambda: validator(request.view),
             lambda: self._stored.stale,
             policy.hard_timeout,
+            request.plan.resolved.label,
         )
         if slot is None:
             # What was invalidated meanwhile stands in for nothing.

@@ -96,7 +96,9 @@ class Keeping:
     def _unfit(self, unfit: UnfitTags) -> Reason:
         """Refuse a response that cannot have its tags."""
         if isinstance(unfit.__cause__, Exception):
-            self._engine.events.callback_failed("tags_from", unfit.__cause__)
+            self._engine.events.callback_failed(
+                "tags_from", unfit.__cause__, self._request.plan.resolved.label
+            )
         return self.refuse(Reason.TAGS)
 
     def _release(self, answer: Answer) -> None:

@@ -40,7 +40,7 @@ async def key_of(engine: Engine, request: Request, call: Call) -> str | None:
     except Missing:
         return None
     except Exception as error:  # noqa: BLE001  # a callable of the rule
-        engine.events.callback_failed("vary_by", error)
+        engine.events.callback_failed("vary_by", error, request.plan.resolved.label)
         return None
     return None if partition is None else _key(request, partition)
 
@@ -70,5 +70,5 @@ def labels_of(engine: Engine, request: Request, call: Call) -> tuple[str, tuple[
     except Missing:
         return Reason.TAGS
     except Exception as error:  # noqa: BLE001  # a callable of the rule
-        engine.events.callback_failed("tags", error)
+        engine.events.callback_failed("tags", error, resolved.label)
         return Reason.BROKEN
