@@ -75,7 +75,9 @@ class Forwarding:
         self._look_up = look_up
         self._policy = request.plan.policy
         self._tally = request.plan.tally
-        self._caller: Caller[Answer] = Caller(engine, self._policy, self._tally, request.label)
+        self._caller: Caller[Answer] = Caller(
+            engine, self._policy, self._tally, request.label, request.plan.resolved.label
+        )
         self._vary: tuple[bytes, ...] = ()
         self._name: tuple[str, tuple[str, ...]] = ("", ())
 

@@ -287,10 +287,16 @@ class Mutation:
             named = self._named_by_route(chosen, root_path)
         except Exception as error:  # noqa: BLE001  # nothing that had to be dropped may stay
             self._manager.engine.events.callback_failed("invalidates", error, resolved.label)
+            self._count("failed")
             return [Selector("all", "")]
         selectors = [*self._named_by_url(chosen, status, headers, root_path), *named]
+        self._count("url", *(("route",) if named else ()))
         # A text that is too long to be sent selects nothing: what is stored has no such name.
         return [selector for selector in dict.fromkeys(selectors) if is_short(selector.text)]
+
+    def _count(self, *by: str) -> None:
+        for each in by:
+            self._manager.engine.events.invalidated(self._resolved.label, each)
 
     def _is_another(self) -> bool:
         """Whether the router has chosen an endpoint that was not predicted and that invalidates."""

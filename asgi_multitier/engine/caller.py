@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from ..config.policy import Policy
 from ..entry import Entry, Slot
-from ..events import Outcome, Tally
+from ..events import MANAGER, Outcome, Tally
 from ..policy.reasons import Reason
 from .engine import Engine
 from .flights import Flight, MayLead, Patience, RunCancelled, WaitExpired
@@ -73,11 +73,15 @@ class Caller(Generic[R]):
         policy: What holds for it.
         tally: Where it is counted.
         name: What it asks for, for errors and log lines.
+        route: Its route; log lines about the same one are joined.
     """
 
-    __slots__ = ("_engine", "_name", "_policy", "_tally", "patience", "stale")
+    __slots__ = ("_engine", "_name", "_policy", "_route", "_tally", "patience", "stale")
 
-    def __init__(self, engine: Engine, policy: Policy, tally: Tally, name: str) -> None:
+    def __init__(
+        self, engine: Engine, policy: Policy, tally: Tally, name: str, route: str = MANAGER
+    ) -> None:
+        self._route = route
         lead = policy.coalesce_timeout or engine.config.coalesce_timeout
         self._engine = engine
         self._policy = policy
@@ -137,6 +141,7 @@ class Caller(Generic[R]):
             Exception: What the origin raised.
         """
         flights = self._engine.flights
+        begun = self._engine.clock()
         try:
             result = await self._answer(flight, opened)
         except MayLead:
@@ -151,6 +156,9 @@ class Caller(Generic[R]):
             return Step.CLOSED if error.closed else Step.AGAIN
         except Exception as error:  # noqa: BLE001  # raised again unless something stands in
             return self.failed(error, flight, opened=opened)
+        finally:
+            if not opened:
+                self._tally.waits.add(self._engine.clock() - begun)
         if isinstance(result, StandIn):
             flights.abandon(flight)
             self._tally.count(Outcome.STALE)
@@ -191,7 +199,7 @@ class Caller(Generic[R]):
             raise error
         self._tally.count(Outcome.STALE)
         if flight is not None:
-            report_stand_in(self._engine, flight, self._name, error)
+            report_stand_in(self._engine, flight, self._name, error, self._route)
         return found
 
     def _stand_in(self, why: Reason) -> StandIn | None:

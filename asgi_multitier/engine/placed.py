@@ -15,7 +15,7 @@ from ..breaker import WHOLE, Breakers, BreakerState
 from ..config.process import CacheConfig
 from ..entry import Born
 from ..errors import BackendError
-from ..events import Events, TierStats
+from ..events import ROUND_TRIP_BOUNDS, Events, Histogram, TierStats
 from ..tiers.base import Held, OrderedTier, ShardedTier, SharedTier, TierConfig
 
 T = TypeVar("T")
@@ -62,6 +62,7 @@ class Placed:
         self.promotions = 0
         self.writes = 0
         self.failures: Counter[str] = Counter()
+        self._durations: dict[str, Histogram] = {}
         self.unreadable: Counter[str] = Counter()
         self.last_error = ""
 
@@ -143,6 +144,12 @@ class Placed:
             self.last_error = str(error) or type(error).__name__
             self._events.not_closed(self.tier.name, error)
 
+    def _took(self, operation: str, seconds: float) -> None:
+        took = self._durations.get(operation)
+        if took is None:
+            took = self._durations[operation] = Histogram(ROUND_TRIP_BOUNDS)
+        took.add(seconds)
+
     async def _ask(
         self, operation: str, call: Callable[[], Awaitable[T]], server: str = WHOLE
     ) -> T | None:
@@ -151,8 +158,12 @@ class Placed:
         if not self.breakers.allows(what, self._clock()):
             return None
         try:
-            async with asyncio.timeout(self._timeout):
-                result = await call()
+            begun = self._clock()
+            try:
+                async with asyncio.timeout(self._timeout):
+                    result = await call()
+            finally:
+                self._took(operation, self._clock() - begun)
         except Exception as error:  # noqa: BLE001  # a user's back end may break its contract
             self.failures[operation] += 1
             self.last_error = str(error) or type(error).__name__
@@ -180,6 +191,7 @@ class Placed:
             entries=None,
             size=None,
             evictions={},
+            operations={kind: took.reading() for kind, took in self._durations.items()},
         )
 
 

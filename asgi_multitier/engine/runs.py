@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from ..config.policy import Policy
 from ..entry import Entry, Slot
-from ..events import MANAGER, Events
+from ..events import MANAGER, Events, Tally
 from ..policy.data_version import is_unchanged, version_digest
 from ..policy.key import storage_key
 from ..policy.reasons import Reason
@@ -44,16 +44,18 @@ class Run(Generic[R]):
         engine: The cache.
         flight: The flight.
         policy: Whether, and how patiently, other processes are asked.
+        tally: Where it is counted how long the origin takes.
 
     Attributes:
         flight: The flight.
         publisher: How other processes get what the run brings.
     """
 
-    __slots__ = ("_engine", "_policy", "flight", "publisher")
+    __slots__ = ("_engine", "_policy", "_tally", "flight", "publisher")
 
-    def __init__(self, engine: Engine, flight: Flight[R], policy: Policy) -> None:
+    def __init__(self, engine: Engine, flight: Flight[R], policy: Policy, tally: Tally) -> None:
         self._engine = engine
+        self._tally = tally
         self.flight = flight
         self._policy = policy
         self.publisher = Publisher(engine.stack)
@@ -72,7 +74,7 @@ class Run(Generic[R]):
         leases = self._leases if wanted and self._engine.flights.flies(self.flight) else None
         if leases is not None:
             return await self._in_fleet(origin, leases)
-        await origin.ask()
+        await self._ask(origin)
         return None
 
     async def renew(self, origin: Origin[R], name: str, route: str = MANAGER) -> None:
@@ -94,12 +96,20 @@ class Run(Generic[R]):
                     self.answered(found)
                     return
                 self._renew_birth()
-            await origin.ask()
+            await self._ask(origin)
         except (Exception, SystemExit) as error:
             if not self.flight.reported:
                 self.flight.reported = True
                 self._engine.events.refresh_failed(name, f"{type(error).__name__}: {error}", route)
             raise
+
+    async def _ask(self, origin: Origin[R]) -> None:
+        """Ask the origin, and count how long it takes, whatever comes of it."""
+        begun = self._engine.clock()
+        try:
+            await origin.ask()
+        finally:
+            self._tally.runs.add(self._engine.clock() - begun)
 
     def _renew_birth(self) -> None:
         """Nothing of the answer has been asked for yet, unless a guard has read already."""
@@ -117,7 +127,7 @@ class Run(Generic[R]):
         async def holding(claim: LeaseClaim) -> None:
             self._renew_birth()
             self.publisher.hold(claim)
-            await origin.ask()
+            await self._ask(origin)
             await self.publisher.published()
 
         found = await run_in_fleet(

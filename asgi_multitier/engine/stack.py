@@ -78,6 +78,7 @@ class TierStack:
         self._events = events
         self._form = form
         self._local_scale = local_scale
+        self._held = 0
         self._keeps = not isinstance(local, NullLocalTier)
         self._clock = form.clock
         self._reads = Reads(self.shared, self._admitted, self.spawn)
@@ -218,7 +219,7 @@ class TierStack:
         present = self.peek(slot.entry.key)
         if present is None or not _is_younger(present.entry, slot.entry):
             factor = min(1.0, self._local_scale / own)
-            self.local.set(Slot(rescaled(slot.entry, factor, now), slot.view))
+            self._hold(Slot(rescaled(slot.entry, factor, now), slot.view))
         above = [p for p in self.shared if p.config.level < placed.config.level]
         for upper in above:
             factor = min(1.0, upper.config.ttl_scale / own) / upper.config.ttl_scale
@@ -241,14 +242,18 @@ class TierStack:
             entry = rescaled(entry, self._local_scale, self._clock())
         slot = Slot(entry, self._index.view if self._index.settled else -1)
         slot.uses = int(wanted)
-        self.local.set(slot)
+        self._hold(slot)
         return slot
+
+    def _hold(self, slot: Slot) -> None:
+        self.local.set(slot)
+        self._held += self._keeps
 
     def renew(self, slot: Slot) -> None:
         """Let a local entry outlive what was begun just now: it is born again."""
         entry = replace(slot.entry, born=self._index.born())
         if self._index.permits(entry):
-            self.local.set(Slot(entry, self._index.view if self._index.settled else -1))
+            self._hold(Slot(entry, self._index.view if self._index.settled else -1))
 
     def keep_variant(self, marker: Entry, key: str, max_variants: int) -> None:
         """Note that a URL has this variant: its oldest leaves when there are too many."""
@@ -366,7 +371,7 @@ class TierStack:
             hits: Requests that each level answered (counted where they are answered).
         """
         shared = (placed.statistics(hits.get(placed.config.level, 0)) for placed in self.shared)
-        return (_local_stats(self.local, hits.get(1, 0)), *shared)
+        return (_local_stats(self.local, hits.get(1, 0), self._held), *shared)
 
 
 def _is_younger(entry: Entry, other: Entry) -> bool:
@@ -374,10 +379,10 @@ def _is_younger(entry: Entry, other: Entry) -> bool:
     return (entry.born.seq, entry.created) > (other.born.seq, other.created)
 
 
-def _local_stats(tier: LocalTier, hits: int) -> TierStats:
+def _local_stats(tier: LocalTier, hits: int, writes: int) -> TierStats:
     size: int | None = None
     evictions: dict[str, int] = {}
     if isinstance(tier, MemoryTier):
         reading = tier.statistics()
         size, evictions = reading.bytes, {str(k): v for k, v in reading.evictions.items()}
-    return TierStats(1, tier.name, hits, 0, 0, {}, {}, len(tier), size, evictions)
+    return TierStats(1, tier.name, hits, 0, writes, {}, {}, len(tier), size, evictions)

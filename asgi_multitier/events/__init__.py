@@ -8,6 +8,7 @@ request that meets the cache ends in exactly one outcome, so for each route and 
 of one cache.
 """
 
+from .durations import ROUND_TRIP_BOUNDS, Durations, Histogram
 from .events import MANAGER, MAX_ROUTES, UNROUTED, Events
 from .log_lines import MAX_LINE
 from .statistics import CacheStats, CompressionStats, Outcome, RouteStats, Tally, TierStats
@@ -19,8 +20,11 @@ __all__ = [
     "UNROUTED",
     "CacheStats",
     "CompressionStats",
+    "Durations",
     "Events",
+    "Histogram",
     "Outcome",
+    "ROUND_TRIP_BOUNDS",
     "RouteStats",
     "Tally",
     "TierStats",

@@ -6,6 +6,7 @@ Log lines are written where a state changes, never per request; per request ther
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from .durations import Histogram
 from .log_lines import logger
 from .statistics import RouteStats, Tally
 from .troubles import Troubles
@@ -38,6 +39,7 @@ class Events:
         self.encoded: Counter[str] = Counter()
         self.not_encoded: Counter[str] = Counter()
         self.encoded_saved = 0
+        self._invalidations: dict[str, Counter[str]] = {}
         self._public: set[str] = set()
         self._troubles = Troubles()
 
@@ -50,6 +52,16 @@ class Events:
             tally = self._tallies.setdefault(route, Tally())
         return tally
 
+    def invalidated(self, route: str, by: str) -> None:
+        """A change has dropped something; see `CacheStats.invalidations`."""
+        if route not in self._invalidations and len(self._invalidations) >= MAX_ROUTES:
+            route = UNROUTED
+        self._invalidations.setdefault(route, Counter())[by] += 1
+
+    def invalidations(self) -> dict[str, dict[str, int]]:
+        """A frozen reading by route."""
+        return {route: dict(counts) for route, counts in self._invalidations.items()}
+
     def routes(self) -> dict[str, RouteStats]:
         """A frozen reading by route."""
         return {route: tally.reading() for route, tally in self._tallies.items()}
@@ -58,14 +70,20 @@ class Events:
         """The sum over all routes."""
         hits: Counter[int] = Counter()
         passes: Counter[str] = Counter()
+        runs, waits = Histogram(), Histogram()
         stale = coalesced = misses = 0
+        for tally in self._tallies.values():
+            runs.join(tally.runs)
+            waits.join(tally.waits)
         for reading in self.routes().values():
             hits.update(reading.hits)
             passes.update(reading.passes)
             stale += reading.stale
             coalesced += reading.coalesced
             misses += reading.misses
-        return RouteStats(dict(hits), stale, coalesced, misses, dict(passes))
+        return RouteStats(
+            dict(hits), stale, coalesced, misses, dict(passes), runs.reading(), waits.reading()
+        )
 
     # Log lines: one for each change of state.
 

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from .durations import Durations, Histogram
+
 
 class Outcome(Enum):
     """How a request or call was answered that no plain hit answers; each is counted exactly once.
@@ -36,6 +38,8 @@ class Tally:
         coalesced: Answered by what another request's run of the origin brought.
         misses: Answered by the origin's own run, stored or not.
         passes: Never met the cache, by reason.
+        runs: How long runs of the origin took, those in the background included.
+        waits: How long requests waited for runs that others had begun.
     """
 
     local: int = 0
@@ -44,6 +48,8 @@ class Tally:
     coalesced: int = 0
     misses: int = 0
     passes: Counter[str] = field(default_factory=Counter)
+    runs: Histogram = field(default_factory=Histogram)
+    waits: Histogram = field(default_factory=Histogram)
 
     def hit(self, level: int) -> None:
         """A fresh entry of the tier at this level was the answer."""
@@ -76,6 +82,8 @@ class Tally:
             coalesced=self.coalesced,
             misses=self.misses,
             passes=dict(self.passes),
+            runs=self.runs.reading(),
+            waits=self.waits.reading(),
         )
 
 
@@ -89,6 +97,8 @@ class RouteStats:
         coalesced: Answered by what another request's run of the origin brought.
         misses: Answered by a run of the origin of their own.
         passes: Passed by the cache, by reason.
+        runs: How long runs of the origin took, those in the background included.
+        waits: How long requests waited for runs that others had begun.
     """
 
     hits: Mapping[int, int] = field(default_factory=dict)
@@ -96,6 +106,8 @@ class RouteStats:
     coalesced: int = 0
     misses: int = 0
     passes: Mapping[str, int] = field(default_factory=dict)
+    runs: Durations = field(default_factory=Durations)
+    waits: Durations = field(default_factory=Durations)
 
     @property
     def total_hits(self) -> int:
@@ -125,12 +137,14 @@ class TierStats:
         name: Its back end's name.
         hits: Requests that it answered.
         promotions: Entries copied from it into the tiers above.
-        writes: Entries written to it.
+        writes: Entries written to it, promoted ones included.
         failures: Failed operations, by kind (`"get"`, `"set"`, `"delete"` ...).
         unreadable: Entries found in it that could not be used, by reason.
         entries: Entries held; None where the back end cannot tell.
         size: Bytes accounted for; None where the back end cannot tell.
         evictions: Entries dropped, by cause; empty where the back end cannot tell.
+        operations: How long its operations took, failed ones included, by kind; empty for the first
+            tier, which is memory.
     """
 
     level: int
@@ -143,6 +157,7 @@ class TierStats:
     entries: int | None
     size: int | None
     evictions: Mapping[str, int]
+    operations: Mapping[str, Durations] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +195,10 @@ class CacheStats:
         failures: Failures by kind: `"origin"`, `"coalesce-timeout"`, `"route-mismatch"` ...
         in_flight: Runs of the origin going on now.
         compression: What was compressed for clients.
+        invalidations: Changes that dropped something, by route, and by what named it: `"url"` (the
+            request's own, and those that its response names), `"route"` (`@invalidates`),
+            `"failed"` (a callable of `@invalidates` raised, and everything was dropped). Calls of
+            the manager stand under `"manager"`, as `"call"`.
     """
 
     routes: Mapping[str, RouteStats]
@@ -193,6 +212,7 @@ class CacheStats:
     in_flight: int
     validations: int = 0
     compression: CompressionStats = field(default_factory=CompressionStats)
+    invalidations: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def requests(self) -> int:

@@ -195,7 +195,7 @@ class Computing:
         *,
         background: bool = False,
     ) -> None:
-        run = Run(self._engine, flight, call.policy)
+        run = Run(self._engine, flight, call.policy, self._tally)
         origin = _Function(self._engine, self.values, call, run, found)
         if background:
             await run.renew(origin, call.key)

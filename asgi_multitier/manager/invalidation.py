@@ -13,6 +13,7 @@ from ..coherence.log import Operation
 from ..coherence.repeats import note, root_paths
 from ..entry import Born
 from ..errors import InvalidationError
+from ..events import MANAGER
 from ..selectors import Kind, Selector, check_glob, check_path, spellings
 from ..strategy import Lifetime, seconds_of
 from .home import HomeBlocked
@@ -123,6 +124,7 @@ class Invalidation(Lifecycle):
         if not selectors:
             return True
         begin = self.begin_with(settle)
+        self.engine.events.invalidated(MANAGER, "call")
 
         def noting(selectors: Sequence[Selector]) -> Operation:
             operation = begin(selectors)

@@ -42,6 +42,7 @@ class Readings(WarmUp):
                 skipped=dict(events.not_encoded),
                 saved=events.encoded_saved,
             ),
+            invalidations=events.invalidations(),
         )
 
     def tier_stats(self) -> tuple[TierStats, ...]:

@@ -56,7 +56,7 @@ class Fill:
         self._elsewhere = False
         self._validated = False
         self.flight = flight
-        self._run: Run[Answer] = Run(engine, flight, request.plan.policy)
+        self._run: Run[Answer] = Run(engine, flight, request.plan.policy, request.plan.tally)
         self._keeping = Keeping(engine, request, self._run, marker)
         self._attempt: Attempt | None = None
         self._capture: Capture | None = None

@@ -55,9 +55,11 @@ class Head:
         self._asked_at = engine.wall()
         self._shared = shared
         self._outside = Outside(request.scope, request.common)
-        policy = request.plan.policy
-        self._keeping = Keeping(engine, request, Run(engine, flight, policy), marker)
-        self._sharing = Keeping(engine, request, Run(engine, shared or flight, policy), marker)
+        policy, tally = request.plan.policy, request.plan.tally
+        own = Run(engine, flight, policy, tally)
+        self._keeping = Keeping(engine, request, own, marker)
+        for_all = Run(engine, shared or flight, policy, tally)
+        self._sharing = Keeping(engine, request, for_all, marker)
         self.scope = request.scope if shared is None else self._outside.watch(self._for_all())
 
     def _for_all(self) -> Scope:
