@@ -4,12 +4,14 @@ The words of `Outcome` are the words of the statistics, of `Cache-Status` and of
 request that meets the cache ends in exactly one outcome, so for each route and in total
 `hits + stale + coalesced + misses + passes == requests`.
 
-`statistics` holds the counters of a route and their readings, `log_lines` the logger, `events` all
-of one cache.
+`statistics` holds the counters of a route and their readings, `durations` how long things take,
+`counters` all of one cache, `log_lines` the logger, `troubles` what is said once and not each time,
+`events` what is said.
 """
 
+from .counters import MANAGER, MAX_ROUTES, UNROUTED
 from .durations import ROUND_TRIP_BOUNDS, Durations, Histogram
-from .events import MANAGER, MAX_ROUTES, UNROUTED, Events
+from .events import Events
 from .log_lines import MAX_LINE
 from .statistics import CacheStats, CompressionStats, Outcome, RouteStats, Tally, TierStats
 
