@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from asgi_multitier.compression import Compressor
+from asgi_multitier.compression.worker import _Job, _Queue
 from tests.patience import until, wait_for
 
 Landed = list[bytes | Exception]
@@ -183,9 +184,29 @@ async def test_no_thread_is_a_full_queue(monkeypatch: pytest.MonkeyPatch) -> Non
     def refuse(self: Any) -> None:
         raise RuntimeError("can't start new thread")
 
-    landed = Landed()
-    compressor = Compressor(Press(), idle=0.05)
+    press, landed = Press(), Landed()
+    press.gate.set()
+    compressor = Compressor(press, idle=0.05)
     monkeypatch.setattr(threading.Thread, "start", refuse)
 
     assert not compressor.ask(b"1", b"br", landed.append)
     assert (compressor.pending, repr(compressor)) == (0, "<Compressor, 0 pending>")
+    monkeypatch.undo()
+    assert compressor.ask(b"2", b"br", landed.append)
+    await until(lambda: landed == [b"2:br"])
+
+
+def test_a_job_that_comes_as_the_thread_would_end_is_done() -> None:
+    """Who asks sees a thread, and starts none."""
+    queue = _Queue()
+    job = _Job(b"content", b"br", Landed().append, asyncio.new_event_loop())
+    job.loop.close()
+
+    class Late(threading.Condition):
+        def wait(self, timeout: float | None = None) -> bool:
+            queue.jobs.append(job)
+            return False
+
+    queue.changed = Late()
+
+    assert queue.next(1) is job

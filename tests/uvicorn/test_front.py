@@ -295,6 +295,29 @@ async def _hello(request: Request) -> Response:
     return PlainTextResponse("hello")
 
 
+async def test_a_new_connection_knows_what_others_have_asked(protocol: Any) -> None:
+    """Its first request is not parsed."""
+    async with served(cache(), protocol) as server:
+        await hot(server)
+        async with server.connected() as (reader, writer):
+            writer.write(GET)
+
+            assert b"; hit; " in await answers(reader)
+            assert server.connections[-1]._begun == 0
+
+
+async def test_equal_lines_of_the_server_keep_heads(protocol: Any) -> None:
+    """Without a `Date` they are the same each second, in another list."""
+    async with served(cache(), protocol, date_header=False) as server:
+        await hot(server)
+        lines = front_of(server.config).lines
+        server.state.default_headers = [*server.state.default_headers]
+        await hot(server)
+
+        assert front_of(server.config).defaults is server.state.default_headers
+        assert front_of(server.config).lines is lines
+
+
 async def test_lines_of_the_server_are_renewed(protocol: Any) -> None:
     """`Date` and all that `--header` gives: those that the server has now."""
     async with served(cache(), protocol, headers=[("X-Server", "1")]) as server:
@@ -556,6 +579,10 @@ async def test_a_layer_outside_sees_all_requests(
         await hot(server)
         assert in_front(server) == 0
         assert app.manager.stats().total.hits == {1: 3}
+        async with server.connected() as (reader, writer):
+            server.connections[-1]._ask = None  # nothing is prepared for a question
+            writer.write(GET)
+            await answers(reader)
         server.state.default_headers = [*server.state.default_headers]
         await hot(server)
     said = [line for line in caplog.messages if "stands around CacheMiddleware" in line]
