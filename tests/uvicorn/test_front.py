@@ -107,6 +107,25 @@ async def test_no_old_answer_after_an_edit(protocol: Any) -> None:
     assert old == 0
 
 
+async def test_another_response_has_another_head(protocol: Any) -> None:
+    """Also in the same second, and where the server's own lines stay as they are."""
+    counter = Counter()
+    counter.value = 999_999
+    put = b"PUT /edit HTTP/1.1\r\nhost: example.org\r\ncontent-length: 0\r\n\r\n"
+    async with served(counter.app, protocol, date_header=False) as server:
+        await hot(server)
+        async with server.connected() as (reader, writer):
+            writer.write(put)
+            await answers(reader)
+            for _ in range(3):
+                writer.write(GET)
+                assert (await answers(reader)).endswith(b"\r\n\r\nvalue 1000000")
+            cycle = server.connections[-1].cycle
+            writer.write(GET)
+            await answers(reader)
+            assert server.connections[-1].cycle is cycle
+
+
 async def test_an_edit_in_the_same_read_counts(protocol: Any) -> None:
     """A PUT and a GET in one read: the GET waits for the PUT."""
     counter = Counter()
@@ -544,6 +563,24 @@ async def test_the_same_bytes_of_a_client_that_is_not_trusted(protocol: Any) -> 
                 assert (await answers(reader)).endswith(b"\r\n\r\nhttp")
 
 
+async def test_the_same_bytes_over_tls(protocol: Any) -> None:
+    """They ask for another URL."""
+
+    async def seen(scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse(scope["scheme"])(scope, receive, send)
+
+    async with served(cache(seen), protocol) as server:
+        await hot(server)
+        async with server.connected() as (reader, writer):
+            connection = server.connections[-1]
+            connection.scheme = "https"
+            connection._origin = connection._front.origin_of("https", connection.client)
+            for _ in range(4):
+                writer.write(GET)
+
+                assert (await answers(reader)).endswith(b"\r\n\r\nhttps")
+
+
 async def test_what_was_asked_before_the_layers_were_known(protocol: Any) -> None:
     """A connection that is older than them is of a trusted proxy all the same."""
 
@@ -582,7 +619,7 @@ async def test_a_layer_outside_sees_all_requests(
         async with server.connected() as (reader, writer):
             server.connections[-1]._ask = None  # nothing is prepared for a question
             writer.write(GET)
-            await answers(reader)
+            assert b" 200 OK" in await answers(reader)
         server.state.default_headers = [*server.state.default_headers]
         await hot(server)
     said = [line for line in caplog.messages if "stands around CacheMiddleware" in line]
