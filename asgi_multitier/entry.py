@@ -184,11 +184,11 @@ def _same(size: int) -> int:
     return size
 
 
-_OVERHEAD = 600
+_OVERHEAD = 540
 """Bytes that the objects around an entry take: entry, slot, key, links, prepared messages."""
 
-_PER_HEADER = 130
-"""Bytes of a tuple and two bytes objects, beyond the text."""
+_PER_HEADER = 80
+"""Bytes of a tuple and two bytes objects, beyond the text; some lines are shared by entries."""
 
 
 def size_of(entry: Entry) -> int:

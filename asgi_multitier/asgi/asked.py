@@ -8,9 +8,8 @@ from typing import Any
 from .._types import Scope
 from ..manager.manager import CacheManager
 from ..policy.partition import partition_part
+from .kept_plan import KeptPlan
 from .lifespan import give_state
-from .plan import Plan
-from .request import view_of
 
 _AT_ONCE = frozenset((str, bytes, int, type(None)))
 """Types of most partitions, which are asked sooner than whether they can be awaited."""
@@ -39,17 +38,18 @@ class Asked:
         return None if self._value is None else partition_part(self._value)
 
 
-def ask(plan: Plan, scope: Scope, manager: CacheManager) -> Asked | None:
+def ask(plan: KeptPlan, scope: Scope, manager: CacheManager) -> Asked | None:
     """Ask the rule's `vary_by`, if it has one that can be asked here."""
-    if plan.vary_by is None or manager.home.place is not loop_here():
+    common, kind = plan.common, plan.common.kind()
+    if not common.asks or kind is None or manager.home.place is not loop_here():
         return None
     give_state(scope, manager)
     try:
-        value = plan.vary_by(view_of(scope, plan, None))
+        value = kind.ask(plan, scope)
     except Exception as error:  # noqa: BLE001  # a callable of the rule
         return Asked(None, error)
     if type(value) not in _AT_ONCE and isawaitable(value):
-        plan.vary_by, plan.prompt = None, False  # the general way asks from here on
+        common.asks = common.prompt = False  # the general way asks from here on
         if isinstance(value, CoroutineType):
             value.close()
         return None

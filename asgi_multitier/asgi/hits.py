@@ -8,7 +8,8 @@ request: by the log's view, the lifetime, and the representations that the URL h
 """
 
 from asyncio.events import _get_running_loop as loop_here
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from typing import TypeAlias
 
 from .._types import Header, Scope
 from ..engine.engine import Engine
@@ -20,8 +21,8 @@ from ..policy.request import Field, FieldLines, range_asked_for, tag_asked_for
 from ..tiers.base import finder
 from .asked import Asked
 from .instead import part_of, unchanged
+from .kept_plan import KeptPlan
 from .layers import is_known
-from .plan import Plan
 from .plans import Plans
 from .replay import Prepared, Replay, prepare
 from .representation import encoded_replay
@@ -33,6 +34,9 @@ from .shared_fields import SharedFields
 from .two_generation_cache import TwoGenerationCache
 
 _CONDITION, _RANGE = Field.CONDITION, Field.RANGE
+
+_Found: TypeAlias = FieldLines | None
+"""What the scan found in the fields of a request."""
 
 _LONGEST = 4096
 """Bytes of the longest fields of which it is remembered what they select."""
@@ -55,7 +59,6 @@ class Hits:
         "_find",
         "_home",
         "_index",
-        "_manager",
         "_peek",
         "_selected",
         "_shared",
@@ -64,7 +67,6 @@ class Hits:
 
     def __init__(self, manager: CacheManager, planning: Plans) -> None:
         config = manager.config
-        self._manager = manager
         self._home = manager.home
         self._watch = planning.watch
         self._selected: TwoGenerationCache[Selecting, Selected] = TwoGenerationCache(
@@ -83,7 +85,7 @@ class Hits:
         self._encodings = engine.encodings
 
     def ready(
-        self, plan: Plan, found: FieldLines | None, scope: Scope, asked: Asked | None = None
+        self, plan: KeptPlan, found: FieldLines | None, scope: Scope, asked: Asked | None = None
     ) -> Prepared | None:
         """What answers this request at once; it is counted as a hit. None if nothing does.
 
@@ -93,23 +95,24 @@ class Hits:
             scope: The request, a GET or a HEAD.
             asked: What `vary_by` has returned, where the rule has one.
         """
-        if not plan.prompt or self._home.place is not loop_here():
+        common = plan.common
+        if not common.prompt or self._home.place is not loop_here():
             return None
         if (
             # Where a layer names the user; written out, as it is faster than a set.
             ("user" in scope or "session" in scope or "auth" in scope or "extensions" in scope)
-            and not plan.separated
+            and not common.separated
             and is_known(scope)
         ):
             return None
         now = self._clock()
-        if plan.alone and (found is None or plan.plain.issuperset(found)):
+        if common.alone and (found is None or common.plain.issuperset(found)):
             key = plan.key
             is_plain, codings = True, None
-        elif plan.alone and plan.not_selecting.issuperset(found or ()):
+        elif common.alone and common.not_selecting.issuperset(found or ()):
             key = plan.key
             is_plain, codings = False, None
-        elif plan.by_coding and (found is None or plan.not_selecting.issuperset(found)):
+        elif common.by_coding and (found is None or common.not_selecting.issuperset(found)):
             return self._by_coding(plan, found, scope, now)
         else:
             selected = self._selects(plan, found, scope, asked, now)
@@ -126,7 +129,7 @@ class Hits:
             return None
         replay = slot.replay
         if replay is None:
-            replay = prepare(slot, plan.terms, 1, _choosing(plan, found))
+            replay = _prepared(slot, plan, found)
             if replay is None:
                 return None
         if is_plain:
@@ -140,11 +143,11 @@ class Hits:
         if sent is not None:
             if slot.uses < MAX_USES:
                 slot.uses += 1
-            plan.tally.local += 1
+            plan.common.tally.local += 1
         return sent
 
     def _by_coding(
-        self, plan: Plan, found: FieldLines | None, scope: Scope, now: float
+        self, plan: KeptPlan, found: FieldLines | None, scope: Scope, now: float
     ) -> Prepared | None:
         """As `ready`, where the target has one response, in several content codings."""
         slot = self._valid(plan.key)
@@ -154,24 +157,24 @@ class Hits:
         for name, value in scope["headers"]:
             if name == ACCEPT_ENCODING:
                 accepts = value if accepts is None else accepts + b"," + value
-        codings = plan.accepting[accepts]
+        codings = plan.common.accepting[accepts]
         if (
             (encodings := slot.encoded)
             and (encoded := encodings.get(codings[0])) is not None
             and (made := encoded.replay) is not None
             and (now < made.due or made.renew(now))
-            and (found is None or plan.plain.issuperset(found))
+            and (found is None or plan.common.plain.issuperset(found))
         ):
             sent: Prepared | None = made
         else:
-            replay = prepare(slot, plan.terms, 1, _choosing(plan, found))
+            replay = _prepared(slot, plan, found)
             if replay is None:
                 return None
             sent = self._in_coding(slot, replay, codings, plan, found or {}, scope["method"], now)
         if sent is not None:
             if slot.uses < MAX_USES:
                 slot.uses += 1
-            plan.tally.local += 1
+            plan.common.tally.local += 1
         return sent
 
     def _in_coding(
@@ -179,7 +182,7 @@ class Hits:
         slot: Slot,
         replay: Replay,
         codings: tuple[bytes, ...],
-        plan: Plan,
+        plan: KeptPlan,
         found: FieldLines,
         method: str,
         now: float,
@@ -187,7 +190,7 @@ class Hits:
         """What a request gets that accepts these content codings, the preferred one first."""
         if _RANGE in found:
             return _chosen(slot, replay, found, method, now)  # of the content without a coding
-        made = self._encodings.find(slot, codings, plan.terms)
+        made = self._encodings.find(slot, codings, plan.common.terms)
         if made is None:
             if _CONDITION in found:
                 return _chosen(slot, replay, found, method, now)
@@ -207,16 +210,16 @@ class Hits:
         return self._peek(key)
 
     def _selects(
-        self, plan: Plan, found: FieldLines | None, scope: Scope, asked: Asked | None, now: float
+        self, plan: KeptPlan, found: _Found, scope: Scope, asked: Asked | None, now: float
     ) -> Selected | None:
         """What a request selects, if that is known of one like it and still holds."""
         partition = None
-        if plan.vary_by is not None:
+        if plan.common.asks:
             partition = None if asked is None else asked.partition
             if partition is None:
                 return None
         lines: Sequence[Header] = ()
-        if plan.fields:
+        if plan.common.fields:
             lines = choosing_lines(plan, scope["headers"], spelt=self._watch.spelt)
         last = plan.last
         selected: Selected | None
@@ -258,7 +261,7 @@ class Hits:
 
     def learn(
         self,
-        plan: Plan,
+        plan: KeptPlan,
         found: FieldLines,
         scope: Scope,
         partition: bytes | None,
@@ -273,13 +276,13 @@ class Hits:
             partition: What the rule's `vary_by` has returned, as `partition_part` gives it.
             selected: What it selects.
         """
-        if not plan.prompt or (partition is None) is not (plan.vary_by is None):
+        if not plan.common.prompt or (partition is not None) is not plan.common.asks:
             return
-        plan.chosen_by(selected.fields)
-        if (plan.alone or plan.by_coding) and plan.not_selecting.issuperset(found):
+        common = plan.chosen_by(selected.fields)
+        if (common.alone or common.by_coding) and common.not_selecting.issuperset(found):
             return  # it selects what its target does
         lines: Sequence[Header] = ()
-        if plan.fields:
+        if plan.common.fields:
             lines = choosing_lines(plan, scope["headers"], spelt=self._watch.spelt)
         counts = selecting(plan, found, lines, partition)
         size = _LONGEST + 1 if counts is None else _text_of(counts)
@@ -287,8 +290,8 @@ class Hits:
             return
         self._selected.remember(counts, selected)
         if size <= _LONGEST_LAST:
-            given, lines = self._shared.found(found, plan.not_selecting), self._shared.lines(lines)
-            plan.last = Last(given, lines, partition, counts, selected)
+            given = self._shared.found(found, common.not_selecting)
+            plan.last = Last(given, self._shared.lines(lines), partition, counts, selected)
 
 
 def _chosen(
@@ -302,8 +305,13 @@ def _chosen(
     return None if wanted is None else part_of(slot, replay, wanted, now)
 
 
-def _choosing(plan: Plan, found: FieldLines | None) -> Collection[bytes]:
-    return chosen_by(plan.policy, visible(plan.policy, found)) if found else ()
+def _prepared(slot: Slot, plan: KeptPlan, found: FieldLines | None) -> Replay | None:
+    kind = plan.common.kind()
+    if kind is None:
+        return None
+    policy = kind.plan.policy
+    chosen = chosen_by(policy, visible(policy, found)) if found else ()
+    return prepare(slot, plan.common.terms, 1, chosen)
 
 
 _SELECTED_BYTES = 600

@@ -4,16 +4,12 @@ The decision is that of `hits`, and the plans are those that the middleware has 
 has none yet, and whatever has to be waited for, go through the middleware.
 """
 
-from operator import itemgetter
-
 from .._types import Scope
 from ..policy.request import FieldLines, scan
 from .hits import Hits
-from .plan import TARGET, Plan
+from .kept_plan import KeptPlan
 from .plans import Plans
 from .replay import Prepared
-
-_target = itemgetter(*TARGET)
 
 _ONLY_METHOD: dict[str, Scope] = {
     method: {"method": method, "headers": ()} for method in ("GET", "HEAD")
@@ -34,7 +30,7 @@ class Found:
     __slots__ = ("fields", "generation", "plan", "scope")
 
     def __init__(
-        self, plan: Plan, fields: FieldLines | None, scope: Scope, generation: int
+        self, plan: KeptPlan, fields: FieldLines | None, scope: Scope, generation: int
     ) -> None:
         self.plan = plan
         self.fields = fields
@@ -64,29 +60,28 @@ class InFront:
             scope: A GET or a HEAD, as the middleware would get it: all that names its target, and
                 its field lines.
         """
-        young = self._remembered.young
-        if not isinstance(young, dict):
+        if self._remembered.overlooks:
             return None  # a sample of requests is taken, by the middleware
         host, fields = scan(scope["headers"], self._plans.watch)
-        target = (host, _target(scope))
-        plan = young.get(target) or self._remembered.recall(target)
-        if plan is None or plan.reason is not None or not plan.prompt or plan.vary_by is not None:
+        plan = self._remembered.find(scope, host)
+        if plan is None:
             return None
-        if plan.alone and (fields is None or plan.plain.issuperset(fields)):
+        common = plan.common
+        if common.reason is not None or not common.prompt or common.asks:
+            return None
+        if common.alone and (fields is None or common.plain.issuperset(fields)):
             fields, scope = None, _ONLY_METHOD[scope["method"]]
         return Found(plan, fields, scope, self._plans.generation)
 
     def ready(self, found: Found) -> Prepared | None:
         """What answers a request now; it is counted as a hit. None if nothing does."""
-        if found.generation != self._plans.generation or not isinstance(
-            self._remembered.young, dict
-        ):
+        if found.generation != self._plans.generation or self._remembered.overlooks:
             return None
         plan, scope = found.plan, found.scope
-        if not plan.alone and not scope["headers"]:
+        if not plan.common.alone and not scope["headers"]:
             return None  # meanwhile they count
         return self._hits.ready(plan, found.fields, scope)
 
     def withdraw(self, found: Found) -> None:
         """The server cannot send what `ready` gave: the middleware answers, and counts."""
-        found.plan.tally.local -= 1
+        found.plan.common.tally.local -= 1

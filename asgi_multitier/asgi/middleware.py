@@ -33,11 +33,12 @@ from .framework import FILL_KEY, single_callable
 from .guarded import GuardedExchange
 from .hits import Hits
 from .in_front import InFront
+from .kept_plan import HOW, KeptPlan
 from .layers import dated
 from .lifespan import Lifespan, give_state
 from .lookup import LookUp
 from .own_client import OwnClient
-from .plan import TARGET, Plan, PlanKey
+from .plan import Plan
 from .plans import Plans
 from .questions import Questions
 from .read_your_writes import PATIENCE, take_position
@@ -48,7 +49,7 @@ from .sending import with_cache_status
 from .shared_hit import is_plain, shared_hit
 from .unsafe import UnsafeMethods
 
-_target = itemgetter(*TARGET)
+_how = itemgetter(*HOW)
 
 
 class CacheMiddleware:
@@ -131,35 +132,37 @@ class CacheMiddleware:
             await self._unsafe(scope, receive, send)
             return
         host, found = scan(scope["headers"], self._watched)
-        try:
-            target = (host, _target(scope))
-        except KeyError:
-            target = (host, tuple(map(scope.get, TARGET)))
-        plan = self._plans.young.get(target)
-        if plan is None:
-            plan = self._plans.recall(target) or self._plan(scope, host, target)
-        if plan.reason is not None:
-            await self._bypass(plan, plan.reason, scope, receive, send)
+        try:  # as `KeptPlans.find`, written out
+            raw, query, asked_how = scope["raw_path"], scope["query_string"], _how(scope)
+            kept = self._plans.young.get(raw + b"?" + query if query else raw)
+        except (KeyError, TypeError):  # a server need not give all
+            kept = None
+        if (
+            kept is None
+            or kept.path != scope["path"]
+            or kept.asked != (host, asked_how)
+            or kept.cut != (len(raw) + 1 if query else 0)
+        ):
+            kept = self._plans.find(scope, host) or self._plan(scope, host)
+        common = kept.common
+        if common.reason is not None:
+            plan = self._planning.whole(kept, scope, host)
+            await self._bypass(plan, common.reason, scope, receive, send)
             return
-        asked = None if plan.vary_by is None else ask(plan, scope, self.manager)
-        ready = self._hits.ready(plan, found, scope, asked)
+        asked = ask(kept, scope, self.manager) if common.asks else None
+        ready = self._hits.ready(kept, found, scope, asked)
         if ready is None:
-            await self._meet(plan, found or {}, scope, receive, send, asked=asked)
+            plan = self._planning.whole(kept, scope, host)
+            await self._meet(plan, found or {}, scope, receive, send, None, asked, kept)
             return
-        await send(
-            {
-                "type": "http.response.start",
-                "status": ready.status,
-                "headers": [*ready.lines],
-            }
-        )
-        body = ready.body if method == "GET" else b""
-        await send({"type": "http.response.body", "body": body})
+        lines = [*ready.lines]
+        await send({"type": "http.response.start", "status": ready.status, "headers": lines})
+        await send({"type": "http.response.body", "body": ready.body if method == "GET" else b""})
 
-    def _plan(self, scope: Scope, host: bytes | None, target: PlanKey) -> Plan:
+    def _plan(self, scope: Scope, host: bytes | None) -> KeptPlan:
         """The plan of a target that is asked for the first time, or again after long."""
         self._lifespan.bind(scope)
-        return self._planning.make(scope, host, target)
+        return self._planning.keep(scope, host)
 
     def resolve(self, scope: Scope) -> Resolved:
         """The route of a request, and its rule; of a HEAD, those of a GET."""
@@ -178,6 +181,7 @@ class CacheMiddleware:
         send: Send,
         content: bytes | None = None,
         asked: Asked | None = None,
+        kept: KeptPlan | None = None,
     ) -> None:
         """What is not answered at once; with content, a POST or QUERY whose content was read."""
         if scope.get(FILL_KEY) is self.manager.engine:
@@ -202,8 +206,8 @@ class CacheMiddleware:
         else:
             exchange = Exchange(self.manager.engine, met, receive, send, look_up)
             await exchange.run()
-            if content is None and (selected := exchange.selected) is not None:
-                self._hits.learn(plan, found, scope, met.partition, selected)
+            if kept is not None and (selected := exchange.selected) is not None:
+                self._hits.learn(kept, found, scope, met.partition, selected)
 
     async def _admitted(
         self,

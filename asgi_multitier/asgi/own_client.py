@@ -116,7 +116,7 @@ class OwnClient:
         return self._manager.engine.stack.peek(key) is not None
 
     def _plan_of(self, target: Target) -> Plan:
-        return self._plans.make(self._scope_of(target), target.origin.host, None)
+        return self._plans.make(self._scope_of(target), target.origin.host)
 
     # For the warm-up after the start.
 

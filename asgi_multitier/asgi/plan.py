@@ -1,10 +1,10 @@
 """What is known of a request target before anything of the request itself is looked at.
 
-A plan is made once for each target and remembered, so a hit pays no routing, no sorting of the
-query and no building of a key.
+A plan is made once for each target and remembered (see `kept_plan`), so a hit pays no routing, no
+sorting of the query and no building of a key.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from inspect import iscoroutinefunction as is_async
@@ -24,7 +24,6 @@ from ..policy.request import CHOICES, Field
 from ..policy.terms import Terms
 from ..routing import Resolved
 from ..selectors import is_short
-from .selected import Last
 
 TARGET = ("raw_path", "query_string", "path", "root_path", "scheme", "http_version", "method")
 """Everything in a scope that names its target and how it is asked, besides the Host; some of it is
@@ -87,10 +86,8 @@ class Plan:
         positions: A cookie may carry a log position (see `read_your_writes`).
         fields: Lower-case names of request fields that choose the response, by the rule or by the
             `Vary` of a response: all that were seen so far.
-        last: What was found out last about a request that is not plain.
     """
 
-    # What a plain hit reads comes first: it lies together in memory.
     reason: Reason | None
     vary_by: Callable[[Any], Any] | None = None
     prompt: bool = False
@@ -103,7 +100,6 @@ class Plan:
     not_selecting: frozenset[Field] = CHOICES
     fields: frozenset[bytes] = frozenset()
     read_cookies: Callable[[bytes], object] | None = None
-    last: Last | None = None
     resolved: Resolved
     policy: Policy
     veil: keys.Veil
@@ -117,12 +113,6 @@ class Plan:
     accepting: Accepting = field(default_factory=partial(accepting, ()))
     by_coding: bool = False
     positions: bool = False
-
-    def chosen_by(self, fields: Iterable[bytes]) -> None:
-        """Note that these request fields choose among several representations."""
-        if not self.fields.issuperset(fields):
-            self.fields = self.fields.union(fields)
-            self.alone = self.by_coding = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,9 +329,9 @@ def target_of(scope: Scope) -> bytes:
     return raw_path + (b"?" + query if query else b"")
 
 
-_PLAN_BYTES = 900
-"""Bytes that a plan takes besides the texts of its target: the resolved route, the key, its place
-in the memory."""
+_PLAN_BYTES = 450
+"""Bytes that a plan takes besides the texts of its target: its parameters, the key, its place in
+the memory."""
 
 
 def size_of_target(target: PlanKey) -> int:

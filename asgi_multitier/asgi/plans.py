@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Callable
 from functools import cached_property
-from sys import intern
 
 from .._types import Scope
 from ..config.policy import Policy
@@ -15,16 +14,12 @@ from ..policy.request import FieldLines, Watch, scan
 from ..routing import Resolved, RouteTable
 from ..warming.targets import Origin
 from .admission import refusal_of
-from .plan import LONGEST_HOST, Plan, PlanKey, RuledMemory, plan_for, size_of_target
+from .kept_plan import KeptPlan, Kinds, target_of
+from .kept_plans import KeptPlans
+from .plan import Plan, RuledMemory, plan_for
 from .sample import WARM_KEY, Sample, origin_of
-from .two_generation_cache import TwoGenerationCache
 
 _MOST_ORIGINS = 1_000
-_MOST_HOSTS = 1_000
-"""Hosts that targets share: clients choose them."""
-
-_SHORT = 10
-"""Characters below which a text is shared: methods, schemes, versions, not paths."""
 
 _REASONS = {
     "no-cache": Reason.NO_CACHE_ANNOTATION,
@@ -64,10 +59,8 @@ class Plans:
         # Targets that the first tier has no room for need no plan kept: half its bytes hold about
         # as many plans as it holds entries.
         config = manager.config
-        self.remembered: TwoGenerationCache[PlanKey, Plan] = TwoGenerationCache(
-            2 * config.l1_entries, config.l1_bytes // 2, size_of_target
-        )
-        self._hosts: dict[bytes, bytes] = {}
+        self.remembered = KeptPlans(2 * config.l1_entries, config.l1_bytes // 2)
+        self._kinds = Kinds(self.forget)
         self._on_forget: Callable[[], None] | None = None
         self.generation = 0
 
@@ -87,15 +80,39 @@ class Plans:
         """Made with the first plan: the cache has its name by then."""
         return keys.Veil(self.manager.config.secret or self.manager.namespace.encode())
 
-    def make(
-        self, scope: Scope, host: bytes | None, target: PlanKey | None, method: str = "GET"
-    ) -> Plan:
-        """Make the plan of a target, and remember it under `target` if that is given.
+    def keep(self, scope: Scope, host: bytes | None, method: str = "GET") -> KeptPlan:
+        """Make the plan of a target, and remember it if it is a client that asks.
+
+        Args:
+            scope, host, method: See `make`.
+        """
+        mode = self.manager.mode
+        plan = self.make(scope, host, method)
+        kept = self._kinds.kept(plan, scope, host)
+        # What a warm-up asks for is noted when a client does.
+        if WARM_KEY not in scope:
+            self._note(scope, host, plan)
+            self.remembered.remember(scope, host, kept)
+            if self.manager.mode != mode:
+                # Another thread has switched it after the look above.
+                self.forget()
+        return kept
+
+    def whole(self, kept: KeptPlan, scope: Scope, host: bytes | None, method: str = "GET") -> Plan:
+        """The whole of a plan that was remembered.
+
+        Args:
+            kept: The plan.
+            scope, host, method: See `make`.
+        """
+        return kept.whole() or self.make(scope, host, method)
+
+    def make(self, scope: Scope, host: bytes | None, method: str = "GET") -> Plan:
+        """Make the plan of a target.
 
         Args:
             scope: A request of the target.
             host: Its Host as sent; None unless there is exactly one.
-            target: Under which key the plan is remembered, if it is a client that asks.
             method: That of the requests whose responses are meant: GET for a HEAD, and for a POST
                 whose response is stored for GET.
         """
@@ -116,7 +133,7 @@ class Plans:
                 resolved, reason = own, Reason.METHOD
             elif reason is None and ("HEAD" not in methods or _refuses(own, resolved)):
                 reason = Reason.METHOD
-        plan = plan_for(
+        return plan_for(
             scope,
             host,
             resolved,
@@ -126,28 +143,8 @@ class Plans:
             reason=reason,
             ruled=self._ruled,
         )
-        # What a warm-up asks for is noted when a client does.
-        if target is not None and WARM_KEY not in scope:
-            self._note(scope, host, target, plan)
-            self.remembered.remember(self._frugal(target), plan)
-            if manager.mode != mode:
-                # Another thread has switched it after the look above.
-                self.forget()
-        return plan
 
-    def _frugal(self, target: PlanKey) -> PlanKey:
-        """The same target, of texts that it shares with others: less memory to hold and to read."""
-        host, rest = target
-        texts = (
-            intern(text) if type(text) is str and len(text) < _SHORT else text for text in rest
-        )
-        if host is not None and len(host) <= LONGEST_HOST:
-            if len(self._hosts) >= _MOST_HOSTS:
-                self._hosts.clear()
-            host = self._hosts.setdefault(host, host)
-        return host, tuple(texts)
-
-    def _note(self, scope: Scope, host: bytes | None, target: PlanKey, plan: Plan) -> None:
+    def _note(self, scope: Scope, host: bytes | None, plan: Plan) -> None:
         """Note for warm-ups what a client asks for, and of whom."""
         if plan.reason is not None or host is None:
             return
@@ -156,7 +153,7 @@ class Plans:
             return
         self.origins.append(origin)
         if self.asked is not None:
-            self.asked.note(scope, origin, target, plan)
+            self.asked.note(scope, origin, target_of(scope, host), plan)
 
     def refusal(self, plan: Plan, found: FieldLines, scope: Scope) -> Reason | None:
         """Why this request may not meet the cache although its target may.

@@ -23,7 +23,7 @@ from ..policy.request import Field, FieldLines, is_all, unread_reason
 from ..routing import Resolved
 from .admission import Failures, ask_when
 from .framework import FILL_KEY, bound_of
-from .plan import TARGET, Plan
+from .plan import Plan
 from .plans import Plans
 from .receiving import Reading, read_within
 from .request import view_of
@@ -53,15 +53,15 @@ class Questions:
         method = scope["method"]
         if method not in WITH_CONTENT or loop_here() is None:
             return None, None
-        target = (host, tuple(map(scope.get, TARGET)))
-        remembered = self._plans.remembered
-        plan = remembered.young.get(target) or remembered.recall(target)
-        if plan is not None:
+        kept = self._plans.remembered.find(scope, host)
+        if kept is not None:
+            plan = self._plans.whole(kept, scope, host, method)
             return plan, plan.resolved
         resolved = self._plans.resolve(method, scope)
         if resolved.policy is None or not resolved.policy.body:
             return None, resolved
-        return self._plans.make(scope, host, target, method), resolved
+        kept = self._plans.keep(scope, host, method)
+        return self._plans.whole(kept, scope, host, method), resolved
 
     async def answer(
         self, plan: Plan, found: FieldLines, scope: Scope, receive: Receive, send: Send

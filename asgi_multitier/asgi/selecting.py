@@ -5,12 +5,12 @@ representation where the response has a `Vary`; and either both or neither are r
 found out about one of them holds for the other (RFC 9111 §4.1).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from .._types import Header
 from ..policy.key import forwarded_parts, name_client
 from ..policy.request import Field, FieldLines
-from .plan import Plan
+from .kept_plan import KeptPlan
 from .selected import Selecting
 
 _COOKIE, _ORIGIN, _FORWARDED = Field.COOKIE, Field.ORIGIN, Field.FORWARDED
@@ -18,7 +18,7 @@ _CREDENTIALS = frozenset((Field.AUTHORIZATION, Field.CREDENTIALS))
 
 
 def selecting(
-    plan: Plan,
+    plan: KeptPlan,
     found: FieldLines | None,
     lines: Sequence[Header],
     partition: bytes | None,
@@ -33,9 +33,10 @@ def selecting(
         lines: Its `choosing_lines`.
         partition: What the rule's `vary_by` has returned, as `partition_part` gives it.
     """
+    common = plan.common
     chosen: list[object] = [plan.key, partition]
     if found is not None:
-        unselecting = plan.not_selecting
+        unselecting = common.not_selecting
         for field, given in found.items():
             if field in unselecting:
                 continue
@@ -44,9 +45,9 @@ def selecting(
                 chosen.append(field)  # that it is there is in the key, its value is not
             elif field is _FORWARDED:
                 chosen.append((field, *_without_clients(given)))
-            elif field is _COOKIE and not plan.positions:
-                chosen.append((field, *_cookies(plan, given)))
-            elif field in _CREDENTIALS and plan.policy.lifetime is not None:
+            elif field is _COOKIE and not common.positions:
+                chosen.append((field, *_cookies(common.read_cookies, given)))
+            elif field in _CREDENTIALS and common.terms.annotated:
                 # Without a lifetime the stored response says whether it may be used (RFC 9111
                 # §3.5).
                 chosen.append((field, *given) if partition is None else field)
@@ -55,7 +56,7 @@ def selecting(
     return (*chosen, *lines)
 
 
-def choosing_lines(plan: Plan, headers: Iterable[Header], *, spelt: bool) -> list[Header]:
+def choosing_lines(plan: KeptPlan, headers: Iterable[Header], *, spelt: bool) -> list[Header]:
     """The lines that are compared with those of other requests (RFC 9111 §4.1), as sent.
 
     Args:
@@ -63,7 +64,7 @@ def choosing_lines(plan: Plan, headers: Iterable[Header], *, spelt: bool) -> lis
         headers: The request's field lines.
         spelt: Whether names may have capitals: servers send none, as ASGI wants.
     """
-    fields = plan.fields
+    fields = plan.common.fields
     if spelt:
         return [line for line in headers if line[0].lower() in fields]
     return [line for line in headers if line[0] in fields]
@@ -74,8 +75,7 @@ def _without_clients(lines: list[Header]) -> Iterable[object]:
     return forwarded_parts(lines) if name_client(lines) else lines
 
 
-def _cookies(plan: Plan, lines: list[Header]) -> tuple[object, ...]:
-    read = plan.read_cookies
+def _cookies(read: Callable[[bytes], object] | None, lines: list[Header]) -> tuple[object, ...]:
     if read is None:
         return tuple(value for _, value in lines)
     if len(lines) == 1:

@@ -148,7 +148,7 @@ class UnsafeMethods:
         policy = resolved.policy
         if policy is None or policy.body or self._manager.home.place is not loop_here():
             return None
-        plan = self._plans.make(scope, host, None)
+        plan = self._plans.make(scope, host)
         found = visible(plan.policy, without_framing(found))
         if plan.reason is not None or self._plans.refusal(plan, found, scope) is not None:
             return None

@@ -6,7 +6,6 @@ import pytest
 
 from asgi_multitier import Rule
 from asgi_multitier._types import Receive, Scope, Send
-from asgi_multitier.asgi.plan import size_of_target
 from tests.support import EVERYTHING, Origin, answering, caching, respond
 
 
@@ -104,10 +103,11 @@ async def test_oversized_urls_pass_by_and_are_not_remembered_for_ever() -> None:
         for number in range(40):
             reply = await cache.get(f"/{number}" + "a" * 1_000_000)
             assert reply.detail == "target"
-        remembered = sum(
-            size_of_target(target)
-            for half in (cache.middleware._plans.young, cache.middleware._plans._old)
-            for target in half
+        plans = cache.middleware._plans
+        remembered = 2 * sum(
+            len(place) + len(kept.path)
+            for half in (plans.young, plans._old[0])
+            for place, kept in half.items()
         )
 
         assert remembered <= 10 * 1024 * 1024 + 2 * 4_100_000

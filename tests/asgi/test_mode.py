@@ -10,7 +10,7 @@ from asgi_multitier import CacheManager, CacheMiddleware, ConfigError, Rule
 from asgi_multitier.config.process import CacheConfig
 from tests.manager.test_instances import caught_up
 from tests.servers import ValkeyServer
-from tests.support import Client, Origin, caching
+from tests.support import Client, Origin, caching, scope_of
 
 
 async def test_off_the_application_answers_everything() -> None:
@@ -85,12 +85,12 @@ async def test_a_thread_changes_the_mode_for_what_runs_in_the_loop_as_well() -> 
     """What a request is about to remember when the thread comes is forgotten after it."""
     async with caching(Origin()) as cache:
         await cache.get("/a")
-        (target,) = cache.middleware._plans.young
-        plan = cache.middleware._plans.young[target]
+        plans = cache.middleware._plans
+        (kept,) = plans.young.values()
         thread = threading.Thread(target=setattr, args=(cache.manager, "mode", "off"))
         thread.start()
         thread.join()
-        cache.middleware._plans.remember(target, plan)
+        plans.remember(scope_of("GET", "/a"), b"example.org", kept)
         await asyncio.sleep(0)
         assert (await cache.get("/a")).detail == "off"
 

@@ -44,29 +44,3 @@ def test_what_is_remembered_again_counts_once() -> None:
         memory.remember("same", value)
 
     assert (memory.young.get("other"), memory.young.get("same")) == (0, 49)
-
-
-def test_a_new_half_is_where_keys_are_looked_up() -> None:
-    """Also while a sample is taken, which ends with the half."""
-    memory: TwoGenerationCache[int, int] = TwoGenerationCache(4, 100, lambda _: 1)
-    for sampled in (False, True):
-        if sampled:
-            memory.overlook(50)
-        for key in range(5):
-            memory.remember(key, key)
-        assert memory.young.get(4) == 4
-        assert memory.young.get(0) is None
-
-
-def test_a_sample_overlooks_so_many_and_is_replaced_by_the_next() -> None:
-    """What is looked up then is found; so it is if none is taken."""
-    memory: TwoGenerationCache[str, int] = TwoGenerationCache(4, 100, len)
-    memory.remember("a", 1)
-    memory.overlook(2)
-    assert [memory.young.get("a") for _ in range(3)] == [None, None, 1]
-    memory.overlook(2)
-    memory.overlook(1)
-    assert [memory.young.get("a") for _ in range(2)] == [None, 1]
-    memory.overlook(9)
-    memory.overlook(0)
-    assert memory.young.get("a") == 1

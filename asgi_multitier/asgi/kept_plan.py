@@ -1,0 +1,300 @@
+"""A plan as it is remembered: what one target has of its own, and what many have in common.
+
+The garbage collector does not look into a `KeptPlan`: there is one for each target that is
+remembered, and a full collection would visit them all. So no cycle may lead through one. It holds
+texts and numbers of its own, and a `Common` that many share, which holds no object of the
+application: settings, sets, counters. The rule, the route and the endpoint, through which an
+application reaches its cache, are in the `Kind`, and to that leads a weak reference alone. `Kinds`
+keeps the kinds; whoever needs more than a hit does takes a whole `Plan`, which holds all itself.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from operator import itemgetter
+from typing import Any, Final, TypeAlias
+from weakref import ref
+
+import msgspec
+
+from .._types import Scope
+from ..events import Tally
+from ..policy.negotiation import Accepting
+from ..policy.reasons import Reason
+from ..policy.request import Field
+from ..policy.terms import Terms
+from .framework import request_of
+from .plan import LONGEST_HOST, TARGET, Plan
+from .selected import Last
+
+HOW: Final = ("root_path", "scheme", "http_version", "method")
+"""What of a scope names how a target is asked, besides the Host; many targets have it in common."""
+
+Asked: TypeAlias = tuple[bytes | None, tuple[object, ...]]
+"""The Host and what `HOW` names, as sent; None where it is absent."""
+
+_target = itemgetter(*TARGET)
+
+_MOST: Final = 1_000
+"""Kinds, and ways of asking, of which something is kept; then those before are forgotten."""
+
+_MOST_CHOSEN: Final = 64
+"""Sets of fields that are remembered of what targets have in common."""
+
+_PLAIN: Final = frozenset((str, bytes, int, float, bool, type(None)))
+"""Types of parameters that refer to nothing."""
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Common:
+    """What many targets have in common, as far as a hit needs it: no object of the application.
+
+    Attributes:
+        kind: The rest.
+        asks: Whether the rule's `vary_by` is asked before the general way.
+        chosen: What those have in common for which further request fields choose.
+        reason, prompt, alone, plain, terms, tally, separated, not_selecting, fields, read_cookies,
+            accepting, by_coding, positions: See `Plan`.
+    """
+
+    kind: "ref[Kind]"
+    reason: Reason | None
+    asks: bool
+    prompt: bool
+    alone: bool
+    plain: frozenset[Field]
+    terms: Terms
+    tally: Tally
+    separated: bool
+    not_selecting: frozenset[Field]
+    fields: frozenset[bytes]
+    read_cookies: Callable[[bytes], object] | None
+    accepting: Accepting
+    by_coding: bool
+    positions: bool
+    chosen: "dict[frozenset[bytes], Common]" = field(default_factory=dict)
+
+    def chosen_by(self, fields: frozenset[bytes]) -> "Common":
+        """The same, where these request fields choose among several representations."""
+        found = self.chosen.get(fields)
+        if found is None:
+            found = replace(self, fields=fields, alone=False, by_coding=False, chosen={})
+            if len(self.chosen) < _MOST_CHOSEN:
+                self.chosen[fields] = found
+        return found
+
+
+class KeptPlan(msgspec.Struct, eq=False, gc=False):
+    """What is remembered of the plan of a target.
+
+    Attributes:
+        common: What it has in common with others.
+        key: The primary key: see `Plan`.
+        asked: How it is asked, and of whom.
+        path: The scope's path.
+        cut: Bytes of the raw path and of the question mark, where a query follows; else 0.
+        origin: See `Plan`.
+        params: The values of the path parameters.
+        query: See `Plan`.
+        special: The canonical texts of the parameters and the alias, where they are not the usual.
+        last: What was found out last about a request that is not plain.
+    """
+
+    # What a hit reads comes first: it lies together in memory.
+    common: Common
+    asked: Asked
+    path: str
+    cut: int
+    key: str
+    last: Last | None
+    origin: tuple[str, bytes]
+    params: tuple[object, ...]
+    query: bytes | None
+    special: tuple[tuple[str, ...], tuple[str, ...]] | None
+
+    def chosen_by(self, fields: Iterable[bytes]) -> Common:
+        """Note that these request fields choose among several representations.
+
+        Returns:
+            What it has in common with others from here on.
+        """
+        known = self.common.fields
+        if not known.issuperset(fields):
+            self.common = self.common.chosen_by(known.union(fields))
+        return self.common
+
+    def whole(self) -> Plan | None:
+        """The plan; None if its kind is forgotten, and the plan has to be made once more."""
+        kind = self.common.kind()
+        return None if kind is None else kind.plan_of(self)
+
+
+class OwnPlan(KeptPlan, eq=False, gc=True):
+    """One with parameters that may refer to anything: the garbage collector looks into it.
+
+    Attributes:
+        kind: Its kind.
+        values: The path parameters.
+    """
+
+    kind: "Kind"
+    values: Mapping[str, Any]
+
+
+class Kind:
+    """What holds for the targets of one route and rule, which are asked in like ways.
+
+    Args:
+        plan: The plan of one of them.
+    """
+
+    __slots__ = ("__weakref__", "_plan", "common")
+
+    def __init__(self, plan: Plan) -> None:
+        usual = replace(plan.resolved, path_params=dict.fromkeys(plan.resolved.path_params))
+        self._plan = replace(plan, key="", query=None, resolved=replace(usual, texts={}, alias=()))
+        self.common = Common(
+            kind=ref(self),
+            reason=plan.reason,
+            asks=plan.vary_by is not None,
+            prompt=plan.prompt,
+            alone=plan.alone,
+            plain=plan.plain,
+            terms=plan.terms,
+            tally=plan.tally,
+            separated=plan.separated,
+            not_selecting=plan.not_selecting,
+            fields=plan.fields,
+            read_cookies=plan.read_cookies,
+            accepting=plan.accepting,
+            by_coding=plan.by_coding,
+            positions=plan.positions,
+        )
+
+    @property
+    def plan(self) -> Plan:
+        """A plan of this kind, without what one target has of its own."""
+        return self._plan
+
+    def ask(self, kept: KeptPlan, scope: Scope) -> Any:
+        """What the rule's `vary_by` returns for a request of a target."""
+        vary_by, content = self._plan.vary_by, b"" if self._plan.policy.body else None
+        if vary_by is None:
+            return None
+        return vary_by(request_of(scope, self._params_of(kept), content))
+
+    def _params_of(self, kept: KeptPlan) -> Mapping[str, Any]:
+        if isinstance(kept, OwnPlan):
+            return kept.values
+        return dict(zip(self._plan.resolved.path_params, kept.params, strict=True))
+
+    def plan_of(self, kept: KeptPlan) -> Plan:
+        """The whole plan of a target."""
+        usual, common = self._plan, kept.common
+        resolved = usual.resolved
+        if resolved.path_params or kept.special is not None:
+            values = self._params_of(kept)
+            texts: Mapping[str, str] = values
+            alias: tuple[str, ...] = ()
+            if kept.special is not None:
+                texts, alias = dict(zip(values, kept.special[0], strict=True)), kept.special[1]
+            resolved = replace(resolved, path_params=values, texts=texts, alias=alias)
+        return replace(
+            usual,
+            key=kept.key,
+            query=kept.query,
+            origin=kept.origin,
+            resolved=resolved,
+            prompt=common.prompt,
+            alone=common.alone,
+            fields=common.fields,
+            by_coding=common.by_coding,
+        )
+
+
+class Kinds:
+    """Keeps the kinds of plans: a few for each route.
+
+    Args:
+        on_forget: Called when kinds are forgotten: their plans are to be forgotten as well.
+    """
+
+    __slots__ = ("_asked", "_former", "_known", "_on_forget")
+
+    def __init__(self, on_forget: Callable[[], None]) -> None:
+        self._known: dict[tuple[object, ...], Kind] = {}
+        self._former = self._known  # for requests that are under way
+        self._asked: dict[Asked, Asked] = {}
+        self._on_forget = on_forget
+
+    def kept(self, plan: Plan, scope: Scope, host: bytes | None) -> KeptPlan:
+        """What is to be remembered of a plan.
+
+        Args:
+            plan: The plan.
+            scope: A request of its target.
+            host: Its Host as sent; None unless there is exactly one.
+        """
+        kind, resolved = self._kind_of(plan), plan.resolved
+        params = tuple(resolved.path_params.values())
+        special = None
+        if resolved.alias or resolved.texts is not resolved.path_params:
+            special = (tuple(resolved.texts.values()), resolved.alias)
+        kept = KeptPlan(
+            common=kind.common,
+            asked=self._shared((host, tuple(map(scope.get, HOW)))),
+            path=scope["path"],
+            cut=len(scope.get("raw_path") or b"") + 1 if scope.get("query_string") else 0,
+            key=plan.key,
+            last=None,
+            origin=plan.origin,
+            params=params,
+            query=plan.query,
+            special=None if special == ((), ()) else special,
+        )
+        if _PLAIN.issuperset(map(type, params)):
+            return kept
+        own = {name: getattr(kept, name) for name in KeptPlan.__struct_fields__}
+        return OwnPlan(**own | {"params": ()}, kind=kind, values=resolved.path_params)
+
+    def _kind_of(self, plan: Plan) -> Kind:
+        resolved = plan.resolved
+        what = (
+            plan.reason,
+            plan.prompt,
+            plan.direct,
+            plan.framed,
+            resolved.reason,
+            resolved.route,
+            resolved.declared,
+            *resolved.path_params,
+            # What these are the identities of is in the plan that the kind holds.
+            *map(id, (plan.policy, plan.terms, plan.tally, plan.vary_by, plan.veil)),
+            *map(id, (resolved.policy, resolved.invalidations, resolved.endpoint, resolved.leaf)),
+        )
+        kind = self._known.get(what)
+        if kind is None:
+            if len(self._known) >= _MOST:
+                self._former, self._known = self._known, {}
+                self._on_forget()
+            kind = self._known[what] = Kind(plan)
+        return kind
+
+    def _shared(self, asked: Asked) -> Asked:
+        """The same, of an object that other targets have as well: less memory to hold and to read.
+
+        Clients choose the Host and the method: so many, none of them long.
+        """
+        texts = (text for text in (asked[0], *asked[1]) if isinstance(text, str | bytes))
+        if sum(map(len, texts)) > LONGEST_HOST:
+            return asked
+        if len(self._asked) >= _MOST:
+            self._asked.clear()
+        return self._asked.setdefault(asked, asked)
+
+
+def target_of(scope: Scope, host: bytes | None) -> tuple[bytes | None, tuple[object, ...]]:
+    """All of a request that names its target; None where something is absent."""
+    try:
+        return host, _target(scope)
+    except KeyError:
+        return host, tuple(map(scope.get, TARGET))
