@@ -56,7 +56,9 @@ class Format:
             key: The key that they were found under.
             remaining: Seconds that they have left where they lie; None if that is not known.
         """
-        return self._read(value, key, remaining, self.clock(), self.wall())
+        (entry,) = self.read_all((key,), (Held(value, remaining),))
+        assert entry is not None  # noqa: S101  # there was something
+        return entry
 
     def read_all(
         self, keys: Sequence[str], replies: Sequence[Held | None]
@@ -68,22 +70,29 @@ class Format:
             replies: What was found under each of them; None for nothing.
         """
         now, wall = self.clock(), self.wall()
-        return [
-            None if held is None else self._read(held[0], key, held[1], now, wall)
-            for key, held in zip(keys, replies, strict=True)
-        ]
-
-    def _read(
-        self, value: bytes, key: str, remaining: float | None, now: float, wall: float
-    ) -> Entry | Unreadable:
-        return decode(
-            value,
-            key=key,
-            now=now,
-            wall=wall,
-            remaining=remaining,
-            secret=self.secret,
-            namespace=self.namespace,
-            version=self.version,
-            max_size=self.max_entry,
+        secret, namespace, version, most = (
+            self.secret,
+            self.namespace,
+            self.version,
+            self.max_entry,
         )
+        read: list[Entry | Unreadable | None] = []
+        for key, held in zip(keys, replies, strict=True):
+            if held is None:
+                read.append(None)
+                continue
+            value, remaining = held
+            read.append(
+                decode(
+                    value,
+                    key=key,
+                    now=now,
+                    wall=wall,
+                    remaining=remaining,
+                    secret=secret,
+                    namespace=namespace,
+                    version=version,
+                    max_size=most,
+                )
+            )
+        return read

@@ -171,18 +171,21 @@ class _Lines(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes of replies."""
-        reader, asked, replies = self._reader, self._asked, self._replies
+        asked, replies, next_reply = self._asked, self._replies, self._reader.gets
+        count = asked[0][0] if asked else 0
         try:
-            reader.feed(data)
-            while (reply := reader.gets()) is not _MORE:
+            self._reader.feed(data)
+            while (reply := next_reply()) is not _MORE:
                 replies.append(reply)
+                if len(replies) < count:
+                    continue
                 if not asked:
                     raise InvalidResponse("a reply that is to no question")
-                if len(replies) == asked[0][0]:
-                    _, future, _ = asked.popleft()
-                    if not future.done():
-                        future.set_result(replies)
-                    replies = self._replies = []
+                _, future, _ = asked.popleft()
+                if not future.done():
+                    future.set_result(replies)
+                replies = self._replies = []
+                count = asked[0][0] if asked else 0
         except RedisError as error:
             self.drop(error)
 

@@ -77,6 +77,9 @@ _NO_ZSTD = (
 )
 
 _HEAD = Struct(">4sBB16sQII")
+_HEAD_SIZE: Final = _HEAD.size
+_BEHIND_MAC: Final = _HEAD_SIZE + _MAC_SIZE
+_BEHIND_SUM: Final = _HEAD_SIZE + _SUM_SIZE
 _NO_GENERATION = bytes(16)
 _GENERATION = re.compile("[0-9a-f]{32}")
 _new_mac = partial(blake2b, digest_size=_MAC_SIZE, person=b"asgi-multitier")
@@ -170,27 +173,33 @@ def decode(
     Raises:
         ConfigError: If the secret is shorter than 16 bytes.
     """
-    if len(data) < _HEAD.size:
+    if len(data) < _HEAD_SIZE:
         return Unreadable.LENGTH
     magic, form, flags, gen, seq, metadata_size, body_size = _HEAD.unpack_from(data)
     if magic != MAGIC:
         return Unreadable.MAGIC
     if form != FORMAT and not (form == _UNSUMMED and flags & _HAS_MAC):
         return Unreadable.FORMAT
-    if flags & ~_KNOWN_FLAGS or flags & _KIND not in READ:
+    read = READ.get(flags & _KIND)
+    if read is None or flags & ~_KNOWN_FLAGS:
         return Unreadable.FLAGS
-    start = _HEAD.size + (_MAC_SIZE if flags & _HAS_MAC else _SUM_SIZE)
+    start = _BEHIND_MAC if flags & _HAS_MAC else _BEHIND_SUM
     middle = start + metadata_size
     if len(data) != middle + body_size:
         return Unreadable.LENGTH
     if body_size > max_size or metadata_size > MAX_METADATA:
         return Unreadable.OVERSIZED
-    if bool(flags & _HAS_MAC) != (secret is not None):
+    if (start == _BEHIND_MAC) is not (secret is not None):
         return Unreadable.MAC
-    if not _is_as_written(data, start, secret):
-        return Unreadable.CHECKSUM if secret is None else Unreadable.MAC
+    head, rest = data[:_HEAD_SIZE], memoryview(data)[start:]
+    if secret is None:
+        # Here rather than in a function, as one that is called for each hit costs as much.
+        if data[_HEAD_SIZE:start] != crc32(rest, crc32(head)).to_bytes(_SUM_SIZE, "big"):
+            return Unreadable.CHECKSUM
+    elif not compare_digest(data[_HEAD_SIZE:start], _mac(secret, head, rest)):
+        return Unreadable.MAC
     try:
-        metadata = READ[flags & _KIND](memoryview(data)[start:middle])
+        metadata = read(data[start:middle])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return Unreadable.CORRUPT
     if metadata.key != key:
@@ -257,13 +266,6 @@ def _sum(*parts: bytes | memoryview) -> bytes:
 
 
 # Reading.
-
-
-def _is_as_written(data: bytes, start: int, secret: bytes | None) -> bool:
-    head, check, rest = data[: _HEAD.size], data[_HEAD.size : start], memoryview(data)[start:]
-    if secret is None:
-        return check == crc32(rest, crc32(head)).to_bytes(_SUM_SIZE, "big")
-    return compare_digest(check, _mac(secret, head, rest))
 
 
 def _inflated(body: bytes, size: int) -> bytes | Unreadable:

@@ -129,6 +129,8 @@ class _VersionedResponse(
     data_version: _Digest
 
 
+_VERSIONED = (_VersionedResponse, _VersionedValue)
+
 READ = {
     RESPONSE: msgspec.msgpack.Decoder(_Response).decode,
     VARIANTS: msgspec.msgpack.Decoder(_Variants).decode,
@@ -226,8 +228,11 @@ def rebuilt(
     if remaining is None:
         left = keep_for - passed
     else:
-        beyond = passed - min(MAX_SKEW, keep_for * _SKEW_SHARE)
-        left = min(remaining, keep_for - beyond if beyond > 0.0 else keep_for)
+        # Conditions, as each hit of a shared tier comes here, and `min` is a call.
+        skew = keep_for * _SKEW_SHARE
+        beyond = passed - (skew if skew < MAX_SKEW else MAX_SKEW)  # noqa: FURB136
+        by_stamp = keep_for - beyond if beyond > 0.0 else keep_for
+        left = by_stamp if by_stamp < remaining else remaining  # noqa: FURB136
     times = m.age + m.fresh_for + keep_for + left + (refresh_in or 0.0)
     # As `_are_finite`: an infinity or NaN makes the sum infinite or NaN.
     if (times + passed + m.stale_while_revalidate + m.stale_if_error) * 0.0 != 0.0:
@@ -254,5 +259,5 @@ def rebuilt(
         route=m.route,
         name=m.name,
         tags=m.tags,
-        data_version=getattr(m, "data_version", None),
+        data_version=m.data_version if isinstance(m, _VERSIONED) else None,
     )
