@@ -28,7 +28,7 @@ WINGS = (
     ("redis",),
     ("routing",),
     ("engine",),
-    ("warming",),
+    ("metrics", "warming"),
     ("manager",),
     ("asgi",),
     ("fastapi", "testing", "uvicorn"),

@@ -1,6 +1,7 @@
 """The counters of one cache, by route and in total."""
 
 from collections import Counter
+from collections.abc import Mapping
 
 from .durations import Histogram
 from .statistics import RouteStats, Tally
@@ -31,6 +32,11 @@ class Counters:
         self.not_encoded: Counter[str] = Counter()
         self.encoded_saved = 0
         self._invalidations: dict[str, Counter[str]] = {}
+
+    @property
+    def tallies(self) -> Mapping[str, Tally]:
+        """The live counters by route."""
+        return self._tallies
 
     def tally(self, route: str) -> Tally:
         """The counters of a route; the callers that need them often keep it."""

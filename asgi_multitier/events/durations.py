@@ -43,19 +43,19 @@ class Histogram:
         bounds: Upper ends of the classes, in seconds, ascending.
 
     Attributes:
-        counts, seconds: See `Durations`.
+        bounds, counts, seconds: See `Durations`.
     """
 
-    __slots__ = ("_bounds", "counts", "seconds")
+    __slots__ = ("bounds", "counts", "seconds")
 
     def __init__(self, bounds: Sequence[float] = BOUNDS) -> None:
-        self._bounds = tuple(bounds)
-        self.counts = [0] * (len(self._bounds) + 1)
+        self.bounds = tuple(bounds)
+        self.counts = [0] * (len(self.bounds) + 1)
         self.seconds = 0.0
 
     def add(self, seconds: float) -> None:
         """Count one."""
-        self.counts[bisect_left(self._bounds, seconds)] += 1
+        self.counts[bisect_left(self.bounds, seconds)] += 1
         self.seconds += seconds
 
     def join(self, other: "Histogram") -> None:
@@ -67,4 +67,4 @@ class Histogram:
 
     def reading(self) -> Durations:
         """A frozen copy."""
-        return Durations(self._bounds, tuple(self.counts), self.seconds)
+        return Durations(self.bounds, tuple(self.counts), self.seconds)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from ..coherence.log import InvalidationStats
 from ..engine.health import Health, examine, examine_idle
 from ..events import CacheStats, CompressionStats, TierStats
+from ..metrics import Metrics
 from ..streams import Streams
 from .home import at_home
 from .warm_up import WarmUp
@@ -44,6 +45,15 @@ class Readings(WarmUp):
             ),
             invalidations=events.invalidations(),
         )
+
+    @property
+    def metrics(self) -> Metrics:
+        """The figures of this process, for Prometheus and others.
+
+        `app.mount("/metrics", cache.metrics(token=...))` answers a scrape; `cache.metrics.text()`
+        is the same text for an endpoint of your own.
+        """
+        return Metrics(self)
 
     def tier_stats(self) -> tuple[TierStats, ...]:
         """One reading a tier, first tier first."""

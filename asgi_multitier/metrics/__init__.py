@@ -1,0 +1,11 @@
+"""Figures for those who watch: one table of meters, and what reads it.
+
+`meters` is the table, `text` writes it in the formats of Prometheus, `endpoint` answers a scrape,
+`metrics` is what a manager has of all this.
+"""
+
+from .endpoint import MetricsEndpoint
+from .meters import METERS, PREFIX, Meter
+from .metrics import Metrics
+
+__all__ = ["METERS", "PREFIX", "Meter", "Metrics", "MetricsEndpoint"]

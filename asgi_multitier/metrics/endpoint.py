@@ -1,0 +1,106 @@
+"""An application that answers a scrape with the figures of this process."""
+
+import asyncio
+import hmac
+import time
+from collections.abc import Callable
+
+from .._types import Headers, Receive, Scope, Send
+from ..errors import ConfigError
+from ..policy.headers import values
+from ..routing.annotations import no_cache
+from .text import OPEN, PLAIN, Lines
+
+SHORTEST_TOKEN = 32
+"""Characters of the shortest token: a shorter one may be guessed."""
+
+_AT_A_TIME = 0.004
+"""Seconds for which a scrape keeps the event loop: 2,000 routes have 60,000 lines."""
+
+_CHECKED_EVERY = 64
+"""Lines between two looks at the clock."""
+
+_GUARDS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+
+
+def credentials_of(token: object, where: str) -> bytes | None:
+    """What the `Authorization` field of a scrape has to be (RFC 6750 §2.1); None for anything.
+
+    Raises:
+        ConfigError: If the token is too short, or is not of visible ASCII characters.
+    """
+    if token is None:
+        return None
+    if not isinstance(token, str):
+        shown, fits = f"a {type(token).__name__}", False
+    else:
+        # The token itself is in no message.
+        shown = f"a text of {len(token)} characters"
+        fits = len(token) >= SHORTEST_TOKEN and all("!" <= char <= "~" for char in token)
+    if not isinstance(token, str) or not fits:
+        allowed = (
+            f"at least {SHORTEST_TOKEN} visible ASCII characters, as secrets.token_urlsafe() gives,"
+            " or None"
+        )
+        raise ConfigError(f"{where}: token= is {shown}; expected {allowed}")
+    return b"Bearer " + token.encode()
+
+
+@no_cache
+class MetricsEndpoint:
+    """Answers `GET` and `HEAD` with all meters, in the format that `Accept` asks for.
+
+    Nothing is asked of a shared tier, and nothing is counted. It is an application without routes,
+    to be mounted.
+
+    Args:
+        lines: Makes the lines; its argument says whether they are OpenMetrics.
+        credentials: What the `Authorization` field has to be; None for anything.
+    """
+
+    def __init__(self, lines: Callable[[bool], Lines], credentials: bytes | None) -> None:
+        self._lines = lines
+        self._credentials = credentials
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        """One ASGI scope; only HTTP is answered."""
+        if scope["type"] != "http":
+            return
+        method, headers = scope["method"], scope["headers"]
+        if not self._is_allowed(headers):
+            # As where nothing is mounted: who has no token learns nothing.
+            await _answer(send, 404, b"Not Found", b"text/plain; charset=utf-8")
+        elif method not in ("GET", "HEAD"):
+            await _answer(send, 405, b"", PLAIN, ((b"allow", b"GET, HEAD"),))
+        else:
+            kind = OPEN if _wants_openmetrics(headers) else PLAIN
+            body = await self._text(kind is OPEN) if method == "GET" else b""
+            await _answer(send, 200, body, kind, ((b"vary", b"accept"),))
+
+    def _is_allowed(self, headers: Headers) -> bool:
+        if self._credentials is None:
+            return True
+        given = values(headers, b"authorization")
+        return len(given) == 1 and hmac.compare_digest(given[0], self._credentials)
+
+    async def _text(self, openmetrics: bool) -> bytes:
+        """All lines, made in pieces between which others may run."""
+        made: list[str] = []
+        until = time.perf_counter() + _AT_A_TIME
+        for number, line in enumerate(self._lines(openmetrics)):
+            made.append(line)
+            if number % _CHECKED_EVERY == 0 and time.perf_counter() >= until:
+                await asyncio.sleep(0)
+                until = time.perf_counter() + _AT_A_TIME
+        return "".join(made).encode()
+
+
+def _wants_openmetrics(headers: Headers) -> bool:
+    """Whether a scraper names it; all that name it also take plain text."""
+    return any(b"application/openmetrics-text" in value for value in values(headers, b"accept"))
+
+
+async def _answer(send: Send, status: int, body: bytes, kind: bytes, more: Headers = ()) -> None:
+    lines = [(b"content-type", kind), *more, *_GUARDS]
+    await send({"type": "http.response.start", "status": status, "headers": lines})
+    await send({"type": "http.response.body", "body": body})
