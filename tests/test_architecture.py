@@ -52,6 +52,7 @@ FIELD_NAMES_ELSEWHERE = {
     "asgi.read_your_writes": "the cookie that carries a client's place in the log",
     "asgi.instead": "the field that asks for a part",
     "asgi.replay": "the fields that choose a part, and the age",
+    "metrics.endpoint": "the fields of its own answers, and what a scraper sends",
     "asgi.own_client": "the host that a client asks",
     "warming.targets": "the same, which has its own place in a target",
     "testing.detector": "what belongs to one message and not to its answer",
