@@ -40,6 +40,7 @@ class Front:
         self._app = app
         self._found: Outermost | Outside | Missing = Missing.NOT_BUILT
         self._proxy: Any = None
+        self._root_path: str | None = None
         self._origins: dict[tuple[str, bool], tuple[str, bool]] = {}
         self.cache: CacheMiddleware | None = None
         self.requests = Requests(0)
@@ -60,15 +61,13 @@ class Front:
         if found == self._found:
             return
         self._found = found
-        self.cache = self._proxy = None
+        self.cache = None
         self.requests.clear()
         if isinstance(found, Outermost):
-            self.cache = found.cache
+            self.cache, self._root_path = found.cache, found.root_path
+            self._proxy = _alone(found.proxy)
             room = found.cache.manager.config.l1_bytes // _SHARE // 2
             self.requests, self._heads = Requests(room), Heads(room)
-            if found.proxy is not None:
-                self._proxy = copy(found.proxy)
-                self._proxy.app = _nothing
         elif isinstance(found, Outside):
             Events.layer_outside(found.layer)
         elif found is Missing.NOWHERE:
@@ -88,14 +87,14 @@ class Front:
                 is asked; it is changed as by the layers around the cache.
             origin: See `origin_of`.
         """
-        cache, outer = self.cache, self._found
-        if cache is None or not isinstance(outer, Outermost):
+        cache = self.cache
+        if cache is None:
             return None
         client = scope["client"]
         if self._proxy is not None:
             _run(self._proxy, scope)
-        if outer.root_path is not None:
-            scope["root_path"] = outer.root_path
+        if self._root_path is not None:
+            scope["root_path"] = self._root_path
         found = cache.in_front.find(scope)
         if found is None:
             return None
@@ -130,6 +129,14 @@ def front_of(config: Any) -> Front:
     if front is None:
         front = _FRONTS[config] = Front(config.loaded_app)
     return front
+
+
+def _alone(layer: Any) -> Any:
+    """A layer as it is, that calls nothing; None where there is none."""
+    alone = copy(layer)
+    if alone is not None:
+        alone.app = _nothing
+    return alone
 
 
 async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:

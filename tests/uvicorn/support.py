@@ -7,11 +7,14 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import uvicorn
+from starlette.responses import PlainTextResponse
 from uvicorn.protocols.http.h11_impl import H11Protocol as UvicornsH11
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as UvicornsHttpTools
 
+from asgi_multitier import CacheManager, CacheMiddleware, Rule
 from asgi_multitier import uvicorn as ours
 from asgi_multitier._types import ASGIApp
+from asgi_multitier.uvicorn.front import front_of
 from tests.patience import until
 
 PAIRS: dict[str, tuple[Any, Any]] = {
@@ -139,3 +142,34 @@ def timeless(raw: bytes) -> bytes:
 def lines_of(messages: Sequence[str]) -> list[str]:
     """Access-log lines without the client's port, which is another for each connection."""
     return [re.sub(r"^127\.0\.0\.1:\d+", "127.0.0.1", line) for line in messages]
+
+
+def manager() -> CacheManager:
+    """One in memory."""
+    return CacheManager(redis_url=None)
+
+
+def cache(app: ASGIApp | None = None, body: str = "hello", **options: Any) -> CacheMiddleware:
+    """A cache around everything, of all responses."""
+    inner = PlainTextResponse(body) if app is None else app
+    return CacheMiddleware(inner, manager(), rules=[Rule("*", 300)], **options)
+
+
+def get(target: str, *lines: str) -> bytes:
+    """A GET."""
+    return "\r\n".join([f"GET {target} HTTP/1.1", "host: example.org", *lines, "", ""]).encode()
+
+
+async def hot(server: Served, request: bytes = GET) -> None:
+    """The request is stored, and known by its bytes."""
+    async with server.connected() as (reader, writer):
+        for _ in range(4):
+            writer.write(request)
+            await answers(reader)
+    front = front_of(server.config)
+    assert front.cache is None or request in front.requests.young
+
+
+def in_front(server: Served) -> int:
+    """How many connections have had an answer without a cycle."""
+    return sum(1 for one in server.connections if one.cycle is None and one._answered_at)
