@@ -20,6 +20,7 @@ from ..policy.negotiation import IDENTITY
 from ..policy.request import Field, FieldLines, range_asked_for, tag_asked_for
 from ..tiers.base import finder
 from .asked import Asked
+from .first_hit import first_selected
 from .instead import part_of, unchanged
 from .kept_plan import KeptPlan
 from .layers import is_known
@@ -28,21 +29,14 @@ from .replay import Prepared, Replay, prepare
 from .representation import encoded_replay
 from .request import chosen_by
 from .request_key import visible
-from .selected import Last, Selected, Selecting
+from .selected import Selected
 from .selecting import choosing_lines, selecting
-from .shared_fields import SharedFields
-from .two_generation_cache import TwoGenerationCache
+from .selections import Selections
 
 _CONDITION, _RANGE = Field.CONDITION, Field.RANGE
 
 _Found: TypeAlias = FieldLines | None
 """What the scan found in the fields of a request."""
-
-_LONGEST = 4096
-"""Bytes of the longest fields of which it is remembered what they select."""
-
-_LONGEST_LAST = 512
-"""The same for the fields that each plan has at hand."""
 
 
 class Hits:
@@ -51,6 +45,9 @@ class Hits:
     Args:
         manager: The cache.
         planning: The plans of targets.
+
+    Attributes:
+        selections: What is known of requests that are not plain.
     """
 
     __slots__ = (
@@ -60,24 +57,24 @@ class Hits:
         "_home",
         "_index",
         "_peek",
-        "_selected",
-        "_shared",
+        "_remembered",
+        "_table",
         "_watch",
+        "selections",
     )
 
     def __init__(self, manager: CacheManager, planning: Plans) -> None:
         config = manager.config
         self._home = manager.home
         self._watch = planning.watch
-        self._selected: TwoGenerationCache[Selecting, Selected] = TwoGenerationCache(
-            2 * config.l1_entries, config.l1_bytes // 8, _size_of
-        )
-        self._shared = SharedFields()
-        planning.on_forget(self._selected.clear)
+        self._table = planning.table
+        self.selections = Selections(config.l1_entries, config.l1_bytes, self._watch)
+        self._remembered = self.selections.remembered
+        planning.on_forget(self._remembered.clear)
 
     def take(self, engine: Engine) -> None:
         """Look into this engine's tier from here on. Called when the cache has its name."""
-        self._selected.clear()
+        self._remembered.clear()
         self._index = engine.index
         self._find = finder(engine.stack.local)
         self._peek = engine.stack.peek
@@ -131,7 +128,7 @@ class Hits:
         if replay is None:
             replay = _prepared(slot, plan, found)
             if replay is None:
-                return None
+                return self._ready_of_several(plan, found, scope, asked, slot)
         if is_plain:
             if now >= replay.due and not replay.renew(now):
                 return None
@@ -237,10 +234,35 @@ class Hits:
             if last is not None and last.counts == counts:  # faster than to hash them
                 selected = last.selected
             else:
-                selected = self._selected.young.get(counts) or self._selected.recall(counts)
+                selected = self._remembered.young.get(counts) or self._remembered.recall(counts)
+                if selected is None and plan.stored:
+                    selected = self._first(plan, found, scope, partition)
         if selected is None or selected.primary is None:
             return selected
         return selected if self._is_marked(selected, selected.primary, now) else None
+
+    def _first(
+        self, plan: KeptPlan, found: _Found, scope: Scope, partition: bytes | None
+    ) -> Selected | None:
+        """What a request selects that is the first of its kind since something was stored."""
+        plan.stored = False
+        whole = plan.whole()
+        if whole is None:
+            return None
+        selected = first_selected(whole, found, scope, partition, self._table, self._valid)
+        if selected is not None:
+            self.selections.learn(plan, found or {}, scope, partition, selected)
+        return selected
+
+    def _ready_of_several(
+        self, plan: KeptPlan, found: _Found, scope: Scope, asked: Asked | None, slot: Slot
+    ) -> Prepared | None:
+        """As `ready`, where it has just turned out that the target has several representations."""
+        payload = slot.entry.payload
+        if not isinstance(payload, Variants) or plan.common.fields.issuperset(payload.fields):
+            return None
+        plan.chosen_by(payload.fields)
+        return self.ready(plan, found, scope, asked)
 
     def _is_marked(self, selected: Selected, primary: str, now: float) -> bool:
         """Whether the same fields as before choose among the representations of a URL."""
@@ -258,40 +280,6 @@ class Hits:
         if marker.uses < MAX_USES:
             marker.uses += 1
         return True
-
-    def learn(
-        self,
-        plan: KeptPlan,
-        found: FieldLines,
-        scope: Scope,
-        partition: bytes | None,
-        selected: Selected,
-    ) -> None:
-        """The general way has found out what a request selects.
-
-        Args:
-            plan: The plan of its target.
-            found: What the scan found in its fields, with all cookies.
-            scope: The request.
-            partition: What the rule's `vary_by` has returned, as `partition_part` gives it.
-            selected: What it selects.
-        """
-        if not plan.common.prompt or (partition is not None) is not plan.common.asks:
-            return
-        common = plan.chosen_by(selected.fields)
-        if (common.alone or common.by_coding) and common.not_selecting.issuperset(found):
-            return  # it selects what its target does
-        lines: Sequence[Header] = ()
-        if plan.common.fields:
-            lines = choosing_lines(plan, scope["headers"], spelt=self._watch.spelt)
-        counts = selecting(plan, found, lines, partition)
-        size = _LONGEST + 1 if counts is None else _text_of(counts)
-        if counts is None or size > _LONGEST:
-            return
-        self._selected.remember(counts, selected)
-        if size <= _LONGEST_LAST:
-            given = self._shared.found(found, common.not_selecting)
-            plan.last = Last(given, self._shared.lines(lines), partition, counts, selected)
 
 
 def _chosen(
@@ -312,18 +300,3 @@ def _prepared(slot: Slot, plan: KeptPlan, found: FieldLines | None) -> Replay | 
     policy = kind.plan.policy
     chosen = chosen_by(policy, visible(policy, found)) if found else ()
     return prepare(slot, plan.common.terms, 1, chosen)
-
-
-_SELECTED_BYTES = 600
-"""Bytes that what is remembered of a request takes besides its texts."""
-
-
-def _size_of(counts: Selecting) -> int:
-    return _SELECTED_BYTES + 3 * _text_of(counts)
-
-
-def _text_of(counts: object) -> int:
-    """Bytes of the texts in it."""
-    if isinstance(counts, tuple):
-        return sum(map(_text_of, counts))
-    return len(counts) if isinstance(counts, str | bytes) else 0

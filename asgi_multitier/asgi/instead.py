@@ -49,7 +49,7 @@ class Instead(msgspec.Struct, eq=False, gc=False):
                 self.lines = (*self.headers, AGE_LINES[second], member)
             else:
                 self.lines = (*self.headers, member)
-            due = created + second + 1
+            due = created + (second + 1 - HAIR)
             self.due = due if due < replay.until else replay.until  # noqa: FURB136  # faster
         return Prepared(self.status, self.lines, replay.body[self.first : self.end])
 

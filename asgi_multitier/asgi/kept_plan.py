@@ -97,6 +97,7 @@ class KeptPlan(msgspec.Struct, eq=False, gc=False):
         query: See `Plan`.
         special: The canonical texts of the parameters and the alias, where they are not the usual.
         last: What was found out last about a request that is not plain.
+        stored: The general way may have stored something since, of which that is not known yet.
     """
 
     # What a hit reads comes first: it lies together in memory.
@@ -106,6 +107,7 @@ class KeptPlan(msgspec.Struct, eq=False, gc=False):
     cut: int
     key: str
     last: Last | None
+    stored: bool
     origin: tuple[str, bytes]
     params: tuple[object, ...]
     query: bytes | None
@@ -246,6 +248,7 @@ class Kinds:
             cut=len(scope.get("raw_path") or b"") + 1 if scope.get("query_string") else 0,
             key=plan.key,
             last=None,
+            stored=False,
             origin=plan.origin,
             params=params,
             query=plan.query,

@@ -206,8 +206,8 @@ class CacheMiddleware:
         else:
             exchange = Exchange(self.manager.engine, met, receive, send, look_up)
             await exchange.run()
-            if kept is not None and (selected := exchange.selected) is not None:
-                self._hits.learn(kept, found, scope, met.partition, selected)
+            if kept is not None:
+                self._hits.selections.learn(kept, found, scope, met.partition, exchange.selected)
 
     async def _admitted(
         self,

@@ -186,7 +186,7 @@ class Replay(Prepared, eq=False, gc=False):
             AGE_LINES[second],
             HIT_LINES[self.level][self.lifetime - second],
         )
-        due = created + second + 1
+        due = created + (second + 1 - HAIR)
         self.due = due if due < self.until else self.until  # noqa: FURB136  # faster
         return True
 

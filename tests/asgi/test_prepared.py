@@ -84,6 +84,20 @@ def test_lines_of_one_second_are_one_object() -> None:
         assert made[1] != made[2]
 
 
+@pytest.mark.parametrize("ready", [whole, held, part])
+def test_the_age_changes_a_hair_before_the_second_is_full(
+    ready: Callable[[Slot, Replay, float], Prepared | None],
+) -> None:
+    """As `age_line` has it: what was added to a clock's reading may be missing a hair."""
+    slot = slot_of()
+    replay = replay_of(slot)
+
+    for now in (105.0, 106.0 - 1e-9):
+        found = ready(slot, replay, now)
+        assert found is not None
+        assert lines.age_line(now - 100.0) in found.lines
+
+
 def test_a_response_in_a_coding_has_a_304_and_parts_of_its_own() -> None:
     """The entity tag differs, and so do the bytes."""
     slot = slot_of()
