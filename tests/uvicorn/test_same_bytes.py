@@ -210,7 +210,11 @@ async def played(protocol: object, caplog: pytest.LogCaptureFixture) -> dict[str
             replies = [timeless(await server.send(*parts)) for _ in range(4)]
             log = [each.getMessage() for each in caplog.records if each.name == "uvicorn.access"]
             total = server.state.total_requests
-            got[row] = (replies, lines_of(log), total, dict(manager.stats().routes))
+            counted = {
+                route: (each.hits, each.stale, each.coalesced, each.misses, each.passes)
+                for route, each in manager.stats().routes.items()
+            }
+            got[row] = (replies, lines_of(log), total, counted)
     return got
 
 
