@@ -5,8 +5,6 @@ As the response itself it is ready to be sent; its lines are made again when its
 
 import math
 
-import msgspec
-
 from .._types import Header, Headers
 from ..entry import Slot, StoredResponse
 from ..policy.headers import end_to_end
@@ -15,43 +13,53 @@ from ..policy.validation import not_modified_headers
 from .replay import AGE_LINES, HAIR, HIT_LINES, PARTIAL, Prepared, Replay, answer
 
 
-class Instead(msgspec.Struct, eq=False, gc=False):
-    """What is sent instead of a whole response.
+class Instead(Prepared, eq=False, gc=False):
+    """What is sent instead of a whole response, once it is renewed.
 
     Attributes:
-        wanted: The value of `Range`; empty for the 304.
-        status: The status code: 304, 206, 416, or the response's own where it is sent whole.
         headers: The field lines without `Age` and `Cache-Status`.
         aged: Whether it has an `Age`.
-        first, end: Which bytes of the content it has.
         due: Clock value from which its lines must be made again.
-        lines: The field lines.
+    """
+
+    headers: Headers
+    aged: bool = True
+    due: float = -math.inf
+
+    def renew(self, replay: Replay, now: float) -> bool:
+        """Make its lines for a reading of the clock; False if further checks are needed.
+
+        Args:
+            replay: The response; it need not be renewed.
+            now: The reading.
+        """
+        if now >= replay.until:
+            return False
+        created = replay.created
+        second = int(now - created + HAIR)
+        member = HIT_LINES[replay.level][replay.lifetime - second]
+        if self.aged:
+            self.lines = (*self.headers, AGE_LINES[second], member)
+        else:
+            self.lines = (*self.headers, member)
+        due = created + (second + 1 - HAIR)
+        self.due = due if due < replay.until else replay.until  # noqa: FURB136  # faster
+        return True
+
+
+class Part(Instead, eq=False, gc=False, kw_only=True):
+    """What a request for one range gets: a 206, a 416, or the response's own status and content.
+
+    Its `body` is empty: the bytes are those of the response.
+
+    Attributes:
+        wanted: The value of `Range`.
+        first, end: Which bytes of the content.
     """
 
     wanted: bytes
-    status: int
-    headers: Headers
-    aged: bool = True
-    first: int = 0
-    end: int = 0
-    due: float = -math.inf
-    lines: Headers = ()
-
-    def of(self, replay: Replay, now: float) -> Prepared | None:
-        """It, at a reading of the clock; None if further checks are needed."""
-        if now >= self.due:
-            if now >= replay.until:
-                return None
-            created = replay.created
-            second = int(now - created + HAIR)
-            member = HIT_LINES[replay.level][replay.lifetime - second]
-            if self.aged:
-                self.lines = (*self.headers, AGE_LINES[second], member)
-            else:
-                self.lines = (*self.headers, member)
-            due = created + (second + 1 - HAIR)
-            self.due = due if due < replay.until else replay.until  # noqa: FURB136  # faster
-        return Prepared(self.status, self.lines, replay.body[self.first : self.end])
+    first: int
+    end: int
 
 
 def unchanged(replay: Replay, now: float) -> Prepared | None:
@@ -67,8 +75,8 @@ def unchanged(replay: Replay, now: float) -> Prepared | None:
     made: Instead | None = replay.unchanged
     if made is None:
         headers = not_modified_headers(end_to_end(replay.headers))
-        made = replay.unchanged = Instead(b"", 304, headers)
-    return made.of(replay, now)
+        made = replay.unchanged = Instead(304, (), b"", headers)
+    return made if now < made.due or made.renew(replay, now) else None
 
 
 def part_of(slot: Slot, replay: Replay, wanted: bytes, now: float) -> Prepared | None:
@@ -83,16 +91,18 @@ def part_of(slot: Slot, replay: Replay, wanted: bytes, now: float) -> Prepared |
     Returns:
         None if the response is not whole, or if further checks are needed.
     """
-    part: Instead | None = replay.part
+    part: Part | None = replay.part
     if part is None or part.wanted != wanted:
         response = slot.entry.payload
         if not isinstance(response, StoredResponse) or response.status == PARTIAL:
             return None
         part = replay.part = _part(response, replay.headers, wanted)
-    return part.of(replay, now)
+    if now >= part.due and not part.renew(replay, now):
+        return None
+    return Prepared(part.status, part.lines, replay.body[part.first : part.end])
 
 
-def _part(response: StoredResponse, headers: Headers, wanted: bytes) -> Instead:
+def _part(response: StoredResponse, headers: Headers, wanted: bytes) -> Part:
     age = AGE_LINES[0]
     start, body = answer(
         response,
@@ -108,6 +118,13 @@ def _part(response: StoredResponse, headers: Headers, wanted: bytes) -> Instead:
     span = select(wanted, size=len(response.body)) if status == PARTIAL else None
     first = span.first if isinstance(span, Span) else 0
     unaged = tuple(line for line in lines if line is not age)
-    return Instead(
-        wanted, status, unaged, len(unaged) < len(lines), first, first + len(body["body"])
+    return Part(
+        status,
+        (),
+        b"",
+        unaged,
+        len(unaged) < len(lines),
+        wanted=wanted,
+        first=first,
+        end=first + len(body["body"]),
     )
