@@ -74,6 +74,7 @@ async def test_entries_share_the_numbers_that_are_equal() -> None:
     assert one.entry.cost is two.entry.cost
     assert one.entry.cost == 0.5
     assert one.entry.stale_if_error is two.entry.stale_if_error
+    assert one.entry.refresh_at is two.entry.refresh_at
     assert one.entry.created is one.entry.filled_at
 
 

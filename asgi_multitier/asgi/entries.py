@@ -1,5 +1,6 @@
 """The entry to come: what is known of it before the origin is asked, and what it becomes."""
 
+import math
 import random
 from functools import lru_cache
 
@@ -82,7 +83,7 @@ def entry_of(seed: Entry, response: StoredResponse, store: Store, plan: Plan, no
         cost=_cost(max(0.0, now - seed.created)),
         stale_while_revalidate=store.stale_while_revalidate,
         stale_if_error=store.stale_if_error,
-        refresh_at=now + (fresh_until - now) * eager if eager else float("inf"),
+        refresh_at=now + (fresh_until - now) * eager if eager else math.inf,
         always_validate=store.always_validate,
         stale_allowed=store.stale_allowed,
         immutable=store.immutable,

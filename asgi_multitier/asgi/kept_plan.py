@@ -93,9 +93,9 @@ class KeptPlan(msgspec.Struct, eq=False, gc=False):
         path: The scope's path.
         cut: Bytes of the raw path and of the question mark, where a query follows; else 0.
         origin: See `Plan`.
-        params: The values of the path parameters.
-        query: See `Plan`.
-        special: The canonical texts of the parameters and the alias, where they are not the usual.
+        params: The value of the path parameter; of several, all as a tuple.
+        special: The query, the canonical texts of the parameters and the alias, where they are not
+            the usual.
         last: What was found out last about a request that is not plain.
         stored: The general way may have stored something since, of which that is not known yet.
     """
@@ -109,9 +109,8 @@ class KeptPlan(msgspec.Struct, eq=False, gc=False):
     last: Last | None
     stored: bool
     origin: tuple[str, bytes]
-    params: tuple[object, ...]
-    query: bytes | None
-    special: tuple[tuple[str, ...], tuple[str, ...]] | None
+    params: object
+    special: tuple[bytes | None, tuple[str, ...] | None, tuple[str, ...]] | None
 
     def chosen_by(self, fields: Iterable[bytes]) -> Common:
         """Note that these request fields choose among several representations.
@@ -187,23 +186,23 @@ class Kind:
     def _params_of(self, kept: KeptPlan) -> Mapping[str, Any]:
         if isinstance(kept, OwnPlan):
             return kept.values
-        return dict(zip(self._plan.resolved.path_params, kept.params, strict=True))
+        names = self._plan.resolved.path_params
+        values: Any = (kept.params,) if len(names) == 1 else kept.params
+        return dict(zip(names, values, strict=True))
 
     def plan_of(self, kept: KeptPlan) -> Plan:
         """The whole plan of a target."""
         usual, common = self._plan, kept.common
-        resolved = usual.resolved
+        resolved, query = usual.resolved, None
         if resolved.path_params or kept.special is not None:
             values = self._params_of(kept)
-            texts: Mapping[str, str] = values
-            alias: tuple[str, ...] = ()
-            if kept.special is not None:
-                texts, alias = dict(zip(values, kept.special[0], strict=True)), kept.special[1]
+            query, own, alias = kept.special or (None, None, ())
+            texts = values if own is None else dict(zip(values, own, strict=True))
             resolved = replace(resolved, path_params=values, texts=texts, alias=alias)
         return replace(
             usual,
             key=kept.key,
-            query=kept.query,
+            query=query,
             origin=kept.origin,
             resolved=resolved,
             prompt=common.prompt,
@@ -238,9 +237,9 @@ class Kinds:
         """
         kind, resolved = self._kind_of(plan), plan.resolved
         params = tuple(resolved.path_params.values())
-        special = None
-        if resolved.alias or resolved.texts is not resolved.path_params:
-            special = (tuple(resolved.texts.values()), resolved.alias)
+        usual = resolved.texts is resolved.path_params or not params
+        texts = None if usual else tuple(resolved.texts.values())
+        special = (plan.query, texts, resolved.alias)
         kept = KeptPlan(
             common=kind.common,
             asked=self._shared((host, tuple(map(scope.get, HOW)))),
@@ -250,9 +249,8 @@ class Kinds:
             last=None,
             stored=False,
             origin=plan.origin,
-            params=params,
-            query=plan.query,
-            special=None if special == ((), ()) else special,
+            params=params[0] if len(params) == 1 else params,
+            special=None if special == (None, None, ()) else special,
         )
         if _PLAIN.issuperset(map(type, params)):
             return kept

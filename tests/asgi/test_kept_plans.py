@@ -1,6 +1,7 @@
 """What is remembered of plans: small, bounded, found for its own target alone, and collected."""
 
 import gc
+import sys
 import uuid
 from collections.abc import Callable
 from dataclasses import fields
@@ -41,7 +42,7 @@ ROUTES = RouteTable(
             Route("/id/{one:uuid}", shown),
         ]
     ),
-    rules=[Rule("*", 60)],
+    rules=[Rule("/plain", 60, query=["a"]), Rule("*", 60)],
 )
 TALLY, CONFIG, VEIL, RULED = Tally(), CacheConfig(), Veil(b"shop"), RuledMemory()
 
@@ -80,6 +81,7 @@ def test_the_garbage_collector_does_not_look_into_a_kept_plan(target: str) -> No
     one, two = (keeper.kept(plan, scope, HOST) for scope, plan in (planned(target),) * 2)
 
     assert not gc.is_tracked(one)
+    assert sys.getsizeof(one) <= 96
     assert one.common is two.common
     assert one.asked is two.asked
 
