@@ -35,12 +35,7 @@ class H11Protocol(Answering, h11_impl.H11Protocol):
 
     def _is_between(self) -> bool:
         """Whether the parser waits for the first byte of a request."""
-        conn = self.conn
-        return (
-            conn.their_state is h11.IDLE
-            and conn.our_state is h11.IDLE
-            and conn.trailing_data == (b"", False)
-        )
+        return self.conn.their_state is h11.IDLE and self.conn.trailing_data == (b"", False)
 
     def takes(self, request: h11.Request) -> bool:
         """Answer a request from the cache; whether that was done."""

@@ -16,6 +16,7 @@ from asgi_multitier import uvicorn as ours
 from asgi_multitier._types import ASGIApp
 from asgi_multitier.uvicorn.front import front_of
 from tests.patience import until
+from tests.support import settled
 
 PAIRS: dict[str, tuple[Any, Any]] = {
     "httptools": (UvicornsHttpTools, ours.HttpToolsProtocol),
@@ -80,6 +81,7 @@ class Served:
                     return self.received >= expected or connection not in self.state.connections
 
                 await until(is_read)
+                await settled()  # what can be answered now is, before the next part comes
             await until(self.is_quiet)
             with suppress(OSError):
                 writer.write_eof()

@@ -248,3 +248,19 @@ async def test_hits_make_no_task(parser: str, wrapped: bool) -> None:
             assert b"; hit; " in got
             assert connection.cycle is cycle
         assert GET in server.connections[-1]._front.requests.young
+
+
+async def test_after_an_upgrade_that_is_refused() -> None:
+    """What httptools makes of further bytes is its own affair: nothing is answered before it."""
+    app = application()
+    upgrade = get("/", "Connection: Upgrade", "Upgrade: h2c")
+    async with served(app, PAIRS["httptools"][1]) as server:
+        await server.send(GET, GET, GET)
+        async with server.connected() as (reader, writer):
+            connection, cycles = server.connections[-1], set()
+            for data in (upgrade, GET, GET, get("/", *BROWSER)):
+                writer.write(data)
+                await answers(reader)
+                cycles.add(connection.cycle)
+
+            assert len(cycles) == 4
