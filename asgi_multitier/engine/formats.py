@@ -81,14 +81,13 @@ class Format:
             if held is None:
                 read.append(None)
                 continue
-            value, remaining = held
             read.append(
                 decode(
-                    value,
+                    held.value,
                     key=key,
                     now=now,
                     wall=wall,
-                    remaining=remaining,
+                    remaining=held.remaining,
                     secret=secret,
                     namespace=namespace,
                     version=version,
