@@ -152,8 +152,14 @@ class CacheMiddleware:
         asked = ask(kept, scope, self.manager) if common.asks else None
         ready = self._hits.ready(kept, found, scope, asked)
         if ready is None:
+            engine, look_up = self.manager.engine, None
+            kind = common.kind()  # held while a tier is asked: the plan is made of it
+            if self._lifespan.is_here and kind and is_plain(kept, found or {}, scope, engine):
+                look_up = await shared_hit(engine, kept, scope, send)
+                if look_up is None:
+                    return
             plan = self._planning.whole(kept, scope, host)
-            await self._meet(plan, found or {}, scope, receive, send, None, asked, kept)
+            await self._meet(plan, found or {}, scope, receive, send, None, asked, kept, look_up)
             return
         lines = [*ready.lines]
         await send({"type": "http.response.start", "status": ready.status, "headers": lines})
@@ -170,8 +176,6 @@ class CacheMiddleware:
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         return self._planning.resolve(method, scope)
 
-    # What a rule lets meet the cache.
-
     async def _meet(
         self,
         plan: Plan,
@@ -182,17 +186,13 @@ class CacheMiddleware:
         content: bytes | None = None,
         asked: Asked | None = None,
         kept: KeptPlan | None = None,
+        look_up: LookUp | None = None,
     ) -> None:
         """What is not answered at once; with content, a POST or QUERY whose content was read."""
         if scope.get(FILL_KEY) is self.manager.engine:
             # The same cache stands outside as well, and asks for all clients.
             await self.app(scope, receive, send)
             return
-        look_up: LookUp | None = None
-        if content is None and is_plain(plan, found, scope) and self._lifespan.is_here:
-            look_up = await shared_hit(self.manager.engine, plan, scope, send)
-            if look_up is None:
-                return
         try:
             receive, met = await self._admitted(plan, found, scope, receive, content, asked)
         except asyncio.CancelledError:

@@ -12,29 +12,35 @@ from .._types import Scope, Send
 from ..engine.engine import Engine
 from ..events import Outcome
 from ..policy.request import FieldLines
+from .framework import FILL_KEY
+from .kept_plan import KeptPlan
 from .layers import is_known
 from .lookup import LookUp
-from .plan import Plan
 from .replay import Prepared, prepare
 
 
-def is_plain(plan: Plan, found: FieldLines, scope: Scope) -> bool:
+def is_plain(plan: KeptPlan, found: FieldLines, scope: Scope, engine: Engine) -> bool:
     """Whether nothing in a request is to be asked for before the tiers are, nor chooses its answer.
+
+    A request that the same cache makes from outside, to fill, is none.
 
     Args:
         plan: The plan of its target.
         found: What the scan found in its fields.
         scope: The request.
+        engine: The cache.
     """
+    common = plan.common
     return (
-        plan.prompt
-        and plan.alone
-        and plan.plain.issuperset(found)
-        and (plan.separated or not is_known(scope))
+        common.prompt
+        and common.alone
+        and common.plain.issuperset(found)
+        and (common.separated or not is_known(scope))
+        and scope.get(FILL_KEY) is not engine
     )
 
 
-async def shared_hit(engine: Engine, plan: Plan, scope: Scope, send: Send) -> LookUp | None:
+async def shared_hit(engine: Engine, plan: KeptPlan, scope: Scope, send: Send) -> LookUp | None:
     """Answer a plain request from a shared tier.
 
     Args:
@@ -46,7 +52,7 @@ async def shared_hit(engine: Engine, plan: Plan, scope: Scope, send: Send) -> Lo
     Returns:
         None if it is answered, else what was found.
     """
-    stack, key, tally = engine.stack, plan.key, plan.tally
+    stack, key, tally = engine.stack, plan.key, plan.common.tally
     if stack.peek(key) is not None or not stack.has_shared:
         return LookUp(engine, tally)
     begun = monotonic()  # not the event loop's own time: to find out the loop is a system call
@@ -57,7 +63,7 @@ async def shared_hit(engine: Engine, plan: Plan, scope: Scope, send: Send) -> Lo
         raise
     if found is not None:
         level = found.level
-        replay = prepare(found.slot, plan.terms, level)
+        replay = prepare(found.slot, plan.common.terms, level)
         if replay is not None and replay.renew(engine.clock()):
             tally.hit(level)
             await sent(replay, scope["method"], send)
