@@ -98,7 +98,7 @@ class Answering(asyncio.Protocol):
 
         Args:
             data: The bytes.
-            whole: Whether they began with a request, and nothing is left over.
+            whole: Whether they began with a request, and hold no part of one that is not counted.
         """
         timer, self._held = self._held, None
         is_idle = self.cycle is None or self.cycle.response_complete

@@ -36,7 +36,7 @@ class HttpToolsProtocol(Answering, httptools_impl.HttpToolsProtocol):
         self._begin_read()
         super().data_received(data)
         self._flush()
-        self._end_read(data, whole=whole and self._between)
+        self._end_read(data, whole=whole)
 
     def _flush(self) -> None:
         """Send what was answered, unless the connection was ended over what came after it."""
@@ -57,7 +57,6 @@ class HttpToolsProtocol(Answering, httptools_impl.HttpToolsProtocol):
         """The first byte of a request."""
         self._between = False
         self._begun += 1
-        self._asked = None
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:

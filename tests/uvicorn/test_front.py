@@ -149,6 +149,12 @@ async def test_a_new_connection_knows_what_others_have_asked(
             assert server.connections[-1]._begun == 0
 
 
+async def test_an_escaped_target_is_answered_in_front(protocol: Any) -> None:
+    """It is read as uvicorn reads it."""
+    async with served(cache(), protocol) as server:
+        await hot(server, get("/caf%C3%A9"))
+
+
 async def test_equal_lines_of_the_server_keep_heads(protocol: Any) -> None:
     """Without a `Date` they are the same each second, in another list."""
     async with served(cache(), protocol, date_header=False) as server:

@@ -264,3 +264,15 @@ async def test_after_an_upgrade_that_is_refused() -> None:
                 cycles.add(connection.cycle)
 
             assert len(cycles) == 4
+
+
+async def test_the_bound_of_what_h11_holds() -> None:
+    """That of the command, `--h11-max-incomplete-event-size`."""
+    long = get("/", "X-Long: " + "x" * 2_000)
+    got = []
+    for protocol in PAIRS["h11"]:
+        async with served(application(), protocol, h11_max_incomplete_event_size=1_000) as server:
+            got.append(timeless(await server.send(long[:1_500], long[1_500:])))
+
+    assert got[0] == got[1]
+    assert got[0].startswith(b"HTTP/1.1 400 ")
