@@ -15,10 +15,12 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from asgi_multitier import CacheManager, CacheMiddleware, Policy, Rule
-from asgi_multitier._types import Scope
-from asgi_multitier.asgi.kept_plan import KeptPlan, Kinds, OwnPlan
+from asgi_multitier._types import Message, Scope
+from asgi_multitier.asgi.hits import Hits
+from asgi_multitier.asgi.kept_plan import HOW, KeptPlan, Kinds, OwnPlan
 from asgi_multitier.asgi.kept_plans import KeptPlans
 from asgi_multitier.asgi.plan import Plan, RuledMemory, plan_for
+from asgi_multitier.asgi.replay import Prepared
 from asgi_multitier.config.process import CacheConfig
 from asgi_multitier.events import Tally
 from asgi_multitier.policy.key import Veil
@@ -289,3 +291,44 @@ async def test_a_plan_whose_kind_is_forgotten_is_made_once_more() -> None:
 
     assert second.hit
     assert second.body == first.body
+
+
+@pytest.mark.parametrize("order", [1, -1])
+async def test_the_middleware_finds_the_plan_of_each_target(
+    order: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks for itself first: whatever of a target differs, it takes no other one's plan."""
+    taken: list[KeptPlan] = []
+    ready = Hits.ready
+
+    def noting(self: Hits, plan: KeptPlan, *rest: Any) -> Prepared | None:
+        taken.append(plan)
+        return ready(self, plan, *rest)
+
+    seen = 0
+    monkeypatch.setattr(Hits, "ready", noting)
+    async with caching(Origin()) as cache:
+        for host, target, changes in REQUESTS[::order] * 2:
+            if host is None:
+                continue
+            changes = dict(changes)
+            scope = scope_of(changes.pop("method", "GET"), target, [("host", host)], **changes)
+            taken.clear()
+            await cache.middleware(scope, _empty, _dropped)
+
+            seen += len(taken)
+            for plan in taken:
+                assert plan.asked == (host, tuple(map(scope.get, HOW)))
+                assert plan.path == scope["path"]
+                assert plan.cut == (
+                    len(scope["raw_path"] or b"") + 1 if scope["query_string"] else 0
+                )
+        assert seen == 24
+
+
+async def _empty() -> Message:
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+async def _dropped(_message: Message) -> None:
+    pass
