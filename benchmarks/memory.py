@@ -221,8 +221,9 @@ def main(options: Options) -> Iterator[str]:
             continue
         yield (
             f"memory, {FILLED:,} entries fill{how}: longest turn of the loop "
-            f"{p['longest'] * 1000:.0f} ms, {p['pauses']} above 20 ms ({p['paused']:.1f} s in all); {p['full']} full "
-            f"collections, the longest {p['longest_full'] * 1000:.0f} ms; "
+            f"{p['longest'] * 1000:.0f} ms, {p['pauses']} above 20 ms "
+            f"({p['paused']:.1f} s in all); {p['full']} full collections, "
+            f"the longest {p['longest_full'] * 1000:.0f} ms; "
             f"all collections {p['collecting']:.1f} s"
         )
     if m := found.get("memory"):
