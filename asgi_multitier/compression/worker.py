@@ -31,7 +31,7 @@ Land: TypeAlias = Callable[[bytes | Exception], None]
 """Takes the encoded content in the event loop, or why it could not be made."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Job:
     content: bytes
     coding: bytes
@@ -66,7 +66,7 @@ class Compressor:
 
     @property
     def pending(self) -> int:
-        """Jobs that have not landed yet."""
+        """Jobs that are to land; in an event loop that is closed, none does."""
         return self._queue.pending if self._queue.pid == os.getpid() else 0
 
     def ask(self, content: bytes, coding: bytes, land: Land) -> bool:
@@ -89,7 +89,7 @@ class Compressor:
                 return False
             queue.jobs.append(job)
             queue.bytes += len(content)
-            queue.pending += 1
+            queue.outstanding.add(job)
             if queue.has_thread:
                 queue.changed.notify()
                 return True
@@ -137,9 +137,17 @@ class _Queue:
         self.changed = threading.Condition()
         self.jobs: deque[_Job] = deque()
         self.bytes = 0
-        self.pending = 0
+        self.outstanding: set[_Job] = set()
         self.has_thread = False
         self.closed = False
+
+    @property
+    def pending(self) -> int:
+        """Jobs that are to land."""
+        with self.changed:
+            # What was to land in a loop that closed before its turn is never taken out there.
+            self.outstanding -= {job for job in self.outstanding if job.loop.is_closed()}
+            return len(self.outstanding)
 
     def next(self, idle: float) -> _Job | None:
         """Wait for the next job, in the thread; None where the thread is to end."""
@@ -158,11 +166,11 @@ class _Queue:
             job.loop.call_soon_threadsafe(self._land, job, made)
         except RuntimeError:  # it is closed
             with self.changed:
-                self.pending -= 1
+                self.outstanding.discard(job)
 
     def _land(self, job: _Job, made: bytes | Exception) -> None:
         with self.changed:
-            self.pending -= 1
+            self.outstanding.discard(job)
         if not self.closed:
             job.land(made)
 
@@ -170,5 +178,6 @@ class _Queue:
         """Forget all jobs: no thread does them."""
         with self.changed:
             self.jobs.clear()
-            self.bytes = self.pending = 0
+            self.outstanding.clear()
+            self.bytes = 0
             self.has_thread = False

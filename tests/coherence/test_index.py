@@ -202,6 +202,15 @@ def test_untrusted_entries_are_used_for_five_seconds_and_not_noted() -> None:
     assert index.permits_shared(kept)
 
 
+@pytest.mark.parametrize("gen", ["another", ""])
+def test_what_was_born_in_another_history_is_not_promoted(gen: str) -> None:
+    """Its numbers say nothing here."""
+    index = make()
+
+    assert index.permits_shared(entry(Born(GEN, 0)))
+    assert not index.permits_shared(entry(Born(gen, 0)))
+
+
 def test_what_was_born_ahead_is_not_promoted_until_this_process_is_there() -> None:
     """No record could refuse it before."""
     index = make()

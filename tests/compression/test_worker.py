@@ -158,6 +158,28 @@ def test_an_event_loop_that_has_ended_gets_nothing() -> None:
     assert landed == [b"2:br"]
 
 
+def test_a_loop_that_closes_before_its_turn_leaves_nothing_pending() -> None:
+    """What was made is on its way to it, and is never taken there."""
+    press, landed = Press(), Landed()
+    press.gate.set()
+    compressor = Compressor(press, idle=0.05)
+
+    async def ask() -> None:
+        compressor.ask(b"1", b"br", landed.append)
+        # Until the end the loop does nothing more, not even what the thread gives it meanwhile.
+        wait_for(lambda: not any(thread.is_alive() for thread in press.threads))
+        asyncio.get_running_loop().stop()
+
+    loop = asyncio.new_event_loop()
+    work = loop.create_task(ask())
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    assert (work.done(), compressor.pending) == (True, 1)
+    loop.close()
+
+    assert (landed, compressor.pending) == ([], 0)
+
+
 async def test_a_forked_process_begins_with_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The parent's thread is not there, and its lock may be held."""
     press, landed = Press(), Landed()

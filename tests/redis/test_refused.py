@@ -10,7 +10,8 @@ import pytest
 from asgi_multitier import CacheManager
 from asgi_multitier.coherence.outbox import MAX_PAUSE
 from asgi_multitier.entry import Born
-from asgi_multitier.redis import Leases, Link, RedisLog, log_store
+from asgi_multitier.errors import BackendError
+from asgi_multitier.redis import Leases, Link, RedisLog, RedisTier, log_store
 from asgi_multitier.redis import lease as leases_module
 from tests.patience import until
 from tests.redis.support import Recorder, followed, invalidate, permits
@@ -147,6 +148,23 @@ def _scripts(server: ValkeyServer) -> int:
     """How many times a script was run."""
     told = server.command("INFO", "commandstats").decode()
     return sum(int(calls) for calls in re.findall(r"cmdstat_eval(?:sha)?:calls=(\d+)", told))
+
+
+@pytest.mark.parametrize("key", ["k", "absent"])
+@pytest.mark.parametrize("refused", ["get", "pttl"])
+async def test_a_tier_that_may_not_read_says_so(
+    own_valkey: ValkeyServer, namespace: str, refused: str, key: str
+) -> None:
+    """Whichever of its commands is refused: it is a failure, and not a key that is absent."""
+    own_valkey.command(*USER)
+    own_valkey.command("ACL", "SETUSER", "app", f"-{refused}")
+    tier = RedisTier(f"redis://app:p@127.0.0.1:{own_valkey.port}/0", namespace=namespace)
+    try:
+        await tier.set("k", b"v", 60)
+        with pytest.raises(BackendError, match=refused):
+            await tier.get(key)
+    finally:
+        await tier.close()
 
 
 async def test_a_user_without_info_has_both_tier_and_log(
