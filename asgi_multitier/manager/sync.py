@@ -8,6 +8,7 @@ from ..coherence.log import InvalidationStats
 from ..config.process import Mode
 from ..config.values import ComputeOptions
 from ..events import CacheStats, TierStats
+from ..metrics import Metrics
 from ..strategy import CacheStrategy, Lifetime
 from .functions import SyncCachedFunction
 from .operations import Operations
@@ -164,6 +165,11 @@ class SyncCache(Runner):
     def stats(self) -> CacheStats:
         """See `CacheManager.stats`."""
         return self._cache.stats()
+
+    @property
+    def metrics(self) -> Metrics:
+        """See `CacheManager.metrics`."""
+        return self._cache.metrics
 
     def tier_stats(self) -> tuple[TierStats, ...]:
         """See `CacheManager.tier_stats`."""

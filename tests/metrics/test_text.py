@@ -79,6 +79,16 @@ async def test_texts_of_the_application_are_escaped(
     assert figure(found, "requests_total", route=f"/{evil}", outcome="miss", tier="") == 0
 
 
+def test_code_that_cannot_await_has_the_same() -> None:
+    """For an endpoint of its own."""
+    manager = CacheManager(redis_url=None, namespace="n")
+    with manager.sync as cache:
+        cache.set("a", 1, 60)
+        found = figures(text_string_to_metric_families(cache.metrics.text()))
+
+    assert figure(found, "tier_writes_total", tier="1") == 1
+
+
 async def test_a_shared_tier_has_its_figures() -> None:
     """Round trips, failures, and whether its circuit breaker is open."""
     tier = SeenTier(clock := FakeClock())
