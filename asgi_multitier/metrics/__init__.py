@@ -1,7 +1,7 @@
 """Figures for those who watch: one table of meters, and what reads it.
 
 `meters` is the table, `text` writes it in the formats of Prometheus, `endpoint` answers a scrape,
-`metrics` is what a manager has of all this.
+`collector` is for a registry of the user's own, `metrics` is what a manager has of all this.
 """
 
 from .endpoint import MetricsEndpoint

@@ -1,11 +1,15 @@
 """The figures of a cache for those who collect them: `CacheManager.metrics`."""
 
 from importlib.metadata import version
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..engine.engine import Engine
+from .collector import MetricsCollector, default_registry
 from .endpoint import MetricsEndpoint, credentials_of
 from .text import Lines, lines
+
+if TYPE_CHECKING:
+    from prometheus_client.registry import CollectorRegistry
 
 
 class Measured(Protocol):
@@ -46,6 +50,26 @@ class Metrics:
             ConfigError: If the token is too short.
         """
         return MetricsEndpoint(self._lines, credentials_of(token, "CacheManager.metrics"))
+
+    def register(self, registry: "CollectorRegistry | None" = None) -> MetricsCollector:
+        """Add the figures to a registry of `prometheus_client`, which then shows them with its own.
+
+        It reads when it is collected, from whichever thread does that.
+
+        Args:
+            registry: The registry; None for the default one.
+
+        Returns:
+            What was registered, for `registry.unregister`.
+
+        Raises:
+            ConfigError: If `prometheus_client` is not installed (extra `prometheus`).
+            ValueError: If the registry has figures of a cache already.
+        """
+        into = default_registry() if registry is None else registry
+        collector = MetricsCollector(self._cache.engine)
+        into.register(collector)
+        return collector
 
     def text(self, *, openmetrics: bool = False) -> str:
         """All figures of this process, now.
