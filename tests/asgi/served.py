@@ -59,7 +59,7 @@ async def stats(request: Request) -> Response:
             "fills": reading.fills,
             "waiting": sum(f.waiting for f in manager.engine.flights._flights.values()),
             "trusted": manager.invalidation_stats().trusted,
-            "writes": sum(tier.writes for tier in reading.tiers),
+            "writes": sum(tier.writes for tier in reading.tiers[1:]),
         }
     )
 
