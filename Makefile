@@ -15,7 +15,7 @@ FIRST := tests/asgi --ignore=tests/asgi/test_processes.py \
 	--ignore=tests/asgi/test_lost_redis.py --ignore=tests/asgi/test_memory.py \
 	--ignore=tests/asgi/guarded/test_random.py
 SECOND := tests/policy tests/config tests/routing tests/http tests/engine tests/manager \
-	tests/warming tests/test_architecture.py --ignore=tests/policy/test_fuzz.py \
+	tests/metrics tests/warming tests/test_architecture.py --ignore=tests/policy/test_fuzz.py \
 	--ignore=tests/manager/identity/test_layouts.py \
 	--ignore=tests/manager/test_event_loops.py --ignore=tests/manager/test_models.py
 

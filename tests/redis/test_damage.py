@@ -12,6 +12,7 @@ from asgi_multitier.redis.client import send
 from asgi_multitier.redis.recipe import RedisClient
 from asgi_multitier.testing import FakeClock
 from tests.fakeredis_server import Server
+from tests.patience import until
 
 pytestmark = pytest.mark.no_cover  # it repeats what others cover
 
@@ -48,7 +49,11 @@ async def test_an_entry_with_any_bit_flipped_is_a_miss(
 ) -> None:
     """With the birth before it and all; what takes its place afterwards is kept."""
     raw = Raw(server, namespace)
-    async with CacheManager(namespace=namespace, redis=server.target, secret=secret) as manager:
+    manager = CacheManager(
+        namespace=namespace, redis=server.target, secret=secret, redis_timeout=30
+    )
+    async with manager:
+        await until(lambda: manager.engine.log.trusted)
         await manager.set("k", {"price": 10}, 60)
         whole = await raw.read()
         served = []
@@ -95,10 +100,16 @@ async def test_an_entry_put_back_after_its_life_is_not_served(
     wall = FakeClock(WALL)
     clock = FakeClock()
     manager = CacheManager(
-        namespace=namespace, redis=server.target, secret=secret, wall=wall, clock=clock
+        namespace=namespace,
+        redis=server.target,
+        secret=secret,
+        wall=wall,
+        clock=clock,
+        redis_timeout=30,
     )
     transport = httpx.ASGITransport(CacheMiddleware(app, manager))
     async with manager, httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
+        await until(lambda: manager.engine.log.trusted)
         assert (await client.get("/prices/1")).json() == 10
         await manager.engine.stack.settle()
         kept = await raw.read()
