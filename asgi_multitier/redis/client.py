@@ -205,9 +205,12 @@ class Link:
         try:
             yield Dedicated(self, client)
         finally:
-            # The task of a closed loop is ended by the garbage collector, and cannot await.
-            if loop_here() is loop:
-                await _close(client)
+            try:
+                # The task of a closed loop is ended by the garbage collector, and cannot await.
+                if loop_here() is loop:
+                    await _close(client)
+            finally:
+                _let_go(client)
 
     def _lane(self) -> Lane:
         if os.getpid() != self._pid:
@@ -369,6 +372,18 @@ async def _close(client: RedisClient, shared: Multiplexed | None = None) -> None
     except (RedisError, OSError, RuntimeError):
         # A connection that broke before is closed as well; uvloop raises a RuntimeError for it.
         return
+
+
+def _let_go(client: RedisClient) -> None:
+    """Close the connection of a client that has one, without waiting, if it is still there.
+
+    So it is where the event loop has ended, or ends and cancels what was to close it.
+    """
+    connection: Any = getattr(client, "connection", None)
+    if connection is not None:
+        cast("Any", client).connection = None
+        with suppress(RuntimeError):  # the loop is closed
+            connection._close()
 
 
 async def _close_all(client: RedisClient, shared: Multiplexed | None) -> None:

@@ -5,6 +5,7 @@ import gc
 import multiprocessing
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,8 @@ from redis.asyncio.sentinel import Sentinel
 from asgi_multitier import CacheManager
 from asgi_multitier.errors import BackendError, ConfigError
 from asgi_multitier.redis import Leases, Link, RedisLog, RedisStreams, RedisTier, connect
-from asgi_multitier.redis.client import send
+from asgi_multitier.redis.client import one_command, send
+from tests.fakeredis_server import Server
 from tests.patience import until
 from tests.redis.support import TAG, Recorder, followed, invalidate
 from tests.servers import FaultProxy, ValkeyServer, free_port
@@ -430,4 +432,35 @@ async def test_whatever_is_raised_within_is_a_back_end_error(
     for run in (link.run(raising), _dedicated(link, raising)):
         with pytest.raises(BackendError, match=f"{error.__name__}.*within"):
             await run
+    await link.close()
+
+
+async def test_a_loop_that_ends_leaves_no_connection_to_the_garbage_collector(
+    server: Server,
+) -> None:
+    """It cancels what is to close the connection before that has begun."""
+    link = connect(server.target)
+    asked = asyncio.Event()
+
+    async def hold() -> None:
+        async with link.dedicated() as connection:
+            await connection.run(one_command("PING"), timeout=30)
+            asked.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(hold())
+    await asked.wait()
+    others = asyncio.all_tasks()
+    task.cancel()
+    await asyncio.sleep(0)
+    closing = asyncio.all_tasks() - others
+    for each in closing:
+        each.cancel()
+    await asyncio.wait({task, *closing})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        del task, each, closing, others
+        gc.collect()
+
+    assert [str(one.message) for one in caught] == []
     await link.close()
