@@ -145,7 +145,8 @@ async def test_streams_leases_and_log_read_what_a_decoding_client_would_have_spo
 ) -> None:
     """Each of them parses replies of its own."""
     url = valkey.url + "?decode_responses=True&protocol=3"
-    streams, leases = RedisStreams(url, namespace=namespace), Leases(url, namespace=namespace)
+    link = connect(url, timeout=30)  # a machine may stall for longer than the usual time limit
+    streams, leases = RedisStreams(link, namespace=namespace), Leases(link, namespace=namespace)
     await streams.publish("s", {"a": "1"})
     assert [entry["a"] for entry in await streams.read("s", "0")] == ["1"]
     claim = await leases.claim("k")
@@ -158,6 +159,7 @@ async def test_streams_leases_and_log_read_what_a_decoding_client_would_have_spo
         assert await log.reached(position, 1.0)
     await streams.close()
     await leases.close()
+    await link.close()
 
 
 @pytest.mark.parametrize(
