@@ -15,11 +15,13 @@ which refers to no slot. A test holds all of them against this.
 from collections import OrderedDict
 from functools import lru_cache
 from itertools import chain
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
 from ._types import Headers
+
+Number = TypeVar("Number", int, float)
 
 
 class Born(msgspec.Struct, frozen=True, gc=False):
@@ -175,13 +177,13 @@ class Slot(msgspec.Struct, eq=False, gc=False):
 
     def __post_init__(self) -> None:
         if not self.size:
-            self.size = _same(size_of(self.entry))
+            self.size = one_object(size_of(self.entry))
 
 
-@lru_cache(4096)
-def _same(size: int) -> int:
-    """One object for all slots of this size."""
-    return size
+@lru_cache(1 << 15, typed=True)
+def one_object(number: Number) -> Number:
+    """One object for all that hold this number: sizes, lifetimes and costs are often equal."""
+    return number
 
 
 _OVERHEAD = 540

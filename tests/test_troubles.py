@@ -28,7 +28,7 @@ async def test_two_hundred_failures_are_two_lines(caplog: pytest.LogCaptureFixtu
     assert caplog.messages == ["tags= of /x raised ValueError: 'no'; the response is not stored"]
 
     await pass_time(EVERY)
-    assert caplog.messages[1:] == ["tags= fails of /x: 199 more in 60 s"]
+    assert caplog.messages[1:] == ["tags= fails (/x): 199 more in 60 s"]
     assert events.failures["tags"] == 200
 
 
@@ -38,7 +38,7 @@ async def test_its_end_is_said(caplog: pytest.LogCaptureFixture) -> None:
     _fails(events, 2)
     await pass_time(EVERY)
     await pass_time(EVERY)
-    assert caplog.messages[2:] == ["tags= fails of /x: over, 2 in all"]
+    assert caplog.messages[2:] == ["tags= fails (/x): over, 2 in all"]
 
     _fails(events, 1)
     assert caplog.messages[3:] == caplog.messages[:1]
@@ -70,8 +70,8 @@ async def test_runs_that_fail_are_said_once_with_their_exception(
     assert (events.failures["origin"], events.failures["refresh"]) == (200, 200)
     await pass_time(EVERY)
     assert caplog.messages[2:] == [
-        f"origin fails, stale copies served of {MANAGER}: 199 more in 60 s",
-        f"background refresh fails of {MANAGER}: 199 more in 60 s",
+        f"origin fails, stale copies served ({MANAGER}): 199 more in 60 s",
+        f"background refresh fails ({MANAGER}): 199 more in 60 s",
     ]
 
 
@@ -98,4 +98,4 @@ def test_without_an_event_loop_it_is_said_once(caplog: pytest.LogCaptureFixture)
 
     for count in (3, 1):
         asyncio.run(later())
-        assert caplog.messages[-1] == f"tags= fails of /x: {count} more in 60 s"
+        assert caplog.messages[-1] == f"tags= fails (/x): {count} more in 60 s"

@@ -2,7 +2,6 @@
 
 import math
 import random
-from functools import lru_cache
 
 from msgspec.structs import replace
 
@@ -10,7 +9,7 @@ from .._types import Scope
 from ..config.response_tags import tags_of_response
 from ..config.templates import Texts, within_bounds
 from ..engine.engine import Engine
-from ..entry import Entry, StoredResponse
+from ..entry import Entry, StoredResponse, one_object
 from ..policy.reasons import Reason
 from ..policy.request import Field
 from ..policy.status_codes import NEGATIVE
@@ -94,12 +93,7 @@ def entry_of(seed: Entry, response: StoredResponse, store: Store, plan: Plan, no
 
 def _cost(seconds: float) -> float:
     """To four digits: many fills take about as long, and share one number."""
-    return _same_cost(round(seconds, 4)) or seconds
-
-
-@lru_cache(4096)
-def _same_cost(seconds: float) -> float:
-    return seconds
+    return one_object(round(seconds, 4)) or seconds
 
 
 def _tags_of(seed: Entry, response: StoredResponse, tags_from: Texts) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ remembered, and a full collection would visit them all. So no cycle may lead thr
 texts and numbers of its own, and a `Common` that many share, which holds no object of the
 application: settings, sets, counters. The rule, the route and the endpoint, through which an
 application reaches its cache, are in the `Kind`, and to that leads a weak reference alone. `Kinds`
-keeps the kinds; whoever needs more than a hit does takes a whole `Plan`, which holds all itself.
+keeps the kinds; what needs more than a hit does takes a whole `Plan`, which holds all itself.
 """
 
 from collections.abc import Callable, Iterable, Mapping

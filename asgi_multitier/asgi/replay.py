@@ -6,14 +6,13 @@ with conditions or a range, a HEAD, a response that was just filled.
 
 import math
 from collections.abc import Callable, Collection, Iterable
-from functools import lru_cache
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
 from .._types import Header, Headers, Message
-from ..entry import Entry, Slot, StoredResponse
+from ..entry import Entry, Slot, StoredResponse, one_object
 from ..policy import cache_status
 from ..policy.downstream import told
 from ..policy.encoded import encoded_etag, encoded_headers
@@ -75,12 +74,6 @@ def whole_seconds(span: float) -> int:
     The difference of two may lie a hair below what was added: 964.1 + 60 - 964.1 is below 60.
     """
     return int(span + HAIR)
-
-
-@lru_cache(_REMEMBERED)
-def _same(second: int) -> int:
-    """One object for all replays with this number: most have the lifetime of their rule."""
-    return second
 
 
 def age_line(age: float) -> Header:
@@ -208,7 +201,7 @@ def replay_of(
         until=-math.inf if never else min(entry.fresh_until, entry.refresh_at),
         headers=told(response.headers, terms, chosen_by),
         level=level,
-        lifetime=_same(whole_seconds(entry.fresh_until - entry.created)),
+        lifetime=one_object(whole_seconds(entry.fresh_until - entry.created)),
         tag=response.etag if 200 <= response.status < 300 else None,
     )
 

@@ -66,16 +66,18 @@ class Counters:
         hits: Counter[int] = Counter()
         passes: Counter[str] = Counter()
         runs, waits = Histogram(), Histogram()
-        stale = coalesced = misses = 0
+        stale = coalesced = misses = local = 0
         for tally in self._tallies.values():
+            local += tally.local
+            hits.update(tally.hits)
+            passes.update(tally.passes)
             runs.join(tally.runs)
             waits.join(tally.waits)
-        for reading in self.routes().values():
-            hits.update(reading.hits)
-            passes.update(reading.passes)
-            stale += reading.stale
-            coalesced += reading.coalesced
-            misses += reading.misses
+            stale += tally.stale
+            coalesced += tally.coalesced
+            misses += tally.misses
+        if local:
+            hits[1] = local
         return RouteStats(
             dict(hits), stale, coalesced, misses, dict(passes), runs.reading(), waits.reading()
         )

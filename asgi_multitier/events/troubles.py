@@ -69,10 +69,10 @@ class Troubles:
         for trouble, count in list(self._counts.items()):
             what, route = trouble
             if count.since:
-                logger.warning("%s of %s: %d more in %g s", what, route, count.since, EVERY)
+                logger.warning("%s (%s): %d more in %g s", what, route, count.since, EVERY)
                 count.since = 0
             else:
                 del self._counts[trouble]
-                logger.info("%s of %s: over, %d in all", what, route, count.total)
+                logger.info("%s (%s): over, %d in all", what, route, count.total)
         if self._counts:
             self._watch()

@@ -124,10 +124,10 @@ class Invalidation(Lifecycle):
         if not selectors:
             return True
         begin = self.begin_with(settle)
-        self.engine.events.invalidated(MANAGER, "call")
 
         def noting(selectors: Sequence[Selector]) -> Operation:
             operation = begin(selectors)
+            self.engine.events.invalidated(MANAGER, "call")
             note(self, selectors, operation.settle)
             return operation
 

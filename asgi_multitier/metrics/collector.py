@@ -1,6 +1,6 @@
 """The figures in a registry of `prometheus_client`, which a user may have (extra `prometheus`)."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..engine.engine import Engine
@@ -17,10 +17,10 @@ class MetricsCollector:
     """Reads all meters when the registry is collected. See `Metrics.register`.
 
     Args:
-        engine: The cache.
+        engine: Gives the cache's parts, which are others after a renewal.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Callable[[], Engine]) -> None:
         self._engine = engine
 
     def describe(self) -> "Iterable[Metric]":
@@ -29,9 +29,10 @@ class MetricsCollector:
 
     def collect(self) -> "Iterable[Metric]":
         """All families with their samples, now."""
+        engine = self._engine()
         for meter in METERS:
             family: Any = _family(meter)
-            for labels, value in meter.read(self._engine):
+            for labels, value in meter.read(engine):
                 if isinstance(value, Histogram | Durations):
                     family.add_metric(labels, _buckets(value), value.seconds)
                 else:

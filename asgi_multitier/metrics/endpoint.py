@@ -63,7 +63,9 @@ class MetricsEndpoint:
         self._credentials = credentials
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        """One ASGI scope; only HTTP is answered."""
+        """One ASGI scope; a WebSocket is refused."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
         if scope["type"] != "http":
             return
         method, headers = scope["method"], scope["headers"]

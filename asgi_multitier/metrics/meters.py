@@ -5,6 +5,7 @@ counted apart, and the words of the statistics. No key, path, tag, user or text 
 label.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -98,14 +99,19 @@ def _one(value: float) -> Samples:
 # Tiers.
 
 
+def _hits(engine: Engine) -> Iterator[tuple[Labels, Value]]:
+    """By the level of the tier: counted by route, where they are answered."""
+    hits = Counter({1: 0} | {placed.config.level: 0 for placed in engine.stack.shared})
+    for tally in list(engine.events.tallies.values()):
+        hits[1] += tally.local
+        hits.update(tally.hits)
+    for level, count in hits.items():
+        yield (str(level),), count
+
+
 def _tiers(read: Callable[[Any], Iterable[tuple[Labels, Value]]]) -> Any:
     def samples(engine: Engine) -> Iterator[tuple[Labels, Value]]:
-        hits = dict.fromkeys(range(1, 10), 0)
-        for tally in list(engine.events.tallies.values()):
-            hits[1] += tally.local
-            for level, count in list(tally.hits.items()):
-                hits[level] = hits.get(level, 0) + count
-        for tier in engine.stack.statistics(hits):
+        for tier in engine.stack.statistics({}):  # hits are summed up apart
             for labels, value in read(tier):
                 yield (str(tier.level), *labels), value
 
@@ -252,7 +258,7 @@ METERS: tuple[Meter, ...] = (
         "counter",
         "Requests that a tier answered.",
         _TIER,
-        _tiers(lambda tier: [((), tier.hits)]),
+        _hits,
     ),
     Meter(
         "tier_writes_total",

@@ -67,7 +67,7 @@ class Metrics:
             ValueError: If the registry has figures of a cache already.
         """
         into = default_registry() if registry is None else registry
-        collector = MetricsCollector(self._cache.engine)
+        collector = MetricsCollector(lambda: self._cache.engine)
         into.register(collector)
         return collector
 

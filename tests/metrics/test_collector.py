@@ -64,3 +64,15 @@ async def test_the_default_registry_is_that_of_the_package() -> None:
             assert b"asgi_multitier_log_trusted 1.0" in generate_latest()
         finally:
             prometheus_client.REGISTRY.unregister(collector)
+
+
+async def test_it_reads_the_cache_as_it_is_when_it_is_asked() -> None:
+    """A cache may get other parts, as between tests: the figures are theirs."""
+    registry = CollectorRegistry()
+    async with CacheManager(redis_url=None, namespace="a") as manager:
+        manager.metrics.register(registry)
+        manager.engine.events.fills = 1
+        other = CacheManager(redis_url=None, namespace="b").engine
+        manager._engine = other
+        other.events.fills = 7
+        assert b"asgi_multitier_fills_total 7.0" in generate_latest(registry)

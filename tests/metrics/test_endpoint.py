@@ -144,3 +144,19 @@ async def test_a_route_that_appears_during_a_scrape_harms_nothing(
         await task
 
     assert {reply.status for reply in replies} == {200}
+
+
+async def test_a_websocket_is_refused() -> None:
+    """There is nothing to talk about."""
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        raise AssertionError("nothing is read")
+
+    manager = CacheManager(redis_url=None, namespace="n")
+    await manager.metrics(token=TOKEN)({"type": "websocket"}, receive, send)
+
+    assert sent == [{"type": "websocket.close", "code": 1000}]

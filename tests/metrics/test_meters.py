@@ -15,6 +15,7 @@ from asgi_multitier.events.counters import Counters
 from asgi_multitier.metrics import METERS, PREFIX, Meter
 
 UNREAD = {
+    "hits": "of a tier; they are summed up from the routes",
     "gen": "a random text: each would be a series of its own",
     "level": "the label of all meters of tiers",
     "name": "of a tier; the level stands for it",
