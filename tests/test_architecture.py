@@ -32,7 +32,8 @@ WINGS = (
     ("manager",),
     ("asgi",),
     ("fastapi", "testing", "uvicorn"),
-    ("__init__",),
+    ("cli",),
+    ("__init__", "__main__"),
 )
 """From the ground up. Imports point to an earlier row, or stay inside of a folder."""
 

@@ -1,0 +1,94 @@
+"""Reading the arguments, running a command, and ending with its code."""
+
+import asyncio
+import os
+import sys
+from argparse import SUPPRESS, ArgumentParser
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from ..errors import ConfigError
+from .command import Command
+from .commands import COMMANDS
+from .exits import CommandError, Exit
+from .output import Output, wants_color
+
+
+def _common(*, inner: bool) -> ArgumentParser:
+    """The options that stand before or after the name of a command."""
+    missing = SUPPRESS if inner else False
+    parser = ArgumentParser(add_help=False)
+    parser.add_argument(
+        "--json", dest="as_json", action="store_true", default=missing, help="write JSON"
+    )
+    parser.add_argument(
+        "--no-color",
+        action="store_true",
+        default=missing,
+        help="write text without colours, as with NO_COLOR in the environment",
+    )
+    return parser
+
+
+def parser_of(commands: Sequence[Command]) -> ArgumentParser:
+    """The parser of the whole command line."""
+    parser = ArgumentParser(
+        prog="asgi-multitier",
+        description="Look at a cache of asgi-multitier, and steer it.",
+        parents=[_common(inner=False)],
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=version("asgi-multitier"))
+    listed = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for command in commands:
+        command.arguments(
+            listed.add_parser(
+                command.name,
+                help=command.summary,
+                description=command.summary,
+                parents=[_common(inner=True)],
+                allow_abbrev=False,
+            )
+        )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None, commands: Sequence[Command] = COMMANDS) -> int:
+    """Run a command.
+
+    Args:
+        arguments: What follows the program's name; None for those of this process.
+        commands: The subcommands that exist.
+
+    Returns:
+        The exit code; see `Exit`.
+    """
+    try:
+        given = parser_of(commands).parse_args(arguments)
+    except SystemExit as end:  # argparse has written the help, or what is wrong
+        return Exit.USAGE if end.code else Exit.OK
+    color = not given.no_color and wants_color(sys.stdout)
+    output = Output(sys.stdout, sys.stderr, as_json=given.as_json, color=color)
+    command = next(one for one in commands if one.name == given.command)
+    try:
+        return asyncio.run(command.run(given, output))
+    except CommandError as error:
+        _tell(output, error)
+        return error.exit
+    except ConfigError as error:
+        _tell(output, CommandError(Exit.USAGE, str(error)))
+        return Exit.USAGE
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes standard output once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.PIPE
+
+
+def _tell(output: Output, error: CommandError) -> None:
+    """Say what failed and what to do: on standard error, and as JSON where that is wanted."""
+    output.json({"error": str(error), "remedy": error.remedy, "exit": int(error.exit)})
+    output.note(f"asgi-multitier: {error}")
+    if error.remedy:
+        output.note(f"  {error.remedy}")
