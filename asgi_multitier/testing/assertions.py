@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, S
 from inspect import isawaitable
 from typing import Any, NoReturn, TypeAlias
 
+from ..explain.advice import advice
 from ..policy.cache_status import Forward
 from ..policy.status_field import CacheStatus, cache_status
-from .advice import advice
 
 Asking: TypeAlias = str | tuple[Any, ...] | Callable[[], Any] | Any
 """How a request is given: `"PUT /books/1"`, `("PUT", "/books/1", {"json": book})`, a request of

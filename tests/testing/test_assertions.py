@@ -101,9 +101,9 @@ FAILURES: dict[str, tuple[Callable[[TestClient], object], str]] = {
     ),
     "an authorized request": (
         lambda c: assert_hit(c.get("/books/1", headers={"authorization": "x"})),
-        "the request has Authorization: say what separates the users",
+        "The request has Authorization, which says who asks",
     ),
-    "no rule": (lambda c: assert_stored(c.get("/quiet")), "put @cached(...) on the endpoint"),
+    "no rule": (lambda c: assert_stored(c.get("/quiet")), "Put @cached(...) on the endpoint"),
     "stored before": (
         lambda c: (c.get("/books/1"), assert_stored(c.get("/books/1"))),
         "something in this test or its fixtures has asked for it already",

@@ -1,0 +1,12 @@
+"""What the cache would do with a request, and why; and what is odd about an application's routes.
+
+- `explanation`: what `CacheManager.explain` returns.
+- `advice`: a sentence and a remedy for each `Reason`.
+- `question`: a request as it is asked about.
+- `redaction`: what is shown of texts that come from requests.
+- `effects`: which routes drop what is stored, and what a route drops.
+"""
+
+from .explanation import Explanation, Verdict
+
+__all__ = ["Explanation", "Verdict"]
