@@ -25,7 +25,7 @@ WINGS = (
     ("config",),
     ("tiers",),
     ("coherence",),
-    ("redis",),
+    ("redis", "workers"),
     ("routing",),
     ("engine",),
     ("metrics", "warming"),

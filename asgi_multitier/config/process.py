@@ -85,6 +85,7 @@ class Settings(TypedDict, total=False):
     harmless_headers: Names | AbstractSet[bytes]
     mode: Mode
     warm: str | None
+    workers: bool
     debug: bool
 
 
@@ -125,6 +126,8 @@ class CacheConfig:
             while the process runs.
         warm: `"top:200"`: after its start a process asks its own application, slowly, for the 200
             targets that clients of all processes ask for most, at most 2,000; None for no warm-up.
+        workers: Whether the workers of one machine answer for each other: a scrape that meets one
+            has the figures of all. Each has a socket for that, in a directory of this user alone.
         debug: For development, never for production: every client may control the cache by its
             `Cache-Control` (RFC 9111 §5.2.1), so that a browser's hard reload reaches the
             application.
@@ -157,6 +160,7 @@ class CacheConfig:
     harmless_headers: frozenset[bytes] = frozenset()
     mode: Mode = "on"
     warm: str | None = None
+    workers: bool = True
     debug: bool = False
 
     def __post_init__(self) -> None:
@@ -178,7 +182,8 @@ class CacheConfig:
         self._check_fields()
         read_mode(self.mode, "CacheConfig")
         read_warm(self.warm)
-        read_boolean(self.debug, "debug", "CacheConfig")
+        for option in _SWITCHES:
+            read_boolean(getattr(self, option), option, "CacheConfig")
 
     def _check_fields(self) -> None:
         """Refuse harmless fields that are not, or that are in `credential_headers`."""
@@ -258,6 +263,7 @@ class CacheConfig:
 
 _COUNTS = tuple(f.name for f in fields(CacheConfig) if f.type is int)
 _TIMES = tuple(f.name for f in fields(CacheConfig) if f.type is float)
+_SWITCHES = tuple(f.name for f in fields(CacheConfig) if f.type is bool)
 _FIELD_NAMES = ("credential_headers", "harmless_headers")
 _INSTEAD = {
     b"authorization": "write public=True on the routes whose responses are the same for all users",
@@ -330,7 +336,7 @@ def _typed(option: str, text: str, place: str) -> Any:
         return text.encode()
     if option in _FIELD_NAMES:
         return frozenset(name.strip().encode() for name in text.split(",") if name.strip())
-    if option == "debug":
+    if option in _SWITCHES:
         if text.lower() not in _TRUTHS:
             raise ConfigError.of(option, text, "1 or 0", where=place)
         return _TRUTHS[text.lower()]

@@ -215,6 +215,22 @@ class Events(Counters):
         self.failures["start"] += 1
         logger.error("the invalidation log could not be started", exc_info=error)
 
+    def worker_failed(self, what: str, error: Exception) -> None:
+        """This worker cannot be asked by the others of this machine, or has failed to answer.
+
+        Args:
+            what: `"workers"` or `"worker-answer"`.
+            error: Why.
+        """
+        self.failures[what] += 1
+        if self._troubles.begins(f"{what} fails", UNROUTED):
+            logger.warning(
+                "%s: %s: %s; figures of several workers are without this one's",
+                what,
+                type(error).__name__,
+                error,
+            )
+
     def encoding_failed(self, coding: str, error: Exception) -> None:
         """A response could not be compressed; logged the first time, as it may happen to each."""
         self.failures["compression"] += 1

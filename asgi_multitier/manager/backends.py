@@ -45,7 +45,7 @@ class Given:
         invalidation: Settings of the log.
         clock: Monotonic seconds.
         compress_over: Bytes from which what goes to shared tiers is compressed; None for never.
-        nearby: Whether the workers of this machine find each other where no server was given.
+        nearby: Whether the workers of this machine may find each other.
         private: Whether what was given can be reached by no other application.
     """
 
@@ -125,6 +125,11 @@ class Backends:
         if self._given.log is not None and not isinstance(self._given.log, LocalLog):
             return "log"
         return ""
+
+    @property
+    def is_nearby(self) -> bool:
+        """Whether the workers of this machine may find each other."""
+        return self._given.nearby
 
     def link(self) -> Link:
         """The connections to Redis, which all parts share."""

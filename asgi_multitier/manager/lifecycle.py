@@ -23,6 +23,7 @@ from ..serializers import JsonSerializer, Serializer
 from ..streams import Streams
 from ..tiers.base import LocalTier, TierConfig
 from ..tiers.codec import check_compression
+from ..workers import Workers
 from . import isolation
 from .backends import Backends, Given
 from .home import Home
@@ -84,6 +85,7 @@ class Lifecycle:
         self._backends = Backends(given)
         self._compress_over = compress_over
         self._clock, self._wall = clock, wall
+        self.workers = Workers(lambda: self.namespace, self._worker_failed)
         self._name = Namespace(self.config.namespace, self._backends)
         self._mode = self.config.mode
         self._mode_changed: list[Callable[[], None]] = []
@@ -160,6 +162,7 @@ class Lifecycle:
         self._backends, self._close_patience = backends, patience
         self._name.stand_on(backends)
         self.home.forget()
+        self.workers.forget()
         if engine is not None:
             engine.stack.local.clear()
             engine.encodings.compressor.close()
@@ -266,9 +269,20 @@ class Lifecycle:
             )
             self._starting.add_done_callback(self._started)
             self._patience_ends = loop.time() + _START_PATIENCE
+            self._meet_workers()
         left = self._patience_ends - loop.time()
         if self._starting is not None and left > 0:
             await asyncio.wait({self._starting}, timeout=left)
+
+    def _meet_workers(self) -> None:
+        """Let the other workers of this machine ask this one, if it is one."""
+        wanted = self._name.serves or self.workers.is_wanted
+        nearby = self._backends.is_nearby and self._name.is_named
+        if wanted and nearby and self.config.workers and self.mode == "on":
+            self.workers.open()
+
+    def _worker_failed(self, what: str, error: Exception) -> None:
+        self.engine.events.worker_failed(what, error)
 
     async def _close_guest(self) -> None:
         """Close the cache if it lives in the loop of a `SyncCache`, which makes room."""
@@ -307,6 +321,7 @@ class Lifecycle:
                 return
             self._forget()
         deadline = loop.time() + self._close_patience
+        await self.workers.close()
         for ending in self._endings:
             await ending()
         if self._starting is not None:

@@ -51,6 +51,7 @@ class Namespace:
         text: The namespace; None while it is not known.
         is_named: Whether all workers of the application have the same one.
         table: The application's routes; None while no application is known.
+        serves: Whether this process answers an application's requests.
         has_values: Whether the manager has values of its own, apart from an application.
     """
 
@@ -60,7 +61,7 @@ class Namespace:
         self.table: RouteTable | None = None
         self.has_values = False
         self._backends = backends
-        self._serves = self._has_warned = False
+        self.serves = self._has_warned = False
 
     def stand_on(self, backends: Backends) -> None:
         """The manager stands on other back ends from here on."""
@@ -86,7 +87,7 @@ class Namespace:
     def name_after(self, app: object, table: RouteTable, *, serves: bool = False) -> None:
         """Take the name and the routes of an application. See `CacheManager.name_after`."""
         self.table = table
-        self._serves = self._serves or serves
+        self.serves = self.serves or serves
         if self.text is None:
             self.text = self._name_of(app, table)
             self.is_named = True
@@ -122,7 +123,7 @@ class Namespace:
 
     def warn_if_unused(self, log: InvalidationLog) -> None:
         """Log once that a program has dropped something in a namespace that only it uses."""
-        if self._serves or self.has_values or self._has_warned:
+        if self.serves or self.has_values or self._has_warned:
             return
         if getattr(log, "is_own", False):
             self._has_warned = True

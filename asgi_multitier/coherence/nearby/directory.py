@@ -20,15 +20,19 @@ _RUNTIME = "/run/user"
 _TEMPORARY = "/tmp"  # noqa: S108 (a directory of our own in it)
 
 
-def places(namespace: str) -> list[Path]:
+def places(namespace: str, purpose: str = "") -> list[Path]:
     """The possible paths of an application's directory, the best first.
+
+    Args:
+        namespace: The application.
+        purpose: What it is for: each purpose has a directory of its own.
 
     Raises:
         OSError: If there is none.
     """
     if not hasattr(os, "geteuid"):
         raise OSError("this system has no users to keep a directory for")
-    found = [base / _called(namespace) for base in _bases()]
+    found = [base / _called(namespace, purpose) for base in _bases()]
     short = [place for place in found if len(os.fsencode(place)) + _ROOM <= _LONGEST]
     if not short:
         raise OSError("no directory with a short enough path")
@@ -72,10 +76,11 @@ def _bases() -> Iterator[Path]:
     yield Path(_RUNTIME, str(os.geteuid()), "asgi-multitier")
 
 
-def _called(namespace: str) -> str:
+def _called(namespace: str, purpose: str = "") -> str:
     # Under pytest each test is isolated, along with the processes that it starts.
     test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
-    world = "\0".join((namespace, test, os.environ.get("PYTEST_XDIST_WORKER", "")))
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    world = "\0".join((namespace, test, worker, *([purpose] if purpose else ())))
     digest = blake2b(os.fsencode(world), digest_size=4).hexdigest()
     return f"{namespace[:_NAME]}-{digest}"
 

@@ -1,0 +1,270 @@
+"""The socket by which this worker answers the others, and the questions that it asks them.
+
+Whoever reaches one worker reaches all: a scrape, the admin's pages and the command line meet a
+random one of those that share a port. Each answers for itself; what does not answer in time is
+marked as missing, and never an error.
+"""
+
+import asyncio
+import os
+import socket
+from asyncio.events import _get_running_loop as loop_here
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
+from contextvars import Context
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from .frames import ANSWER_BYTES, QUESTION_BYTES, FrameError, as_json, packed, receive, send
+from .sockets import Listener, is_own_user, paths
+
+TIMEOUT = 0.2
+"""Seconds that an answer may take."""
+
+_CONNECTIONS = 32
+"""Connections that are answered at the same time."""
+
+_PATIENCE = 10.0
+"""Seconds after which a connection is closed, whatever it waits for."""
+
+Answering: TypeAlias = Callable[[dict[str, Any]], Awaitable[Any]]
+"""Answers a question: gets its arguments, and returns what JSON can express."""
+
+Missing: TypeAlias = Literal["", "silent", "unknown", "failed"]
+"""Why there is no answer: "" if there is one; not in time, no such question, or it failed there."""
+
+
+class Answer(NamedTuple):
+    """What one worker has answered.
+
+    Attributes:
+        worker: Its number; None for this process if it has none.
+        value: The answer, as JSON has it; None if there is none.
+        missing: Why there is none.
+    """
+
+    worker: int | None
+    value: Any
+    missing: Missing = ""
+
+    @property
+    def has_come(self) -> bool:
+        """Whether there is an answer."""
+        return not self.missing
+
+
+class Workers:
+    """The workers of an application on this machine, as one of them sees them.
+
+    It belongs to the event loop that has opened it; any other may ask.
+
+    Args:
+        namespace: Gives the application's name.
+        trouble: Called with what fails here and why: no worker can be asked, or an answer failed.
+
+    Attributes:
+        is_wanted: Whether this process is to be asked, also if it serves no application.
+    """
+
+    def __init__(
+        self, namespace: Callable[[], str], trouble: Callable[[str, Exception], None]
+    ) -> None:
+        self.is_wanted = False
+        self._namespace = namespace
+        self._trouble = trouble
+        self._answers: dict[str, Answering] = {}
+        self._listener: Listener | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __repr__(self) -> str:
+        return f"<Workers {'not reachable' if self.number is None else f'of which {self.number}'}>"
+
+    # What this worker is asked.
+
+    def answers(self, name: str, function: Answering) -> None:
+        """Let others ask something.
+
+        Args:
+            name: The question's name.
+            function: Gets the question's arguments, which may be of any shape, as another release
+                may have asked. Runs in the event loop of the cache.
+        """
+        self._answers[name] = function
+
+    @property
+    def number(self) -> int | None:
+        """This worker's number, from 0; None while others cannot ask it."""
+        here = self._listener is not None and self._pid == os.getpid()
+        return self._listener.number if here and self._listener is not None else None
+
+    def open(self) -> None:
+        """Be reachable, from the running event loop. What fails is a trouble, never an error."""
+        if not hasattr(socket, "AF_UNIX"):
+            return
+        try:
+            if self._listener is not None and self._pid != os.getpid():
+                self._leave()
+            if self._listener is not None and self._listener.is_removed:
+                self._leave()
+            if self._listener is None:
+                self._listener, self._pid = Listener(self._namespace()), os.getpid()
+            self._listen(self._listener)
+        except (OSError, NotImplementedError) as error:  # the latter: loops that read no sockets
+            self._leave()
+            self._trouble("workers", error)
+
+    def _listen(self, listener: Listener) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is loop:
+            return
+        if self._loop is not None and not self._loop.is_closed():
+            number = listener.socket.fileno()
+            self._loop.call_soon_threadsafe(self._loop.remove_reader, number, context=Context())
+        Context().run(loop.add_reader, listener.socket.fileno(), self._accept)
+        self._loop, self._tasks = loop, set()
+
+    def _accept(self) -> None:
+        if self._listener is None:
+            return
+        try:
+            connection, _ = self._listener.socket.accept()
+        except OSError:  # it is gone
+            return
+        connection.setblocking(False)
+        if len(self._tasks) >= _CONNECTIONS or not is_own_user(connection):
+            connection.close()
+            return
+        task = asyncio.create_task(
+            self._serve(connection), name="asgi-multitier worker answer", context=Context()
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        # A task that is cancelled before its turn closes nothing.
+        task.add_done_callback(lambda _: connection.close())
+
+    async def _serve(self, connection: socket.socket) -> None:
+        """Answer one question."""
+        with suppress(OSError, FrameError, TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                question = await receive(connection, QUESTION_BYTES)
+                if isinstance(question, dict):
+                    await send(connection, await self._replied(question))
+
+    async def _replied(self, question: dict[str, Any]) -> bytes:
+        value, missing = await self._answered(str(question.get("ask")), question.get("with"))
+        try:
+            return packed({"value": value, "missing": missing}, ANSWER_BYTES)
+        except FrameError as error:
+            self._trouble("worker-answer", error)
+            return packed({"value": None, "missing": "failed"}, ANSWER_BYTES)
+
+    async def _answered(self, name: str, arguments: object) -> tuple[Any, Missing]:
+        function = self._answers.get(name)
+        if function is None:
+            return None, "unknown"
+        try:
+            return await function(arguments if isinstance(arguments, dict) else {}), ""
+        except Exception as error:  # noqa: BLE001 - it is counted, and the others' answers stand
+            self._trouble("worker-answer", error)
+            return None, "failed"
+
+    async def close(self) -> None:
+        """Be reachable no more. May be called twice."""
+        tasks = [task for task in self._tasks if task.get_loop() is loop_here()]
+        self._leave()
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def forget(self) -> None:
+        """As `close`, from any thread and without waiting: in tests."""
+        self._leave()
+
+    def _leave(self) -> None:
+        listener, loop = self._listener, self._loop
+        self._listener = self._loop = None
+        self._tasks = set()
+        if listener is None:
+            return
+        # In a forked process the loop, and what it waits for, are copies of the parent's.
+        if self._pid == os.getpid() and loop is not None and not loop.is_closed():
+            number = listener.socket.fileno()
+            if loop is loop_here():
+                loop.remove_reader(number)
+            else:
+                with suppress(RuntimeError):  # it was closed just now
+                    loop.call_soon_threadsafe(loop.remove_reader, number, context=Context())
+        listener.close()
+
+    # What this worker asks.
+
+    async def ask_all(
+        self, name: str, arguments: Mapping[str, Any] | None = None, timeout: float = TIMEOUT
+    ) -> list[Answer]:
+        """Ask all workers of this machine at once, this one too.
+
+        Args:
+            name: The question.
+            arguments: What JSON can express, at most 64 KiB.
+            timeout: Seconds that an answer may take.
+
+        Returns:
+            One answer a worker that runs, by number; missing ones are marked. This process answers
+            also if it has no number.
+
+        Raises:
+            FrameError: If the arguments are too long, or JSON cannot express them.
+        """
+        frame = packed({"ask": name, "with": dict(arguments or {})}, QUESTION_BYTES)
+        if self.number is not None and self._loop is asyncio.get_running_loop():
+            self.open()  # if a cleaner has removed the socket's file, nothing else shows that
+        own = self.number
+        others = [
+            self._ask(number, path, frame, timeout)
+            for number, path in paths(self._namespace()).items()
+            if number != own
+        ]
+        asked: list[Coroutine[Any, Any, Answer | None]] = [
+            self._ask_own(own, name, dict(arguments or {}), timeout),
+            *others,
+        ]
+        found = [answer for answer in await asyncio.gather(*asked) if answer is not None]
+        return sorted(found, key=lambda answer: -1 if answer.worker is None else answer.worker)
+
+    async def _ask_own(
+        self, number: int | None, name: str, arguments: dict[str, Any], timeout: float
+    ) -> Answer:
+        try:
+            async with asyncio.timeout(timeout):
+                value, missing = await self._answered(name, arguments)
+                return Answer(number, as_json(value), missing)
+        except TimeoutError:
+            return Answer(number, None, "silent")
+        except FrameError as error:
+            self._trouble("worker-answer", error)
+            return Answer(number, None, "failed")
+
+    async def _ask(self, number: int, path: Path, frame: bytes, timeout: float) -> Answer | None:
+        """The answer of another worker; None if none runs there."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.setblocking(False)
+            async with asyncio.timeout(timeout):
+                await asyncio.get_running_loop().sock_connect(connection, os.fspath(path))
+                await send(connection, frame)
+                return _read(number, await receive(connection, ANSWER_BYTES))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return None  # it was killed: whoever takes the number takes the socket's place
+        except (OSError, FrameError, TimeoutError):
+            return Answer(number, None, "silent")
+        finally:
+            connection.close()
+
+
+def _read(number: int, said: object) -> Answer:
+    if not isinstance(said, dict) or said.get("missing") not in ("", "unknown", "failed"):
+        return Answer(number, None, "failed")
+    return Answer(number, said.get("value"), said["missing"])

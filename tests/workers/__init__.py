@@ -1,0 +1,1 @@
+"""The workers of one machine, which ask each other."""

@@ -1,0 +1,471 @@
+"""Workers ask each other: all that run answer, and what does not is marked."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asgi_multitier.coherence.nearby.directory import places
+from asgi_multitier.workers import Answer, Workers, frames, sockets, workers
+from tests.patience import until
+
+Failures = list[tuple[str, Exception]]
+
+
+class World:
+    """Workers of one application in one process."""
+
+    def __init__(self) -> None:
+        self.failures: Failures = []
+        self.made: list[Workers] = []
+
+    def worker(self, name: str, *, opened: bool = True) -> Workers:
+        """A worker that answers `"who"` with its name."""
+        made = Workers(lambda: "n", lambda what, error: self.failures.append((what, error)))
+
+        async def who(arguments: dict[str, Any]) -> Any:
+            return {"name": name, **arguments}
+
+        made.answers("who", who)
+        if opened:
+            made.open()
+        self.made.append(made)
+        return made
+
+
+@pytest.fixture
+async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    """A directory of the test's own; afterwards nothing is left in it."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", os.fspath(tmp_path))
+    made = World()
+    yield made
+    for one in made.made:
+        await one.close()
+    assert [file for _, _, files in os.walk(tmp_path) for file in files] == []
+
+
+def place() -> Path:
+    """Where the sockets are."""
+    return places("n", "workers")[0]
+
+
+def names(answers: list[Answer]) -> list[tuple[int | None, Any, str]]:
+    """Who has answered, and what is missing."""
+    return [(one.worker, (one.value or {}).get("name"), one.missing) for one in answers]
+
+
+async def test_each_answers_for_itself_whoever_is_asked(world: World) -> None:
+    """By number, which is the smallest that was free; arguments reach all."""
+    one, two, three = (world.worker(name) for name in ("a", "b", "c"))
+
+    expected = [(0, "a", ""), (1, "b", ""), (2, "c", "")]
+    assert [names(await each.ask_all("who")) for each in (one, two, three)] == [expected] * 3
+    assert [answer.value for answer in await two.ask_all("who", {"x": [1]})] == [
+        {"name": "a", "x": [1]},
+        {"name": "b", "x": [1]},
+        {"name": "c", "x": [1]},
+    ]
+    assert all(answer.has_come for answer in await one.ask_all("who"))
+
+
+async def test_a_number_that_is_free_again_is_taken_first(world: World) -> None:
+    """So numbers stay small, whatever comes and goes."""
+    one, two = world.worker("a"), world.worker("b")
+    await one.close()
+    await one.close()
+    three = world.worker("c")
+
+    assert (one.number, two.number, three.number) == (None, 1, 0)
+    assert names(await two.ask_all("who")) == [(0, "c", ""), (1, "b", "")]
+
+
+async def test_one_that_cannot_be_asked_asks_all_the_same(world: World) -> None:
+    """A program on the same machine has no number, and its own answer is there."""
+    world.worker("a")
+    program = world.worker("p", opened=False)
+
+    assert names(await program.ask_all("who")) == [(None, "p", ""), (0, "a", "")]
+    assert "not reachable" in repr(program)
+
+
+async def test_what_does_not_answer_is_marked(world: World) -> None:
+    """Slow, broken, or of another release; the others' answers stand."""
+    asker, slow, broken = world.worker("a"), world.worker("b"), world.worker("c")
+    other = Workers(lambda: "n", lambda what, error: None)
+    other.open()
+    world.made.append(other)
+    stuck = asyncio.Event()
+
+    async def wait(arguments: dict[str, Any]) -> Any:
+        await stuck.wait()
+
+    async def fail(arguments: dict[str, Any]) -> Any:
+        raise RuntimeError("no")
+
+    slow.answers("who", wait)
+    broken.answers("who", fail)
+
+    assert names(await asker.ask_all("who")) == [
+        (0, "a", ""), (1, None, "silent"), (2, None, "failed"), (3, None, "unknown"),
+    ]  # fmt: skip
+    assert names(await slow.ask_all("who", timeout=0.05))[1] == (1, None, "silent")
+    assert {what for what, _ in world.failures} == {"worker-answer"}
+
+
+@pytest.mark.parametrize("value", [object(), "x" * 2_000], ids=["no JSON", "too long"])
+@pytest.mark.parametrize("asks", ["its worker", "another"])
+async def test_an_answer_that_cannot_be_sent_failed(
+    world: World, monkeypatch: pytest.MonkeyPatch, value: object, asks: str
+) -> None:
+    """It is counted where it was made."""
+    monkeypatch.setattr(workers, "ANSWER_BYTES", 1_000)
+    monkeypatch.setattr(frames, "ANSWER_BYTES", 1_000)
+    asker, other = world.worker("a"), world.worker("b")
+
+    async def answer(arguments: dict[str, Any]) -> Any:
+        return [value]
+
+    other.answers("who", answer)
+    found = names(await (other if asks == "its worker" else asker).ask_all("who"))
+
+    assert found == [(0, "a", ""), (1, None, "failed")]
+    assert [what for what, _ in world.failures] == ["worker-answer"]
+
+
+async def test_a_question_that_is_too_long_is_refused_at_once(world: World) -> None:
+    """By the one who asks it."""
+    with pytest.raises(frames.FrameError, match="65536"):
+        await world.worker("a").ask_all("who", {"x": "y" * frames.QUESTION_BYTES})
+
+
+STRANGE = [
+    pytest.param(b"", id="nothing"),
+    pytest.param(b"\xff\xff\xff\xff", id="a length beyond the bound"),
+    pytest.param(b"\0\0\0\x09{", id="less than it says"),
+    pytest.param(b"\0\0\0\x01{", id="no JSON"),
+    pytest.param(b"\0\0\0\x02[]", id="no question"),
+]
+
+
+@pytest.mark.parametrize("data", STRANGE)
+async def test_strange_questions_harm_nothing(world: World, data: bytes) -> None:
+    """The connection ends without an answer, and the next question is answered."""
+    one = world.worker("a")
+    reader, writer = await asyncio.open_unix_connection(place() / "0.sock")
+    writer.write(data)
+    writer.write_eof()
+    assert await reader.read() == b""
+    writer.close()
+    await writer.wait_closed()
+
+    assert names(await one.ask_all("who")) == [(0, "a", "")]
+
+
+@pytest.mark.parametrize(
+    ("data", "missing"),
+    [
+        (b"", "silent"),
+        (b"\xff\xff\xff\xff", "silent"),
+        (frames.packed([], 100), "failed"),
+        (frames.packed({"value": 1}, 100), "failed"),
+        (frames.packed({"value": 1, "missing": "new"}, 100), "failed"),
+    ],
+)
+async def test_strange_answers_are_missing(world: World, data: bytes, missing: str) -> None:
+    """As of a process that is no worker of this package, or of another release."""
+    one = world.worker("a")
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(4)
+        writer.write(data)
+        writer.close()
+        await writer.wait_closed()
+
+    path = place() / "7.sock"
+    async with await asyncio.start_unix_server(answer, path):
+        assert names(await one.ask_all("who")) == [(0, "a", ""), (7, None, missing)]
+    path.unlink(missing_ok=True)
+
+
+async def test_the_socket_of_a_killed_worker_is_no_worker(world: World) -> None:
+    """It refuses; and whoever takes the number takes its place."""
+    place().parent.mkdir(0o700, exist_ok=True)
+    place().mkdir(0o700)
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(os.fspath(place() / "0.sock"))
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(os.fspath(place() / "1.sock"))
+    one = world.worker("a")
+    assert names(await one.ask_all("who")) == [(0, "a", "")]
+
+    two = world.worker("b")
+    assert names(await one.ask_all("who")) == [(0, "a", ""), (1, "b", "")]
+    assert two.number == 1
+
+
+async def test_a_removed_socket_is_made_again_when_its_worker_asks(world: World) -> None:
+    """Cleaners of temporary files remove what looks old; another worker may have the number now."""
+    one, two = world.worker("a"), world.worker("b")
+    for path in place().iterdir():
+        path.unlink()
+    three = world.worker("c")
+
+    assert names(await two.ask_all("who")) == [(0, "c", ""), (1, "b", "")]
+    assert names(await one.ask_all("who")) == [(0, "c", ""), (1, "b", ""), (2, "a", "")]
+    assert names(await three.ask_all("who")) == [(0, "c", ""), (1, "b", ""), (2, "a", "")]
+
+
+async def test_another_user_is_not_answered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The directory admits none; should it ever, the kernel tells who asks."""
+    asker, other = world.worker("a"), world.worker("b")
+    found = sockets.paths("n")
+    user = os.geteuid()
+    monkeypatch.setattr(sockets.os, "geteuid", lambda: user + 1)
+    monkeypatch.setattr(workers, "paths", lambda _: found)
+
+    assert names(await asker.ask_all("who"))[other.number or 0] == (1, None, "silent")
+
+
+async def test_only_so_many_are_answered_at_a_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One more finds the connection closed, and is told at once."""
+    monkeypatch.setattr(workers, "_CONNECTIONS", 1)
+    asker, other = world.worker("a"), world.worker("b")
+    reader, writer = await asyncio.open_unix_connection(place() / "1.sock")
+    await until(lambda: len(other._tasks) == 1)
+
+    assert names(await asker.ask_all("who", timeout=30))[1] == (1, None, "silent")
+
+    writer.close()
+    await writer.wait_closed()
+    await until(lambda: not other._tasks)
+    assert names(await asker.ask_all("who"))[1] == (1, "b", "")
+    assert await reader.read() == b""
+
+
+async def test_closing_ends_what_is_being_answered(world: World) -> None:
+    """Its asker sees the end of the connection."""
+    asker, other = world.worker("a"), world.worker("b")
+    begun = asyncio.Event()
+
+    async def wait(arguments: dict[str, Any]) -> Any:
+        begun.set()
+        await asyncio.Event().wait()
+
+    other.answers("who", wait)
+    asking = asyncio.create_task(asker.ask_all("who", timeout=30))
+    await begun.wait()
+    await other.close()
+
+    assert names(await asking) == [(0, "a", ""), (1, None, "silent")]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("fcntl", None), ("MOST", 0)],
+    ids=["no locks on this system", "all numbers are taken"],
+)
+async def test_where_it_is_impossible_it_is_counted_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, name: str, value: object
+) -> None:
+    """And the process answers for itself."""
+    monkeypatch.setattr(sockets.claim.__module__ + "." + name, value)
+    one = world.worker("a")
+
+    assert names(await one.ask_all("who")) == [(None, "a", "")]
+    assert [what for what, _ in world.failures] == ["workers"]
+
+
+async def test_a_system_without_unix_sockets_is_no_trouble(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There are no other workers that could be asked."""
+    monkeypatch.delattr(socket, "AF_UNIX")
+    one = world.worker("a")
+
+    assert (one.number, world.failures) == (None, [])
+
+
+async def test_a_directory_that_others_may_write_is_not_used(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in it could be anyone's."""
+    monkeypatch.setattr(sockets, "places", lambda *_: [tmp_path / "open"])
+    (tmp_path / "open").mkdir(0o777)
+    (tmp_path / "open").chmod(0o777)
+    one = world.worker("a")
+
+    assert one.number is None
+    assert [type(error) for _, error in world.failures] == [PermissionError]
+    (tmp_path / "open").rmdir()
+
+
+async def test_a_directory_that_disappears_meanwhile_is_made_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last worker of an application removes it when it ends."""
+    real, tries = sockets.claim, []
+
+    def claim(directory: Path) -> Any:
+        tries.append(directory)
+        if len(tries) == 1:
+            directory.rmdir()
+        return real(directory)
+
+    monkeypatch.setattr(sockets, "claim", claim)
+    assert world.worker("a").number == 0
+    assert len(tries) == 2
+
+
+async def test_a_lock_that_its_holder_has_just_removed_is_not_taken(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one may have made the file again, and hold that."""
+    from asgi_multitier.workers import claims
+
+    real, seen = claims.fcntl.flock, []
+
+    def flock(lock: int, how: int) -> None:
+        real(lock, how)
+        seen.append(lock)
+        if len(seen) == 1:
+            (place() / "0.lock").unlink()
+
+    monkeypatch.setattr(claims.fcntl, "flock", flock)
+    assert world.worker("a").number == 0
+    assert len(seen) == 2
+
+
+CALLER: ContextVar[str] = ContextVar("caller", default="nobody's")
+
+
+async def test_answers_stand_in_no_request(world: World) -> None:
+    """Who opens the socket may do so within a request: its context is not kept."""
+    token = CALLER.set("a request's")
+    asker, other = world.worker("a"), world.worker("b")
+    CALLER.reset(token)
+
+    async def answer(arguments: dict[str, Any]) -> Any:
+        return {"name": CALLER.get()}
+
+    other.answers("who", answer)
+    CALLER.set("the asker's")
+    assert names(await asker.ask_all("who"))[1] == (1, "nobody's", "")
+
+
+def in_a_loop(function: Callable[[], Any]) -> Any:
+    """What the function gives in an event loop of its own."""
+    with asyncio.Runner() as runner:
+        return runner.run(function())
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["that has ended", "that goes on"])
+def test_it_moves_to_another_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: bool
+) -> None:
+    """With its number."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", os.fspath(tmp_path))
+    world = World()
+
+    async def first() -> None:
+        world.worker("a")
+
+    async def second() -> Any:
+        world.made[0].open()
+        other = world.worker("b")
+        found = names(await other.ask_all("who"))
+        for one in world.made:
+            await one.close()
+        return found
+
+    before = asyncio.Runner()
+    before.run(first())
+    if ends:
+        before.close()
+    assert in_a_loop(second) == [(0, "a", ""), (1, "b", "")]
+    if not ends:
+        before.close()
+
+
+def test_a_forked_process_takes_a_number_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And holds none of its parent's, whether it uses the cache or not."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", os.fspath(tmp_path))
+    world = World()
+
+    async def parent() -> Any:
+        one = world.worker("a")
+        idle = _forked(lambda told, _: None)
+        child = _forked(_child)
+        assert child.read() == b"None 1"
+        found = names(await one.ask_all("who"))
+        child.end()
+        after = names(await one.ask_all("who"))
+        await one.close()  # the idle child is alive, and holds nothing
+        world.made.append(two := Workers(lambda: "n", lambda *_: None))
+        two.open()
+        number = two.number
+        await two.close()
+        idle.end()
+        return found, after, number
+
+    def _child(told: Callable[[bytes], None], hold: Callable[[], None]) -> None:
+        one = world.made[0]
+        before = one.number
+
+        async def answer() -> None:
+            one.open()
+            told(f"{before} {one.number}".encode())
+            await asyncio.get_running_loop().run_in_executor(None, hold)
+            await one.close()
+
+        with suppress(RuntimeError):
+            asyncio.events._set_running_loop(None)
+        asyncio.new_event_loop().run_until_complete(answer())
+
+    found, after, number = in_a_loop(parent)
+    assert found == [(0, "a", ""), (1, "a", "")]
+    assert after == [(0, "a", "")]
+    assert number == 0
+
+
+class _Child:
+    """A forked process, which waits until it may end."""
+
+    def __init__(self, run: Callable[..., Any]) -> None:
+        told, tell = os.pipe()
+        held, release = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            status = 1
+            try:
+                os.close(release)
+                run(lambda data: os.write(tell, data), lambda: os.read(held, 1))
+                os.read(held, 1)
+                status = 0
+            finally:
+                os._exit(status)
+        os.close(tell)
+        os.close(held)
+        self._told, self._release = told, release
+
+    def read(self) -> bytes:
+        """What it has told."""
+        return os.read(self._told, 100)
+
+    def end(self) -> None:
+        """Let it end, and see that it has ended well."""
+        os.close(self._release)
+        os.close(self._told)
+        assert os.waitpid(self.pid, 0)[1] == 0
+
+
+_forked = _Child
