@@ -156,6 +156,7 @@ class Replies:
         assert isinstance(response, StoredResponse)  # noqa: S101  # markers were followed
         age = self._engine.clock() - entry.created
         lines = aged(response.headers, age)
+        self._request.slot = slot
         return self._answer(response, lines, member, self._engine.wall() - age, slot)
 
     def _answer(

@@ -1,7 +1,8 @@
 """Which representation of a stored response a request gets: in which content coding.
 
-Two ways lead here, the prepared answer of a plain hit and that to a request with conditions. Both
-ask `Request.codings` what the request accepts, and `Encodings.find` what is there.
+Three ways lead here: the prepared answer of a plain hit, that to a request with conditions, and
+what leaves the layers of the application for a guarded request. All ask `Request.codings` what the
+request accepts, and `Encodings.find` what is there.
 """
 
 from math import inf
@@ -61,20 +62,21 @@ def represented(
     Args:
         engine: The cache.
         request: The request.
-        response: The response as it is stored, or was made just now.
+        response: The response as it is stored, was made just now, or has left the application.
         lines: The field lines that this client would get with it.
-        slot: Where it is stored; None if that is not known, or it was made just now.
+        slot: Where it is stored with this content; None if that is not known, or it was made just
+            now.
     """
     codings, terms = request.codings, request.plan.terms
     if not codings or not is_encodable(response.headers, terms.targeted):
         return response, lines
+    found = None if slot is None else engine.encodings.find(slot, codings, terms)
     held = coding_held(request.headers, response.etag, codings)
     if held is not None:
         confirmed = replace(response, etag=_tag(response, held))
         now = engine.wall()
         if not_modified(request.headers, confirmed, date=inf, now=now):
             return confirmed, encoded_headers(lines, held, 0)  # nothing is said of its length
-    found = None if slot is None else engine.encodings.find(slot, codings, terms)
     if found is None:
         return response, lines
     encoded = replace(response, body=found.body, etag=_tag(response, found.coding))

@@ -7,7 +7,7 @@ from typing import Any
 from .._types import ASGIApp, Headers, Scope
 from ..coherence.index import Index
 from ..config.policy import Policy
-from ..entry import Born, StoredResponse
+from ..entry import Born, Slot, StoredResponse
 from ..policy.cache_control import CacheControl, of_request
 from ..policy.content import content_part
 from ..policy.cookies import with_cookies_of
@@ -67,6 +67,7 @@ class Request:
         plain: Whether its answer depends on nothing in it but its target and its content.
         partition: Whose copy it gets, as the rule's `vary_by` says; None if it has none.
         primary: Its primary key, set once the partition is known.
+        slot: Where what has answered it is stored; None if nothing has, or that is not known.
     """
 
     foreground = False
@@ -93,6 +94,7 @@ class Request:
         self.plain = plan.whole and plan.plain.issuperset(found)
         self.partition: bytes | None = None
         self.primary = ""
+        self.slot: Slot | None = None
         self._headers: Headers | None = None
         self.table = table
         self._view: Any = None

@@ -47,14 +47,9 @@ def _check_compress(policy: SimpleNamespace, where: str) -> None:
             raise ConfigError.of("compress_personal", True, allowed, where=where)
         return
     given = [coding.decode() for coding in policy.compress]
-    if policy.guarded:
-        allowed = (
-            "False with guarded=, as what a guard lets out is often secret: compress it in a layer "
-            "of the application, if it is not"
-        )
-    elif ACCEPT_ENCODING in policy.vary:
+    if ACCEPT_ENCODING in policy.vary:
         allowed = "False where vary= has accept-encoding: there the application compresses"
-    elif not policy.compress_personal and (
+    elif not (policy.compress_personal or policy.guarded) and (  # see `Policy.but`
         policy.cookies or policy.vary_by is not None or Credentials().include_any(policy.vary)
     ):
         allowed = (

@@ -162,10 +162,13 @@ class Policy:
         targeted: Names of the targeted fields that are read (RFC 9213), the first valid one counts.
         compress: Whether stored responses are compressed, once and in the background, for clients
             that accept it: True for zstd, br and gzip, or their names, the preferred one first.
-            zstd and br need the extra `compression`.
+            zstd and br need the extra `compression`. A guarded route is compressed only if its own
+            annotation says so: not because of a rule, a default, or a policy for several routes.
         compress_personal: Whether `compress` is also for responses that belong to one user. The
             length of a compressed response tells something about its content to those who see the
-            traffic and can add something of their own to it (BREACH).
+            traffic and can add something of their own to it (BREACH): so neither this nor the
+            `compress` of a guarded route is for a response that has both a secret and a text that
+            its client chooses.
     """
 
     lifetime: float | None
@@ -251,10 +254,16 @@ class Policy:
         return cls(None, where="Policy.from_origin", **options)
 
     def but(self, where: str, **options: Unpack[PolicyOptions]) -> "Policy":
-        """This policy with some options changed."""
+        """This policy with some options changed.
+
+        Where it becomes guarded, `compress` has to be among them: a policy for several routes does
+        not ask to compress what a guard lets out.
+        """
         if not options:
             return self
         present: Any = {name: getattr(self, name) for name in _READERS}
+        if options.get("guarded") and not self.guarded:
+            present |= {"compress": (), "compress_personal": False}
         return Policy(self.lifetime, where=where, **{**present, **options})
 
     @property

@@ -218,10 +218,11 @@ class CacheConfig:
     def terms_of(self, policy: Policy) -> Terms:
         """The terms of a policy, within this process's bounds."""
         partitioned = is_personal(policy, self.credentials)
+        compresses = bool(policy.compress_personal or policy.guarded) or not partitioned
         return replace(
             policy.terms,
             partitioned=partitioned,
-            codings=policy.compress if policy.compress_personal or not partitioned else (),
+            codings=policy.compress if compresses else (),
             encode_from=self.compress_min_bytes,
             max_entry=self.max_entry,
             header_limit=self.header_block,

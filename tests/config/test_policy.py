@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from asgi_multitier.config.policy import Policy, policy_of
+from asgi_multitier.config.process import CacheConfig
 from asgi_multitier.config.templates import Template
 from asgi_multitier.config.values import compute_policy
 from asgi_multitier.errors import ConfigError
@@ -117,6 +118,24 @@ class TestPolicy:
         assert policy_of(base, where="x") is base
         assert dataclasses.replace(base, jitter=0.5).jitter == 0.5
 
+    @pytest.mark.parametrize("options", [{}, {"vary_by": tenant}, {"vary": "x-user"}])
+    @pytest.mark.parametrize("guarded", [True, "shared"])
+    def test_a_guarded_policy_compresses_where_it_says_so_itself(
+        self, guarded: Any, options: dict[str, Any]
+    ) -> None:
+        """Not because the policy says so from which it is made."""
+        if guarded == "shared" and "vary_by" in options:
+            guarded = True
+        base = Policy(60, compress="gzip")
+        both = Policy(60, compress="gzip", guarded=guarded, **options)
+
+        assert both.compress == both.but("x", jitter=0.5).compress == (b"gzip",)
+        assert both.but("x", guarded=guarded).compress == (b"gzip",)
+        assert CacheConfig().terms_of(both).codings == (b"gzip",)
+        assert policy_of(base, where="x", guarded=guarded, **options).compress == ()
+        own = policy_of(base, where="x", guarded=guarded, compress="br", **options)
+        assert own.compress == (b"br",)
+
     def test_policies_are_frozen_and_compare_by_value(self) -> None:
         """Share freely what cannot change."""
         with pytest.raises(dataclasses.FrozenInstanceError):
@@ -157,13 +176,10 @@ class TestPolicy:
                 60, {"compress": True, "vary_by": tenant}, ["vary_by="], id="compress-vary-by"
             ),
             pytest.param(
-                60, {"compress": True, "guarded": True}, ["guarded="], id="compress-guarded"
-            ),
-            pytest.param(
                 60,
-                {"compress": True, "compress_personal": True, "guarded": "shared"},
-                ["compress=", "guarded="],
-                id="compress-guarded-personal",
+                {"compress": True, "guarded": True, "vary": "accept-encoding"},
+                ["accept-encoding"],
+                id="compress-guarded-vary",
             ),
             pytest.param(
                 60,

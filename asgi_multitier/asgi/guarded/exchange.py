@@ -12,8 +12,10 @@ from typing import Any
 from ..._types import Headers, Message, Receive, Scope, Send
 from ...config.policy import Policy
 from ...engine.engine import Engine
+from ...entry import Slot
 from ...policy.downstream import are_told_as_they_are
 from ...policy.headers import merged
+from ...policy.negotiation import IDENTITY
 from ...policy.reasons import Reason
 from ...policy.request import CHOICES, Field, tag_asked_for
 from ...policy.validation import NOT_FORWARDED
@@ -27,6 +29,9 @@ from .made import Aside, Shown, is_set, status_for
 from .miss import Miss
 from .naming import key_at_once, key_of, labels_of
 from .replay import GuardedReplay, prepared
+
+_AS_STORED = ((), (IDENTITY,))
+"""The content codings that are accepted where a client gets the content as it is stored."""
 
 _FILES = ("http.response.pathsend", "http.response.zerocopysend")
 
@@ -44,6 +49,7 @@ class GuardedExchange:
         reason: Why it passes by the cache; None if it does not.
         miss: Its story; None for a plain hit, and for what passes by.
         replay: What a plain hit is answered with.
+        slot: Where that is stored.
         added: The field lines that dependencies have set for a plain hit, if they are none by which
             it is told otherwise.
     """
@@ -67,6 +73,7 @@ class GuardedExchange:
         "reason",
         "replay",
         "scope",
+        "slot",
     )
 
     def __init__(self, engine: Engine, request: Request, send: Send) -> None:
@@ -85,6 +92,7 @@ class GuardedExchange:
         self.added: Headers = ()
         self.miss: Miss | None = None
         self.replay: GuardedReplay | None = None
+        self.slot: Slot | None = None
         scope, found = request.scope, request.found
         self._prompt = scope["method"] == "GET"
         self._tag: bytes | None = None
@@ -207,7 +215,8 @@ class GuardedExchange:
         if replay is None or now >= replay.until:
             return None
         self.reason, self.replay, self._age = None, replay, now - replay.created
-        if self._prompt:
+        self.slot = slot
+        if self._prompt and (not request.plan.offers or request.codings in _AS_STORED):
             self._quick = replay
         request.plan.tally.local += 1
         injected = call.response

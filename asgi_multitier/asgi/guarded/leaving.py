@@ -1,8 +1,8 @@
 """What leaves the application for a guarded request, and what its client gets of it.
 
-The layers of the application see a whole answer to a GET without conditions. Validators, ranges,
-the answer to HEAD, `Age` and `Cache-Status` are finished here, on the content that really leaves: a
-layer may have compressed it or put it into an envelope.
+The layers of the application see a whole answer to a GET without conditions. Content codings,
+validators, ranges, the answer to HEAD, `Age` and `Cache-Status` are finished here, on the content
+that really leaves: a layer may have compressed it or put it into an envelope.
 """
 
 from typing import Protocol
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from ..._types import Header, Headers, Message, Scope, Send
 from ...engine.engine import Engine
-from ...entry import StoredResponse
+from ...entry import Slot, StoredResponse
 from ...policy import cache_status
 from ...policy.cache_status import Forward
 from ...policy.downstream import is_public, told_unless_public
@@ -21,6 +21,7 @@ from ...policy.request import CHOICES, choosing_fields
 from ...policy.storing import retagged, stored_validators
 from ..layers import publish
 from ..replay import AGE, age_line, answer, response_messages
+from ..representation import represented
 from ..request import Request
 from ..sending import without_content
 from .made import OWN_FIELDS, Shown
@@ -36,6 +37,7 @@ class Story(Protocol):
         reason: Why it passes by the cache, if it does.
         miss: What asks for its answer; None if nothing has to.
         replay: What a plain hit is answered with; None if it is none.
+        slot: Where that is stored.
         added: Field lines of this request alone, at the end of what a plain hit leaves with.
         shown: The whole response that the framework has got; None if it has another.
     """
@@ -44,6 +46,7 @@ class Story(Protocol):
     reason: Reason | None
     miss: Miss | None
     replay: GuardedReplay | None
+    slot: Slot | None
     added: Headers
 
     @property
@@ -148,8 +151,9 @@ class Leaving:
         if not sink.complete or sink.status >= 500:
             return False
         self._over = True
-        response = self._told_of(sink.status, tuple(sink.own_lines), sink.body)
-        await self._answer(response, sink.age, sink.member, self._received(sink.age))
+        response = self._left(sink.status, tuple(sink.own_lines), sink.body)
+        told, received = self._advised(response.headers), self._received(sink.age)
+        await self._answer(response, told, sink.age, sink.member, received, miss.slot)
         return True
 
     # To the client.
@@ -169,18 +173,30 @@ class Leaving:
         as_stored = replay is not None and tuple(sent) == replay.given
         lines = tuple(sent) if as_stored else normalised(sent)
         headers = retagged(lines, shown.body, body, start["status"])
-        response = self._told_of(start["status"], headers, body)
+        response = self._left(start["status"], headers, body)
+        told = self._advised(response.headers)
         if replay is not None and body is shown.body:
             # Other content would be held besides what is accounted for.
-            replay.has_left(sent, response)
+            replay.has_left(sent, replace(response, headers=told))
         if added:
-            response = replace(response, headers=(*response.headers, *normalised(added)))
-        # Other content, which a layer has put in its place, has no date.
-        received = self._received(shown.age) if body == shown.body else None
-        await self._answer(response, shown.age, shown.member or self._member, received)
+            own = normalised(added)
+            told = (*told, *own)
+            response = replace(response, headers=(*response.headers, *own))
+        # Other content, which a layer has put in its place, has no date, and is not stored.
+        same = body == shown.body
+        received, slot = (self._received(shown.age), self._slot) if same else (None, None)
+        member = shown.member or self._member
+        await self._answer(response, told, shown.age, member, received, slot)
 
-    def _told_of(self, status: int, lines: Headers, body: bytes) -> StoredResponse:
-        lines = self._advised(without(lines, {AGE, OWN_FIELDS}))
+    @property
+    def _slot(self) -> Slot | None:
+        """Where the content is stored that the framework was given; None if that is not known."""
+        story = self._story
+        return story.slot if story.miss is None else story.miss.slot
+
+    def _left(self, status: int, lines: Headers, body: bytes) -> StoredResponse:
+        """A whole response as it has left the application."""
+        lines = without(lines, {AGE, OWN_FIELDS})
         return StoredResponse(status, lines, body, *stored_validators(lines, self._engine.wall()))
 
     def _received(self, age: float | None) -> float:
@@ -188,14 +204,21 @@ class Leaving:
         return self._engine.wall() - (age or 0.0)
 
     async def _answer(
-        self, response: StoredResponse, age: float | None, member: bytes, received: float | None
+        self,
+        response: StoredResponse,
+        told: Headers,
+        age: float | None,
+        member: bytes,
+        received: float | None,
+        slot: Slot | None,
     ) -> None:
-        """Send the whole answer, or what its client has asked for of it."""
-        lines = response.headers if age is None else (*response.headers, age_line(age))
-        if CHOICES.isdisjoint(self._request.found):
+        """Send the whole answer, in a coding that its client accepts, or what it has asked for."""
+        request = self._request
+        lines = told if age is None else (*told, age_line(age))
+        response, lines = represented(self._engine, request, response, lines, slot)
+        if CHOICES.isdisjoint(request.found):
             await self._send_all(response.status, lines, member, response.body)
             return
-        request = self._request
         self._sent = True
         for message in answer(
             response,

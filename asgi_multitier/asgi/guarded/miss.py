@@ -7,10 +7,10 @@ its origin.
 import asyncio
 from typing import Any
 
-from ..._types import Header, Message
+from ..._types import Header, Headers, Message
 from ...coherence.index import Index
 from ...engine.engine import Engine
-from ...entry import Born
+from ...entry import Born, Slot
 from ...policy.headers import merged
 from ...policy.reasons import Reason
 from ...policy.request import Field
@@ -68,6 +68,15 @@ class GuardedRequest(Request):
         """That of its arrival."""
         return self._born
 
+    @property
+    def accepts(self) -> tuple[bytes, ...]:
+        """None: the layers of the application get the content as it is stored; see `leaving`."""
+        return ()
+
+    def told(self, headers: Headers) -> Headers:
+        """As they are: what caches downstream need to know is said where the response leaves."""
+        return headers
+
     def objection(self) -> Reason | None:
         """Why the answer is its client's alone, as the run of the endpoint has shown."""
         return self._origin.objection
@@ -110,12 +119,17 @@ class Miss:
         self._policy = request.plan.policy
         self.origin = EndpointOrigin(engine.config.max_entry)
         self.sink = Sink()
-        own = GuardedRequest(request, self.origin, key, born, labels)
-        story = Exchange(engine, own, _never, self.sink)
+        self._own_request = GuardedRequest(request, self.origin, key, born, labels)
+        story = Exchange(engine, self._own_request, _never, self.sink)
         self.task = asyncio.create_task(story.run(), name="asgi-multitier guarded")
         self.task.add_done_callback(_retrieved)
         self.made: Made | None = None
         self.shown: Shown | None = None
+
+    @property
+    def slot(self) -> Slot | None:
+        """Where what the story has answered with is stored; None if that is not known."""
+        return self._own_request.slot
 
     async def is_told(self) -> bool:
         """Wait for what the story asks or says first; False if it has broken off.
