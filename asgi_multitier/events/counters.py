@@ -61,6 +61,15 @@ class Counters:
         """A frozen reading by route."""
         return {route: tally.reading() for route, tally in self._tallies.items()}
 
+    def hits(self) -> dict[int, int]:
+        """Answered by a fresh entry on any route, by the level of its tier."""
+        hits = {1: 0}
+        for tally in list(self._tallies.values()):
+            hits[1] += tally.local
+            for level, count in list(tally.hits.items()):
+                hits[level] = hits.get(level, 0) + count
+        return hits
+
     def total(self) -> RouteStats:
         """The sum over all routes."""
         hits: Counter[int] = Counter()

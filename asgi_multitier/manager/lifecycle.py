@@ -18,6 +18,7 @@ from ..config.invalidation import InvalidationConfig
 from ..config.process import CacheConfig, Mode, Settings, read_mode
 from ..engine.engine import Engine, Tier
 from ..errors import BackendError, ConfigError
+from ..metrics import answer_workers
 from ..routing import RouteTable
 from ..serializers import JsonSerializer, Serializer
 from ..streams import Streams
@@ -86,6 +87,7 @@ class Lifecycle:
         self._compress_over = compress_over
         self._clock, self._wall = clock, wall
         self.workers = Workers(lambda: self.namespace, self._worker_failed)
+        answer_workers(self)
         self._name = Namespace(self.config.namespace, self._backends)
         self._mode = self.config.mode
         self._mode_changed: list[Callable[[], None]] = []

@@ -1,11 +1,13 @@
 """Figures for those who watch: one table of meters, and what reads it.
 
 `meters` is the table, `text` writes it in the formats of Prometheus, `endpoint` answers a scrape,
-`collector` is for a registry of the user's own, `metrics` is what a manager has of all this.
+`collector` is for a registry of the user's own, `report` makes JSON of the same counters, `host`
+asks the other workers of the machine, `metrics` is what a manager has of all this.
 """
 
 from .endpoint import MetricsEndpoint
+from .host import answer_workers
 from .meters import METERS, PREFIX, Meter
 from .metrics import Metrics
 
-__all__ = ["METERS", "PREFIX", "Meter", "Metrics", "MetricsEndpoint"]
+__all__ = ["METERS", "PREFIX", "Meter", "Metrics", "MetricsEndpoint", "answer_workers"]

@@ -1,24 +1,16 @@
 """An application that answers a scrape with the figures of this process."""
 
-import asyncio
 import hmac
-import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 from .._types import Headers, Receive, Scope, Send
 from ..errors import ConfigError
 from ..policy.headers import values
 from ..routing.annotations import no_cache
-from .text import OPEN, PLAIN, Lines
+from .text import OPEN, PLAIN
 
 SHORTEST_TOKEN = 32
 """Characters of the shortest token: a shorter one may be guessed."""
-
-_AT_A_TIME = 0.004
-"""Seconds for which a scrape keeps the event loop: 2,000 routes have 60,000 lines."""
-
-_CHECKED_EVERY = 64
-"""Lines between two looks at the clock."""
 
 _GUARDS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
@@ -54,12 +46,14 @@ class MetricsEndpoint:
     to be mounted.
 
     Args:
-        lines: Makes the lines; its argument says whether they are OpenMetrics.
+        pieces: Makes the text in pieces; its argument says whether it is OpenMetrics.
         credentials: What the `Authorization` field has to be; None for anything.
     """
 
-    def __init__(self, lines: Callable[[bool], Lines], credentials: bytes | None) -> None:
-        self._lines = lines
+    def __init__(
+        self, pieces: Callable[[bool], AsyncIterator[str]], credentials: bytes | None
+    ) -> None:
+        self._pieces = pieces
         self._credentials = credentials
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
@@ -76,8 +70,8 @@ class MetricsEndpoint:
             await _answer(send, 405, b"", PLAIN, ((b"allow", b"GET, HEAD"),))
         else:
             kind = OPEN if _wants_openmetrics(headers) else PLAIN
-            body = await self._text(kind is OPEN) if method == "GET" else b""
-            await _answer(send, 200, body, kind, ((b"vary", b"accept"),))
+            pieces = self._pieces(kind is OPEN) if method == "GET" else None
+            await _answer(send, 200, b"", kind, ((b"vary", b"accept"),), pieces)
 
     def _is_allowed(self, headers: Headers) -> bool:
         if self._credentials is None:
@@ -85,24 +79,25 @@ class MetricsEndpoint:
         given = values(headers, b"authorization")
         return len(given) == 1 and hmac.compare_digest(given[0], self._credentials)
 
-    async def _text(self, openmetrics: bool) -> bytes:
-        """All lines, made in pieces between which others may run."""
-        made: list[str] = []
-        until = time.perf_counter() + _AT_A_TIME
-        for number, line in enumerate(self._lines(openmetrics)):
-            made.append(line)
-            if number % _CHECKED_EVERY == 0 and time.perf_counter() >= until:
-                await asyncio.sleep(0)
-                until = time.perf_counter() + _AT_A_TIME
-        return "".join(made).encode()
-
 
 def _wants_openmetrics(headers: Headers) -> bool:
     """Whether a scraper names it; all that name it also take plain text."""
     return any(b"application/openmetrics-text" in value for value in values(headers, b"accept"))
 
 
-async def _answer(send: Send, status: int, body: bytes, kind: bytes, more: Headers = ()) -> None:
+async def _answer(
+    send: Send,
+    status: int,
+    body: bytes,
+    kind: bytes,
+    more: Headers = (),
+    pieces: AsyncIterator[str] | None = None,
+) -> None:
     lines = [(b"content-type", kind), *more, *_GUARDS]
     await send({"type": "http.response.start", "status": status, "headers": lines})
+    if pieces is not None:
+        # Not as one message: a text of many megabytes would be copied at once.
+        async for piece in pieces:
+            part = {"type": "http.response.body", "body": piece.encode(), "more_body": True}
+            await send(part)
     await send({"type": "http.response.body", "body": body})

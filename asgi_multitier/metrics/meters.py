@@ -5,7 +5,6 @@ counted apart, and the words of the statistics. No key, path, tag, user or text 
 label.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -101,11 +100,8 @@ def _one(value: float) -> Samples:
 
 def _hits(engine: Engine) -> Iterator[tuple[Labels, Value]]:
     """By the level of the tier: counted by route, where they are answered."""
-    hits = Counter({1: 0} | {placed.config.level: 0 for placed in engine.stack.shared})
-    for tally in list(engine.events.tallies.values()):
-        hits[1] += tally.local
-        hits.update(tally.hits)
-    for level, count in hits.items():
+    levels = {placed.config.level: 0 for placed in engine.stack.shared}
+    for level, count in ({1: 0} | levels | engine.events.hits()).items():
         yield (str(level),), count
 
 

@@ -1,27 +1,13 @@
 """The figures of a cache for those who collect them: `CacheManager.metrics`."""
 
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any
 
-from ..engine.engine import Engine
 from .collector import MetricsCollector, default_registry
 from .endpoint import MetricsEndpoint, credentials_of
-from .text import Lines, lines
+from .host import Measured, all_written, host_json, lines_of, process_json, written
 
 if TYPE_CHECKING:
     from prometheus_client.registry import CollectorRegistry
-
-
-class Measured(Protocol):
-    """A cache, as far as its figures are concerned."""
-
-    @property
-    def engine(self) -> Engine:
-        """Its parts."""
-
-    @property
-    def namespace(self) -> str:
-        """What separates it from others."""
 
 
 class Metrics:
@@ -36,12 +22,14 @@ class Metrics:
     def __init__(self, cache: Measured) -> None:
         self._cache = cache
 
-    def __call__(self, *, token: str | None = None) -> MetricsEndpoint:
+    def __call__(self, *, token: str | None = None, workers: bool = True) -> MetricsEndpoint:
         """An ASGI application that answers a scrape: `app.mount("/metrics", cache.metrics())`.
 
         It shows routes and counts, and no key, path, tag or user. Its answers are never stored.
 
         Args:
+            workers: Whether the figures are those of all workers of this machine, with the label
+                `worker`; otherwise those of the process that answers.
             token: What a scraper has to send as `Authorization: Bearer ...`, of at least 32
                 characters; without it, or with another one, the answer is 404. None: everyone
                 who reaches the route may read.
@@ -49,7 +37,11 @@ class Metrics:
         Raises:
             ConfigError: If the token is too short.
         """
-        return MetricsEndpoint(self._lines, credentials_of(token, "CacheManager.metrics"))
+        credentials = credentials_of(token, "CacheManager.metrics")
+        if workers:
+            self._cache.workers.is_wanted = True
+        pieces = all_written if workers else written
+        return MetricsEndpoint(lambda form: pieces(self._cache, openmetrics=form), credentials)
 
     def register(self, registry: "CollectorRegistry | None" = None) -> MetricsCollector:
         """Add the figures to a registry of `prometheus_client`, which then shows them with its own.
@@ -77,10 +69,27 @@ class Metrics:
         Args:
             openmetrics: In the format OpenMetrics 1.0, instead of Prometheus's 0.0.4.
         """
-        return "".join(self._lines(openmetrics))
+        return "".join(lines_of(self._cache, openmetrics=openmetrics, worker=None))
 
-    def _lines(self, openmetrics: bool) -> Lines:
-        cache = self._cache
-        return lines(
-            cache.engine, cache.namespace, version("asgi-multitier"), openmetrics=openmetrics
-        )
+    def json(self, route: str | None = None) -> dict[str, Any]:
+        """The statistics of this process, as JSON can express them.
+
+        `total` and each of `routes` have numbers by outcome, durations with their mean and
+        quantiles, and what hits have saved; `tiers`, `log` and the rest are as in `CacheStats` and
+        `InvalidationStats`.
+
+        Args:
+            route: The only route that is wanted; None for all.
+        """
+        return process_json(self._cache, route)
+
+    async def host_json(self, route: str | None = None) -> dict[str, Any]:
+        """The same, summed over the workers of this machine.
+
+        Of what has no sum, the worst counts (lag, trust, circuit breakers); the log's position is
+        this process's. `workers` says which have answered.
+
+        Args:
+            route: The only route that is wanted; None for all.
+        """
+        return await host_json(self._cache, route)

@@ -1,4 +1,4 @@
-"""Questions and answers as bytes: JSON after its length, within bounds.
+"""Questions and answers as bytes: frames of JSON, or of a text, after their length.
 
 What comes from another worker is not trusted to be small or well-formed: it may be of another
 release.
@@ -17,7 +17,9 @@ QUESTION_BYTES: Final = 64 * 1024
 ANSWER_BYTES: Final = 32 * 1024 * 1024
 """Bytes of the longest answer: figures of 2,000 routes are about a third of it."""
 
-_LENGTH = struct.Struct("!I")
+_HEAD = struct.Struct("!cI")
+_JSON, _TEXT = b"j", b"t"
+"""Kinds of frames: a piece of a long text is not written as JSON."""
 
 
 class FrameError(Exception):
@@ -35,23 +37,16 @@ def packed(value: object, most: int) -> bytes:
         FrameError: If it is too long, or JSON cannot express it.
     """
     try:
-        data = orjson.dumps(value)
-    except TypeError as error:  # orjson.JSONEncodeError is one
+        kind, data = (_TEXT, value.encode()) if isinstance(value, str) else (_JSON, _dumped(value))
+    except (TypeError, UnicodeEncodeError) as error:  # orjson.JSONEncodeError is the former
         raise FrameError(f"not JSON: {error}") from error
     if len(data) > most:
         raise FrameError(f"{len(data)} bytes, of {most} that are allowed")
-    return _LENGTH.pack(len(data)) + data
+    return _HEAD.pack(kind, len(data)) + data
 
 
-def as_json(value: Any) -> Any:
-    """What the other end of a connection would get: names are texts, tuples are lists.
-
-    Raises:
-        FrameError: If JSON cannot express it.
-    """
-    if isinstance(value, str):  # which may be long
-        return value
-    return orjson.loads(packed(value, ANSWER_BYTES)[_LENGTH.size :])
+def _dumped(value: object) -> bytes:
+    return orjson.dumps(value)
 
 
 async def receive(connection: socket.socket, most: int) -> Any:
@@ -65,12 +60,13 @@ async def receive(connection: socket.socket, most: int) -> Any:
         FrameError: If the frame is too long, ends early or is not JSON.
         OSError: If the connection is broken.
     """
-    (length,) = _LENGTH.unpack(await _exactly(connection, _LENGTH.size))
+    kind, length = _HEAD.unpack(await _exactly(connection, _HEAD.size))
     if length > most:
         raise FrameError(f"{length} bytes, of {most} that are allowed")
+    data = await _exactly(connection, length)
     try:
-        return orjson.loads(await _exactly(connection, length))
-    except orjson.JSONDecodeError as error:
+        return data.decode() if kind == _TEXT else orjson.loads(data)
+    except ValueError as error:  # also what is no UTF-8
         raise FrameError(f"not JSON: {error}") from error
 
 

@@ -9,17 +9,17 @@ import asyncio
 import os
 import socket
 from asyncio.events import _get_running_loop as loop_here
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from contextvars import Context
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from .frames import ANSWER_BYTES, QUESTION_BYTES, FrameError, as_json, packed, receive, send
+from .frames import ANSWER_BYTES, QUESTION_BYTES, FrameError, packed, receive, send
 from .sockets import Listener, is_own_user, paths
 
 TIMEOUT = 0.2
-"""Seconds that an answer may take."""
+"""Seconds that the answer of another worker may take."""
 
 _CONNECTIONS = 32
 """Connections that are answered at the same time."""
@@ -28,7 +28,8 @@ _PATIENCE = 10.0
 """Seconds after which a connection is closed, whatever it waits for."""
 
 Answering: TypeAlias = Callable[[dict[str, Any]], Awaitable[Any]]
-"""Answers a question: gets its arguments, and returns what JSON can express."""
+"""Answers a question: gets its arguments, and returns what JSON can express, or an `AsyncIterator`
+of the pieces of a long text."""
 
 Missing: TypeAlias = Literal["", "silent", "unknown", "failed"]
 """Why there is no answer: "" if there is one; not in time, no such question, or it failed there."""
@@ -39,7 +40,7 @@ class Answer(NamedTuple):
 
     Attributes:
         worker: Its number; None for this process if it has none.
-        value: The answer, as JSON has it; None if there is none.
+        value: The answer, as JSON has it; of a text in pieces, a list; None if there is none.
         missing: Why there is none.
     """
 
@@ -145,30 +146,49 @@ class Workers:
         task.add_done_callback(lambda _: connection.close())
 
     async def _serve(self, connection: socket.socket) -> None:
-        """Answer one question."""
+        """Answer one question: with pieces of text, if it is one, and then what else there is."""
         with suppress(OSError, FrameError, TimeoutError):
             async with asyncio.timeout(_PATIENCE):
                 question = await receive(connection, QUESTION_BYTES)
-                if isinstance(question, dict):
-                    await send(connection, await self._replied(question))
+                if not isinstance(question, dict):
+                    return
 
-    async def _replied(self, question: dict[str, Any]) -> bytes:
-        value, missing = await self._answered(str(question.get("ask")), question.get("with"))
+                async def passed_on(piece: str) -> None:
+                    await send(connection, packed(piece, ANSWER_BYTES))
+
+                name, arguments = str(question.get("ask")), question.get("with")
+                answer = await self._answered(None, name, arguments, passed_on)
+                await send(connection, self._last(answer))
+
+    def _last(self, answer: Answer) -> bytes:
         try:
-            return packed({"value": value, "missing": missing}, ANSWER_BYTES)
+            return packed({"value": answer.value, "missing": answer.missing}, ANSWER_BYTES)
         except FrameError as error:
             self._trouble("worker-answer", error)
             return packed({"value": None, "missing": "failed"}, ANSWER_BYTES)
 
-    async def _answered(self, name: str, arguments: object) -> tuple[Any, Missing]:
+    async def _answered(
+        self,
+        number: int | None,
+        name: str,
+        arguments: object,
+        piece_came: Callable[[str], Awaitable[None]],
+    ) -> Answer:
         function = self._answers.get(name)
         if function is None:
-            return None, "unknown"
+            return Answer(number, None, "unknown")
         try:
-            return await function(arguments if isinstance(arguments, dict) else {}), ""
+            value = await function(arguments if isinstance(arguments, dict) else {})
+            if not isinstance(value, AsyncIterator):
+                return Answer(number, value)
+            async for piece in value:
+                await piece_came(piece)
+            return Answer(number, None)
+        except OSError:
+            raise  # whoever asked is gone
         except Exception as error:  # noqa: BLE001 - it is counted, and the others' answers stand
             self._trouble("worker-answer", error)
-            return None, "failed"
+            return Answer(number, None, "failed")
 
     async def close(self) -> None:
         """Be reachable no more. May be called twice."""
@@ -209,11 +229,11 @@ class Workers:
         Args:
             name: The question.
             arguments: What JSON can express, at most 64 KiB.
-            timeout: Seconds that an answer may take.
+            timeout: Seconds that the others' answers may take.
 
         Returns:
             One answer a worker that runs, by number; missing ones are marked. This process answers
-            also if it has no number.
+            also if it has no number, and takes the time that it needs.
 
         Raises:
             FrameError: If the arguments are too long, or JSON cannot express them.
@@ -228,24 +248,20 @@ class Workers:
             if number != own
         ]
         asked: list[Coroutine[Any, Any, Answer | None]] = [
-            self._ask_own(own, name, dict(arguments or {}), timeout),
+            self._ask_own(own, name, dict(arguments or {})),
             *others,
         ]
         found = [answer for answer in await asyncio.gather(*asked) if answer is not None]
         return sorted(found, key=lambda answer: -1 if answer.worker is None else answer.worker)
 
-    async def _ask_own(
-        self, number: int | None, name: str, arguments: dict[str, Any], timeout: float
-    ) -> Answer:
-        try:
-            async with asyncio.timeout(timeout):
-                value, missing = await self._answered(name, arguments)
-                return Answer(number, as_json(value), missing)
-        except TimeoutError:
-            return Answer(number, None, "silent")
-        except FrameError as error:
-            self._trouble("worker-answer", error)
-            return Answer(number, None, "failed")
+    async def _ask_own(self, number: int | None, name: str, arguments: dict[str, Any]) -> Answer:
+        pieces: list[str] = []
+
+        async def kept(piece: str) -> None:
+            pieces.append(piece)
+
+        answer = await self._answered(number, name, arguments, kept)
+        return answer._replace(value=pieces) if pieces and answer.has_come else answer
 
     async def _ask(self, number: int, path: Path, frame: bytes, timeout: float) -> Answer | None:
         """The answer of another worker; None if none runs there."""
@@ -255,7 +271,7 @@ class Workers:
             async with asyncio.timeout(timeout):
                 await asyncio.get_running_loop().sock_connect(connection, os.fspath(path))
                 await send(connection, frame)
-                return _read(number, await receive(connection, ANSWER_BYTES))
+                return await _received(number, connection)
         except (ConnectionRefusedError, FileNotFoundError):
             return None  # it was killed: whoever takes the number takes the socket's place
         except (OSError, FrameError, TimeoutError):
@@ -264,7 +280,14 @@ class Workers:
             connection.close()
 
 
-def _read(number: int, said: object) -> Answer:
+async def _received(number: int, connection: socket.socket) -> Answer:
+    """The answer of a worker, which may be of another release."""
+    pieces: list[str] = []
+    left = ANSWER_BYTES
+    while isinstance(said := await receive(connection, left), str):
+        left -= len(said)
+        pieces.append(said)
     if not isinstance(said, dict) or said.get("missing") not in ("", "unknown", "failed"):
         return Answer(number, None, "failed")
-    return Answer(number, said.get("value"), said["missing"])
+    answer = Answer(number, said.get("value"), said["missing"])
+    return answer._replace(value=pieces) if pieces and answer.has_come else answer

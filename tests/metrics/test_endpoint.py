@@ -12,7 +12,7 @@ from starlette.routing import Mount, Route
 
 from asgi_multitier import CacheManager, CacheMiddleware, Rule
 from asgi_multitier.errors import ConfigError
-from asgi_multitier.metrics import endpoint
+from asgi_multitier.metrics import endpoint, slices
 from tests.support import Client
 
 TOKEN = "t" * 32
@@ -103,7 +103,7 @@ async def test_the_format_is_that_which_is_asked_for(
 async def test_others_run_while_many_routes_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
     """After each few milliseconds of work, whatever waits has its turn."""
     now = iter(range(1_000_000))
-    monkeypatch.setattr(endpoint.time, "perf_counter", lambda: next(now) / 1_000)
+    monkeypatch.setattr(slices.time, "perf_counter", lambda: next(now) / 1_000)
     turns = 0
 
     async def other() -> None:
@@ -128,7 +128,7 @@ async def test_a_route_that_appears_during_a_scrape_harms_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Counters are read while they change."""
-    monkeypatch.setattr(endpoint, "_AT_A_TIME", 0.0)
+    monkeypatch.setattr(slices, "AT_A_TIME", 0.0)
     async with CacheManager(redis_url=None, namespace="n") as manager:
         events = manager.engine.events
 

@@ -94,6 +94,55 @@ async def test_one_that_cannot_be_asked_asks_all_the_same(world: World) -> None:
     assert "not reachable" in repr(program)
 
 
+async def test_a_text_comes_in_pieces(world: World) -> None:
+    """Whoever gives it; it may be long."""
+    one, two = world.worker("a"), world.worker("b")
+    pieces = ["é\n" * 200_000, "", "end"]
+
+    async def made() -> AsyncIterator[str]:
+        for piece in pieces:
+            yield piece
+
+    async def answer(arguments: dict[str, Any]) -> Any:
+        return made()
+
+    for each in (one, two):
+        each.answers("text", answer)
+    assert [found.value for found in await one.ask_all("text", timeout=30)] == [pieces] * 2
+
+
+async def test_a_text_that_breaks_off_is_missing(world: World) -> None:
+    """A part of it would be taken for all."""
+    one, two = world.worker("a"), world.worker("b")
+
+    async def made() -> AsyncIterator[str]:
+        yield "begun"
+        raise RuntimeError("no")
+
+    async def answer(arguments: dict[str, Any]) -> Any:
+        return made()
+
+    for each in (one, two):
+        each.answers("text", answer)
+    assert await one.ask_all("text") == [(0, None, "failed"), (1, None, "failed")]
+
+
+async def test_texts_together_are_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not each of its pieces alone."""
+    one, two = world.worker("a"), world.worker("b")
+    monkeypatch.setattr(workers, "ANSWER_BYTES", 1_000)
+
+    async def made() -> AsyncIterator[str]:
+        for _ in range(3):
+            yield "x" * 400
+
+    async def answer(arguments: dict[str, Any]) -> Any:
+        return made()
+
+    two.answers("text", answer)
+    assert (await one.ask_all("text"))[1] == (1, None, "silent")
+
+
 async def test_what_does_not_answer_is_marked(world: World) -> None:
     """Slow, broken, or of another release; the others' answers stand."""
     asker, slow, broken = world.worker("a"), world.worker("b"), world.worker("c")
@@ -114,27 +163,36 @@ async def test_what_does_not_answer_is_marked(world: World) -> None:
     assert names(await asker.ask_all("who")) == [
         (0, "a", ""), (1, None, "silent"), (2, None, "failed"), (3, None, "unknown"),
     ]  # fmt: skip
-    assert names(await slow.ask_all("who", timeout=0.05))[1] == (1, None, "silent")
     assert {what for what, _ in world.failures} == {"worker-answer"}
 
 
-@pytest.mark.parametrize("value", [object(), "x" * 2_000], ids=["no JSON", "too long"])
-@pytest.mark.parametrize("asks", ["its worker", "another"])
+UNSENDABLE = [
+    pytest.param([object()], id="no JSON"),
+    pytest.param(["x" * 2_000], id="too long"),
+    pytest.param(["\ud800"], id="no text"),
+]
+
+
+@pytest.mark.parametrize("value", UNSENDABLE)
+@pytest.mark.parametrize("in_pieces", [False, True])
 async def test_an_answer_that_cannot_be_sent_failed(
-    world: World, monkeypatch: pytest.MonkeyPatch, value: object, asks: str
+    world: World, monkeypatch: pytest.MonkeyPatch, value: list[Any], in_pieces: bool
 ) -> None:
     """It is counted where it was made."""
     monkeypatch.setattr(workers, "ANSWER_BYTES", 1_000)
-    monkeypatch.setattr(frames, "ANSWER_BYTES", 1_000)
     asker, other = world.worker("a"), world.worker("b")
 
+    async def pieces() -> AsyncIterator[Any]:
+        for piece in value:
+            yield piece
+
     async def answer(arguments: dict[str, Any]) -> Any:
-        return [value]
+        return pieces() if in_pieces else value
 
     other.answers("who", answer)
-    found = names(await (other if asks == "its worker" else asker).ask_all("who"))
+    _, found = await asker.ask_all("who")
 
-    assert found == [(0, "a", ""), (1, None, "failed")]
+    assert found == (1, None, "failed")
     assert [what for what, _ in world.failures] == ["worker-answer"]
 
 
@@ -146,10 +204,11 @@ async def test_a_question_that_is_too_long_is_refused_at_once(world: World) -> N
 
 STRANGE = [
     pytest.param(b"", id="nothing"),
-    pytest.param(b"\xff\xff\xff\xff", id="a length beyond the bound"),
-    pytest.param(b"\0\0\0\x09{", id="less than it says"),
-    pytest.param(b"\0\0\0\x01{", id="no JSON"),
-    pytest.param(b"\0\0\0\x02[]", id="no question"),
+    pytest.param(b"j\xff\xff\xff\xff", id="a length beyond the bound"),
+    pytest.param(b"j\0\0\0\x09{", id="less than it says"),
+    pytest.param(b"j\0\0\0\x01{", id="no JSON"),
+    pytest.param(b"j\0\0\0\x02[]", id="no question"),
+    pytest.param(b"t\0\0\0\x01\xff", id="no text"),
 ]
 
 
@@ -171,7 +230,7 @@ async def test_strange_questions_harm_nothing(world: World, data: bytes) -> None
     ("data", "missing"),
     [
         (b"", "silent"),
-        (b"\xff\xff\xff\xff", "silent"),
+        (b"j\xff\xff\xff\xff", "silent"),
         (frames.packed([], 100), "failed"),
         (frames.packed({"value": 1}, 100), "failed"),
         (frames.packed({"value": 1, "missing": "new"}, 100), "failed"),

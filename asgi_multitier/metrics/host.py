@@ -1,0 +1,147 @@
+"""The figures of all workers of a machine: what each answers, and how answers become one."""
+
+import functools
+import os
+from collections.abc import AsyncIterator, Mapping
+from importlib.metadata import version
+from typing import Any, Protocol
+
+from ..engine.engine import Engine
+from ..workers import Answer, Workers
+from .report import Routes, counted, routes_of, shown, summed
+from .slices import in_slices
+from .text import Lines, in_pieces, joined, lines
+
+PATIENCE = 5.0
+"""Seconds that the others may take to write their figures; a scraper waits for ten by default."""
+
+_FEW = 4
+"""Routes between two looks at the clock."""
+
+
+class Measured(Protocol):
+    """A cache, as far as its figures are concerned."""
+
+    workers: Workers
+
+    @property
+    def engine(self) -> Engine:
+        """Its parts."""
+
+    @property
+    def namespace(self) -> str:
+        """What separates it from others."""
+
+    @property
+    def mode(self) -> str:
+        """Whether it is used."""
+
+
+def answer_workers(cache: Measured) -> None:
+    """Let the other workers of this machine have this one's figures."""
+
+    async def text(asked: Mapping[str, Any]) -> AsyncIterator[str]:
+        return written(cache, openmetrics=asked.get("openmetrics") is True)
+
+    async def stats(asked: Mapping[str, Any]) -> dict[str, Any]:
+        route = asked.get("route")
+        return await _stats(cache, route if isinstance(route, str) else None)
+
+    cache.workers.answers("metrics", text)
+    cache.workers.answers("stats", stats)
+
+
+@functools.cache
+def _version() -> str:
+    return version("asgi-multitier")  # it reads a file
+
+
+# Text.
+
+
+def lines_of(cache: Measured, *, openmetrics: bool, worker: int | None) -> Lines:
+    """The lines of this process.
+
+    Args:
+        cache: The cache.
+        openmetrics: Whether they are OpenMetrics.
+        worker: Its number, which becomes a label; None for no label.
+    """
+    return lines(
+        cache.engine,
+        cache.namespace,
+        _version(),
+        openmetrics=openmetrics,
+        worker=worker,
+    )
+
+
+def written(cache: Measured, *, openmetrics: bool) -> AsyncIterator[str]:
+    """The text of this process in pieces, with its number as a label if it has one."""
+    made = lines_of(cache, openmetrics=openmetrics, worker=cache.workers.number)
+    return in_pieces(in_slices(made))
+
+
+async def all_written(cache: Measured, *, openmetrics: bool) -> AsyncIterator[str]:
+    """The text of all workers in pieces, joined by family."""
+    answers = await cache.workers.ask_all("metrics", {"openmetrics": openmetrics}, PATIENCE)
+    texts = [answer.value for answer in answers if isinstance(answer.value, list)]
+    for piece in joined(texts, len(answers) - len(texts), openmetrics=openmetrics):
+        yield piece
+
+
+# JSON.
+
+
+def process_json(cache: Measured, route: str | None) -> dict[str, Any]:
+    """The statistics of this process."""
+    routes = Routes()
+    for name, counts in routes_of(cache.engine, route):
+        routes.add(name, [counts])
+    this = {"worker": cache.workers.number, "pid": os.getpid(), "missing": ""}
+    return shown(_heading(cache, "process", [this]), routes, counted(cache.engine))
+
+
+async def host_json(cache: Measured, route: str | None) -> dict[str, Any]:
+    """The statistics of all workers, summed; what has no sum is this process's."""
+    asked = {} if route is None else {"route": route}
+    answers = await cache.workers.ask_all("stats", asked, PATIENCE)
+    answers.sort(key=lambda answer: answer.worker != cache.workers.number)
+    parts = [answer.value for answer in answers if _is_whole(answer)]
+    routes = Routes()
+    names = dict.fromkeys(name for part in parts for name in part["routes"])
+    async for name in in_slices(names, _FEW):
+        routes.add(name, [part["routes"][name] for part in parts if name in part["routes"]])
+    states = [_state(answer) for answer in answers]
+    return shown(_heading(cache, "host", states), routes, summed(part["rest"] for part in parts))
+
+
+async def _stats(cache: Measured, route: str | None) -> dict[str, Any]:
+    """What this process tells the others."""
+    routes = {name: found async for name, found in in_slices(routes_of(cache.engine, route), _FEW)}
+    return {"pid": os.getpid(), "routes": routes, "rest": counted(cache.engine)}
+
+
+def _heading(cache: Measured, scope: str, workers: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "scope": scope,
+        "namespace": cache.namespace,
+        "version": _version(),
+        "mode": cache.mode,
+        "workers": workers,
+    }
+
+
+def _is_whole(answer: Answer) -> bool:
+    """Whether it is what `_stats` gives; one of another release may give something else."""
+    value = answer.value
+    return isinstance(value, dict) and all(
+        isinstance(value.get(part), dict) for part in ("routes", "rest")
+    )
+
+
+def _state(answer: Answer) -> dict[str, Any]:
+    is_whole = _is_whole(answer)
+    missing = "" if is_whole else answer.missing or "failed"
+    pid = answer.value.get("pid") if is_whole else None
+    return {"worker": answer.worker, "pid": pid, "missing": missing}
