@@ -2,7 +2,8 @@
 
 Three ways lead here: the prepared answer of a plain hit, that to a request with conditions, and
 what leaves the layers of the application for a guarded request. All ask `Request.codings` what the
-request accepts, and `Encodings.find` what is there.
+request accepts, and `Encodings.find` what is there; so does a plain hit of a guarded route, for
+which `guarded.replay` has what was prepared.
 """
 
 from math import inf

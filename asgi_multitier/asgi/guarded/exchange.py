@@ -15,7 +15,6 @@ from ...engine.engine import Engine
 from ...entry import Slot
 from ...policy.downstream import are_told_as_they_are
 from ...policy.headers import merged
-from ...policy.negotiation import IDENTITY
 from ...policy.reasons import Reason
 from ...policy.request import CHOICES, Field, tag_asked_for
 from ...policy.validation import NOT_FORWARDED
@@ -28,10 +27,7 @@ from .leaving import Leaving
 from .made import Aside, Shown, is_set, status_for
 from .miss import Miss
 from .naming import key_at_once, key_of, labels_of
-from .replay import GuardedReplay, prepared
-
-_AS_STORED = ((), (IDENTITY,))
-"""The content codings that are accepted where a client gets the content as it is stored."""
+from .replay import GuardedReplay, in_coding, prepared
 
 _FILES = ("http.response.pathsend", "http.response.zerocopysend")
 
@@ -155,15 +151,28 @@ class GuardedExchange:
             self._held = message
         elif not self._sent:
             whole = message.get("body") is replay.body and not message.get("more_body")
-            # Others may have left since the start, with fields of their own: asked here at last.
-            if whole and held is not None and replay.leaves_as_before(held, self._tag, self.added):
-                self._sent = True
-                publish(self.scope, self._request.scope)
-                start, body = replay.messages(self._age, self._tag, self.added)
-                await self._send(start)
-                await self._send(body)
-            else:
+            form = self._form(replay, held) if whole and held is not None else None
+            if form is None:
                 await (await self._edge()).send(message)
+                return
+            self._sent = True
+            publish(self.scope, self._request.scope)
+            start, body = form.messages(self._age, self._tag, self.added)
+            await self._send(start)
+            await self._send(body)
+
+    def _form(self, replay: GuardedReplay, start: Message) -> GuardedReplay | None:
+        """What the client gets of a plain hit, if that has left before, in a coding it accepts.
+
+        Others may have left since the start, with fields of their own: asked here at last.
+        """
+        if not replay.leaves_as_before(start, self.added):
+            return None
+        if replay.encodable and self.slot is not None:
+            codings, terms = self._request.codings, self._request.plan.terms
+            found = self._engine.encodings.find(self.slot, codings, terms) if codings else None
+            replay = replay if found is None else in_coding(found, replay)
+        return replay if self._tag is None or self._tag == replay.tag else None
 
     async def _edge(self) -> Leaving:
         """What all else leaves through, with what was held until now."""
@@ -216,7 +225,7 @@ class GuardedExchange:
             return None
         self.reason, self.replay, self._age = None, replay, now - replay.created
         self.slot = slot
-        if self._prompt and (not request.plan.offers or request.codings in _AS_STORED):
+        if self._prompt:
             self._quick = replay
         request.plan.tally.local += 1
         injected = call.response

@@ -15,6 +15,7 @@ from ...entry import Slot, StoredResponse
 from ...policy import cache_status
 from ...policy.cache_status import Forward
 from ...policy.downstream import is_public, told_unless_public
+from ...policy.encoded import is_encodable
 from ...policy.headers import content_length, normalised, without
 from ...policy.reasons import Reason
 from ...policy.request import CHOICES, choosing_fields
@@ -177,11 +178,11 @@ class Leaving:
         told = self._advised(response.headers)
         if replay is not None and body is shown.body:
             # Other content would be held besides what is accounted for.
-            replay.has_left(sent, replace(response, headers=told))
+            plan = self._request.plan
+            encodable = bool(plan.offers) and is_encodable(response.headers, plan.terms.targeted)
+            replay.has_left(sent, replace(response, headers=told), encodable=encodable)
         if added:
-            own = normalised(added)
-            told = (*told, *own)
-            response = replace(response, headers=(*response.headers, *own))
+            told = (*told, *normalised(added))
         # Other content, which a layer has put in its place, has no date, and is not stored.
         same = body == shown.body
         received, slot = (self._received(shown.age), self._slot) if same else (None, None)

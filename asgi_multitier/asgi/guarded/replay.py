@@ -6,11 +6,16 @@ hit builds nothing.
 
 import math
 import sys
+from copy import copy
 from functools import lru_cache
 from typing import Any
 
+from msgspec.structs import replace
+
 from ..._types import Header, Headers, Message
+from ...engine.encodings import InCoding
 from ...entry import Entry, Slot, StoredResponse
+from ...policy.encoded import encoded_etag, encoded_headers
 from ...policy.headers import end_to_end, without
 from ...policy.validation import not_modified_headers
 from ..replay import PARTIAL, age_line, hit_line, whole_seconds
@@ -29,6 +34,7 @@ class GuardedReplay:
         told: What clients are told of it, with the validators of the content; None until it has
             left for the first time.
         tag: The validator of what clients are told, if that is a success; None until then.
+        encodable: Whether clients may get it in other content codings, as it has left.
     """
 
     __slots__ = (
@@ -40,6 +46,7 @@ class GuardedReplay:
         "_unchanged",
         "body",
         "created",
+        "encodable",
         "given",
         "joins",
         "status",
@@ -60,6 +67,7 @@ class GuardedReplay:
             self.given = response.headers  # not held twice
         self.told: StoredResponse | None = None
         self.tag: bytes | None = None
+        self.encodable = False
         self._ends: Headers = ()
         self._unchanged: Headers | None = None
         self._sent: list[Header] = []
@@ -80,30 +88,51 @@ class GuardedReplay:
         made.raw_headers = [*self.given, *added]
         return made
 
-    def has_left(self, sent: list[Header], told: StoredResponse) -> None:
+    def has_left(self, sent: list[Header], told: StoredResponse, *, encodable: bool) -> None:
         """It has left with its own content.
 
         Args:
             sent: The field lines that the application has sent, without those of one request.
             told: What clients are told, without the same.
+            encodable: Whether clients may get it in other content codings.
         """
         self._sent, self.told, self._unchanged = sent, told, None
+        self.encodable = encodable
         self._status = told.status
         self.tag = told.etag if told.status == 200 else None
 
-    def leaves_as_before(self, start: Message, tag: bytes | None, added: Headers) -> bool:
+    def encoded(self, coding: bytes, body: bytes) -> "GuardedReplay":
+        """The same, as it leaves in a content coding; it has left before.
+
+        Args:
+            coding: The coding.
+            body: The encoded content.
+        """
+        told = self.told
+        assert told is not None  # noqa: S101  # it has left before
+        made = copy(self)
+        lines = encoded_headers(told.headers, coding, len(body))
+        etag = None if told.etag is None else encoded_etag(told.etag, coding)
+        made.body = body
+        coded = replace(told, headers=lines, body=body, etag=etag)
+        made.has_left(self._sent, coded, encodable=self.encodable)
+        return made
+
+    def is_of(self, other: "GuardedReplay") -> bool:
+        """Whether this was made of the other as that has left the last time."""
+        return self._sent is other._sent
+
+    def leaves_as_before(self, start: Message, added: Headers) -> bool:
         """Whether it leaves with the start with which it left the last time.
 
         Args:
             start: The start of the response.
-            tag: What the client says that it holds; None if it asks for nothing but the response.
             added: The field lines of this request alone.
         """
         return (
             self.told is not None
             and start.get("headers") == ([*self._sent, *added] if added else self._sent)
             and start["status"] == self._status
-            and (tag is None or tag == self.tag)
         )
 
     def messages(self, age: float, tag: bytes | None, added: Headers) -> tuple[Message, Message]:
@@ -141,6 +170,19 @@ class GuardedReplay:
 def _attributes_of(kind: Any) -> dict[str, Any]:
     """What a response of the framework has besides its status, field lines and content."""
     return dict(vars(kind(b"")))
+
+
+def in_coding(found: InCoding, own: GuardedReplay) -> GuardedReplay:
+    """What was found in a coding, as it leaves.
+
+    Args:
+        found: The content.
+        own: The response without a coding, which has left before.
+    """
+    replay: GuardedReplay | None = found.encoded.replay
+    if replay is None or not replay.is_of(own):
+        replay = found.encoded.replay = own.encoded(found.coding, found.body)
+    return replay
 
 
 def prepared(slot: Slot) -> GuardedReplay | None:

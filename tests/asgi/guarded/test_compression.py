@@ -8,6 +8,9 @@ from random import Random
 from typing import Any
 
 import pytest
+from fastapi import Depends, FastAPI
+from fastapi import Request as FastRequest
+from fastapi import Response as FastResponse
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -20,7 +23,7 @@ from asgi_multitier._types import Message, Receive, Scope, Send
 from asgi_multitier.asgi.guarded.leaving import Leaving
 from asgi_multitier.testing import FakeClock, settled
 from tests.asgi.test_compression import BODY, BROWSER, CODINGS, accepting, content
-from tests.support import Client, Reply
+from tests.support import Client, Reply, plain
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Mark = Callable[[Any], Any]
@@ -233,11 +236,11 @@ async def test_a_guard_changes_no_byte_of_what_is_sent(seed: int) -> None:
     """Random requests to the same endpoint, with a guard and without one."""
     random, seen = Random(seed), ['"1"']
     coded = hits = 0
-    async with site() as guarded, site(cached(60, compress=True)) as plain:
+    async with site() as guarded, site(cached(60, compress=True)) as open_to_all:
         for _ in range(200):
             method, path, fields = some_request(random, seen)
             chance, replies = random.random(), []
-            for one in (guarded, plain):
+            for one in (guarded, open_to_all):
                 if chance < 0.01:
                     one.version += 1
                     await one.manager.clear()
@@ -358,16 +361,79 @@ async def test_a_stale_copy_is_compressed_too() -> None:
     assert (unchanged.status, unchanged.get("etag")) == (304, instead.get("etag"))
 
 
-async def test_a_hit_without_a_coding_leaves_as_the_last_one_did(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("codings", ["gzip", "gzip;q=0"])
+async def test_a_hit_that_leaves_as_the_last_one_did_is_not_made_again(
+    monkeypatch: pytest.MonkeyPatch, codings: str
 ) -> None:
-    """It is not made again for a client that accepts no coding."""
+    """Nor is its 304, in a coding as without one; age and `Cache-Status` are of the moment."""
     async with site() as asked:
         for _ in range(2):
             await asked.get("gzip")
-        first = await asked.get("identity")
+        first = await asked.get(codings)
+        tag = ("if-none-match", (first.get("etag") or b"").decode())
+        other = await asked.get(codings, tag)
         monkeypatch.setattr(Leaving, "__init__", None)
-        again = await asked.get("gzip;q=0")
+        for age in (1, 2):
+            asked.clock.advance(1)
+            again, unchanged = await asked.get(codings), await asked.get(codings, tag)
 
-    assert again.headers == first.headers
-    assert (again.body, again.get("content-encoding")) == (BODY + b"1", None)
+            assert (again.status, again.body) == (200, first.body)
+            assert (unchanged.status, unchanged.body) == (304, b"")
+            for reply, before in ((again, first), (unchanged, other)):
+                assert reply.get("age") == b"%d" % age
+                assert f"ttl={60 - age}" in reply.cache
+                assert sorted(plain(reply.headers)) == sorted(plain(before.headers))
+
+
+async def test_what_a_layer_says_now_is_on_a_hit_in_a_coding() -> None:
+    """What was prepared is made again when the fields of the application have changed."""
+
+    class Numbering:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            async def said(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    line = (b"x-number", b"%d" % number)
+                    message = {**message, "headers": [*message["headers"], line]}
+                await send(message)
+
+            await self.app(scope, receive, said)
+
+    number = 1
+    async with site(layers=(Middleware(Numbering),)) as asked:
+        for number in (1, 1, 1, 1, 2, 2, 2, 3, 3):
+            reply = await asked.get("gzip")
+
+            assert reply.get("x-number") == b"%d" % number
+    assert reply.get("content-encoding") == b"gzip"
+
+
+async def test_what_a_dependency_sets_reaches_this_client_alone() -> None:
+    """Also on a hit in a coding; what it says of the codings is heeded."""
+    app, manager = FastAPI(title="Sets"), CacheManager(redis_url=None, namespace="sets")
+    left = iter(range(99))
+
+    def limit(request: FastRequest, response: FastResponse) -> None:
+        response.headers["x-left"] = str(next(left))
+        if "x-say" in request.headers:
+            response.headers["content-encoding"] = request.headers["x-say"]
+
+    @app.get("/x", dependencies=[Depends(limit)])
+    @cached(60, guarded=True, compress="gzip")
+    async def x() -> str:
+        return BODY.decode()
+
+    client = Client(CacheMiddleware(app, manager))
+    replies = []
+    for fields in ([], [], [], [], [("x-say", "x-own")], []):
+        replies.append(await client.get("/x", accepting("gzip", *fields)))
+        await settled(manager)
+    await manager.close()
+
+    assert [reply.get("x-left") for reply in replies] == [b"%d" % number for number in range(6)]
+    codings = [reply.get("content-encoding") for reply in replies]
+    assert codings == [None, None, b"gzip", b"gzip", b"x-own", b"gzip"]
+    assert {content(reply) for reply in (replies[2], replies[5])} == {replies[0].body}
+    assert replies[4].body == replies[0].body
