@@ -28,7 +28,7 @@ WINGS = (
     ("redis", "workers"),
     ("routing",),
     ("engine",),
-    ("metrics", "warming"),
+    ("instances", "metrics", "warming"),
     ("explain",),
     ("manager",),
     ("asgi",),

@@ -76,6 +76,8 @@ class Follower:
         node: This node's random id; a forked process takes a new one.
         epoch: How often this node has continued from another position.
         last: Operation at the position applied, None if unknown.
+        asked: Called when another node asks for a beat: by a record that drops nothing, or by its
+            appearance.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class Follower:
         self.epoch = 0
         self.last: str | None = None
         self.listener: LogListener | None = None
+        self.asked: Callable[[], None] | None = None
         self._later = later
         self._clock = clock
         self._wall = wall
@@ -260,6 +263,8 @@ class Follower:
         self.index.apply(seq, selectors)
         if body.settle > 0:
             self._settling.hold(body.selectors, body.settle)
+        if not selectors and self.asked is not None:
+            self.asked()
         if self.listener is None:
             return
         if selectors:

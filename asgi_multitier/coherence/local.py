@@ -50,6 +50,11 @@ class LocalLog:
         return position.gen == self.index.gen and position.seq <= self.index.seq
 
     @property
+    def node(self) -> str:
+        """This process's random id."""
+        return self._follower.node
+
+    @property
     def trusted(self) -> bool:
         """Always True: no other node writes."""
         return True

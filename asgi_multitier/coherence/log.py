@@ -80,7 +80,8 @@ class InvalidationStats:
         overflows: How often too many selectors were pending and became "everything".
         lag_p50, lag_p99: Seconds from sending an operation, here or on another node, to applying it
             here, over the last 1,024; 0 if there was none. What another node sent is timed by the
-            clocks of both machines, so that their difference is part of it.
+            clocks of both machines: their difference is part of it, unless beats have told it (see
+            `instances`).
         gen, seq: The position applied.
         trusted: False while there has been no contact with the log for 3 s.
         audit_errors: Entries of the audit stream that could not be written.

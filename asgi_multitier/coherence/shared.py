@@ -15,6 +15,7 @@ from typing import Any, cast
 from .._types import Clock
 from ..entry import Born
 from ..selectors import Selector
+from .beats import BeatStore
 from .follower import Follower
 from .index import Index
 from .log import InvalidationStats, LogListener, Operation, Update
@@ -37,6 +38,10 @@ class SharedLog:
         optional: Whether there may be no store at all. Until one was seen, this node trusts its own
             memory: it is alone.
         clock: Monotonic seconds; the clock of the entries.
+
+    Attributes:
+        clock_offset: Seconds by which the store's clock is ahead of this machine's, as far as that
+            is known: records say when they were written by the store's.
     """
 
     def __init__(
@@ -49,8 +54,9 @@ class SharedLog:
     ) -> None:
         self.index = Index(clock=clock)
         self.index.distrust()
+        self.clock_offset = 0.0
         self._store = store
-        self._follower = Follower(self.index, later=call_later, clock=clock)
+        self._follower = Follower(self.index, later=call_later, clock=clock, wall=self._wall)
         self._outbox = Outbox(store, self._follower, codec, clock=clock, sent=self._sent)
         self._tail = Tail(
             store, self._follower, codec, outbox=self._outbox, optional=optional, clock=clock
@@ -61,6 +67,23 @@ class SharedLog:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._store.name}, {self.index!r}>"
+
+    def _wall(self) -> float:
+        return time.time() + self.clock_offset
+
+    @property
+    def node(self) -> str:
+        """This node's random id."""
+        return self._follower.node
+
+    @property
+    def beats(self) -> BeatStore | None:
+        """Where the nodes of this log tell of themselves; None if nowhere yet."""
+        return self._store.beats
+
+    def on_asked(self, asked: Callable[[], None]) -> None:
+        """Call `asked` when another node asks for a beat; see `Follower.asked`."""
+        self._follower.asked = asked
 
     @property
     def trusted(self) -> bool:

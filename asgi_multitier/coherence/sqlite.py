@@ -29,6 +29,7 @@ from ..errors import BackendError, ConfigError
 from ..tiers.sqlite_worker import SQLiteWorker, check_file, writing
 from .records import RecordCodec
 from .shared import SharedLog
+from .sqlite_beats import TableBeats
 from .store import FEW, MAX_BYTES, PATIENCE, Batch, Facts, StoredRecord, next_count
 
 POLL: Final = 0.01
@@ -159,6 +160,7 @@ class TableStore:
         prepare = partial(_prepare, durable=durable)
         self.worker = SQLiteWorker(path, _LOCKED, "log reader", prepare=prepare)
         self._writer = SQLiteWorker(path, _LOCKED, "log writer", prepare=prepare)
+        self.beats = TableBeats(self._writer, namespace, durable=durable)
         self._maxlen = maxlen
         self._max_bytes = MAX_BYTES if max_bytes is None else max_bytes
         self._reader: TableReader | None = None

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
 from ..entry import Born
+from .beats import BeatStore
 
 BATCH = 500
 """Most records that one read returns; then the event loop runs other tasks."""
@@ -120,6 +121,10 @@ class LogStore(Protocol):
     @property
     def own_gen(self) -> str:
         """The generation that this object began; "" if none."""
+
+    @property
+    def beats(self) -> BeatStore | None:
+        """Where those that follow this log tell of themselves; None if nowhere yet."""
 
     async def append(self, op: str, data: bytes, mac: bytes, *, after: int, timeout: float) -> Born:
         """Append a record. Writing the same operation twice is harmless.

@@ -86,6 +86,8 @@ class Settings(TypedDict, total=False):
     mode: Mode
     warm: str | None
     workers: bool
+    heartbeat: bool
+    instance_url: str | None
     debug: bool
 
 
@@ -128,6 +130,10 @@ class CacheConfig:
             targets that clients of all processes ask for most, at most 2,000; None for no warm-up.
         workers: Whether the workers of one machine answer for each other: a scrape that meets one
             has the figures of all. Each has a socket for that, in a directory of this user alone.
+        heartbeat: Whether this process tells the others of itself every five seconds, in the place
+            where the log is, for `CacheManager.instances()`.
+        instance_url: Where this process's admin application is reached, such as
+            `"http://10.0.0.7:8000/_cache"`, to be shown there; None if it is not.
         debug: For development, never for production: every client may control the cache by its
             `Cache-Control` (RFC 9111 §5.2.1), so that a browser's hard reload reaches the
             application.
@@ -161,6 +167,8 @@ class CacheConfig:
     mode: Mode = "on"
     warm: str | None = None
     workers: bool = True
+    heartbeat: bool = True
+    instance_url: str | None = None
     debug: bool = False
 
     def __post_init__(self) -> None:
@@ -184,6 +192,7 @@ class CacheConfig:
         read_warm(self.warm)
         for option in _SWITCHES:
             read_boolean(getattr(self, option), option, "CacheConfig")
+        _check_instance_url(self.instance_url)
 
     def _check_fields(self) -> None:
         """Refuse harmless fields that are not, or that are in `credential_headers`."""
@@ -293,6 +302,22 @@ def _check_url(url: object) -> None:
             f"CacheConfig: redis_url with scheme {scheme!r} is not allowed; "
             "expected redis://, rediss://, unix:// or None"
         )
+
+
+def _check_instance_url(url: object) -> None:
+    """The message does not show the value: a URL may contain a password."""
+    if url is None:
+        return
+    parts = urlsplit(url) if isinstance(url, str) else None
+    plain = parts is not None and parts.scheme in ("http", "https") and parts.hostname
+    if not plain or "@" in str(url) or "?" in str(url) or len(str(url)) > _LONGEST_URL:
+        raise ConfigError(
+            "CacheConfig: instance_url is not allowed; expected http:// or https:// with a host, "
+            f"without user, password and query, at most {_LONGEST_URL} characters"
+        )
+
+
+_LONGEST_URL = 200
 
 
 def _check_secret(secret: object) -> None:

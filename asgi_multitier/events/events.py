@@ -210,6 +210,20 @@ class Events(Counters):
         if error is not None and self._troubles.begins("origin fails, stale copies served", route):
             logger.error("origin of %s failed; a stale copy was served", name, exc_info=error)
 
+    def beat_failed(self, error: Exception, *, said: bool) -> None:
+        """This instance could not tell the others of itself.
+
+        Args:
+            error: What went wrong.
+            said: Whether the log, which is in the same place, has said so already.
+        """
+        self.failures["heartbeat"] += 1
+        if not said and self._troubles.begins("heartbeat fails", "heartbeat"):
+            logger.warning(
+                "heartbeat not stored: %s; CacheManager.instances() does not show this process",
+                error,
+            )
+
     def start_failed(self, error: BaseException) -> None:
         """The log could not be followed at all."""
         self.failures["start"] += 1

@@ -244,6 +244,14 @@ class Lifecycle:
         """Whether it was started, and the log has not answered yet."""
         return self._starting is not None
 
+    async def attached(self) -> None:
+        """Wait until the log is followed, however long that takes."""
+        while self._starting is not None:
+            await asyncio.wait({self._starting})
+
+    def _begun(self) -> None:
+        """The cache has begun to live in the running event loop; a hook for subclasses."""
+
     async def start(self) -> None:
         """Begin to follow the log. Costs next to nothing when it runs already.
 
@@ -272,6 +280,7 @@ class Lifecycle:
             self._starting.add_done_callback(self._started)
             self._patience_ends = loop.time() + _START_PATIENCE
             self._meet_workers()
+            self._begun()
         left = self._patience_ends - loop.time()
         if self._starting is not None and left > 0:
             await asyncio.wait({self._starting}, timeout=left)

@@ -62,6 +62,8 @@ class Namespace:
         self.has_values = False
         self._backends = backends
         self.serves = self._has_warned = False
+        self._app: object = None
+        self._application: str | None = None
 
     def stand_on(self, backends: Backends) -> None:
         """The manager stands on other back ends from here on."""
@@ -88,9 +90,18 @@ class Namespace:
         """Take the name and the routes of an application. See `CacheManager.name_after`."""
         self.table = table
         self.serves = self.serves or serves
+        self._app, self._application = app, None
         if self.text is None:
             self.text = self._name_of(app, table)
             self.is_named = True
+
+    @property
+    def application(self) -> str:
+        """The application's own name, also where a namespace was given; "" if it has none."""
+        if self._application is None and self.table is not None:
+            described = describe(self._app, self.table.endpoints)
+            self._application = name_of_its_own(described) or ""
+        return self._application or ""
 
     def _name_of(self, app: object, table: RouteTable) -> str:
         application, shared = describe(app, table.endpoints), self._backends.is_shared

@@ -1,6 +1,5 @@
 """Filling a cache before clients ask: the application is asked in its own process."""
 
-import asyncio
 from asyncio.events import _get_running_loop as loop_here
 from collections.abc import Iterable
 
@@ -41,11 +40,6 @@ class WarmUp(Lifecycle):
             self.on_close(self._warmer.end)
             self.on_renewal(self._warmer.reset)
         self._warmer.begin()
-
-    async def attached(self) -> None:
-        """Wait until the log is followed, however long that takes."""
-        while self._starting is not None:
-            await asyncio.wait({self._starting})
 
     @property
     def warm_up_health(self) -> WarmUpHealth:

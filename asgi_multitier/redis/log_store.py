@@ -18,6 +18,7 @@ from ..coherence.store import FEW, MAX_BYTES, PATIENCE, Batch, Facts, StoredReco
 from ..config.invalidation import InvalidationConfig
 from ..entry import Born
 from ..errors import BackendError
+from .beats import StreamBeats
 from .client import Dedicated, Link, one_command
 from .recipe import RedisClient
 from .scripts import APPEND, ATTACH, CHECK
@@ -66,6 +67,7 @@ class StreamStore:
 
     Attributes:
         control, stream: The two keys.
+        beats: Where the nodes tell of themselves: a third key in the same slot.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class StreamStore:
         self.stream = f"{{{namespace}}}:{config.channel}"
         self.control = f"{self.stream}:ctl"
         self._keys = (self.control, self.stream)
+        self.beats = StreamBeats(link, namespace)
         self._maxlen = config.maxlen
         self._flush_on_failover = flush_on_failover
         self._clock = clock

@@ -14,6 +14,7 @@ from enum import Enum, auto
 from secrets import token_hex
 
 from .._types import Clock
+from ..coherence.beats import BeatStore
 from ..coherence.records import RecordCodec
 from ..coherence.shared import SharedLog
 from ..coherence.store import PATIENCE, Batch, Facts, LogReader, StoredRecord
@@ -93,6 +94,7 @@ class Node:
     """
 
     own_gen = ""
+    beats: BeatStore | None = None
 
     def __init__(self, wire: Wire, name: str, clock: Clock) -> None:
         self.name = name

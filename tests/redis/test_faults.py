@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from asgi_multitier import CacheManager
 from asgi_multitier.coherence import tail
 from asgi_multitier.coherence.follower import MAX_PENDING
 from asgi_multitier.coherence.marks import ALL
@@ -17,7 +18,7 @@ from asgi_multitier.selectors import Selector
 from asgi_multitier.testing import FakeClock
 from tests.fakeredis_server import Server
 from tests.figures import Figure, seconds
-from tests.patience import until
+from tests.patience import PATIENCE, until
 from tests.redis.support import (
     REPLACE,
     TAG,
@@ -564,8 +565,13 @@ async def test_the_documented_permissions_are_enough(
         await streams.ack("s", "g", entry.id)
         await streams.close()
     await tier.close()
+    async with CacheManager(redis_url=url, namespace=namespace, redis_timeout=PATIENCE) as cache:
+        await until(lambda: cache.engine.log.trusted)
+        assert (await cache.seen(wait=PATIENCE)).by_all
+        assert (await cache.instances()).complete
 
     assert "permission" not in caplog.text
+    assert cache.stats().failures == {}
 
 
 async def test_a_unix_socket_and_a_clients_own_settings_work(

@@ -25,6 +25,7 @@ from ..._types import Clock
 from ...entry import Born
 from ...errors import BackendError
 from ...selectors import Selector
+from ..beats import BeatStore
 from ..log import LogListener, Operation, Update
 from ..records import RecordCodec
 from ..shared import SharedLog, cancel_all
@@ -338,6 +339,8 @@ class NearLog(SharedLog):
         tasks, self._tasks = self._tasks, ()
         await cancel_all(*tasks)
         await self._follow()
+        if self._follower.asked is not None:
+            self._follower.asked()
 
     @property
     def is_own(self) -> bool:
@@ -376,6 +379,11 @@ class _SwitchedStore:
     def own_gen(self) -> str:
         """See `LogStore.own_gen`."""
         return "" if self.store is None else self.store.own_gen
+
+    @property
+    def beats(self) -> BeatStore | None:
+        """See `LogStore.beats`."""
+        return None if self.store is None else self.store.beats
 
     async def append(self, op: str, data: bytes, mac: bytes, *, after: int, timeout: float) -> Born:
         """See `LogStore.append`."""
