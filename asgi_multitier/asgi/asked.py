@@ -40,7 +40,8 @@ class Asked:
 
 def ask(plan: KeptPlan, scope: Scope, manager: CacheManager) -> Asked | None:
     """Ask the rule's `vary_by`, if it has one that can be asked here."""
-    common, kind = plan.common, plan.common.kind()
+    common = plan.common
+    kind = common.kind()
     if not common.asks or kind is None or manager.home.place is not loop_here():
         return None
     give_state(scope, manager)

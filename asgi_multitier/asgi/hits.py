@@ -17,8 +17,8 @@ from ..entry import MAX_USES, Slot, Variants
 from ..manager.manager import CacheManager
 from ..policy.coding import ACCEPT_ENCODING
 from ..policy.negotiation import IDENTITY
-from ..policy.request import Field, FieldLines, range_asked_for, tag_asked_for
-from ..tiers.base import finder
+from ..policy.request import CHOICES, Field, FieldLines, range_asked_for, tag_asked_for
+from ..tiers.base import finder, is_holdable
 from .asked import Asked
 from .first_hit import first_selected
 from .instead import part_of, unchanged
@@ -33,7 +33,7 @@ from .selected import Selected
 from .selecting import choosing_lines, selecting
 from .selections import Selections
 
-_CONDITION, _RANGE = Field.CONDITION, Field.RANGE
+_CONDITION, _RANGE, _CHOICES = Field.CONDITION, Field.RANGE, CHOICES
 
 _Found: TypeAlias = FieldLines | None
 """What the scan found in the fields of a request."""
@@ -54,6 +54,7 @@ class Hits:
         "_clock",
         "_encodings",
         "_find",
+        "_holdable",
         "_home",
         "_index",
         "_peek",
@@ -77,6 +78,7 @@ class Hits:
         self._remembered.clear()
         self._index = engine.index
         self._find = finder(engine.stack.local)
+        self._holdable = is_holdable(engine.stack.local)
         self._peek = engine.stack.peek
         self._clock = engine.clock
         self._encodings = engine.encodings
@@ -103,12 +105,11 @@ class Hits:
         ):
             return None
         now = self._clock()
+        is_plain, codings = True, None
         if common.alone and (found is None or common.plain.issuperset(found)):
             key = plan.key
-            is_plain, codings = True, None
         elif common.alone and common.not_selecting.issuperset(found or ()):
-            key = plan.key
-            is_plain, codings = False, None
+            key, is_plain = plan.key, False
         elif common.by_coding and (found is None or common.not_selecting.issuperset(found)):
             return self._by_coding(plan, found, scope, now)
         else:
@@ -116,9 +117,7 @@ class Hits:
             if selected is None:
                 return None
             key, codings = selected.key, selected.codings
-            is_plain = not codings and (
-                found is None or (_CONDITION not in found and _RANGE not in found)
-            )
+            is_plain = not codings and (found is None or _CHOICES.isdisjoint(found))
         slot = self._find(key)
         if slot is None:
             return None
@@ -129,10 +128,10 @@ class Hits:
             replay = _prepared(slot, plan, found)
             if replay is None:
                 return self._ready_of_several(plan, found, scope, asked, slot)
+        sent: Prepared | None = replay
         if is_plain:
             if now >= replay.due and not replay.renew(now):
                 return None
-            sent: Prepared | None = replay
         elif codings:
             sent = self._in_coding(slot, replay, codings, plan, found or {}, scope["method"], now)
         else:
@@ -210,21 +209,21 @@ class Hits:
         self, plan: KeptPlan, found: _Found, scope: Scope, asked: Asked | None, now: float
     ) -> Selected | None:
         """What a request selects, if that is known of one like it and still holds."""
+        common, last = plan.common, plan.last
         partition = None
-        if plan.common.asks:
+        if common.asks:
             partition = None if asked is None else asked.partition
             if partition is None:
                 return None
         lines: Sequence[Header] = ()
-        if plan.common.fields:
+        if common.fields:
             lines = choosing_lines(plan, scope["headers"], spelt=self._watch.spelt)
-        last = plan.last
         selected: Selected | None
         if (
             last is not None
             and last.found == found
-            and last.lines == lines
             and last.partition == partition
+            and last.lines == lines
         ):
             selected = last.selected
         else:
@@ -266,16 +265,16 @@ class Hits:
 
     def _is_marked(self, selected: Selected, primary: str, now: float) -> bool:
         """Whether the same fields as before choose among the representations of a URL."""
-        marker = self._find(primary)
-        if marker is None:
-            return False
-        if marker.view != self._index.view and (marker := self._peek(primary)) is None:
-            return False
-        entry = marker.entry
-        payload = entry.payload
-        if not isinstance(payload, Variants) or payload.fields != selected.fields:
-            return False
-        if now >= entry.keep_until:
+        marker = selected.marker
+        if marker is None or marker.view != self._index.view:  # else it was found right before
+            marker = self._valid(primary)
+            if marker is None:
+                return False
+            payload = marker.entry.payload
+            if not isinstance(payload, Variants) or payload.fields != selected.fields:
+                return False
+            selected.marker = marker if self._holdable else None
+        if now >= marker.entry.keep_until:
             return False
         if marker.uses < MAX_USES:
             marker.uses += 1

@@ -11,7 +11,8 @@ keeps the kinds; what needs more than a hit does takes a whole `Plan`, which hol
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
-from typing import Any, Final, TypeAlias
+from types import MappingProxyType
+from typing import Any, Final
 from weakref import ref
 
 import msgspec
@@ -23,22 +24,21 @@ from ..policy.reasons import Reason
 from ..policy.request import Field
 from ..policy.terms import Terms
 from .framework import request_of
-from .plan import LONGEST_HOST, TARGET, Plan
+from .plan import TARGET, Plan
 from .selected import Last
 
 HOW: Final = ("root_path", "scheme", "http_version", "method")
 """What of a scope names how a target is asked, besides the Host; many targets have it in common."""
 
-Asked: TypeAlias = tuple[bytes | None, tuple[object, ...]]
-"""The Host and what `HOW` names, as sent; None where it is absent."""
-
 _target = itemgetter(*TARGET)
 
 _MOST: Final = 1_000
-"""Kinds, and ways of asking, of which something is kept; then those before are forgotten."""
+"""Kinds of which something is kept; then those before are forgotten."""
 
 _MOST_CHOSEN: Final = 64
 """Sets of fields that are remembered of what targets have in common."""
+
+_NO_PARAMS: Final[Mapping[str, Any]] = MappingProxyType({})
 
 _PLAIN: Final = frozenset((str, bytes, int, float, bool, type(None)))
 """Types of parameters that refer to nothing."""
@@ -89,7 +89,6 @@ class KeptPlan(msgspec.Struct, eq=False, gc=False):
     Attributes:
         common: What it has in common with others.
         key: The primary key: see `Plan`.
-        asked: How it is asked, and of whom.
         path: The scope's path.
         cut: Bytes of the raw path and of the question mark, where a query follows; else 0.
         origin: See `Plan`.
@@ -102,7 +101,6 @@ class KeptPlan(msgspec.Struct, eq=False, gc=False):
 
     # What a hit reads comes first: it lies together in memory.
     common: Common
-    asked: Asked
     path: str
     cut: int
     key: str
@@ -184,9 +182,11 @@ class Kind:
         return vary_by(request_of(scope, self._params_of(kept), content))
 
     def _params_of(self, kept: KeptPlan) -> Mapping[str, Any]:
+        names = self._plan.resolved.path_params
+        if not names:  # first, as it is asked at each hit with `vary_by`
+            return _NO_PARAMS
         if isinstance(kept, OwnPlan):
             return kept.values
-        names = self._plan.resolved.path_params
         values: Any = (kept.params,) if len(names) == 1 else kept.params
         return dict(zip(names, values, strict=True))
 
@@ -219,21 +219,19 @@ class Kinds:
         on_forget: Called when kinds are forgotten: their plans are to be forgotten as well.
     """
 
-    __slots__ = ("_asked", "_former", "_known", "_on_forget")
+    __slots__ = ("_former", "_known", "_on_forget")
 
     def __init__(self, on_forget: Callable[[], None]) -> None:
         self._known: dict[tuple[object, ...], Kind] = {}
         self._former = self._known  # for requests that are under way
-        self._asked: dict[Asked, Asked] = {}
         self._on_forget = on_forget
 
-    def kept(self, plan: Plan, scope: Scope, host: bytes | None) -> KeptPlan:
+    def kept(self, plan: Plan, scope: Scope) -> KeptPlan:
         """What is to be remembered of a plan.
 
         Args:
             plan: The plan.
             scope: A request of its target.
-            host: Its Host as sent; None unless there is exactly one.
         """
         kind, resolved = self._kind_of(plan), plan.resolved
         params = tuple(resolved.path_params.values())
@@ -242,7 +240,6 @@ class Kinds:
         special = (plan.query, texts, resolved.alias)
         kept = KeptPlan(
             common=kind.common,
-            asked=self._shared((host, tuple(map(scope.get, HOW)))),
             path=scope["path"],
             cut=len(scope.get("raw_path") or b"") + 1 if scope.get("query_string") else 0,
             key=plan.key,
@@ -279,18 +276,6 @@ class Kinds:
                 self._on_forget()
             kind = self._known[what] = Kind(plan)
         return kind
-
-    def _shared(self, asked: Asked) -> Asked:
-        """The same, of an object that other targets have as well: less memory to hold and to read.
-
-        Clients choose the Host and the method: so many, none of them long.
-        """
-        texts = (text for text in (asked[0], *asked[1]) if isinstance(text, str | bytes))
-        if sum(map(len, texts)) > LONGEST_HOST:
-            return asked
-        if len(self._asked) >= _MOST:
-            self._asked.clear()
-        return self._asked.setdefault(asked, asked)
 
 
 def target_of(scope: Scope, host: bytes | None) -> tuple[bytes | None, tuple[object, ...]]:

@@ -24,7 +24,8 @@ from ..manager.manager import CacheManager
 from ..policy import cache_status
 from ..policy.cache_status import Forward
 from ..policy.reasons import Reason
-from ..policy.request import Field, FieldLines, Watch, scan, without_framing
+from ..policy.request import Field, FieldLines, Watch, scan
+from ..policy.request_content import without_framing
 from ..routing import Resolved, RouteTable
 from .admission import Failures, Refused, admit, is_for_guard
 from .asked import Asked, ask
@@ -131,18 +132,18 @@ class CacheMiddleware:
         if method != "GET" and method != "HEAD":  # faster than a set
             await self._unsafe(scope, receive, send)
             return
-        host, found = scan(scope["headers"], self._watched)
+        lines, host, found = self._watched.last
+        if scope["headers"] != lines:
+            host, found = self._watched.scan(scope["headers"])
         try:  # as `KeptPlans.find`, written out
-            raw, query, asked_how = scope["raw_path"], scope["query_string"], _how(scope)
-            kept = self._plans.young.get(raw + b"?" + query if query else raw)
+            raw, query, asked_how = scope["raw_path"], scope["query_string"], (host, _how(scope))
+            last, plans = self._plans.at_hand
+            if asked_how != last:
+                plans = self._plans.of(asked_how)
+            kept = plans.get(raw + b"?" + query if query else raw)
         except (KeyError, TypeError):  # a server need not give all
             kept = None
-        if (
-            kept is None
-            or kept.path != scope["path"]
-            or kept.asked != (host, asked_how)
-            or kept.cut != (len(raw) + 1 if query else 0)
-        ):
+        if kept is None or kept.path != scope["path"] or kept.cut != (len(raw) + 1 if query else 0):
             kept = self._plans.find(scope, host) or self._plan(scope, host)
         common = kept.common
         if common.reason is not None:
@@ -161,8 +162,8 @@ class CacheMiddleware:
             plan = self._planning.whole(kept, scope, host)
             await self._meet(plan, found or {}, scope, receive, send, None, asked, kept, look_up)
             return
-        lines = [*ready.lines]
-        await send({"type": "http.response.start", "status": ready.status, "headers": lines})
+        headers = [*ready.lines]
+        await send({"type": "http.response.start", "status": ready.status, "headers": headers})
         await send({"type": "http.response.body", "body": ready.body if method == "GET" else b""})
 
     def _plan(self, scope: Scope, host: bytes | None) -> KeptPlan:

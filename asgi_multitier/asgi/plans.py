@@ -88,7 +88,7 @@ class Plans:
         """
         mode = self.manager.mode
         plan = self.make(scope, host, method)
-        kept = self._kinds.kept(plan, scope, host)
+        kept = self._kinds.kept(plan, scope)
         # What a warm-up asks for is noted when a client does.
         if WARM_KEY not in scope:
             self._note(scope, host, plan)

@@ -19,7 +19,8 @@ from ..events import Outcome
 from ..policy.content import WITH_CONTENT
 from ..policy.invalidation import is_safe
 from ..policy.reasons import Reason
-from ..policy.request import Field, FieldLines, is_all, unread_reason
+from ..policy.request import Field, FieldLines
+from ..policy.request_content import is_all, unread_reason
 from ..routing import Resolved
 from .admission import Failures, ask_when
 from .framework import FILL_KEY, bound_of

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from .._types import Header
+from ..entry import Slot
 from ..policy.request import FieldLines
 
 Selecting: TypeAlias = tuple[object, ...]
 """The key of the target, and what of the fields counts: texts, and tuples of texts."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Selected:
     """What requests select that are alike.
 
@@ -21,12 +22,15 @@ class Selected:
         fields: The request fields that choose among these.
         codings: Content codings that their answers may have, the preferred one first; see
             `Request.accepts`.
+        marker: The marker as it was found last; None where the tier must see each use. It counts
+            while its view is the index's: one that was replaced has another.
     """
 
     key: str
     primary: str | None = None
     fields: tuple[bytes, ...] = ()
     codings: tuple[bytes, ...] = ()
+    marker: Slot | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

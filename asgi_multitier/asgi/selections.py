@@ -77,8 +77,9 @@ class Selections:
             plan.last = Last(given, self._shared.lines(lines), partition, counts, selected)
 
 
-_SELECTED_BYTES = 600
-"""Bytes that what is remembered of a request takes besides its texts."""
+_SELECTED_BYTES = 900
+"""Bytes that what is remembered of a request takes besides its texts, with a marker that may be in
+the tier no more."""
 
 
 def _size_of(counts: Selecting) -> int:

@@ -32,7 +32,8 @@ from ..policy.invalidation import (
     may_invalidate,
     sends_on,
 )
-from ..policy.request import FieldLines, scan, without_framing
+from ..policy.request import FieldLines, scan
+from ..policy.request_content import without_framing
 from ..routing import Resolved, RouteTable
 from ..routing.changed import Changes, changes, names_of_arguments, without_unread
 from ..selectors import Selector, aliased, is_short

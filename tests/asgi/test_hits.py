@@ -359,3 +359,16 @@ async def test_what_requests_select_is_remembered_within_bounds() -> None:
                 line = (b"accept-language", b"a" * size)
                 await world.ask(scope_of("GET", "/vary/1", [line]))
         assert len(remembered) == before + 1
+
+
+async def test_a_line_that_the_application_adds_is_not_taken_for_a_clients() -> None:
+    """Fields equal to the last ones are not read again; what was edited in place is no request."""
+    world = World(Told)
+    added = (b"authorization", b"Bearer x")
+    async with world.manager:
+        for _ in range(40):
+            scope = scope_of("GET", "/plain/1", [])
+            await world.ask(scope)
+            scope["headers"].append(added)
+            start, _ = await world.ask(scope_of("GET", "/plain/1", [added]))
+            assert b"bypass" in dict(start["headers"])[b"cache-status"]

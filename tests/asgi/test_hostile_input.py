@@ -106,8 +106,9 @@ async def test_oversized_urls_pass_by_and_are_not_remembered_for_ever() -> None:
         plans = cache.middleware._plans
         remembered = 2 * sum(
             len(place) + len(kept.path)
-            for half in (plans.young, plans._old[0])
-            for place, kept in half.items()
+            for half in (plans._young, plans._old[0])
+            for places in half.values()
+            for place, kept in places.items()
         )
 
         assert remembered <= 10 * 1024 * 1024 + 2 * 4_100_000

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from asgi_multitier import CacheManager, CacheMiddleware, Policy, Rule
 from asgi_multitier._types import Message, Scope
 from asgi_multitier.asgi.hits import Hits
-from asgi_multitier.asgi.kept_plan import HOW, KeptPlan, Kinds, OwnPlan
+from asgi_multitier.asgi.kept_plan import KeptPlan, Kinds, OwnPlan
 from asgi_multitier.asgi.kept_plans import KeptPlans
 from asgi_multitier.asgi.plan import Plan, RuledMemory, plan_for
 from asgi_multitier.asgi.replay import Prepared
@@ -69,7 +69,7 @@ def test_the_whole_plan_is_the_one_that_was_made(target: str) -> None:
     keeper = kinds()
     for _ in range(2):
         scope, plan = planned(target)
-        whole = keeper.kept(plan, scope, HOST).whole()
+        whole = keeper.kept(plan, scope).whole()
 
         assert whole is not None
         for one in fields(Plan):
@@ -80,18 +80,17 @@ def test_the_whole_plan_is_the_one_that_was_made(target: str) -> None:
 def test_the_garbage_collector_does_not_look_into_a_kept_plan(target: str) -> None:
     """However many there are; what they have in common is there once."""
     keeper = kinds()
-    one, two = (keeper.kept(plan, scope, HOST) for scope, plan in (planned(target),) * 2)
+    one, two = (keeper.kept(plan, scope) for scope, plan in (planned(target),) * 2)
 
     assert not gc.is_tracked(one)
-    assert sys.getsizeof(one) <= 96
+    assert sys.getsizeof(one) <= 88
     assert one.common is two.common
-    assert one.asked is two.asked
 
 
 def test_it_looks_into_one_whose_parameters_may_refer_to_anything() -> None:
     """A converter of the application makes what it likes."""
     scope, plan = planned(f"/id/{uuid.UUID(int=1)}")
-    kept = kinds().kept(plan, scope, HOST)
+    kept = kinds().kept(plan, scope)
 
     assert type(kept) is OwnPlan
     assert gc.is_tracked(kept)
@@ -102,7 +101,7 @@ def test_the_map_of_plans_is_not_looked_into() -> None:
     keeper, plans = kinds(), KeptPlans(1_000, 1_000_000)
     for number in range(100):
         scope, plan = planned(f"/text/{number}")
-        plans.remember(scope, HOST, keeper.kept(plan, scope, HOST))
+        plans.remember(scope, HOST, keeper.kept(plan, scope))
 
     assert len(plans) == 100
     assert not any(type(one) is KeptPlan for one in gc.get_objects())
@@ -166,7 +165,7 @@ def test_each_target_has_its_own_plan(order: int, missing: tuple[str, ...]) -> N
             scope.pop(name, None)
         found = plans.find(scope, host)
         if found is None:
-            found = keeper.kept(plan, scope, host)
+            found = keeper.kept(plan, scope)
             plans.remember(scope, host, found)
         made.append((scope, host, found))
     for _ in range(3):
@@ -174,7 +173,7 @@ def test_each_target_has_its_own_plan(order: int, missing: tuple[str, ...]) -> N
     assert len({id(kept) for _, _, kept in made}) == len({repr((h, s)) for s, h, _ in made})
     for number in range(2):
         scope, plan = planned(f"/new/{number}", RESOLVED)
-        plans.remember(scope, HOST, keeper.kept(plan, scope, HOST))
+        plans.remember(scope, HOST, keeper.kept(plan, scope))
     assert all(plans.find(scope, host) is kept for scope, host, kept in made)
 
 
@@ -189,7 +188,7 @@ def test_it_stays_within_its_bounds(bound: tuple[int, int]) -> None:
     for number in range(300):
         scope, plan = planned(f"/x{number % 200}", RESOLVED)
         host = b"%d" % (number % 3)
-        plans.remember(scope, host, keeper.kept(plan, scope, host))
+        plans.remember(scope, host, keeper.kept(plan, scope))
         asked.append((scope, host))
         for old in asked[-30:]:
             plans.find(*old)
@@ -200,13 +199,63 @@ def test_it_stays_within_its_bounds(bound: tuple[int, int]) -> None:
     assert plans.find(*asked[-1]) is None
 
 
+def test_ways_of_asking_stay_within_the_bytes() -> None:
+    """Clients choose the Host: each has a map of its own, which takes memory as well."""
+    keeper, plans = kinds(), KeptPlans(10_000, 100_000)
+    for number in range(1_000):
+        scope, plan = planned("/x", RESOLVED)
+        plans.remember(scope, b"%d.example" % number, keeper.kept(plan, scope))
+
+    ways = [*plans._young.values(), *plans._old[0].values()]
+    assert len(ways) == len(plans)
+    assert sum(map(sys.getsizeof, ways)) < 100_000 / 2
+    assert len(plans) < 100_000 / 900 + 1
+
+
+def test_what_is_at_hand_is_forgotten_with_all_else() -> None:
+    """Also by a thread that has it at hand already."""
+    keeper, plans = kinds(), KeptPlans(100, 1_000_000)
+    scope, plan = planned("/x", RESOLVED)
+    plans.remember(scope, HOST, keeper.kept(plan, scope))
+    assert plans.find(scope, HOST) is not None
+    _, places = plans.at_hand
+    assert len(places) == 1
+
+    plans.clear()
+
+    assert plans.at_hand == (None, {})
+    assert places == {}
+
+
+@pytest.mark.parametrize("changed", [{"method": "HEAD"}, {"host": b"other.example"}])
+async def test_a_head_and_other_hosts_find_their_plans_at_once(
+    changed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where they are asked for in turns: nothing but the map is asked."""
+    finds: list[Scope] = []
+    find = KeptPlans.find
+
+    def noting(self: KeptPlans, scope: Scope, host: bytes | None) -> KeptPlan | None:
+        finds.append(scope)
+        return find(self, scope, host)
+
+    monkeypatch.setattr(KeptPlans, "find", noting)
+    async with caching(Origin()) as cache:
+        for number in range(6):
+            method, host = changed.get("method", "GET"), changed.get("host", HOST)
+            method, host = (method, host) if number % 2 else ("GET", HOST)
+            await cache.middleware(scope_of(method, "/a", [("host", host)]), _empty, _dropped)
+            assert len(finds) == min(number + 1, 2)
+        assert cache.manager.stats().l1_hits == (5 if "method" in changed else 4)
+
+
 def test_a_sample_finds_nothing_so_many_times() -> None:
     """And is replaced by the next, or ends with the half."""
     keeper, plans = kinds(), KeptPlans(4, 1_000_000)
 
     def remember(target: str) -> Scope:
         scope, plan = planned(target, RESOLVED)
-        plans.remember(scope, HOST, keeper.kept(plan, scope, HOST))
+        plans.remember(scope, HOST, keeper.kept(plan, scope))
         return scope
 
     def found(times: int) -> list[bool]:
@@ -214,7 +263,7 @@ def test_a_sample_finds_nothing_so_many_times() -> None:
 
     scope = remember("/a")
     plans.overlook(2)
-    assert not plans.young
+    assert plans.at_hand == (None, {})
     assert found(3) == [False, False, True]
     plans.overlook(2)
     plans.overlook(1)
@@ -232,7 +281,7 @@ def test_a_sample_finds_nothing_so_many_times() -> None:
 def test_what_a_response_varies_by_is_its_targets_alone() -> None:
     """Other targets of the rule stay as they are; equal ones share what they have in common."""
     keeper = kinds()
-    one, two, three = (keeper.kept(*planned(f"/text/{n}")[::-1], HOST) for n in "abc")
+    one, two, three = (keeper.kept(*planned(f"/text/{n}")[::-1]) for n in "abc")
     one.chosen_by((b"accept",))
     two.chosen_by((b"accept",))
     two.chosen_by((b"accept",))
@@ -249,12 +298,12 @@ def test_what_a_response_varies_by_is_its_targets_alone() -> None:
 def test_fields_without_end_are_not_remembered() -> None:
     """Each target has its own then."""
     keeper = kinds()
-    kept = [keeper.kept(*planned(f"/text/{n}")[::-1], HOST) for n in range(100)]
+    kept = [keeper.kept(*planned(f"/text/{n}")[::-1]) for n in range(100)]
     for number, one in enumerate(kept):
         one.chosen_by((b"x-%d" % number,))
 
     assert all(one.common.fields == {b"x-%d" % n} for n, one in enumerate(kept))
-    (common,) = {two.common for two in (keeper.kept(*planned("/text/x")[::-1], HOST),)}
+    (common,) = {two.common for two in (keeper.kept(*planned("/text/x")[::-1]),)}
     assert len(common.chosen) == 64
 
 
@@ -265,7 +314,7 @@ def test_kinds_are_forgotten_with_their_plans() -> None:
 
     def kept() -> KeptPlan:
         resolved = RouteTable(rules=[Rule("*", 60)]).resolve("GET", "/x")
-        return keeper.kept(*planned("/x", resolved)[::-1], HOST)
+        return keeper.kept(*planned("/x", resolved)[::-1])
 
     first = kept()
     for _ in range(1_000):
@@ -285,7 +334,8 @@ async def test_a_plan_whose_kind_is_forgotten_is_made_once_more() -> None:
         planning = cache.middleware._planning
         planning._kinds = Kinds(planning.forget)
         gc.collect()
-        (kept,) = planning.remembered.young.values()
+        kept = planning.remembered.find(scope_of("GET", "/a", [("host", HOST)]), HOST)
+        assert kept is not None
         assert kept.whole() is None
         second = await cache.get("/a")
 
@@ -318,7 +368,7 @@ async def test_the_middleware_finds_the_plan_of_each_target(
 
             seen += len(taken)
             for plan in taken:
-                assert plan.asked == (host, tuple(map(scope.get, HOW)))
+                assert cache.middleware._plans.find(scope, host) is plan
                 assert plan.path == scope["path"]
                 assert plan.cut == (
                     len(scope["raw_path"] or b"") + 1 if scope["query_string"] else 0

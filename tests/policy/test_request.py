@@ -128,6 +128,45 @@ def test_nothing_is_built_for_a_request_without_such_fields() -> None:
     )
 
 
+def test_a_scan_is_remembered_until_other_lines_come() -> None:
+    """Then each sixteenth is: where clients differ, no time is lost with comparisons."""
+    watched = Watch(Credentials())
+    one, other = ([(b"host", b"h"), (b"cookie", value)] for value in (b"a", b"b"))
+
+    assert watched.last == (None, None, None)
+    read = watched.scan(one)
+    assert watched.last == (one, *read) == (one, b"h", {Field.COOKIE: [one[1]]})
+    for _ in range(15):
+        assert watched.scan(other) == scan(other, watched)
+        assert watched.last == (None, None, None)
+    watched.scan(other)
+    assert watched.last[0] == other
+
+
+def test_what_is_remembered_of_a_scan_is_not_edited_by_an_application() -> None:
+    """It may add and change lines in place, and pass lines that can be changed themselves."""
+    watched = Watch(Credentials())
+    given = [(b"host", b"h")]
+    watched.scan(given)
+    given.append((b"authorization", b"Bearer x"))
+    assert watched.last[0] == [(b"host", b"h")]
+
+    for _ in range(15):
+        watched.scan([(b"accept", b"*/*")])
+    edited = [[b"host", b"h"]]
+    watched.scan(edited)  # type: ignore[arg-type]  # as sloppy servers send them
+    edited[0][:] = [b"cookie", b"a"]
+    assert watched.last[0] == [(b"host", b"h")]
+
+
+def test_lines_that_can_be_read_once_are_not_remembered() -> None:
+    """Nothing of them is left to be compared."""
+    watched = Watch(Credentials())
+
+    assert watched.scan(iter(lines(("host", "h")))) == (b"h", None)
+    assert watched.last == (None, None, None)
+
+
 @pytest.mark.parametrize(
     ("hosts", "host"),
     [([], None), (["a"], b"a"), ([""], b""), (["a", "a"], None), (["a", "b", "c"], None)],
