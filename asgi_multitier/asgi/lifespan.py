@@ -40,6 +40,7 @@ class Lifespan:
         self._owner = owner
         self._app = app
         self._manager = manager
+        self._home = manager.home
         self._table = table
         self._on_bound = on_bound
         self._bound = False
@@ -89,7 +90,7 @@ class Lifespan:
     @property
     def is_here(self) -> bool:
         """Whether the manager runs in this event loop: there is nothing to wait for."""
-        return self._manager.home.place is loop_here() and not self._manager.starting
+        return self._home.place is loop_here() and not self._manager.starting
 
     async def start(self) -> None:
         """Start the manager, unless it runs already; the starter closes it."""

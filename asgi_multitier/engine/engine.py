@@ -17,6 +17,9 @@ from .stack import TierStack
 
 Tier = LocalTier | SharedTier
 
+_AGAIN_SHARE = 8
+"""What is read again and again from a shared tier may take one in so many bytes of memory's."""
+
 
 class Engine:
     """The parts, put together by the manager.
@@ -77,6 +80,7 @@ class Engine:
                 wall=wall,
             ),
             local_scale=where.ttl_scale,
+            again_bytes=config.l1_bytes // _AGAIN_SHARE,
         )
         self.encodings = Encodings(tier, self.events)
         self.flights: Flights[Any] = Flights(

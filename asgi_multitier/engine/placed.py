@@ -75,7 +75,8 @@ class Placed:
 
     def by_server(self, names: Iterable[str]) -> Mapping[str, list[str]]:
         """Names of what it stores, by the server that has them."""
-        if self._sharded is None:
+        # A back end that may have several servers mostly has one.
+        if self._sharded is None or tuple(self._sharded.servers()) == (WHOLE,):
             return {WHOLE: list(names)}
         found: dict[str, list[str]] = {}
         for name in names:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from .._types import Clock
 from ..entry import Slot
 from ..policy.key import storage_key
 from ..tiers.base import Held
@@ -28,9 +29,11 @@ class Found(msgspec.Struct, frozen=True, gc=False):
 
 
 Admit: TypeAlias = Callable[
-    [Placed, Sequence[str], Sequence[Held | None]], Coroutine[Any, Any, Sequence[Found | None]]
+    [Placed, Sequence[str], Sequence[Held | None], float],
+    Coroutine[Any, Any, Sequence[Found | None]],
 ]
-"""Of keys and what a tier has for each of them, what may be used, in the same order."""
+"""Of keys, what a tier has for each of them and when it was asked, what may be used, in the same
+order."""
 
 Waiting: TypeAlias = dict[str, list["asyncio.Future[Found | None]"]]
 """Callers that wait, by key, in one event loop."""
@@ -56,6 +59,16 @@ class Reading:
             if not future.done():
                 future.set_result(found)
 
+    def answer_found(self, keys: Sequence[str], found: Sequence[Found | None]) -> None:
+        """End the read of those keys for which something is found."""
+        left, waiting = self.left, self._waiting
+        for key, one in zip(keys, found, strict=True):
+            if one is not None:
+                del left[key]
+                for future in waiting.pop(key, ()):
+                    if not future.done():
+                        future.set_result(one)
+
 
 class Reads:
     """The reads going on in one event loop.
@@ -64,6 +77,10 @@ class Reads:
         shared: The tiers, in ascending level.
         admit: Decides what of their replies counts.
         spawn: Runs a coroutine in a task that is waited for at the end.
+        clock: Monotonic seconds.
+
+    Attributes:
+        wanted: Keys whose read begins with the next turn.
     """
 
     def __init__(
@@ -71,12 +88,14 @@ class Reads:
         shared: Sequence[Placed],
         admit: Admit,
         spawn: Callable[[Coroutine[Any, Any, Any], str], object],
+        clock: Clock,
     ) -> None:
         self._shared = shared
         self._admit = admit
         self._spawn = spawn
+        self._clock = clock
         self._waiting: Waiting = {}
-        self._wanted: list[str] = []
+        self.wanted: list[str] = []
         self._loop: asyncio.AbstractEventLoop
 
     def ask(self, key: str) -> "asyncio.Future[Found | None]":
@@ -89,16 +108,16 @@ class Reads:
             future = waiting[0].get_loop().create_future()
             waiting.append(future)
             return future
-        if not self._wanted:  # once a turn: to find the event loop out is a system call
+        if not self.wanted:  # once a turn: to find the event loop out is a system call
             self._loop = asyncio.get_running_loop()
             self._loop.call_soon(self._start)
         future = self._loop.create_future()
         self._waiting[key] = [future]
-        self._wanted.append(key)
+        self.wanted.append(key)
         return future
 
     def _start(self) -> None:
-        keys, self._wanted = self._wanted, []
+        keys, self.wanted = self.wanted, []
         self._spawn(self._read(keys), "asgi-multitier read")
 
     async def _read(self, keys: list[str]) -> None:
@@ -116,9 +135,14 @@ class Reads:
                 reading.answer(key, None)
             return
         asked = {storage_key(key): key for key in keys}
+        servers = self._shared[place].by_server(asked)
+        if len(servers) == 1:  # the rule; the keys are in the same order
+            ((server, names),) = servers.items()
+            await self._read_server(place, server, names, keys, reading)
+            return
         await together(
             self._read_server(place, server, names, [asked[name] for name in names], reading)
-            for server, names in self._shared[place].by_server(asked).items()
+            for server, names in servers.items()
         )
 
     async def _read_server(
@@ -130,14 +154,13 @@ class Reads:
         """
         placed = self._shared[place]
         for start in range(0, len(names), AT_ONCE):
+            begun = self._clock()
             replies = await placed.get(server, names[start : start + AT_ONCE])
             if replies is None:
                 break
             part = keys[start : start + AT_ONCE]
             # At once, while the decision is valid: a later caller starts another read.
-            for key, found in zip(part, await self._admit(placed, part, replies), strict=True):
-                if found is not None:
-                    reading.answer(key, found)
-        left = [key for key in keys if key in reading.left]
+            reading.answer_found(part, await self._admit(placed, part, replies, begun))
+        left = [key for key in keys if key in reading.left] if reading.left else []
         if left:
             await self._read_below(place + 1, left, reading)

@@ -8,25 +8,24 @@ Reads and writes of one tick of the event loop go to a shared tier in one round 
 """
 
 import asyncio
-import math
 from collections import OrderedDict
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextvars import Context
 from typing import Any, TypeVar
 
-from cachetools import FIFOCache
 from msgspec.structs import replace
 
 from ..coherence.log import InvalidationLog, Update
-from ..entry import MAX_USES, UNSIZED, Born, Entry, Slot
+from ..entry import MAX_USES, Born, Entry, Slot
 from ..events import Events, TierStats
 from ..policy.key import storage_key
 from ..policy.reuse import usable_on_error
 from ..selectors import Selector
-from ..tiers.base import FindingTier, Held, LocalTier, finder
+from ..tiers.base import FindingTier, LocalTier, finder
 from ..tiers.memory import MemoryTier
 from ..tiers.metadata import Unreadable
 from ..tiers.null import NullLocalTier
+from .admission import Admission
 from .formats import Format
 from .placed import Placed
 from .reads import Found, Reads
@@ -34,14 +33,7 @@ from .writes import Writes, rescaled
 
 T = TypeVar("T")
 
-_LEFT = 10_000
-"""Entries that left the first tier because of the log, of which it is known how old they were."""
-
-_TICK = 0.001
-"""Seconds by which the ages of one entry differ when it has travelled."""
-
-CATCH_UP = 0.05
-"""Seconds that a read waits for this process to reach the position where its entry was born."""
+_AGAIN_BYTES = 8 * 1024 * 1024
 
 
 class TierStack:
@@ -54,10 +46,13 @@ class TierStack:
         events: Where failures are counted and logged.
         form: How entries are written.
         local_scale: Lifetimes in the local tier are multiplied by it.
+        again_bytes: Bytes that may be remembered of what is read from a shared tier again and
+            again, as nothing of it is promoted.
 
     Attributes:
         local, shared: As above.
         find: Looks a key up in the local tier and counts no use: see `tiers.base.finder`.
+        ask: Asks the shared tiers, first to last; what is found is promoted.
         tasks: The reads and writes under way.
     """
 
@@ -70,6 +65,7 @@ class TierStack:
         *,
         form: Format,
         local_scale: float = 1.0,
+        again_bytes: int = _AGAIN_BYTES,
     ) -> None:
         self.local = local
         self.shared = tuple(shared)
@@ -80,11 +76,13 @@ class TierStack:
         self._local_scale = local_scale
         self._held = 0
         self._keeps = not isinstance(local, NullLocalTier)
+        self._admission = Admission(log, form, self._promote, self._forget_ahead)
+        for placed in filter(self._stays, self.shared):
+            self._admission.compare(placed, again_bytes)
         self._clock = form.clock
-        self._reads = Reads(self.shared, self._admitted, self.spawn)
+        self._begin_reads()
         self._writes = Writes(self.shared, log, events, self.spawn, form=form)
         self.tasks: set[asyncio.Task[Any]] = set()
-        self._left: FIFOCache[str, float] = FIFOCache(_LEFT)
         self.find = finder(local)
         if isinstance(local, FindingTier):
             local.on_clear(self._index.look_again)
@@ -93,6 +91,10 @@ class TierStack:
         return f"<TierStack {self.local!r} over {list(self.shared)!r}>"
 
     # Reading.
+
+    def _begin_reads(self) -> None:
+        self._reads = Reads(self.shared, self._admission.admitted, self.spawn, self._clock)
+        self.ask = self._reads.ask
 
     def peek(self, key: str) -> Slot | None:
         """The local slot whose entry is valid by the log; it may be past its lifetime.
@@ -106,7 +108,7 @@ class TierStack:
         if slot.view != index.view:
             if not index.permits(slot.entry):
                 self.local.delete(key)
-                self._remember(key, slot.entry)
+                self._admission.remember(slot.entry)
                 return None
             if index.settled:
                 slot.view = index.view
@@ -132,6 +134,8 @@ class TierStack:
     @property
     def has_shared(self) -> bool:
         """Whether there is a tier below the local one that may be asked, and believed, now."""
+        if self._reads.wanted:  # one of this turn has found them so
+            return True
         if not self._log.trusted:
             return False
         now = self._clock()
@@ -140,74 +144,23 @@ class TierStack:
                 return True
         return False
 
-    async def _catch_up(self, read: Sequence[Entry | Unreadable | None]) -> None:
-        """Wait until this process is where the entries were born: another may be a little ahead."""
-        index = self._index
-        applied = index.seq
-        ahead = [
-            entry.born
-            for entry in read
-            # Few are, and a comparison of numbers is less than a call.
-            if isinstance(entry, Entry) and entry.born.seq > applied and index.is_ahead(entry.born)
-        ]
-        if ahead:
-            await self._log.reached(max(ahead, key=lambda born: born.seq), CATCH_UP)
-
-    def ask(self, key: str) -> "asyncio.Future[Found | None]":
-        """Ask the shared tiers, first to last; what is found is promoted."""
-        return self._reads.ask(key)
-
     async def fetch(self, key: str) -> Found | None:
         """As `ask`."""
-        return await self._reads.ask(key)
+        return await self.ask(key)
 
-    async def _admitted(
-        self, placed: Placed, keys: Sequence[str], replies: Sequence[Held | None]
-    ) -> list[Found | None]:
-        """Of keys and what a tier has for each of them, what is valid now."""
-        read = self._form.read_all(keys, replies)
-        await self._catch_up(read)
-        level = placed.config.level
-        found: list[Found | None] = []
-        for entry in read:
-            slot = None
-            if isinstance(entry, Entry):
-                slot = self._admit(placed, entry)
-            elif entry is not None:
-                placed.unreadable[entry] += 1
-            found.append(None if slot is None else Found(slot, level))
-        return found
-
-    def _admit(self, placed: Placed, entry: Entry) -> Slot | None:
-        """The entry in its slot, if it is valid now that the reply is here."""
-        permitted = self._index.permits_shared(entry)
-        if not permitted and self._index.is_ahead(entry.born):
-            placed.unreadable["ahead"] += 1
-            # A tier that keeps the younger of two would keep it for its whole life.
-            forget = placed.delete([storage_key(entry.key)])
-            self.spawn(forget, "asgi-multitier drop")
-            return None
-        left = self._left
-        # No look-up where nothing has left, as it takes longer than the rest.
-        older = len(left) > 0 and entry.created < left.get(entry.key, -math.inf) - _TICK
-        if older or not permitted:
-            placed.unreadable["invalidated"] += 1
-            return None
-        slot = Slot(entry, self._index.view, UNSIZED)  # what is promoted has a slot of its own
-        placed.hits += 1
+    def _stays(self, placed: Placed) -> bool:
+        """Whether a hit of a shared tier, as a rule, is in no tier above it afterwards."""
         config = placed.config
-        if config.promotion and placed.hits % config.promotion_frequency == 0:
-            self._promote(placed, slot)
-        return slot
+        promotes = config.promotion and config.promotion_frequency == 1
+        return not (promotes and (self._keeps or placed is not self.shared[0]))
 
-    def _remember(self, key: str, entry: Entry) -> None:
-        """This process has served it: until it knows better, it takes nothing older from below.
+    def _forget_ahead(self, placed: Placed, entry: Entry) -> None:
+        """Forget what was born beyond what this process has applied.
 
-        A process that lags behind the log may have read a change before its record. When the record
-        comes, its entry counts as older than the one that another process filled in between, which
-        is younger by the log and older by what it says.
+        A tier that keeps the younger of two would keep it for its whole life.
         """
-        self._left[key] = entry.created
+        forget = placed.delete([storage_key(entry.key)])
+        self.spawn(forget, "asgi-multitier drop")
 
     def _promote(self, placed: Placed, slot: Slot) -> None:
         """Copy into the tiers above, with the lifetime that remains, never longer."""
@@ -305,6 +258,7 @@ class TierStack:
     def flushed(self) -> None:
         """History was lost: everything local is invalid."""
         self.local.clear()
+        self._admission.clear()
 
     # Forgetting. Deletes free memory; that nothing invalid is served is the index's doing.
 
@@ -330,7 +284,7 @@ class TierStack:
 
         Should it go on, it finds its own futures and tasks, and not those of the next one.
         """
-        self._reads = Reads(self.shared, self._admitted, self.spawn)
+        self._begin_reads()
         self._writes.forget()
         self.tasks = set()
 

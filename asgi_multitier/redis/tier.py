@@ -87,6 +87,8 @@ class RedisTier:
 
     async def get_many(self, keys: Sequence[str]) -> list[Held | None]:
         """As `get`, for several keys in the given order, in one round trip for each 64."""
+        if 0 < len(keys) <= _READ_AT_ONCE:
+            return await self._read(keys)
         found: list[Held | None] = []
         for start in range(0, len(keys), _READ_AT_ONCE):
             found += await self._read(keys[start : start + _READ_AT_ONCE])

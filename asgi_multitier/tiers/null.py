@@ -3,19 +3,29 @@
 Two classes, because `get` of a local tier returns and `get` of a shared one awaits.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ..entry import Slot
 from .base import Held
 
 
 class NullLocalTier:
-    """A `LocalTier` that keeps nothing and refuses every slot."""
+    """A `LocalTier` that keeps nothing and refuses every slot.
 
-    __slots__ = ("name",)
+    Attributes:
+        find, holdable: See `FindingTier`.
+    """
+
+    __slots__ = ("find", "holdable", "name")
 
     def __init__(self) -> None:
         self.name = "null"
+        nothing: dict[str, Slot] = {}
+        self.find: Callable[[str], Slot | None] = nothing.get
+        self.holdable = True
+
+    def on_clear(self, listener: Callable[[], None]) -> None:
+        """Nothing that a reader holds becomes invalid."""
 
     def get(self, key: str) -> Slot | None:  # noqa: ARG002  # the protocol's signature, as below
         """None."""
