@@ -22,7 +22,7 @@ class NullLocalTier:
         self.name = "null"
         nothing: dict[str, Slot] = {}
         self.find: Callable[[str], Slot | None] = nothing.get
-        self.holdable = True
+        self.holdable = False
 
     def on_clear(self, listener: Callable[[], None]) -> None:
         """Nothing that a reader holds becomes invalid."""
