@@ -47,13 +47,13 @@ class Hits:
         planning: The plans of targets.
 
     Attributes:
+        find: Looks a key up in the first tier; at times that of `engine.sampling`.
         selections: What is known of requests that are not plain.
     """
 
     __slots__ = (
         "_clock",
         "_encodings",
-        "_find",
         "_holdable",
         "_home",
         "_index",
@@ -61,6 +61,7 @@ class Hits:
         "_remembered",
         "_table",
         "_watch",
+        "find",
         "selections",
     )
 
@@ -77,7 +78,8 @@ class Hits:
         """Look into this engine's tier from here on. Called when the cache has its name."""
         self._remembered.clear()
         self._index = engine.index
-        self._find = finder(engine.stack.local)
+        self.find = finder(engine.stack.local)
+        engine.sampler.take(self)
         self._holdable = is_holdable(engine.stack.local)
         self._peek = engine.stack.peek
         self._clock = engine.clock
@@ -118,7 +120,7 @@ class Hits:
                 return None
             key, codings = selected.key, selected.codings
             is_plain = not codings and (found is None or _CHOICES.isdisjoint(found))
-        slot = self._find(key)
+        slot = self.find(key)
         if slot is None:
             return None
         if slot.view != self._index.view and (slot := self._peek(key)) is None:
@@ -199,7 +201,7 @@ class Hits:
 
     def _valid(self, key: str) -> Slot | None:
         """What is stored under a key, if the log has not invalidated it."""
-        slot = self._find(key)
+        slot = self.find(key)
         if slot is None or slot.view == self._index.view:
             return slot
         # Something was invalidated since it was used last: whether this was, the index says.

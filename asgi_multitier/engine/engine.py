@@ -13,6 +13,7 @@ from .fleet import LeaseServer
 from .flights import Flights
 from .formats import Format
 from .placed import Placed
+from .sampling import Sampler
 from .stack import TierStack
 
 Tier = LocalTier | SharedTier
@@ -42,6 +43,7 @@ class Engine:
         stack: The tiers.
         encodings: Contents of responses in other codings.
         flights: The runs of the origin going on.
+        sampler: Looks at a hit now and then.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Engine:
             local_scale=where.ttl_scale,
             again_bytes=config.l1_bytes // _AGAIN_SHARE,
         )
+        self.sampler = Sampler(self.stack, clock)
         self.encodings = Encodings(tier, self.events)
         self.flights: Flights[Any] = Flights(
             log.index,

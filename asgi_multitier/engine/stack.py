@@ -9,7 +9,7 @@ Reads and writes of one tick of the event loop go to a shared tier in one round 
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextvars import Context
 from typing import Any, TypeVar
 
@@ -53,6 +53,7 @@ class TierStack:
         local, shared: As above.
         find: Looks a key up in the local tier and counts no use: see `tiers.base.finder`.
         ask: Asks the shared tiers, first to last; what is found is promoted.
+        told: Called with what `read` finds; None nearly always.
         tasks: The reads and writes under way.
     """
 
@@ -84,6 +85,7 @@ class TierStack:
         self._writes = Writes(self.shared, log, events, self.spawn, form=form)
         self.tasks: set[asyncio.Task[Any]] = set()
         self.find = finder(local)
+        self.told: Callable[[Slot], None] | None = None
         if isinstance(local, FindingTier):
             local.on_clear(self._index.look_again)
 
@@ -120,8 +122,11 @@ class TierStack:
     def read(self, key: str) -> Slot | None:
         """As `peek`, for a request or call that asks for the key."""
         slot = self.peek(key)
-        if slot is not None and slot.uses < MAX_USES:
-            slot.uses += 1
+        if slot is not None:
+            if slot.uses < MAX_USES:
+                slot.uses += 1
+            if self.told is not None:
+                self.told(slot)
         return slot
 
     def stands_in(self, entry: Entry) -> bool:

@@ -37,13 +37,13 @@ class Durations:
 
 
 class Histogram:
-    """Counts durations.
+    """Counts durations, or other amounts, by classes.
 
     Args:
         bounds: Upper ends of the classes, in seconds, ascending.
 
     Attributes:
-        bounds, counts, seconds: See `Durations`.
+        bounds, counts, seconds: See `Durations`. What is no duration has another unit there.
     """
 
     __slots__ = ("bounds", "counts", "seconds")

@@ -167,6 +167,7 @@ class Lifecycle:
         self.workers.forget()
         if engine is not None:
             engine.stack.local.clear()
+            engine.sampler.end()
             engine.encodings.compressor.close()
             isolation.cancel((*engine.flights.tasks, *engine.stack.tasks, *self._tasks))
             for renewed in self._renewed:
@@ -333,6 +334,7 @@ class Lifecycle:
             self._forget()
         deadline = loop.time() + self._close_patience
         await self.workers.close()
+        engine.sampler.end()
         for ending in self._endings:
             await ending()
         if self._starting is not None:

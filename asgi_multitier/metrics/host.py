@@ -1,13 +1,18 @@
 """The figures of all workers of a machine: what each answers, and how answers become one."""
 
+import asyncio
 import functools
 import os
+from asyncio.events import _get_running_loop as loop_here
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from contextvars import Context
 from importlib.metadata import version
 from typing import Any, Protocol
 
 from ..engine.engine import Engine
 from ..workers import Answer, Workers
+from .hot import hot_keys, hottest
 from .report import Routes, counted, routes_of, shown, summed
 from .slices import in_slices
 from .text import Lines, in_pieces, joined, lines
@@ -36,6 +41,10 @@ class Measured(Protocol):
     def mode(self) -> str:
         """Whether it is used."""
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The event loop that it lives in; None while it does not run."""
+
 
 def answer_workers(cache: Measured) -> None:
     """Let the other workers of this machine have this one's figures."""
@@ -47,6 +56,11 @@ def answer_workers(cache: Measured) -> None:
         route = asked.get("route")
         return await _stats(cache, route if isinstance(route, str) else None)
 
+    async def hot(asked: Mapping[str, Any]) -> dict[str, Any]:
+        look_at_hits(cache)
+        return hot_keys(cache.engine, reveal=asked.get("reveal") is True)
+
+    cache.workers.answers("hot", hot)
     cache.workers.answers("metrics", text)
     cache.workers.answers("stats", stats)
 
@@ -54,6 +68,16 @@ def answer_workers(cache: Measured) -> None:
 @functools.cache
 def _version() -> str:
     return version("asgi-multitier")  # it reads a file
+
+
+def look_at_hits(cache: Measured) -> None:
+    """Somebody reads the figures: have hits looked at for a while, if the cache runs."""
+    loop = cache.loop
+    if loop is not None and loop is loop_here():
+        cache.engine.sampler.want()
+    elif loop is not None:
+        with suppress(RuntimeError):  # it is closed
+            loop.call_soon_threadsafe(cache.engine.sampler.want, context=Context())
 
 
 # Text.
@@ -78,6 +102,7 @@ def lines_of(cache: Measured, *, openmetrics: bool, worker: int | None) -> Lines
 
 def written(cache: Measured, *, openmetrics: bool) -> AsyncIterator[str]:
     """The text of this process in pieces, with its number as a label if it has one."""
+    look_at_hits(cache)
     made = lines_of(cache, openmetrics=openmetrics, worker=cache.workers.number)
     return in_pieces(in_slices(made))
 
@@ -91,6 +116,19 @@ async def all_written(cache: Measured, *, openmetrics: bool) -> AsyncIterator[st
 
 
 # JSON.
+
+
+def process_hot(cache: Measured, limit: int, *, reveal: bool) -> dict[str, Any]:
+    """The keys of this process that are asked for most."""
+    look_at_hits(cache)
+    return hottest([hot_keys(cache.engine, reveal=reveal)], limit)
+
+
+async def host_hot(cache: Measured, limit: int, *, reveal: bool) -> dict[str, Any]:
+    """The keys of all workers that are asked for most."""
+    answers = await cache.workers.ask_all("hot", {"reveal": reveal}, PATIENCE)
+    told = [one.value for one in answers if isinstance(one.value, dict) and "keys" in one.value]
+    return hottest(told, limit)
 
 
 def process_json(cache: Measured, route: str | None) -> dict[str, Any]:

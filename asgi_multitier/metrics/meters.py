@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..coherence.log import InvalidationStats
 from ..engine.engine import Engine
+from ..engine.sampling import Shapes
 from ..events import Durations, Histogram, Tally
 from ..tiers.memory import MemoryTier
 
@@ -75,6 +76,16 @@ def _runs(tally: Tally) -> Iterator[tuple[Labels, Value]]:
 def _waits(tally: Tally) -> Iterator[tuple[Labels, Value]]:
     if any(tally.waits.counts):
         yield (), tally.waits
+
+
+def _seen(read: Callable[[Shapes], Histogram]) -> Any:
+    """What hits are like, of those that were looked at."""
+
+    def samples(engine: Engine) -> Iterator[tuple[Labels, Value]]:
+        for route, shapes in list(engine.sampler.shapes.items()):
+            yield (route,), read(shapes)
+
+    return samples
 
 
 def _invalidations(engine: Engine) -> Iterator[tuple[Labels, Value]]:
@@ -171,6 +182,27 @@ METERS: tuple[Meter, ...] = (
         "How long requests waited for a run that another one had begun.",
         _ROUTE,
         _of_tallies(_waits),
+    ),
+    Meter(
+        "hit_age_seconds",
+        "histogram",
+        "Age of what answered a hit, of about ten hits a second.",
+        _ROUTE,
+        _seen(lambda shapes: shapes.ages),
+    ),
+    Meter(
+        "hit_ttl_seconds",
+        "histogram",
+        "How long what answered a hit was still fresh, of about ten hits a second.",
+        _ROUTE,
+        _seen(lambda shapes: shapes.left),
+    ),
+    Meter(
+        "hit_size_bytes",
+        "histogram",
+        "Bytes of the content that answered a hit, of about ten hits a second.",
+        _ROUTE,
+        _seen(lambda shapes: shapes.sizes),
     ),
     Meter(
         "invalidations_total",

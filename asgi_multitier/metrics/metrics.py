@@ -2,9 +2,20 @@
 
 from typing import TYPE_CHECKING, Any
 
+from ..engine.engine import Engine
 from .collector import MetricsCollector, default_registry
 from .endpoint import MetricsEndpoint, credentials_of
-from .host import Measured, all_written, host_json, lines_of, process_json, written
+from .host import (
+    Measured,
+    all_written,
+    host_hot,
+    host_json,
+    lines_of,
+    look_at_hits,
+    process_hot,
+    process_json,
+    written,
+)
 
 if TYPE_CHECKING:
     from prometheus_client.registry import CollectorRegistry
@@ -59,7 +70,12 @@ class Metrics:
             ValueError: If the registry has figures of a cache already.
         """
         into = default_registry() if registry is None else registry
-        collector = MetricsCollector(lambda: self._cache.engine)
+
+        def engine() -> Engine:
+            look_at_hits(self._cache)
+            return self._cache.engine
+
+        collector = MetricsCollector(engine)
         into.register(collector)
         return collector
 
@@ -69,6 +85,7 @@ class Metrics:
         Args:
             openmetrics: In the format OpenMetrics 1.0, instead of Prometheus's 0.0.4.
         """
+        look_at_hits(self._cache)
         return "".join(lines_of(self._cache, openmetrics=openmetrics, worker=None))
 
     def json(self, route: str | None = None) -> dict[str, Any]:
@@ -93,3 +110,29 @@ class Metrics:
             route: The only route that is wanted; None for all.
         """
         return await host_json(self._cache, route)
+
+    def hot(self, limit: int = 20, *, reveal: bool = False) -> dict[str, Any]:
+        """The keys of this process that are asked for most, of a few hits that were looked at.
+
+        Looking begins with the first call and ends two minutes after the last one, or after the
+        last scrape.
+
+        Args:
+            limit: How many.
+            reveal: Whether their paths are told, which may name users.
+
+        Returns:
+            `samples`, how many hits were looked at lately (0: ask again in a second), and `keys`:
+            of each its `digest`, which is its name in shared tiers, its `route`, the `share` of
+            hits that it has at least, the `size` of its content in bytes, and its `path` or None.
+        """
+        return process_hot(self._cache, limit, reveal=reveal)
+
+    async def host_hot(self, limit: int = 20, *, reveal: bool = False) -> dict[str, Any]:
+        """The same of all workers of this machine. Of a share, a busy worker's hits weigh more.
+
+        Args:
+            limit: How many.
+            reveal: Whether their paths are told, which may name users.
+        """
+        return await host_hot(self._cache, limit, reveal=reveal)

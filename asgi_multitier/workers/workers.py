@@ -1,6 +1,6 @@
 """The socket by which this worker answers the others, and the questions that it asks them.
 
-Whoever reaches one worker reaches all: a scrape, the admin's pages and the command line meet a
+Who reaches one worker reaches all: a scrape, the admin's pages and the command line meet a
 random one of those that share a port. Each answers for itself; what does not answer in time is
 marked as missing, and never an error.
 """
@@ -185,7 +185,7 @@ class Workers:
                 await piece_came(piece)
             return Answer(number, None)
         except OSError:
-            raise  # whoever asked is gone
+            raise  # the one that asked is gone
         except Exception as error:  # noqa: BLE001 - it is counted, and the others' answers stand
             self._trouble("worker-answer", error)
             return Answer(number, None, "failed")
@@ -273,7 +273,7 @@ class Workers:
                 await send(connection, frame)
                 return await _received(number, connection)
         except (ConnectionRefusedError, FileNotFoundError):
-            return None  # it was killed: whoever takes the number takes the socket's place
+            return None  # it was killed: the next that takes the number takes the socket's place
         except (OSError, FrameError, TimeoutError):
             return Answer(number, None, "silent")
         finally:

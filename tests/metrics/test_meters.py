@@ -52,7 +52,12 @@ def _read_by_meters(manager: CacheManager) -> dict[type, set[str]]:
     )
     log = SimpleNamespace(stats=lambda: Seen(stats(), read[InvalidationStats]))
     seen: Any = SimpleNamespace(
-        events=counters, stack=stack, log=log, flights=engine.flights, clock=engine.clock
+        events=counters,
+        stack=stack,
+        log=log,
+        flights=engine.flights,
+        clock=engine.clock,
+        sampler=engine.sampler,
     )
     for meter in METERS:
         list(meter.read(seen))
@@ -75,7 +80,7 @@ def test_names_say_kind_and_unit(meter: Meter) -> None:
     """As Prometheus has them: a counter ends in `_total`, a histogram in its unit."""
     assert re.fullmatch(r"[a-z]+(_[a-z]+)*", meter.name)
     assert (meter.kind == "counter") == meter.name.endswith("_total")
-    assert meter.kind != "histogram" or meter.name.endswith("_seconds")
+    assert meter.kind != "histogram" or meter.name.endswith(("_seconds", "_bytes"))
     assert meter.help.endswith(".")
     assert "\n" not in meter.help
     assert set(meter.labels) <= {

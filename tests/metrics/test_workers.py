@@ -11,7 +11,10 @@ from prometheus_client.openmetrics import parser as open_parser
 from prometheus_client.parser import text_string_to_metric_families
 
 from asgi_multitier import CacheManager
+from asgi_multitier.engine.sampling import Key
 from asgi_multitier.metrics import text as text_module
+from asgi_multitier.metrics.hot import hottest
+from asgi_multitier.policy.key import storage_key
 from tests.metrics.test_text import figure, figures
 from tests.support import Client
 
@@ -157,3 +160,44 @@ async def test_statistics_are_those_of_all_or_of_one() -> None:
     assert host["tiers"][0]["hits"] == 6
     assert host["tiers"][0]["limit"] == 3 * 64 * 1024 * 1024
     assert host["log"]["trusted"] is True
+
+
+def _key(name: str, share: float) -> dict[str, Any]:
+    return {"digest": name, "route": "/a", "share": share, "size": 1, "path": None}
+
+
+def test_shares_of_keys_weigh_by_what_was_seen() -> None:
+    """Of a worker that has answered little, little counts."""
+    busy = {"samples": 30.0, "keys": [_key("a", 0.5), _key("b", 0.2)]}
+    idle = {"samples": 10.0, "keys": [_key("b", 1.0)]}
+    found = hottest([busy, idle], 5)
+
+    assert found["samples"] == 40.0
+    assert [(key["digest"], key["share"]) for key in found["keys"]] == [
+        ("b", pytest.approx(0.4)),
+        ("a", pytest.approx(0.375)),
+    ]
+    assert [key["digest"] for key in hottest([busy, idle], 1)["keys"]] == ["b"]
+    assert hottest([], 5) == {"samples": 0, "keys": []}
+
+
+@pytest.mark.parametrize("reveal", [False, True])
+async def test_hot_keys_are_those_of_all_workers(reveal: bool) -> None:
+    """Their paths are told only where that is asked for."""
+    async with cluster(2) as workers:
+        for worker, path in zip(workers, ("/a/1", "/a/2"), strict=True):
+            worker.engine.sampler.keys.add(
+                f"k{path}", Key("/a/{id}", path, 9), worker.engine.clock()
+            )
+        workers[0].engine.sampler.keys.add("v", Key("manager", "", 3), workers[0].engine.clock())
+        found = await workers[1].metrics.host_hot(reveal=reveal)
+        own = workers[1].metrics.hot(reveal=reveal)
+        assert all(worker.engine.sampler.is_on for worker in workers)
+
+    assert {(key["digest"], key["path"]) for key in found["keys"]} == {
+        (storage_key("k/a/1"), "/a/1" if reveal else None),
+        (storage_key("k/a/2"), "/a/2" if reveal else None),
+        (storage_key("v"), None),
+    }
+    assert [key["digest"] for key in own["keys"]] == [storage_key("k/a/2")]
+    assert own["keys"][0]["route"] == "/a/{id}"

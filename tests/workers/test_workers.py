@@ -95,7 +95,7 @@ async def test_one_that_cannot_be_asked_asks_all_the_same(world: World) -> None:
 
 
 async def test_a_text_comes_in_pieces(world: World) -> None:
-    """Whoever gives it; it may be long."""
+    """From all that give it; it may be long."""
     one, two = world.worker("a"), world.worker("b")
     pieces = ["é\n" * 200_000, "", "end"]
 
@@ -253,7 +253,7 @@ async def test_strange_answers_are_missing(world: World, data: bytes, missing: s
 
 
 async def test_the_socket_of_a_killed_worker_is_no_worker(world: World) -> None:
-    """It refuses; and whoever takes the number takes its place."""
+    """It refuses; and the next that takes the number takes its place."""
     place().parent.mkdir(0o700, exist_ok=True)
     place().mkdir(0o700)
     with socket.socket(socket.AF_UNIX) as left:
@@ -402,7 +402,7 @@ async def test_a_lock_that_its_holder_has_just_removed_is_not_taken(
     assert len(seen) == 2
 
 
-CALLER: ContextVar[str] = ContextVar("caller", default="nobody's")
+CALLER: ContextVar[str] = ContextVar("caller", default="no one")
 
 
 async def test_answers_stand_in_no_request(world: World) -> None:
@@ -416,7 +416,7 @@ async def test_answers_stand_in_no_request(world: World) -> None:
 
     other.answers("who", answer)
     CALLER.set("the asker's")
-    assert names(await asker.ask_all("who"))[1] == (1, "nobody's", "")
+    assert names(await asker.ask_all("who"))[1] == (1, "no one", "")
 
 
 def in_a_loop(function: Callable[[], Any]) -> Any:

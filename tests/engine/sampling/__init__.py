@@ -1,0 +1,1 @@
+"""What hits are like, seen at a few of them."""
