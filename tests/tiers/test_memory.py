@@ -370,13 +370,36 @@ def test_what_finds_stays_the_same_object() -> None:
     assert find("a") is again
 
 
+class OnlyRequired:
+    """A local tier with what each must have, and no more."""
+
+    name = "plain"
+
+    def get(self, key: str) -> Slot | None:
+        return None
+
+    def set(self, slot: Slot) -> bool:
+        return False
+
+    def delete(self, key: str) -> bool:
+        return False
+
+    def clear(self) -> None:
+        pass
+
+    def __len__(self) -> int:
+        return 0
+
+
 def test_who_may_hold_slots() -> None:
     """Not with an idle bound, which has to see each use; nor where a tier does not say so."""
     assert is_holdable(MemoryTier())
     assert not is_holdable(MemoryTier(max_idle=1))
     assert not is_holdable(NullLocalTier())
-    null = NullLocalTier()
-    assert finder(null) == null.get
+    assert finder(NullLocalTier())("a") is None
+    plain = OnlyRequired()
+    assert not is_holdable(plain)
+    assert finder(plain) == plain.get
 
 
 def test_finding_with_an_idle_bound_is_use() -> None:
