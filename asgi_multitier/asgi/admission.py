@@ -9,6 +9,7 @@ from inspect import isawaitable
 from typing import Any
 
 from .._types import ASGIApp, Receive, Scope, Send
+from ..config.policy import Policy
 from ..config.templates import Template
 from ..manager.manager import CacheManager
 from ..policy import cache_status
@@ -113,10 +114,8 @@ async def admit(
         `vary_by`, or the request is refused.
     """
     policy = request.plan.policy
-    separated = policy.public or policy.guarded or policy.vary_by
-    if not separated and is_known(request.scope):
-        known_by_cookie = Field.COOKIE in request.found
-        return Refused(Reason.COOKIE if known_by_cookie else Reason.IDENTITY)
+    if (identified := identified_reason(request)) is not None:
+        return Refused(identified)
     if policy.when is not None and is_safe(request.method):
         # Of an unsafe one it has been asked before: it says whether the request is a change.
         refused = await ask_when(policy.when, request.view)
@@ -129,6 +128,23 @@ async def admit(
     except Exception as error:  # noqa: BLE001  # a callable of the rule
         return Refused(Reason.PARTITION, "vary_by", error)
     return Refused(Reason.PARTITION) if partition is None else partition
+
+
+def identified_reason(request: Request) -> Reason | None:
+    """Why a user whom a layer around the cache has identified keeps a request from it, if so."""
+    policy = request.plan.policy
+    if policy.public or policy.guarded or policy.vary_by or not is_known(request.scope):
+        return None
+    return Reason.COOKIE if Field.COOKIE in request.found else Reason.IDENTITY
+
+
+def disabled(policy: Policy) -> Refused | None:
+    """Whether the rule's `enabled` keeps requests from the cache; None if it does not."""
+    try:
+        is_enabled = policy.enabled if isinstance(policy.enabled, bool) else policy.enabled()
+    except Exception as error:  # noqa: BLE001  # a callable of the rule
+        return Refused(Reason.DISABLED, "enabled", error)
+    return None if is_enabled else Refused(Reason.DISABLED)
 
 
 async def ask_when(when: Callable[[Any], Any], view: Any) -> Refused | None:

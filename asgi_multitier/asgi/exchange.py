@@ -16,12 +16,13 @@ from ..policy.reasons import Reason
 from ..policy.reuse import Use, assess
 from .forwarding import ClientLeft, Forwarding
 from .lookup import LookUp
-from .replay import PARTIAL, part_for
+from .replay import PARTIAL
 from .replies import Replies
 from .representation import prepared
 from .request import Request
 from .selected import Selected
 from .shared_hit import sent
+from .uses import Found, forward_for, is_due, renews_itself, what_is
 
 
 class Exchange:
@@ -96,11 +97,12 @@ class Exchange:
                     key = self._request.variant_key(payload.fields)
                     continue
                 assert isinstance(payload, StoredResponse)  # noqa: S101  # values have other keys
-                if self._request.is_for_others(payload):
+                what = what_is(payload, self._request)
+                if what is Found.FOR_OTHERS:
                     self._replies.forward = Forward.BYPASS
                     await self._forwarding.alone(Reason.AUTHORIZATION)
                     return
-                if payload.status == PARTIAL and not self._within(payload):
+                if what is Found.PART:
                     self._look_up.part, self._replies.forward = slot, Forward.PARTIAL
                     self._engine.events.unused[Reason.PARTIAL] += 1
                 elif await self._use(slot, level) or await self._use_newer(key, slot, level):
@@ -123,10 +125,6 @@ class Exchange:
         whole = isinstance(payload, StoredResponse) and payload.status != PARTIAL
         return whole and await self._use(found.slot, found.level)
 
-    def _within(self, part: StoredResponse) -> bool:
-        """Whether a stored part holds all that the request asks for."""
-        return part_for(part, self._request.method, self._request.headers) is not None
-
     async def _replay(self, slot: Slot, level: int) -> bool:
         """Serve an entry as it is, if that needs no further checks."""
         replay = prepared(self._engine, self._request, slot, level)
@@ -141,9 +139,8 @@ class Exchange:
         entry, engine = slot.entry, self._engine
         now = engine.clock()
         decision = assess(entry, now=now, request=self._request.directives)
-        is_fresh = decision.use is Use.FRESH
-        due = now >= entry.refresh_at if is_fresh else decision.use is Use.STALE_WHILE_REVALIDATE
-        if due and self._request.foreground and engine.flights.find(entry.key) is None:
+        is_fresh, due = decision.use is Use.FRESH, is_due(entry, decision, now)
+        if due and renews_itself(self._request, entry, engine.flights):
             self._replies.forward = Forward.STALE
             return False
         if is_fresh:
@@ -161,8 +158,7 @@ class Exchange:
         reason = decision.reason
         assert reason is not None  # noqa: S101  # there is one for all but the fresh
         engine.events.unused[reason] += 1
-        asked = reason not in (Reason.STALE, Reason.NO_CACHE)
-        self._replies.forward = Forward.REQUEST if asked else Forward.STALE
+        self._replies.forward = forward_for(reason)
         self._replies.detail = None if reason is Reason.STALE else reason
         return False
 

@@ -19,7 +19,6 @@ from ..policy import cache_status
 from ..policy.cache_status import Forward
 from ..policy.personal import RETRY_AFTER
 from ..policy.reasons import Reason
-from ..policy.request import Field
 from .client import Client
 from .entries import seed_of
 from .fill import (
@@ -40,6 +39,7 @@ from .receiving import Presence, from_the_start
 from .replies import Replies
 from .request import HEAD_MARK, Request
 from .sending import observed, with_cache_status, without_content
+from .uses import is_for_a_part, is_own_head, is_range_alone, is_unshared
 
 
 class ClientLeft(Exception):  # noqa: N818  # an outcome, not a fault
@@ -103,21 +103,21 @@ class Forwarding:
             return True
         caller = self._caller
         caller.stale = stale
-        if self._is_own_head and not self._policy.coalesce:
+        if is_own_head(self._request) and not self._policy.coalesce:
             await self._head(key)
             return True
-        if self._is_for_a_part:
+        if is_for_a_part(self._request):
             await self._lead(self._engine.flights.apart(self._seed(key)))
             return True
         name = self._flight_key(key)
-        if self._is_hit_for_miss(key) or self._is_hit_for_miss(name):
+        if is_unshared(self._request, (key, name), self._engine.flights):
             await self._ask_as_it_came(key)
             return True
         step = caller.join_or_lead(name)
         answer = await self._join(step) if isinstance(step, Flight) else step
         if not isinstance(answer, Lead):
             return await self._take(answer, key, last=last)
-        if not self._is_own_head:
+        if not is_own_head(self._request):
             await self._lead(caller.open(answer, self._seed(name)))
         elif name == key:
             # It has waited for a GET.
@@ -181,17 +181,13 @@ class Forwarding:
             return
         await self._reply(self._replies.in_place(found.slot, found.why, collapsed=collapsed))
 
-    def _is_hit_for_miss(self, key: str) -> bool:
-        flights = self._engine.flights
-        return flights.is_hit_for_miss(key) or flights.is_hit_for_miss(self._request.kind(key))
-
     def _flight_key(self, key: str) -> str:
         """Under which key the request waits for others, or others for it.
 
         A HEAD that the application answers itself waits for a GET, if there is one that is not
         late; else for another HEAD of what its fields choose, as far as that is known.
         """
-        if not self._is_own_head:
+        if not is_own_head(self._request):
             return key
         flight = self._engine.flights.find(key)
         if flight is not None and not flight.is_late(self._caller.patience.lead):
@@ -199,21 +195,11 @@ class Forwarding:
         chosen = self._request.variant_key(self._vary) if self._vary else key
         return f"{chosen}{HEAD_MARK}"
 
-    @property
-    def _is_for_a_part(self) -> bool:
-        """Whether what is asked for is a part, and is stored as one."""
-        return Field.RANGE in self._request.found and self._policy.partial
-
-    @property
-    def _is_own_head(self) -> bool:
-        """Whether it is a HEAD that the application answers itself where nothing stored does."""
-        return self._request.method == "HEAD" and not self._policy.terms.annotated
-
     async def _ask_as_it_came(self, key: str) -> None:
         """Ask for this request alone: what is not shared is asked for with all its fields."""
         if self._request.method == "HEAD":
             await self._head(key)
-        elif Field.RANGE in self._request.found and not self._policy.partial:
+        elif is_range_alone(self._request):
             await self.alone(Reason.RANGE)
         else:
             await self._lead(self._engine.flights.apart(self._seed(key)), own=True)
@@ -243,7 +229,7 @@ class Forwarding:
             client=client,
             stored=StoredCandidates(self._caller.stale, self._look_up.part),
             marker=self._look_up.marker,
-            own=own or self._is_for_a_part,
+            own=own or is_for_a_part(self._request),
         )
 
     async def _lead(self, flight: "Flight[Answer]", *, own: bool = False) -> None:

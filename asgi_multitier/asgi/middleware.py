@@ -30,6 +30,7 @@ from ..routing import Resolved, RouteTable
 from .admission import Failures, Refused, admit, is_for_guard
 from .asked import Asked, ask
 from .exchange import Exchange
+from .explaining import Explainer
 from .framework import FILL_KEY, single_callable
 from .guarded import GuardedExchange
 from .hits import Hits
@@ -104,14 +105,13 @@ class CacheMiddleware:
     def over(self, manager: CacheManager) -> "CacheMiddleware":
         """Another one around the same application, with the same rules."""
         rules, default = self._table.given
-        personal = self._secret is not None
-        return type(self)(
-            self.app, manager, rules=rules, default=default, read_your_writes=personal
-        )
+        signs = self._secret is not None
+        return type(self)(self.app, manager, rules=rules, default=default, read_your_writes=signs)
 
     def _on_bound(self, app: ASGIApp, mount: str | None) -> None:
         """The cache has its name: what a plain hit looks up is at hand from here on."""
         self._own_client.stand_before(app, mount)
+        Explainer(self._planning, self._lifespan, self._own_client, self._secret).attach()
         self._take_engine()
         self.manager.on_mode_change(self._planning.forget)
         self.manager.on_renewal(self._take_engine)

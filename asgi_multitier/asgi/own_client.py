@@ -46,6 +46,11 @@ class OwnClient:
         self._manager.answered_by(self, bound=True)
 
     @property
+    def mount(self) -> str | None:
+        """The root path of all that the application is asked for; None for any."""
+        return self._mount
+
+    @property
     def origins(self) -> list[Origin]:
         """What the last targets were asked of, the most frequent first."""
         return [origin for origin, _ in Counter(self._plans.origins).most_common()]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import cached_property
 
 from .._types import Scope
-from ..config.policy import Policy
+from ..events import Tally
 from ..manager.manager import CacheManager
 from ..policy import key as keys
 from ..policy.encoded import with_own_tags
@@ -13,7 +13,7 @@ from ..policy.reasons import Reason
 from ..policy.request import FieldLines, Watch, scan
 from ..routing import Resolved, RouteTable
 from ..warming.targets import Origin
-from .admission import refusal_of
+from .admission import disabled, refusal_of
 from .kept_plan import KeptPlan, Kinds, target_of
 from .kept_plans import KeptPlans
 from .plan import Plan, RuledMemory, plan_for
@@ -107,7 +107,9 @@ class Plans:
         """
         return kept.whole() or self.make(scope, host, method)
 
-    def make(self, scope: Scope, host: bytes | None, method: str = "GET") -> Plan:
+    def make(
+        self, scope: Scope, host: bytes | None, method: str = "GET", *, counted: bool = True
+    ) -> Plan:
         """Make the plan of a target.
 
         Args:
@@ -115,6 +117,7 @@ class Plans:
             host: Its Host as sent; None unless there is exactly one.
             method: That of the requests whose responses are meant: GET for a HEAD, and for a POST
                 whose response is stored for GET.
+            counted: Whether what is done with it is counted for its route.
         """
         manager, mode = self.manager, self.manager.mode
         resolved = self.resolve(method, scope)
@@ -137,7 +140,7 @@ class Plans:
             scope,
             host,
             resolved,
-            manager.engine.events.tally(resolved.label),
+            manager.engine.events.tally(resolved.label) if counted else Tally(),
             manager.config,
             self._veil,
             reason=reason,
@@ -163,18 +166,13 @@ class Plans:
             found: What the scan found in its fields.
             scope: The request.
         """
-        if not self._is_enabled(plan.policy, plan.resolved.label):
-            return Reason.DISABLED
-        return refusal_of(plan, found, scope)
-
-    def _is_enabled(self, policy: Policy, route: str) -> bool:
-        if isinstance(policy.enabled, bool):
-            return policy.enabled
-        try:
-            return bool(policy.enabled())
-        except Exception as error:  # noqa: BLE001  # a callable of the rule
-            self.manager.engine.events.callback_failed("enabled", error, route)
-            return False
+        refused = disabled(plan.policy)
+        if refused is None:
+            return refusal_of(plan, found, scope)
+        if refused.error is not None:
+            events = self.manager.engine.events
+            events.callback_failed("enabled", refused.error, plan.resolved.label)
+        return refused.reason
 
     def resolve(self, method: str, scope: Scope) -> Resolved:
         """The route of a request, were it sent with this method, and its rule."""

@@ -91,7 +91,7 @@ class Questions:
             await self._bypass(plan, plan.reason, scope, receive, send)
             return None
         with _counted(plan):
-            reading = await _read(plan, found, scope, receive)
+            reading = await read_content(plan, found, scope, receive)
         await self._take(plan, found, scope, reading, send)
         return None
 
@@ -100,7 +100,7 @@ class Questions:
     ) -> Reading | None:
         """Ask the rule's `when` whether this is a question; returns what `answer` does."""
         with _counted(plan):
-            reading = await _read(plan, found, scope, receive)
+            reading = await read_content(plan, found, scope, receive)
             reason, refused = reading.reason, None
             if reading.content is not None:
                 refused = await ask_when(when, view_of(scope, plan, reading.content))
@@ -135,12 +135,12 @@ def _counted(plan: Plan) -> Iterator[None]:
         raise
 
 
-async def _read(plan: Plan, found: FieldLines, scope: Scope, receive: Receive) -> Reading:
-    limit = plan.policy.max_body
-    reason = unread_reason(found, limit, bound_of(scope))
+async def read_content(plan: Plan, found: FieldLines, scope: Scope, receive: Receive) -> Reading:
+    """Read the content of a request whose rule is for it, as far as the rule allows."""
+    reason = unread_reason(found, plan.policy.max_body, bound_of(scope))
     if reason is not None:
         return Reading(receive, reason=reason)
-    reading = await read_within(receive, limit)
+    reading = await read_within(receive, plan.policy.max_body)
     if reading.content is None or is_all(found, len(reading.content)):
         return reading
     return Reading(reading.receive, reason=Reason.REQUEST_BODY)

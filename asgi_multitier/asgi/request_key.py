@@ -1,6 +1,6 @@
 """The primary key of a request: the key of its target, and what its rule adds from the request."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from .._types import Header
@@ -43,26 +43,46 @@ def request_key(
         if _is_short(plan.key, partition):
             # The same users ask again and again.
             return _with_partition(plan.key, veil, partition)
+    parts = [part for _, part in added_parts(plan, headers, found, partition, content)]
+    return keys.extended(plan.key, parts) if parts else plan.key
+
+
+def added_parts(
+    plan: Plan,
+    headers: Iterable[Header],
+    found: FieldLines | None,
+    partition: bytes | None,
+    content: bytes | None = None,
+) -> Iterator[tuple[str, bytes]]:
+    """What the rule adds to the key from one request, each part with a name that tells no value.
+
+    Args:
+        plan, headers, found, partition, content: See `request_key`.
+    """
+    policy, veil = plan.policy, plan.veil
     headers = list(headers)
-    parts = [keys.field_part(headers, name, veil) for name in policy.vary]
+    for name in policy.vary:
+        yield f"field:{name.decode('latin-1')}", keys.field_part(headers, name, veil)
     found = found or {}
     for cookie in policy.cookies:
         values = cookie_values(found.get(Field.COOKIE, ()), cookie)
-        parts.append(b"cookie:%d:%b" % (len(values), cookie.encode("latin-1")))
-        parts.extend(map(veil, values))
+        yield f"cookie:{cookie}", b"cookie:%d:%b" % (len(values), cookie.encode("latin-1"))
+        for value in values:
+            yield f"cookie:{cookie}", veil(value)
     if partition is not None:
-        parts.append(b"partition:" + veil(partition))
+        yield "partition", b"partition:" + veil(partition)
     if content is not None:
-        parts.append(content)
-    parts += keys.forwarded_parts(found.get(Field.FORWARDED, ()))
+        yield "content", content
+    for part in keys.forwarded_parts(found.get(Field.FORWARDED, ())):
+        yield f"field:{part.partition(b'=')[0].decode('latin-1')}", part
     if Field.ORIGIN in found:
         # Frameworks add CORS fields to the answers to these only, and not all of them say `Vary`.
-        parts.append(b"cross-origin")
+        yield "cross-origin", b"cross-origin"
     if policy.lifetime is None and not (policy.public or policy.cookies or policy.vary_by):
         # Deliberate: RFC 9111 would share these, but what an application shows to a cookie is too
         # often its owner's, whatever its fields say. `public` or `cookies` share more.
-        parts += [b"cookies:" + veil(line) for _, line in found.get(Field.COOKIE, ())]
-    return keys.extended(plan.key, parts) if parts else plan.key
+        for _, line in found.get(Field.COOKIE, ()):
+            yield "cookies", b"cookies:" + veil(line)
 
 
 _FIELDS = frozenset((Field.FORWARDED, Field.ORIGIN))

@@ -282,18 +282,30 @@ class Mutation:
             return ()
         if table.misses(resolved, self._scope):
             self._manager.engine.events.endpoint_unseen(self._scope["method"])
-        root_path = self._received.get("root_path", "")
         try:
-            chosen = table.chosen(resolved, self._scope)
-            named = self._named_by_route(chosen, root_path)
+            by_url, by_route = self.named(status, headers)
         except Exception as error:  # noqa: BLE001  # nothing that had to be dropped may stay
             self._manager.engine.events.callback_failed("invalidates", error, resolved.label)
             self._count("failed")
             return [Selector("all", "")]
-        selectors = [*self._named_by_url(chosen, status, headers, root_path), *named]
-        self._count("url", *(("route",) if named else ()))
+        selectors = [*by_url, *by_route]
+        self._count("url", *(("route",) if by_route else ()))
         # A text that is too long to be sent selects nothing: what is stored has no such name.
         return [selector for selector in dict.fromkeys(selectors) if is_short(selector.text)]
+
+    def named(self, status: int, headers: Headers) -> tuple[list[Selector], Sequence[Selector]]:
+        """What the request names, if it is a change: by URL, and by its route.
+
+        Args:
+            status, headers: Of its response; 0 if there was none.
+
+        Raises:
+            Exception: What a callable of `@invalidates` has raised.
+        """
+        root_path = self._received.get("root_path", "")
+        chosen = self._table.chosen(self._resolved, self._scope)
+        by_route = self._named_by_route(chosen, root_path)
+        return self._named_by_url(chosen, status, headers, root_path), by_route
 
     def _count(self, *by: str) -> None:
         for each in by:

@@ -50,17 +50,18 @@ class Index:
         gen: The generation of the log, "" before it is known.
         seq: Number of the last record applied.
         fence: How many invalidations this node has begun.
+        marks: The selectors in force.
     """
 
     __slots__ = (
         "__weakref__",
         "_born",
         "_clock",
-        "_marks",
         "_pending",
         "_untrusted_age",
         "fence",
         "gen",
+        "marks",
         "seq",
         "settled",
         "view",
@@ -81,13 +82,13 @@ class Index:
         self.seq = 0
         self.fence = 0
         self._born = Born(self.gen, self.seq, self.fence)
-        self._marks = Marks(max_selectors, max_bytes, max_globs)
+        self.marks = Marks(max_selectors, max_bytes, max_globs)
         self._pending: dict[Selector, None] = {}
         self._untrusted_age = untrusted_age
         self._clock = clock
 
     def __len__(self) -> int:
-        return len(self._marks)
+        return len(self.marks)
 
     def __repr__(self) -> str:
         trust = "" if self.settled else ", untrusted"
@@ -99,12 +100,12 @@ class Index:
     @property
     def floor(self) -> int:
         """What was born before this number is invalid."""
-        return self._marks.floor
+        return self.marks.floor
 
     @property
     def forgotten(self) -> int:
         """How many marks were forgotten, so that the floor rose."""
-        return self._marks.forgotten
+        return self.marks.forgotten
 
     # The reader's questions.
 
@@ -135,7 +136,7 @@ class Index:
             self.settled
             and born.gen == self.gen
             and born.seq <= self.seq
-            and not self._marks.refuse(
+            and not self.marks.refuse(
                 born, entry.key, entry.name, entry.path, entry.route, entry.tags
             )
         )
@@ -148,7 +149,7 @@ class Index:
         self, born: Born, key: str, name: str, path: str, route: str, tags: Sequence[str]
     ) -> bool:
         """Whether something with these names, born there, is still valid."""
-        return born.gen == self.gen and not self._marks.refuse(born, key, name, path, route, tags)
+        return born.gen == self.gen and not self.marks.refuse(born, key, name, path, route, tags)
 
     # This node's own invalidations.
 
@@ -156,7 +157,7 @@ class Index:
         """Put own selectors into force, before the log has them. Returns the local fence raised."""
         self.fence += 1
         for selector in selectors:
-            mark = self._marks.renewed(selector)
+            mark = self.marks.renewed(selector)
             mark.fence = mark.begun = self.fence
             self._pending[canonical(selector)] = None
         self.view += 1
@@ -172,7 +173,7 @@ class Index:
 
     def begun(self, selector: Selector) -> int:
         """Fence of this node's last invalidation of a selector in canonical form, 0 if none."""
-        mark = self._marks.find(selector)
+        mark = self.marks.find(selector)
         return mark.begun if mark is not None else 0
 
     @property
@@ -183,13 +184,13 @@ class Index:
     @property
     def crowded(self) -> bool:
         """Whether pending globs fill their table: a longer one would slow every reader."""
-        return self._marks.crowded
+        return self.marks.crowded
 
     def acknowledge(self, selectors: Iterable[Selector], fence: int) -> None:
         """The log now covers what this node had begun on these selectors, up to the fence."""
         for selector in selectors:
             selector = canonical(selector)
-            mark = self._marks.find(selector)
+            mark = self.marks.find(selector)
             if mark is not None:
                 mark.echoed = max(mark.echoed, fence)
                 if not mark.pending:
@@ -207,25 +208,25 @@ class Index:
         Returns:
             Which was replaced by which; those of which nothing would be left in common stay.
         """
-        taken = self._marks.unite_pending_globs()
+        taken = self.marks.unite_pending_globs()
         for narrow in taken:
             del self._pending[narrow]
         self.begin(dict.fromkeys(wide for wide, _ in taken.values()))
         for wide, mark in taken.values():
-            self._marks.renewed(wide).join(mark)
+            self.marks.renewed(wide).join(mark)
         return {narrow: wide for narrow, (wide, _) in taken.items()}
 
     def hold(self, selectors: Iterable[Selector]) -> None:
         """Refuse what these select, wherever born, until `release`: their origin is settling."""
         for selector in selectors:
-            self._marks.renewed(selector).holds += 1
+            self.marks.renewed(selector).holds += 1
         self.view += 1
 
     def release(self, selectors: Iterable[Selector]) -> None:
         """End a hold. What this node began to fill during it stays refused."""
         self.fence += 1
         for selector in selectors:
-            mark = self._marks.find(canonical(selector))
+            mark = self.marks.find(canonical(selector))
             if mark is not None and mark.holds:
                 mark.holds -= 1
                 mark.fence = self.fence
@@ -242,7 +243,7 @@ class Index:
             own_fence: For a record of this node, the local fence that it covers; else None.
         """
         for selector in selectors:
-            mark = self._marks.renewed(selector)
+            mark = self.marks.renewed(selector)
             if own_fence is None:
                 mark.foreign = max(mark.foreign, seq)
             else:
@@ -257,7 +258,7 @@ class Index:
 
         Only marks that are pending or held are kept.
         """
-        self._marks.restart(seq)
+        self.marks.restart(seq)
         self.gen = gen
         self.seq = seq
         self.view += 1

@@ -183,6 +183,26 @@ class Marks:
                         return True
         return False
 
+    def refusing(
+        self, born: Born, key: str, name: str, path: str, route: str, tags: Sequence[str]
+    ) -> Iterator[tuple[Selector, Mark]]:
+        """All marks for which `refuse` says yes, not the first alone: to tell, not to decide."""
+        alias = aliased(tags)
+        for selector in dict.fromkeys(
+            (
+                *_selecting(key, name, path, route, tags),
+                *(_selecting(key, name, alias, route, tags[1:]) if alias else ()),
+            )
+        ):
+            mark = self.exact.get(selector)
+            if mark is not None and mark.refuses(born):
+                yield selector, mark
+        for pattern, mark in self.globs.items():
+            texts = (path, name, alias) if path else (key, name, alias)
+            matching = any(glob_matches(pattern, text) for text in texts if text)
+            if matching and mark.refuses(born):
+                yield Selector("glob", pattern), mark
+
     # The tables.
 
     def find(self, selector: Selector) -> Mark | None:
@@ -312,6 +332,24 @@ def canonical(selector: Selector) -> Selector:
     return (
         selector if text == selector.text and len(text) <= LONG else Selector(kind, shortened(text))
     )
+
+
+def _selecting(
+    key: str, name: str, path: str, route: str, tags: Sequence[str]
+) -> Iterator[Selector]:
+    """The selectors of all kinds but globs that select something, in canonical form."""
+    yield ALL
+    for text in (key, name) if name else (key,):
+        yield Selector("key", shortened(text))
+    for tag in tags:
+        yield Selector("tag", shortened(tag))
+    if route:
+        yield Selector("route", route)
+    if path:
+        yield Selector("path", shortened(path))
+        yield from (Selector("prefix", shortened(prefix)) for prefix in _prefixes(path))
+    for text in (path, name) if path else (key, name):
+        yield from (Selector("head", head) for head in _heads(text))  # type: ignore[arg-type]
 
 
 def _weight(name: tuple[str, str]) -> int:

@@ -21,6 +21,10 @@ from .rereads import TICK, Rereads
 CATCH_UP = 0.05
 """Seconds that a read waits for this process to reach the position where its entry was born."""
 
+AHEAD, INVALIDATED = "ahead", "invalidated"
+"""Why what a tier has is not used: it was born beyond what this process has applied, or is not
+valid by the log."""
+
 _LEFT = 10_000
 """Entries that left the first tier because of the log, of which it is known how old they were."""
 
@@ -136,8 +140,8 @@ class Admission:
                 return False
             slot.view = index.view
         # No look-up where nothing has left, as it takes longer than the rest.
-        if left and entry.created < left.get(entry.key, -math.inf) - TICK:
-            placed.unreadable["invalidated"] += 1
+        if left and self._is_older(entry):
+            placed.unreadable[INVALIDATED] += 1
             return False
         placed.hits += 1
         config = placed.config
@@ -148,11 +152,24 @@ class Admission:
     def _refuse(self, placed: Placed, entry: Entry) -> None:
         if placed in self._again:
             self._again[placed].forget(entry.key)
-        if not self._index.is_ahead(entry.born):
-            placed.unreadable["invalidated"] += 1
-            return
-        placed.unreadable["ahead"] += 1
-        self._forget(placed, entry)
+        why = self._why(entry)
+        placed.unreadable[why] += 1
+        if why == AHEAD:
+            self._forget(placed, entry)
+
+    def _why(self, entry: Entry) -> str:
+        """Why the index does not permit an entry."""
+        return AHEAD if self._index.is_ahead(entry.born) else INVALIDATED
+
+    def _is_older(self, entry: Entry) -> bool:
+        """Whether this process has served a younger one: see `remember`."""
+        return entry.created < self._left.get(entry.key, -math.inf) - TICK
+
+    def objection(self, entry: Entry) -> str | None:
+        """Why an entry that a tier has would not be used; None if it would. Nothing is counted."""
+        if not self._index.permits_shared(entry):
+            return self._why(entry)
+        return INVALIDATED if self._is_older(entry) else None
 
     async def _catch_up(self, read: Sequence[Entry | Unreadable | None]) -> None:
         """Wait until this process is where the entries were born: another may be a little ahead."""

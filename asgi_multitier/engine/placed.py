@@ -104,6 +104,16 @@ class Placed:
 
         return await self._ask("get", get_all, server)
 
+    async def look(self, name: str) -> Held | None:
+        """What is there under a name, asked from outside: it is not counted, and moves no breaker.
+
+        Raises:
+            Exception: What the back end raises; TimeoutError if it takes too long.
+        """
+        async with asyncio.timeout(self._timeout):
+            (held,) = await self.tier.get_many([name])
+        return held
+
     async def set(self, items: Mapping[str, Item]) -> bool:
         """Write; whether all was taken."""
         taken = await together(

@@ -51,6 +51,8 @@ class TierStack:
 
     Attributes:
         local, shared: As above.
+        form: How entries are written.
+        objection: Why what a shared tier has would not be used: see `engine.admission`.
         find: Looks a key up in the local tier and counts no use: see `tiers.base.finder`.
         ask: Asks the shared tiers, first to last; what is found is promoted.
         told: Called with what `read` finds; None nearly always.
@@ -73,11 +75,12 @@ class TierStack:
         self._log = log
         self._index = log.index
         self._events = events
-        self._form = form
+        self.form = form
         self._local_scale = local_scale
         self._held = 0
         self._keeps = not isinstance(local, NullLocalTier)
         self._admission = Admission(log, form, self._promote, self._forget_ahead)
+        self.objection = self._admission.objection
         for placed in filter(self._stays, self.shared):
             self._admission.compare(placed, again_bytes)
         self._clock = form.clock
@@ -239,7 +242,7 @@ class TierStack:
 
     def encoded(self, entry: Entry) -> bytes:
         """The entry as it would be written, for the log to carry along."""
-        return self._form.written(entry)
+        return self.form.written(entry)
 
     # What the log says. See `LogListener`.
 
@@ -254,7 +257,7 @@ class TierStack:
         for update in updates:
             if update.value is None:
                 continue
-            entry = self._form.read(update.value, update.key, update.ttl)
+            entry = self.form.read(update.value, update.key, update.ttl)
             if isinstance(entry, Unreadable):
                 self._events.failures["update-unreadable"] += 1
             else:

@@ -180,8 +180,8 @@ class Effect:
         kind: `tag`, `path`, `route`, `pattern`, or `url`: its own URL.
         text: The template as the route states it; the name of a callable; revealed, the text.
         matches: Which tag, path or route it drops; "" where that is not known.
-        certain: Whether it surely drops that; False where a callable says what is dropped, or where
-            values decide.
+        certain: False where a callable says what is dropped or what is carried, so that it is not
+            known whether they meet.
     """
 
     by: str

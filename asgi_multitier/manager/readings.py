@@ -7,11 +7,12 @@ from ..engine.health import Health, examine, examine_idle
 from ..events import CacheStats, CompressionStats, TierStats
 from ..metrics import Metrics
 from ..streams import Streams
+from .explaining import Explaining
 from .home import at_home
 from .warm_up import WarmUp
 
 
-class Readings(WarmUp):
+class Readings(WarmUp, Explaining):
     """Statistics and health of a cache. See `CacheManager`."""
 
     @property

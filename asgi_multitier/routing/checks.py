@@ -56,11 +56,11 @@ def _overridden(leaf: Leaf, rules: Sequence[Rule]) -> bool:
 
 def leaf_annotations(leaf: Leaf) -> list[Annotations]:
     """What the decorators say about a route, for each of its methods, without repeats."""
-    found = dict.fromkeys(annotations_of(leaf.endpoint, method) for method in _methods(leaf))
+    found = dict.fromkeys(annotations_of(leaf.endpoint, method) for method in methods_of(leaf))
     return [annotations for annotations in found if annotations != NO_ANNOTATIONS]
 
 
-def _methods(leaf: Leaf) -> Iterable[str]:
+def methods_of(leaf: Leaf) -> Iterable[str]:
     """The methods that a route takes; of an endpoint class, those for which it has functions."""
     if leaf.methods:
         return sorted(leaf.methods)
@@ -81,7 +81,7 @@ def stray_annotations(leaves: Iterable[Leaf]) -> list[str]:
     carried: set[int] = set()
     packages: set[str] = set()
     for leaf in leaves:
-        carried |= {id(annotations_of(leaf.endpoint, method)) for method in _methods(leaf)}
+        carried |= {id(annotations_of(leaf.endpoint, method)) for method in methods_of(leaf)}
         module = getattr(leaf.endpoint, "__module__", None)
         packages.add(module.partition(".")[0] if isinstance(module, str) else "")
     return stray(carried, packages - {"", "fastapi", "starlette"})
@@ -95,7 +95,7 @@ def _check_effect(leaves: Iterable[Leaf], rules: Sequence[Rule]) -> None:
     # By identity: wrappers and bound methods of an endpoint share its annotations object.
     met: dict[int, tuple[Leaf, Annotations, set[str]]] = {}
     for leaf in leaves:
-        for method in _methods(leaf):
+        for method in methods_of(leaf):
             annotations = annotations_of(leaf.endpoint, method)
             met.setdefault(id(annotations), (leaf, annotations, set()))[2].add(method)
     for leaf, annotations, methods in met.values():

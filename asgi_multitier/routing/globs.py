@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from enum import Enum
+from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
 from ..selectors import escape_pattern, fitted, glob_matches
@@ -29,7 +30,34 @@ def may_meet(glob: str, template: str) -> bool:
         glob: A pattern of `*` and `?`.
         template: A path template such as `/products/{id:int}`; `{x:path}` matches any path.
     """
-    left, right = _of_glob(glob), _of_template(template)
+    return _meet(_of_glob(glob), _of_template(template))
+
+
+def globs_meet(one: str, other: str) -> bool:
+    """Whether some text is matched by both patterns of `*` and `?`."""
+    return _meet(_of_glob(one), _of_glob(other))
+
+
+def templates_meet(one: str, other: str) -> bool:
+    """Whether some path is taken by routes of both path templates."""
+    return _meet(_of_template(one), _of_template(other))
+
+
+def takes(template: str, path: str) -> bool:
+    """Whether a route of this path template takes the path, as far as the template says."""
+    return _regex_of(template).fullmatch(path) is not None
+
+
+@lru_cache(4096)
+def _regex_of(template: str) -> re.Pattern[str]:
+    pieces = _PLACE.split(template)
+    regex = re.escape(pieces[0])
+    for convertor, literal in zip(pieces[1::2], pieces[2::2], strict=True):
+        regex += (".*" if convertor == "path" else "[^/]+") + re.escape(literal)
+    return re.compile(regex, re.DOTALL)
+
+
+def _meet(left: list[_Token], right: list[_Token]) -> bool:
     seen: set[tuple[int, int]] = set()
     open_pairs = [(0, 0)]
     while open_pairs:

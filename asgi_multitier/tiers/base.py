@@ -70,6 +70,17 @@ class FindingTier(Protocol):
 
 
 @runtime_checkable
+class WatchedTier(Protocol):
+    """A local tier that can be looked into from outside.
+
+    Optional. Without it `CacheManager.explain` cannot tell what is in the tier.
+    """
+
+    def look(self, key: str) -> Slot | None:
+        """The slot, or None; counts as no use, and changes nothing."""
+
+
+@runtime_checkable
 class ResizingTier(Protocol):
     """A local tier whose slots may grow while they are in it.
 

@@ -130,6 +130,15 @@ class MemoryTier:
             slot.uses += 1
         return slot
 
+    def look(self, key: str) -> Slot | None:
+        """The slot, or None; counts as no use, and changes nothing. See `WatchedTier`."""
+        slot = self._slots.get(key)
+        if slot is None or (self._own is not None and not self._own.has(key)):
+            return None
+        if self._uses is not None and self._uses.is_idle(key, self._clock()):
+            return None
+        return slot
+
     def set(self, slot: Slot) -> bool:
         """Keep the slot under its entry's key, replacing any other, which hands on its uses.
 

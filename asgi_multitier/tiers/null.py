@@ -31,6 +31,10 @@ class NullLocalTier:
         """None."""
         return None
 
+    def look(self, key: str) -> Slot | None:  # noqa: ARG002
+        """None."""
+        return None
+
     def set(self, slot: Slot) -> bool:  # noqa: ARG002
         """False: nothing fits."""
         return False

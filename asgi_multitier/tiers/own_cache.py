@@ -55,12 +55,12 @@ class OwnCache:
     def add(self, slot: Slot) -> bool:
         """Put it into the cache; False if that does not keep it."""
         self._cache[slot.entry.key] = slot
-        return self._holds(slot.entry.key)
+        return self.has(slot.entry.key)
 
     def replace(self, old: Slot, slot: Slot) -> bool:
         """As the cache replaces, if nothing has to leave for it."""
         key = slot.entry.key
-        if self._size(slot) > self._size(old) or not self._holds(key):
+        if self._size(slot) > self._size(old) or not self.has(key):
             return False
         return self.add(slot)
 
@@ -86,7 +86,7 @@ class OwnCache:
             expire()
         if Cache.__len__(self._cache) == len(self._slots):
             return ()
-        return [key for key in self._slots if not self._holds(key)]
+        return [key for key in self._slots if not self.has(key)]
 
     def pop(self) -> str:
         """See `Order.pop`."""
@@ -105,5 +105,6 @@ class OwnCache:
     def _size(self, slot: Slot) -> float:
         return self._cache.getsizeof(slot)
 
-    def _holds(self, key: str) -> bool:
+    def has(self, key: str) -> bool:
+        """Whether its time there is not over; the cache is not told that it is asked for."""
         return Cache.__contains__(self._cache, key)

@@ -150,9 +150,9 @@ class Node:
         """All that it knows and has told, but for what waits to be sent again."""
         index = self.bench.index
         counted = replace(self.follower.stats(), sent=0, queued=0)
-        marks = [(name, _values(mark)) for name, mark in index._marks.exact.items()]
-        globs = [(name, _values(mark)) for name, mark in index._marks.globs.items()]
-        plain = [index.view, index.floor, index.fence, index._marks.fence_floor, self.follower.last]
+        marks = [(name, _values(mark)) for name, mark in index.marks.exact.items()]
+        globs = [(name, _values(mark)) for name, mark in index.marks.globs.items()]
+        plain = [index.view, index.floor, index.fence, index.marks.fence_floor, self.follower.last]
         timers = [delay for delay, _ in self.bench.timers]
         own = [list(index.pending()), self.follower._settling.holds, timers]
         return [counted, marks, globs, plain, own, self.bench.listener.told]

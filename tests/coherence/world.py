@@ -195,7 +195,7 @@ class MutantIndex(Index):
         fence = super().begin(selectors)
         if not self.guards.pending:
             for selector in selectors:
-                mark = self._marks.find(canonical(selector))
+                mark = self.marks.find(canonical(selector))
                 if mark is not None:
                     mark.fence = 0
                     mark.echoed = mark.begun

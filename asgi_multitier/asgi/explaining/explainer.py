@@ -1,0 +1,58 @@
+"""What the manager asks: a door to one middleware."""
+
+from ...explain.effects import Change, changes_in
+from ...explain.explanation import Explanation
+from ...explain.question import Question
+from ...routing.routes import Tree
+from ..lifespan import Lifespan, give_state
+from ..own_client import OwnClient
+from ..plans import Plans
+from .walk import Walk
+
+
+class Explainer:
+    """Explains requests of one application.
+
+    Args:
+        plans: What is known of its targets, and the cache.
+        lifespan: What its life has put into the state of every request.
+        own_client: Knows of what clients ask for, and where the application is mounted.
+        secret: Signs the positions that clients carry; None if they carry none.
+    """
+
+    def __init__(
+        self, plans: Plans, lifespan: Lifespan, own_client: OwnClient, secret: bytes | None
+    ) -> None:
+        self._plans = plans
+        self._lifespan = lifespan
+        self._own_client = own_client
+        self._secret = secret
+        self._tree: Tree | None = None
+        self._known: tuple[Change, ...] = ()
+
+    def attach(self) -> None:
+        """Explain what the manager is asked from here on: the rules are known."""
+        self._plans.manager.explained_by(self)
+
+    @property
+    def mount(self) -> str | None:
+        """The root path of all that the application is asked for; None for any."""
+        return self._own_client.mount
+
+    async def explain(self, question: Question) -> Explanation:
+        """What would become of a request."""
+        scope = question.scope(self._own_client.origins, self.mount)
+        scope["state"] = dict(self._lifespan.common)
+        give_state(scope, self._plans.manager)
+        walk = Walk(
+            self._plans, self._lifespan.common, question, scope, self._changes(), self._secret
+        )
+        return await walk.explained()
+
+    def _changes(self) -> tuple[Change, ...]:
+        """The routes that may change something, found once until the routes are read again."""
+        table = self._plans.table
+        table.refresh()
+        if self._tree is not table.tree:
+            self._tree, self._known = table.tree, changes_in(table.tree)
+        return self._known

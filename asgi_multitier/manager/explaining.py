@@ -1,0 +1,96 @@
+"""Asking what would become of a request that is not sent."""
+
+from typing import Protocol
+
+from ..explain.explanation import Explanation, Verdict
+from ..explain.question import HeadersOption, Question, question_of
+from ..explain.sentences import UNBOUND, UNBOUND_REMEDY
+from .home import at_home
+from .lifecycle import Lifecycle
+
+
+class Explains(Protocol):
+    """What explains the requests of one application."""
+
+    @property
+    def mount(self) -> str | None:
+        """The root path of all that the application is asked for; None for any."""
+
+    async def explain(self, question: Question) -> Explanation:
+        """What would become of a request."""
+
+
+class Explaining(Lifecycle):
+    """Explanations. See `CacheManager`."""
+
+    _explainers: tuple[Explains, ...] = ()
+
+    def explained_by(self, explainer: Explains) -> None:
+        """Note who explains the requests of an application, whose rules are known from here on.
+
+        Args:
+            explainer: Of several middlewares in one application the outermost is noted first.
+        """
+        self._explainers = (*self._explainers, explainer)
+
+    @at_home
+    async def explain(
+        self,
+        method: str = "GET",
+        url: str = "/",
+        headers: HeadersOption = None,
+        *,
+        body: bytes | None = None,
+        run_callables: bool = False,
+        shared: bool = False,
+        reveal: bool = False,
+    ) -> Explanation:
+        """What would become of a request, and why.
+
+        The application does not run, nothing is counted, and no entry is used, moved or removed.
+
+        Args:
+            method: The request's.
+            url: A URL; or a path with its query, of the host that clients ask most. Fields that a
+                proxy adds to each request are as in the requests that clients send to this host.
+            headers: Its field lines: a mapping, or pairs.
+            body: Its content; None for none.
+            run_callables: Whether callables of the rule are called: `vary_by`, `when`, `enabled`,
+                `tags`. If not, the explanation says what they decide.
+            shared: Whether shared tiers are asked, where a request would ask them.
+            reveal: Whether paths, tags and names are shown with their values. Those of request
+                fields, cookies and query parameters never are.
+
+        Returns:
+            The explanation. Its verdict is `unknown` if no application has begun with this cache.
+
+        Raises:
+            ConfigError: If the method, the URL or a field line is not allowed.
+        """
+        question = question_of(
+            method,
+            url,
+            headers,
+            body=body,
+            run_callables=run_callables,
+            shared=shared,
+            reveal=reveal,
+        )
+        explainer = self._explainer_of(question.path)
+        if explainer is not None:
+            return await explainer.explain(question)
+        return Explanation(
+            verdict=Verdict.UNKNOWN,
+            sentence=UNBOUND,
+            remedy=UNBOUND_REMEDY,
+            docs="docs/explain.md",
+            method=question.method,
+        )
+
+    def _explainer_of(self, path: str) -> Explains | None:
+        """Who explains requests of a path: the first of those that are asked for it."""
+        for explainer in self._explainers:
+            mount = (explainer.mount or "").rstrip("/")
+            if not mount or path == mount or path.startswith(f"{mount}/"):
+                return explainer
+        return None
