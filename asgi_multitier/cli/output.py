@@ -92,6 +92,11 @@ class Output:
             self._out.write((self.styled(text, "bold") if number == 0 else text) + "\n")
         self._out.flush()
 
+    def control(self, sequence: str) -> None:
+        """A sequence that steers the terminal, where there is one."""
+        if self.color and not self.as_json:
+            self._out.write(sequence)
+
     def note(self, text: str) -> None:
         """A message that is no result: to standard error, also beside JSON."""
         self._err.write(printable(text) + "\n")

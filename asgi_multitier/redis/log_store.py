@@ -19,7 +19,7 @@ from ..config.invalidation import InvalidationConfig
 from ..entry import Born
 from ..errors import BackendError
 from .beats import StreamBeats
-from .client import Dedicated, Link, one_command
+from .client import Dedicated, Link, Work, one_command
 from .recipe import RedisClient
 from .scripts import APPEND, ATTACH, CHECK
 from .tier import scanned
@@ -214,6 +214,18 @@ async def _refused(client: RedisClient, log: str, namespace: str) -> list[str]:
     ]
     reply: list[Any] = await CHECK.run(client, [log], *needed)
     return [text.decode() for text in reply]
+
+
+async def refused_commands(link: Link, namespace: str, channel: str) -> list[str]:
+    """The commands, with their keys, that a log and its entries need and the user may not run.
+
+    Raises:
+        BackendError: If the server cannot be reached.
+    """
+    stream = f"{{{namespace}}}:{channel}"
+    work: Work = lambda client: _refused(client, stream, namespace)  # noqa: E731
+    found: list[str] = await link.run(work, key=stream, timeout=2 * link.timeout)
+    return found
 
 
 async def namespaces(link: Link, channel: str) -> set[str]:

@@ -8,7 +8,7 @@ import weakref
 from contextlib import suppress
 from pathlib import Path
 
-from ..coherence.nearby.directory import make, places
+from ..coherence.nearby.directory import make, namespaces, places
 from .claims import Claim, claim
 
 _PURPOSE = "workers"
@@ -91,6 +91,11 @@ def paths(namespace: str) -> dict[int, Path]:
             if found := _sockets(place):
                 return found
     return {}
+
+
+def applications() -> set[str]:
+    """The namespaces of applications that have, or had, workers here; not those of long names."""
+    return namespaces(_PURPOSE)
 
 
 def _sockets(place: Path) -> dict[int, Path]:

@@ -1,5 +1,16 @@
 """The subcommands, a file each, in the order in which the help lists them."""
 
 from ..command import Command
+from . import doctor, explain, instances, invalidate, keys, mode, stats, tail, top
 
-COMMANDS: tuple[Command, ...] = ()
+COMMANDS: tuple[Command, ...] = (
+    stats.COMMAND,
+    top.COMMAND,
+    instances.COMMAND,
+    explain.COMMAND,
+    invalidate.COMMAND,
+    keys.COMMAND,
+    tail.COMMAND,
+    doctor.COMMAND,
+    mode.COMMAND,
+)

@@ -32,7 +32,7 @@ def places(namespace: str, purpose: str = "") -> list[Path]:
     """
     if not hasattr(os, "geteuid"):
         raise OSError("this system has no users to keep a directory for")
-    found = [base / _called(namespace, purpose) for base in _bases()]
+    found = [base / _called(namespace, purpose) for base in parents()]
     short = [place for place in found if len(os.fsencode(place)) + _ROOM <= _LONGEST]
     if not short:
         raise OSError("no directory with a short enough path")
@@ -49,21 +49,25 @@ def make(place: Path) -> None:
     _make(place)
 
 
-def namespaces() -> set[str]:
-    """The applications that have, or had, such a directory, without those of long names."""
+def namespaces(purpose: str = "") -> set[str]:
+    """The applications that have, or had, such a directory, without those of long names.
+
+    Args:
+        purpose: What it is for.
+    """
     found: set[str] = set()
     if not hasattr(os, "geteuid"):
         return found
-    for base in _bases():
+    for base in parents():
         with suppress(OSError):
             for place in os.listdir(base):
                 name = place.rpartition("-")[0]
-                if _called(name) == place:
+                if _called(name, purpose) == place:
                     found.add(name)
     return found
 
 
-def _bases() -> Iterator[Path]:
+def parents() -> Iterator[Path]:
     """The parents of such directories. Unlike `tempfile`, this creates no file to find out."""
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     if os.path.isabs(runtime):

@@ -1,0 +1,521 @@
+"""Each command: what it asks, writes and ends with, over a server with set answers."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from asgi_multitier.cli.commands.top import changed
+from asgi_multitier.cli.exits import Exit
+from asgi_multitier.cli.main import main
+from tests.cli.admin import TOKEN, Asked, served
+
+DURATIONS = {"count": 5, "seconds": 1.2, "mean": 0.24, "p50": 0.2, "p95": 0.4}
+NONE = {"count": 0, "seconds": 0.0, "mean": None, "p50": None, "p95": None}
+
+
+def route(name: str, **fields: Any) -> dict[str, Any]:
+    """Statistics of a route."""
+    return {
+        "route": name,
+        "requests": 100,
+        "hits": {"1": 80, "2": 3},
+        "stale": 1,
+        "coalesced": 2,
+        "misses": 4,
+        "passes": {"cookie": 9, "method": 1},
+        "ratio": 0.9555,
+        "runs": DURATIONS,
+        "waits": NONE,
+        "saved": 20.64,
+        "invalidations": {},
+    } | fields
+
+
+LOG = {
+    "gen": "acd89f0c" * 4,
+    "seq": 53,
+    "trusted": True,
+    "queued": 0,
+    "behind": 0,
+    "processing_errors": 0,
+    "forgotten": 0,
+    "overflows": 0,
+}
+STATS: dict[str, Any] = {
+    "scope": "host",
+    "namespace": "shop",
+    "version": "0.1.0",
+    "mode": "on",
+    "workers": [{"worker": 0, "pid": 1, "missing": ""}, {"worker": 1, "pid": 2, "missing": ""}],
+    "total": route("total"),
+    "routes": [
+        route("/products/{id}"),
+        route("/new", requests=0, passes={}, ratio=None, runs=NONE, saved=None),
+    ],
+    "tiers": [
+        {
+            "level": 1,
+            "name": "memory",
+            "hits": 80,
+            "failures": {},
+            "entries": 12,
+            "bytes": 24_000,
+            "limit": 67_108_864,
+            "evictions": {"size": 3, "age": 0},
+            "breaker": None,
+        },
+        {
+            "level": 2,
+            "name": "redis",
+            "hits": 3,
+            "failures": {"get": 2},
+            "entries": None,
+            "bytes": None,
+            "limit": None,
+            "evictions": {},
+            "breaker": "open",
+        },
+    ],
+    "log": LOG,
+}
+INSTANCE: dict[str, Any] = {
+    "node": "a" * 16,
+    "self": True,
+    "host": "web-1",
+    "pid": 12,
+    "application": "shop",
+    "release": "1.4",
+    "state": "up",
+    "gen": "acd89f0c" * 4,
+    "seq": 53,
+    "behind": 0,
+    "trusted": True,
+    "queued": 0,
+    "lag": 0.004,
+    "ratio": 0.918,
+    "rate": 12.3,
+    "l1": {"bytes": 2048, "limit": 4096, "entries": 3},
+    "breakers": {"redis": "closed"},
+}
+FLEET: dict[str, Any] = {
+    "namespace": "shop",
+    "source": "redis",
+    "complete": True,
+    "instances": [INSTANCE],
+    "findings": [],
+}
+ILL = {
+    **FLEET,
+    "instances": [INSTANCE | {"trusted": False, "queued": 2, "breakers": {"redis": "open"}}],
+    "findings": [{"kind": "untrusted", "text": "web-1/12 cannot follow", "nodes": ["a"]}],
+}
+COUNTED = {
+    "dry_run": True,
+    "selectors": [{"kind": "tag", "text": "product:1"}],
+    "here": {"entries": 12, "bytes": 24_000},
+    "unmatched": [{"kind": "tag", "text": "prodcut:1"}],
+}
+SEEN = {
+    "by": 1,
+    "of": 2,
+    "seconds": 0.006,
+    "instances": [
+        {"node": "a", "host": "web-1", "pid": 12, "seen": True, "seq": 53},
+        {"node": "b", "host": "web-2", "pid": 7, "seen": False, "seq": 12},
+    ],
+}
+DROPPED = {
+    "dry_run": False,
+    "position": {"gen": "acd89f0c" * 4, "seq": 53},
+    "committed": True,
+    "queued": False,
+    "seen": None,
+}
+QUEUED = {"dry_run": False, "position": None, "committed": False, "queued": True}
+ENTRY = {
+    "key": "r:ddc17dea0000000000000000000000ff",
+    "kind": "response",
+    "route": "/products/{id}",
+    "status": 200,
+    "size": 2094,
+    "age": 12.1,
+    "ttl": 287.9,
+    "uses": 3,
+    "state": "fresh",
+    "tags": ["product:*"],
+    "path": None,
+    "name": None,
+}
+EXPLAINED = {
+    "verdict": "bypass",
+    "sentence": "the request says who asks",
+    "remedy": "write vary_by=",
+    "docs": "docs/strategies.md#requests-that-identify-a-user",
+    "rule": {
+        "route": "/products/{id}",
+        "endpoint": "route GET /products/{id} (product)",
+        "chosen_by": "annotation",
+        "lifetime": 300.0,
+    },
+    "key": {"digest": "r:ddc1", "parts": ["scheme", "host", "path"]},
+    "tags": ["product:{id}"],
+    "entries": [
+        {
+            "tier": 1,
+            "name": "memory",
+            "state": "dropped",
+            "age": 12.1,
+            "ttl": 3.0,
+            "dropped_because": [{"cause": "selector", "kind": "tag"}, {"cause": "forgotten"}],
+        }
+    ],
+    "dropped_by": [{"by": "route PUT /products/{id}", "kind": "tag", "text": "product:{id}"}],
+    "unknown": ["vary_by"],
+}
+
+TABLE = """\
+ROUTE           REQUESTS  HIT%  STALE  MISSES  PASSED  RUN P95  SAVED S  WHY PASSED
+/products/{id}       100  95.5      1       4      10   400 ms     20.6  cookie 9, method 1
+/new                   0     -      1       4       0        -        -
+"""
+HEADING = "shop   2 workers   95.5 % hits   100 requests   trusted\n"
+TIERS = """\
+L1 memory   80 hits   12 entries   23.4 KiB of 64.0 MiB   evicted: size 3
+L2 redis   3 hits   failed: get 2   circuit breaker open
+"""
+
+Row = tuple[list[str], dict[str, Any], Exit, str]
+ROWS: dict[str, Row] = {
+    "stats": (["stats"], {"GET api/stats": STATS}, Exit.OK, HEADING + TABLE + TIERS),
+    "stats of a log that is not trusted": (
+        ["stats"],
+        {
+            "GET api/stats": STATS
+            | {
+                "routes": [],
+                "tiers": [],
+                "mode": "off",
+                "workers": [*STATS["workers"], {"worker": 2, "pid": None, "missing": "silent"}],
+                "log": LOG | {"trusted": False, "queued": 2, "behind": 1200},
+            }
+        },
+        Exit.DEGRADED,
+        (
+            "shop   2 workers (1 did not answer)   95.5 % hits   100 requests   not trusted   "
+            "1,200 behind   2 queued   switched off\n"
+            "ROUTE  REQUESTS  HIT%  STALE  MISSES  PASSED  RUN P95  SAVED S  WHY PASSED\n"
+        ),
+    ),
+    "stats below a share": (
+        ["stats", "--fail-below", "0.97"],
+        {"GET api/stats": STATS},
+        Exit.FINDING,
+        HEADING + TABLE + TIERS,
+    ),
+    "top": (
+        ["top", "--every", "0.2", "--times", "1"],
+        {"GET api/stats": STATS},
+        Exit.OK,
+        HEADING + "ROUTE           REQ/S  HIT%  MISS/S  PASS/S  RUN P95\n"
+        "/new              0.0     -     0.0     0.0        -\n"
+        "/products/{id}    0.0     -     0.0     0.0   400 ms\n",
+    ),
+    "instances": (
+        ["instances"],
+        {"GET api/fleet": FLEET},
+        Exit.OK,
+        (
+            "INSTANCE  STATE  RELEASE  RECORD       BEHIND     LAG    HITS  REQ/S"
+            "              MEMORY\n"
+            "web-1/12  up         1.4  acd89f0c:53       0  4.0 ms  91.8 %   12.3"
+            "  2.0 KiB of 4.0 KiB\n"
+        ),
+    ),
+    "instances with a finding": (
+        ["instances"],
+        {"GET api/fleet": ILL | {"complete": False}},
+        Exit.DEGRADED,
+        (
+            "INSTANCE  STATE  RELEASE  RECORD       BEHIND     LAG    HITS  REQ/S"
+            "              MEMORY\n"
+            "web-1/12  up         1.4  acd89f0c:53       0  4.0 ms  91.8 %   12.3"
+            "  2.0 KiB of 4.0 KiB  not trusted, 2 queued, redis open\n"
+            "the server did not answer: others are not shown\n"
+            "untrusted: web-1/12 cannot follow\n"
+        ),
+    ),
+    "explain": (
+        ["explain", "https://shop/products/1", "-H", "Authorization: Bearer x"],
+        {"POST api/explain": EXPLAINED},
+        Exit.OK,
+        (
+            "BYPASS   the request says who asks\n"
+            "  rule     annotation on route GET /products/{id} (product)   300 s\n"
+            "  key      r:ddc1   of scheme, host, path\n"
+            "  tags     product:{id}\n"
+            "  entry    L1 memory   dropped   12.1 s old   3.0 s left   dropped by selector tag   "
+            "dropped by forgotten\n"
+            "  dropped  by route PUT /products/{id}: tag product:{id}\n"
+            "  unknown  not asked: vary_by\n"
+            "  fix      write vary_by=   docs/strategies.md#requests-that-identify-a-user\n"
+        ),
+    ),
+    "explain what is not known": (
+        ["explain", "/"],
+        {"POST api/explain": {"verdict": "unknown", "sentence": "no application"}},
+        Exit.OK,
+        "UNKNOWN   no application\n",
+    ),
+    "invalidate": (
+        ["invalidate", "--tag", "product:1"],
+        {"POST api/invalidate": DROPPED},
+        Exit.OK,
+        "dropped   record 53 of acd89f0c\n",
+    ),
+    "invalidate and wait": (
+        ["invalidate", "--tag", "product:1", "--wait", "2"],
+        {"POST api/invalidate": DROPPED | {"seen": SEEN}},
+        Exit.DEGRADED,
+        (
+            "dropped   record 53 of acd89f0c\n"
+            "seen by 1/2 instances in 6 ms\n"
+            "  not yet web-2/7   at 12\n"
+        ),
+    ),
+    "invalidate, seen by all": (
+        ["invalidate", "--tag", "product:1", "--wait", "2"],
+        {"POST api/invalidate": DROPPED | {"seen": SEEN | {"by": 2, "instances": []}}},
+        Exit.OK,
+        "dropped   record 53 of acd89f0c\nseen by 2/2 instances in 6 ms\n",
+    ),
+    "invalidate while the log is away": (
+        ["invalidate", "--tag", "product:1"],
+        {"POST api/invalidate": (503, QUEUED)},
+        Exit.QUEUED,
+        (
+            "queued: in force where it was asked for, and sent to the others\n"
+            "when the log can be written again\n"
+        ),
+    ),
+    "invalidate something broad": (
+        ["invalidate", "--pattern", "/p*"],
+        {"POST api/invalidate": COUNTED},
+        Exit.USAGE,
+        (
+            "would drop 12 entries, 23.4 KiB in the memory of the process that answered, and what "
+            "matches elsewhere\nnothing there has tag prodcut:1\n"
+        ),
+    ),
+    "count only": (
+        ["invalidate", "--tag", "product:1", "--dry-run"],
+        {"POST api/invalidate": COUNTED | {"unmatched": []}},
+        Exit.OK,
+        (
+            "would drop 12 entries, 23.4 KiB in the memory of the process that answered, and what "
+            "matches elsewhere\n"
+        ),
+    ),
+    "keys": (
+        ["keys"],
+        {"GET api/entries": {"entries": [ENTRY], "total": 12, "cursor": None}},
+        Exit.OK,
+        (
+            "KEY             KIND      ROUTE           STATUS     SIZE  AGE S  LEFT S  USES  "
+            "STATE  TAGS\n"
+            "r:ddc17dea0000  response  /products/{id}     200  2.0 KiB   12.1   287.9     3  "
+            "fresh  product:*\n"
+            "1 shown of 12 in memory\n"
+        ),
+    ),
+    "keys in pages": (
+        ["keys", "--limit", "2"],
+        {
+            "GET api/entries": [
+                {"entries": [], "total": 12, "cursor": "c"},
+                {
+                    "entries": [ENTRY | {"path": "/p"}, ENTRY | {"name": "n"}],
+                    "total": 12,
+                    "cursor": "d",
+                },
+            ]
+        },
+        Exit.OK,
+        (
+            "KEY  KIND      ROUTE           STATUS     SIZE  AGE S  LEFT S  USES  STATE  TAGS\n"
+            "/p   response  /products/{id}     200  2.0 KiB   12.1   287.9     3  fresh  "
+            "product:*\n"
+            "n    response  /products/{id}     200  2.0 KiB   12.1   287.9     3  fresh  "
+            "product:*\n"
+            "2 shown of 12 in memory, and there may be more (--limit)\n"
+        ),
+    ),
+    "mode": (
+        ["mode"],
+        {"GET api": {"mode": "on", "pid": 4711}},
+        Exit.OK,
+        "the cache is on in process 4711\n",
+    ),
+    "mode off": (
+        ["mode", "off"],
+        {"POST api/mode": {"mode": "off", "was": "on"}},
+        Exit.OK,
+        "the cache is off, it was on\n",
+    ),
+    "doctor": (
+        ["doctor"],
+        {"GET api/fleet": FLEET, "GET api/stats": STATS},
+        Exit.OK,
+        "ok   1 instance, one generation of the log\nok   the log is followed\n",
+    ),
+    "doctor with a finding": (
+        ["doctor"],
+        {"GET api/fleet": ILL, "GET api/stats": STATS},
+        Exit.FINDING,
+        (
+            "ok   1 instance, one generation of the log\n"
+            "fail web-1/12 cannot follow\n"
+            "ok   the log is followed\n"
+        ),
+    ),
+    "doctor without a server": (
+        ["doctor"],
+        {"GET api/fleet": FLEET | {"complete": False}, "GET api/stats": STATS},
+        Exit.UNREACHABLE,
+        (
+            "fail the server of the log does not answer: other instances are not known\n"
+            "ok   the log is followed\n"
+        ),
+    ),
+    "tail": (
+        ["tail", "--kind", "fill"],
+        {
+            "GET api/events": b'event: hello\ndata: {"id":1}\n\n: alive\n\nevent: fill\ndata: '
+            b'{"id":2,"kind":"fill","route":"/p","selectors":[{"kind":"tag","text":"a"}]}\n\n'
+        },
+        Exit.OK,
+        "          fill         route=/p  selectors=tag:a\n",
+    ),
+    "tail of one event": (
+        ["tail", "--times", "1"],
+        {"GET api/events": b'data: {"kind":"gap"}\n\ndata: {"kind":"flush"}\n\n'},
+        Exit.OK,
+        "          gap\n",
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The token stands in the environment, and this machine has no directories of workers."""
+    monkeypatch.setattr("asgi_multitier.cli.checkup.parents", lambda: iter(()))
+    monkeypatch.setenv("ASGI_MULTITIER_ADMIN_TOKEN", TOKEN)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_what_it_writes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The text and the code of each."""
+    arguments, answers, code, text = ROWS[name]
+    with served(answers) as server:
+        ended = main([*arguments, "--url", server.url])
+
+    assert (ended, capsys.readouterr().out) == (code, text)
+    assert {asked.token for asked in server.asked} == {TOKEN}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_json(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same code; each line is an object, and nothing else is written."""
+    arguments, answers, code, _ = ROWS[name]
+    with served(answers) as server:
+        ended = main([*arguments, "--json", "--url", server.url])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert ended == code
+    assert lines
+    assert all(isinstance(json.loads(line), dict) for line in lines)
+
+
+ASKED: tuple[tuple[Sequence[str], str, dict[str, Any] | None], ...] = (
+    (["stats"], "api/stats?scope=host", None),
+    (["stats", "--process", "--route", "/a"], "api/stats?scope=process&route=%2Fa", None),
+    (["tail", "--kind", "gap,fill"], "api/events?kind=gap%2Cfill", None),
+    (
+        ["keys", "--tag", "a", "--sort", "size", "--reveal", "--limit", "9"],
+        "api/entries?tag=a&sort=size&limit=9&reveal=1",
+        None,
+    ),
+    (
+        ["explain", "/a", "-X", "POST", "-H", "A: b:c"],
+        "api/explain",
+        {"method": "POST", "url": "/a", "headers": [["A", "b:c"]]},
+    ),
+    (["mode", "on"], "api/mode", {"mode": "on"}),
+    (
+        ["invalidate", "--key", "a", "--key", "b", "--settle", "2"],
+        "api/invalidate",
+        {"keys": ["a", "b"], "settle": 2.0},
+    ),
+    (
+        ["invalidate", "--below", "/a", "--yes", "--wait", "1"],
+        "api/invalidate",
+        {"below": ["/a"], "dry_run": False, "wait": 1.0},
+    ),
+    (
+        ["invalidate", "--all", "shop", "--dry-run"],
+        "api/invalidate",
+        {"all": True, "confirm": "shop", "dry_run": True},
+    ),
+)
+
+
+@pytest.mark.parametrize(("arguments", "target", "body"), ASKED)
+def test_what_it_asks(arguments: list[str], target: str, body: dict[str, Any] | None) -> None:
+    """The path with its query, and the object that is sent."""
+    with served({}) as server:
+        main([*arguments, "--url", server.url])
+
+    method = "GET" if body is None else "POST"
+    assert server.asked == [Asked(method, target, TOKEN, body)]
+
+
+WRONG = (
+    ["stats", "--fail-below", "2"],
+    ["top", "--every", "0"],
+    ["keys", "--limit", "0"],
+    ["keys", "--sort", "colour"],
+    ["explain", "/", "-H", "nothing"],
+    ["invalidate"],
+    ["invalidate", "--tag", "a", "--yes", "--dry-run"],
+    ["mode", "up"],
+    ["instances", "--redis", "redis://127.0.0.1:1"],
+)
+
+
+@pytest.mark.parametrize("arguments", WRONG)
+def test_arguments_that_are_wrong(arguments: list[str]) -> None:
+    """Nothing is asked."""
+    with served({}) as server:
+        assert main([*arguments, "--url", server.url]) == Exit.USAGE
+
+    assert server.asked == []
+
+
+def test_what_happens_in_a_second() -> None:
+    """Differences over the time between; what began again counts from 0."""
+    before = {"routes": [route("/a"), route("/b")]}
+    after = {
+        "routes": [
+            route("/a", requests=120, hits={"1": 100}, misses=8, passes={"cookie": 10}),
+            route("/b", requests=20, hits={"1": 6}, stale=0, coalesced=0, misses=2, passes={}),
+            route("/c", requests=2, hits={}, stale=0, coalesced=0, misses=2, passes={}),
+        ]
+    }
+    found = changed(before, after, 2.0)
+
+    assert [(one["requests"], one["misses"], one["passes"], one["ratio"]) for one in found] == [
+        (10.0, 2.0, 0.0, 8.5 / 10.5),
+        (10.0, 1.0, 0.0, 0.75),
+        (1.0, 1.0, 0.0, 0.0),
+    ]

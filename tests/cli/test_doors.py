@@ -1,0 +1,197 @@
+"""The ways to a cache: which is taken, and what becomes of one that does not answer."""
+
+from argparse import Namespace
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asgi_multitier.cli.doors.choosing import choose, token_of
+from asgi_multitier.cli.exits import CommandError, Exit
+from asgi_multitier.cli.main import main
+from asgi_multitier.cli.output import Output
+from tests.cli.admin import served
+
+PROBLEM = {"detail": "this is why", "allowed": "that"}
+STATUSES = (
+    (401, Exit.NOT_ALLOWED, "ASGI_MULTITIER_ADMIN_TOKEN"),
+    (403, Exit.NOT_ALLOWED, "that"),
+    (421, Exit.NOT_ALLOWED, "that"),
+    (429, Exit.NOT_ALLOWED, "that"),
+    (404, Exit.UNREACHABLE, "cache.admin"),
+    (422, Exit.USAGE, "allowed: that"),
+    (500, Exit.UNREACHABLE, "log of the application"),
+    (503, Exit.UNREACHABLE, "log of the application"),
+    (307, Exit.UNREACHABLE, "redirects elsewhere"),
+)
+
+
+@pytest.mark.parametrize("command", ["stats", "tail"])
+@pytest.mark.parametrize(("status", "code", "said"), STATUSES)
+def test_answers_that_refuse(
+    status: int, code: Exit, said: str, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each has its code, and says what to do; a redirect is not followed."""
+    answer = (status, PROBLEM)
+    with served({"GET api/stats": answer, "GET api/events": answer}) as server:
+        assert main([command, "--url", server.url]) == code
+
+    written = capsys.readouterr().err
+    assert said in written
+    assert len(server.asked) == 1
+    assert ("this is why" in written) is (status != 307)
+
+
+FOREIGN: tuple[Any, ...] = (b"<html>", (500, b"<html>"))
+
+
+@pytest.mark.parametrize("answer", FOREIGN)
+def test_what_is_no_admin_application(answer: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is not shown."""
+    with served({"GET api/stats": answer}) as server:
+        assert main(["stats", "--url", server.url]) == Exit.UNREACHABLE
+
+    assert "<html>" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["stats", "tail"])
+def test_nothing_answers(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The address is named."""
+    assert main([command, "--url", "http://127.0.0.1:1/_cache"]) == Exit.UNREACHABLE
+    assert "http://127.0.0.1:1/_cache: " in capsys.readouterr().err
+
+
+URLS = (
+    "ftp://host/_cache",
+    "http:///_cache",
+    "http://user:secret@host/_cache",
+    "http://host:port/_cache",
+    "_cache",
+)
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_urls_that_are_none(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was written is not repeated: it may hold a password."""
+    assert main(["stats", "--url", url]) == Exit.USAGE
+    assert "secret" not in capsys.readouterr().err
+
+
+# Tokens.
+
+
+def test_a_token_from_a_file(tmp_path: Path) -> None:
+    """Which this user alone may read."""
+    file = tmp_path / "token"
+    file.write_text("abc\n")
+    file.chmod(0o600)
+
+    assert token_of(str(file), {"ASGI_MULTITIER_ADMIN_TOKEN": "other"}) == "abc"
+
+
+FILES = ((0o644, "abc"), (0o640, "abc"), (0o600, ""), (0o600, "a\nb"), (0o600, "ü"), (None, ""))
+
+
+@pytest.mark.parametrize(("mode", "content"), FILES)
+def test_files_that_hold_no_token(mode: int | None, content: str, tmp_path: Path) -> None:
+    """Others may read it, or there is none in it."""
+    file = tmp_path / "token"
+    if mode is not None:
+        file.write_text(content, encoding="utf-8")
+        file.chmod(mode)
+    with pytest.raises(CommandError) as raised:
+        token_of(str(file), {})
+
+    assert raised.value.exit is Exit.USAGE
+
+
+TOKENS = ({}, {"ASGI_MULTITIER_ADMIN_TOKEN": ""})
+
+
+@pytest.mark.parametrize("environ", TOKENS)
+def test_no_token(environ: dict[str, str]) -> None:
+    """The request is sent without one."""
+    assert token_of(None, environ) is None
+
+
+PLAIN = (
+    ("http://10.0.0.7/_cache", True),
+    ("http://localhost:8000/_cache", False),
+    ("https://10.0.0.7/_cache", False),
+)
+
+
+@pytest.mark.parametrize(("url", "told"), PLAIN)
+async def test_a_token_in_the_clear(url: str, told: bool) -> None:
+    """It is said where others may read along."""
+    err = StringIO()
+    output = Output(StringIO(), err, as_json=False, color=False)
+    await choose(options(url=url), output, {"ASGI_MULTITIER_ADMIN_TOKEN": "t"})
+
+    assert ("unencrypted" in err.getvalue()) is told
+
+
+# Choosing.
+
+
+def options(**given: str | None) -> Namespace:
+    """The options of a command line."""
+    return Namespace(**{"url": None, "redis": None, "namespace": None, "token_file": None} | given)
+
+
+def quiet() -> Output:
+    """What writes nowhere."""
+    return Output(StringIO(), StringIO(), as_json=False, color=False)
+
+
+ADMIN = {"ASGI_MULTITIER_ADMIN_URL": "http://localhost/a"}
+SHOP = {"ASGI_MULTITIER_NAMESPACE": "shop"}
+REDIS = {"REDIS_URL": "redis://127.0.0.1:1"}
+CHOICES = (
+    (options(url="http://localhost/b"), ADMIN, "http://localhost/b"),
+    (options(), ADMIN | SHOP | REDIS, "http://localhost/a"),
+    (options(), SHOP | REDIS, "namespace shop at redis://127.0.0.1:1"),
+    (options(namespace="bank"), ADMIN | SHOP | REDIS, "namespace bank at redis://127.0.0.1:1"),
+    (
+        options(redis="redis://127.0.0.1:2", namespace="shop"),
+        ADMIN | REDIS,
+        "namespace shop at redis://127.0.0.1:2",
+    ),
+)
+
+
+@pytest.mark.parametrize(("given", "environ", "name"), CHOICES)
+async def test_which_way_is_taken(given: Namespace, environ: dict[str, str], name: str) -> None:
+    """Options come before the environment, and a URL before a server."""
+    door = await choose(given, quiet(), environ)
+    await door.close()
+
+    assert door.name == name
+
+
+async def test_settings_of_a_file(tmp_path: Path) -> None:
+    """A `.env` file in this directory counts, as it does for the application."""
+    (tmp_path / ".env").write_text("ASGI_MULTITIER_NAMESPACE=shop\nREDIS_URL=redis://127.0.0.1:1\n")
+    door = await choose(options(), quiet(), {})
+    await door.close()
+
+    assert door.name == "namespace shop at redis://127.0.0.1:1"
+
+
+NONE = (
+    (options(), {}, Exit.UNREACHABLE, "--url"),
+    (options(), SHOP | {"REDIS_URL": "none"}, Exit.UNREACHABLE, "--url"),
+    (options(), REDIS, Exit.USAGE, "--namespace"),
+    (options(url="http://a", redis="redis://b"), {}, Exit.USAGE, ""),
+)
+
+
+@pytest.mark.parametrize(("given", "environ", "code", "remedy"), NONE)
+async def test_no_way(given: Namespace, environ: dict[str, str], code: Exit, remedy: str) -> None:
+    """It says which option to give."""
+    with pytest.raises(CommandError) as raised:
+        await choose(given, quiet(), environ)
+
+    assert raised.value.exit is code
+    assert remedy in raised.value.remedy
