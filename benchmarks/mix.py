@@ -25,7 +25,7 @@ import uvloop
 
 from .options import Options, Spread, table
 from .peers.environment import PEERS, environments
-from .proxies import nginx
+from .proxies import nginx, varnish
 from .servers import CONNECTIONS, GENERATOR, MissingError, Server, ask, running, serving
 
 BOOKS = 1_000
@@ -127,17 +127,29 @@ async def client(port: int, seconds: float, connections: int, seed: int) -> dict
     }
 
 
+Proxy = Callable[[Server, str], AbstractContextManager[Server]]
+
+
 @contextlib.contextmanager
-def _proxied(lifetime: str) -> Iterator[Server]:
-    with serving("benchmarks.apps:uncached") as server, nginx(server, lifetime) as front:
+def _proxied(proxy: Proxy) -> Iterator[Server]:
+    """A server without a cache behind one that keeps responses for a second."""
+    with serving("benchmarks.apps:uncached") as server, proxy(server, "1s") as front:
         yield front
 
 
 Making = Callable[[], AbstractContextManager[Server]]
 
 
+class _WrongError(Exception):
+    """Not all requests were answered with 200; the text says how many were not."""
+
+
 def _turn(make: Making, seconds: int, seed: int) -> dict[str, float]:
-    """One round, with a new server: what is stored of the last one would be of no use."""
+    """One round, with a new server: what is stored of the last one would be of no use.
+
+    Raises:
+        _WrongError: If the server fails.
+    """
     with make() as server:
         command = [sys.executable, "-m", "benchmarks.mix", str(server.port), str(seconds)]
         command += [str(CONNECTIONS), str(seed)]
@@ -145,7 +157,7 @@ def _turn(make: Making, seconds: int, seed: int) -> dict[str, float]:
             output, _ = process.communicate()
         figures: dict[str, float] = json.loads(output)
         if figures["errors"]:
-            raise RuntimeError(f"{figures['errors']:.1%} errors")
+            raise _WrongError(f"{figures['errors']:.1%} errors")
         runs = ask(server, "/runs").json().get("books", 0) - BOOKS
     return {**figures, "runs": runs / max(figures["reads"], 1)}
 
@@ -173,7 +185,8 @@ def main(options: Options) -> list[str]:
         made: dict[str, Making] = {
             alone: lambda: serving("benchmarks.apps:uncached"),
             "memory": lambda: serving("benchmarks.apps:l1"),
-            "nginx": lambda: _proxied("1s"),
+            "nginx": lambda: _proxied(nginx),
+            "varnish": lambda: _proxied(varnish),
             **{name: partial(peers.serving, name) for name in PEERS},
         }
         names = [name for name in made if name == alone or name in options.chosen(made)]
@@ -188,6 +201,10 @@ def main(options: Options) -> list[str]:
                     found[name].append(_turn(made[name], options.seconds or SECONDS, seed))
                 except MissingError as missing:
                     failed[name] = str(missing)
+                except _WrongError as wrong:
+                    if name not in PEERS:
+                        raise
+                    failed[name] = str(wrong)  # another cache that fails ends no run
     rows = [
         [name, failed[name], *[""] * 5] if name in failed else [name, *_cells(one, found[alone])]
         for name, one in found.items()

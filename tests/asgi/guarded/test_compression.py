@@ -23,6 +23,8 @@ from asgi_multitier._types import Message, Receive, Scope, Send
 from asgi_multitier.asgi.guarded.leaving import Leaving
 from asgi_multitier.testing import FakeClock, settled
 from tests.asgi.test_compression import BODY, BROWSER, CODINGS, accepting, content
+from tests.fakeredis_server import Server
+from tests.patience import until
 from tests.support import Client, Reply, plain
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -50,6 +52,7 @@ class Site:
         mark: What stands on its endpoints.
         layers: Between the cache and them.
         outside: Around the cache.
+        manager: The cache; None makes one in memory.
         **settings: Of the middleware.
 
     Attributes:
@@ -65,6 +68,7 @@ class Site:
         mark: Mark = ASKS,
         layers: tuple[Middleware, ...] = (),
         outside: tuple[Middleware, ...] = (),
+        manager: CacheManager | None = None,
         **settings: Any,
     ) -> None:
         self.runs: list[str] = []
@@ -73,7 +77,7 @@ class Site:
         self.arrived, self.gate = asyncio.Event(), asyncio.Event()
         self.gate.set()
         self.clock = FakeClock()
-        self.manager = CacheManager(
+        self.manager = manager or CacheManager(
             redis_url=None, namespace="coded", clock=self.clock, wall=self.clock
         )
         cache = Middleware(CacheMiddleware, cache=self.manager, **settings)
@@ -197,6 +201,30 @@ async def test_each_copy_has_its_own() -> None:
     assert a.get("content-encoding") == b.get("content-encoding") == b"gzip"
     assert a.get("etag") != b.get("etag")
     assert made == {"gzip": 2}
+
+
+@pytest.mark.parametrize("mark", [ASKS, cached(60, compress=True)], ids=["guarded", "open"])
+async def test_another_process_compresses_what_its_clients_ask_for(
+    server: Server, namespace: str, mark: Mark
+) -> None:
+    """The layers get what it reads from the shared tier as a plain hit: without a coding."""
+    settings: dict[str, Any] = {"redis": server.target, "namespace": namespace}
+    managers = [CacheManager(**settings, redis_timeout=30) for _ in range(2)]
+    async with managers[0], managers[1]:
+        await until(lambda: all(one.engine.log.trusted for one in managers))
+        first, second = (Site(mark, manager=one) for one in managers)
+        await first.get("gzip")
+        await settled(*managers)
+        replies = [await second.get("gzip") for _ in range(4)]
+        made = managers[1].stats().compression.made
+
+    assert [reply.detail for reply in replies] == ["l2", "l1", "l1", "l1"]
+    assert [reply.get("content-encoding") for reply in replies] == [
+        *(None, None),
+        *(b"gzip", b"gzip"),
+    ]
+    assert {content(reply) for reply in replies} == {BODY + b"1"}
+    assert (made, second.runs) == ({"gzip": 1}, [])
 
 
 ACCEPTED = (
