@@ -24,9 +24,10 @@ from cachetools import FIFOCache
 from .._types import Clock
 from ..entry import Born
 from ..errors import InvalidationError
+from ..events import LAG_BOUNDS, Histogram
 from ..selectors import MAX_TEXT, Selector, check_glob, is_short
 from .index import Index
-from .log import InvalidationStats, LogListener, Operation, Update
+from .log import FlushCause, InvalidationStats, LogListener, Operation, Update
 from .marks import ALL, canonical
 from .records import Body, Record, bodies, riding
 from .settling import Settling
@@ -103,9 +104,11 @@ class Follower:
         self._written: dict[Selector, None] = {}
         self._sent_at: FIFOCache[str, float] = FIFOCache(_SENT_REMEMBERED)
         self._lags: deque[float] = deque(maxlen=_LAGS)
+        self._own_lags, self._other_lags = Histogram(LAG_BOUNDS), Histogram(LAG_BOUNDS)
+        self._flushes: Counter[str] = Counter()
         self._applied: Counter[str] = Counter()
         self._sent = self._received = self._echoed = 0
-        self._gaps = self._flushes = self._errors = self._overflows = self._unwritten = 0
+        self._gaps = self._errors = self._overflows = self._unwritten = 0
         self._flushed_at = -math.inf
         self._flush_owed = False
         self._settling = Settling(index, later, clock, max_pending)
@@ -139,7 +142,7 @@ class Follower:
         """Invalidate everything filled, or being filled, before this moment; on this node alone."""
         self.index.begin((ALL,))
         self.index.acknowledge((ALL,), self.index.fence)
-        self._flush()
+        self._flush("unwritten")
 
     def begin_alone(
         self, selectors: Sequence[Selector], updates: Sequence[Update], settle: float
@@ -259,7 +262,7 @@ class Follower:
         # record is old says nothing of how long records take.
         updates = list(self._still_valid(body)) if self.index.settled else []
         if body.sent is not None and self.index.settled:
-            self._lags.append(max(0.0, self._wall() - body.sent))
+            self._took(max(0.0, self._wall() - body.sent), self._other_lags)
         self.index.apply(seq, selectors)
         if body.settle > 0:
             self._settling.hold(body.selectors, body.settle)
@@ -291,7 +294,12 @@ class Follower:
                 self._unsent.pop(canonical(selector), None)
         sent_at = self._sent_at.pop(op, None)
         if sent_at is not None:
-            self._lags.append(self._clock() - sent_at)
+            self._took(self._clock() - sent_at, self._own_lags)
+
+    def _took(self, seconds: float, lags: Histogram) -> None:
+        """A record took so long from its writer to here."""
+        self._lags.append(seconds)
+        lags.add(seconds)
 
     def _remember(self, selectors: Sequence[Selector]) -> None:
         """Remember what this node wrote in this generation; too much becomes "everything"."""
@@ -316,7 +324,7 @@ class Follower:
         self._flush_owed = False
         self._flushed_at = self._clock()
         self.index.apply(self.index.seq, (ALL,))
-        self._flush()
+        self._flush("unreadable")
 
     def judge(self, facts: Facts) -> Verdict:
         """How the server's log compares to what this node has applied."""
@@ -341,8 +349,11 @@ class Follower:
             facts: The server's log.
             before: Number of a record beyond a hole in the log: continue from just before it.
         """
+        ended = facts.gen != self.index.gen
+        cause: FlushCause = "start"
         if self.index.gen:
             self._gaps += 1
+            cause = "replaced" if ended else "gap"
         if before is not None:
             position = before - 1
         elif facts.first is not None:
@@ -350,13 +361,12 @@ class Follower:
         else:
             position = facts.seq
         self.last = facts.last if position == facts.seq else None
-        ended = facts.gen != self.index.gen
         self.index.enter(facts.gen, position)
         self.epoch += 1
         if ended:
             self._begin_again()
         self._requeue()
-        self._flush()
+        self._flush(cause)
 
     def _begin_again(self) -> None:
         """Repeat in the new generation what this node wrote in the one that ended.
@@ -374,8 +384,8 @@ class Follower:
         for selector in self.index.pending():
             self._unsent.setdefault(selector, left.get(selector, 0.0))
 
-    def _flush(self) -> None:
-        self._flushes += 1
+    def _flush(self, cause: FlushCause) -> None:
+        self._flushes[cause] += 1
         if self.listener is not None:
             self.listener.flushed()
 
@@ -394,7 +404,7 @@ class Follower:
             echoed=self._echoed,
             applied=dict(self._applied),
             gaps=self._gaps,
-            flushes=self._flushes,
+            flushes=self._flushes.total(),
             processing_errors=self._errors,
             queued=self.queued,
             overflows=self._overflows,
@@ -405,6 +415,9 @@ class Follower:
             trusted=self.index.settled,
             forgotten=self.index.forgotten,
             send_errors=self._unwritten,
+            flush_causes=dict(self._flushes),
+            lags={"own": self._own_lags.reading(), "other": self._other_lags.reading()},
+            index_selectors=len(self.index),
         )
 
 

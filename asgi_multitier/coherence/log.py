@@ -6,11 +6,12 @@ clock, no lock and no delete. `Index` (the reader's knowledge) is pure; an imple
 `InvalidationLog` moves records in and out of it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeAlias
 
 from ..entry import Born
+from ..events import Durations
 from ..selectors import Selector
 from .index import Index
 
@@ -62,6 +63,11 @@ class Operation:
         return self.born.fence
 
 
+FlushCause: TypeAlias = Literal["start", "gap", "replaced", "unreadable", "unwritten"]
+"""Why everything local was dropped: this process begins to follow; records were missing; the log
+was another one; a record could not be read; another process could not write what it had changed."""
+
+
 @dataclass(frozen=True, slots=True)
 class InvalidationStats:
     """What the log has done, since the process started. Counts add up.
@@ -87,6 +93,13 @@ class InvalidationStats:
         audit_errors: Entries of the audit stream that could not be written.
         forgotten: Selectors that there was no room for, so that everything older than them counts
             as dropped: too many different ones were in force, or patterns without a common part.
+        flush_causes: The flushes by cause.
+        behind: Records of the log that were not applied yet when they were counted last, about once
+            a second; None where no log is followed.
+        unheard: Seconds since this process was up to date; None where no log is followed.
+        commits: How long it took to write a record, of those that were written.
+        lags: As `lag_p50`, since the process started: of `"own"` and of `"other"` processes.
+        index_selectors: Selectors that are remembered, to decide which entries are valid.
     """
 
     sent: int
@@ -106,6 +119,12 @@ class InvalidationStats:
     audit_errors: int = 0
     forgotten: int = 0
     send_errors: int = 0
+    flush_causes: Mapping[str, int] = field(default_factory=dict)
+    behind: int | None = None
+    unheard: float | None = None
+    commits: Durations = field(default_factory=Durations)
+    lags: Mapping[str, Durations] = field(default_factory=dict)
+    index_selectors: int = 0
 
 
 class LogListener(Protocol):

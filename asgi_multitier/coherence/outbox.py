@@ -12,6 +12,7 @@ from .._types import Clock
 from ..breaker import CircuitBreaker
 from ..entry import Born
 from ..errors import BackendError
+from ..events import ROUND_TRIP_BOUNDS, Histogram
 from .follower import Follower
 from .log import TRUST, Operation
 from .records import RecordCodec
@@ -41,6 +42,7 @@ class Outbox:
 
     Attributes:
         failure: The error of the last operation that could not be sent.
+        durations: How long records took to be written, of those that were.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Outbox:
         self._woken = asyncio.Event()
         self._waiting_since: float | None = None
         self.failure = ""
+        self.durations = Histogram(ROUND_TRIP_BOUNDS)
 
     def prepare(self) -> None:
         """Move to the running event loop."""
@@ -111,9 +114,11 @@ class Outbox:
             op = f"{operation.id}.{number}" if number else operation.id
             data, mac = self._codec.encode(op, body)
             follower.sending(op)
+            begun = self._clock()
             position = await self._store.append(
                 op, data, mac, after=follower.index.seq, timeout=COMMIT
             )
+            self.durations.add(self._clock() - begun)
         self._breaker.succeeded()
         follower.sent(operation, epoch)
         self._sent(operation)

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextvars import Context
+from dataclasses import replace
 from typing import Any, cast
 
 from .._types import Clock
@@ -97,7 +98,13 @@ class SharedLog:
 
     def stats(self) -> InvalidationStats:
         """A frozen reading of the counters."""
-        return self._follower.stats()
+        is_followed = bool(self._tasks)
+        return replace(
+            self._follower.stats(),
+            commits=self._outbox.durations.reading(),
+            behind=self._tail.behind if is_followed else None,
+            unheard=self._tail.trust.unheard if is_followed else None,
+        )
 
     async def start(self, listener: LogListener) -> None:
         """Begin to follow. Returns once up to date, or the store unreachable."""

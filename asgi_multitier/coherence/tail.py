@@ -67,6 +67,13 @@ class Tail:
         self._doubted = False
         self._pause = 0.0
         self._reported = -float("inf")
+        self._end = Born("", 0)
+
+    @property
+    def behind(self) -> int:
+        """Records that the log had when its position was read last, and that are not applied."""
+        known = self._end.gen == self._index.gen
+        return max(0, self._end.seq - self._index.seq) if known else 0
 
     def prepare(self) -> None:
         """Move to the running event loop."""
@@ -106,6 +113,7 @@ class Tail:
                 await self._reconcile(reader, result, stored.seq)
                 return
         self.waiters.moved()
+        self._end = Born(self._index.gen, max(self._end.seq, self._index.seq + more))
         if more:
             await asyncio.sleep(0)
         else:
@@ -138,6 +146,7 @@ class Tail:
         Where our history is gone, continue from that of the store.
         """
         facts = await reader.facts(self._index.seq)
+        self._end = Born(facts.gen, facts.seq)
         verdict = self._follower.judge(facts)
         before = None
         if verdict in (Verdict.CURRENT, Verdict.BEHIND):
@@ -148,6 +157,7 @@ class Tail:
                 verdict, before = Verdict.LOST, seq
         if verdict is Verdict.REPLACED:
             facts = await reader.facts(self._index.seq, facts.gen)
+            self._end = Born(facts.gen, facts.seq)
         if verdict not in (Verdict.CURRENT, Verdict.BEHIND):
             self._adopt(facts, verdict, before)
         if self._index.seq >= facts.seq:
@@ -222,11 +232,18 @@ class Trust:
         self._name = name
         self._clock = clock
         self._renewed = -float("inf")
+        self._begun = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
+    @property
+    def unheard(self) -> float:
+        """Seconds since this node was up to date, or began to follow the log."""
+        return self._clock() - max(self._begun, self._renewed)
+
     def prepare(self) -> None:
         """Move to the running event loop: a timer of a closed one never fires."""
+        self._begun = self._clock()
         loop = asyncio.get_running_loop()
         if self._timer is not None and self._loop is loop:
             self._timer.cancel()

@@ -10,7 +10,7 @@ request that meets the cache ends in exactly one outcome, so for each route and 
 """
 
 from .counters import MANAGER, MAX_ROUTES, UNROUTED
-from .durations import ROUND_TRIP_BOUNDS, Durations, Histogram
+from .durations import LAG_BOUNDS, ROUND_TRIP_BOUNDS, Durations, Histogram
 from .events import Events
 from .log_lines import MAX_LINE
 from .statistics import CacheStats, CompressionStats, Outcome, RouteStats, Tally, TierStats
@@ -25,6 +25,7 @@ __all__ = [
     "Durations",
     "Events",
     "Histogram",
+    "LAG_BOUNDS",
     "Outcome",
     "ROUND_TRIP_BOUNDS",
     "RouteStats",

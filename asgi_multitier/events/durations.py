@@ -11,6 +11,10 @@ ROUND_TRIP_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
 """The same of operations of a tier."""
 
 
+LAG_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""The same of the time that a change takes to reach a process."""
+
+
 @dataclass(frozen=True, slots=True)
 class Durations:
     """A reading of how long something took.

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..coherence.log import InvalidationStats
 from ..engine.engine import Engine
+from ..engine.flights import waiting_in
 from ..engine.sampling import Shapes
 from ..events import Durations, Histogram, Tally
 from ..tiers.memory import MemoryTier
@@ -106,6 +107,10 @@ def _one(value: float) -> Samples:
     return [((), value)]
 
 
+def _known(value: float | None) -> Samples:
+    return [] if value is None else _one(value)
+
+
 # Tiers.
 
 
@@ -129,6 +134,12 @@ def _limits(engine: Engine) -> Iterator[tuple[Labels, Value]]:
     local = engine.stack.local
     if isinstance(local, MemoryTier):
         yield ("1",), local.statistics().max_bytes
+
+
+def _most_entries(engine: Engine) -> Iterator[tuple[Labels, Value]]:
+    local = engine.stack.local
+    if isinstance(local, MemoryTier):
+        yield ("1",), local.statistics().max_entries
 
 
 def _refused_by_first(engine: Engine) -> Iterator[tuple[Labels, Value]]:
@@ -261,6 +272,13 @@ METERS: tuple[Meter, ...] = (
         lambda engine: _one(engine.flights.running),
     ),
     Meter(
+        "requests_waiting",
+        "gauge",
+        "Requests and calls that wait for a run, those that have begun it included.",
+        (),
+        lambda engine: _one(waiting_in(engine.flights)),
+    ),
+    Meter(
         "encoded_total",
         "counter",
         "Contents compressed for clients, by coding.",
@@ -345,6 +363,13 @@ METERS: tuple[Meter, ...] = (
         _limits,
     ),
     Meter(
+        "tier_limit_entries",
+        "gauge",
+        "Entries that a tier may hold.",
+        _TIER,
+        _most_entries,
+    ),
+    Meter(
         "tier_evictions_total",
         "counter",
         "Entries that left a tier, by cause.",
@@ -395,9 +420,9 @@ METERS: tuple[Meter, ...] = (
     Meter(
         "log_flushes_total",
         "counter",
-        "How often all memory entries were dropped.",
-        (),
-        _log(lambda log: _one(log.flushes)),
+        "How often all memory entries were dropped, by cause.",
+        ("cause",),
+        _log(lambda log: _counted(log.flush_causes)),
     ),
     Meter(
         "log_errors_total",
@@ -441,11 +466,39 @@ METERS: tuple[Meter, ...] = (
         _log(lambda log: _one(log.trusted)),
     ),
     Meter(
-        "log_lag_seconds",
+        "log_behind_records",
         "gauge",
-        "Seconds from sending a record to applying it here, over the last 1,024.",
-        ("quantile",),
-        _log(lambda log: [(("0.5",), log.lag_p50), (("0.99",), log.lag_p99)]),
+        "Records of the log that this process has not applied, where it follows one.",
+        (),
+        _log(lambda log: _known(log.behind)),
+    ),
+    Meter(
+        "log_unheard_seconds",
+        "gauge",
+        "Seconds since this process was up to date with the log, where it follows one.",
+        (),
+        _log(lambda log: _known(log.unheard)),
+    ),
+    Meter(
+        "log_lag_seconds",
+        "histogram",
+        "From sending a record, by this process or another, to applying it here.",
+        ("source",),
+        _log(lambda log: [((source,), took) for source, took in log.lags.items()]),
+    ),
+    Meter(
+        "log_commit_duration_seconds",
+        "histogram",
+        "Writing a record to the log.",
+        (),
+        _log(lambda log: [((), log.commits)]),
+    ),
+    Meter(
+        "log_index_selectors",
+        "gauge",
+        "Selectors that this process remembers, to decide which entries are valid.",
+        (),
+        _log(lambda log: _one(log.index_selectors)),
     ),
     Meter(
         "log_position",

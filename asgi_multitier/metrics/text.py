@@ -1,6 +1,7 @@
 """Figures as text: the exposition formats of Prometheus 0.0.4 and OpenMetrics 1.0."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator
+from platform import python_version
 from typing import TypeAlias
 
 from ..engine.engine import Engine
@@ -10,6 +11,9 @@ from .meters import METERS, PREFIX, Labels, Meter, Value
 Lines: TypeAlias = Iterator[str]
 
 PLAIN = b"text/plain; version=0.0.4; charset=utf-8"
+
+INFO_LABELS = ("namespace", "version", "release", "python", "l2")
+
 _HELP = "# HELP "
 _END = "# EOF\n"
 _PIECE = 128 * 1024
@@ -35,7 +39,9 @@ def lines(
     """
     always = "" if worker is None else f'worker="{worker}"'
     yield _head("info", "gauge", "What runs.", openmetrics=openmetrics)
-    yield _line("info", ("namespace", "version"), (namespace, version), 1, always)
+    l2 = next((placed.tier.name for placed in engine.stack.shared), "none")
+    about = (namespace, version, engine.config.version, python_version(), l2)
+    yield _line("info", INFO_LABELS, about, 1, always)
     for meter in METERS:
         yield _head(meter.name, meter.kind, meter.help, openmetrics=openmetrics)
         for labels, value in meter.read(engine):

@@ -17,6 +17,9 @@ from asgi_multitier.metrics import METERS, PREFIX, Meter
 UNREAD = {
     "hits": "of a tier; they are summed up from the routes",
     "gen": "a random text: each would be a series of its own",
+    "flushes": "the sum of those by cause",
+    "lag_p50": "a quantile is computed of the histogram",
+    "lag_p99": "the same",
     "level": "the label of all meters of tiers",
     "name": "of a tier; the level stands for it",
 }
@@ -85,7 +88,7 @@ def test_names_say_kind_and_unit(meter: Meter) -> None:
     assert "\n" not in meter.help
     assert set(meter.labels) <= {
         "route", "outcome", "tier", "reason", "by", "kind", "coding", "operation", "cause",
-        "direction", "quantile",
+        "direction", "source",
     }  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """The text of a scrape: what parsers of both formats read in it is what was counted."""
 
+import asyncio
+import platform
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -10,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from asgi_multitier import CacheManager, Rule
 from asgi_multitier.metrics import METERS, PREFIX
 from asgi_multitier.testing import FakeClock
+from tests.asgi.support import gathered
 from tests.manager.support import SeenTier, over
 from tests.support import Origin, caching
 
@@ -59,7 +62,8 @@ async def test_what_was_counted_is_read(openmetrics: bool, parse: Callable[[str]
     assert figure(found, "invalidations_total", route="/a*", by="url") == 1
     assert figure(found, "tier_hits_total", tier="1") == 2
     assert figure(found, "tier_writes_total", tier="1") == 2
-    assert figure(found, "info", namespace="test", version="0.1.0") == 1
+    about = {"namespace": "test", "version": "0.1.0", "release": "", "l2": "none"}
+    assert figure(found, "info", python=platform.python_version(), **about) == 1
     names = {family.name for family in families}
     assert names == {PREFIX + meter.name for meter in METERS} | {PREFIX + "info"} or names == {
         PREFIX + meter.name.removesuffix("_total") for meter in METERS
@@ -106,3 +110,17 @@ async def test_a_shared_tier_has_its_figures() -> None:
     count = "tier_operation_duration_seconds_count"
     assert figure(found, count, tier="2", operation="get") == 3
     assert figure(found, "tier_limit_bytes", tier="1") == 64 * 1024 * 1024
+
+
+async def test_who_waits_for_a_run_is_counted() -> None:
+    """The one that has begun it too; when it is answered, no one waits."""
+    origin = Origin()
+    async with caching(origin) as cache:
+        tasks = await gathered(cache, origin, 2)
+        during = figures(text_string_to_metric_families(cache.manager.metrics.text()))
+        origin.gate.set()
+        await asyncio.gather(*tasks)
+        after = figures(text_string_to_metric_families(cache.manager.metrics.text()))
+
+    assert (figure(during, "requests_waiting"), figure(during, "runs_in_flight")) == (3, 1)
+    assert (figure(after, "requests_waiting"), figure(after, "runs_in_flight")) == (0, 0)

@@ -19,7 +19,7 @@ caller waits, and `nesting` which code is part of which run.
 
 from .flight import Flight
 from .patience import Patience
-from .table import Flights
+from .table import Flights, waiting_in
 from .waiting_list import MayLead, RunCancelled, WaitExpired
 
-__all__ = ["Flight", "Flights", "MayLead", "Patience", "RunCancelled", "WaitExpired"]
+__all__ = ["Flight", "Flights", "MayLead", "Patience", "RunCancelled", "WaitExpired", "waiting_in"]

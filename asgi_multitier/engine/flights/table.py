@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from cachetools import TTLCache
 
@@ -271,3 +271,9 @@ class Flights(Generic[R]):
             self._closing = False
         self._flights.clear()
         self._hit_for_miss.clear()
+
+
+def waiting_in(flights: Flights[Any]) -> int:
+    """Members that wait for an answer; those that lead are among them."""
+    runs = [run for running in list(flights._running.values()) for run in running]
+    return sum({id(run.waiting_list): run.waiting for run in runs}.values())

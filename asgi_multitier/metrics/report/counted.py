@@ -119,4 +119,10 @@ def _log(log: InvalidationStats) -> Counted:
         "audit_errors": log.audit_errors,
         "lag_p50": log.lag_p50,
         "lag_p99": log.lag_p99,
+        "behind": log.behind,
+        "unheard": log.unheard,
+        "flush_causes": dict(log.flush_causes),
+        "commits": _durations(log.commits),
+        "lags": {source: _durations(took) for source, took in log.lags.items()},
+        "index_selectors": log.index_selectors,
     }

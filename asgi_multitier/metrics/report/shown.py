@@ -46,6 +46,7 @@ def shown(heading: Mapping[str, Any], routes: Routes, counts: Counted) -> dict[s
         "routes": sorted(routes.shown, key=lambda route: (-route["requests"], route["route"])),
         "tiers": [{"level": int(level), **_tier(tier)} for level, tier in tiers],
         **{name: value for name, value in counts.items() if name != "tiers"},
+        "log": _log(counts["log"]),
     }
 
 
@@ -65,6 +66,11 @@ def _route(route: Counted) -> Counted:
 def _tier(tier: Counted) -> Counted:
     operations = tier.get("operations", {})
     return {**tier, "operations": {kind: _durations(took) for kind, took in operations.items()}}
+
+
+def _log(log: Counted) -> Counted:
+    lags = {source: _durations(took) for source, took in log["lags"].items()}
+    return {**log, "commits": _durations(log["commits"]), "lags": lags}
 
 
 def _durations(took: Counted) -> Counted:
