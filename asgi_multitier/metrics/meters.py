@@ -274,7 +274,7 @@ METERS: tuple[Meter, ...] = (
     Meter(
         "requests_waiting",
         "gauge",
-        "Requests and calls that wait for a run, those that have begun it included.",
+        "Requests and calls that wait for a run that another one has begun.",
         (),
         lambda engine: _one(waiting_in(engine.flights)),
     ),

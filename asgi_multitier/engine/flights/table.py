@@ -274,6 +274,6 @@ class Flights(Generic[R]):
 
 
 def waiting_in(flights: Flights[Any]) -> int:
-    """Members that wait for an answer; those that lead are among them."""
+    """Members that wait for a run that another one has begun."""
     runs = [run for running in list(flights._running.values()) for run in running]
-    return sum({id(run.waiting_list): run.waiting for run in runs}.values())
+    return sum({id(run.waiting_list): run.joined for run in runs}.values())
