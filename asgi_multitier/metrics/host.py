@@ -66,7 +66,8 @@ def answer_workers(cache: Measured) -> None:
 
 
 @functools.cache
-def _version() -> str:
+def version_here() -> str:
+    """The version of this package."""
     return version("asgi-multitier")  # it reads a file
 
 
@@ -94,7 +95,7 @@ def lines_of(cache: Measured, *, openmetrics: bool, worker: int | None) -> Lines
     return lines(
         cache.engine,
         cache.namespace,
-        _version(),
+        version_here(),
         openmetrics=openmetrics,
         worker=worker,
     )
@@ -164,7 +165,7 @@ def _heading(cache: Measured, scope: str, workers: list[dict[str, Any]]) -> dict
     return {
         "scope": scope,
         "namespace": cache.namespace,
-        "version": _version(),
+        "version": version_here(),
         "mode": cache.mode,
         "workers": workers,
     }

@@ -14,10 +14,13 @@ from .host import (
     look_at_hits,
     process_hot,
     process_json,
+    version_here,
     written,
 )
+from .otel import instrument
 
 if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
     from prometheus_client.registry import CollectorRegistry
 
 
@@ -70,14 +73,27 @@ class Metrics:
             ValueError: If the registry has figures of a cache already.
         """
         into = default_registry() if registry is None else registry
-
-        def engine() -> Engine:
-            look_at_hits(self._cache)
-            return self._cache.engine
-
-        collector = MetricsCollector(engine)
+        collector = MetricsCollector(self._watched_engine)
         into.register(collector)
         return collector
+
+    def instrument(self, meter_provider: "MeterProvider | None" = None) -> None:
+        """Make an observable instrument of OpenTelemetry for each of the figures.
+
+        They are read when they are exported, from the thread that does that, and tell the namespace
+        as an attribute. Of a histogram there are its sum and its count.
+
+        Args:
+            meter_provider: Where; None for the global one.
+
+        Raises:
+            ConfigError: If the API of OpenTelemetry is not installed (extra `otel`).
+        """
+        instrument(meter_provider, version_here(), self._cache.namespace, self._watched_engine)
+
+    def _watched_engine(self) -> Engine:
+        look_at_hits(self._cache)
+        return self._cache.engine
 
     def text(self, *, openmetrics: bool = False) -> str:
         """All figures of this process, now.
