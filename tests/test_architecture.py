@@ -30,6 +30,7 @@ WINGS = (
     ("engine",),
     ("instances", "metrics", "warming"),
     ("explain",),
+    ("admin",),
     ("manager",),
     ("asgi",),
     ("fastapi", "testing", "uvicorn"),
@@ -48,6 +49,12 @@ FIELD_NAMES_ELSEWHERE = {
     "config.contradictions": "fields that two options cannot both decide about",
     "config.policy": "the defaults of options that name fields",
     "config.process": "what to write instead of calling a credential harmless",
+    "admin.application": "where the page is",
+    "admin.entries": "the fields of which values are shown",
+    "admin.hosts": "what a browser says of the page that sends a request",
+    "admin.reading": "what the content of a request is",
+    "admin.replies": "the fields of its own answers",
+    "admin.rights": "what an operator sends",
     "asgi.replies": "the length of an answer that has no content",
     "asgi.fill.keeping": "the validator that is kept",
     "asgi.admission": "credentials that responses themselves decide about",
@@ -67,6 +74,7 @@ FIELD_NAMES_ELSEWHERE = {
 
 IN_THE_CALLERS_CONTEXT = {
     "asgi.capture": "sends what was held to a client",
+    "admin.watching": "watches whether a client is there",
     "asgi.fill.attempt": "the patience of a run of the application",
     "asgi.guarded.miss": "runs the application",
     "asgi.receiving": "watches whether a client is there",

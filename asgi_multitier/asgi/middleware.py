@@ -287,7 +287,7 @@ class CacheMiddleware:
         self, plan: Plan, reason: Reason, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Let the application answer alone, and say why."""
-        plan.tally.passed(reason)
+        self.manager.engine.events.passed(plan.tally, plan.resolved.label, reason)
         give_state(scope, self.manager)
         member = cache_status.forwarded(Forward.BYPASS, detail=reason)
         run = self._unsafe.runner(plan, scope, b"")

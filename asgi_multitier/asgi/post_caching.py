@@ -110,7 +110,7 @@ class PostCaching(ResponseHandler):
 
     def pass_on(self, reason: Reason, status: int, headers: Headers) -> Headers:  # noqa: ARG002
         """The answer is its client's alone, as usual."""
-        self._engine.events.refused[reason] += 1
+        self._engine.events.not_stored(reason, self._request.plan.resolved.label)
         return self._request.told(headers)
 
     def stream_headers(self, headers: Headers) -> Headers:
@@ -127,7 +127,7 @@ class PostCaching(ResponseHandler):
         except UnfitTags as unfit:
             if isinstance(unfit.__cause__, Exception):
                 events.callback_failed("tags_from", unfit.__cause__, plan.resolved.label)
-            events.refused[Reason.TAGS] += 1
+            events.not_stored(Reason.TAGS, plan.resolved.label)
             return
         own = not self._valid or self._objection() is not None
         self._kept = not own and self._engine.stack.keep(self._entry) is not None

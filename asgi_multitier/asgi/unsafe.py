@@ -101,6 +101,9 @@ class UnsafeMethods:
             await self._lifespan.start()
         if resolved is None:
             resolved = self._plans.resolve(scope["method"], scope)
+        if resolved.inert:
+            await self._app(scope, receive, with_cache_status(send, member))
+            return
         mutation = Mutation(
             self._manager,
             self._plans.table,

@@ -27,7 +27,7 @@ from ..errors import InvalidationError
 from ..events import LAG_BOUNDS, Histogram
 from ..selectors import MAX_TEXT, Selector, check_glob, is_short
 from .index import Index
-from .log import FlushCause, InvalidationStats, LogListener, Operation, Update
+from .log import Applied, FlushCause, InvalidationStats, LogListener, Operation, Update
 from .marks import ALL, canonical
 from .records import Body, Record, bodies, riding
 from .settling import Settling
@@ -42,6 +42,11 @@ MALFORMED_PAUSE = 1.0
 _BATCH = 500
 _LAGS = 1024
 _SENT_REMEMBERED = 4096
+_RECENT = 500
+"""Records that are remembered for those who look at the log."""
+
+_SHOWN = 16
+"""Selectors of each of them."""
 
 
 class Verdict(Enum):
@@ -107,6 +112,7 @@ class Follower:
         self._own_lags, self._other_lags = Histogram(LAG_BOUNDS), Histogram(LAG_BOUNDS)
         self._flushes: Counter[str] = Counter()
         self._applied: Counter[str] = Counter()
+        self._recent: deque[Applied] = deque(maxlen=_RECENT)
         self._sent = self._received = self._echoed = 0
         self._gaps = self._errors = self._overflows = self._unwritten = 0
         self._flushed_at = -math.inf
@@ -255,6 +261,7 @@ class Follower:
             self._applied[selector.kind] += 1
         if body.updates:
             self._applied["update"] += len(body.updates)
+        self._note(seq, body)
         if body.node == self.node:
             self._echo(seq, op, selectors, body.fence)
             return
@@ -274,6 +281,18 @@ class Follower:
             self.listener.dropped(selectors)
         if updates:
             self.listener.updated(updates, Born(self.index.gen, seq))
+
+    def _note(self, seq: int, body: Body) -> None:
+        shown = body.selectors[:_SHOWN]
+        more, own = len(body.selectors) - len(shown), body.node == self.node
+        noted = Applied(
+            seq, body.node, own, self._clock(), shown, more, len(body.updates), body.settle
+        )
+        self._recent.append(noted)
+
+    def recent(self) -> list[Applied]:
+        """The last records applied, oldest first."""
+        return list(self._recent)
 
     def _still_valid(self, body: Body) -> Iterator[Update]:
         """New values that nothing selected between their birth and their record.

@@ -8,7 +8,7 @@ from ..entry import Born
 from ..selectors import Selector
 from .follower import Follower
 from .index import Index
-from .log import InvalidationStats, LogListener, Operation, Update
+from .log import Applied, InvalidationStats, LogListener, Operation, Update
 from .shared import call_later
 
 
@@ -62,3 +62,7 @@ class LocalLog:
     def stats(self) -> InvalidationStats:
         """A frozen reading of the counters."""
         return self._follower.stats()
+
+    def recent(self) -> list[Applied]:
+        """The last records applied, oldest first."""
+        return self._follower.recent()

@@ -8,7 +8,7 @@ clock, no lock and no delete. `Index` (the reader's knowledge) is pure; an imple
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from ..entry import Born
 from ..events import Durations
@@ -125,6 +125,38 @@ class InvalidationStats:
     commits: Durations = field(default_factory=Durations)
     lags: Mapping[str, Durations] = field(default_factory=dict)
     index_selectors: int = 0
+
+
+class Applied(NamedTuple):
+    """A record that this node has applied, for those who look at the log.
+
+    Attributes:
+        seq: Its number.
+        node: Who wrote it; "" if it could not be read.
+        own: Whether that is this node.
+        at: When it was applied, by the log's clock.
+        selectors: What it drops: the first ones.
+        more: How many further ones.
+        updates: How many new values it carries.
+        settle: Seconds to settle.
+    """
+
+    seq: int
+    node: str
+    own: bool
+    at: float
+    selectors: tuple[Selector, ...]
+    more: int
+    updates: int
+    settle: float
+
+
+@runtime_checkable
+class RememberingLog(Protocol):
+    """A log that can tell what it has applied last. Optional."""
+
+    def recent(self) -> list[Applied]:
+        """The last records applied, oldest first."""
 
 
 class LogListener(Protocol):

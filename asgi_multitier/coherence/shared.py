@@ -19,7 +19,7 @@ from ..selectors import Selector
 from .beats import BeatStore
 from .follower import Follower
 from .index import Index
-from .log import InvalidationStats, LogListener, Operation, Update
+from .log import Applied, InvalidationStats, LogListener, Operation, Update
 from .outbox import Outbox
 from .records import RecordCodec
 from .store import LogStore
@@ -105,6 +105,10 @@ class SharedLog:
             behind=self._tail.behind if is_followed else None,
             unheard=self._tail.trust.unheard if is_followed else None,
         )
+
+    def recent(self) -> list[Applied]:
+        """The last records applied, oldest first."""
+        return self._follower.recent()
 
     async def start(self, listener: LogListener) -> None:
         """Begin to follow. Returns once up to date, or the store unreachable."""

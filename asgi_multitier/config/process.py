@@ -17,6 +17,7 @@ from ..strategy import Lifetime, seconds_of
 from .environment import read_dotenv
 from .policy import Names, Policy, is_personal
 from .readers import read_boolean, read_field_names, refuse_unknown
+from .tokens import credentials_of
 
 Mode: TypeAlias = Literal["on", "off"]
 """Whether a process uses its cache."""
@@ -89,6 +90,7 @@ class Settings(TypedDict, total=False):
     heartbeat: bool
     instance_url: str | None
     debug: bool
+    admin_token: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +139,8 @@ class CacheConfig:
         debug: For development, never for production: every client may control the cache by its
             `Cache-Control` (RFC 9111 §5.2.1), so that a browser's hard reload reaches the
             application.
+        admin_token: The token of operators for `CacheManager.admin`, at least 32 visible ASCII
+            characters; None for none.
 
     Raises:
         ConfigError: If a value is out of range.
@@ -170,6 +174,7 @@ class CacheConfig:
     heartbeat: bool = True
     instance_url: str | None = None
     debug: bool = False
+    admin_token: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for option in _COUNTS:
@@ -193,6 +198,7 @@ class CacheConfig:
         for option in _SWITCHES:
             read_boolean(getattr(self, option), option, "CacheConfig")
         _check_instance_url(self.instance_url)
+        credentials_of(self.admin_token, "CacheConfig", "admin_token")
 
     def _check_fields(self) -> None:
         """Refuse harmless fields that are not, or that are in `credential_headers`."""
@@ -260,15 +266,32 @@ class CacheConfig:
         Raises:
             ConfigError: If a value is wrong, or a name unknown; it names the closest known one.
         """
-        refuse_unknown(arguments, (f.name for f in fields(cls)), where="CacheConfig")
-        found: dict[str, Any] = {}
-        for source, settings in (
-            (str(dotenv), read_dotenv(Path(dotenv)) if dotenv is not None else {}),
-            ("environment", os.environ if environ is None else environ),
-        ):
-            found |= _settings(settings, source)
-        found |= arguments
-        return cls(**found)
+        return read_config(environ=environ, dotenv=dotenv, **arguments)[0]
+
+
+def read_config(
+    *,
+    environ: Mapping[str, str] | None = None,
+    dotenv: str | os.PathLike[str] | None = ".env",
+    **arguments: Unpack[Settings],
+) -> tuple[CacheConfig, dict[str, str]]:
+    """The settings, and where each that is not the default comes from. See `CacheConfig.resolve`.
+
+    Returns:
+        The settings; by name `"argument"`, `"environment"` or the name of the file.
+    """
+    refuse_unknown(arguments, (f.name for f in fields(CacheConfig)), where="CacheConfig")
+    found: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for source, settings in (
+        (str(dotenv), read_dotenv(Path(dotenv)) if dotenv is not None else {}),
+        ("environment", os.environ if environ is None else environ),
+    ):
+        given = _settings(settings, source)
+        found |= given
+        origins |= dict.fromkeys(given, source)
+    found |= arguments
+    return CacheConfig(**found), origins | dict.fromkeys(arguments, "argument")
 
 
 _COUNTS = tuple(f.name for f in fields(CacheConfig) if f.type is int)

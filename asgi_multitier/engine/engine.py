@@ -65,7 +65,7 @@ class Engine:
         self.leases = leases
         self.clock = clock
         self.wall = wall
-        self.events = Events()
+        self.events = Events(clock, wall)
         tier, where = local
         self.stack = TierStack(
             tier,

@@ -22,6 +22,7 @@ from ..policy.reasons import Reason
 from .engine import Engine
 from .fleet import LeaseClaim, LeaseServer, Publisher, run_in_fleet
 from .flights import Flight
+from .stack import route_of
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -191,6 +192,10 @@ class Run(Generic[R]):
         if slot is None:
             return Reason.INVALIDATED
         engine.events.fills += 1
+        if (live := engine.events.live).on:
+            ttl = round(entry.fresh_until - engine.clock(), 3)
+            told = {"seconds": entry.cost, "bytes": slot.size, "ttl": ttl}
+            live.emit("fill", route=route_of(entry), key=storage_key(entry.key), **told)
         engine.flights.clear_hit_for_miss(flight.seed.key)
         engine.flights.overtake(flight)
         return slot
@@ -256,5 +261,8 @@ def refresh(engine: Engine, seed: Entry, renew: Callable[[Flight[Any]], Awaitabl
     flight = engine.flights.refresh(seed)
     if flight is not None:
         engine.events.refreshes += 1
+        if (live := engine.events.live).on:
+            key = storage_key(seed.key)
+            live.emit("refresh", route=route_of(seed), key=key, state="begun")
         engine.flights.launch(flight, partial(renew, flight))
         engine.flights.abandon(flight)

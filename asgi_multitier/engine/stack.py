@@ -17,7 +17,8 @@ from msgspec.structs import replace
 
 from ..coherence.log import InvalidationLog, Update
 from ..entry import MAX_USES, Born, Entry, Slot
-from ..events import Events, TierStats
+from ..events import MANAGER, UNROUTED, Events, TierStats
+from ..events.live import shown_selectors
 from ..policy.key import storage_key
 from ..policy.reuse import usable_on_error
 from ..selectors import Selector
@@ -197,7 +198,7 @@ class TierStack:
             wanted: Its key counts as asked for before, so that it is kept though it is large.
         """
         if not self._index.permits(entry):
-            self._events.refused["invalidated"] += 1
+            self._events.not_stored("invalidated", route_of(entry))
             return None
         if self._local_scale != 1.0:
             entry = rescaled(entry, self._local_scale, self._clock())
@@ -248,6 +249,8 @@ class TierStack:
 
     def dropped(self, selectors: Sequence[Selector]) -> None:
         """Another process's selectors came into force: free what they name exactly."""
+        if (live := self._events.live).on:
+            live.emit("record", selectors=shown_selectors(selectors))
         for selector in selectors:
             if selector.kind == "key":
                 self.peek(selector.text)  # which removes it if it is not valid
@@ -265,6 +268,8 @@ class TierStack:
 
     def flushed(self) -> None:
         """History was lost: everything local is invalid."""
+        if (live := self._events.live).on:
+            live.emit("flush")
         self.local.clear()
         self._admission.clear()
 
@@ -334,6 +339,13 @@ class TierStack:
         """
         shared = (placed.statistics(hits.get(placed.config.level, 0)) for placed in self.shared)
         return (_local_stats(self.local, hits.get(1, 0), self._held), *shared)
+
+
+def route_of(entry: Entry) -> str:
+    """What an entry's route is called where things are counted by route."""
+    return (
+        MANAGER if isinstance(entry.payload, bytes) and not entry.path else entry.route or UNROUTED
+    )
 
 
 def _is_younger(entry: Entry, other: Entry) -> bool:

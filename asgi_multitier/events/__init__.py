@@ -6,7 +6,7 @@ request that meets the cache ends in exactly one outcome, so for each route and 
 
 `statistics` holds the counters of a route and their readings, `durations` how long things take,
 `counters` all of one cache, `log_lines` the logger, `troubles` what is said once and not each time,
-`events` what is said.
+`events` what is said, `live` and `told` what happens, for those who watch.
 """
 
 from .counters import MANAGER, MAX_ROUTES, UNROUTED

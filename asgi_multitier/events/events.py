@@ -3,31 +3,55 @@
 Log lines are written where a state changes, never per request; per request there are counters only.
 """
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 
-from .counters import MANAGER, MAX_ROUTES, UNROUTED, Counters
+from .counters import MANAGER, MAX_ROUTES, UNROUTED
 from .log_lines import logger
+from .told import Told
 from .troubles import Troubles
 
 _CONSEQUENCES = {
     "tags": "the response is not stored",
     "tags_from": "the response is not stored",
     "invalidates": "everything of this namespace is dropped",
+    "authorize": "the request is refused",
     "validator": "the application runs",
 }
 """What becomes of a request where a callable has failed; the rest meets no cache."""
 
 
-class Events(Counters):
-    """The counters and log lines of one cache."""
+class Events(Told):
+    """The counters and log lines of one cache.
 
-    def __init__(self) -> None:
-        super().__init__()
+    Args:
+        clock: Monotonic seconds.
+        wall: Unix seconds.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time
+    ) -> None:
+        super().__init__(clock, wall)
         self._public: set[str] = set()
         self._troubles = Troubles()
 
+    def acted(self, what: str, right: str, client: str) -> None:
+        """An operator has done something by hand.
+
+        Args:
+            what: What, without keys, tags and paths.
+            right: By which right.
+            client: The address, as the server says.
+        """
+        logger.info("admin.act: %s, by %s at %s", what, right, client or "an unknown address")
+        if self.live.on:
+            self.live.emit("act", what=what, right=right)
+
     def tier_suspended(self, name: str, operation: str, error: str) -> None:
         """A circuit breaker opened: a tier, or one of its servers, fails at something."""
+        if self.live.on:
+            self.live.emit("breaker", tier=name, state="open", operation=operation)
         logger.warning(
             "tier %s: circuit breaker open, %s fails: %s; skipped until it answers again",
             name,
@@ -37,6 +61,8 @@ class Events(Counters):
 
     def tier_resumed(self, name: str) -> None:
         """All operations that failed succeed again."""
+        if self.live.on:
+            self.live.emit("breaker", tier=name, state="closed")
         logger.info("tier %s answers again", name)
 
     def not_closed(self, name: str, error: Exception) -> None:
@@ -142,6 +168,8 @@ class Events(Counters):
             route: The route.
         """
         self.failures[what] += 1
+        if self.live.on:
+            self.live.emit("callback", what=what, route=route, error=type(error).__name__)
         if self._troubles.begins(f"{what}= fails", route):
             logger.warning(
                 "%s= of %s raised %s: %r; %s",
@@ -190,6 +218,8 @@ class Events(Counters):
             route: The route; lines about the same one are joined.
         """
         self.failures["refresh"] += 1
+        if self.live.on:
+            self.live.emit("refresh", route=route, state="failed")
         if self._troubles.begins("background refresh fails", route):
             logger.warning(
                 "background refresh of %s failed: %s; the stored copy stays until its lifetime "
@@ -207,6 +237,8 @@ class Events(Counters):
             route: The route; lines about the same one are joined.
         """
         self.failures["origin"] += 1
+        if self.live.on:
+            self.live.emit("stale", route=route, error=type(error).__name__ if error else "5xx")
         if error is not None and self._troubles.begins("origin fails, stale copies served", route):
             logger.error("origin of %s failed; a stale copy was served", name, exc_info=error)
 

@@ -198,7 +198,8 @@ class CacheStats:
         invalidations: Changes that dropped something, by route, and by what named it: `"url"` (the
             request's own, and those that its response names), `"route"` (`@invalidates`),
             `"failed"` (a callable of `@invalidates` raised, and everything was dropped). Calls of
-            the manager stand under `"manager"`, as `"call"`.
+            the manager stand under `"manager"`, as `"call"`, and as `"admin"` where its admin
+            application makes them.
     """
 
     routes: Mapping[str, RouteStats]

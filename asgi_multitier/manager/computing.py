@@ -279,7 +279,7 @@ class _Function:
 
     def _kept(self, entry: Entry, payload: bytes) -> Slot | Reason:
         if self._values.is_too_large(payload):
-            self._engine.events.refused[Reason.OVERSIZED] += 1
+            self._engine.events.not_stored(Reason.OVERSIZED, MANAGER)
             return Reason.OVERSIZED
         return self._run.keep(entry)
 

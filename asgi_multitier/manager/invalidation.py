@@ -5,7 +5,7 @@ on every other one that follows the log within milliseconds.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -14,6 +14,8 @@ from ..coherence.repeats import note, root_paths
 from ..entry import Born
 from ..errors import InvalidationError
 from ..events import MANAGER
+from ..events.live import shown_selectors
+from ..routing.annotations import RouteName
 from ..selectors import Kind, Selector, check_glob, check_path, spellings
 from ..strategy import Lifetime, seconds_of
 from .home import HomeBlocked
@@ -46,8 +48,7 @@ class Invalidation(Lifecycle):
         Raises:
             ConfigError: If a key is not allowed.
         """
-        selectors = [Selector("key", checked_key(key)) for key in keys]
-        return await self.invalidate_selectors(selectors, settle=settle)
+        return await self.invalidate_selectors(self.named(keys=keys), settle=settle)
 
     async def invalidate_many(self, keys: Iterable[str], *, settle: Lifetime = 0) -> bool:
         """Drop several keys in one operation. See `invalidate`."""
@@ -55,8 +56,7 @@ class Invalidation(Lifecycle):
 
     async def invalidate_tags(self, *tags: str, settle: Lifetime = 0) -> bool:
         """Drop everything that carries one of the tags, everywhere. See `invalidate`."""
-        selectors = [Selector("tag", tag) for tag in checked_tags(tags, None)]
-        return await self.invalidate_selectors(selectors, settle=settle)
+        return await self.invalidate_selectors(self.named(tags=tags), settle=settle)
 
     async def invalidate_pattern(self, pattern: str, *, settle: Lifetime = 0) -> bool:
         """Drop values whose key, and responses whose path or name, matches, everywhere.
@@ -67,8 +67,7 @@ class Invalidation(Lifecycle):
         Raises:
             InvalidationError: If it is longer than 256 characters or has more than 8 stars.
         """
-        selectors = [Selector("glob", each) for each in self._meant_by(check_glob(pattern)) if each]
-        return await self.invalidate_selectors(selectors, settle=settle)
+        return await self.invalidate_selectors(self.named(patterns=[pattern]), settle=settle)
 
     async def invalidate_path(
         self, path: str, *, below: bool = False, settle: Lifetime = 0
@@ -84,10 +83,47 @@ class Invalidation(Lifecycle):
         Raises:
             InvalidationError: If it does not begin with `/`, or holds a `?`.
         """
-        kind: Kind = "prefix" if below else "path"
-        written = spellings(check_path(path))
-        selectors = [Selector(kind, each) for one in written for each in self._meant_by(one)]
+        selectors = self.named(below=[path]) if below else self.named(paths=[path])
         return await self.invalidate_selectors(selectors, settle=settle)
+
+    def named(
+        self,
+        *,
+        keys: Iterable[str] = (),
+        tags: Iterable[str] = (),
+        paths: Iterable[str] = (),
+        below: Iterable[str] = (),
+        patterns: Iterable[str] = (),
+        routes: Iterable[tuple[RouteName, Mapping[str, object]]] = (),
+    ) -> list[Selector]:
+        """The selectors of what is named; see the methods that drop one of them each.
+
+        Raises:
+            ConfigError: If a key is not allowed.
+            InvalidationError: If something else cannot name anything.
+        """
+        found = [Selector("key", checked_key(key)) for key in keys]
+        found += [Selector("tag", tag) for tag in checked_tags(tags, None)]
+        for path in paths:
+            found += self._of_path("path", path)
+        for path in below:
+            found += self._of_path("prefix", path)
+        for pattern in patterns:
+            meant = self._meant_by(check_glob(pattern))
+            found += [Selector("glob", each) for each in meant if each]
+        for name, params in routes:
+            found += self._of_route(name, params)
+        return found
+
+    def _of_path(self, kind: Kind, path: str) -> list[Selector]:
+        written = spellings(check_path(path))
+        return [Selector(kind, each) for one in written for each in self._meant_by(one)]
+
+    def _of_route(self, name: RouteName, params: Mapping[str, object]) -> list[Selector]:
+        table = self._name.table
+        if table is None:
+            raise InvalidationError("invalidate_route: no CacheMiddleware uses this manager yet")
+        return table.selectors_of(name, params)
 
     def _meant_by(self, text: str) -> list[str]:
         """The paths or patterns that a text stands for in the request that this code runs in."""
@@ -106,10 +142,7 @@ class Invalidation(Lifecycle):
         Raises:
             InvalidationError: If the application is not known yet, or has no such route.
         """
-        table = self._name.table
-        if table is None:
-            raise InvalidationError("invalidate_route: no CacheMiddleware uses this manager yet")
-        return await self.invalidate_selectors(table.selectors_of(name_or_endpoint, params))
+        return await self.invalidate_selectors(self.named(routes=[(name_or_endpoint, params)]))
 
     async def clear(self) -> bool:
         """Drop everything of this namespace, everywhere. See `invalidate`."""
@@ -197,6 +230,8 @@ class Invalidation(Lifecycle):
         await self.start()
         log, stack = self.engine.log, self.engine.stack
         operation = begin(selectors)
+        if (live := self.engine.events.live).on:
+            live.emit("invalidation", selectors=shown_selectors(selectors))
         keys = [selector.text for selector in selectors if selector.kind == "key"]
         for key in keys:
             stack.local.delete(key)

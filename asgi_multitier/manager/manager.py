@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable, Iterable
 from typing import ParamSpec, TypeVar, Unpack
 
+from ..admin import AdminApplication
+from ..admin.rights import Authorize
 from ..config.values import ComputeOptions
 from ..errors import ConfigError
 from ..routing import RouteTable
@@ -72,6 +74,47 @@ class CacheManager(Operations, Instances):
             return CachedFunction(self, function, key, strategy, tags, options)
 
         return decorate
+
+    def admin(
+        self,
+        token: str | None = None,
+        viewer_token: str | None = None,
+        hosts: Iterable[str] | None = None,
+        authorize: Authorize | None = None,
+        *,
+        redact: bool = True,
+        read_only: bool = False,
+    ) -> AdminApplication:
+        """An ASGI application for operators: `app.mount("/_cache", cache.admin(token=...))`.
+
+        It lists what this process holds, tells what happens, and drops entries by hand, in JSON.
+        Without a token and without `authorize` every answer is 404.
+
+        Args:
+            token: What an operator sends as `Authorization: Bearer ...`, of at least 32 characters;
+                None for `CacheConfig.admin_token`.
+            viewer_token: The same for a viewer, who may change nothing; None for none.
+            hosts: Names that `Host` may have, besides `localhost` and loopback addresses. None:
+                with a token any, with `authorize` these alone.
+            authorize: Says of a scope without a token whether it is a `"viewer"`, an `"operator"`
+                or neither (None); sync or async.
+            redact: Whether paths, names and values of tags are shown only to operators who want
+                that (`reveal=1`); keys never are.
+            read_only: Whether nothing can be changed here.
+
+        Raises:
+            ConfigError: If a token is too short, both are the same, or another argument is wrong.
+        """
+        operator = self.config.admin_token if token is None else token
+        return AdminApplication(
+            self,
+            operator,
+            viewer_token,
+            hosts,
+            authorize,
+            redact=redact,
+            read_only=read_only,
+        )
 
     @property
     def sync(self) -> SyncCache:

@@ -4,38 +4,11 @@ import hmac
 from collections.abc import AsyncIterator, Callable
 
 from .._types import Headers, Receive, Scope, Send
-from ..errors import ConfigError
 from ..policy.headers import values
 from ..routing.annotations import no_cache
 from .text import OPEN, PLAIN
 
-SHORTEST_TOKEN = 32
-"""Characters of the shortest token: a shorter one may be guessed."""
-
 _GUARDS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
-
-
-def credentials_of(token: object, where: str) -> bytes | None:
-    """What the `Authorization` field of a scrape has to be (RFC 6750 §2.1); None for anything.
-
-    Raises:
-        ConfigError: If the token is too short, or is not of visible ASCII characters.
-    """
-    if token is None:
-        return None
-    if not isinstance(token, str):
-        shown, fits = f"a {type(token).__name__}", False
-    else:
-        # The token itself is in no message.
-        shown = f"a text of {len(token)} characters"
-        fits = len(token) >= SHORTEST_TOKEN and all("!" <= char <= "~" for char in token)
-    if not isinstance(token, str) or not fits:
-        allowed = (
-            f"at least {SHORTEST_TOKEN} visible ASCII characters, as secrets.token_urlsafe() gives,"
-            " or None"
-        )
-        raise ConfigError(f"{where}: token= is {shown}; expected {allowed}")
-    return b"Bearer " + token.encode()
 
 
 @no_cache

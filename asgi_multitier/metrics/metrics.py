@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
+from ..config.tokens import credentials_of
 from ..engine.engine import Engine
 from .collector import MetricsCollector, default_registry
-from .endpoint import MetricsEndpoint, credentials_of
+from .endpoint import MetricsEndpoint
 from .host import (
     Measured,
     all_written,

@@ -45,11 +45,13 @@ class Annotations:
         policy: From `cached`.
         invalidations: From `invalidates`.
         never: From `no_cache`.
+        inert: From `inert`.
     """
 
     policy: Policy | None = None
     invalidations: Invalidations | None = None
     never: bool = False
+    inert: bool = False
 
 
 NO_ANNOTATIONS = Annotations()
@@ -160,6 +162,14 @@ def no_cache(endpoint: Any = None, /) -> Any:
     return mark if endpoint is None else mark(endpoint)
 
 
+def inert(endpoint: Endpoint) -> Endpoint:
+    """Never cache an endpoint, and drop nothing because of a request to it.
+
+    For applications of this package, which drop what they drop by themselves.
+    """
+    return _annotate(endpoint, "@inert", Annotations(never=True, inert=True))
+
+
 def annotations_of(endpoint: object, method: str = "GET") -> Annotations:
     """What the decorators say about an endpoint, for one method.
 
@@ -189,6 +199,7 @@ def stray(carried: set[int], packages: set[str]) -> list[str]:
             application.
     """
     found = []
+    packages = packages - {__name__.partition(".")[0]}  # its own may be mounted or not
     for target in list(_marked):
         is_carried = any(id(annotations) in carried for annotations in _own(target))
         module = getattr(target, "__module__", None) or ""
@@ -261,6 +272,7 @@ def _join(old: Annotations, new: Annotations, *, where: str) -> Annotations:
         policy=new.policy or old.policy,
         invalidations=_sum(old.invalidations, new.invalidations),
         never=old.never or new.never,
+        inert=old.inert or new.inert,
     )
     if joined.policy is not None and joined.never:
         raise ConfigError(f"{where}: @cached and @no_cache contradict; expected one of them")

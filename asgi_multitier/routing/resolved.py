@@ -33,6 +33,7 @@ class Resolved:
         path_params: Converted path parameters.
         texts: The same as canonical texts, as templates get them.
         declared: Whether the endpoint itself says `no_cache`.
+        inert: Whether its requests change nothing that is cached; see `annotations.inert`.
         alias: As a tag, the path with canonical parameters; empty if the path is canonical.
     """
 
@@ -45,6 +46,7 @@ class Resolved:
     path_params: Mapping[str, Any] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     declared: bool = False
+    inert: bool = False
     alias: tuple[str, ...] = ()
     leaf: Leaf | None = field(default=None, repr=False, compare=False)
 

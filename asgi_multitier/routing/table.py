@@ -139,6 +139,7 @@ class RouteTable(ApplicationRoutes):
             path_params=found.path_params,
             texts=texts,
             declared=annotations.never,
+            inert=annotations.inert,
             alias=(alias_tag(usual),) if usual != path else (),
             leaf=leaf,
         )

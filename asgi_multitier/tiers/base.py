@@ -96,6 +96,20 @@ class ResizingTier(Protocol):
         """
 
 
+@runtime_checkable
+class ListingTier(Protocol):
+    """A local tier that can tell what it holds.
+
+    Optional. Without it nothing can be listed or counted.
+    """
+
+    def slots(self) -> list[Slot]:
+        """A copy of the list of all slots, in no order; counts as no use.
+
+        A slot may leave the tier while the list is read.
+        """
+
+
 def finder(tier: LocalTier) -> Callable[[str], Slot | None]:
     """What a plain hit calls to look a key up; the caller counts the use in `slot.uses`."""
     return tier.find if isinstance(tier, FindingTier) else tier.get

@@ -215,6 +215,10 @@ class MemoryTier:
         """The slots whose entry satisfies the predicate. Reads all; does not count as a use."""
         return [slot for slot in list(self._slots.values()) if predicate(slot.entry)]
 
+    def slots(self) -> list[Slot]:
+        """All slots, in no order; see `tiers.base.ListingTier`."""
+        return list(self._slots.values())
+
     def statistics(self) -> MemoryStatistics:
         """Frozen statistics of what is held and what was removed."""
         return MemoryStatistics(

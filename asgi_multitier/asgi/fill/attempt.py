@@ -173,7 +173,7 @@ class Attempt(ResponseHandler):
     def _release(self, reason: Reason, status: int) -> None:
         """Let all waiting requests ask alone: the response is not for them."""
         engine, stale = self._engine, self._stored.stale
-        engine.events.refused[reason] += 1
+        engine.events.not_stored(reason, self._request.plan.resolved.label)
         if stale is not None and displaces(status) and reason is not Reason.INCOMPLETE:
             engine.stack.forget_soon(stale.entry.key)
         self._keeping.release(reason, status)

@@ -109,7 +109,7 @@ class Keeping:
     def refuse(self, reason: Reason) -> Reason:
         """Keep nothing, and let every waiting request ask by itself; returns the reason."""
         engine, flight = self._engine, self._flight
-        engine.events.refused[reason] += 1
+        engine.events.not_stored(reason, self._request.plan.resolved.label)
         engine.flights.mark_hit_for_miss(flight.seed.key)
         self._release(Passed(reason))
         return reason
@@ -178,7 +178,7 @@ class Keeping:
             return response, self.keep(response, store)
         response = as_stored(stored.status, lines, stored.body, stored.last_modified)
         engine = self._engine
-        engine.events.refused[store] += 1
+        engine.events.not_stored(store, self._request.plan.resolved.label)
         engine.stack.forget_soon(self._flight.seed.key)
         self._release(Passed(store))
         return response, store

@@ -75,6 +75,10 @@ class Flights(Generic[R]):
         """Runs going on, also those that have answered and not returned yet."""
         return len(self.tasks)
 
+    def current(self) -> list[Flight[R]]:
+        """All flights of which the run goes on, the oldest first."""
+        return [flight for running in self._running.values() for flight in running]
+
     def find(self, key: str) -> Flight[R] | None:
         """The newest flight for this key, if a request arriving now may join it, or None."""
         flight = self._flights.get(key)

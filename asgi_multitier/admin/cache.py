@@ -1,0 +1,85 @@
+"""What the application asks of a cache."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from ..coherence.log import Operation
+from ..config.process import CacheConfig, Mode
+from ..engine.engine import Engine
+from ..engine.health import Health
+from ..entry import Born
+from ..metrics import Metrics
+from ..selectors import Selector
+
+T = TypeVar("T")
+
+Begin: TypeAlias = Callable[[Sequence[Selector]], Operation]
+
+
+class Home(Protocol):
+    """Where a cache lives."""
+
+    async def run(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run a call in the event loop that the cache lives in, or here if it does not run."""
+
+
+class Administered(Protocol):
+    """A cache, as far as operators are concerned: see `CacheManager`."""
+
+    mode: Mode
+    config: CacheConfig
+    origins: Mapping[str, str]
+
+    @property
+    def engine(self) -> Engine:
+        """Its parts."""
+
+    @property
+    def home(self) -> Home:
+        """Where it lives."""
+
+    @property
+    def namespace(self) -> str:
+        """What separates it from others."""
+
+    @property
+    def metrics(self) -> Metrics:
+        """Its figures."""
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and not closed."""
+
+    @property
+    def starting(self) -> bool:
+        """Whether it was started, and the log has not answered yet."""
+
+    async def start(self) -> None:
+        """Begin to follow the log."""
+
+    async def close(self) -> None:
+        """Release everything."""
+
+    async def health(self) -> Health:
+        """Ask every tier whether it answers."""
+
+    def named(
+        self,
+        *,
+        keys: Iterable[str] = ...,
+        tags: Iterable[str] = ...,
+        paths: Iterable[str] = ...,
+        below: Iterable[str] = ...,
+        patterns: Iterable[str] = ...,
+        routes: Iterable[tuple[Any, Mapping[str, object]]] = ...,
+    ) -> list[Selector]:
+        """The selectors of what is named."""
+
+    def begin_with(self, settle: float = ...) -> Begin:
+        """A function that puts selectors into force here."""
+
+    def begin_invalidation(
+        self, selectors: Sequence[Selector], begin: Begin
+    ) -> "asyncio.Task[Born | None]":
+        """Drop what the selectors name."""

@@ -1,0 +1,122 @@
+"""Dropping by hand: `POST /api/invalidate`."""
+
+import asyncio
+from collections.abc import Sequence
+from contextvars import Context
+from typing import Any
+
+from ..coherence.index import Index
+from ..entry import Born, Entry, Slot
+from ..errors import CacheError
+from ..events import MANAGER
+from ..selectors import Selector, aliased
+from .cache import Administered
+from .reading import Ask
+from .replies import Reply, json_reply
+from .shown import Shown
+from .walking import Walks, slots_of, walk
+from .wanted import Wanted, refused, wanted
+
+
+class Invalidating:
+    """Answers about what is to be dropped.
+
+    Args:
+        cache: The cache.
+    """
+
+    def __init__(self, cache: Administered) -> None:
+        self._cache = cache
+        self._walks = Walks()
+
+    async def answer(self, ask: Ask) -> Reply:
+        """`POST /api/invalidate`."""
+        want = wanted(ask.body, self._cache)
+        named = Shown(everything=True).selectors(want.selectors)  # as the client itself wrote them
+        if want.dry_run:
+            return json_reply({"dry_run": True, "selectors": named, **await self._counted(want)})
+        position = await self._dropped(want)
+        kinds = ", ".join(sorted({selector.kind for selector in want.selectors}))
+        what = f"invalidate {len(want.selectors)} selectors ({kinds})"
+        self._cache.engine.events.acted(what, ask.right, ask.client)
+        told = {"gen": position.gen, "seq": position.seq} if position is not None else None
+        committed = position is not None
+        answer = {
+            "dry_run": False,
+            "selectors": named,
+            "position": told,
+            "committed": committed,
+            "queued": not committed,
+        }
+        return json_reply(answer, 200 if committed else 503)
+
+    async def _dropped(self, want: Wanted) -> Born | None:
+        """Drop it, whether or not the client stays.
+
+        In a context of its own: it is repeated at the end of no request.
+        """
+        cache = self._cache
+        if any(selector.kind == "all" for selector in want.selectors):
+            cache.engine.stack.local.clear()
+
+        async def drop() -> Born | None:
+            begin = cache.begin_with(want.settle)
+            return await cache.begin_invalidation(want.selectors, begin)
+
+        task = asyncio.create_task(drop(), name="asgi-multitier admin", context=Context())
+        try:
+            position = await asyncio.shield(task)
+        except CacheError as error:
+            raise refused(error) from None
+        cache.engine.events.invalidated(MANAGER, "admin")
+        return position
+
+    async def _counted(self, want: Wanted) -> dict[str, Any]:
+        """What of it this process holds in its first tier."""
+        engine = self._cache.engine
+        counting = _Counting(want.selectors, engine.index)
+        with self._walks.one_more():
+            await walk(slots_of(engine.stack.local), 0, counting.look)
+        here = {"entries": counting.entries, "bytes": counting.bytes}
+        return {"here": here, "unmatched": Shown(everything=True).selectors(counting.unmatched())}
+
+
+class _Counting:
+    """Counts what selectors select, by the very rules by which entries become invalid."""
+
+    def __init__(self, selectors: Sequence[Selector], index: Index) -> None:
+        self.entries = self.bytes = 0
+        self._valid = index
+        self._ours = Index(max_globs=len(selectors) + 1)
+        self._ours.enter(_GENERATION, 0)
+        self._ours.apply(1, selectors)
+        self._exact = {s for s in selectors if s.kind in ("key", "tag", "path")}
+        self._found: set[Selector] = set()
+
+    def look(self, slot: Slot) -> bool:
+        """Count it if it is selected and valid; True."""
+        entry = slot.entry
+        names = (entry.key, entry.name, entry.path, entry.route, entry.tags)
+        if not self._ours.permits_fill(_BEFORE, *names) and self._valid.permits(entry):
+            self.entries += 1
+            self.bytes += slot.size
+            self._found.update(_names_of(entry))
+        return True
+
+    def unmatched(self) -> list[Selector]:
+        """What names one thing exactly, and nothing that is held: perhaps a slip of the pen."""
+        return sorted(self._exact - self._found)
+
+
+_GENERATION = "counting"
+_BEFORE = Born(_GENERATION, 0)
+
+
+def _names_of(entry: Entry) -> list[Selector]:
+    paths = filter(None, (entry.path, aliased(entry.tags)))
+    keys = filter(None, (entry.key, entry.name))
+    return [
+        *(Selector("key", key) for key in keys),
+        *(Selector("tag", tag) for tag in entry.tags),
+        *(Selector("path", path) for path in paths),
+    ]
