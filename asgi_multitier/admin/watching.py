@@ -64,8 +64,8 @@ class Watching:
             if reason:
                 await _write(send, "bye", {"reason": reason})
                 await send({"type": "http.response.body", "body": b""})
-        except TimeoutError:
-            return  # the client does not read any more
+        except (TimeoutError, OSError):
+            return  # the client does not read any more, or has left
         finally:
             live.leave(listener)
             leaving.cancel()

@@ -36,39 +36,6 @@ class Events(Told):
         self._public: set[str] = set()
         self._troubles = Troubles()
 
-    def acted(self, what: str, right: str, client: str) -> None:
-        """An operator has done something by hand.
-
-        Args:
-            what: What, without keys, tags and paths.
-            right: By which right.
-            client: The address, as the server says.
-        """
-        logger.info("admin.act: %s, by %s at %s", what, right, client or "an unknown address")
-        if self.live.on:
-            self.live.emit("act", what=what, right=right)
-
-    def tier_suspended(self, name: str, operation: str, error: str) -> None:
-        """A circuit breaker opened: a tier, or one of its servers, fails at something."""
-        if self.live.on:
-            self.live.emit("breaker", tier=name, state="open", operation=operation)
-        logger.warning(
-            "tier %s: circuit breaker open, %s fails: %s; skipped until it answers again",
-            name,
-            operation,
-            error,
-        )
-
-    def tier_resumed(self, name: str) -> None:
-        """All operations that failed succeed again."""
-        if self.live.on:
-            self.live.emit("breaker", tier=name, state="closed")
-        logger.info("tier %s answers again", name)
-
-    def not_closed(self, name: str, error: Exception) -> None:
-        """A tier's back end could not be released."""
-        logger.warning("tier %s could not be closed: %s: %s", name, type(error).__name__, error)
-
     def routes_unreadable(self, application: str) -> None:
         """The application has routes of a kind that the cache does not know."""
         logger.warning(
@@ -168,8 +135,7 @@ class Events(Told):
             route: The route.
         """
         self.failures[what] += 1
-        if self.live.on:
-            self.live.emit("callback", what=what, route=route, error=type(error).__name__)
+        self._tell("callback", what=what, route=route, error=type(error).__name__)
         if self._troubles.begins(f"{what}= fails", route):
             logger.warning(
                 "%s= of %s raised %s: %r; %s",
@@ -218,8 +184,7 @@ class Events(Told):
             route: The route; lines about the same one are joined.
         """
         self.failures["refresh"] += 1
-        if self.live.on:
-            self.live.emit("refresh", route=route, state="failed")
+        self._tell("refresh", route=route, state="failed")
         if self._troubles.begins("background refresh fails", route):
             logger.warning(
                 "background refresh of %s failed: %s; the stored copy stays until its lifetime "
@@ -237,8 +202,7 @@ class Events(Told):
             route: The route; lines about the same one are joined.
         """
         self.failures["origin"] += 1
-        if self.live.on:
-            self.live.emit("stale", route=route, error=type(error).__name__ if error else "5xx")
+        self._tell("stale", route=route, error=type(error).__name__ if error else "5xx")
         if error is not None and self._troubles.begins("origin fails, stale copies served", route):
             logger.error("origin of %s failed; a stale copy was served", name, exc_info=error)
 

@@ -1,9 +1,11 @@
-"""What is counted, and told to those who watch, but not logged each time."""
+"""What is told to those who watch, and what is said of tiers and of operators."""
 
 from collections.abc import Callable
+from typing import Any
 
 from .counters import Counters
 from .live import Live
+from .log_lines import logger
 from .statistics import Tally
 
 
@@ -22,6 +24,10 @@ class Told(Counters):
         super().__init__()
         self.live = Live(clock, wall)
 
+    def _tell(self, kind: str, **told: Any) -> None:
+        if self.live.on:
+            self.live.emit(kind, **told)
+
     def passed(self, tally: Tally, route: str, reason: str) -> None:
         """A request meets no cache.
 
@@ -37,5 +43,34 @@ class Told(Counters):
     def not_stored(self, reason: str, route: str) -> None:
         """What a run of the origin has brought is not stored."""
         self.refused[reason] += 1
-        if self.live.on:
-            self.live.emit("refused", route=route, reason=str(reason))
+        self._tell("refused", route=route, reason=str(reason))
+
+    def acted(self, what: str, right: str, client: str) -> None:
+        """An operator has done something by hand.
+
+        Args:
+            what: What, without keys, tags and paths.
+            right: By which right.
+            client: The address, as the server says.
+        """
+        logger.info("admin.act: %s, by %s at %s", what, right, client or "an unknown address")
+        self._tell("act", what=what, right=right)
+
+    def tier_suspended(self, name: str, operation: str, error: str) -> None:
+        """A circuit breaker opened: a tier, or one of its servers, fails at something."""
+        self._tell("breaker", tier=name, state="open", operation=operation)
+        logger.warning(
+            "tier %s: circuit breaker open, %s fails: %s; skipped until it answers again",
+            name,
+            operation,
+            error,
+        )
+
+    def tier_resumed(self, name: str) -> None:
+        """All operations that failed succeed again."""
+        self._tell("breaker", tier=name, state="closed")
+        logger.info("tier %s answers again", name)
+
+    def not_closed(self, name: str, error: Exception) -> None:
+        """A tier's back end could not be released."""
+        logger.warning("tier %s could not be closed: %s: %s", name, type(error).__name__, error)

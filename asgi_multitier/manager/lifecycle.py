@@ -6,17 +6,16 @@ import os
 import threading
 import time
 from asyncio.events import _get_running_loop as loop_here
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from contextvars import Context
-from dataclasses import fields
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
 from .._types import Clock
 from ..coherence.log import InvalidationLog
 from ..config.invalidation import InvalidationConfig
-from ..config.process import CacheConfig, Mode, Settings, read_config, read_mode
+from ..config.process import CacheConfig, Mode, Settings, read_mode
 from ..engine.engine import Engine, Tier
 from ..errors import BackendError, ConfigError
 from ..metrics import answer_workers
@@ -30,6 +29,7 @@ from . import isolation
 from .backends import Backends, Given
 from .home import Home
 from .naming import Namespace
+from .settings import settings_of
 
 logger = logging.getLogger("asgi_multitier")
 
@@ -76,9 +76,7 @@ class Lifecycle:
         isolated = isolation.current
         if isolated is not None:
             clock, wall = isolated.clocks(clock, wall)
-        self.config: CacheConfig
-        self.origins: Mapping[str, str]
-        self.config, self.origins = _read(config, settings)
+        self.config, self.origins = settings_of(config, settings)
         self.serializer: Serializer = serializer if serializer is not None else JsonSerializer()
         self.invalidation = invalidation if invalidation is not None else InvalidationConfig()
         self.home = Home()
@@ -373,13 +371,6 @@ class Lifecycle:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-def _read(config: CacheConfig | None, settings: Settings) -> tuple[CacheConfig, Mapping[str, str]]:
-    """The settings, and where they come from."""
-    if config is None:
-        return read_config(**settings)
-    return config, {f.name: "config" for f in fields(config)}
 
 
 def _refuse_both(name: str, value: object, other: str, another: object) -> None:

@@ -234,10 +234,8 @@ class MemoryTier:
         return len(self._slots)
 
     def __repr__(self) -> str:
-        return (
-            f"<MemoryTier {len(self._slots)} of {self._max_entries} entries, "
-            f"{self._bytes} of {self._max_bytes} bytes>"
-        )
+        held = f"{len(self._slots)} of {self._max_entries} entries"
+        return f"<MemoryTier {held}, {self._bytes} of {self._max_bytes} bytes>"
 
     # What comes in.
 
@@ -256,8 +254,7 @@ class MemoryTier:
     def _admits(self, slot: Slot) -> bool:
         if slot.size > self._max_bytes:
             return False
-        full = len(self._slots) >= self._max_entries
-        short = full or self._bytes + slot.size > self._max_bytes
+        short = len(self._slots) >= self._max_entries or self._bytes + slot.size > self._max_bytes
         return self._order.admits(slot, short=short)
 
     def _make_room(self, slot: Slot) -> None:
@@ -279,8 +276,7 @@ class MemoryTier:
     # What leaves.
 
     def _evict(self, cause: Cause) -> None:
-        slot = self._slots.pop(self._order.pop())
-        self._left(slot, cause)
+        self._left(self._slots.pop(self._order.pop()), cause)
 
     def _remove(self, key: str, cause: Cause) -> bool:
         slot = self._slots.pop(key, None)

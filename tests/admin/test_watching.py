@@ -344,7 +344,7 @@ async def test_a_client_that_breaks_off_leaves_nothing() -> None:
         cancelled.task.cancel()
         await asyncio.wait({broken.task, cancelled.task})
 
-        assert isinstance(broken.task.exception(), OSError)
+        assert broken.task.exception() is None
         assert len(manager.engine.events.live) == 0
         assert asyncio.all_tasks() == before
 
