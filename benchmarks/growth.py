@@ -25,7 +25,8 @@ SIZES = (1, 10, 100, 1_000, 10_000, 100_000)
 ROUTES = (1, 10, 100, 1_000)
 TAGS = (100, 1_000, 10_000, 100_000)
 LARGEST = 1_000_000
-"""Added to entries and tags with `--full`: it takes minutes and gigabytes."""
+"""Added to entries and tags with `--full`: it takes a quarter of an hour or more, and
+gigabytes."""
 
 ROUNDS, CALLS, MISSES = 30, 100, 20
 
