@@ -71,6 +71,43 @@ Payload: TypeAlias = StoredResponse | Variants | bytes
 """A response, a marker for a URL with variants, or a manager's serialized value."""
 
 
+class Reuse(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What an entry may be used for besides being fresh; the same for most entries of a rule.
+
+    Attributes:
+        stale_while_revalidate, stale_if_error, always_validate, stale_allowed, immutable: See
+            `Entry`.
+    """
+
+    stale_while_revalidate: float = 0.0
+    stale_if_error: float = 0.0
+    always_validate: bool = False
+    stale_allowed: bool = True
+    immutable: bool = False
+
+
+_USUAL = Reuse()
+
+
+@lru_cache(4096)
+def reuse_of(
+    stale_while_revalidate: float,
+    stale_if_error: float,
+    *,
+    always_validate: bool = False,
+    stale_allowed: bool = True,
+    immutable: bool = False,
+) -> Reuse:
+    """One object for all entries that may be used in the same ways."""
+    return Reuse(
+        stale_while_revalidate=stale_while_revalidate,
+        stale_if_error=stale_if_error,
+        always_validate=always_validate,
+        stale_allowed=stale_allowed,
+        immutable=immutable,
+    )
+
+
 class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One stored thing, with what is needed to decide whether it may still be used.
 
@@ -82,14 +119,15 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         fresh_until: Clock value from which it is stale.
         keep_until: Clock value from which it is of no use at all, not even stale or to validate.
         filled_at: Clock value at which this process stored or promoted it.
+        reuse: The next five, as one object that many entries share.
         stale_while_revalidate: Seconds after `fresh_until` in which it may be served while one
             background fetch renews it (RFC 5861 §3).
         stale_if_error: Seconds after `fresh_until` in which it may stand in for a failing origin
             (RFC 5861 §4).
-        refresh_at: Clock value from which a hit starts an eager refresh; infinite for none.
         always_validate: Never used without asking the origin first (`no-cache`).
         stale_allowed: It does not forbid being used when stale.
         immutable: It does not change while it is fresh (RFC 8246).
+        refresh_at: Clock value from which a hit starts an eager refresh; infinite for none.
         path: The route path of the request, as the application sees it; "" for values.
         route: The identity of the route that filled it, "" if none.
         name: The name given by `key=`; "" if none. Values are named by their key.
@@ -106,18 +144,35 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     fresh_until: float
     keep_until: float
     filled_at: float
-    stale_while_revalidate: float = 0.0
-    stale_if_error: float = 0.0
+    reuse: Reuse = _USUAL
     refresh_at: float = float("inf")
-    always_validate: bool = False
-    stale_allowed: bool = True
-    immutable: bool = False
     path: str = ""
     route: str = ""
     name: str = ""
     tags: tuple[str, ...] = ()
     cost: float = 0.0
     data_version: bytes | None = None
+
+    @property
+    def stale_while_revalidate(self) -> float:
+        """See `reuse`, as for the others."""
+        return self.reuse.stale_while_revalidate
+
+    @property
+    def stale_if_error(self) -> float:
+        return self.reuse.stale_if_error
+
+    @property
+    def always_validate(self) -> bool:
+        return self.reuse.always_validate
+
+    @property
+    def stale_allowed(self) -> bool:
+        return self.reuse.stale_allowed
+
+    @property
+    def immutable(self) -> bool:
+        return self.reuse.immutable
 
     def is_current(self, now: float) -> bool:
         """Whether it is fresh, and nothing wants it renewed yet."""

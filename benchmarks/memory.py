@@ -168,7 +168,7 @@ def tracked() -> int:
 
 
 async def memory() -> dict[str, Any]:
-    """Fill the tier, then answer each entry once more: bytes for each entry, and accounted ones."""
+    """Fill the tier, then answer each entry twice: bytes for each entry, and accounted ones."""
     manager, app = build(MEASURED)
     async with manager:
         await _ask(app, range(-WARM, 0))
@@ -179,9 +179,12 @@ async def memory() -> dict[str, Any]:
         stored = resident() - base
         await _ask(app, range(MEASURED))
         hit = resident() - base
+        await _ask(app, range(MEASURED))
+        used = resident() - base
         return {
             "stored": stored / MEASURED,
             "hit": hit / MEASURED,
+            "used": used / MEASURED,
             "accounted": (accounted(manager) - held) / MEASURED,
             "tracked": (tracked() - visited) / MEASURED,
         }
@@ -229,8 +232,9 @@ def main(options: Options) -> Iterator[str]:
     if m := found.get("memory"):
         yield (
             f"memory, {MEASURED:,} entries of {BODY_BYTES} B: {m['stored']:,.0f} B of the process "
-            f"each, {m['hit']:,.0f} B once asked for again, accounted {m['accounted']:,.0f} B; "
-            f"{m['tracked']:.2f} objects each that a full collection visits"
+            f"each, {m['hit']:,.0f} B once asked for again, {m['used']:,.0f} B twice, "
+            f"accounted {m['accounted']:,.0f} B; {m['tracked']:.2f} objects each "
+            "that a full collection visits"
         )
     if d := found.get("plain"):
         yield f"memory, a dict of the same bytes: {d['stored']:,.0f} B of the process each"

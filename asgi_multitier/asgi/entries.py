@@ -9,7 +9,7 @@ from .._types import Scope
 from ..config.response_tags import tags_of_response
 from ..config.templates import Texts, within_bounds
 from ..engine.engine import Engine
-from ..entry import Entry, StoredResponse, one_object
+from ..entry import Entry, StoredResponse, one_object, reuse_of
 from ..policy.reasons import Reason
 from ..policy.request import Field
 from ..policy.status_codes import NEGATIVE
@@ -80,12 +80,14 @@ def entry_of(seed: Entry, response: StoredResponse, store: Store, plan: Plan, no
         keep_until=keep_until,
         filled_at=now,
         cost=_cost(max(0.0, now - seed.created)),
-        stale_while_revalidate=store.stale_while_revalidate,
-        stale_if_error=store.stale_if_error,
+        reuse=reuse_of(
+            store.stale_while_revalidate,
+            store.stale_if_error,
+            always_validate=store.always_validate,
+            stale_allowed=store.stale_allowed,
+            immutable=store.immutable,
+        ),
         refresh_at=now + (fresh_until - now) * eager if eager else math.inf,
-        always_validate=store.always_validate,
-        stale_allowed=store.stale_allowed,
-        immutable=store.immutable,
         tags=(*_tags_of(seed, response, policy.tags_from), *store.tags),
         data_version=data_version,
     )

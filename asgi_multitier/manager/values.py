@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from ..coherence.log import MAX_RIDE, Update
 from ..config.policy import Policy
 from ..engine.engine import Engine
-from ..entry import Born, Entry, Slot
+from ..entry import Born, Entry, Slot, reuse_of
 from ..errors import BackendError, SerializationError
 from ..events import MANAGER, Outcome
 from ..policy.storing import kept_for_validation
@@ -96,8 +96,7 @@ def value_entry(
         fresh_until=now + lifetime,
         keep_until=now + lifetime + max(revalidate, on_error, validation),
         filled_at=now,
-        stale_while_revalidate=revalidate,
-        stale_if_error=on_error,
+        reuse=reuse_of(revalidate, on_error),
         refresh_at=now + lifetime * eager if eager else float("inf"),
         tags=tags,
         cost=cost,

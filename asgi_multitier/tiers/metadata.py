@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 
 from .._types import Header, Headers
-from ..entry import Born, Entry, Payload, StoredResponse, Variants
+from ..entry import Born, Entry, Payload, StoredResponse, Variants, reuse_of
 from ..errors import SerializationError
 
 RESPONSE, VARIANTS, VALUE = 0, 4, 8
@@ -249,12 +249,14 @@ def rebuilt(
         fresh_until=now + m.fresh_for - elapsed,
         keep_until=keep_until,
         filled_at=now,
-        stale_while_revalidate=m.stale_while_revalidate,
-        stale_if_error=m.stale_if_error,
+        reuse=reuse_of(
+            m.stale_while_revalidate,
+            m.stale_if_error,
+            always_validate=m.always_validate,
+            stale_allowed=m.stale_allowed,
+            immutable=m.immutable,
+        ),
         refresh_at=_NEVER if refresh_in is None else now + refresh_in - elapsed,
-        always_validate=m.always_validate,
-        stale_allowed=m.stale_allowed,
-        immutable=m.immutable,
         path=m.path,
         route=m.route,
         name=m.name,

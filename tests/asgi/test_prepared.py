@@ -8,7 +8,7 @@ import pytest
 from asgi_multitier.asgi import replay as lines
 from asgi_multitier.asgi.instead import part_of, unchanged
 from asgi_multitier.asgi.replay import Prepared, Replay, prepare
-from asgi_multitier.entry import Born, Entry, Slot, StoredResponse
+from asgi_multitier.entry import UNSIZED, Born, Entry, Slot, StoredResponse
 from asgi_multitier.policy.terms import Terms
 
 BODY = b"0123456789"
@@ -67,6 +67,20 @@ def test_nothing_is_ready_once_a_refresh_is_due(
         assert b"ttl=%d;" % (100 - int(age)) in dict(found.lines)[b"cache-status"]
 
     assert ready(slot, replay, 120.5) is None
+
+
+@pytest.mark.parametrize(
+    ("uses", "size", "kept"),
+    [(0, 0, False), (1, 0, True), (0, UNSIZED, True)],
+    ids=["first hit", "second hit", "of a shared tier"],
+)
+def test_what_is_prepared_is_kept_from_the_second_hit_on(uses: int, size: int, kept: bool) -> None:
+    """What is asked for once does not take the room of what is prepared."""
+    slot = Slot(slot_of().entry, size=size, uses=uses)
+    first, second = replay_of(slot), replay_of(slot)
+
+    assert (second is first) is kept
+    assert (slot.replay is first) is kept
 
 
 def test_lines_of_one_second_are_one_object() -> None:

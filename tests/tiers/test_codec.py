@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import fields, replace
 
-from asgi_multitier.entry import Born, Entry, StoredResponse, Variants
+from asgi_multitier.entry import Born, Entry, Reuse, StoredResponse, Variants
 from asgi_multitier.errors import ConfigError, SerializationError
 from asgi_multitier.tiers import codec
 from asgi_multitier.tiers.codec import (
@@ -56,19 +56,26 @@ ENTRY = Entry(
     fresh_until=NOW + 100,
     keep_until=NOW + 160,
     filled_at=NOW - 5,
-    stale_while_revalidate=30.0,
-    stale_if_error=60.0,
+    reuse=Reuse(
+        stale_while_revalidate=30.0,
+        stale_if_error=60.0,
+        always_validate=True,
+        stale_allowed=False,
+        immutable=True,
+    ),
     refresh_at=NOW + 80,
-    always_validate=True,
-    stale_allowed=False,
-    immutable=True,
     path="/products/1",
     route="product",
     name="named",
     tags=("product:1", "products"),
 )
 VARIANTS = replace(ENTRY, payload=Variants((b"accept-language", b"accept-encoding")))
-VALUE = replace(ENTRY, payload=b'j{"a":1}', always_validate=False, refresh_at=math.inf)
+VALUE = replace(
+    ENTRY,
+    payload=b'j{"a":1}',
+    reuse=replace(ENTRY.reuse, always_validate=False),
+    refresh_at=math.inf,
+)
 EMPTY = replace(VALUE, payload=b"")
 KINDS = {
     "response": ENTRY,
@@ -552,7 +559,7 @@ def test_setting_of_compression_is_checked(setting: object) -> None:
         {"created": -math.inf},
         {"fresh_until": math.nan},
         {"keep_until": math.inf},
-        {"stale_if_error": math.inf},
+        {"reuse": Reuse(stale_if_error=math.inf)},
         {"refresh_at": math.nan},
         {"key": "\ud800"},
         {"tags": ("t" * MAX_METADATA,)},
@@ -655,12 +662,14 @@ def test_any_entry_comes_back(
         fresh_until=NOW + times[1],
         keep_until=NOW + times[2],
         filled_at=0.0,
-        stale_while_revalidate=times[3],
-        stale_if_error=times[4],
+        reuse=Reuse(
+            stale_while_revalidate=times[3],
+            stale_if_error=times[4],
+            always_validate=always_validate,
+            stale_allowed=stale_allowed,
+            immutable=immutable,
+        ),
         refresh_at=NOW + times[5],
-        always_validate=always_validate,
-        stale_allowed=stale_allowed,
-        immutable=immutable,
         path=path,
         route=route,
         name=name,
