@@ -86,12 +86,12 @@ class CacheMiddleware:
         self.app = single_callable(app)
         self.manager = _manager(warm) if cache is None else cache
         self._secret = _signing_secret(self.manager) if read_your_writes else None
-        self._table = RouteTable(app, rules=rules, default=default)
+        self.table = RouteTable(app, rules=rules, default=default)
         self._watched = Watch(self.manager.config.credentials)
         self._home = self.manager.home
-        self._lifespan = Lifespan(self, self.app, self.manager, self._table, self._on_bound)
+        self._lifespan = Lifespan(self, self.app, self.manager, self.table, self._on_bound)
         positions = self._secret is not None
-        self._planning = Plans(self.manager, self._table, self._watched, positions=positions)
+        self._planning = Plans(self.manager, self.table, self._watched, positions=positions)
         self._plans = self._planning.remembered
         self._hits = Hits(self.manager, self._planning)
         self.in_front = InFront(self._planning, self._hits)
@@ -104,7 +104,7 @@ class CacheMiddleware:
 
     def over(self, manager: CacheManager) -> "CacheMiddleware":
         """Another one around the same application, with the same rules."""
-        rules, default = self._table.given
+        rules, default = self.table.given
         signs = self._secret is not None
         return type(self)(self.app, manager, rules=rules, default=default, read_your_writes=signs)
 
@@ -121,7 +121,7 @@ class CacheMiddleware:
         self._hits.take(self.manager.engine)
 
     def __repr__(self) -> str:
-        return f"<CacheMiddleware {self._table!r}, {len(self._plans)} plans, {self.manager!r}>"
+        return f"<CacheMiddleware {self.table!r}, {len(self._plans)} plans, {self.manager!r}>"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI scope."""
@@ -260,7 +260,7 @@ class CacheMiddleware:
     ) -> Request:
         confirms = partial(self._planning.confirms, plan)
         common, run = self._lifespan.common, self._unsafe.runner(plan, scope, content)
-        return Request(scope, found, plan, self._table, run, confirms, common, content)
+        return Request(scope, found, plan, self.table, run, confirms, common, content)
 
     async def _reached(self, scope: Scope, secret: bytes) -> tuple[FieldLines, bool]:
         """Take the position's cookie off a request; whether that position is applied here."""

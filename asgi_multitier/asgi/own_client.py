@@ -46,6 +46,11 @@ class OwnClient:
         self._manager.answered_by(self, bound=True)
 
     @property
+    def app(self) -> ASGIApp:
+        """The outermost layer of the application that is known."""
+        return self._app
+
+    @property
     def mount(self) -> str | None:
         """The root path of all that the application is asked for; None for any."""
         return self._mount

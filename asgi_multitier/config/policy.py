@@ -77,6 +77,7 @@ class PolicyOptions(TypedDict, total=False):
     targeted: Names
     compress: bool | Names
     compress_personal: bool
+    lint_ignore: Names
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -169,6 +170,7 @@ class Policy:
             traffic and can add something of their own to it (BREACH): so neither this nor the
             `compress` of a guarded route is for a response that has both a secret and a text that
             its client chooses.
+        lint_ignore: Codes of findings that a lint of the routes leaves out here, such as `"W3"`.
     """
 
     lifetime: float | None
@@ -209,6 +211,7 @@ class Policy:
     targeted: Annotated[tuple[bytes, ...], readers.read_field_names] = (b"cdn-cache-control",)
     compress: Annotated[tuple[bytes, ...], readers.read_codings] = ()
     compress_personal: Annotated[bool, readers.read_boolean] = False
+    lint_ignore: Annotated[tuple[str, ...], readers.read_codes] = ()
     terms: Terms = field(init=False, repr=False, compare=False)
 
     def __init__(

@@ -20,6 +20,7 @@ from .templates import Template, Texts, is_async, texts_of
 METHODS = frozenset({"GET", "HEAD", "POST", "QUERY"})
 """Methods that a policy may name; `Policy` says which of them together."""
 
+_CODE = re.compile("[EWI][1-9][0-9]?")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """A field name, RFC 9110 §5.6.2."""
 
@@ -66,6 +67,15 @@ def read_names(value: object, option: str, where: str) -> tuple[str, ...]:
         raise ConfigError.of(option, value, "names that are not empty", where=where)
     ordered = sorted(given) if isinstance(given, set | frozenset) else given
     return tuple(dict.fromkeys(ordered))
+
+
+def read_codes(value: object, option: str, where: str) -> tuple[str, ...]:
+    names = read_names(value, option, where)
+    for name in names:
+        if not _CODE.fullmatch(name):
+            allowed = "codes of findings, such as 'W3' (docs/explain.md)"
+            raise ConfigError.of(option, name, allowed, where=where)
+    return names
 
 
 def read_optional_names(value: object, option: str, where: str) -> tuple[str, ...] | None:

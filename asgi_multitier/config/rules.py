@@ -83,6 +83,7 @@ class Invalidations:
         patterns: Templates and functions of globs over paths and names.
         settle: Seconds for which what is invalidated is not stored again, for origins that read
             from a replica that may lag so long.
+        lint_ignore: Codes of findings that a lint of the routes leaves out here.
     """
 
     tags: Texts = ()
@@ -90,6 +91,7 @@ class Invalidations:
     routes: tuple[str | Callable[..., Any], ...] = ()
     patterns: Texts = ()
     settle: float = 0.0
+    lint_ignore: tuple[str, ...] = ()
 
     def __add__(self, other: "Invalidations") -> "Invalidations":
         return Invalidations(
@@ -98,4 +100,5 @@ class Invalidations:
             routes=self.routes + other.routes,
             patterns=self.patterns + other.patterns,
             settle=max(self.settle, other.settle),
+            lint_ignore=self.lint_ignore + other.lint_ignore,
         )

@@ -5,8 +5,12 @@
 - `question`: a request as it is asked about.
 - `redaction`: what is shown of texts that come from requests.
 - `effects`: which routes drop what is stored, and what a route drops.
+- `routes`: a table of an application's routes; `lint`, `order`, `findings`: what is odd about them.
+- `sentences`: what is said of a verdict.
 """
 
 from .explanation import Explanation, Verdict
+from .findings import Finding, Level
+from .routes import RoutesReport
 
-__all__ = ["Explanation", "Verdict"]
+__all__ = ["Explanation", "Finding", "Level", "RoutesReport", "Verdict"]

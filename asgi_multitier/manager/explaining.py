@@ -4,6 +4,7 @@ from typing import Protocol
 
 from ..explain.explanation import Explanation, Verdict
 from ..explain.question import HeadersOption, Question, question_of
+from ..explain.routes import RoutesReport
 from ..explain.sentences import UNBOUND, UNBOUND_REMEDY
 from .home import at_home
 from .lifecycle import Lifecycle
@@ -19,6 +20,9 @@ class Explains(Protocol):
     async def explain(self, question: Question) -> Explanation:
         """What would become of a request."""
 
+    def routes(self) -> RoutesReport:
+        """The routes of the application, and what is odd about them."""
+
 
 class Explaining(Lifecycle):
     """Explanations. See `CacheManager`."""
@@ -32,6 +36,18 @@ class Explaining(Lifecycle):
             explainer: Of several middlewares in one application the outermost is noted first.
         """
         self._explainers = (*self._explainers, explainer)
+
+    def routes(self) -> RoutesReport:
+        """The routes of the application: what is cached, what drops it, and what is odd about them.
+
+        It is found out by annotations and rules alone. Of several applications with this cache, all
+        are told, one after the other; where none has begun, there are no routes.
+        """
+        reports = [explainer.routes() for explainer in self._explainers]
+        return RoutesReport(
+            routes=tuple(route for each in reports for route in each.routes),
+            findings=tuple(finding for each in reports for finding in each.findings),
+        )
 
     @at_home
     async def explain(

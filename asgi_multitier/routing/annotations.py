@@ -17,7 +17,8 @@ from inspect import ismethod
 from typing import Any, TypeVar, Unpack, overload
 from weakref import WeakSet
 
-from ..config.policy import Policy, PolicyOptions, TextsOption, policy_of
+from ..config.policy import Names, Policy, PolicyOptions, TextsOption, policy_of
+from ..config.readers import read_codes
 from ..config.rules import Invalidations
 from ..config.templates import Template, texts_of
 from ..errors import ConfigError, InvalidationError
@@ -102,6 +103,7 @@ def invalidates(
     routes: RouteName | Iterable[RouteName] = (),
     patterns: TextsOption = (),
     settle: Lifetime = 0,
+    lint_ignore: Names = (),
 ) -> Callable[[Endpoint], Endpoint]:
     """Name what a successful unsafe request of an endpoint invalidates besides its own URL.
 
@@ -113,6 +115,8 @@ def invalidates(
         patterns: The same for globs over paths and names.
         settle: Seconds for which what is invalidated, the request's own URL included, is not stored
             again on any instance: for endpoints that read from a replica that may lag so long.
+        lint_ignore: Codes of findings that a lint of the routes leaves out here; it may stand
+            alone.
 
     Returns:
         A decorator that returns the endpoint itself; where a template names an argument that is
@@ -131,10 +135,11 @@ def invalidates(
             routes=_routes(routes, where=where),
             patterns=texts_of(patterns, option="patterns", where=where),
             settle=seconds_of(settle, option="settle", where=where, zero=True),
+            lint_ignore=read_codes(lint_ignore, "lint_ignore", where),
         )
         _check_fixed(named, where)
         if named == Invalidations():
-            allowed = "expected tags, paths, routes, patterns or settle"
+            allowed = "expected tags, paths, routes, patterns, settle or lint_ignore"
             raise ConfigError(f"{where} names nothing; {allowed}")
         around = reporting(endpoint, named, where=where)
         if around is not endpoint:

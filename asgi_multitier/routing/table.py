@@ -144,6 +144,17 @@ class RouteTable(ApplicationRoutes):
             leaf=leaf,
         )
 
+    def ruled(self, leaf: Leaf, method: str) -> tuple[Policy | None, str]:
+        """The policy of a route for one method, and why it is that one or none.
+
+        Rules are asked with a path that the route takes; one for some of its paths alone may hold
+        or not.
+        """
+        if leaf.opaque:
+            return None, "custom-match"
+        path = fill_path(leaf.path, dict.fromkeys(leaf.path_params, "x"))
+        return self._policy(annotations_of(leaf.endpoint, method), method, path, leaf)
+
     def _policy(
         self, annotations: Annotations, method: str, path: str, leaf: Leaf | None
     ) -> tuple[Policy | None, str]:

@@ -161,4 +161,4 @@ def test_a_template_names_an_argument_of_the_endpoint() -> None:
 
     middleware = CacheMiddleware(app, CacheManager(redis_url=None))
     with pytest.raises(ConfigError, match="places among item"):
-        middleware._table.check() if middleware._table.attach({"app": app}) else None
+        middleware.table.check() if middleware.table.attach({"app": app}) else None

@@ -60,7 +60,7 @@ async def test_routes_that_are_predicted_wrongly_each_time_are_not_read_for_each
     localised.app = site  # type: ignore[attr-defined]
     async with caching(localised, [Rule("/*", 60)]) as cache:
         visits = [await cache.get("/en/page") for _ in range(20)]
-        generation = cache.middleware._table.generation
+        generation = cache.middleware.table.generation
         lines = [r.getMessage() for r in caplog.records if "out of date" in r.getMessage()]
 
         assert {visit.detail for visit in visits} == {"mismatch"}

@@ -3,6 +3,8 @@
 from ...explain.effects import Change, changes_in
 from ...explain.explanation import Explanation
 from ...explain.question import Question
+from ...explain.routes import RoutesReport, report_of
+from ...manager.routes import layers_around
 from ...routing.routes import Tree
 from ..lifespan import Lifespan, give_state
 from ..own_client import OwnClient
@@ -48,6 +50,10 @@ class Explainer:
             self._plans, self._lifespan.common, question, scope, self._changes(), self._secret
         )
         return await walk.explained()
+
+    def routes(self) -> RoutesReport:
+        """The routes of the application, and what is odd about them."""
+        return report_of(self._plans.table, layers_around(self._own_client.app))
 
     def _changes(self) -> tuple[Change, ...]:
         """The routes that may change something, found once until the routes are read again."""

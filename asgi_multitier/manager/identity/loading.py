@@ -12,8 +12,12 @@ _MIDDLEWARE = "asgi_multitier.asgi.middleware"
 """The module of the middleware, by name: an import of it from here would point up."""
 
 
-def load(target: str) -> Any:
+def load(target: str, *, where: str = "CacheManager.of") -> Any:
     """What `"module:attribute"` names.
+
+    Args:
+        target: The text.
+        where: Who asks, for the error.
 
     Raises:
         ConfigError: If there is no such module or attribute.
@@ -25,7 +29,7 @@ def load(target: str) -> Any:
             found = getattr(found, name)
     except (ImportError, AttributeError, ValueError) as error:
         allowed = f"'module:attribute' of an application ({error})"
-        raise ConfigError.of("target", target, allowed, where="CacheManager.of") from error
+        raise ConfigError.of("target", target, allowed, where=where) from error
     return found
 
 
@@ -53,7 +57,7 @@ def application_of(cache: object) -> Any:
 def _owned(app: object) -> Iterator[tuple[Any, Any]]:
     """The layers that have a cache, each with its manager."""
     for layer in layers_of(app):
-        if _is_ours(type(layer)):
+        if is_cache(type(layer)):
             yield layer, layer.manager
         for one in added_caches(layer):
             yield layer, one.kwargs.get("cache", next(iter(one.args), None))
@@ -64,8 +68,9 @@ def added_caches(layer: object) -> list[Any]:
     added = attribute(layer, "user_middleware")
     if not isinstance(added, list):
         return []
-    return [one for one in added if _is_ours(attribute(one, "cls"))]
+    return [one for one in added if is_cache(attribute(one, "cls"))]
 
 
-def _is_ours(kind: Any) -> bool:
+def is_cache(kind: Any) -> bool:
+    """Whether a class is the middleware, or derived from it."""
     return any(base.__module__ == _MIDDLEWARE for base in getattr(kind, "__mro__", ()))

@@ -1,0 +1,81 @@
+"""`asgi-multitier routes`: an application's routes, and what is odd about them; no server."""
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable
+
+from ...explain.explanation import Effect
+from ...explain.findings import Finding, Level
+from ...explain.routes import RouteShown, RoutesReport
+from ...manager.identity.loading import load
+from ...manager.routes import routes_of
+from ..command import Command
+from ..exits import Exit
+from ..output import Output, Style
+
+_HEAD = ("ROUTE", "METHODS", "CACHED", "KEY BESIDE URL", "TAGS", "DROPPED BY", "DROPS")
+_STYLES: dict[Level, Style] = {
+    Level.ERROR: "red",
+    Level.WARNING: "yellow",
+    Level.INFORMATION: "dim",
+}
+
+
+def _arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("app", metavar="MODULE:ATTRIBUTE", help="the application, such as shop:app")
+    parser.add_argument(
+        "--check", action="store_true", help="end with 1 if there is a warning or an error: for CI"
+    )
+
+
+async def _run(given: Namespace, output: Output) -> Exit:
+    if (here := os.getcwd()) not in sys.path:
+        sys.path.insert(0, here)  # as a server does, whose application lies where it is started
+    report = routes_of(load(given.app, where="routes"))
+    output.json(report.as_json())
+    _show(report, output)
+    return Exit.FINDING if given.check and report.failed else Exit.OK
+
+
+def _show(report: RoutesReport, output: Output) -> None:
+    output.table(_HEAD, map(_row, report.routes))
+    for finding in report.findings:
+        _tell(finding, output)
+
+
+def _row(route: RouteShown) -> tuple[object, ...]:
+    return (
+        route.route,
+        ",".join(route.methods) or "*",
+        _cached(route),
+        _listed(route.key),
+        _listed(route.tags),
+        _listed(dict.fromkeys(effect.by.removeprefix("route ") for effect in route.dropped_by)),
+        _listed(map(_named, route.drops)),
+    )
+
+
+def _cached(route: RouteShown) -> str:
+    if not route.cached:
+        return "-"
+    return "by its fields" if route.lifetime is None else f"{route.lifetime:,.0f} s"
+
+
+def _named(effect: Effect) -> str:
+    return effect.text if effect.kind == "tag" else f"{effect.kind} {effect.text}"
+
+
+def _listed(texts: Iterable[str]) -> str:
+    return ", ".join(texts) or "-"
+
+
+def _tell(finding: Finding, output: Output) -> None:
+    where = f"{finding.route}: " if finding.route else ""
+    output.line((finding.code, _STYLES[finding.level]), f"  {where}{finding.text}")
+    output.line(f"    {finding.remedy}")
+
+
+COMMAND = Command(
+    "routes", "list an application's routes, and what is odd about them", _arguments, _run
+)

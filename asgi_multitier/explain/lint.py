@@ -1,0 +1,194 @@
+"""What is odd about an application's routes, by its annotations and rules alone."""
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ..config.policy import Policy
+from ..config.templates import Template
+from ..routing.routes import Leaf, Tree
+from .effects import Change, Target, effects_on, named, named_by
+from .explanation import Effect
+from .findings import Finding
+
+LONG: Final = 600.0
+"""Seconds of a lifetime from which something should drop what is cached."""
+
+VERY_LONG: Final = 3_600.0
+"""Seconds of a lifetime from which many entries expire at once, unless something spreads them."""
+
+_MANY_VALUES: Final = frozenset(
+    b"user-agent cookie referer x-request-id x-forwarded-for traceparent from".split()
+)
+"""Request fields with about as many values as there are clients or requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What is known of a route.
+
+    Attributes:
+        leaf: The route.
+        policy: How its responses are cached; None if they are not.
+        reason: Why it is that policy.
+        target: What selects its responses; None if none is cached.
+        change: What its changes name; None if it changes nothing.
+        dropped_by: Which routes drop its responses.
+    """
+
+    leaf: Leaf
+    policy: Policy | None
+    reason: str
+    target: Target | None
+    change: Change | None
+    dropped_by: tuple[Effect, ...]
+
+
+def lint(tree: Tree, routes: Sequence[Route]) -> Iterator[Finding]:
+    """Everything that is odd about the routes, less what their `lint_ignore` names."""
+    cached = [route for route in routes if route.target is not None]
+    changing = [route for route in routes if route.change is not None]
+    for route in routes:
+        ignored = _ignored(route)
+        yield from (one for one in _of(tree, route, cached, changing) if one.code not in ignored)
+
+
+def _ignored(route: Route) -> frozenset[str]:
+    """The codes that the annotations of a route take out."""
+    given = () if route.change is None else route.change.given.lint_ignore
+    own = () if route.policy is None else route.policy.lint_ignore
+    return frozenset((*own, *given))
+
+
+def _of(
+    tree: Tree, route: Route, cached: Sequence[Route], changing: Sequence[Route]
+) -> Iterator[Finding]:
+    if route.change is not None:
+        yield from _of_change(tree, route, route.change, cached)
+    if route.policy is not None:
+        yield from _of_cached(route, route.policy, changing)
+
+
+# Routes that change something.
+
+
+def _of_change(
+    tree: Tree, route: Route, change: Change, cached: Sequence[Route]
+) -> Iterator[Finding]:
+    targets = [each.target for each in cached if each.target is not None]
+    effects = [effect for each in targets for effect in effects_on(tree, change, each)]
+    if not effects and not named_by(change.given):
+        near = _near(route.leaf, cached)
+        if near is not None:
+            yield Finding.of(
+                "W1",
+                change.by,
+                f"It changes something and drops nothing; {near} is cached",
+                "Write @invalidates(...) with what it changes; or @invalidates(lint_ignore='W1')",
+            )
+    met = {(effect.kind, effect.text) for effect in effects}
+    for one in named_by(change.given):
+        if not one.certain:
+            yield Finding.of(
+                "I1",
+                change.by,
+                f"What {one.text} names is known only when it runs",
+                "Test it with assert_invalidates",
+            )
+        elif (one.kind, one.text) not in met:
+            yield _without_effect(change, one, targets)
+
+
+def _without_effect(change: Change, effect: Effect, targets: Sequence[Target]) -> Finding:
+    """What names something that no cached route has."""
+    carried = {
+        "tag": [one.shown for target in targets for one in target.tags],
+        "route": [target.route for target in targets],
+    }.get(effect.kind, [target.shown for target in targets])
+    carried = list(dict.fromkeys(carried))
+    close = difflib.get_close_matches(effect.text, carried, n=1, cutoff=0.6)
+    hint = f"Did you mean {close[0]!r}? " if close else ""
+    what = {"tag": "is carried by no cached route"}.get(effect.kind, "meets no cached route")
+    return Finding.of(
+        "W2",
+        change.by,
+        f"The {effect.kind} {effect.text!r} {what}",
+        f"{hint}If values of the manager have it, write lint_ignore='W2'",
+    )
+
+
+def _near(leaf: Leaf, cached: Iterable[Route]) -> str | None:
+    """A cached route about the same things: the first segment of its path is the same."""
+    first = _first_segment(leaf.path)
+    if first is None:
+        return None
+    near = (each.leaf for each in cached if _first_segment(each.leaf.path) == first)
+    return next((each.template for each in near), None)
+
+
+def _first_segment(path: str) -> str | None:
+    segments = [each for each in path.split("/") if each]
+    named_ones = [each for each in segments if "{" not in each and each not in ("api", "v1", "v2")]
+    return named_ones[0] if named_ones else None
+
+
+# Routes that are cached.
+
+
+def _of_cached(route: Route, policy: Policy, changing: Sequence[Route]) -> Iterator[Finding]:
+    where, lifetime = str(route.leaf), policy.lifetime or 0.0
+    if lifetime >= LONG and not route.dropped_by:
+        text = f"It is cached for {lifetime:,.0f} s, and no route drops it"
+        if changing:
+            yield Finding.of(
+                "W3",
+                where,
+                text,
+                "Write @invalidates(...) where its data changes; or lint_ignore='W3' if that is"
+                " elsewhere",
+            )
+        else:
+            yield Finding.of("I2", where, text, "Drop it by the manager where its data changes")
+    for name in sorted(_MANY_VALUES.intersection(policy.vary)):
+        yield Finding.of(
+            "W4",
+            where,
+            f"vary= names {name.decode()}, which has nearly as many values as there are clients",
+            "Name what the response depends on: vary_by=, cookies=, or a field with few values",
+        )
+    yield from _of_tags(route, policy)
+    spread = policy.jitter or policy.eager_refresh or policy.stale_while_revalidate
+    if lifetime >= VERY_LONG and not spread:
+        yield Finding.of(
+            "I4",
+            where,
+            f"It is cached for {lifetime:,.0f} s: what was stored together expires together",
+            "Write jitter=0.1, or eager_refresh=0.8 to renew what is asked for before it expires",
+        )
+
+
+def _of_tags(route: Route, policy: Policy) -> Iterator[Finding]:
+    where, leaf = str(route.leaf), route.leaf
+    texts = (*policy.tags, *policy.tags_from)
+    for text in texts:
+        if not isinstance(text, Template):
+            yield Finding.of(
+                "I1",
+                where,
+                f"What {named(text)} returns is known only when it runs",
+                "Test it with assert_invalidates",
+            )
+    known = all(isinstance(text, Template) and not text.fields for text in texts)
+    if texts and known and leaf.path_params:
+        yield Finding.of(
+            "W5",
+            where,
+            f"No tag has a place, and its path has {', '.join(leaf.path_params)}: each change of"
+            " one drops all of its responses",
+            f"Write a tag such as '{_word(leaf)}:{{{leaf.path_params[-1]}}}'",
+        )
+
+
+def _word(leaf: Leaf) -> str:
+    return (_first_segment(leaf.path) or leaf.name or "item").rstrip("s") or "item"

@@ -1,0 +1,138 @@
+"""What is cached, under which key, and what drops it: a table of an application's routes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..config.policy import Policy
+from ..errors import ConfigError
+from ..policy.invalidation import is_safe
+from ..routing import RouteTable
+from ..routing.checks import methods_of
+from ..routing.routes import Leaf
+from .effects import Change, changes_in, droppers, named_by, target_of
+from .explanation import Effect, plain
+from .findings import Finding, Level
+from .lint import Route, lint
+from .order import order_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteShown:
+    """One route.
+
+    Attributes:
+        route: Its path template, after the host where it requires one.
+        methods: What it takes.
+        endpoint: What it calls.
+        chosen_by: Why its policy is that, or none: see `explanation.RuleShown`.
+        cached: Whether responses are cached.
+        lifetime: Seconds that they are fresh; None if their own fields decide, or none is cached.
+        key: What is in the key besides the URL.
+        tags: Templates of tags, and names of callables.
+        dropped_by: Which routes drop its responses.
+        drops: What its own changes drop besides its URL.
+    """
+
+    route: str
+    methods: tuple[str, ...]
+    endpoint: str
+    chosen_by: str
+    cached: bool
+    lifetime: float | None
+    key: tuple[str, ...]
+    tags: tuple[str, ...]
+    dropped_by: tuple[Effect, ...]
+    drops: tuple[Effect, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutesReport:
+    """The routes of an application, and what is odd about them.
+
+    Attributes:
+        routes: One for each route, in the router's order.
+        findings: What is odd, the gravest first.
+    """
+
+    routes: tuple[RouteShown, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def failed(self) -> bool:
+        """Whether any finding is more than information."""
+        return any(one.level is not Level.INFORMATION for one in self.findings)
+
+    def as_json(self) -> dict[str, Any]:
+        """What `json.dumps` takes."""
+        found: dict[str, Any] = plain(self)
+        return found
+
+
+def report_of(table: RouteTable, layers: tuple[Sequence[str], Sequence[str]]) -> RoutesReport:
+    """The routes of an application by its annotations and rules alone: nothing of it runs.
+
+    Args:
+        table: The routes and their rules.
+        layers: The classes of the layers outside of the cache, and of those inside of it, from the
+            outside in.
+    """
+    table.refresh()
+    tree, findings = table.tree, list[Finding]()
+    try:
+        table.check()
+    except ConfigError as error:
+        findings.append(Finding.of("E1", "", str(error), "Change what it names"))
+    changes = changes_in(tree)
+    by_leaf = {id(change.leaf): change for change in changes}
+    routes = [_route(table, leaf, by_leaf.get(id(leaf)), changes) for leaf in tree.leaves()]
+    findings += [*lint(tree, routes), *order_of(*layers)]
+    findings.sort(key=lambda one: (list(Level).index(one.level), one.code))
+    return RoutesReport(routes=tuple(map(_shown, routes)), findings=tuple(findings))
+
+
+def _route(
+    table: RouteTable, leaf: Leaf, change: Change | None, changes: Sequence[Change]
+) -> Route:
+    policy, reason = _ruled(table, leaf)
+    target = None if policy is None else target_of(leaf, policy)
+    effects = [] if target is None else droppers(table.tree, changes, target)
+    return Route(leaf, policy, reason, target, change, tuple(effects))
+
+
+def _ruled(table: RouteTable, leaf: Leaf) -> tuple[Policy | None, str]:
+    """The policy of a route: that of the first of its methods that has one."""
+    first = None
+    for method in sorted(methods_of(leaf), key=lambda method: (not is_safe(method), method)):
+        if method == "HEAD":
+            continue
+        policy, reason = table.ruled(leaf, method)
+        if policy is not None and (is_safe(method) or policy.body):
+            return policy, reason
+        first = first or reason
+    return None, first or "method"
+
+
+def _shown(route: Route) -> RouteShown:
+    policy, leaf = route.policy, route.leaf
+    return RouteShown(
+        route=leaf.template,
+        methods=tuple(sorted(leaf.methods or ())),
+        endpoint=getattr(leaf.endpoint, "__qualname__", type(leaf.endpoint).__qualname__),
+        chosen_by=route.reason,
+        cached=policy is not None,
+        lifetime=None if policy is None else policy.lifetime,
+        key=() if policy is None else _key(policy),
+        tags=() if route.target is None else tuple(one.shown for one in route.target.tags),
+        dropped_by=route.dropped_by,
+        drops=() if route.change is None else tuple(named_by(route.change.given)),
+    )
+
+
+def _key(policy: Policy) -> tuple[str, ...]:
+    """What is in the key besides the URL, and what of its query."""
+    names = [f"query:{name}" for name in policy.query or ()]
+    names += [f"field:{name.decode('latin-1')}" for name in policy.vary]
+    names += [f"cookie:{name}" for name in policy.cookies]
+    options = (("vary_by", policy.vary_by), ("guard", policy.guarded), ("content", policy.body))
+    return (*names, *(name for name, given in options if given))

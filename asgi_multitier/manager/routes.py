@@ -1,0 +1,47 @@
+"""The routes of an application, with nothing of it running: for a lint, and for those who look."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..errors import ConfigError
+from ..explain.routes import RoutesReport, report_of
+from ..routing import RouteTable
+from ..routing.layers import attribute, layers_of
+from .identity.loading import added_caches, is_cache
+
+
+def routes_of(app: Any) -> RoutesReport:
+    """The routes of an application, and what is odd about them.
+
+    Args:
+        app: The application, with a `CacheMiddleware` around it or added to it.
+
+    Raises:
+        ConfigError: If it has none.
+    """
+    table = next(_tables(app), None)
+    if table is None:
+        allowed = "an application with a CacheMiddleware"
+        raise ConfigError.of("app", app, allowed, where="routes")
+    return report_of(table, layers_around(app))
+
+
+def _tables(app: Any) -> Iterator[RouteTable]:
+    for layer in layers_of(app):
+        if is_cache(type(layer)):
+            yield layer.table
+        for one in added_caches(layer):
+            rules, default = one.kwargs.get("rules", ()), one.kwargs.get("default")
+            yield RouteTable(layer, rules=rules, default=default)
+
+
+def layers_around(app: Any) -> tuple[list[str], list[str]]:
+    """The classes of the layers outside of the cache and inside of it, from the outside in."""
+    kinds: list[Any] = []
+    for layer in layers_of(app):
+        kinds.append(type(layer))
+        added = attribute(layer, "user_middleware")
+        kinds += [attribute(one, "cls") for one in (added if isinstance(added, list) else ())]
+    at = next((number for number, kind in enumerate(kinds) if is_cache(kind)), len(kinds))
+    names = [str(getattr(kind, "__name__", kind)) for kind in kinds]
+    return names[:at], names[at + 1 :]
