@@ -64,6 +64,7 @@ FIELD_NAMES_ELSEWHERE = {
     "metrics.endpoint": "the fields of its own answers, and what a scraper sends",
     "asgi.own_client": "the host that a client asks",
     "warming.targets": "the same, which has its own place in a target",
+    "explain.lint": "request fields with many values",
     "explain.question": "the fields that a server passes on, and what a proxy says",
     "testing.detector": "what belongs to one message and not to its answer",
     "testing.inputs": "where the inputs of a request stand",

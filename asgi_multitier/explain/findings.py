@@ -31,7 +31,6 @@ LEVELS: Final = {
     "I2": Level.INFORMATION,
     "I3": Level.INFORMATION,
     "I4": Level.INFORMATION,
-    "I5": Level.INFORMATION,
 }
 """The level of each code; docs/explain.md says what each means."""
 

@@ -138,7 +138,8 @@ def _first_segment(path: str) -> str | None:
 
 def _of_cached(route: Route, policy: Policy, changing: Sequence[Route]) -> Iterator[Finding]:
     where, lifetime = str(route.leaf), policy.lifetime or 0.0
-    if lifetime >= LONG and not route.dropped_by:
+    # What the default is for includes pages of the framework's own, which nothing changes.
+    if lifetime >= LONG and not route.dropped_by and route.reason != "default":
         text = f"It is cached for {lifetime:,.0f} s, and no route drops it"
         if changing:
             yield Finding.of(
@@ -161,7 +162,7 @@ def _of_cached(route: Route, policy: Policy, changing: Sequence[Route]) -> Itera
     spread = policy.jitter or policy.eager_refresh or policy.stale_while_revalidate
     if lifetime >= VERY_LONG and not spread:
         yield Finding.of(
-            "I4",
+            "I3",
             where,
             f"It is cached for {lifetime:,.0f} s: what was stored together expires together",
             "Write jitter=0.1, or eager_refresh=0.8 to renew what is asked for before it expires",

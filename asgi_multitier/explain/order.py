@@ -38,14 +38,14 @@ def order_of(outside: Sequence[str], inside: Sequence[str]) -> Iterator[Finding]
             )
         elif _CORS in low:
             yield Finding.of(
-                "I5",
+                "I4",
                 "",
                 f"{name} stands inside of the cache: requests with Origin have copies of their own",
                 f"Add {name} after CacheMiddleware, so that it stands outside",
             )
         elif any(word in low for word in _HOSTS):
             yield Finding.of(
-                "I5",
+                "I4",
                 "",
                 f"{name} stands inside of the cache: hosts are checked for misses alone, each with"
                 " entries of its own",
@@ -54,7 +54,7 @@ def order_of(outside: Sequence[str], inside: Sequence[str]) -> Iterator[Finding]
     for name in outside:
         if "gzip" in name.lower() or "brotli" in name.lower():
             yield Finding.of(
-                "I5",
+                "I4",
                 "",
                 f"{name} stands outside of the cache: it compresses each hit again",
                 "Write compress= on the routes, which compresses once, and remove it",

@@ -8,7 +8,9 @@ from ..config.policy import Policy
 from ..errors import ConfigError
 from ..policy.invalidation import is_safe
 from ..routing import RouteTable
+from ..routing.annotations import annotations_of
 from ..routing.checks import methods_of
+from ..routing.globs import fill_path
 from ..routing.routes import Leaf
 from .effects import Change, changes_in, droppers, named_by, target_of
 from .explanation import Effect, plain
@@ -106,11 +108,23 @@ def _ruled(table: RouteTable, leaf: Leaf) -> tuple[Policy | None, str]:
     for method in sorted(methods_of(leaf), key=lambda method: (not is_safe(method), method)):
         if method == "HEAD":
             continue
-        policy, reason = table.ruled(leaf, method)
+        policy, reason = _policy_for(table, leaf, method)
         if policy is not None and (is_safe(method) or policy.body):
             return policy, reason
         first = first or reason
     return None, first or "method"
+
+
+def _policy_for(table: RouteTable, leaf: Leaf, method: str) -> tuple[Policy | None, str]:
+    """The policy of a route for one method, and why it is that one or none.
+
+    Rules are asked with a path that the route takes: one for some of its paths alone may hold or
+    not.
+    """
+    if leaf.opaque:
+        return None, "custom-match"
+    path = fill_path(leaf.path, dict.fromkeys(leaf.path_params, "x"))
+    return table.policy_for(annotations_of(leaf.endpoint, method), method, path, leaf)
 
 
 def _shown(route: Route) -> RouteShown:

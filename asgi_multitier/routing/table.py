@@ -115,12 +115,12 @@ class RouteTable(ApplicationRoutes):
             return Resolved(reason="custom-match")
         leaf = found.leaf
         if leaf is None:
-            policy, reason = self._policy(NO_ANNOTATIONS, method, path, None)
+            policy, reason = self.policy_for(NO_ANNOTATIONS, method, path, None)
             return Resolved(reason=reason, policy=policy, label=self._label(path))
         if not found.full:
             return Resolved(reason="method", endpoint=leaf.endpoint, label=leaf.template, leaf=leaf)
         annotations = annotations_of(leaf.endpoint, method)
-        policy, reason = self._policy(annotations, method, path, leaf)
+        policy, reason = self.policy_for(annotations, method, path, leaf)
         texts: Mapping[str, str] = {
             name: leaf.canonical(name, value) for name, value in found.path_params.items()
         }
@@ -144,18 +144,7 @@ class RouteTable(ApplicationRoutes):
             leaf=leaf,
         )
 
-    def ruled(self, leaf: Leaf, method: str) -> tuple[Policy | None, str]:
-        """The policy of a route for one method, and why it is that one or none.
-
-        Rules are asked with a path that the route takes; one for some of its paths alone may hold
-        or not.
-        """
-        if leaf.opaque:
-            return None, "custom-match"
-        path = fill_path(leaf.path, dict.fromkeys(leaf.path_params, "x"))
-        return self._policy(annotations_of(leaf.endpoint, method), method, path, leaf)
-
-    def _policy(
+    def policy_for(
         self, annotations: Annotations, method: str, path: str, leaf: Leaf | None
     ) -> tuple[Policy | None, str]:
         """The policy, and why it is that one or none."""

@@ -21,6 +21,7 @@ from .assertions import (
     assert_varies_on,
 )
 from .clock import CacheClock, FakeClock
+from .explaining import explain
 from .local import LocalTierContract, value_entry
 from .settling import settle, settled
 from .shared import SharedTierContract
@@ -37,6 +38,7 @@ __all__ = [
     "assert_stored",
     "assert_varies_on",
     "cache_status",
+    "explain",
     "settle",
     "settled",
     "value_entry",

@@ -1,7 +1,7 @@
 """The subcommands, a file each, in the order in which the help lists them."""
 
 from ..command import Command
-from . import doctor, explain, instances, invalidate, keys, mode, stats, tail, top
+from . import doctor, explain, instances, invalidate, keys, mode, routes, stats, tail, top
 
 COMMANDS: tuple[Command, ...] = (
     stats.COMMAND,
@@ -13,4 +13,5 @@ COMMANDS: tuple[Command, ...] = (
     tail.COMMAND,
     doctor.COMMAND,
     mode.COMMAND,
+    routes.COMMAND,
 )
