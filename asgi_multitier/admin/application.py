@@ -13,6 +13,7 @@ from ..config.readers import read_boolean
 from ..config.tokens import credentials_of
 from ..errors import BackendError, CacheError, ConfigError
 from ..routing.annotations import inert
+from .asking import EXPLAINED, Asking
 from .cache import Administered
 from .entries import PARAMETERS as LISTING
 from .entries import Entries
@@ -39,10 +40,12 @@ class Door:
     Attributes:
         answer: Makes the answer.
         names: The parameters of the query, or of a POST the members of the object.
+        changes: Whether it may change something.
     """
 
     answer: Callable[[Ask], Coroutine[Any, Any, Reply]]
     names: frozenset[str] = frozenset()
+    changes: bool = False
 
 
 @inert
@@ -90,6 +93,7 @@ class AdminApplication:
         """By path, `{}` standing for a digest, and method."""
         overview, cache = self._overview, self._cache
         entries, invalidating = Entries(lambda: cache.engine), Invalidating(cache)
+        asking = Asking(cache)
         reveal = frozenset(("reveal",))
         limit = frozenset(("limit",))
         doors = {
@@ -99,10 +103,16 @@ class AdminApplication:
             "/api/entries/{}": {"GET": Door(entries.one, reveal)},
             "/api/flights": {"GET": Door(overview.flights, limit)},
             "/api/log": {"GET": Door(overview.log, limit | reveal)},
-            "/api/invalidate": {"POST": Door(invalidating.answer, NAMES)},
-            "/api/mode": {"POST": Door(overview.mode, frozenset(("mode",)))},
+            "/api/stats": {"GET": Door(asking.stats, frozenset(("scope", "route")))},
+            "/api/hot": {"GET": Door(asking.hot, limit | reveal | {"scope"})},
+            "/api/fleet": {"GET": Door(asking.fleet)},
+            "/api/explain": {"POST": Door(asking.explain, EXPLAINED)},
+            "/api/invalidate": {"POST": Door(invalidating.answer, NAMES, changes=True)},
+            "/api/mode": {"POST": Door(overview.mode, frozenset(("mode",)), changes=True)},
         }
-        return {path: m for path, m in doors.items() if not (read_only and "POST" in m)}
+        if not read_only:
+            return doors
+        return {path: m for path, m in doors.items() if not any(d.changes for d in m.values())}
 
     async def _index(self, ask: Ask) -> Reply:
         paths = [path.removeprefix("/") for path in (*self._doors, "/api/events", "/metrics")]

@@ -9,6 +9,9 @@ from ..config.process import CacheConfig, Mode
 from ..engine.engine import Engine
 from ..engine.health import Health
 from ..entry import Born
+from ..explain import Explanation
+from ..explain.question import HeadersOption
+from ..instances import Fleet, Seen
 from ..metrics import Metrics
 from ..selectors import Selector
 
@@ -54,6 +57,25 @@ class Administered(Protocol):
     @property
     def starting(self) -> bool:
         """Whether it was started, and the log has not answered yet."""
+
+    async def instances(self) -> Fleet:
+        """All instances that share its log."""
+
+    async def seen(self, position: Born | None = ..., wait: float = ...) -> Seen:
+        """Which instances have read the log up to a position."""
+
+    async def explain(
+        self,
+        method: str = ...,
+        url: str = ...,
+        headers: HeadersOption = ...,
+        *,
+        body: bytes | None = ...,
+        run_callables: bool = ...,
+        shared: bool = ...,
+        reveal: bool = ...,
+    ) -> Explanation:
+        """What would become of a request."""
 
     async def start(self) -> None:
         """Begin to follow the log."""

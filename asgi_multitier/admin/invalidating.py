@@ -47,6 +47,7 @@ class Invalidating:
             "position": told,
             "committed": committed,
             "queued": not committed,
+            "seen": await self._seen(position, want.wait),
         }
         return json_reply(answer, 200 if committed else 503)
 
@@ -70,6 +71,12 @@ class Invalidating:
             raise refused(error) from None
         cache.engine.events.invalidated(MANAGER, "admin")
         return position
+
+    async def _seen(self, position: Born | None, wait: float) -> dict[str, Any] | None:
+        """Which instances have it, after so many seconds at most; None if nobody asks for that."""
+        if position is None or not wait:
+            return None
+        return (await self._cache.seen(position, wait)).as_json()
 
     async def _counted(self, want: Wanted) -> dict[str, Any]:
         """What of it this process holds in its first tier."""

@@ -143,6 +143,20 @@ def check_known(name: str, known: Collection[str]) -> None:
     raise wrong(name[:80], f"{name[:80]!r} is not known{hint}", allowed)
 
 
+def truth(given: Mapping[str, Any], name: str, *, default: bool) -> bool:
+    """A member that is true or false; null is as if it were not there.
+
+    Raises:
+        Refusal: If it is something else.
+    """
+    found = given.get(name)
+    if found is None:
+        return default
+    if not isinstance(found, bool):
+        raise wrong(name, f"{name} is neither true nor false", "true or false")
+    return found
+
+
 async def read_object(receive: Receive, headers: Headers, known: Collection[str]) -> dict[str, Any]:
     """The JSON object that a request contains.
 

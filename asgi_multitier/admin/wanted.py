@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from ..errors import CacheError, ConfigError
 from ..selectors import Selector
 from ..strategy import seconds_of
+from .reading import truth
 from .replies import Refusal, wrong
 
 MAX_NAMED = 500
@@ -66,7 +67,7 @@ def wanted(given: Mapping[str, Any], cache: Naming) -> Wanted:
     lists = {name: _texts(given, name) for name in _LISTS}
     routes = [_route(item) for item in _list(given, "routes")]
     count = sum(map(len, lists.values())) + len(routes)
-    everything = _truth(given, "all", default=False)
+    everything = truth(given, "all", default=False)
     if count > MAX_NAMED:
         raise wrong("", f"{count} are named at once", f"at most {MAX_NAMED}")
     if everything and given.get("confirm") != cache.namespace:
@@ -81,7 +82,7 @@ def wanted(given: Mapping[str, Any], cache: Naming) -> Wanted:
     broad = any(given.get(name) for name in _BROAD)
     return Wanted(
         tuple(dict.fromkeys(selectors)),
-        _truth(given, "dry_run", default=broad),
+        truth(given, "dry_run", default=broad),
         _seconds(given, "settle", None),
         _seconds(given, "wait", MAX_WAIT),
     )
@@ -123,15 +124,6 @@ def _route(item: Any) -> tuple[str, dict[str, str]]:
     if not fits or not all(isinstance(value, str | int | float) for value in params.values()):
         raise wrong("routes", "this names no route", _SHAPE)
     return str(name), {param: str(value) for param, value in params.items()}
-
-
-def _truth(given: Mapping[str, Any], name: str, *, default: bool) -> bool:
-    found = given.get(name)
-    if found is None:
-        return default
-    if not isinstance(found, bool):
-        raise wrong(name, f"{name} is neither true nor false", "true or false")
-    return found
 
 
 def _seconds(given: Mapping[str, Any], name: str, most: float | None) -> float:
