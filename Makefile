@@ -20,7 +20,7 @@ SECOND := tests/policy tests/config tests/routing tests/http tests/engine tests/
 	--ignore=tests/manager/test_event_loops.py --ignore=tests/manager/test_models.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check check-first check-second lint bench load soak compatibility uvicorn oldest clean
+.PHONY: help demo test check check-first check-second lint bench load soak compatibility uvicorn oldest dashboards clean
 
 help:
 	@echo "make demo   two instances of the demo over an embedded server"
@@ -32,6 +32,7 @@ help:
 	@echo "make soak   the long runs"
 	@echo "make compatibility   the tests of routes on the newest FastAPI of each minor"
 	@echo "make uvicorn   the protocols for uvicorn on its versions, and its own tests on them"
+	@echo "make dashboards   the board and the rules for alerts, made again"
 	@echo "make oldest   the tests in process, of Redis and of tiers on the oldest packages"
 
 $(STAMP): pyproject.toml
@@ -79,6 +80,9 @@ uvicorn: $(STAMP)
 oldest: $(STAMP)
 	$(BIN)/python -m tests.oldest -q -m "not soak" $(BESIDE) $(FIRST) $(SECOND) \
 		tests/redis tests/tiers tests/frameworks tests/uvicorn
+
+dashboards: $(STAMP)
+	$(BIN)/python -m dashboards
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

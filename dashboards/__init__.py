@@ -1,0 +1,1 @@
+"""A board for Grafana and rules for Prometheus, made of the table of meters: `make dashboards`."""
