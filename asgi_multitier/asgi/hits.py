@@ -52,6 +52,7 @@ class Hits:
     """
 
     __slots__ = (
+        "__weakref__",
         "_clock",
         "_encodings",
         "_holdable",

@@ -12,13 +12,18 @@ from pathlib import Path
 
 try:
     import fcntl
-except ImportError:  # not on this system; `claim` says so
+except ImportError:
     fcntl = None  # type: ignore[assignment]
 
 MOST = 256
 """Workers of one application that have a number."""
 
 _held: "weakref.WeakSet[Claim]" = weakref.WeakSet()
+
+
+def has_locks() -> bool:
+    """Whether this system has file locks."""
+    return fcntl is not None
 
 
 class Claim:
@@ -56,10 +61,8 @@ def claim(directory: Path) -> Claim:
         directory: Where the files are; of this user alone.
 
     Raises:
-        OSError: If that is impossible here, or all numbers are taken.
+        OSError: If all numbers are taken, or a file cannot be made.
     """
-    if fcntl is None:
-        raise OSError("this system has no file locks")
     for number in range(MOST):
         path = directory / f"{number}.lock"
         lock = _locked(path)

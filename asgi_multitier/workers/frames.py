@@ -14,8 +14,8 @@ import orjson
 QUESTION_BYTES: Final = 64 * 1024
 """Bytes of the longest question."""
 
-ANSWER_BYTES: Final = 32 * 1024 * 1024
-"""Bytes of the longest answer: figures of 2,000 routes are about a third of it."""
+ANSWER_BYTES: Final = 16 * 1024 * 1024
+"""Bytes of the longest answer: figures of 2,000 routes are about half of it."""
 
 _HEAD = struct.Struct("!cI")
 _JSON, _TEXT = b"j", b"t"

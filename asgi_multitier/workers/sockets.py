@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..coherence.nearby.directory import make, namespaces, places
-from .claims import Claim, claim
+from .claims import Claim, claim, has_locks
 
 _PURPOSE = "workers"
 _NAME = re.compile(r"([0-9]{1,3})\.sock")
@@ -21,6 +21,11 @@ _TRIES = 3
 
 _CREDENTIALS = struct.Struct("3i")
 """Process, user and group of a peer, as Linux has them."""
+
+
+def has_sockets() -> bool:
+    """Whether this system has what the workers need: Unix sockets, file locks, and users."""
+    return hasattr(socket, "AF_UNIX") and has_locks() and hasattr(os, "geteuid")
 
 
 class Listener:
@@ -116,8 +121,6 @@ def is_own_user(connection: socket.socket) -> bool:
 
 def _claimed(namespace: str) -> tuple[Path, Claim]:
     """The directory, and this worker's number in it."""
-    if not hasattr(socket, "AF_UNIX"):
-        raise OSError("this system has no Unix sockets")
     failures: list[OSError] = []
     # Processes with another environment try other places first: take the one that is in use.
     for place in sorted(places(namespace, _PURPOSE), key=lambda place: not _sockets(place)):

@@ -16,13 +16,16 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from .frames import ANSWER_BYTES, QUESTION_BYTES, FrameError, packed, receive, send
-from .sockets import Listener, is_own_user, paths
+from .sockets import Listener, has_sockets, is_own_user, paths
 
 TIMEOUT = 0.2
 """Seconds that the answer of another worker may take."""
 
 _CONNECTIONS = 32
 """Connections that are answered at the same time."""
+
+_PAUSE = 1.0
+"""Seconds for which no connection is accepted after that has failed."""
 
 _PATIENCE = 10.0
 """Seconds after which a connection is closed, whatever it waits for."""
@@ -102,7 +105,7 @@ class Workers:
 
     def open(self) -> None:
         """Be reachable, from the running event loop. What fails is a trouble, never an error."""
-        if not hasattr(socket, "AF_UNIX"):
+        if not has_sockets():
             return
         try:
             if self._listener is not None and self._pid != os.getpid():
@@ -131,7 +134,11 @@ class Workers:
             return
         try:
             connection, _ = self._listener.socket.accept()
-        except OSError:  # it is gone
+        except BlockingIOError:  # it is gone
+            return
+        except OSError as error:  # too many open files: the socket stays readable
+            self._trouble("workers", error)
+            self._pause()
             return
         connection.setblocking(False)
         if len(self._tasks) >= _CONNECTIONS or not is_own_user(connection):
@@ -144,6 +151,19 @@ class Workers:
         task.add_done_callback(self._tasks.discard)
         # A task that is cancelled before its turn closes nothing.
         task.add_done_callback(lambda _: connection.close())
+
+    def _pause(self) -> None:
+        """Accept no connection for a second."""
+        listener, loop = self._listener, self._loop
+        assert listener is not None  # noqa: S101  # it was read just now
+        assert loop is not None  # noqa: S101
+        loop.remove_reader(listener.socket.fileno())
+
+        def go_on() -> None:
+            if self._listener is listener and self._loop is loop:
+                Context().run(loop.add_reader, listener.socket.fileno(), self._accept)
+
+        loop.call_later(_PAUSE, go_on, context=Context())
 
     async def _serve(self, connection: socket.socket) -> None:
         """Answer one question: with pieces of text, if it is one, and then what else there is."""

@@ -1,6 +1,7 @@
 """Workers ask each other: all that run answer, and what does not is marked."""
 
 import asyncio
+import errno
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from asgi_multitier.coherence.nearby.directory import places
-from asgi_multitier.workers import Answer, Workers, frames, sockets, workers
+from asgi_multitier.workers import Answer, Workers, claims, frames, sockets, workers
 from tests.patience import until
 
 Failures = list[tuple[str, Exception]]
@@ -326,30 +327,78 @@ async def test_closing_ends_what_is_being_answered(world: World) -> None:
     assert names(await asking) == [(0, "a", ""), (1, None, "silent")]
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("fcntl", None), ("MOST", 0)],
-    ids=["no locks on this system", "all numbers are taken"],
-)
 async def test_where_it_is_impossible_it_is_counted_once(
-    world: World, monkeypatch: pytest.MonkeyPatch, name: str, value: object
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And the process answers for itself."""
-    monkeypatch.setattr(sockets.claim.__module__ + "." + name, value)
+    """As where all numbers are taken; and the process answers for itself."""
+    monkeypatch.setattr(claims, "MOST", 0)
     one = world.worker("a")
 
     assert names(await one.ask_all("who")) == [(None, "a", "")]
     assert [what for what, _ in world.failures] == ["workers"]
 
 
-async def test_a_system_without_unix_sockets_is_no_trouble(
-    world: World, monkeypatch: pytest.MonkeyPatch
+LACKS = [
+    pytest.param("socket.AF_UNIX", id="no Unix sockets"),
+    pytest.param("os.geteuid", id="no users"),
+    pytest.param("", id="no file locks"),
+]
+
+
+@pytest.mark.parametrize("name", LACKS)
+async def test_a_system_without_what_it_needs_is_no_trouble(
+    world: World, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """There are no other workers that could be asked."""
-    monkeypatch.delattr(socket, "AF_UNIX")
+    if name:
+        monkeypatch.delattr(name)
+    else:
+        monkeypatch.setattr(claims, "fcntl", None)
     one = world.worker("a")
 
     assert (one.number, world.failures) == (None, [])
+
+
+async def test_a_process_without_free_descriptors_does_not_spin(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It accepts nothing for a while, and goes on then."""
+    monkeypatch.setattr(workers, "_PAUSE", 0.05)
+    asker, other = world.worker("a"), world.worker("b")
+    listener: Any = other._listener
+    real, tries = listener.socket, []
+
+    class Exhausted:
+        """A socket that cannot accept, once."""
+
+        def accept(self) -> Any:
+            tries.append(1)
+            listener.socket = real
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        def fileno(self) -> int:
+            return int(real.fileno())
+
+    listener.socket = Exhausted()
+    found = await asker.ask_all("who", timeout=30)
+
+    assert names(found) == [(0, "a", ""), (1, "b", "")]
+    assert tries == [1]
+    assert [what for what, _ in world.failures] == ["workers"]
+
+
+async def test_a_socket_that_is_closed_meanwhile_is_not_listened_to_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number of its descriptor may be another's by then."""
+    monkeypatch.setattr(workers, "_PAUSE", 0.0)
+    one = world.worker("a")
+    one._pause()
+    await one.close()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    assert one.number is None
 
 
 async def test_a_directory_that_others_may_write_is_not_used(
@@ -387,8 +436,6 @@ async def test_a_lock_that_its_holder_has_just_removed_is_not_taken(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another one may have made the file again, and hold that."""
-    from asgi_multitier.workers import claims
-
     real, seen = claims.fcntl.flock, []
 
     def flock(lock: int, how: int) -> None:

@@ -6,6 +6,7 @@ is as likely to be seen as any other, and keys come up in proportion to their hi
 """
 
 import asyncio
+import weakref
 from collections.abc import Callable, Mapping
 from contextvars import Context
 from dataclasses import dataclass
@@ -94,7 +95,7 @@ class Sampler:
         self._reader = reader
         self._clock = clock
         self._chance = Random() if chance is None else chance  # noqa: S311  # nothing is secret
-        self._doors: list[Door] = []
+        self._doors: weakref.WeakSet[Door] = weakref.WeakSet()
         self._watched: list[tuple[Door, Callable[[str], Slot | None], object]] = []
         self._pass = 0
         self._shapes: dict[str, Shapes] = {}
@@ -114,8 +115,7 @@ class Sampler:
 
     def take(self, door: Door) -> None:
         """Look at the hits of this door as well."""
-        if not any(door is known for known in self._doors):
-            self._doors.append(door)
+        self._doors.add(door)
 
     def want(self) -> None:
         """Go on for two minutes from now, in the running event loop."""
