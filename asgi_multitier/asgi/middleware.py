@@ -36,7 +36,7 @@ from .guarded import GuardedExchange
 from .hits import Hits
 from .in_front import InFront
 from .kept_plan import HOW, KeptPlan
-from .layers import dated
+from .layers import Looking, dated
 from .lifespan import Lifespan, give_state
 from .lookup import LookUp
 from .own_client import OwnClient
@@ -93,6 +93,7 @@ class CacheMiddleware:
         positions = self._secret is not None
         self._planning = Plans(self.manager, self.table, self._watched, positions=positions)
         self._plans = self._planning.remembered
+        self._looking = Looking()
         self._hits = Hits(self.manager, self._planning)
         self.in_front = InFront(self._planning, self._hits)
         self._own_client = OwnClient(self, self._lifespan, self._planning)
@@ -156,12 +157,14 @@ class CacheMiddleware:
             engine, look_up = self.manager.engine, None
             kind = common.kind()  # held while a tier is asked: the plan is made of it
             if self._lifespan.is_here and kind and is_plain(kept, found, scope, engine):
-                look_up = await shared_hit(engine, kept, scope, send)
+                look_up = await shared_hit(engine, kept, scope, send, tell=self._looking.found)
                 if look_up is None:
                     return
             plan = self._planning.whole(kept, scope, host)
             await self._meet(plan, found or {}, scope, receive, send, None, asked, kept, look_up)
             return
+        if self._looking.found and (kind := common.kind()) is not None:
+            kind.tell(kept, scope)
         headers = [*ready.lines]
         await send({"type": "http.response.start", "status": ready.status, "headers": headers})
         await send({"type": "http.response.body", "body": ready.body if method == "GET" else b""})
@@ -169,13 +172,14 @@ class CacheMiddleware:
     def _plan(self, scope: Scope, host: bytes | None) -> KeptPlan:
         """The plan of a target that is asked for the first time, or again after long."""
         self._lifespan.bind(scope)
+        self._looking.look()
         return self._planning.keep(scope, host)
 
     def resolve(self, scope: Scope) -> Resolved:
         """The route of a request, and its rule; of a HEAD, those of a GET."""
         self._lifespan.bind(scope)
-        method = "GET" if scope["method"] == "HEAD" else scope["method"]
-        return self._planning.resolve(method, scope)
+        method = scope["method"]
+        return self._planning.resolve("GET" if method == "HEAD" else method, scope)
 
     async def _meet(
         self,
@@ -194,6 +198,7 @@ class CacheMiddleware:
             # The same cache stands outside as well, and asks for all clients.
             await self.app(scope, receive, send)
             return
+        send = self._looking.telling(scope, plan.resolved, self.table.router, send)
         try:
             receive, met = await self._admitted(plan, found, scope, receive, content, asked)
         except asyncio.CancelledError:
@@ -229,10 +234,8 @@ class CacheMiddleware:
                 return receive, Refused(Reason.POSITION)
         found = visible(plan.policy, found if content is None else without_framing(found))
         reason = self._planning.refusal(plan, found, scope)
-        if reason is None and loop_here() is None:
-            reason = Reason.EVENT_LOOP
-        if reason is not None:
-            return receive, Refused(reason)
+        if reason is not None or loop_here() is None:
+            return receive, Refused(reason or Reason.EVENT_LOOP)
         if content is None and not plan.framed:
             receive, has_body = await opened(receive)
             if has_body:
@@ -269,9 +272,8 @@ class CacheMiddleware:
         if position is None:
             return found, True
         await self._lifespan.start()
-        if self._home.place is not loop_here():
-            return found, False
-        return found, await self.manager.engine.log.reached(position, PATIENCE)
+        is_here = self._home.place is loop_here()
+        return found, is_here and await self.manager.engine.log.reached(position, PATIENCE)
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The application; what it invalidates by hand is invalidated again when it returns."""
@@ -290,20 +292,19 @@ class CacheMiddleware:
         self.manager.engine.events.passed(plan.tally, plan.resolved.label, reason)
         give_state(scope, self.manager)
         member = cache_status.forwarded(Forward.BYPASS, detail=reason)
-        run = self._unsafe.runner(plan, scope, b"")
-        await run(scope, receive, with_cache_status(send, member, plan.terms))
+        noting = with_cache_status(send, member, plan.terms)
+        await self._unsafe.runner(plan, scope, b"")(scope, receive, noting)
         self._planning.confirms(plan, scope)
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Lifespan, websocket, and scopes that are yet to be invented."""
         if scope["type"] == "lifespan":
             await self._lifespan.run(scope, receive, send)
-            return
-        if scope["type"] == "websocket":
+        elif scope["type"] == "websocket":
             give_state(scope, self.manager)
             await self._run(scope, receive, send)
-            return
-        await self.app(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
 
 def _signing_secret(manager: CacheManager) -> bytes:

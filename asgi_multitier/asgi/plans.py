@@ -60,7 +60,7 @@ class Plans:
         # as many plans as it holds entries.
         config = manager.config
         self.remembered = KeptPlans(2 * config.l1_entries, config.l1_bytes // 2)
-        self._kinds = Kinds(self.forget)
+        self._kinds = Kinds(self.forget, table)
         self._on_forget: Callable[[], None] | None = None
         self.generation = 0
 

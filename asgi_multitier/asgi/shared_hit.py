@@ -40,7 +40,9 @@ def is_plain(plan: KeptPlan, found: FieldLines | None, scope: Scope, engine: Eng
     )
 
 
-async def shared_hit(engine: Engine, plan: KeptPlan, scope: Scope, send: Send) -> LookUp | None:
+async def shared_hit(
+    engine: Engine, plan: KeptPlan, scope: Scope, send: Send, *, tell: bool
+) -> LookUp | None:
     """Answer a plain request from a shared tier.
 
     Args:
@@ -48,6 +50,7 @@ async def shared_hit(engine: Engine, plan: KeptPlan, scope: Scope, send: Send) -
         plan: The plan of its target.
         scope: The request, which `is_plain`.
         send: The client's.
+        tell: Whether the layers outside are told of the route.
 
     Returns:
         None if it is answered, else what was found.
@@ -68,6 +71,8 @@ async def shared_hit(engine: Engine, plan: KeptPlan, scope: Scope, send: Send) -
             replay = prepare(found.slot, plan.common.terms, level)
         if replay is not None and replay.renew(engine.clock()):
             tally.hits[level] += 1  # as `Tally.hit`: no shared tier has level 1
+            if tell and (kind := plan.common.kind()) is not None:
+                kind.tell(plan, scope)
             # As `sent`, written out: a coroutine less for each hit.
             lines = [*replay.lines]
             await send({"type": "http.response.start", "status": replay.status, "headers": lines})

@@ -55,6 +55,12 @@ class ApplicationRoutes:
         return self._tree
 
     @property
+    def router(self) -> Any:
+        """What a scope names as the router; None where no application is known."""
+        router = attribute(self._app, "router")
+        return self._app if router is None else router
+
+    @property
     def endpoints(self) -> tuple[object, ...]:
         """The endpoints of all routes, in the router's order."""
         return tuple(leaf.endpoint for leaf in self.tree.leaves() if leaf.endpoint is not None)

@@ -10,26 +10,11 @@ from enum import Enum, auto
 from types import FunctionType
 from typing import Any
 
+from ..asgi.layers.harmless import FASTAPI, HARMLESS, PROXY, STARLETTE
 from ..asgi.middleware import CacheMiddleware
 from ..routing.layers import MAX_DEPTH, attribute
 
 _CACHE = (CacheMiddleware.__module__, f"{CacheMiddleware.__name__}.__call__")
-_PROXY = ("uvicorn.middleware.proxy_headers", "ProxyHeadersMiddleware.__call__")
-_STARLETTE = ("starlette.applications", "Starlette.__call__")
-_FASTAPI = ("fastapi.applications", "FastAPI.__call__")
-
-_HARMLESS = frozenset(
-    (
-        # Answers what the application raises.
-        ("starlette.middleware.errors", "ServerErrorMiddleware.__call__"),
-        ("fastapi.telemetry._asgi", "ExceptionTelemetryMiddleware.__call__"),
-        # Count the content of a request, and a plain hit has none.
-        ("starlette.middleware.body_limit", "RequestBodyLimitMiddleware.__call__"),
-        ("fastapi._body_limit", "AppBodyLimitMiddleware.__call__"),
-        ("fastapi._body_limit", "_BodyLimitExceptionMiddleware.__call__"),
-    )
-)
-"""Layers that do nothing to a request that the cache answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +67,14 @@ def outermost(app: object) -> Outermost | Outside | Missing:
         if code == _CACHE:
             assert isinstance(layer, CacheMiddleware)  # noqa: S101  # it has that very method
             return Outermost(layer, root_path, proxy)
-        if code == _PROXY and proxy is None:
+        if code == PROXY and proxy is None:
             proxy = layer
-        elif code in (_STARLETTE, _FASTAPI) and _is_plain(layer):
+        elif code in (STARLETTE, FASTAPI) and _is_plain(layer):
             if attribute(layer, "middleware_stack") is None:
                 return Missing.NOT_BUILT
-            if code == _FASTAPI:
+            if code == FASTAPI:
                 root_path = attribute(layer, "root_path") or root_path
-        elif code not in _HARMLESS:
+        elif code not in HARMLESS:
             break
         layer = _inner(layer)
     return Outside(_name_of(layer)) if _has_cache(layer) else Missing.NOWHERE
@@ -120,7 +105,7 @@ def _is_plain(app: object) -> bool:
     itself as soon as OpenTelemetry has a provider.
     """
     calls = [vars(kind)["__call__"] for kind in type(app).__mro__ if "__call__" in vars(kind)]
-    if not {_code(call) for call in calls} <= {_STARLETTE, _FASTAPI}:
+    if not {_code(call) for call in calls} <= {STARLETTE, FASTAPI}:
         return False
     enabled = attribute(attribute(app, "_native_telemetry"), "enabled")
     return enabled is None or enabled() is False

@@ -58,7 +58,7 @@ def planned(target: str, resolved: Resolved | None = None, **changes: Any) -> tu
 
 def kinds(on_forget: Callable[[], None] = lambda: None) -> Kinds:
     """A keeper of kinds."""
-    return Kinds(on_forget)
+    return Kinds(on_forget, ROUTES)
 
 
 @pytest.mark.parametrize(
@@ -332,7 +332,7 @@ async def test_a_plan_whose_kind_is_forgotten_is_made_once_more() -> None:
     async with caching(Origin()) as cache:
         first = await cache.get("/a")
         planning = cache.middleware._planning
-        planning._kinds = Kinds(planning.forget)
+        planning._kinds = Kinds(planning.forget, planning.table)
         gc.collect()
         kept = planning.remembered.find(scope_of("GET", "/a", [("host", HOST)]), HOST)
         assert kept is not None

@@ -139,8 +139,8 @@ async def _played(case: str, local: Any, *, closed: bool, patch: pytest.MonkeyPa
     tier, short = CountedTier(), []
     shared_hit = middleware.shared_hit
 
-    async def noted(*given: Any) -> Any:
-        left = await shared_hit(*given)
+    async def noted(*given: Any, **named: Any) -> Any:
+        left = await shared_hit(*given, **named)
         short.append(left is None)
         return left
 
