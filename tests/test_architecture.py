@@ -52,6 +52,7 @@ FIELD_NAMES_ELSEWHERE = {
     "admin.application": "where the page is",
     "admin.entries": "the fields of which values are shown",
     "admin.hosts": "what a browser says of the page that sends a request",
+    "admin.inside": "what it sends to the application in its own process",
     "admin.reading": "what the content of a request is",
     "admin.replies": "the fields of its own answers",
     "admin.rights": "what an operator sends",

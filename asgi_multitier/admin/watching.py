@@ -92,9 +92,10 @@ class Watching:
             events, lost = listener.take()
             if lost:
                 await _write(send, "lost", {"count": lost})
-            for event in filter(wants, events):
+            wanted = list(filter(wants, events))
+            for event in wanted:
                 await _write(send, event["kind"], _told(event, shown), event["id"])
-            if lost or events:
+            if lost or wanted:
                 silent = loop.time() + HEARTBEAT
             elif loop.time() >= silent:
                 await _send(send, b": heartbeat\n\n")

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import ParamSpec, TypeVar, Unpack
 
 from ..admin import AdminApplication
+from ..admin.inside import Inside
 from ..admin.rights import Authorize
 from ..config.values import ComputeOptions
 from ..errors import ConfigError
@@ -115,6 +116,10 @@ class CacheManager(Operations, Instances):
             redact=redact,
             read_only=read_only,
         )
+
+    def _begun(self) -> None:
+        super()._begun()
+        Inside(self).answer_workers()
 
     @property
     def sync(self) -> SyncCache:

@@ -228,6 +228,19 @@ async def test_silence_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
         await until(lambda: stream.reply.body.count(b": heartbeat\n\n") >= 2)
 
 
+async def test_what_was_not_wanted_is_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much of it happens."""
+    monkeypatch.setattr(watching, "HEARTBEAT", 0.002)
+    async with made() as manager, watched(manager.admin(OPERATOR), "?kind=gap") as stream:
+
+        def told() -> bool:
+            manager.engine.stack.flushed()
+            return stream.reply.body.count(b": heartbeat\n\n") >= 2
+
+        await until(told)
+        assert stream.kinds() == ["hello"]
+
+
 async def test_a_slow_listener_loses_the_oldest_and_learns_how_many() -> None:
     """And holds up nobody."""
     async with made() as manager, watched(manager.admin(OPERATOR)) as stream:

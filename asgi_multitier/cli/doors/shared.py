@@ -1,12 +1,13 @@
 """The server or file of the log, without any process of the application.
 
-This process follows the log as any instance does, and answers what can be known from it: who
-runs. It is no instance itself: it tells nothing of itself.
+This process follows the log as any instance does, and answers what can be known from it: who runs,
+and what is invalidated. It is no instance itself: it tells nothing of itself.
 """
 
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
+from ...admin.inside import Inside
 from ...manager.manager import CacheManager
 from ...redis import connect
 from ...redis.examination import Examination, examine
@@ -14,7 +15,7 @@ from ..exits import CommandError, Exit
 from .door import Answer
 
 _TIMEOUT = 2.0
-_KNOWN = ("api/fleet",)
+_KNOWN = ("api/fleet", "api/invalidate", "api/log")
 
 
 class SharedDoor:
@@ -43,13 +44,14 @@ class SharedDoor:
         )
         self._link = connect(url, timeout=_TIMEOUT)
         self.name = f"namespace {namespace} at {self._link.name}"
+        self._inside = Inside(self.cache)
 
     async def ask(
         self,
-        method: str,  # noqa: ARG002
+        method: str,
         path: str,
-        query: Mapping[str, str] | None = None,  # noqa: ARG002
-        body: Mapping[str, Any] | None = None,  # noqa: ARG002
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
     ) -> Answer:
         """Ask what can be known from the log. See `Door.ask`."""
         if path not in _KNOWN:
@@ -59,7 +61,8 @@ class SharedDoor:
                 "give --url of an admin application, or run it on a machine of the application",
             )
         await self._reach()
-        return Answer(200, (await self.cache.instances()).as_json())
+        status, value = await self._inside.ask(method, path, query, body)
+        return Answer(status, value)
 
     async def _reach(self) -> None:
         await self.cache.start()
@@ -71,13 +74,11 @@ class SharedDoor:
                 "check the address, user and password, and that the server runs",
             )
 
-    def events(self, kinds: str) -> AsyncGenerator[dict[str, Any], None]:  # noqa: ARG002
-        """Not over this door.
-
-        Raises:
-            CommandError: Always.
-        """
-        raise CommandError(Exit.USAGE, f"{self.name}: events are not known here", "give --url")
+    async def events(self, kinds: str) -> AsyncGenerator[dict[str, Any], None]:
+        """The records of the log, as they are applied here. See `Door.events`."""
+        await self._reach()
+        async for event in self._inside.events(kinds):
+            yield event
 
     async def examine_server(self) -> Examination:
         """What the server tells of itself."""
