@@ -18,7 +18,9 @@ from ..routing.globs import globs_meet, may_meet, takes, templates_meet
 from ..routing.routes import Leaf, Tree
 from ..routing.selection import routes_named
 from ..selectors import glob_matches
+from ..selectors.patterns import literal_head
 from .explanation import Effect
+from .heads import ByHead
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +37,18 @@ class Carried:
     pattern: str | None = None
     text: str | None = None
 
-    def meets(self, pattern: str) -> bool | None:
-        """Whether it may be what the pattern matches; None where that is not known."""
+    @property
+    def head(self) -> str | None:
+        """The text with which it begins; None where a callable says it."""
+        if self.text is not None:
+            return self.text
+        return None if self.pattern is None else literal_head(self.pattern)
+
+    def meets(self, pattern: str) -> bool:
+        """Whether it may be what the pattern matches."""
         if self.text is not None:
             return glob_matches(pattern, self.text)
-        return None if self.pattern is None else globs_meet(pattern, self.pattern)
+        return self.pattern is not None and globs_meet(pattern, self.pattern)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +70,11 @@ class Target:
     paths: tuple[str, ...] = ()
     tags: tuple[Carried, ...] = ()
     names: tuple[Carried, ...] = ()
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The texts with which its paths begin."""
+        return self.paths or (_head_of(self.template),)
 
     def path_meets(self, pattern: str) -> bool:
         """Whether a pattern matches one of its paths."""
@@ -134,63 +148,129 @@ class Change:
     """A route whose requests may change something.
 
     Attributes:
+        number: Its place among those routes.
         leaf: The route.
         by: How it is shown.
         given: What its `@invalidates` names.
     """
 
+    number: int
     leaf: Leaf
     by: str
     given: Invalidations
 
 
-def changes_in(tree: Tree) -> tuple[Change, ...]:
-    """The routes of an application whose requests may change something."""
-    leaves = (leaf for leaf in tree.leaves() if changing(leaf))
-    return tuple(Change(leaf, str(leaf), invalidations_of(leaf)) for leaf in leaves)
+@dataclass(frozen=True, slots=True)
+class Named:
+    """One text that a change names.
+
+    Attributes:
+        change: The change.
+        kind: `tag`, `path`, `pattern` or `route`.
+        shown: How the text is shown.
+        pattern: The pattern of all that it may be; "" for a route, and where a callable says it.
+    """
+
+    change: Change
+    kind: str
+    shown: str
+    pattern: str = ""
+
+    def effect(self, matches: str, *, certain: bool = True) -> Effect:
+        """What it drops."""
+        return Effect(
+            by=self.change.by, kind=self.kind, text=self.shown, matches=matches, certain=certain
+        )
 
 
-def droppers(tree: Tree, changes: Iterable[Change], target: Target) -> list[Effect]:
-    """Which routes drop the target: by what they name, and by their own URL."""
-    return [effect for change in changes for effect in effects_on(tree, change, target)]
+_RANKS = ("url", "route", "tag", "path", "pattern")
+"""The order in which effects of one change are told."""
 
 
-def effects_on(tree: Tree, change: Change, target: Target) -> Iterator[Effect]:
-    """How a route's changes drop the target."""
-    leaf, by, given = change.leaf, change.by, change.given
-    if target.meets(leaf):
-        yield Effect(by=by, kind="url", text=leaf.template, matches=target.shown)
-    for name in given.routes:
-        if target.route and any(each.template == target.route for each in _routes(tree, name)):
-            yield Effect(by=by, kind="route", text=_shown_route(name), matches=target.route)
-    for text in given.tags:
-        yield from _by_text(by, "tag", text, target.tags)
-    for option, texts in (("path", given.paths), ("pattern", given.patterns)):
+class Changes:
+    """The routes of an application whose requests may change something, and what they name.
+
+    Args:
+        tree: The application's routes.
+
+    Attributes:
+        all: The routes, in the router's order.
+    """
+
+    def __init__(self, tree: Tree) -> None:
+        leaves = [leaf for leaf in tree.leaves() if changing(leaf)]
+        self.all = tuple(
+            Change(number, leaf, str(leaf), invalidations_of(leaf))
+            for number, leaf in enumerate(leaves)
+        )
+        texts = [one for change in self.all for one in _texts_of(change)]
+        known = [one for one in texts if one.pattern]
+        self._coded = [one for one in texts if not one.pattern]
+        self._urls = ByHead((_head_of(change.leaf.path), change) for change in self.all)
+        self._tags = ByHead((literal_head(o.pattern), o) for o in known if o.kind == "tag")
+        self._names = ByHead((literal_head(o.pattern), o) for o in known if o.kind == "pattern")
+        self._paths = ByHead(
+            (literal_head(reading), (reading, one))
+            for one in known
+            if one.kind != "tag"
+            for reading in tree.readings(one.pattern)
+        )
+        self._routes: dict[str, list[Named]] = {}
+        for change in self.all:
+            for name in change.given.routes:
+                one = Named(change, "route", _shown_route(name))
+                for template in {leaf.template for leaf in _routes(tree, name)}:
+                    self._routes.setdefault(template, []).append(one)
+
+    def on(self, target: Target) -> list[Effect]:
+        """Which routes drop the target: by what they name, and by their own URL."""
+        found = dict.fromkeys(self._on(target))
+        ordered = sorted(found, key=lambda each: (each[0], _RANKS.index(each[1].kind)))
+        return [effect for _, effect in ordered]
+
+    def _on(self, target: Target) -> Iterator[tuple[int, Effect]]:
+        """Effects, each with the number of its change."""
+        shown = target.shown
+        for head in target.heads:
+            for change in self._urls.near(head):
+                if target.meets(change.leaf):
+                    text = change.leaf.template
+                    effect = Effect(by=change.by, kind="url", text=text, matches=shown)
+                    yield change.number, effect
+            for reading, one in self._paths.near(head):
+                if target.path_meets(reading):
+                    yield one.change.number, one.effect(shown)
+        for one in self._routes.get(target.route, ()):
+            yield one.change.number, one.effect(target.route)
+        yield from _meeting(self._tags, target.tags)
+        yield from _meeting(self._names, target.names)
+        for one in self._coded:
+            if one.kind != "tag" or target.tags:
+                yield one.change.number, one.effect("", certain=False)
+
+
+def _texts_of(change: Change) -> Iterator[Named]:
+    given = change.given
+    for kind, texts in (("tag", given.tags), ("path", given.paths), ("pattern", given.patterns)):
         for text in texts:
-            if not isinstance(text, Template):
-                yield Effect(by=by, kind=option, text=named(text), certain=False)
-            elif any(target.path_meets(each) for each in tree.readings(pattern_of(text))):
-                yield Effect(by=by, kind=option, text=text.text, matches=target.shown)
-            elif option == "pattern":
-                yield from _by_text(by, option, text, target.names)
+            if isinstance(text, Template):
+                yield Named(change, kind, text.text, pattern_of(text))
+            else:
+                yield Named(change, kind, named(text))
 
 
-def _by_text(
-    by: str, kind: str, text: Template | TextsFunction, carried: Sequence[Carried]
-) -> Iterator[Effect]:
-    """How a text that is named selects texts that are carried: what is known, else what may be."""
-    if not carried:
-        return
-    if not isinstance(text, Template):
-        yield Effect(by=by, kind=kind, text=named(text), certain=False)
-        return
-    pattern = pattern_of(text)
-    met = [(one, one.meets(pattern)) for one in carried]
-    known = any(meets for _, meets in met)
-    for one, meets in met:
-        if meets or (meets is None and not known):
-            certain = meets is not None
-            yield Effect(by=by, kind=kind, text=text.text, matches=one.shown, certain=certain)
+def _meeting(texts: ByHead[Named], carried: Sequence[Carried]) -> Iterator[tuple[int, Effect]]:
+    """Which texts may be one that is carried."""
+    for each in carried:
+        if each.head is not None:
+            for one in texts.near(each.head):
+                if each.meets(one.pattern):
+                    yield one.change.number, one.effect(each.shown)
+
+
+def _head_of(template: str) -> str:
+    """The text before the first place of a path template."""
+    return template.partition("{")[0]
 
 
 def named_by(given: Invalidations) -> list[Effect]:

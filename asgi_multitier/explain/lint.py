@@ -1,14 +1,14 @@
 """What is odd about an application's routes, by its annotations and rules alone."""
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from ..config.policy import Policy
 from ..config.templates import Template
-from ..routing.routes import Leaf, Tree
-from .effects import Change, Target, effects_on, named, named_by
+from ..routing.routes import Leaf
+from .effects import Change, Target, named, named_by
 from .explanation import Effect
 from .findings import Finding
 
@@ -45,13 +45,50 @@ class Route:
     dropped_by: tuple[Effect, ...]
 
 
-def lint(tree: Tree, routes: Sequence[Route]) -> Iterator[Finding]:
+@dataclass(frozen=True, slots=True)
+class _Application:
+    """What is known of all routes together.
+
+    Attributes:
+        coded: Whether a callable gives tags, so that any may be carried.
+        changes: Whether any route changes something.
+        met: What drops something, by the route that names it.
+        first: A cached route, by the first segment of its path.
+        carried: What cached routes have, by the kind of what may name it, as it is shown.
+    """
+
+    coded: bool
+    changes: bool
+    met: Mapping[str, set[tuple[str, str]]]
+    first: Mapping[str, str]
+    carried: Mapping[str, list[str]]
+
+
+def lint(routes: Sequence[Route]) -> Iterator[Finding]:
     """Everything that is odd about the routes, less what their `lint_ignore` names."""
-    cached = [route for route in routes if route.target is not None]
-    changing = [route for route in routes if route.change is not None]
+    whole = _whole(routes)
     for route in routes:
         ignored = _ignored(route)
-        yield from (one for one in _of(tree, route, cached, changing) if one.code not in ignored)
+        yield from (one for one in _of(route, whole) if one.code not in ignored)
+
+
+def _whole(routes: Sequence[Route]) -> _Application:
+    cached = [route for route in routes if route.target is not None]
+    met: dict[str, set[tuple[str, str]]] = {}
+    for route in cached:
+        for effect in route.dropped_by:
+            met.setdefault(effect.by, set()).add((effect.kind, effect.text))
+    first: dict[str, str] = {}
+    for route in cached:
+        if (segment := _first_segment(route.leaf.path)) is not None:
+            first.setdefault(segment, route.leaf.template)
+    targets = [route.target for route in cached if route.target is not None]
+    tags = dict.fromkeys(one.shown for target in targets for one in target.tags)
+    paths = dict.fromkeys(target.shown for target in targets)
+    carried = {"tag": list(tags), "path": list(paths)}
+    changes = any(route.change is not None for route in routes)
+    coded = any(one.head is None for target in targets for one in target.tags)
+    return _Application(coded, changes, met, first, carried)
 
 
 def _ignored(route: Route) -> frozenset[str]:
@@ -61,34 +98,27 @@ def _ignored(route: Route) -> frozenset[str]:
     return frozenset((*own, *given))
 
 
-def _of(
-    tree: Tree, route: Route, cached: Sequence[Route], changing: Sequence[Route]
-) -> Iterator[Finding]:
+def _of(route: Route, whole: _Application) -> Iterator[Finding]:
     if route.change is not None:
-        yield from _of_change(tree, route, route.change, cached)
+        yield from _of_change(route.change, whole)
     if route.policy is not None:
-        yield from _of_cached(route, route.policy, changing)
+        yield from _of_cached(route, route.policy, changes=whole.changes)
 
 
 # Routes that change something.
 
 
-def _of_change(
-    tree: Tree, route: Route, change: Change, cached: Sequence[Route]
-) -> Iterator[Finding]:
-    targets = [each.target for each in cached if each.target is not None]
-    effects = [effect for each in targets for effect in effects_on(tree, change, each)]
-    if not effects and not named_by(change.given):
-        near = _near(route.leaf, cached)
-        if near is not None:
-            yield Finding.of(
-                "W1",
-                change.by,
-                f"It changes something and drops nothing; {near} is cached",
-                "Write @invalidates(...) with what it changes; or @invalidates(lint_ignore='W1')",
-            )
-    met = {(effect.kind, effect.text) for effect in effects}
-    for one in named_by(change.given):
+def _of_change(change: Change, whole: _Application) -> Iterator[Finding]:
+    met, names = whole.met.get(change.by, set()), named_by(change.given)
+    near = whole.first.get(_first_segment(change.leaf.path) or "")
+    if not met and not names and near is not None:
+        yield Finding.of(
+            "W1",
+            change.by,
+            f"It changes something and drops nothing; {near} is cached",
+            "Write @invalidates(...) with what it changes; or @invalidates(lint_ignore='W1')",
+        )
+    for one in names:
         if not one.certain:
             yield Finding.of(
                 "I1",
@@ -96,35 +126,22 @@ def _of_change(
                 f"What {one.text} names is known only when it runs",
                 "Test it with assert_invalidates",
             )
-        elif (one.kind, one.text) not in met:
-            yield _without_effect(change, one, targets)
+        elif (one.kind, one.text) not in met and not (one.kind == "tag" and whole.coded):
+            yield _without_effect(change, one, whole)
 
 
-def _without_effect(change: Change, effect: Effect, targets: Sequence[Target]) -> Finding:
+def _without_effect(change: Change, effect: Effect, whole: _Application) -> Finding:
     """What names something that no cached route has."""
-    carried = {
-        "tag": [one.shown for target in targets for one in target.tags],
-        "route": [target.route for target in targets],
-    }.get(effect.kind, [target.shown for target in targets])
-    carried = list(dict.fromkeys(carried))
+    carried = whole.carried["tag" if effect.kind == "tag" else "path"]
     close = difflib.get_close_matches(effect.text, carried, n=1, cutoff=0.6)
     hint = f"Did you mean {close[0]!r}? " if close else ""
-    what = {"tag": "is carried by no cached route"}.get(effect.kind, "meets no cached route")
+    what = "is carried by no cached route" if effect.kind == "tag" else "meets no cached route"
     return Finding.of(
         "W2",
         change.by,
         f"The {effect.kind} {effect.text!r} {what}",
         f"{hint}If values of the manager have it, write lint_ignore='W2'",
     )
-
-
-def _near(leaf: Leaf, cached: Iterable[Route]) -> str | None:
-    """A cached route about the same things: the first segment of its path is the same."""
-    first = _first_segment(leaf.path)
-    if first is None:
-        return None
-    near = (each.leaf for each in cached if _first_segment(each.leaf.path) == first)
-    return next((each.template for each in near), None)
 
 
 def _first_segment(path: str) -> str | None:
@@ -136,12 +153,12 @@ def _first_segment(path: str) -> str | None:
 # Routes that are cached.
 
 
-def _of_cached(route: Route, policy: Policy, changing: Sequence[Route]) -> Iterator[Finding]:
+def _of_cached(route: Route, policy: Policy, *, changes: bool) -> Iterator[Finding]:
     where, lifetime = str(route.leaf), policy.lifetime or 0.0
     # What the default is for includes pages of the framework's own, which nothing changes.
     if lifetime >= LONG and not route.dropped_by and route.reason != "default":
         text = f"It is cached for {lifetime:,.0f} s, and no route drops it"
-        if changing:
+        if changes:
             yield Finding.of(
                 "W3",
                 where,

@@ -12,7 +12,7 @@ from ..routing.annotations import annotations_of
 from ..routing.checks import methods_of
 from ..routing.globs import fill_path
 from ..routing.routes import Leaf
-from .effects import Change, changes_in, droppers, named_by, target_of
+from .effects import Change, Changes, named_by, target_of
 from .explanation import Effect, plain
 from .findings import Finding, Level
 from .lint import Route, lint
@@ -85,20 +85,18 @@ def report_of(table: RouteTable, layers: tuple[Sequence[str], Sequence[str]]) ->
         table.check()
     except ConfigError as error:
         findings.append(Finding.of("E1", "", str(error), "Change what it names"))
-    changes = changes_in(tree)
-    by_leaf = {id(change.leaf): change for change in changes}
+    changes = Changes(tree)
+    by_leaf = {id(change.leaf): change for change in changes.all}
     routes = [_route(table, leaf, by_leaf.get(id(leaf)), changes) for leaf in tree.leaves()]
-    findings += [*lint(tree, routes), *order_of(*layers)]
+    findings += [*lint(routes), *order_of(*layers)]
     findings.sort(key=lambda one: (list(Level).index(one.level), one.code))
     return RoutesReport(routes=tuple(map(_shown, routes)), findings=tuple(findings))
 
 
-def _route(
-    table: RouteTable, leaf: Leaf, change: Change | None, changes: Sequence[Change]
-) -> Route:
+def _route(table: RouteTable, leaf: Leaf, change: Change | None, changes: Changes) -> Route:
     policy, reason = _ruled(table, leaf)
     target = None if policy is None else target_of(leaf, policy)
-    effects = [] if target is None else droppers(table.tree, changes, target)
+    effects = [] if target is None else changes.on(target)
     return Route(leaf, policy, reason, target, change, tuple(effects))
 
 

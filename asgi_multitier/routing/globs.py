@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
 from ..selectors import escape_pattern, fitted, glob_matches
-from ..selectors.patterns import MAX_STARS, symbols
+from ..selectors.patterns import MAX_STARS, literal_head, symbols
 
 _PLACE = re.compile(r"\{[A-Za-z_]\w*(?::(?P<convertor>\w+))?\}")
 _NAMED_PLACE = re.compile(r"\{(?P<name>[A-Za-z_]\w*)(?::\w+)?\}")
@@ -30,17 +30,25 @@ def may_meet(glob: str, template: str) -> bool:
         glob: A pattern of `*` and `?`.
         template: A path template such as `/products/{id:int}`; `{x:path}` matches any path.
     """
-    return _meet(_of_glob(glob), _of_template(template))
+    heads = literal_head(glob), template.partition("{")[0]
+    return _begin_alike(*heads) and _meet(_of_glob(glob), _of_template(template))
 
 
 def globs_meet(one: str, other: str) -> bool:
     """Whether some text is matched by both patterns of `*` and `?`."""
-    return _meet(_of_glob(one), _of_glob(other))
+    heads = literal_head(one), literal_head(other)
+    return _begin_alike(*heads) and _meet(_of_glob(one), _of_glob(other))
 
 
 def templates_meet(one: str, other: str) -> bool:
     """Whether some path is taken by routes of both path templates."""
-    return _meet(_of_template(one), _of_template(other))
+    heads = one.partition("{")[0], other.partition("{")[0]
+    return _begin_alike(*heads) and _meet(_of_template(one), _of_template(other))
+
+
+def _begin_alike(one: str, other: str) -> bool:
+    """Whether a text may begin with both: most pairs are told apart by that."""
+    return one.startswith(other) or other.startswith(one)
 
 
 def takes(template: str, path: str) -> bool:

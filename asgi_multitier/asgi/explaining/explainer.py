@@ -1,6 +1,6 @@
 """What the manager asks: a door to one middleware."""
 
-from ...explain.effects import Change, changes_in
+from ...explain.effects import Changes
 from ...explain.explanation import Explanation
 from ...explain.question import Question
 from ...explain.routes import RoutesReport, report_of
@@ -29,8 +29,7 @@ class Explainer:
         self._lifespan = lifespan
         self._own_client = own_client
         self._secret = secret
-        self._tree: Tree | None = None
-        self._known: tuple[Change, ...] = ()
+        self._known: tuple[Tree, Changes] | None = None
 
     def attach(self) -> None:
         """Explain what the manager is asked from here on: the rules are known."""
@@ -55,10 +54,11 @@ class Explainer:
         """The routes of the application, and what is odd about them."""
         return report_of(self._plans.table, layers_around(self._own_client.app))
 
-    def _changes(self) -> tuple[Change, ...]:
+    def _changes(self) -> Changes:
         """The routes that may change something, found once until the routes are read again."""
         table = self._plans.table
         table.refresh()
-        if self._tree is not table.tree:
-            self._tree, self._known = table.tree, changes_in(table.tree)
-        return self._known
+        tree = table.tree
+        if self._known is None or self._known[0] is not tree:
+            self._known = tree, Changes(tree)
+        return self._known[1]

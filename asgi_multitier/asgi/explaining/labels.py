@@ -1,9 +1,7 @@
 """What selects the response to a request, and which routes drop it."""
 
-from collections.abc import Iterable
-
 from ...config.templates import Template, Texts
-from ...explain.effects import Carried, Change, Target, carried_by, droppers
+from ...explain.effects import Carried, Changes, Target, carried_by
 from ...policy.reasons import Reason
 from ...selectors import aliased
 from ..request import Request
@@ -11,7 +9,7 @@ from .draft import Draft
 from .shown import templates_of
 
 
-def label(request: Request, draft: Draft, changes: Iterable[Change]) -> None:
+def label(request: Request, draft: Draft, changes: Changes) -> None:
     """Find the name and the tags of a response, as far as they are known, and who drops it.
 
     Args:
@@ -34,7 +32,7 @@ def label(request: Request, draft: Draft, changes: Iterable[Change]) -> None:
     if draft.labels is not None and draft.question.reveal:
         tags = draft.labels[1]
         draft.tags = tags[1:] if aliased(tags) else tags
-    draft.dropped_by = droppers(request.table.tree, changes, _target(request, draft))
+    draft.dropped_by = changes.on(_target(request, draft))
 
 
 def _names_arguments(request: Request) -> bool:

@@ -4,7 +4,7 @@ Each step calls the function that decides it for a request that is sent; what th
 (counting, moving, running the application) is not done here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from ..._types import Message, Scope
 from ...config.policy import Policy
 from ...config.rules import Invalidations
 from ...config.templates import Template, Texts
-from ...explain.effects import Change, named_by
+from ...explain.effects import Changes, named_by
 from ...explain.explanation import Effect, Explanation, Verdict
 from ...explain.question import Question
 from ...policy.cache_status import Forward
@@ -64,7 +64,7 @@ class Walk:
         common: Mapping[str, Any],
         question: Question,
         scope: Scope,
-        changes: Sequence[Change],
+        changes: Changes,
         secret: bytes | None,
     ) -> None:
         self._changes = changes
