@@ -156,7 +156,7 @@ class CacheMiddleware:
         if ready is None:
             engine, look_up = self.manager.engine, None
             kind = common.kind()  # held while a tier is asked: the plan is made of it
-            if self._lifespan.is_here and kind and is_plain(kept, found, scope, engine):
+            if kind and self._home.place is loop_here() and is_plain(kept, found, scope, engine):
                 look_up = await shared_hit(engine, kept, scope, send, tell=self._looking.found)
                 if look_up is None:
                     return

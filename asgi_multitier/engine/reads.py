@@ -5,6 +5,7 @@ The stack decides which replies are valid; here is only which keys are read, and
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import msgspec
@@ -87,7 +88,7 @@ class Reads:
         self,
         shared: Sequence[Placed],
         admit: Admit,
-        spawn: Callable[[Coroutine[Any, Any, Any], str], object],
+        spawn: Callable[[Coroutine[Any, Any, Any], str], "asyncio.Task[Any]"],
         clock: Clock,
     ) -> None:
         self._shared = shared
@@ -110,23 +111,31 @@ class Reads:
             return future
         if not self.wanted:  # once a turn: to find the event loop out is a system call
             self._loop = asyncio.get_running_loop()
-            self._loop.call_soon(self._start)
+            # The task begins with the next turn, and takes what this one has asked for.
+            wanted = self.wanted = []
+            reading = self._spawn(self._read(wanted), "asgi-multitier read")
+            reading.add_done_callback(partial(self._ended, wanted))
         future = self._loop.create_future()
         self._waiting[key] = [future]
         self.wanted.append(key)
         return future
 
-    def _start(self) -> None:
-        keys, self.wanted = self.wanted, []
-        self._spawn(self._read(keys), "asgi-multitier read")
-
     async def _read(self, keys: list[str]) -> None:
+        self.wanted = []
         reading = Reading(keys, self._waiting)
         try:
             await self._read_below(0, keys, reading)
         finally:
             for key in list(reading.left):
                 reading.answer(key, None)
+
+    def _ended(self, keys: list[str], reading: "asyncio.Task[Any]") -> None:
+        """Answer those who wait for a read that was cancelled before it began."""
+        if reading.cancelled() and self.wanted is keys:
+            self.wanted = []
+            begun = Reading(keys, self._waiting)
+            for key in keys:
+                begun.answer(key, None)
 
     async def _read_below(self, place: int, keys: list[str], reading: Reading) -> None:
         """Ask the tier in this place, and those below for what it has not."""

@@ -38,6 +38,7 @@ class _Reading(msgspec.Struct, gc=False):
         body: The body, the same object as in the entry; else empty.
         length: Of both.
         found: What they were decoded to.
+        until: Clock value at which that is over.
         least: Clock value before which the entry is not over, if the tier has told the truth.
         size: Bytes accounted for it.
     """
@@ -46,6 +47,7 @@ class _Reading(msgspec.Struct, gc=False):
     body: bytes
     length: int
     found: Found
+    until: float
     least: float
     size: int
 
@@ -90,7 +92,7 @@ class Rereads:
                 if (
                     left is not None
                     and now + left >= reading.least
-                    and now < reading.found.slot.entry.keep_until
+                    and now < reading.until
                     and len(value) == reading.length
                     and value.startswith(reading.head)
                     and value.endswith(reading.body)
@@ -123,8 +125,9 @@ class Rereads:
         while self._bytes + size > self._max_bytes:
             self.forget(next(iter(self._readings)))
         self._bytes += size
-        least = entry.keep_until - travelled - TICK
-        self._readings[key] = _Reading(head, body, len(value), found, least, size)
+        until = entry.keep_until
+        least = until - travelled - TICK
+        self._readings[key] = _Reading(head, body, len(value), found, until, least, size)
 
     def forget(self, key: str) -> None:
         """Forget a key, if it is there."""

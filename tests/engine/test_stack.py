@@ -504,6 +504,35 @@ async def test_close_ends_what_hangs_and_releases_the_tiers() -> None:
     await built.stack.close(0.001)
 
 
+async def test_a_read_that_is_cancelled_before_it_begins_is_answered() -> None:
+    """Nothing waits for ever, and the next read begins as any other."""
+    built = Built(L2)
+    await built.written(built.entry())
+    asked = [built.stack.ask(key) for key in ("k", "k", "other")]
+    (reading,) = built.stack.tasks
+    reading.cancel()
+
+    assert [await one for one in asked] == [None] * 3
+    assert built.tiers[0].calls["get"] == 0
+    assert await built.stack.fetch("k") is not None
+
+
+async def test_a_read_that_is_cancelled_takes_none_that_begins_after_it() -> None:
+    """Those who wait for it are answered, and what was asked for since is read."""
+    built = Built(L2)
+    await built.written(built.entry())
+    built.tiers[0].gate = asyncio.Event()
+    asked = built.stack.ask("other")
+    await settled()
+    (reading,) = built.stack.tasks
+    reading.cancel()
+    later = built.stack.ask("k")
+    built.tiers[0].gate.set()
+
+    assert await asked is None
+    assert await later is not None
+
+
 async def test_a_bug_in_a_background_write_is_counted_and_said(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
