@@ -2,6 +2,8 @@
 
 import argparse
 import importlib
+import os
+import secrets
 import socket
 from collections.abc import Sequence
 
@@ -13,6 +15,8 @@ from .site import Settings
 
 FRAMEWORKS = ("fastapi", "starlette")
 DEFAULT_PORT = 8000
+TOKEN = "ASGI_MULTITIER_ADMIN_TOKEN"
+"""The variable with the operators' token: the launcher sets it, the command line tool reads it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -24,15 +28,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     listening = _listening(options)
     address = address_of(listening)
+    token = os.environ.get(TOKEN) or secrets.token_urlsafe(32)
     settings = Settings(
         framework=options.framework,
         name=options.name,
         redis_url=options.redis_url,
         database=options.database,
         peers=options.peer or [address],
+        token=token,
     )
     tiers = "memory only" if settings.redis_url is None else "memory and Redis"
-    print(f"{settings.name}  {address}  ({settings.framework}, {tiers})", flush=True)
+    print(f"{settings.name}  {address}  ({settings.framework}, {tiers})")
+    print(f"The cache: {address}/_cache/ with the token {token}", flush=True)
     serve(create_app(settings), listening)
 
 

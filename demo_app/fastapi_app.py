@@ -17,9 +17,10 @@ Source = Annotated[SlowSource, Depends(site.source_of)]
 
 def create_app(settings: Settings) -> FastAPI:
     """The application of one instance."""
-    app = FastAPI(title="Catalogue", **site.common(settings))
+    cache = site.make_cache(settings)
+    app = FastAPI(title="Catalogue", **site.common(settings, cache))
     app.include_router(router)
-    site.furnish(app, settings)
+    site.furnish(app, settings, cache)
     return app
 
 

@@ -6,6 +6,8 @@ instances first.
 
 import argparse
 import contextlib
+import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -13,10 +15,11 @@ import sys
 import tempfile
 import urllib.request
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from .__main__ import TOKEN
 from .catalogue import Catalogue
 from .ports import address_of, listen
 from .site import Framework
@@ -39,11 +42,13 @@ class Fleet:
         addresses: Their addresses, in order.
         redis_url: Address of the shared server.
         processes: Their processes, in the same order.
+        token: What an operator of the cache sends: another one at each start.
     """
 
     addresses: tuple[str, ...]
     redis_url: str
     processes: tuple[subprocess.Popen[bytes], ...]
+    token: str = field(default="", repr=False)
 
 
 @contextlib.contextmanager
@@ -65,8 +70,9 @@ def running_fleet(ports: Sequence[int] = PORTS) -> Iterator[Fleet]:
         Catalogue(database).close()  # Created before the instances open it.
         shared = ["--redis-url", redis_url, "--database", database]
         shared += [part for address in addresses for part in ("--peer", address)]
+        token = secrets.token_urlsafe(32)
         processes = tuple(
-            stack.enter_context(_instance(number, listening, shared))
+            stack.enter_context(_instance(number, listening, shared, token))
             for number, listening in enumerate(sockets)
         )
         for listening in sockets:
@@ -74,7 +80,7 @@ def running_fleet(ports: Sequence[int] = PORTS) -> Iterator[Fleet]:
             listening.close()
         for address, process in zip(addresses, processes, strict=True):
             _wait_until_ready(address, process)
-        yield Fleet(addresses, redis_url, processes)
+        yield Fleet(addresses, redis_url, processes, token)
 
 
 def load(fleet: Fleet, seconds: int) -> int:
@@ -113,7 +119,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if options.load:
                 print(f"Load for {options.load} s ...", flush=True)
                 return load(fleet, options.load)
-            print("Open either in a browser. Ctrl-C stops both.", flush=True)
+            print(
+                "Open either in a browser; below it /_cache/ is the cache, /metrics/ its figures."
+            )
+            print(f"The token of /_cache/, for this run: {fleet.token}")
+            print("Ctrl-C stops both.", flush=True)
             return until_one_dies(fleet)
     except KeyboardInterrupt:
         print("Stopped.")
@@ -122,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def _instance(
-    number: int, listening: socket.socket, shared: Sequence[str]
+    number: int, listening: socket.socket, shared: Sequence[str], token: str
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run one instance on a bound socket."""
     fd = listening.fileno()
@@ -131,6 +141,7 @@ def _instance(
         [sys.executable, "-m", "demo_app", *own, *shared],
         cwd=ROOT,
         pass_fds=[fd],
+        env={**os.environ, TOKEN: token},  # arguments can be read by all users of a machine
         stdout=subprocess.DEVNULL,
         # Ctrl-C in a terminal must reach only the launcher, which stops everything in order.
         start_new_session=True,

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias, TypedDict
 
@@ -40,6 +40,7 @@ class Settings:
         redis_url: Address of the shared tier; None for memory only.
         database: The catalogue's file; by default in memory, separate for each instance.
         peers: Addresses of all instances, this one included, in the order of the page.
+        token: What an operator of the cache sends; None for no operators.
     """
 
     framework: Framework = "fastapi"
@@ -47,6 +48,7 @@ class Settings:
     redis_url: str | None = None
     database: str = ":memory:"
     peers: Sequence[str] = ()
+    token: str | None = field(default=None, repr=False)
 
 
 class ListQuery(BaseModel):
@@ -107,9 +109,13 @@ class Common(TypedDict):
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]]
 
 
-def common(settings: Settings) -> Common:
+def make_cache(settings: Settings) -> CacheManager:
+    """The cache of one instance."""
+    return CacheManager(redis_url=settings.redis_url, namespace=NAMESPACE)
+
+
+def common(settings: Settings, cache: CacheManager) -> Common:
     """The constructor arguments of both applications."""
-    cache = CacheManager(redis_url=settings.redis_url, namespace=NAMESPACE)
     return {
         # Outermost first. CORS is outside the cache: its fields are for one origin, and must not
         # be stored.
@@ -128,13 +134,16 @@ def common(settings: Settings) -> Common:
     }
 
 
-def furnish(app: Starlette, settings: Settings) -> None:
-    """Add settings, source, the page's files and the error handler to an application."""
+def furnish(app: Starlette, settings: Settings, cache: CacheManager) -> None:
+    """Add settings, source, the page's files, figures and what operators see to an application."""
     app.state.settings = settings
     app.state.source = SlowSource(Catalogue(settings.database))
     app.add_exception_handler(UnknownProductError, _unknown_product)
     # A mount cannot be annotated; `caching.RULES` has a rule for it.
     app.mount("/static", StaticFiles(directory=PAGE), name="static")
+    # Figures show routes and counts alone. Elsewhere they get a token too: `metrics(token=...)`.
+    app.mount("/metrics", cache.metrics())
+    app.mount("/_cache", cache.admin(token=settings.token))
 
 
 def page() -> Response:

@@ -17,9 +17,10 @@ from .site import ListQuery, SearchQuery, Settings, source_of
 
 def create_app(settings: Settings) -> Starlette:
     """The application of one instance."""
-    app = Starlette(routes=ROUTES, **site.common(settings))
+    cache = site.make_cache(settings)
+    app = Starlette(routes=ROUTES, **site.common(settings, cache))
     app.add_exception_handler(ValidationError, _unreadable)
-    site.furnish(app, settings)
+    site.furnish(app, settings, cache)
     return app
 
 

@@ -33,6 +33,8 @@ pytestmark = pytest.mark.no_cover  # what it tests runs in other processes
 
 DRAFT = Draft(name="Plain Kite", category="toys", price_cents=1999, stock=3)
 PEERS = ("http://127.0.0.1:8001", "http://127.0.0.1:8002")
+TOKEN = "operator-of-the-demo-" + 32 * "o"
+OPERATOR = {"authorization": f"Bearer {TOKEN}"}
 READS = (
     "/products?category=toys&page=2",
     "/products/7",
@@ -65,7 +67,7 @@ async def lifespan_of(app: Starlette) -> AsyncIterator[None]:
 @contextlib.asynccontextmanager
 async def client_of(framework: Any) -> AsyncIterator[tuple[httpx.AsyncClient, SlowSource]]:
     """A client of one application in memory, and its source without delays."""
-    app = create_app(Settings(framework=framework, peers=PEERS))
+    app = create_app(Settings(framework=framework, peers=PEERS, token=TOKEN))
     app.state.source.close()
     app.state.source = source = SlowSource(Catalogue(), sleep=at_once)
     transport = httpx.ASGITransport(app)
@@ -385,13 +387,52 @@ class TestApplications:
         """The page refers only to its own files, and a rule caches them."""
         client, _ = site
         html = (await client.get("/")).text
-        files = re.findall(r'(?:href|src)="(/[^"]*)"', html)
+        files = re.findall(r'(?:href|src)="(/static/[^"]*)"', html)
 
         assert files == ["/static/style.css", "/static/app.js"]
         assert "//" not in re.sub(r"<!doctype.*?>", "", html)
         for file in files:
             assert (await client.get(file)).status_code == 200
             assert is_hit(await client.get(file))
+
+    async def test_page_leads_to_the_cache_and_its_figures(
+        self, site: tuple[httpx.AsyncClient, SlowSource]
+    ) -> None:
+        """Both are there, and neither is cached."""
+        client, _ = site
+        html = (await client.get("/")).text
+        for link in ("/_cache/", "/metrics/"):
+            assert f'href="{link}"' in html
+            for _ in range(2):
+                there = (await client.get(link)).raise_for_status()
+                assert not is_hit(there)
+                assert there.headers["cache-control"] == "no-store"
+
+    @pytest.mark.parametrize(
+        ("fields", "status"),
+        [
+            pytest.param({}, 401, id="no token"),
+            pytest.param({"authorization": "Bearer x"}, 401, id="another token"),
+            pytest.param(
+                {**OPERATOR, "origin": PEERS[0], "sec-fetch-site": "same-origin"}, 200, id="page"
+            ),
+            pytest.param(
+                {**OPERATOR, "origin": PEERS[1], "sec-fetch-site": "cross-site"}, 403, id="other"
+            ),
+        ],
+    )
+    async def test_operators_drop_what_is_cached(
+        self, site: tuple[httpx.AsyncClient, SlowSource], fields: dict[str, str], status: int
+    ) -> None:
+        """With the token, and from the page of the cache where a page sends it."""
+        client, _ = site
+        await client.get("/products/7")
+        dropped = await client.post(
+            "/_cache/api/invalidate", json={"tags": ["product:7"]}, headers=fields
+        )
+
+        assert status == dropped.status_code
+        assert is_hit(await client.get("/products/7")) == (status != 200)
 
     async def test_instance_describes_itself(
         self, site: tuple[httpx.AsyncClient, SlowSource]
@@ -458,6 +499,16 @@ class TestFleet:
         assert version + 1 == edited.json()["version"]
         assert edited.json() == own.json() == other.json()
 
+    def test_token_of_this_run_is_for_all_instances(self, fleet: Fleet) -> None:
+        """It is in no command line, where other users could read it."""
+        for address, process in zip(fleet.addresses, fleet.processes, strict=True):
+            right = httpx.get(
+                f"{address}/_cache/api", headers={"authorization": f"Bearer {fleet.token}"}
+            )
+
+            assert right.json()["rights"] == "operator"
+            assert fleet.token not in str(process.args)
+
     async def test_burst_calls_the_source_once(self, fleet: Fleet) -> None:
         """Fifty concurrent identical requests cause one call and get equal responses."""
         async with httpx.AsyncClient(base_url=fleet.addresses[0], timeout=20) as client:
@@ -499,13 +550,14 @@ class TestFleet:
         command = [sys.executable, "-m", "demo_app.fleet", "--ports", "0,0"]
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
-            lines = [process.stdout.readline() for _ in range(3)]
+            lines = [process.stdout.readline() for _ in range(4)]
             ports = [int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", "".join(lines))]
             process.send_signal(signal.Signals[name])
             said = process.stdout.read()
             code = process.wait(20)
 
         assert code == 0
+        assert re.fullmatch(r"The token of /_cache/, for this run: [\w-]{43}\n", lines[3])
         assert "Stopped" in said
         assert len(ports) == 4
         for port in ports:
@@ -527,7 +579,7 @@ class TestFleet:
         with subprocess.Popen(command, cwd=ROOT, text=True, **both) as process:
             assert process.stdout is not None
             assert process.stderr is not None
-            line = process.stdout.readline()
+            line, token = process.stdout.readline(), process.stdout.readline()
             address = re.findall(r"http://\S+", line)[0]
             answers = [httpx.get(f"{address}/products/7") for _ in range(2)]
             process.terminate()
@@ -535,6 +587,7 @@ class TestFleet:
 
         assert warnings == ""
         assert f"({framework}, memory only)" in line
+        assert re.fullmatch(rf"The cache: {address}/_cache/ with the token [\w-]{{43}}\n", token)
         assert [is_hit(answer) for answer in answers] == [False, True]
 
 

@@ -1,24 +1,17 @@
 """The demo's page in a real browser, over a fleet of real processes."""
 
 import re
-import shutil
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from demo_app.fleet import Fleet, running_fleet
+from tests.browsers import collect_complaints, needs_a_browser, running_browser
 from tests.test_demo import shared
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-
-pytestmark = [
-    pytest.mark.skipif(BROWSER is None, reason="no browser on the PATH (" + ", ".join(NAMES) + ")"),
-    pytest.mark.asyncio(loop_scope="module"),
-]
+pytestmark = [needs_a_browser, pytest.mark.asyncio(loop_scope="module")]
 
 
 @pytest.fixture(scope="module")
@@ -28,27 +21,24 @@ def fleet() -> Iterator[Fleet]:
         yield started
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """One browser for all tests; each has a window of its own."""
+    async with running_browser() as browser:
+        yield browser
+
+
 @pytest.fixture
 def complaints() -> list[str]:
     """What the browser has complained about."""
     return []
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    """One browser for all tests; each has a window of its own."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
-        yield browser
-        await browser.close()
-
-
 @pytest_asyncio.fixture(loop_scope="module")
 async def page(fleet: Fleet, browser: Browser, complaints: list[str]) -> AsyncIterator[Page]:
     """The first instance's page, ready for a click; complaints fail the test."""
     page = await browser.new_page()
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda line: complaints.append(line.text))
+    collect_complaints(page, complaints)
     await page.goto(fleet.addresses[0])
     await idle(page)
     yield page
