@@ -204,6 +204,7 @@ class Explanation:
         remedy: What to write for it to be a hit; "" if there is nothing to do.
         docs: The page of the documentation, and the place in it; "" if there is none.
         method: The request's.
+        tier: The level of the tier that has what is served; None where the application is asked.
         rule: The rule that holds for it; None if it is not known.
         key: Its key; None if it has none, or what it needs was not asked.
         tags: The templates of the tags of its response; revealed, the tags.
@@ -222,6 +223,7 @@ class Explanation:
     forward: Forward | None = None
     remedy: str = ""
     docs: str = ""
+    tier: int | None = None
     rule: RuleShown | None = None
     key: KeyShown | None = None
     tags: tuple[str, ...] = ()

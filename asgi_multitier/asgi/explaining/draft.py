@@ -102,6 +102,7 @@ class Draft:
             remedy=told.remedy,
             docs=told.docs,
             method=method,
+            tier=self.tier if self.verdict in (Verdict.HIT, Verdict.STALE) else None,
             rule=self.rule,
             key=self.key,
             tags=self.tags,
