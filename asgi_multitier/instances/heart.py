@@ -6,6 +6,7 @@ ever in the way of a request: a store that does not answer is counted.
 """
 
 import asyncio
+import functools
 import os
 import socket
 import time
@@ -40,7 +41,10 @@ _NOTABLE = 0.01
 _ROUND_TRIPS = 8
 """Beats of which the fastest tells how far the clocks are apart."""
 
-_VERSION = version("asgi-multitier")
+
+@functools.cache
+def _version() -> str:
+    return version("asgi-multitier")  # it reads a file
 
 
 class Cache(Protocol):
@@ -216,7 +220,7 @@ class Heart:
             pid=os.getpid(),
             application=self._cache.application[:255],
             release=config.version,
-            version=_VERSION,
+            version=_version(),
             started=self._started,
             mode=self._cache.mode,
             closing=closing,

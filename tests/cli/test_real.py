@@ -113,6 +113,8 @@ def test_all_commands(way: str, real: Real, capsys: pytest.CaptureFixture[str]) 
         assert (code, len(told["entries"])) == (Exit.OK, 1)
         code, told = answered(capsys, "mode", *options)
         assert (code, told) == (Exit.OK, {"mode": "on"})
+        code, told = answered(capsys, "explain", "http://shop/page", *options)
+        assert (code, told["verdict"]) == (Exit.OK, "hit")
     else:
         for command in ("stats", "keys", "mode"):
             code, told = answered(capsys, command, *options)
