@@ -1,17 +1,23 @@
 """The ways to a cache: which is taken, and what becomes of one that does not answer."""
 
 from argparse import Namespace
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from asgi_multitier import CacheManager
 from asgi_multitier.cli.doors.choosing import choose, token_of
+from asgi_multitier.cli.doors.workers import WorkersDoor
 from asgi_multitier.cli.exits import CommandError, Exit
 from asgi_multitier.cli.main import main
 from asgi_multitier.cli.output import Output
 from tests.cli.admin import served
+from tests.patience import until
+from tests.servers import free_port
 
 PROBLEM = {"detail": "this is why", "allowed": "that"}
 STATUSES = (
@@ -195,3 +201,82 @@ async def test_no_way(given: Namespace, environ: dict[str, str], code: Exit, rem
 
     assert raised.value.exit is code
     assert remedy in raised.value.remedy
+
+
+# The sockets of workers.
+
+
+@asynccontextmanager
+async def working(*names: str) -> AsyncIterator[list[CacheManager]]:
+    """An application with a worker, for each name."""
+    async with AsyncExitStack() as ends:
+        caches = [CacheManager(redis_url=None, namespace=name, dotenv=None) for name in names]
+        for cache in caches:
+            cache.workers.is_wanted = True
+            await ends.enter_async_context(cache)
+            await until(lambda cache=cache: cache.workers.number is not None)  # type: ignore[misc]
+        yield caches
+
+
+async def test_the_only_application_of_a_machine_is_found() -> None:
+    """Without any option; and by its name where there are several."""
+    async with working("shop"):
+        door = await choose(options(), quiet(), {})
+        assert door.name == "workers of shop on this machine"
+        async with working("bank"):
+            with pytest.raises(CommandError) as raised:
+                await choose(options(), quiet(), {})
+            door = await choose(options(namespace="bank"), quiet(), {})
+
+    assert raised.value.exit is Exit.USAGE
+    assert "bank, shop" in str(raised.value)
+    assert door.name == "workers of bank on this machine"
+
+
+async def test_workers_that_have_ended() -> None:
+    """No answer, whether before or while a command runs; and no events by this way."""
+    async with working("shop"):
+        door = await choose(options(), quiet(), {})
+    for gone in (door, WorkersDoor("shop")):
+        with pytest.raises(CommandError) as raised:
+            await gone.ask("GET", "api")
+        assert raised.value.exit is Exit.UNREACHABLE
+        with pytest.raises(CommandError, match="events"):
+            gone.events("")
+        await gone.close()
+
+
+# The server of the log.
+
+
+@pytest.mark.parametrize("command", ["instances", "tail", "doctor"])
+def test_a_server_that_is_away(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is named, without the password."""
+    url = f"redis://app:secret@127.0.0.1:{free_port()}"
+    code = main([command, "--redis", url, "--namespace", "shop"])
+
+    written = "".join(capsys.readouterr())
+    assert code == Exit.UNREACHABLE
+    assert "127.0.0.1" in written
+    assert "secret" not in written
+
+
+@pytest.mark.parametrize("url", ["http://shop", "redis://host?colour=red"])
+def test_addresses_that_are_none(url: str) -> None:
+    """As the cache refuses them."""
+    assert main(["instances", "--redis", url, "--namespace", "shop"]) == Exit.USAGE
+
+
+def test_events_of_something_else() -> None:
+    """JSON where events should be."""
+    with served({"GET api/events": (204, {})}) as server:
+        assert main(["tail", "--url", server.url]) == Exit.UNREACHABLE
+
+
+def test_a_server_without_encryption() -> None:
+    """What does not speak TLS is not asked without it."""
+    with served({"GET api/stats": {}}) as server:
+        url = server.url.replace("http:", "https:")
+        assert main(["stats", "--url", url]) == Exit.UNREACHABLE
+
+    assert server.asked == []

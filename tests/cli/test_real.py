@@ -1,5 +1,6 @@
 """Each command over each way to a real application: the same cache, the same answers."""
 
+import asyncio
 import json
 import socket
 import threading
@@ -20,7 +21,7 @@ from asgi_multitier import CacheManager, CacheMiddleware, Rule
 from asgi_multitier.cli.exits import Exit
 from asgi_multitier.cli.main import main
 from tests.cli.admin import TOKEN
-from tests.patience import PATIENCE, wait_for
+from tests.patience import PATIENCE, until, wait_for
 from tests.servers import ValkeyServer
 
 
@@ -130,6 +131,32 @@ def test_all_commands(way: str, real: Real, capsys: pytest.CaptureFixture[str]) 
     code, told = answered(capsys, "doctor", *options)
     assert code in (Exit.OK, Exit.FINDING)
     assert {"level": "ok", "text": "1 instance, one generation of the log"} in told["checks"]
+
+
+def test_a_record_that_others_cannot_read_is_not_written(
+    valkey: ValkeyServer, namespace: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would drop everything there."""
+
+    async def run() -> int:
+        cache = CacheManager(
+            redis_url=valkey.url,
+            namespace=namespace,
+            redis_timeout=PATIENCE,
+            secret=b"at least sixteen bytes",
+            dotenv=None,
+        )
+        async with cache:
+            await until(lambda: cache.engine.log.trusted)
+            assert (await cache.seen(wait=PATIENCE)).by_all
+            ways = ["--redis", valkey.url, "--namespace", namespace]
+            words = ["invalidate", "--tag", "a", "--json", *ways]
+            code = await asyncio.to_thread(main, words)
+            assert cache.invalidation_stats().processing_errors == 0
+            return code
+
+    assert asyncio.run(run()) == Exit.NOT_ALLOWED
+    assert "ASGI_MULTITIER_SECRET" in capsys.readouterr().err
 
 
 def test_what_others_may_not(real: Real, capsys: pytest.CaptureFixture[str]) -> None:

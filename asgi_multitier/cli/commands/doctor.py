@@ -8,7 +8,7 @@ from ..command import Command
 from ..doors.choosing import add_target, door_of
 from ..doors.door import get
 from ..doors.shared import SharedDoor
-from ..exits import CommandError, Exit
+from ..exits import Exit
 from ..output import Output, Style
 
 _STYLES: dict[str, Style] = {"ok": "green", "warn": "yellow", "fail": "red"}
@@ -21,19 +21,23 @@ def _arguments(parser: ArgumentParser) -> None:
 async def _run(given: Namespace, output: Output) -> Exit:
     checks = list(of_machine())
     async with door_of(given, output) as door:
-        fleet: dict[str, Any] = await get(door, "api/fleet")
-        checks += of_fleet(fleet)
+        answers = True
         if isinstance(door, SharedDoor):
-            checks += of_server(await door.examine_server())
-        else:
+            server = await door.examine_server()
+            checks += of_server(server)
+            answers = not server.error
+        if answers:
+            fleet: dict[str, Any] = await get(door, "api/fleet")
+            checks += of_fleet(fleet)
+            answers = fleet["complete"]
+        if not isinstance(door, SharedDoor):
             checks += of_log((await get(door, "api/stats", scope="host"))["log"])
     output.json({"target": door.name, "checks": [check.as_json() for check in checks]})
     for check in checks:
         output.line((f"{check.level:<5}", _STYLES[check.level]), check.text)
-    worst = {check.level for check in checks}
-    if "fail" in worst and not fleet["complete"]:
-        raise CommandError(Exit.UNREACHABLE, f"{door.name}: the server does not answer")
-    return Exit.FINDING if worst & {"warn", "fail"} else Exit.OK
+    if not answers:
+        return Exit.UNREACHABLE
+    return Exit.OK if all(check.level == "ok" for check in checks) else Exit.FINDING
 
 
 COMMAND = Command("doctor", "Check everything, and say what to do.", _arguments, _run)

@@ -61,6 +61,8 @@ class SharedDoor:
                 "give --url of an admin application, or run it on a machine of the application",
             )
         await self._reach()
+        if method == "POST":
+            await self._check_secret()
         status, value = await self._inside.ask(method, path, query, body)
         return Answer(status, value)
 
@@ -72,6 +74,16 @@ class SharedDoor:
                 Exit.UNREACHABLE,
                 f"{self.name}: no answer",
                 "check the address, user and password, and that the server runs",
+            )
+
+    async def _check_secret(self) -> None:
+        """Write nothing that instances cannot read: they would drop everything."""
+        fleet = await self.cache.instances()
+        if any(finding.kind == "secret" for finding in fleet.findings):
+            raise CommandError(
+                Exit.NOT_ALLOWED,
+                f"{self.name}: instances there have another secret, and could not read a record",
+                "set ASGI_MULTITIER_SECRET as it is set for the application",
             )
 
     async def events(self, kinds: str) -> AsyncGenerator[dict[str, Any], None]:
