@@ -106,6 +106,7 @@ class AdminApplication:
             "/api/stats": {"GET": Door(asking.stats, frozenset(("scope", "route")))},
             "/api/hot": {"GET": Door(asking.hot, limit | reveal | {"scope"})},
             "/api/fleet": {"GET": Door(asking.fleet)},
+            "/api/routes": {"GET": Door(asking.routes)},
             "/api/explain": {"POST": Door(asking.explain, EXPLAINED)},
             "/api/invalidate": {"POST": Door(invalidating.answer, NAMES, changes=True)},
             "/api/mode": {"POST": Door(overview.mode, frozenset(("mode",)), changes=True)},

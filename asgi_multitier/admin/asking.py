@@ -45,6 +45,10 @@ class Asking:
         """`GET /api/fleet`."""
         return json_reply((await self._cache.instances()).as_json())
 
+    async def routes(self, ask: Ask) -> Reply:  # noqa: ARG002  # every handler gets it
+        """`GET /api/routes`."""
+        return json_reply(self._cache.routes().as_json())
+
     async def explain(self, ask: Ask) -> Reply:
         """`POST /api/explain`."""
         given = ask.body

@@ -11,6 +11,7 @@ from ..engine.health import Health
 from ..entry import Born
 from ..explain import Explanation
 from ..explain.question import HeadersOption
+from ..explain.routes import RoutesReport
 from ..instances import Fleet, Seen
 from ..metrics import Metrics
 from ..selectors import Selector
@@ -63,6 +64,9 @@ class Administered(Protocol):
 
     async def seen(self, position: Born | None = ..., wait: float = ...) -> Seen:
         """Which instances have read the log up to a position."""
+
+    def routes(self) -> RoutesReport:
+        """The routes of its application, and what is odd about them."""
 
     async def explain(
         self,

@@ -17,7 +17,7 @@ from ..selectors import check_glob, glob_matches
 from .reading import Ask, needs_operator
 from .replies import Refusal, Reply, json_reply, seconds, wrong
 from .shown import Shown
-from .walking import Walks, slots_of, walk
+from .walking import Walks, made_of, slots_of, walk
 
 PARAMETERS = frozenset(
     ("kind", "route", "state", "tag", "path", "glob", "sort", "limit", "cursor", "reveal")
@@ -75,7 +75,7 @@ class Entries:
         ended = at >= len(slots)
         return json_reply(
             {
-                "entries": [rows.row(slot) for slot in found],
+                "entries": await made_of(found, rows.row),
                 "scanned": at - start,
                 "total": len(slots),
                 "cursor": None if ended else f"{at}-{storage_key(slots[at - 1].entry.key)}",

@@ -97,8 +97,7 @@ class _Counting:
         self._ours = Index(max_globs=len(selectors) + 1)
         self._ours.enter(_GENERATION, 0)
         self._ours.apply(1, selectors)
-        self._exact = {s for s in selectors if s.kind in ("key", "tag", "path")}
-        self._found: set[Selector] = set()
+        self._missing = {s for s in selectors if s.kind in ("key", "tag", "path")}
 
     def look(self, slot: Slot) -> bool:
         """Count it if it is selected and valid; True."""
@@ -107,12 +106,13 @@ class _Counting:
         if not self._ours.permits_fill(_BEFORE, *names) and self._valid.permits(entry):
             self.entries += 1
             self.bytes += slot.size
-            self._found.update(_names_of(entry))
+            if self._missing:
+                self._missing.difference_update(_names_of(entry))
         return True
 
     def unmatched(self) -> list[Selector]:
         """What names one thing exactly, and nothing that is held: perhaps a slip of the pen."""
-        return sorted(self._exact - self._found)
+        return sorted(self._missing)
 
 
 _GENERATION = "counting"

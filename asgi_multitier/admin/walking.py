@@ -2,12 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 from ..entry import LEFT, Slot
 from ..tiers.base import ListingTier, LocalTier
 from .replies import Refusal, again_in
+
+T = TypeVar("T")
 
 _AT_A_TIME = 0.002
 """Seconds for which a walk keeps the event loop."""
@@ -50,6 +53,16 @@ def slots_of(tier: LocalTier) -> list[Slot]:
     if not isinstance(tier, ListingTier):
         raise Refusal(501, f"the tier {tier.name!r} cannot tell what it holds")
     return tier.slots()
+
+
+async def made_of(slots: Iterable[Slot], make: Callable[[Slot], T]) -> list[T]:
+    """What is made of each slot, in pieces between which others may run."""
+    made: list[T] = []
+    for slot in slots:
+        made.append(make(slot))
+        if len(made) % _CHECKED_EVERY == 0:
+            await asyncio.sleep(0)
+    return made
 
 
 async def walk(slots: Sequence[Slot], start: int, look: Callable[[Slot], bool]) -> int:

@@ -44,6 +44,23 @@ async def test_hot_keys_are_digests_unless_all_is_shown() -> None:
         await viewer.get("/api/hot?reveal=1", 403)
 
 
+async def test_routes_are_shown_with_what_is_odd() -> None:
+    """By templates alone."""
+    async with made() as manager:
+        client = shop(manager)
+        person = Person(manager.admin(OPERATOR, VIEWER), VIEWER)
+        before = await person.get("/api/routes")
+        await client.get("/users/ada")
+        found = await person.get("/api/routes")
+
+    assert before == {"routes": [], "findings": []}
+    rows = {row["route"]: row for row in found["routes"]}
+    assert rows["/users/{name}"]["lifetime"] == 60
+    assert rows["/users/{name}"]["tags"] == ["user:{name}", "users"]
+    assert isinstance(found["findings"], list)
+    assert "ada" not in str(found)
+
+
 async def test_all_instances_are_shown() -> None:
     """This one at least."""
     async with made() as manager:
