@@ -1,5 +1,6 @@
 """What other parts of a cache tell: statistics, hot keys, all instances, and explanations."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,7 +48,8 @@ class Asking:
 
     async def routes(self, ask: Ask) -> Reply:  # noqa: ARG002  # every handler gets it
         """`GET /api/routes`."""
-        return json_reply(self._cache.routes().as_json())
+        report = self._cache.routes()  # which is a copy: the rest of the work is done elsewhere
+        return await asyncio.to_thread(lambda: json_reply(report.as_json()))
 
     async def explain(self, ask: Ask) -> Reply:
         """`POST /api/explain`."""

@@ -15,7 +15,7 @@ async def test_statistics_are_those_of_the_cache(scope: str) -> None:
     async with made() as manager:
         client = shop(manager)
         for _ in range(3):
-            await client.get("/users/ada")
+            await client.get("/users/zoe")
         person = Person(manager.admin(OPERATOR, VIEWER), VIEWER)
         found = await person.get(f"/api/stats?scope={scope}")
         other = await person.get(f"/api/stats?scope={scope}&route=/nothing")
@@ -34,13 +34,13 @@ async def test_hot_keys_are_digests_unless_all_is_shown() -> None:
         operator, viewer = Person(app), Person(app, VIEWER)
         await viewer.get("/api/hot")  # looking begins
         for _ in range(50):
-            await client.get("/users/ada")
+            await client.get("/users/zoe")
             manager.metrics.hot()
         for scope in ("process", "host"):
             found = await viewer.get(f"/api/hot?scope={scope}&limit=5")
             shown = await operator.get(f"/api/hot?scope={scope}&reveal=1")
             assert {key["path"] for key in found["keys"]} <= {None}
-            assert {key["path"] for key in shown["keys"]} <= {"/users/ada"}
+            assert {key["path"] for key in shown["keys"]} <= {"/users/zoe"}
         await viewer.get("/api/hot?reveal=1", 403)
 
 
@@ -50,7 +50,7 @@ async def test_routes_are_shown_with_what_is_odd() -> None:
         client = shop(manager)
         person = Person(manager.admin(OPERATOR, VIEWER), VIEWER)
         before = await person.get("/api/routes")
-        await client.get("/users/ada")
+        await client.get("/users/zoe")
         found = await person.get("/api/routes")
 
     assert before == {"routes": [], "findings": []}
@@ -58,7 +58,7 @@ async def test_routes_are_shown_with_what_is_odd() -> None:
     assert rows["/users/{name}"]["lifetime"] == 60
     assert rows["/users/{name}"]["tags"] == ["user:{name}", "users"]
     assert isinstance(found["findings"], list)
-    assert "ada" not in str(found)
+    assert "zoe" not in str(found)
 
 
 async def test_all_instances_are_shown() -> None:
@@ -119,25 +119,25 @@ async def test_a_request_is_explained(read_only: bool) -> None:
     """Nothing is changed by that, so it is there where nothing may be changed."""
     async with made() as manager:
         client = shop(manager)
-        await client.get("/users/ada")
+        await client.get("/users/zoe")
         person = Person(manager.admin(OPERATOR, read_only=read_only))
-        hit = await person.post("/api/explain", {"url": "/users/ada"})
-        shown = await person.post("/api/explain", {"url": "/users/ada", "reveal": True})
+        hit = await person.post("/api/explain", {"url": "/users/zoe"})
+        shown = await person.post("/api/explain", {"url": "/users/zoe", "reveal": True})
         bypass = await person.post(
-            "/api/explain", {"url": "/users/ada", "headers": {"Authorization": "Bearer x"}}
+            "/api/explain", {"url": "/users/zoe", "headers": {"Authorization": "Bearer x"}}
         )
         pairs = await person.post(
-            "/api/explain", {"url": "/users/ada", "headers": [["authorization", "Bearer x"]]}
+            "/api/explain", {"url": "/users/zoe", "headers": [["authorization", "Bearer x"]]}
         )
         change = await person.post(
-            "/api/explain", {"url": "/users/ada", "method": "DELETE", "body": "{}"}
+            "/api/explain", {"url": "/users/zoe", "method": "DELETE", "body": "{}"}
         )
         listed = await person.get("/api/entries")
 
     assert (hit["verdict"], hit["rule"]["route"]) == ("hit", "/users/{name}")
     assert hit["key"]["digest"] == listed["entries"][0]["key"]
-    assert "ada" not in str(hit)
-    assert "user:ada" in shown["tags"]
+    assert "zoe" not in str(hit)
+    assert "user:zoe" in shown["tags"]
     assert bypass == pairs
     assert (bypass["verdict"], bypass["reason"]) == ("bypass", "authorization")
     assert change["verdict"] in ("change", "bypass")

@@ -51,11 +51,11 @@ async def filled(**settings: Any) -> AsyncIterator[tuple[CacheManager, FakeClock
     clock = FakeClock()
     async with made(clock=clock, wall=clock, **settings) as manager:
         client = shop(manager)
-        for name in ("ada", "bob"):
+        for name in ("zoe", "bob"):
             await client.get(f"/users/{name}")
         for number in range(3):
             await client.get(f"/prices/{number}")
-        await manager.set("session:ada", {"a": 1}, 30, tags=["session:ada", "a" * 65 + ":b"])
+        await manager.set("session:zoe", {"a": 1}, 30, tags=["session:zoe", "a" * 65 + ":b"])
         yield manager, clock
 
 
@@ -85,7 +85,7 @@ async def test_a_list_has_what_is_held_and_not_whose_it_is() -> None:
     ]
     assert (rows[0]["age"], rows[0]["ttl"], rows[0]["state"]) == (5, 55, "fresh")
     assert [rows[0]["tags"], rows[5]["tags"]] == [["user:*", "*"], ["session:*", "*"]]
-    for text in (b"ada", b"bob", b"example.org", b"named", b"/users/a", b"secret"):
+    for text in (b"zoe", b"bob", b"example.org", b"named", b"/users/z", b"secret"):
         assert text not in reply.body
 
 
@@ -96,13 +96,13 @@ async def test_an_operator_may_see_all_but_contents_and_keys() -> None:
 
     rows = found["entries"]
     assert [(row["path"], row["name"]) for row in rows][:3] == [
-        ("/users/ada", "named-ada"),
+        ("/users/zoe", "named-zoe"),
         ("/users/bob", "named-bob"),
         ("/prices/0", None),
     ]
-    assert rows[5]["name"] == "session:ada"
-    assert rows[0]["tags"] == ["user:ada", "users"]
-    assert rows[5]["key"] == storage_key("session:ada")
+    assert rows[5]["name"] == "session:zoe"
+    assert rows[0]["tags"] == ["user:zoe", "users"]
+    assert rows[5]["key"] == storage_key("session:zoe")
     assert "secret" not in json.dumps(found)
 
 
@@ -116,13 +116,13 @@ async def test_an_operator_may_see_all_but_contents_and_keys() -> None:
         ("route=manager", 1),
         ("route=", 0),
         ("tag=users", 2),
-        ("tag=user:ada", 1),
+        ("tag=user:zoe", 1),
         ("tag=user:*", 0),
         ("path=/prices/1", 1),
         ("glob=/prices/*", 3),
-        ("glob=named-?da", 1),
+        ("glob=named-?oe", 1),
         ("glob=session:*", 1),
-        ("kind=response&glob=*ada", 1),
+        ("kind=response&glob=*zoe", 1),
     ],
 )
 async def test_filters_leave_the_rest_out(query: str, count: int) -> None:
@@ -242,10 +242,10 @@ async def test_one_entry_in_detail() -> None:
     async with filled() as (manager, clock):
         clock.advance(7)
         operator, viewer = (Person(manager.admin(OPERATOR, VIEWER), t) for t in (OPERATOR, VIEWER))
-        key = (await operator.get("/api/entries?path=/users/ada"))["entries"][0]["key"]
+        key = (await operator.get("/api/entries?path=/users/zoe"))["entries"][0]["key"]
         reply = await viewer.reply("GET", f"/api/entries/{key}")
         found, shown = read(reply, 200), await operator.get(f"/api/entries/{key}?reveal=1")
-        value = await operator.get(f"/api/entries/{storage_key('session:ada')}")
+        value = await operator.get(f"/api/entries/{storage_key('session:zoe')}")
 
     assert found["key"] == key
     assert (found["path"], found["name"], found["tags"]) == (None, None, ["user:*", "*"])
@@ -254,8 +254,8 @@ async def test_one_entry_in_detail() -> None:
     assert "x-private" in found["headers"]
     assert found["born"].keys() == {"gen", "seq"} == found["log"].keys()
     assert (found["refresh_in"], found["age"], found["ttl"]) == (None, 7, 53)
-    assert b"ada" not in reply.body
-    assert shown["path"] == "/users/ada"
+    assert b"zoe" not in reply.body
+    assert shown["path"] == "/users/zoe"
     assert shown["fields"]["content-type"] == "application/json"
     assert "x-private" not in shown["fields"]
     assert len(shown["body"]["sha256"]) == 64

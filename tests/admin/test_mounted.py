@@ -226,7 +226,7 @@ async def test_a_loop_that_is_blocked_is_no_error_of_the_server() -> None:
 
     class Home:
         async def run(self, call: Any) -> Any:
-            raise BackendError("redis://ada:secret@cache")
+            raise BackendError("redis://zoe:secret@cache")
 
     async with made() as manager:
         home, manager.home = manager.home, Home()  # type: ignore[assignment]

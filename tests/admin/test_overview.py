@@ -384,9 +384,9 @@ async def test_the_last_records_are_listed() -> None:
     """The newest first, without what they name."""
     clock = FakeClock()
     async with made(clock=clock, wall=clock) as manager:
-        await manager.invalidate_tags("user:ada", "plain")
+        await manager.invalidate_tags("user:zoe", "plain")
         clock.advance(3)
-        await manager.invalidate_path("/users/ada", below=True, settle=2)
+        await manager.invalidate_path("/users/zoe", below=True, settle=2)
         await manager.invalidate("k")
         await manager.clear()
         await manager.invalidate_tags(*(f"t:{number}" for number in range(20)))
@@ -405,12 +405,12 @@ async def test_the_last_records_are_listed() -> None:
     first = found["records"][0]
     assert (len(first["selectors"]), first["more"], first["own"]) == (16, 4, True)
     assert (found["records"][4]["age"], found["records"][3]["settle"]) == (3, 2)
-    assert b"ada" not in reply.body
+    assert b"zoe" not in reply.body
     assert [record["selectors"][0]["text"] for record in shown["records"]] == [
         "t:0",
         "",
         "k",
-        "/users/ada",
+        "/users/zoe",
     ]
 
 
@@ -447,7 +447,7 @@ async def test_settings_and_where_they_come_from(
     monkeypatch.setenv("ASGI_MULTITIER_CREDENTIAL_HEADERS", "x-me,x-and-me")
     monkeypatch.delenv("REDIS_URL", raising=False)
     manager = CacheManager(
-        redis_url="redis://ada:secret@cache:6379/3?health_check_interval=5#x",
+        redis_url="redis://zoe:secret@cache:6379/3?health_check_interval=5#x",
         namespace="shop",
         mode="off",
         admin_token=OPERATOR,
@@ -464,7 +464,7 @@ async def test_settings_and_where_they_come_from(
     assert found["admin_token"] == ("set", "argument")
     assert found["credential_headers"] == (["x-and-me", "x-me"], "environment")
     assert found["l1_bytes"] == (64 * 1024 * 1024, "default")
-    for text in (b"ada", b"s" * 16, OPERATOR.encode(), b"health_check"):
+    for text in (b"zoe", b"s" * 16, OPERATOR.encode(), b"health_check"):
         assert text not in reply.body
 
 

@@ -86,10 +86,10 @@ async def test_what_happens_is_told() -> None:
     async with made() as manager:
         client = shop(manager)
         async with watched(manager.admin(OPERATOR)) as stream:
-            await client.get("/users/ada")
-            await client.get("/users/ada")  # a plain hit: nothing
-            await client.get("/users/ada", [("cookie", "a=b")])
-            await manager.invalidate_tags("user:ada")
+            await client.get("/users/zoe")
+            await client.get("/users/zoe")  # a plain hit: nothing
+            await client.get("/users/zoe", [("cookie", "a=b")])
+            await manager.invalidate_tags("user:zoe")
             await until(lambda: len(stream.events()) >= 4)
             events = stream.events()
 
@@ -113,17 +113,17 @@ async def test_what_happens_is_told() -> None:
             "selectors": [{"kind": "tag", "text": "user:*"}],
         },
     ]  # fmt: skip
-    assert b"ada" not in stream.reply.body
+    assert b"zoe" not in stream.reply.body
 
 
 async def test_an_operator_may_see_what_is_named() -> None:
     """With `reveal=1`."""
     query = "?reveal=1&kind=invalidation"
     async with made() as manager, watched(manager.admin(OPERATOR), query) as stream:
-        await manager.invalidate_tags("user:ada")
+        await manager.invalidate_tags("user:zoe")
         await until(lambda: len(stream.events()) == 2)
 
-    assert stream.events()[1][1]["selectors"] == [{"kind": "tag", "text": "user:ada"}]
+    assert stream.events()[1][1]["selectors"] == [{"kind": "tag", "text": "user:zoe"}]
 
 
 async def test_filters_choose_kinds_and_routes() -> None:
@@ -135,7 +135,7 @@ async def test_filters_choose_kinds_and_routes() -> None:
             watched(app, "?kind=fill,flush", VIEWER) as some,
             watched(app, "?route=/prices/%7Bnumber%7D", VIEWER) as one,
         ):
-            await client.get("/users/ada")
+            await client.get("/users/zoe")
             await client.get("/prices/1")
             await manager.invalidate("a")
             manager.engine.stack.flushed()
