@@ -161,6 +161,7 @@ class SyncCache(Runner):
 
     health = _blocking(Operations.health)
     health_check = _blocking(Operations.health_check)
+    explain = _blocking(Operations.explain)
 
     def stats(self) -> CacheStats:
         """See `CacheManager.stats`."""

@@ -14,6 +14,7 @@ from asgi_multitier.asgi.hits import Hits
 from asgi_multitier.events import CacheStats
 from asgi_multitier.events.durations import Durations
 from asgi_multitier.explain import Explanation, Verdict
+from asgi_multitier.policy.cache_status import Forward
 from asgi_multitier.policy.status_field import CacheStatus, cache_status
 from tests.asgi.test_hits import RULES, TAG, TARGETS, World, scope_of, steps
 from tests.http.test_shared_tiers import DictTier
@@ -48,6 +49,8 @@ def agrees(explanation: Explanation, status: CacheStatus) -> bool:
         return status.hit and status.detail in ("stale", "stale-while-revalidate")
     if status.hit or status.forward != explanation.forward:
         return False
+    if verdict is Verdict.BYPASS and explanation.forward == Forward.METHOD:
+        return status.detail is None
     if verdict is Verdict.BYPASS:
         return status.detail == explanation.reason
     return verdict in GOES
