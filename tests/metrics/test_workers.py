@@ -79,6 +79,17 @@ async def test_one_scrape_has_all(
     assert len(heads) == len(set(heads))
 
 
+def test_a_family_of_another_release_has_one_head() -> None:
+    """Also if that says something else of it, or has families that this one has not."""
+    ours = ["# HELP a_x What.\n# TYPE a_x gauge\n", 'a_x{worker="0"} 1\n']
+    theirs = ["# HELP a_x Else.\n# TYPE a_x gauge\n", 'a_x{worker="1"} 2\n']
+    theirs += ["# HELP a_y New.\n# TYPE a_y gauge\n", 'a_y{worker="1"} 3\n']
+    text = "".join(text_module.joined([ours, theirs], 0, openmetrics=False))
+
+    assert text.startswith("".join([*ours, theirs[1], *theirs[2:]]))
+    assert text.count("# HELP a_x") == 1
+
+
 async def test_what_does_not_answer_is_counted() -> None:
     """And the others' figures are there."""
     async with cluster(3) as workers:

@@ -8,6 +8,7 @@ import pytest
 
 from asgi_multitier import CacheManager, CacheMiddleware
 from asgi_multitier.errors import ConfigError
+from asgi_multitier.manager import isolation
 from asgi_multitier.workers import sockets
 from tests.support import EVERYTHING, Client, Origin
 
@@ -88,3 +89,16 @@ async def test_a_failure_is_one_line_and_counted(
     assert line.startswith("workers: OSError: 0 workers have a number already; figures of several")
     await one.close()
     await two.close()
+
+
+async def test_caches_in_tests_of_applications_open_nothing() -> None:
+    """They stand on nothing that the test did not ask for; see `manager.isolation`."""
+    isolation.begin().in_test = True
+    try:
+        async with CacheManager(redis_url=None, namespace="n") as manager:
+            manager.workers.is_wanted = True
+            await manager.close()
+            await manager.start()
+            assert manager.workers.number is None
+    finally:
+        isolation.end()

@@ -359,32 +359,56 @@ async def test_a_system_without_what_it_needs_is_no_trouble(
     assert (one.number, world.failures) == (None, [])
 
 
+class Exhausted:
+    """A listening socket of a process that has no free descriptors, for so many tries."""
+
+    def __init__(self, listener: Any, tries: int) -> None:
+        self.tries = 0
+        self._listener, self._real, self._most = listener, listener.socket, tries
+        listener.socket = self
+
+    def accept(self) -> Any:
+        self.tries += 1
+        if self.tries == self._most:
+            self.end()
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    def fileno(self) -> int:
+        return int(self._real.fileno())
+
+    def end(self) -> None:
+        self._listener.socket = self._real
+
+
+async def test_a_process_without_free_descriptors_goes_on_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asked is answered then, and each try is counted."""
+    monkeypatch.setattr(workers, "_PAUSE", 0.01)
+    asker, other = world.worker("a"), world.worker("b")
+    exhausted = Exhausted(other._listener, 2)
+
+    assert names(await asker.ask_all("who", timeout=30)) == [(0, "a", ""), (1, "b", "")]
+    assert exhausted.tries == 2
+    assert [what for what, _ in world.failures] == ["workers"] * 2
+
+
 async def test_a_process_without_free_descriptors_does_not_spin(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It accepts nothing for a while, and goes on then."""
-    monkeypatch.setattr(workers, "_PAUSE", 0.05)
+    """The socket stays readable, and is not asked again at once."""
+    monkeypatch.setattr(workers, "_PAUSE", 3_600.0)
     asker, other = world.worker("a"), world.worker("b")
-    listener: Any = other._listener
-    real, tries = listener.socket, []
+    exhausted = Exhausted(other._listener, 1_000)
+    asking = asyncio.create_task(asker.ask_all("who", timeout=30))
+    await until(lambda: exhausted.tries)
+    for _ in range(20):
+        await asyncio.sleep(0)
 
-    class Exhausted:
-        """A socket that cannot accept, once."""
-
-        def accept(self) -> Any:
-            tries.append(1)
-            listener.socket = real
-            raise OSError(errno.EMFILE, "Too many open files")
-
-        def fileno(self) -> int:
-            return int(real.fileno())
-
-    listener.socket = Exhausted()
-    found = await asker.ask_all("who", timeout=30)
-
-    assert names(found) == [(0, "a", ""), (1, "b", "")]
-    assert tries == [1]
-    assert [what for what, _ in world.failures] == ["workers"]
+    assert exhausted.tries == 1
+    exhausted.end()
+    asking.cancel()
+    await asyncio.wait({asking})
 
 
 async def test_a_socket_that_is_closed_meanwhile_is_not_listened_to_again(
@@ -392,13 +416,53 @@ async def test_a_socket_that_is_closed_meanwhile_is_not_listened_to_again(
 ) -> None:
     """The number of its descriptor may be another's by then."""
     monkeypatch.setattr(workers, "_PAUSE", 0.0)
+    broken: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: broken.append(told))
     one = world.worker("a")
     one._pause()
     await one.close()
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await asyncio.sleep(0.01)
 
+    assert broken == []
     assert one.number is None
+
+
+async def test_a_socket_that_cannot_be_made_leaves_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its number is free for another."""
+
+    def fail(self: Path, mode: int) -> None:
+        raise PermissionError("no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "chmod", fail)
+        world.worker("a")
+
+    assert [what for what, _ in world.failures] == ["workers"]
+    assert world.worker("b").number == 0
+
+
+@pytest.mark.parametrize("ended", [False, True], ids=["an idle loop", "a loop that has ended"])
+def test_it_is_left_from_outside_its_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended: bool
+) -> None:
+    """As between tests, by whatever thread."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", os.fspath(tmp_path))
+    world, loop = World(), asyncio.Runner()
+
+    async def opened() -> None:
+        world.worker("a")
+
+    loop.run(opened())
+    if ended:
+        loop.close()
+    world.made[0].forget()
+    assert world.made[0].number is None
+    assert sockets.paths("n") == {}
+    if not ended:
+        loop.run(asyncio.sleep(0))
+        loop.close()
 
 
 async def test_a_directory_that_others_may_write_is_not_used(
@@ -429,7 +493,7 @@ async def test_a_directory_that_disappears_meanwhile_is_made_again(
 
     monkeypatch.setattr(sockets, "claim", claim)
     assert world.worker("a").number == 0
-    assert len(tries) == 2
+    assert tries == [place()] * 2
 
 
 async def test_a_lock_that_its_holder_has_just_removed_is_not_taken(
@@ -515,11 +579,16 @@ def test_a_forked_process_takes_a_number_of_its_own(
         found = names(await one.ask_all("who"))
         child.end()
         after = names(await one.ask_all("who"))
-        await one.close()  # the idle child is alive, and holds nothing
+        # As if it were killed: its number is free although its idle child is alive.
+        (held,) = [held for held in claims._held if held._lock is not None]
+        lock, held._lock = held._lock, None
+        assert lock is not None
+        os.close(lock)
         world.made.append(two := Workers(lambda: "n", lambda *_: None))
         two.open()
         number = two.number
         await two.close()
+        await one.close()
         idle.end()
         return found, after, number
 

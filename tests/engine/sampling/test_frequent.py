@@ -60,6 +60,19 @@ def test_weights_stay_within_bounds(pause: float) -> None:
     assert counts.total(1e12) >= 0.0
 
 
+def test_counts_fade_after_a_year_as_on_the_first_day() -> None:
+    """Weights begin again at 1 before they are too large."""
+    counts: Frequent[int] = Frequent(half_life=60.0)
+    year = 365 * 86_400.0
+    for when in (0.0, 3_600.0, year / 2):
+        counts.add("before", 0, when)
+    counts.add("a", 0, year)
+    counts.add("b", 0, year + 60.0)
+
+    assert shares(counts)["b"] == pytest.approx(2 / 3)
+    assert counts.total(year + 60.0) == pytest.approx(1.5)
+
+
 def test_the_ten_most_frequent_of_many_are_found() -> None:
     """By Zipf's law, of 20,000 keys and 2,000 that were seen."""
     chance = random.Random(7)
