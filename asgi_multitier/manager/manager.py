@@ -12,7 +12,6 @@ from ..routing import RouteTable
 from ..strategy import CacheStrategy, Lifetime
 from .functions import CachedFunction
 from .identity.loading import caches_of, load
-from .instances import Instances
 from .operations import Operations
 from .sync import SyncCache
 
@@ -20,7 +19,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class CacheManager(Operations, Instances):
+class CacheManager(Operations):
     """The cache of one process: tiers, flights and the invalidation log.
 
     Making one starts nothing. Use it as `async with CacheManager() as cache`, or let the

@@ -9,10 +9,11 @@ from ..metrics import Metrics
 from ..streams import Streams
 from .explaining import Explaining
 from .home import at_home
+from .instances import Instances
 from .warm_up import WarmUp
 
 
-class Readings(WarmUp, Explaining):
+class Readings(WarmUp, Explaining, Instances):
     """Statistics and health of a cache. See `CacheManager`."""
 
     @property

@@ -8,6 +8,7 @@ from ..coherence.log import InvalidationStats
 from ..config.process import Mode
 from ..config.values import ComputeOptions
 from ..events import CacheStats, TierStats
+from ..explain.routes import RoutesReport
 from ..metrics import Metrics
 from ..strategy import CacheStrategy, Lifetime
 from .functions import SyncCachedFunction
@@ -162,10 +163,16 @@ class SyncCache(Runner):
     health = _blocking(Operations.health)
     health_check = _blocking(Operations.health_check)
     explain = _blocking(Operations.explain)
+    instances = _blocking(Operations.instances)
+    seen = _blocking(Operations.seen)
 
     def stats(self) -> CacheStats:
         """See `CacheManager.stats`."""
         return self._cache.stats()
+
+    def routes(self) -> RoutesReport:
+        """See `CacheManager.routes`."""
+        return self._cache.routes()
 
     @property
     def metrics(self) -> Metrics:

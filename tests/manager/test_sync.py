@@ -16,6 +16,8 @@ from httpx import ASGITransport, AsyncClient
 from asgi_multitier import CacheError, CacheManager, ConfigError
 from asgi_multitier.coherence.local import LocalLog
 from asgi_multitier.engine.health import Health
+from asgi_multitier.instances.fleet import Fleet
+from asgi_multitier.instances.seen import Seen
 from asgi_multitier.manager.sync import SyncCache
 from asgi_multitier.routing import RouteTable
 from asgi_multitier.testing import FakeClock
@@ -402,6 +404,10 @@ INNER = {
     "begin_invalidation": "for the middleware",
     "begin_with": "for the middleware",
     "config": "a part",
+    "admin": "an application",
+    "application": "for what instances tell each other",
+    "explained_by": "for the middleware",
+    "named": "for the operators' own application",
     "drop_again": "for the middleware",
     "engine": "a part",
     "home": "a part",
@@ -522,6 +528,9 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("clear", (), {}),
     ("get", ("y",), {}),
     ("warm", (["/x"],), {}),
+    ("explain", ("GET", "/x"), {"reveal": True}),
+    ("instances", (), {}),
+    ("seen", (None, 0), {}),
     ("health_check", (), {}),
     ("health", (), {}),
     ("close", (), {}),
@@ -540,7 +549,9 @@ def _known() -> CacheManager:
 
 
 def _told(value: Any) -> Any:
-    """What two caches have in common: without the time that an answer has taken."""
+    """What two caches have in common: neither times, nor what tells one from the other."""
+    if isinstance(value, Fleet | Seen):
+        return type(value)
     if isinstance(value, Health):
         return replace(value, tiers=tuple(replace(tier, latency=None) for tier in value.tiers))
     return (type(value), str(value)) if isinstance(value, Exception) else value
