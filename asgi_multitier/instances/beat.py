@@ -17,6 +17,9 @@ _MAC_LENGTH = 16
 
 _Name: TypeAlias = Annotated[str, msgspec.Meta(max_length=255)]
 _Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+_Number: TypeAlias = Annotated[float, msgspec.Meta(ge=-1e15, le=1e15)]
+"""A number that JSON can express: neither infinite nor none at all."""
+
 _States: TypeAlias = Annotated[dict[_Name, _Name], msgspec.Meta(max_length=16)]
 
 
@@ -51,15 +54,15 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     application: _Name = ""
     release: _Name = ""
     version: _Name = ""
-    started: float = 0.0
+    started: _Number = 0.0
     mode: _Name = "on"
     closing: bool = False
     gen: Annotated[str, msgspec.Meta(max_length=64)] = ""
     seq: _Count = 0
     trusted: bool = True
     queued: _Count = 0
-    lag: float = 0.0
-    clock_offset: float | None = None
+    lag: _Number = 0.0
+    clock_offset: _Number | None = None
     requests: _Count = 0
     hits: _Count = 0
     misses: _Count = 0

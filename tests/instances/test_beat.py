@@ -1,5 +1,7 @@
 """A beat as bytes: read by other releases, bounded, and signed."""
 
+from math import inf, nan
+
 import msgspec
 import pytest
 
@@ -61,6 +63,9 @@ READ = (
     ("a text for a number", {"node": "a", "seq": "1"}, False),
     ("too many breakers", {"node": "a", "breakers": {str(n): "open" for n in range(17)}}, False),
     ("a list", ["a"], False),
+    ("no number", {"node": "a", "lag": nan}, False),
+    ("an infinite number", {"node": "a", "clock_offset": -inf}, False),
+    ("a time without end", {"node": "a", "started": inf}, False),
 )
 
 
