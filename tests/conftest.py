@@ -3,10 +3,12 @@
 import os
 import random
 import re
+import tempfile
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import astuple
 from functools import partial
 from hashlib import blake2b
+from pathlib import Path
 
 import pytest
 
@@ -141,3 +143,11 @@ async def proxy(own_valkey: ValkeyServer) -> AsyncIterator[FaultProxy]:
     """A fault proxy before the test's own server."""
     async with FaultProxy(own_valkey.port) as made:
         yield made
+
+
+@pytest.fixture
+def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where the private directories lie: a path that is short enough for sockets."""
+    with tempfile.TemporaryDirectory(prefix="r-") as made:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", made)
+        yield Path(made)

@@ -18,6 +18,9 @@ ANSWER_BYTES: Final = 16 * 1024 * 1024
 """Bytes of the longest answer: figures of 2,000 routes are about half of it."""
 
 _HEAD = struct.Struct("!cI")
+HEAD_BYTES: Final = _HEAD.size
+"""Bytes of a frame besides its content."""
+
 _JSON, _TEXT = b"j", b"t"
 """Kinds of frames: a piece of a long text is not written as JSON."""
 

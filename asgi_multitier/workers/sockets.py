@@ -8,7 +8,7 @@ import weakref
 from contextlib import suppress
 from pathlib import Path
 
-from ..coherence.nearby.directory import make, namespaces, places
+from ..coherence.nearby.directory import is_private, make, namespaces, places
 from .claims import Claim, claim, has_locks
 
 _PURPOSE = "workers"
@@ -104,6 +104,9 @@ def applications() -> set[str]:
 
 
 def _sockets(place: Path) -> dict[int, Path]:
+    """What a directory holds; nothing where another user could have placed it."""
+    if not is_private(place):
+        return {}
     with suppress(OSError):
         names = (_NAME.fullmatch(name) for name in os.listdir(place))
         return dict(sorted((int(one[1]), place / one[0]) for one in names if one is not None))

@@ -15,7 +15,15 @@ from contextvars import Context
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from .frames import ANSWER_BYTES, QUESTION_BYTES, FrameError, packed, receive, send
+from .frames import (
+    ANSWER_BYTES,
+    HEAD_BYTES,
+    QUESTION_BYTES,
+    FrameError,
+    packed,
+    receive,
+    send,
+)
 from .sockets import Listener, has_sockets, is_own_user, paths
 
 TIMEOUT = 0.2
@@ -305,8 +313,9 @@ async def _received(number: int, connection: socket.socket) -> Answer:
     pieces: list[str] = []
     left = ANSWER_BYTES
     while isinstance(said := await receive(connection, left), str):
-        left -= len(said)
+        left -= HEAD_BYTES + len(said.encode())
         pieces.append(said)
+        await asyncio.sleep(0)  # what is here already is read without a turn of the event loop
     if not isinstance(said, dict) or said.get("missing") not in ("", "unknown", "failed"):
         return Answer(number, None, "failed")
     answer = Answer(number, said.get("value"), said["missing"])

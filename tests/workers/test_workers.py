@@ -41,14 +41,13 @@ class World:
 
 
 @pytest.fixture
-async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+async def world(runtime: Path) -> AsyncIterator[World]:
     """A directory of the test's own; afterwards nothing is left in it."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", os.fspath(tmp_path))
     made = World()
     yield made
     for one in made.made:
         await one.close()
-    assert [file for _, _, files in os.walk(tmp_path) for file in files] == []
+    assert [file for _, _, files in os.walk(runtime) for file in files] == []
 
 
 def place() -> Path:
@@ -235,10 +234,14 @@ async def test_strange_questions_harm_nothing(world: World, data: bytes) -> None
         (frames.packed([], 100), "failed"),
         (frames.packed({"value": 1}, 100), "failed"),
         (frames.packed({"value": 1, "missing": "new"}, 100), "failed"),
+        (frames.packed("", 100) * 200 + frames.packed({"value": 1, "missing": ""}, 100), "silent"),
     ],
 )
-async def test_strange_answers_are_missing(world: World, data: bytes, missing: str) -> None:
+async def test_strange_answers_are_missing(
+    world: World, data: bytes, missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As of a process that is no worker of this package, or of another release."""
+    monkeypatch.setattr(workers, "ANSWER_BYTES", 1_000)
     one = world.worker("a")
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -250,6 +253,34 @@ async def test_strange_answers_are_missing(world: World, data: bytes, missing: s
     path = place() / "7.sock"
     async with await asyncio.start_unix_server(answer, path):
         assert names(await one.ask_all("who")) == [(0, "a", ""), (7, None, missing)]
+    path.unlink(missing_ok=True)
+
+
+async def test_an_answer_in_very_many_pieces_leaves_turns_to_others(world: World) -> None:
+    """What is here already is read at once, so nothing else would run until its end."""
+    one, turns = world.worker("a"), 0
+    data = frames.packed("x", 100) * 1_000 + frames.packed({"value": None, "missing": ""}, 100)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(4)
+        writer.write(data)
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    path = place() / "7.sock"
+    async with await asyncio.start_unix_server(answer, path):
+        counting = asyncio.create_task(count())
+        found = await one.ask_all("who", timeout=30)
+        counting.cancel()
+    assert len(found[1].value) == 1_000
+    assert turns >= 1_000
     path.unlink(missing_ok=True)
 
 
@@ -479,6 +510,34 @@ async def test_a_directory_that_others_may_write_is_not_used(
     (tmp_path / "open").rmdir()
 
 
+@pytest.mark.parametrize("opened", ["place", "parent", "link"])
+async def test_what_others_could_have_placed_there_is_not_asked(
+    world: World, opened: str, tmp_path: Path
+) -> None:
+    """Another user may make the directory first: it would get the questions, and answer them."""
+    one = world.worker("a")
+    asked: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.read(4))
+        writer.close()
+        await writer.wait_closed()
+
+    path, real = place() / "7.sock", place()
+    async with await asyncio.start_unix_server(answer, path):
+        if opened == "link":
+            real = real.rename(tmp_path / "elsewhere")
+            place().symlink_to(real)
+        else:
+            (place() if opened == "place" else place().parent).chmod(0o755)
+        assert names(await one.ask_all("who")) == [(0, "a", "")]
+    assert asked == []
+    if opened == "link":
+        place().unlink()
+        real.rename(place())
+    path.unlink(missing_ok=True)
+
+
 async def test_a_directory_that_disappears_meanwhile_is_made_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -537,11 +596,9 @@ def in_a_loop(function: Callable[[], Any]) -> Any:
 
 
 @pytest.mark.parametrize("ends", [True, False], ids=["that has ended", "that goes on"])
-def test_it_moves_to_another_event_loop(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: bool
-) -> None:
+@pytest.mark.usefixtures("runtime")
+def test_it_moves_to_another_event_loop(ends: bool) -> None:
     """With its number."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", os.fspath(tmp_path))
     world = World()
 
     async def first() -> None:
@@ -564,11 +621,9 @@ def test_it_moves_to_another_event_loop(
         before.close()
 
 
-def test_a_forked_process_takes_a_number_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("runtime")
+def test_a_forked_process_takes_a_number_of_its_own() -> None:
     """And holds none of its parent's, whether it uses the cache or not."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", os.fspath(tmp_path))
     world = World()
 
     async def parent() -> Any:

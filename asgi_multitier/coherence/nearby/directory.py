@@ -49,6 +49,16 @@ def make(place: Path) -> None:
     _make(place)
 
 
+def is_private(place: Path) -> bool:
+    """Whether the directory of an application is there, and only this user may write into it."""
+    try:
+        _check(place.parent)
+        _check(place)
+    except OSError:
+        return False
+    return True
+
+
 def namespaces(purpose: str = "") -> set[str]:
     """The applications that have, or had, such a directory, without those of long names.
 
@@ -92,6 +102,10 @@ def _called(namespace: str, purpose: str = "") -> str:
 def _make(path: Path) -> None:
     with suppress(FileExistsError):
         path.mkdir(0o700)
+    _check(path)
+
+
+def _check(path: Path) -> None:
     state = path.lstat()
     if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.geteuid() or state.st_mode & 0o077:
         raise PermissionError(f"{path} is not a directory of this user alone (mode 0700)")
