@@ -17,7 +17,7 @@ from ..entry import MAX_USES, Slot, Variants
 from ..manager.manager import CacheManager
 from ..policy.coding import ACCEPT_ENCODING
 from ..policy.negotiation import IDENTITY
-from ..policy.request import CHOICES, Field, FieldLines, range_asked_for, tag_asked_for
+from ..policy.request import Field, FieldLines, range_asked_for, tag_asked_for
 from ..tiers.base import finder, is_holdable
 from .asked import Asked
 from .first_hit import first_selected
@@ -33,7 +33,7 @@ from .selected import Selected
 from .selecting import choosing_lines, selecting
 from .selections import Selections
 
-_CONDITION, _RANGE, _CHOICES = Field.CONDITION, Field.RANGE, CHOICES
+_CONDITION, _RANGE = Field.CONDITION, Field.RANGE
 
 _Found: TypeAlias = FieldLines | None
 """What the scan found in the fields of a request."""
@@ -120,7 +120,9 @@ class Hits:
             if selected is None:
                 return None
             key, codings = selected.key, selected.codings
-            is_plain = not codings and (found is None or _CHOICES.isdisjoint(found))
+            is_plain = not codings and (
+                found is None or (_CONDITION not in found and _RANGE not in found)
+            )
         slot = self.find(key)
         if slot is None:
             return None

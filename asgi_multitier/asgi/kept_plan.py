@@ -49,6 +49,7 @@ class Common:
 
     Attributes:
         kind: The rest.
+        routed: Whether its route is known, so that layers around the cache can be told of it.
         asks: Whether the rule's `vary_by` is asked before the general way.
         chosen: What those have in common for which further request fields choose.
         reason, prompt, alone, plain, terms, tally, separated, not_selecting, fields, read_cookies,
@@ -56,6 +57,7 @@ class Common:
     """
 
     kind: "ref[Kind]"
+    routed: bool
     reason: Reason | None
     asks: bool
     prompt: bool
@@ -155,6 +157,7 @@ class Kind:
         self._plan = replace(plan, key="", query=None, resolved=replace(usual, texts={}, alias=()))
         self.common = Common(
             kind=ref(self),
+            routed=self._routed is not None,
             reason=plan.reason,
             asks=plan.vary_by is not None,
             prompt=plan.prompt,

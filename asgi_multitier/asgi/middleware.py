@@ -134,8 +134,8 @@ class CacheMiddleware:
             await self._unsafe(scope, receive, send)
             return
         lines, host, found = self._watched.last
-        if scope["headers"] != lines:
-            host, found = self._watched.scan(scope["headers"])
+        if lines is None or scope["headers"] != lines:
+            host, found = scan(scope["headers"], self._watched)
         try:  # as `KeptPlans.find`, written out
             raw, query, asked_how = scope["raw_path"], scope["query_string"], (host, _how(scope))
             last, plans = self._plans.at_hand
@@ -163,7 +163,7 @@ class CacheMiddleware:
             plan = self._planning.whole(kept, scope, host)
             await self._meet(plan, found or {}, scope, receive, send, None, asked, kept, look_up)
             return
-        if self._looking.found and (kind := common.kind()) is not None:
+        if self._looking.found and common.routed and (kind := common.kind()) is not None:
             kind.tell(kept, scope)
         headers = [*ready.lines]
         await send({"type": "http.response.start", "status": ready.status, "headers": headers})

@@ -107,33 +107,27 @@ class Watch:
             for equal lines it returns the same, and to compare them takes a third of the time of a
             scan (200 of 600 ns for a simple client's five lines). One tuple, as threads may read
             it. Its lines are a copy, which nothing changes: applications edit theirs.
+        until_kept: Scans until one is kept as `last`. Where clients differ, a comparison is time
+            lost: so each scan drops the last one, and each sixteenth takes its place.
     """
 
-    __slots__ = ("_credentials", "_until_kept", "known", "last", "spelt")
+    __slots__ = ("_credentials", "known", "last", "spelt", "until_kept")
 
     def __init__(self, credentials: Credentials) -> None:
         self.known: dict[bytes, Field | None] = {}
         self.spelt = False
         self.last: tuple[list[Header] | None, bytes | None, FieldLines | None] = _NO_LINES
         self._credentials = credentials
-        self._until_kept = 1  # the first is
+        self.until_kept = 1  # the first is
 
-    def scan(self, headers: Iterable[Header]) -> tuple[bytes | None, "FieldLines | None"]:
-        """Scan the lines of a request that are not equal to those of `last`: see `scan`.
-
-        Where clients differ, a comparison is time lost. So lines that were not met again are
-        dropped at once, and others take their place only with each sixteenth scan.
-        """
-        self.last = _NO_LINES
-        self._until_kept -= 1
-        if self._until_kept:
-            return scan(headers, self)
-        self._until_kept = _SCANS
-        read = scan(headers, self)
-        if type(headers) is list:
+    def keep(
+        self, headers: Iterable[Header], host: bytes | None, found: "FieldLines | None"
+    ) -> None:
+        """Remember what a scan has returned for these lines."""
+        self.until_kept = _SCANS
+        if type(headers) is list:  # and nothing that can be read once
             # Of lines that are lists, which could be edited, the copies equal no other's.
-            self.last = (list(map(tuple, headers)), *read)
-        return read
+            self.last = list(map(tuple, headers)), host, found
 
     def learn(self, name: bytes) -> Field | None:
         """The meaning of a name that is seen for the first time."""
@@ -198,7 +192,13 @@ def scan(headers: Iterable[Header], watched: Watch) -> tuple[bytes | None, Field
             found[field].append(line)
         else:
             found[field] = [line]
-    return (host if hosts == 1 else None), found
+    if hosts != 1:
+        host = None
+    watched.last = _NO_LINES
+    watched.until_kept -= 1
+    if watched.until_kept <= 0:
+        watched.keep(headers, host, found)
+    return host, found
 
 
 CHOICES = frozenset((Field.CONDITION, Field.RANGE))
