@@ -33,9 +33,10 @@ class Explaining(Lifecycle):
         """Note who explains the requests of an application, whose rules are known from here on.
 
         Args:
-            explainer: Of several middlewares in one application the outermost is noted first.
+            explainer: It is asked before those that were noted earlier: a manager may have one
+                application after the other, as in tests.
         """
-        self._explainers = (*self._explainers, explainer)
+        self._explainers = (explainer, *self._explainers)
 
     def routes(self) -> RoutesReport:
         """The routes of the application: what is cached, what drops it, and what is odd about them.
@@ -43,7 +44,7 @@ class Explaining(Lifecycle):
         It is found out by annotations and rules alone. Of several applications with this cache, all
         are told, one after the other; where none has begun, there are no routes.
         """
-        reports = [explainer.routes() for explainer in self._explainers]
+        reports = [explainer.routes() for explainer in reversed(self._explainers)]
         return RoutesReport(
             routes=tuple(route for each in reports for route in each.routes),
             findings=tuple(finding for each in reports for finding in each.findings),
@@ -104,7 +105,7 @@ class Explaining(Lifecycle):
         )
 
     def _explainer_of(self, path: str) -> Explains | None:
-        """Who explains requests of a path: the first of those that are asked for it."""
+        """Who explains requests of a path: the latest of those that are asked for it."""
         for explainer in self._explainers:
             mount = (explainer.mount or "").rstrip("/")
             if not mount or path == mount or path.startswith(f"{mount}/"):

@@ -429,6 +429,17 @@ async def test_questions_with_content() -> None:
     assert (large.verdict, large.reason) == ("change", "request-body-oversized")
 
 
+async def test_a_route_that_was_never_asked_is_not_counted() -> None:
+    """Neither with its request nor without: its statistics do not begin."""
+    async with asked() as shown:
+        before = shown.cache.stats()
+        for method in ("GET", "HEAD", "PUT", "POST", "OPTIONS"):
+            for url in ("/products/1", "/search", "/guarded/1", "/tenants/1", "/nowhere"):
+                await shown.explain(method, url, {"x-tenant": "a"}, run_callables=True)
+        assert shown.cache.stats() == before
+        assert len(shown.app._plans) == 1  # that of the request by which it began
+
+
 async def test_the_cache_may_be_off() -> None:
     """Then all pass by."""
     async with asked() as shown:
@@ -482,6 +493,31 @@ async def test_applications_in_a_mount() -> None:
             found = await cache.explain("GET", f"http://shop.example/{name}/items/1")
             assert (found.verdict, found.tags) == ("hit", (f"{name}:{{number}}",))
         assert (await cache.explain("GET", "/c/items/1")).verdict is Verdict.UNKNOWN
+
+
+async def test_one_application_after_the_other() -> None:
+    """As tests make them with one manager: the latest is explained."""
+    cache = CacheManager(redis_url=None, namespace="shop")
+    told = []
+    for name in ("one", "two", "three"):
+        app = FastAPI()
+        app.add_api_route("/items/{number}", cached(60, tags=[name])(tagged()))
+        transport = httpx.ASGITransport(CacheMiddleware(app, cache))
+        async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
+            await client.get("/items/1")
+        told.append((await cache.explain("GET", "/items/1")).tags)
+    await cache.close()
+
+    assert told == [("one",), ("two",), ("three",)]
+
+
+def tagged() -> Any:
+    """An endpoint of its own."""
+
+    async def endpoint(number: int) -> int:
+        return number
+
+    return endpoint
 
 
 async def test_clients_behind_a_proxy() -> None:
