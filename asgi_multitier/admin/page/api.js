@@ -1,5 +1,4 @@
-// Requests to the API below this page. The token is kept in memory, and in the session's storage
-// only where the person wishes it.
+// Requests to the API below this page. The token is in memory; in the session's storage on request.
 
 const PATIENCE = 15; // seconds
 const STORED = `asgi-multitier ${location.pathname}`;
@@ -57,7 +56,7 @@ async function send(path, { query = {}, body, headers, signal }, read) {
     if (error instanceof Failure) throw error;
     if (signal?.aborted) throw new Failure("", { left: true });
     if (late.signal.aborted) throw new Failure(`There was no answer within ${PATIENCE} s.`);
-    if (error instanceof SyntaxError) throw new Failure("The answer is cut off or no JSON: something between may have changed it.");
+    if (error instanceof SyntaxError) throw new Failure("The answer is cut off or no JSON.");
     throw new Failure("There was no answer: the server is not reached, or the connection broke.");
   } finally {
     clearTimeout(timer);
@@ -80,7 +79,7 @@ async function failure(response) {
     return new Failure(sentence, { left: true });
   }
   const said = {
-    0: "Something in front of the application leads elsewhere, perhaps to sign in; reload the page",
+    0: "Something in front leads elsewhere, perhaps to sign in: reload the page",
     403: "This is not allowed with this token",
     404: "There is nothing here",
     422: "This is not accepted",

@@ -1,6 +1,6 @@
 // A request from what people paste: a URL, or a command line of curl.
 
-const METHOD = /^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|QUERY)\s+(?=\S)/;
+const METHOD = /^[A-Z]+\s+(?=\S)/;
 const LETTERS = { X: "request", H: "header", b: "cookie", A: "user-agent", e: "referer", u: "user", d: "data", F: "form", r: "range", T: "upload-file",
   o: "output", m: "max-time", x: "proxy", E: "cert", w: "write-out", c: "cookie-jar", D: "dump-header", K: "config", G: "get", I: "head" };
 const BODY = ["data", "data-raw", "data-binary", "data-ascii", "data-urlencode", "json", "form", "form-string", "upload-file"];
@@ -23,7 +23,7 @@ export function parse(pasted) {
   if (/^(\$\s*)?curl(\.exe)?\s/.test(line)) return command(words(line.replace(/^\$\s*/, "")).slice(1));
   const url = line.replace(METHOD, "");
   if (/\s/.test(url)) throw new Error("This is neither a URL nor a command of curl: a URL has no spaces.");
-  return { method: METHOD.exec(line)?.[1] ?? "GET", url: checked(url, "https://"), headers: [], body: false, ignored: [] };
+  return { method: METHOD.exec(line)?.[0].trim() ?? "GET", url: checked(url, "https://"), headers: [], body: false, ignored: [] };
 }
 
 function checked(url, scheme) {
@@ -33,11 +33,7 @@ function checked(url, scheme) {
 }
 
 function command(args) {
-  const urls = [];
-  const headers = [];
-  const data = [];
-  const ignored = [];
-  const options = {};
+  const [urls, headers, data, ignored, options] = [[], [], [], [], {}];
   while (args.length) {
     const word = args.shift();
     const letter = /^-[^-]/.test(word) && word[1];

@@ -2,10 +2,7 @@
 
 const isThere = (value) => value !== undefined && value !== null && value !== false && value !== "";
 
-/**
- * An element: `h("p.soft", { title }, ...children)`. Functions among the attributes are listeners.
- * Where the first child comes from an answer, the attributes are not left out.
- */
+/** An element: `h("p.soft", { title }, ...children)`. The attributes stand there if a child comes from an answer. */
 export const h = (name, ...rest) => furnish(document.createElement(name.split(".")[0]), name, rest);
 export const svg = (name, ...rest) => furnish(document.createElementNS("http://www.w3.org/2000/svg", name.split(".")[0]), name, rest);
 
@@ -58,10 +55,7 @@ export function notice() {
 export const facts = (values) => h("dl.facts", Object.entries(values).filter(([, value]) => isThere(value))
   .map(([name, value]) => h("div", h("dt", name), h("dd", {}, value))));
 
-/**
- * A table. Columns: `[title, cell(row), sort(row)]`, the title with a # before it where cells are
- * numbers. Order: `{ column, down, change(order) }`.
- */
+/** A table. Columns: `[title, cell(row), sort(row)]`, with # for numbers; order: `{ column, down, change(order) }`. */
 export function table(caption, columns, rows, empty, order) {
   if (!rows.length) return soft(empty);
   const sorted = order ? inOrder(rows, columns[order.column][2], order.down) : rows;

@@ -7,10 +7,10 @@ import { outcome } from "./invalidate.js";
 
 const TONES = { fresh: "good", stale: "warn", invalid: "bad" };
 const MEANS = {
-  fresh: "It is served.", stale: "It is served only where its rule allows stale answers.", expired: "It is past all use.",
-  invalid: "What was dropped since selects it: it is not served.",
+  fresh: "It is served.", stale: "It is served where its rule allows stale answers.", expired: "It is past all use.",
+  invalid: "It was dropped, and is not served.",
 };
-const SORTS = { "": "none: page by page", size: "size", age: "age", ttl: "fresh for", uses: "uses" };
+const SORTS = { "": "none", size: "size", age: "age", ttl: "fresh for", uses: "uses" };
 const MAX_CALLS = 20; // for a page on which nothing was found yet
 
 export function entries(root, { index, params, signal }) {
@@ -86,17 +86,16 @@ const columns = (show) => [
 ];
 
 function about({ state, born, log, ttl, body, fields, ...entry }, rule) {
-  const made = born.gen === log.gen ? `at record ${count(born.seq)} of the log, of which this process has applied ${count(log.seq)}` : "in another generation of the log";
+  const made = born.gen === log.gen ? `at record ${count(born.seq)} of the ${count(log.seq)} that this process has applied` : "in another generation of the log";
   const some = (seconds) => seconds > 0 && duration(seconds);
   return [
     h("p", tag(state, TONES[state]), ` ${MEANS[state]} It was made ${made}.`),
     facts({
       "Why it is here": rule && `${rule.chosen_by} of ${rule.methods.join(", ")} ${rule.route}, for ${duration(rule.lifetime)}`,
       "What drops it": rule && (rule.dropped_by.map((one) => `${one.by}: ${selector(one)}`).join("; ") || "no route: age, or a drop by hand"),
-      Key: code(entry.key), Kind: entry.kind, Route: entry.route, Path: entry.path, Name: entry.name, Status: entry.status, Age: duration(entry.age),
-      "Fresh for": ttl === null ? "ever" : some(ttl), "Kept for": some(entry.keep), "Refreshed in": some(entry.refresh_in),
-      "Stale while revalidating": some(entry.stale_while_revalidate), "Stale if error": some(entry.stale_if_error), "Validated": entry.always_validate && "at each use",
-      "Run took": duration(entry.cost), Uses: count(entry.uses), Memory: bytes(entry.size), Content: body && bytes(body.bytes), "SHA-256": body?.sha256,
+      Key: code(entry.key), Kind: entry.kind, Route: entry.route, Path: entry.path, Name: entry.name, Age: duration(entry.age), "Fresh for": ttl === null ? "ever" : some(ttl), "Kept for": some(entry.keep), "Refreshed in": some(entry.refresh_in),
+      "Stale while revalidating": some(entry.stale_while_revalidate), "Stale if error": some(entry.stale_if_error),
+      "Validated": entry.always_validate && "at each use", "Run took": duration(entry.cost), Memory: bytes(entry.size), Content: body && bytes(body.bytes),
       Codings: entry.codings.join(", "), Tags: entry.tags.join(", "), "Header fields": entry.headers.join(", "), Variants: entry.variants?.length, ...fields }),
   ];
 }
@@ -106,9 +105,8 @@ function dropping(entry, index, says, again) {
   const press = button("Drop it …", () => attempt(says, press, async () => {
     const { path, name } = await ask(`api/entries/${entry.key}`, { query: { reveal: Number(index.redact) } });
     says.say("");
-    if (!confirm(path ? `Drop all that is stored for ${path}, with any query, in all instances?` : `Drop ${name} in all instances?`)) return;
-    const what = path ? { paths: [path] } : { keys: [name] };
-    const answer = await ask("api/invalidate", { body: { ...what, dry_run: false, wait: 2 } });
+    if (!confirm(`Drop ${path ? `${path} with any query` : name} in all instances?`)) return;
+    const answer = await ask("api/invalidate", { body: { ...(path ? { paths: [path] } : { keys: [name] }), dry_run: false, wait: 2 } });
     await again();
     says.say(...outcome(answer));
   }), { kind: "danger", reason });

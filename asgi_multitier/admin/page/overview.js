@@ -19,14 +19,13 @@ export function overview(root, { signal }) {
 
 const content = (stats) => [warnings(stats), h("dl.tiles", tiles(stats)), h("h2", "Tiers"), h("div.cards", stats.tiers.map(tier))];
 
-function warnings({ mode, log, workers, tiers: all }) {
+function warnings({ mode, log, workers }) {
   const missing = workers.filter((worker) => worker.missing);
   const said = [
     mode === "off" && "The cache is off here: every request goes to the application.",
-    !log.trusted && "The invalidation log is not trusted now: nothing is served that others may have dropped.",
+    !log.trusted && "The log is not trusted now: nothing is served that others may have dropped.",
     log.queued > 0 && `${plural(log.queued, "invalidation")} not sent yet: other instances do not know of them.`,
     missing.length > 0 && `${missing.length} of ${plural(workers.length, "worker")} did not answer; the figures are those of the others.`,
-    ...all.map(({ name, breaker }) => breaker && breaker !== "closed" && `The tier ${name} rests after failures (breaker ${breaker}).`),
   ].filter(Boolean);
   return said.length > 0 && h("ul.warnings", said.map((sentence) => h("li", sentence)));
 }

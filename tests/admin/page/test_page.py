@@ -82,10 +82,8 @@ async def answer(route: Route, code: int, problem: Any = None, **headers: str) -
     await route.fulfill(status=code, headers={"content-type": kind, **headers}, body=body)
 
 
-LEADS_ELSEWHERE = (
-    "Something in front of the application leads elsewhere, perhaps to sign in; reload the page."
-)
-NO_JSON = "The answer is cut off or no JSON: something between may have changed it."
+LEADS_ELSEWHERE = "Something in front leads elsewhere, perhaps to sign in: reload the page."
+NO_JSON = "The answer is cut off or no JSON."
 NO_ANSWER = "There was no answer: the server is not reached, or the connection broke."
 
 FAILURES: list[tuple[int, Any, dict[str, str], str]] = [
