@@ -137,7 +137,8 @@ async def test_figures_are_of_this_process_or_of_the_machine(page: Page, shop: S
     await page.clock.run_for(4_000)
     await expect(tile.get_by_role("strong")).to_have_text(re.compile(r"\d"))
     await expect(page.get_by_role("heading", name="L1 memory")).to_be_visible()
-    await page.get_by_label("Figures of").select_option("This machine")
+    async with page.expect_request("**/api/stats?scope=host"):
+        await page.get_by_label("Figures of").select_option("This machine")
     await expect(page.get_by_role("heading", name="L1 memory")).to_be_visible()
 
 
@@ -145,7 +146,9 @@ async def test_a_route_leads_to_its_entries(page: Page) -> None:
     """Sorted by any column."""
     await sign_in(page)
     await open_part(page, "Routes")
-    await page.get_by_role("button", name="Route", exact=True).click()
+    press = page.get_by_role("button", name="Route", exact=True)
+    await press.click()
+    await expect(press).to_be_focused()
     heading = page.get_by_role("columnheader", name="Route", exact=True)
     await expect(heading).to_have_attribute("aria-sort", "ascending")
     await page.get_by_role("link", name="/products/{id}", exact=True).first.click()
