@@ -64,7 +64,7 @@ export function entries(root, { index, params, signal }) {
     const rules = () => (index.routes.includes("api/routes") ? ask("api/routes", { signal }) : { routes: [] });
     await loaded(detail, () => Promise.all([ask(`api/entries/${key}`, { query: { reveal: asked.reveal }, signal }), rules()]), ([entry, { routes }]) => [
       h("h2", { tabindex: "-1" }, "Entry ", code(entry.path ?? entry.name ?? key)),
-      about(entry, routes.find((row) => row.route === entry.route && row.lifetime !== null)),
+      about(entry, routes.find((row) => row.route === entry.route && row.cached)),
       dropping(entry, index, says, begin)]);
     detail.querySelector("h2")?.focus();
   }

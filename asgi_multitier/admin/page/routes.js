@@ -33,9 +33,9 @@ export function routes(root, { index, signal }) {
 function joined({ routes: rules, findings }, stats, now) {
   const figures = new Map(stats.map((row) => [row.route, { ...row, now: now?.get(row.route) }]));
   const rows = rules.map((rule) => {
-    const row = rule.lifetime !== null || rule.methods.includes("GET") ? figures.get(rule.route) : null;
+    const row = rule.cached || !rule.methods.length || rule.methods.includes("GET") ? figures.get(rule.route) : null;
     if (row) figures.delete(rule.route);
-    return { ...rule, ...row, findings: findings.filter(({ route }) => rule.methods.some((method) => route === `${method} ${rule.route}`)) };
+    return { ...rule, ...row, findings: findings.filter(({ route }) => route.includes(` ${rule.route} (${rule.endpoint})`)) };
   });
   const bare = { methods: [], tags: [], dropped_by: [], drops: [], findings: [] };
   return [...rows, ...[...figures.values()].map((row) => ({ ...bare, ...row }))];

@@ -53,6 +53,12 @@ async def edit(_: Request) -> JSONResponse:
     return JSONResponse({})
 
 
+@invalidates(tags=["prodcut:{id}"])
+async def remove(_: Request) -> JSONResponse:
+    """A change with a misspelt tag."""
+    return JSONResponse({})
+
+
 @asynccontextmanager
 async def running_shop() -> AsyncIterator[Shop]:
     """The shop, until the block ends."""
@@ -60,6 +66,7 @@ async def running_shop() -> AsyncIterator[Shop]:
     routes = [
         Route("/products/{id}", product),
         Route("/products/{id}", edit, methods=["PUT"]),
+        Route("/products/{id}", remove, methods=["DELETE"]),
         Route(f"/{MARKUP}/{{id}}", product),
         Mount(PREFIX.rstrip("/"), cache.admin(token=OPERATOR, viewer_token=VIEWER)),
         Mount("/reads", cache.admin(token=OPERATOR, read_only=True)),

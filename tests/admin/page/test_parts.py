@@ -143,9 +143,18 @@ async def test_figures_are_of_this_process_or_of_the_machine(page: Page, shop: S
 
 
 async def test_a_route_leads_to_its_entries(page: Page) -> None:
-    """Sorted by any column."""
+    """It shows its rule and what drops it, sorted by any column."""
     await sign_in(page)
     await open_part(page, "Routes")
+    row = page.get_by_role("row").filter(has_text="/products/{id} GET")
+    await expect(row).to_contain_text("5 min")
+    await expect(row).to_contain_text("PUT /products/{id}")
+    changes = [row for row in await page.get_by_role("row").all_inner_texts() if "{id} PUT" in row]
+    assert re.findall(r"tag \S+", changes[0]) == ["tag product:{id}"]
+    misspelt = page.get_by_role("row").filter(has_text="/products/{id} DELETE")
+    await expect(misspelt).to_contain_text(re.compile(r"[EW]\d"))
+    await page.get_by_text("Findings (").click()
+    await expect(page.get_by_role("listitem").filter(has_text="prodcut").first).to_be_visible()
     press = page.get_by_role("button", name="Route", exact=True)
     await press.click()
     await expect(press).to_be_focused()
