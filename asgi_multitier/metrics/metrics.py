@@ -53,6 +53,7 @@ class Metrics:
             ConfigError: If the token is too short.
         """
         credentials = credentials_of(token, "CacheManager.metrics")
+        version_here()  # it reads files: now, and not in the first scrape
         if workers:
             self._cache.workers.is_wanted = True
         pieces = all_written if workers else written
