@@ -143,10 +143,11 @@ async def test_what_is_over_by_its_first_reading_is_decoded_again() -> None:
         (lambda value, until: (value[:-1] + b"!", until), "checksum"),
         (lambda value, until: (b"\x00" + value[1:], until), "magic"),
         (lambda value, until: (value[:60] + b"\x7f" + value[61:], until), "checksum"),
+        (lambda value, until: (value[:-500] + b"!" + value[-500:], until), "length"),
         (lambda value, until: (value + b"!", until), "length"),
         (lambda value, until: (value[:-1], until), "length"),
     ],
-    ids=["end", "start", "metadata", "longer", "shorter"],
+    ids=["end", "start", "metadata", "between", "longer", "shorter"],
 )
 async def test_a_byte_that_differs_is_seen(
     change: Callable[[bytes, float], tuple[bytes, float]], reason: str
