@@ -133,6 +133,18 @@ def test_what_clients_sent_cannot_steer_the_terminal(text: str, shown: str) -> N
     assert printable(text) == shown
 
 
+def test_all_that_is_written_is_printable() -> None:
+    """Lines, styled parts, tables and messages."""
+    out, err = StringIO(), StringIO()
+    output = Output(out, err, as_json=False, color=False)
+    output.line("a\x1b[2J", ("b\x1b[2J", "red"))
+    output.table(("HEAD",), [("c\x1b[2J",)])
+    output.note("d\x1b[2J")
+
+    assert "\x1b" not in out.getvalue() + err.getvalue()
+    assert (out.getvalue() + err.getvalue()).count("\\x1b[2J") == 4
+
+
 def test_a_table() -> None:
     """Numbers stand to the right; what is missing is a dash."""
     out = StringIO()

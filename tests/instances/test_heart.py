@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -207,8 +208,10 @@ class Store:
     def __init__(self, error: Exception | None = None, ahead: float = 0.0) -> None:
         self.error = error
         self.ahead = ahead
+        self.added = 0
 
     async def add(self, data: bytes, mac: bytes) -> StoredBeat:
+        self.added += 1
         if self.error is not None:
             raise self.error
         return StoredBeat((1, 0), hearts.time.time() + self.ahead, data, mac)
@@ -272,6 +275,45 @@ async def test_a_clock_that_is_off(
     assert beating.clock_offset == pytest.approx(ahead, abs=1.0)
     assert engine.log.clock_offset == pytest.approx(corrected, abs=1.0)  # type: ignore[attr-defined]
     assert (engine.log.clock_offset == 0.0) is (corrected == 0.0)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("told", "beats"), [("on", 1), ("off", 0)])
+async def test_switched_off_it_tells_so_once(
+    heart: tuple[Heart, Engine, Callable[[Store], None]],
+    monkeypatch: pytest.MonkeyPatch,
+    told: str,
+    beats: int,
+) -> None:
+    """And then nothing, however long it runs."""
+    beating, _, stores = heart
+    store, rounds = Store(), iter(range(3))
+    stores(store)
+    beating._cache.mode = "off"  # type: ignore[misc]
+    beating._told = (told, "", True)
+
+    async def due() -> None:
+        if next(rounds, None) is None:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(beating, "_until_due", due)
+    with pytest.raises(asyncio.CancelledError):
+        await beating._run()
+
+    assert store.added == beats
+
+
+async def test_what_is_not_written_yet_is_seen_by_none(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The position of an invalidation that is queued is not known."""
+    async with make() as cache:
+        await until(lambda: cache.engine.log.trusted)
+        log = cache.engine.log
+        queued = replace(log.stats(), queued=1)
+        monkeypatch.setattr(log, "stats", lambda: queued)
+        seen = await cache.seen(wait=PATIENCE)
+
+    assert (seen.position, seen.by_all) == (Born("", 0), False)
 
 
 async def test_before_the_log_is_known(make: Make) -> None:
