@@ -13,6 +13,11 @@ from .commands import COMMANDS
 from .exits import CommandError, Exit
 from .output import Output, wants_color
 
+_STRANGE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+"""What comes of answers of another shape."""
+
+_RELEASE = "check that the address is that of this cache, and that both are of the same release"
+
 
 def _common(*, inner: bool) -> ArgumentParser:
     """The options that stand before or after the name of a command."""
@@ -71,6 +76,7 @@ def main(arguments: Sequence[str] | None = None, commands: Sequence[Command] = C
     output = Output(sys.stdout, sys.stderr, as_json=given.as_json, color=color)
     command = next(one for one in commands if one.name == given.command)
     try:
+        _check_text(sys.argv[1:] if arguments is None else arguments)
         return asyncio.run(command.run(given, output))
     except CommandError as error:
         _tell(output, error)
@@ -78,12 +84,28 @@ def main(arguments: Sequence[str] | None = None, commands: Sequence[Command] = C
     except ConfigError as error:
         _tell(output, CommandError(Exit.USAGE, str(error)))
         return Exit.USAGE
+    except _STRANGE as error:
+        if "url" not in given:
+            raise  # it has asked nothing, so the failure is its own
+        what = f"the answer cannot be read: {type(error).__name__}: {error}"
+        _tell(output, CommandError(Exit.UNREACHABLE, what, _RELEASE))
+        return Exit.UNREACHABLE
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except BrokenPipeError:
         # Python flushes standard output once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.PIPE
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    """Refuse arguments whose bytes are no text: they cannot be sent.
+
+    Raises:
+        CommandError: If there is one.
+    """
+    if any("\ud800" <= character <= "\udfff" for text in arguments for character in text):
+        raise CommandError(Exit.USAGE, "an argument is no UTF-8")
 
 
 def _tell(output: Output, error: CommandError) -> None:

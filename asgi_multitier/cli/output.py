@@ -59,8 +59,11 @@ class Output:
     def line(self, *parts: str | tuple[str, Style]) -> None:
         """One line of text, of which parts may have a style; nothing where JSON is written."""
         if not self.as_json:
-            self._out.write("".join(self._part(part) for part in parts).rstrip() + "\n")
+            self._print("".join(self._part(part) for part in parts).rstrip())
             self._out.flush()
+
+    def _print(self, text: str) -> None:
+        self._out.write(_encodable(text, self._out) + "\n")
 
     def _part(self, part: str | tuple[str, Style]) -> str:
         if isinstance(part, str):
@@ -89,7 +92,7 @@ class Output:
                 cell.rjust(width) if to_the_right else cell.ljust(width)
                 for cell, width, to_the_right in zip(row, widths, right, strict=True)
             ).rstrip()
-            self._out.write((self.styled(text, "bold") if number == 0 else text) + "\n")
+            self._print(self.styled(text, "bold") if number == 0 else text)
         self._out.flush()
 
     def control(self, sequence: str) -> None:
@@ -99,8 +102,14 @@ class Output:
 
     def note(self, text: str) -> None:
         """A message that is no result: to standard error, also beside JSON."""
-        self._err.write(printable(text) + "\n")
+        self._err.write(_encodable(printable(text), self._err) + "\n")
         self._err.flush()
+
+
+def _encodable(text: str, stream: TextIO) -> str:
+    """The text as far as the stream's encoding has it; other characters are escaped."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _cell(value: object) -> str:

@@ -61,7 +61,8 @@ def served(answers: Mapping[str, Any]) -> Iterator[Answers]:
             status, value = known.of(self.command, target.partition("?")[0])
             kind = "application/json"
             if isinstance(value, bytes):
-                sent, kind = value, "text/event-stream"
+                sent = value
+                kind = kind if value[:1] in (b"{", b"[") else "text/event-stream"
             else:
                 sent = json.dumps(value).encode()
             self.send_response(status)

@@ -49,6 +49,58 @@ def test_answers_that_refuse(
     assert ("this is why" in written) is (status != 307)
 
 
+COMMANDS = (
+    ["stats"],
+    ["top", "--times", "1", "--every", "0.2"],
+    ["instances"],
+    ["explain", "/"],
+    ["invalidate", "--tag", "a"],
+    ["keys"],
+    ["doctor"],
+    ["mode"],
+    ["mode", "off"],
+)
+ROUTES = ("stats", "fleet", "entries", "explain", "invalidate", "mode")
+SHAPES: tuple[Any, ...] = ({}, [[]], None)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_answers_of_another_shape(
+    command: list[str], shape: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As of another release: no traceback, whose exit code would mean a finding."""
+    where = [f"{method} api/{name}" for method in ("GET", "POST") for name in ROUTES]
+    with served(dict.fromkeys([*where, "GET api"], shape)) as server:
+        assert main([*command, "--url", server.url]) == Exit.UNREACHABLE
+
+    assert "same release" in capsys.readouterr().err
+
+
+EVENTS = (b"data: 3\n\n", b'data: {"kind":"fill","at":1e300}\n\n', b"data: NaN\n\n")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [*EVENTS, b"data: " + b"[" * 60_000 + b"\n\n"],
+    ids=["no object", "a time", "a number", "too deep"],
+)
+def test_events_of_another_shape(event: bytes) -> None:
+    """The same."""
+    with served({"GET api/events": event}) as server:
+        assert main(["tail", "--url", server.url]) == Exit.UNREACHABLE
+
+
+NO_JSON = (b'{"total": NaN}', b"[" * 60_000)
+
+
+@pytest.mark.parametrize("content", NO_JSON, ids=["a number", "too deep"])
+def test_what_is_no_json(content: bytes) -> None:
+    """It would come out of `--json`."""
+    with served({"GET api/stats": content}) as server:
+        assert main(["stats", "--json", "--url", server.url]) == Exit.UNREACHABLE
+
+
 FOREIGN: tuple[Any, ...] = (b"<html>", (500, b"<html>"))
 
 
@@ -73,6 +125,7 @@ URLS = (
     "http:///_cache",
     "http://user:secret@host/_cache",
     "http://host:port/_cache",
+    "http://[::1",
     "_cache",
 )
 
@@ -110,6 +163,21 @@ def test_files_that_hold_no_token(mode: int | None, content: str, tmp_path: Path
         token_of(str(file), {})
 
     assert raised.value.exit is Exit.USAGE
+
+
+def test_a_token_from_the_environment() -> None:
+    """Without what an editor or a shell has put around it."""
+    assert token_of(None, {"ASGI_MULTITIER_ADMIN_TOKEN": "abc\r\n"}) == "abc"
+
+
+@pytest.mark.parametrize("token", ["secret\nb", "secret\x00", "sécret"])
+def test_what_is_no_token(token: str) -> None:
+    """It cannot be sent, and is not shown."""
+    with pytest.raises(CommandError) as raised:
+        token_of(None, {"ASGI_MULTITIER_ADMIN_TOKEN": token})
+
+    assert raised.value.exit is Exit.USAGE
+    assert token not in str(raised.value)
 
 
 TOKENS = ({}, {"ASGI_MULTITIER_ADMIN_TOKEN": ""})
@@ -183,6 +251,31 @@ async def test_settings_of_a_file(tmp_path: Path) -> None:
     await door.close()
 
     assert door.name == "namespace shop at redis://127.0.0.1:1"
+
+
+async def test_a_file_does_not_say_where_the_token_goes(tmp_path: Path) -> None:
+    """It may come with a directory that someone else has made."""
+    (tmp_path / ".env").write_text("ASGI_MULTITIER_ADMIN_URL=http://evil.example/\n")
+    with pytest.raises(CommandError) as raised:
+        await choose(options(), quiet(), {"ASGI_MULTITIER_ADMIN_TOKEN": "t"})
+
+    assert raised.value.exit is Exit.UNREACHABLE
+
+
+async def test_a_question_that_is_too_long_for_a_socket() -> None:
+    """Is an error of the arguments, as over HTTP."""
+    door = WorkersDoor("shop")
+    door._number = 0
+    with pytest.raises(CommandError) as raised:
+        await door.ask("POST", "api/invalidate", None, {"tags": ["x" * 70_000]})
+
+    assert raised.value.exit is Exit.USAGE
+
+
+def test_a_host_that_has_no_name(capsys: pytest.CaptureFixture[str]) -> None:
+    """It cannot be looked up."""
+    assert main(["stats", "--url", f"http://{'a' * 70}.b/"]) == Exit.UNREACHABLE
+    assert "address in --url" in capsys.readouterr().err
 
 
 NONE = (

@@ -6,7 +6,7 @@ import sys
 import tomllib
 from argparse import ArgumentParser, Namespace
 from importlib.metadata import EntryPoint
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
@@ -40,6 +40,7 @@ ENDS = (
     (["unknown"], None, Exit.USAGE),
     (["try", "--nam", "x"], None, Exit.USAGE),
     (["--help"], None, Exit.OK),
+    (["try", "--name", "\udcff"], None, Exit.USAGE),
     (["try", "--help"], None, Exit.OK),
     (["--version"], None, Exit.OK),
     (["try"], CommandError(Exit.UNREACHABLE, "away"), Exit.UNREACHABLE),
@@ -80,6 +81,25 @@ def test_an_error_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
     written = capsys.readouterr()
     assert written.err == "asgi-multitier: no \\x1b[2Jtoken\n  set one\n"
     assert json.loads(written.out) == {"error": "no \x1b[2Jtoken", "remedy": "set one", "exit": 4}
+
+
+def test_a_failure_of_its_own_is_not_hidden() -> None:
+    """Of a command that has asked nothing, such as that of an application that it imports."""
+    with pytest.raises(KeyError):
+        main(["try"], (command(KeyError("own")),))
+
+
+def test_characters_that_a_stream_does_not_have() -> None:
+    """They are escaped: a tag cannot end the program."""
+    out = TextIOWrapper(BytesIO(), encoding="latin-1", write_through=True)
+    err = TextIOWrapper(BytesIO(), encoding="ascii", write_through=True)
+    output = Output(out, err, as_json=False, color=False)
+    output.line("größe 東")
+    output.table(("東",), [("ö",)])
+    output.note("größe")
+
+    assert out.buffer.getvalue() == "größe \\u6771\n\\u6771\nö\n".encode("latin-1")
+    assert err.buffer.getvalue() == b"gr\\xf6\\xdfe\n"
 
 
 class Terminal(StringIO):

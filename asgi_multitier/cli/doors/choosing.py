@@ -59,7 +59,8 @@ async def choose(given: Namespace, output: Output, environ: Mapping[str, str]) -
         raise CommandError(Exit.USAGE, "--url and --redis cannot both be given")
     settings = {**read_dotenv(Path(".env")), **environ}
     name = given.namespace or settings.get(NAMESPACE, "")
-    url = given.url or ("" if given.redis or given.namespace else settings.get(URL, ""))
+    # Not of a file: whoever wrote that would get the token that stands in the environment.
+    url = given.url or ("" if given.redis or given.namespace else environ.get(URL, ""))
     if url:
         return _over_http(url, given, output, environ)
     if not given.redis:
@@ -88,10 +89,11 @@ def token_of(file: str | None, environ: Mapping[str, str]) -> str | None:
     """The token; None if there is none.
 
     Raises:
-        CommandError: If the file cannot be read, or others may read it.
+        CommandError: If it is none; if the file cannot be read, or others may read it.
     """
     if file is None:
-        return environ.get(TOKEN) or None
+        token = environ.get(TOKEN, "").strip()
+        return _checked(token, TOKEN) if token else None
     try:
         with open(file, encoding="ascii") as opened:
             mode = os.fstat(opened.fileno()).st_mode
@@ -101,11 +103,15 @@ def token_of(file: str | None, environ: Mapping[str, str]) -> str | None:
                     f"--token-file {file}: other users may read it",
                     f"chmod 600 {file}, and use another token if they could",
                 )
-            token = opened.read(4096).strip()
+            return _checked(opened.read(4096).strip(), f"--token-file {file}")
     except (OSError, UnicodeDecodeError) as error:
         raise CommandError(Exit.USAGE, f"--token-file {file}: {error}") from None
-    if not token or not token.isprintable():
-        raise CommandError(Exit.USAGE, f"--token-file {file}: expected one line with the token")
+
+
+def _checked(token: str, where: str) -> str:
+    """A token that can be sent; what else stands there is not shown."""
+    if not (token and token.isascii() and token.isprintable()):
+        raise CommandError(Exit.USAGE, f"{where}: expected one line with the token")
     return token
 
 

@@ -36,11 +36,11 @@ class HttpDoor:
     """
 
     def __init__(self, url: str, token: str | None) -> None:
-        parts = urlsplit(url)
         try:
+            parts = urlsplit(url)
             host, port = parts.hostname, parts.port
         except ValueError:
-            host, port = None, None
+            parts, host, port = urlsplit(""), None, None
         if parts.scheme not in ("http", "https") or not host or "@" in parts.netloc:
             raise CommandError(
                 Exit.USAGE,
@@ -79,7 +79,7 @@ class HttpDoor:
         try:
             response = self._sent(connection, method, path, query, body)
             content = response.read(_MOST)
-        except (OSError, HTTPException) as error:
+        except (OSError, HTTPException, ValueError) as error:  # the last of a name that is none
             raise self._unreachable(error) from error
         finally:
             connection.close()
@@ -113,8 +113,8 @@ class HttpDoor:
                 return Answer(response.status, None)
             raise self._foreign()
         try:
-            return Answer(response.status, json.loads(content))
-        except ValueError:
+            return Answer(response.status, _read(content))
+        except (ValueError, RecursionError):
             raise self._foreign() from None
 
     def _foreign(self) -> CommandError:
@@ -133,6 +133,7 @@ class HttpDoor:
         """What happens. See `Door.events`."""
         connection = self._connection(_EVENTS_TIMEOUT)
         open_socket: socket.socket | None = None
+        response: HTTPResponse | None = None
         try:
             await asyncio.to_thread(connection.connect)
             open_socket = connection.sock
@@ -147,15 +148,30 @@ class HttpDoor:
             while line := await asyncio.to_thread(response.readline, _LINE):
                 name, _, text = line.decode("utf-8", "replace").rstrip("\r\n").partition(":")
                 if name == "data":
-                    yield json.loads(text)
-        except (OSError, HTTPException, ValueError) as error:
+                    yield _read(text)
+        except (OSError, HTTPException, ValueError, RecursionError) as error:
             raise self._unreachable(error) from error
         finally:
             # A thread that reads would hold up the end of the program.
             if open_socket is not None:
                 with suppress(OSError):
                     open_socket.shutdown(socket.SHUT_RDWR)
+            if response is not None:
+                response.close()  # of HTTP/1.0 it is not the connection's any more
             connection.close()
 
     async def close(self) -> None:
         """Nothing is kept open."""
+
+
+def _read(text: str | bytes) -> Any:
+    """JSON, without the numbers that only Python takes for such.
+
+    Raises:
+        ValueError, RecursionError: If it is none, or too deep.
+    """
+
+    def refuse(name: str) -> None:
+        raise ValueError(f"{name} is no number")
+
+    return json.loads(text, parse_constant=refuse)

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 from ...workers import Workers
+from ...workers.frames import FrameError
 from ..exits import CommandError, Exit
 from .door import Answer
 
@@ -57,7 +58,13 @@ class WorkersDoor:
             "query": dict(query or {}),
             "body": None if body is None else dict(body),
         }
-        for answer in await self._workers.ask_all(QUESTION, question, TIMEOUT):
+        try:
+            answers = await self._workers.ask_all(QUESTION, question, TIMEOUT)
+        except FrameError as error:
+            raise CommandError(
+                Exit.USAGE, f"{self.name}: the question is too long: {error}"
+            ) from None
+        for answer in answers:
             if answer.worker == self._number and isinstance(answer.value, dict):
                 return Answer(int(answer.value["status"]), answer.value["value"])
         raise self._silent()
