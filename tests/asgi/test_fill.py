@@ -27,7 +27,7 @@ from asgi_multitier.coherence.local import LocalLog
 from asgi_multitier.config.policy import Policy
 from asgi_multitier.config.process import CacheConfig
 from asgi_multitier.config.rules import Rule
-from asgi_multitier.entry import Entry, Slot, StoredResponse, Variants
+from asgi_multitier.entry import Entry, Reuse, Slot, StoredResponse, Variants
 from asgi_multitier.events import Tally
 from asgi_multitier.policy.credentials import Credentials
 from asgi_multitier.policy.key import Veil
@@ -265,7 +265,9 @@ def test_entries_lie_under_the_key_of_their_variant(
         pytest.param(200, {}, True, id="fresh and whole"),
         pytest.param(200, {"fresh_until": 0.0}, False, id="stale"),
         pytest.param(200, {"refresh_at": 10.0}, False, id="to be renewed"),
-        pytest.param(200, {"always_validate": True}, False, id="to be validated first"),
+        pytest.param(
+            200, {"reuse": Reuse(always_validate=True)}, False, id="to be validated first"
+        ),
         pytest.param(206, {}, False, id="a part"),
     ],
 )
