@@ -52,10 +52,7 @@ class Invalidating:
         return json_reply(answer, 200 if committed else 503)
 
     async def _dropped(self, want: Wanted) -> Born | None:
-        """Drop it, whether or not the client stays.
-
-        In a context of its own: it is repeated at the end of no request.
-        """
+        """Drop it, whether or not the client stays: so it does not stand in its request."""
         cache = self._cache
         if any(selector.kind == "all" for selector in want.selectors):
             cache.engine.stack.local.clear()

@@ -18,6 +18,8 @@ from starlette.routing import Mount, Route
 
 from asgi_multitier import CacheManager, CacheMiddleware, Policy, Rule
 from asgi_multitier.errors import BackendError
+from asgi_multitier.routing import RouteTable
+from asgi_multitier.routing.annotations import inert
 from tests.admin.support import OPERATOR, Person, made
 from tests.patience import PATIENCE, until
 from tests.support import Client
@@ -302,3 +304,16 @@ async def _answers(client: httpx.AsyncClient) -> bool:
     with contextlib.suppress(httpx.TransportError):
         return (await client.get("/_cache/healthz")).text == "ok"
     return False
+
+
+def test_what_this_package_marks_is_not_looked_for_at_routes() -> None:
+    """An application may mount one of its applications and not another."""
+
+    class Other:
+        """An application of this package that is mounted nowhere."""
+
+    Other.__module__ = "asgi_multitier.other"
+    inert(Other)
+    app = Starlette(routes=[Mount("/_cache", made().admin(OPERATOR))])
+
+    assert RouteTable(app).stray() == []
