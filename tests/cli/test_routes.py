@@ -26,6 +26,14 @@ async def product(id: int):
 @invalidates(tags=["TAG:{id}"])
 async def restock(id: int):
     raise AssertionError("nothing runs")
+
+
+def create():
+    return app
+
+
+def broken():
+    raise LookupError("no settings")
 """
 
 
@@ -72,6 +80,15 @@ def test_json(shop: str, capsys: pytest.CaptureFixture[str]) -> None:
 
     assert [one["code"] for one in told["findings"]] == ["W2"]
     assert "/products/{id}" in [one["route"] for one in told["routes"]]
+
+
+def test_a_factory(shop: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A function that makes the application; one that fails is told."""
+    assert main(["routes", f"{shop}:create", "--factory", "--check"]) == Exit.OK
+    assert "/products/{id}" in capsys.readouterr().out
+    assert main(["routes", f"{shop}:broken", "--factory"]) == Exit.USAGE
+    assert "LookupError: no settings" in capsys.readouterr().err
+    assert main(["routes", f"{shop}:create"]) == Exit.USAGE
 
 
 @pytest.mark.parametrize(

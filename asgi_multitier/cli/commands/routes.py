@@ -4,6 +4,7 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
+from typing import Any
 
 from ...explain.explanation import Effect
 from ...explain.findings import Finding, Level
@@ -11,7 +12,7 @@ from ...explain.routes import RouteShown, RoutesReport
 from ...manager.identity.loading import load
 from ...manager.routes import routes_of
 from ..command import Command
-from ..exits import Exit
+from ..exits import CommandError, Exit
 from ..output import Output, Style
 
 _HEAD = ("ROUTE", "METHODS", "CACHED", "KEY BESIDE URL", "TAGS", "DROPPED BY", "DROPS")
@@ -25,6 +26,11 @@ _STYLES: dict[Level, Style] = {
 def _arguments(parser: ArgumentParser) -> None:
     parser.add_argument("app", metavar="MODULE:ATTRIBUTE", help="the application, such as shop:app")
     parser.add_argument(
+        "--factory",
+        action="store_true",
+        help="MODULE:ATTRIBUTE is a function without arguments that returns the application",
+    )
+    parser.add_argument(
         "--check", action="store_true", help="end with 1 if there is a warning or an error: for CI"
     )
 
@@ -32,10 +38,20 @@ def _arguments(parser: ArgumentParser) -> None:
 async def _run(given: Namespace, output: Output) -> Exit:
     if (here := os.getcwd()) not in sys.path:
         sys.path.insert(0, here)  # as a server does, whose application lies where it is started
-    report = routes_of(load(given.app, where="routes"))
+    app = load(given.app, where="routes")
+    report = routes_of(_made(app) if given.factory else app)
     output.json(report.as_json())
     _show(report, output)
     return Exit.FINDING if given.check and report.failed else Exit.OK
+
+
+def _made(factory: Any) -> Any:
+    """The application that a factory of the user's returns."""
+    try:
+        return factory()
+    except Exception as error:
+        what = f"the factory raised {type(error).__name__}: {error}"
+        raise CommandError(Exit.USAGE, what) from error
 
 
 def _show(report: RoutesReport, output: Output) -> None:
