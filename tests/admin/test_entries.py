@@ -415,3 +415,21 @@ async def test_looking_counts_as_no_use() -> None:
 
     assert rows[0]["uses"] == slot.uses == before
     assert manager.stats().requests == 0
+
+
+async def test_what_leaves_while_the_list_is_read_is_not_listed() -> None:
+    """Others run meanwhile, and may drop it."""
+
+    class Leaving(MemoryTier):
+        def slots(self) -> list[Slot]:
+            found = super().slots()
+            self.delete("b")
+            return found
+
+    async with made(l1=Leaving()) as manager:
+        for name in "abc":
+            await manager.set(name, 1, 60)
+        found = await Person(manager.admin(OPERATOR)).get("/api/entries?reveal=1")
+
+    assert found["total"] == 3
+    assert [row["name"] for row in found["entries"]] == ["a", "c"]
