@@ -2,7 +2,7 @@
 
 import { ask, reasonAgainst } from "./api.js";
 import { anyOf, attempt, button, choice, code, facts, field, form, h, loaded, notice, refresh, scrolling, soft, table, tag, text, tick } from "./dom.js";
-import { bytes, count, duration, selector } from "./format.js";
+import { brief, bytes, count, duration, selector } from "./format.js";
 import { outcome } from "./invalidate.js";
 
 const TONES = { fresh: "good", stale: "warn", invalid: "bad" };
@@ -90,10 +90,9 @@ function about({ state, born, log, ttl, body, fields, ...entry }, rule) {
   const some = (seconds) => seconds > 0 && duration(seconds);
   return [
     h("p", tag(state, TONES[state]), ` ${MEANS[state]} It was made ${made}.`),
-    facts({
-      "Why it is here": rule && `${rule.chosen_by} of ${rule.methods.join(", ")} ${rule.route}, for ${duration(rule.lifetime)}`,
-      "What drops it": rule && (rule.dropped_by.map((one) => `${one.by}: ${selector(one)}`).join("; ") || "no route: age, or a drop by hand"),
-      Key: code(entry.key), Kind: entry.kind, Route: entry.route, Path: entry.path, Name: entry.name, Age: duration(entry.age), "Fresh for": ttl === null ? "ever" : some(ttl), "Kept for": some(entry.keep), "Refreshed in": some(entry.refresh_in),
+    rule && h("p", `It is here by the ${rule.chosen_by} of ${rule.methods.join(", ")} ${rule.route}, for ${duration(rule.lifetime)}. Dropped by `,
+      rule.dropped_by.map((one) => `${brief(one.by)} (${selector(one)})`).join(", ") || "no route: by age, or by hand", "."),
+    facts({ Key: code(entry.key), Kind: entry.kind, Route: entry.route, Path: entry.path, Name: entry.name, Age: duration(entry.age), "Fresh for": ttl === null ? "ever" : some(ttl), "Kept for": some(entry.keep), "Refreshed in": some(entry.refresh_in),
       "Stale while revalidating": some(entry.stale_while_revalidate), "Stale if error": some(entry.stale_if_error),
       "Validated": entry.always_validate && "at each use", "Run took": duration(entry.cost), Memory: bytes(entry.size), Content: body && bytes(body.bytes),
       Codings: entry.codings.join(", "), Tags: entry.tags.join(", "), "Header fields": entry.headers.join(", "), Variants: entry.variants?.length, ...fields }),

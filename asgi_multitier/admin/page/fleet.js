@@ -17,7 +17,7 @@ export function fleet(root, { index, signal }) {
   root.append(instances, h("h2", "Last records of the log"), records);
   every(EVERY, signal, () => Promise.all([
     offered && loaded(instances, () => ask("api/fleet", { signal }), all),
-    loaded(records, () => ask("api/log", { query: { limit: 50 }, signal }), log),
+    loaded(records, () => ask("api/log", { query: { limit: 20 }, signal }), log),
   ]));
 }
 

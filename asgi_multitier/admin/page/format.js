@@ -10,7 +10,7 @@ export const rate = (value) => (missing(value) ? NONE : value < 10 ? value.toFix
 /** A share, rounded down: 100 % are all. */
 export const percent = (share) => (missing(share) ? NONE : `${(Math.floor(share * 1000 + 1e-9) / 10).toFixed(1)} %`);
 
-const short = (value) => (value < 10 && !Number.isInteger(value) ? value.toFixed(1) : Math.round(value));
+const short = (value) => Number(value.toFixed(value < 10 ? 1 : 0));
 
 export function bytes(value) {
   if (missing(value)) return NONE;
@@ -38,6 +38,9 @@ export const plural = (number, thing, things = `${thing}s`) => `${count(number)}
 /** Counts by name, the largest first: `cookie 10, method 2`. */
 export const tally = (counts) => Object.entries(counts ?? {}).filter(([, number]) => number)
   .sort((a, b) => b[1] - a[1]).map(([name, number]) => `${name} ${count(number)}`).join(", ");
+
+/** What names a route, `route PUT /products/{id} (edit)`, without what goes without saying. */
+export const brief = (route) => route.replace(/^route | \(.*\)$/g, "");
 
 /** A selector in words: `tag product:1`. */
 export const selector = ({ kind, text }) => (text ? `${kind} ${text}` : kind);

@@ -10,7 +10,7 @@ const WAITS = [1, 2, 5, 10, 30]; // seconds before the next attempt
 const TONES = { act: "", breaker: "bad", bypass: "warn", callback: "bad", fill: "good", flush: "bad", gap: "bad", invalidation: "bad", record: "bad",
   refresh: "", refused: "warn", stale: "warn", trust: "warn" };
 const IN_COLUMNS = ["id", "at", "kind", "route", "key"];
-const SHOWS = { ms: (value) => duration(value / 1000), bytes, ttl: (value) => `fresh for ${duration(value)}`,
+const SHOWS = { seconds: duration, bytes, ttl: (value) => `fresh for ${duration(value)}`,
   own: (value) => (value ? "from here" : "from another instance"), selectors: (value) => value.map(selector).join(", ") };
 
 /** The members of an event that have no column, in words. */

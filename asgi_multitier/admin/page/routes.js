@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { code, h, loaded, refresh, scrolling, soft, table, tag } from "./dom.js";
-import { count, duration, percent, rate, selector, tally } from "./format.js";
+import { brief, count, duration, percent, rate, selector, tally } from "./format.js";
 import { known, onNews } from "./stats.js";
 
 const TONES = { error: "bad", warning: "warn" };
@@ -53,11 +53,11 @@ const COLUMNS = [
   ["#Run p95", (row) => duration(row.runs?.p95), (row) => row.runs?.p95],
   ["#Saved", (row) => duration(row.saved), (row) => row.saved],
   ["#Kept for", (row) => duration(row.lifetime), (row) => row.lifetime],
+  ["#Findings", ({ findings: all }) => (all.length ? tag(all.map((one) => one.code).join(" "), worst(all)) : "–"), (row) => row.findings.length],
   ["Passed by", (row) => tally(row.passes) || "–"],
   ["Tags", (row) => listed(row.tags, String)],
-  ["Dropped by", (row) => listed(row.dropped_by, ({ by }) => by)],
+  ["Dropped by", (row) => listed(row.dropped_by, ({ by }) => brief(by))],
   ["Drops", (row) => listed(row.drops, selector)],
-  ["#Findings", ({ findings: all }) => (all.length ? tag(all.map((one) => one.code).join(" "), worst(all)) : "–"), (row) => row.findings.length],
 ];
 
 function found(findings) {

@@ -28,6 +28,10 @@ async def test_every_part_fits_its_window(page: Page, width: int, scheme: Any) -
     await open_part(page, "Entries")
     await page.get_by_role("table").get_by_role("button").first.click()
     await expect(page.get_by_role("heading", name="Entry")).to_be_focused()
+    await expect(page.get_by_role("main")).to_contain_text(
+        "It is here by the annotation of GET, HEAD /products/{id}, for 5 min. "
+        "Dropped by PUT /products/{id} (url /products/{id}), PUT /products/{id} (tag product:{id})"
+    )
     assert width >= await page.evaluate("document.documentElement.scrollWidth")
 
 

@@ -72,6 +72,8 @@ async def test_events_come_pause_and_are_filtered(page: Page, shop: Shop) -> Non
     await shop.client.get("/products/2")
     await expect(lines).to_have_count(1)
     await expect(lines).to_contain_text("/products/{id}")
+    await expect(lines).to_contain_text("fresh for 5 min")
+    assert "seconds" not in await lines.inner_text()  # each figure has a unit
     await page.get_by_role("button", name="Pause").click()
     await shop.client.get("/products/3")
     await expect(status(page, "Paused; 1 event waiting.")).to_be_visible()
