@@ -138,6 +138,8 @@ async def test_figures_are_of_this_process_or_of_the_machine(page: Page, shop: S
     await shop.client.get("/products/1")
     await page.clock.run_for(4_000)
     await expect(tile.get_by_role("strong")).to_have_text(re.compile(r"\d"))
+    await page.clock.run_for(4_000)
+    await expect(tile.locator("polyline")).to_have_count(1)
     await expect(page.get_by_role("heading", name="L1 memory")).to_be_visible()
     async with page.expect_request("**/api/stats?scope=host"):
         await page.get_by_label("Figures of").select_option("This machine")
