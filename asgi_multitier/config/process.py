@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypedDict, Unpack, cast, get_args
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from ..errors import ConfigError
 from ..policy.credentials import Credentials, folded
@@ -319,7 +319,7 @@ def _check_url(url: object) -> None:
     """The message does not show the value: a URL may contain a password."""
     if url is None:
         return
-    scheme = urlsplit(url).scheme if isinstance(url, str) else ""
+    scheme = _split(url).scheme
     if scheme not in ("redis", "rediss", "unix"):
         raise ConfigError(
             f"CacheConfig: redis_url with scheme {scheme!r} is not allowed; "
@@ -331,9 +331,9 @@ def _check_instance_url(url: object) -> None:
     """The message does not show the value: a URL may contain a password."""
     if url is None:
         return
-    parts = urlsplit(url) if isinstance(url, str) else None
-    plain = parts is not None and parts.scheme in ("http", "https") and parts.hostname
-    if not plain or "@" in str(url) or "?" in str(url) or len(str(url)) > _LONGEST_URL:
+    parts, text = _split(url), str(url)
+    plain = parts.scheme in ("http", "https") and parts.hostname and text.isprintable()
+    if not plain or "@" in text or "?" in text or len(text) > _LONGEST_URL:
         raise ConfigError(
             "CacheConfig: instance_url is not allowed; expected http:// or https:// with a host, "
             f"without user, password and query, at most {_LONGEST_URL} characters"
@@ -341,6 +341,14 @@ def _check_instance_url(url: object) -> None:
 
 
 _LONGEST_URL = 200
+
+
+def _split(url: object) -> SplitResult:
+    """The parts of a URL; empty ones of what is none."""
+    try:
+        return urlsplit(url if isinstance(url, str) else "")
+    except ValueError:  # an address in brackets that is none
+        return urlsplit("")
 
 
 def _check_secret(secret: object) -> None:

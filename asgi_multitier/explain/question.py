@@ -151,18 +151,24 @@ def question_of(
 def _parts_of(url: object) -> tuple[str, bytes, bytes, bytes]:
     allowed = "a path such as '/products/1', or a URL that begins with http:// or https://"
     if not isinstance(url, str):
-        raise ConfigError.of("url", url, allowed, where=_WHERE)
+        raise ConfigError.of("url", _without_user(url), allowed, where=_WHERE)
     try:
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2].encode("idna" if not url.isascii() else "ascii")
         path = quote(parts.path or "/", safe=_PATH, errors="strict").encode("ascii")
         query = quote(parts.query, safe=_QUERY, errors="strict").encode("ascii")
     except ValueError:  # also of an encoding
-        raise ConfigError.of("url", url, allowed, where=_WHERE) from None
+        raise ConfigError.of("url", _without_user(url), allowed, where=_WHERE) from None
     absolute = parts.scheme in ("http", "https") and bool(host)
     if not absolute and (parts.scheme or host or not url.startswith("/")):
-        raise ConfigError.of("url", url, allowed, where=_WHERE)
+        raise ConfigError.of("url", _without_user(url), allowed, where=_WHERE)
     return parts.scheme, host, path, query
+
+
+def _without_user(url: object) -> object:
+    """What was given for a URL, as an error shows it: what stands before `@` may be a password."""
+    head, at, rest = url.rpartition("@") if isinstance(url, str) else ("", "", "")
+    return f"{head.partition('//')[0]}//...@{rest}" if at else url
 
 
 def _lines_of(headers: HeadersOption) -> Iterable[Header]:

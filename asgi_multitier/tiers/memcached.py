@@ -217,13 +217,13 @@ def _seconds(ttl: float) -> int:
 
 
 def _location(url: str) -> str | tuple[str, int]:
-    parts = urlsplit(url)
-    if parts.scheme == "unix" and parts.path:
-        return parts.path
     try:
+        parts = urlsplit(url)
         port = parts.port or 11211
     except ValueError:
-        port = 0
+        parts, port = urlsplit(""), 0
+    if parts.scheme == "unix" and parts.path:
+        return parts.path
     if parts.scheme != "memcached" or not parts.hostname or not port:
         allowed = "memcached://host:port or unix:///path"
         raise ConfigError.of("url", url, allowed, where="MemcachedTier")

@@ -94,11 +94,31 @@ class TestCacheConfig:
         assert known.include_any([b"x-zone"])
         assert known.include_any([b"x-api-key"])
 
-    @pytest.mark.parametrize("value", ["http://:hunter2@x", "hunter2", 7])
+    @pytest.mark.parametrize("value", ["http://:hunter2@x", "redis://:hunter2@[::1", "hunter2", 7])
     def test_wrong_url_is_refused_without_showing_it(self, value: Any) -> None:
         """A URL may hold a password, so only its scheme is named."""
         with pytest.raises(ConfigError, match="redis_url") as caught:
             CacheConfig(redis_url=value)
+
+        assert "hunter2" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "http://user:hunter2@ops",
+            "http://ops/?token=hunter2",
+            "http://hunter2@[::1",
+            "javascript:hunter2",
+            "http:///hunter2",
+            "http://ops/\x1b[2Jhunter2",
+            "http://ops/hunter2" + "x" * 200,
+            7,
+        ],
+    )
+    def test_wrong_url_of_an_instance_is_refused_without_showing_it(self, value: Any) -> None:
+        """All instances tell it, and it is shown."""
+        with pytest.raises(ConfigError, match="instance_url") as caught:
+            CacheConfig(instance_url=value)
 
         assert "hunter2" not in str(caught.value)
 

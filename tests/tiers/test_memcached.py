@@ -145,6 +145,7 @@ def test_lifetimes_are_whole_seconds(ttl: float, seconds: int) -> None:
         ({"url": "redis://127.0.0.1"}, "url"),
         ({"url": "memcached://"}, "url"),
         ({"url": "memcached://host:0x"}, "url"),
+        ({"url": "memcached://[::1"}, "url"),
         ({"url": "unix://"}, "url"),
         ({"namespace": ""}, "namespace"),
         ({"namespace": "a b"}, "namespace"),
