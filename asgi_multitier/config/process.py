@@ -7,7 +7,6 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypedDict, Unpack, cast, get_args
-from urllib.parse import SplitResult, urlsplit
 
 from ..errors import ConfigError
 from ..policy.credentials import Credentials, folded
@@ -18,6 +17,7 @@ from .environment import read_dotenv
 from .policy import Names, Policy, is_personal
 from .readers import read_boolean, read_field_names, refuse_unknown
 from .tokens import credentials_of
+from .urls import check_instance_url, check_url
 
 Mode: TypeAlias = Literal["on", "off"]
 """Whether a process uses its cache."""
@@ -185,7 +185,7 @@ class CacheConfig:
         if self.overload not in ("wait", "refuse"):
             allowed = "'wait' or 'refuse'"
             raise ConfigError.of("overload", self.overload, allowed, where="CacheConfig")
-        _check_url(self.redis_url)
+        check_url(self.redis_url)
         _check_label("namespace", self.namespace)
         _check_label("version", self.version or None)
         _check_secret(self.secret)
@@ -197,7 +197,7 @@ class CacheConfig:
         read_warm(self.warm)
         for option in _SWITCHES:
             read_boolean(getattr(self, option), option, "CacheConfig")
-        _check_instance_url(self.instance_url)
+        check_instance_url(self.instance_url)
         credentials_of(self.admin_token, "CacheConfig", "admin_token")
 
     def _check_fields(self) -> None:
@@ -313,42 +313,6 @@ _TRUTHS = {
 def _check_count(option: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ConfigError.of(option, value, "a whole number from 1", where="CacheConfig")
-
-
-def _check_url(url: object) -> None:
-    """The message does not show the value: a URL may contain a password."""
-    if url is None:
-        return
-    scheme = _split(url).scheme
-    if scheme not in ("redis", "rediss", "unix"):
-        raise ConfigError(
-            f"CacheConfig: redis_url with scheme {scheme!r} is not allowed; "
-            "expected redis://, rediss://, unix:// or None"
-        )
-
-
-def _check_instance_url(url: object) -> None:
-    """The message does not show the value: a URL may contain a password."""
-    if url is None:
-        return
-    parts, text = _split(url), str(url)
-    plain = parts.scheme in ("http", "https") and parts.hostname and text.isprintable()
-    if not plain or "@" in text or "?" in text or len(text) > _LONGEST_URL:
-        raise ConfigError(
-            "CacheConfig: instance_url is not allowed; expected http:// or https:// with a host, "
-            f"without user, password and query, at most {_LONGEST_URL} characters"
-        )
-
-
-_LONGEST_URL = 200
-
-
-def _split(url: object) -> SplitResult:
-    """The parts of a URL; empty ones of what is none."""
-    try:
-        return urlsplit(url if isinstance(url, str) else "")
-    except ValueError:  # an address in brackets that is none
-        return urlsplit("")
 
 
 def _check_secret(secret: object) -> None:
