@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .foreign import flat, front_ends, routed, routes_of
+from .heads import head_of
 from .layers import MAX_DEPTH, attribute
 from .overrides import overriding
 from .parameters import parameters_of
@@ -94,11 +95,16 @@ def _node(route: Any, place: _Place) -> RouteNode:
     below = place.below(route)
     if below.depth <= MAX_DEPTH and callable(attribute(inner, "matches")):
         # A route mounted in the place of an application matches its own path, and has no router.
-        return Branch(route, route.matches, Tree((_node(inner, below),)), _is_opaque(route))
+        return _branch(route, Tree((_node(inner, below),)))
     target = routed(inner)
     if target is None or place.depth >= MAX_DEPTH:
         return _mounted_leaf(route, below)
-    return Branch(route, route.matches, _tree(target, below), _is_opaque(route))
+    return _branch(route, _tree(target, below))
+
+
+def _branch(route: Any, inner: Tree) -> Branch:
+    matches = route.matches
+    return Branch(route, matches, inner, _is_opaque(route), head_of(matches))
 
 
 def _inner(route: Any) -> Any:
@@ -113,10 +119,10 @@ def _inner(route: Any) -> Any:
 
 def _leaf(route: Any, place: _Place) -> Leaf:
     methods = getattr(route, "methods", None)
-    dependants = _dependants(route)
+    dependants, matches = _dependants(route), route.matches
     return Leaf(
         matcher=route,
-        matches=route.matches,
+        matches=matches,
         endpoint=getattr(route, "endpoint", None),
         path=place.path + (getattr(route, "path", None) or ""),
         host=place.host,
@@ -130,6 +136,7 @@ def _leaf(route: Any, place: _Place) -> Leaf:
         },
         needs=_needs(dependants),
         opaque=_is_opaque(route),
+        head=head_of(matches),
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
+from .heads import Heads
 from .parameters import Parameter
 from .security import Need
 
@@ -36,6 +37,8 @@ class Leaf:
         declared: Parameters that its endpoint declares, by the name that a template uses.
         needs: What the route reads from the request besides its URL, such as a security scheme.
         opaque: Whether the route's own code decides which requests it takes.
+        head: The text with which each path begins that it takes, as its own router sees the path;
+            "" where that is not known.
     """
 
     matcher: Any
@@ -49,6 +52,7 @@ class Leaf:
     declared: Mapping[str, Parameter] = field(default_factory=dict)
     needs: tuple[Need, ...] = ()
     opaque: bool = False
+    head: str = ""
 
     @property
     def template(self) -> str:
@@ -81,6 +85,11 @@ class Tree:
 
     children: tuple["RouteNode", ...] = ()
     root_path: str = ""
+    _heads: Heads = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        heads = ["" if child.opaque else child.head for child in self.children]
+        object.__setattr__(self, "_heads", Heads(heads))
 
     def leaves(self) -> Iterator[Leaf]:
         """All routes that answer, in the router's order."""
@@ -89,6 +98,16 @@ class Tree:
                 yield child
             else:
                 yield from child.inner.leaves()
+
+    def near(self, path: str, root_path: str) -> Iterator["RouteNode"]:
+        """Its routes that may take a path, in the router's order: all others begin otherwise.
+
+        Args:
+            path: The scope's `path`.
+            root_path: The scope's `root_path`.
+        """
+        texts = {path, route_path(path, root_path)}  # not all frameworks' versions take it off
+        return (self.children[place] for place in self._heads.beginning(texts))
 
     def path_of(self, path: str, root_path: str) -> str:
         """The path as the routes know it, which is what selectors of paths mean.
@@ -121,12 +140,14 @@ class Branch:
         matches: Its method that says whether it takes a scope.
         inner: The application to which it passes them.
         opaque: Whether the route's own code decides which requests it takes.
+        head: As that of a leaf.
     """
 
     matcher: Any
     matches: Callable[[dict[str, Any]], Any]
     inner: Tree
     opaque: bool = False
+    head: str = ""
 
 
 RouteNode: TypeAlias = Leaf | Branch
@@ -154,7 +175,7 @@ def predict(tree: Tree, scope: dict[str, Any]) -> Prediction:
     if tree.root_path:
         scope["root_path"] = tree.root_path
     partial = Prediction()
-    for node in tree.children:
+    for node in tree.near(scope["path"], scope.get("root_path", "")):
         if node.opaque:
             if _may_take(node.matcher, scope):
                 return Prediction(certain=False)
