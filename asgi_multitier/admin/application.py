@@ -109,7 +109,7 @@ class AdminApplication:
             "/api/routes": {"GET": Door(asking.routes)},
             "/api/explain": {"POST": Door(asking.explain, EXPLAINED)},
             "/api/invalidate": {"POST": Door(invalidating.answer, NAMES, changes=True)},
-            "/api/mode": {"POST": Door(overview.mode, frozenset(("mode",)), changes=True)},
+            "/api/mode": {"POST": Door(overview.mode, frozenset(("mode", "scope")), changes=True)},
         }
         if not read_only:
             return doors

@@ -15,6 +15,7 @@ from ..explain.routes import RoutesReport
 from ..instances import Fleet, Seen
 from ..metrics import Metrics
 from ..selectors import Selector
+from ..workers import Workers
 
 T = TypeVar("T")
 
@@ -34,6 +35,7 @@ class Administered(Protocol):
     mode: Mode
     config: CacheConfig
     origins: Mapping[str, str]
+    workers: Workers
 
     @property
     def engine(self) -> Engine:

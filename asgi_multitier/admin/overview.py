@@ -16,6 +16,7 @@ from .reading import Ask
 from .replies import PLAIN, Reply, json_reply, seconds, wrong
 from .settings import settings
 from .shown import Shown
+from .switching import switch, switch_all
 
 
 class Overview:
@@ -78,13 +79,18 @@ class Overview:
 
     async def mode(self, ask: Ask) -> Reply:
         """`POST /api/mode`."""
-        was = self._cache.mode
         try:
-            self._cache.mode = read_mode(ask.body.get("mode"), "mode")
+            mode = read_mode(ask.body.get("mode"), "mode")
         except ConfigError as error:
             raise wrong("mode", str(error), "on, off") from None
-        self._cache.engine.events.acted(f"mode {self._cache.mode}", ask.right, ask.client)
-        return json_reply({"mode": self._cache.mode, "was": was})
+        scope, was = ask.body.get("scope", "process"), self._cache.mode
+        if scope == "host":
+            workers = await switch_all(self._cache, mode, ask.right, ask.client)
+            return json_reply({"mode": mode, "was": was, "workers": workers})
+        if scope != "process":
+            raise wrong("scope", "scope= is not allowed", "process, host")
+        switch(self._cache, mode, ask.right, ask.client)
+        return json_reply({"mode": mode, "was": was})
 
     async def healthy(self) -> Reply:
         """`GET /healthz`: in one word, for anyone."""

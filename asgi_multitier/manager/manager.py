@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable
 from typing import ParamSpec, TypeVar, Unpack
 
-from ..admin import AdminApplication
+from ..admin import AdminApplication, switching
 from ..admin.inside import Inside
 from ..admin.rights import Authorize
 from ..config.values import ComputeOptions
@@ -119,6 +119,7 @@ class CacheManager(Operations):
     def _begun(self) -> None:
         super()._begun()
         Inside(self).answer_workers()
+        switching.answer_workers(self)
 
     @property
     def sync(self) -> SyncCache:

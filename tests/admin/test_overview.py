@@ -11,6 +11,7 @@ import pytest
 from asgi_multitier import CacheConfig, CacheManager
 from asgi_multitier.admin.files import read_files
 from asgi_multitier.admin.replies import GUARDS
+from asgi_multitier.admin.switching import QUESTION
 from asgi_multitier.engine.health import Health
 from asgi_multitier.policy.key import storage_key
 from asgi_multitier.testing import FakeClock
@@ -493,6 +494,28 @@ async def test_the_switch() -> None:
 
     assert (off, was) == ({"mode": "off", "was": "on"}, "off")
     assert on == {"mode": "on", "was": "off"}
+
+
+async def test_the_switch_of_all_workers() -> None:
+    """The one that is asked and the other; what asks for no mode switches nothing."""
+    one, other = made(), made()
+    for manager in (one, other):
+        manager.workers.is_wanted = True
+    async with one, other:
+        await until(lambda: None not in (one.workers.number, other.workers.number))
+        person = Person(one.admin(OPERATOR))
+        told = await person.post("/api/mode", {"mode": "off", "scope": "host"})
+        modes = (one.mode, other.mode)
+        wrong = await person.reply("POST", "/api/mode", body={"mode": "on", "scope": "world"})
+        silent = await one.workers.ask_all(QUESTION, {"mode": "up"})
+
+    assert modes == ("off", "off")
+    assert [(w["worker"], w["was"], w["missing"]) for w in told["workers"]] == [
+        (0, "on", ""),
+        (1, "on", ""),
+    ]
+    assert (wrong.status, one.mode, other.mode) == (422, "off", "off")
+    assert [answer.value for answer in silent] == [None, None]
 
 
 # The page's files.

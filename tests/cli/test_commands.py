@@ -80,6 +80,9 @@ STATS: dict[str, Any] = {
     ],
     "log": LOG,
 }
+SWITCHED = {"worker": 0, "pid": 4711, "mode": "off", "was": "on", "missing": ""}
+UNSWITCHED = {"worker": 1, "pid": None, "mode": None, "was": None, "missing": "timeout"}
+
 INSTANCE: dict[str, Any] = {
     "node": "a" * 16,
     "self": True,
@@ -359,6 +362,27 @@ ROWS: dict[str, Row] = {
     ),
     "mode off": (
         ["mode", "off"],
+        {"POST api/mode": {"mode": "off", "was": "on", "workers": [SWITCHED, SWITCHED]}},
+        Exit.OK,
+        "the cache is off in 2/2 workers of the machine that answered\n",
+    ),
+    "mode off where a worker is silent": (
+        ["mode", "off"],
+        {"POST api/mode": {"mode": "off", "was": "on", "workers": [SWITCHED, UNSWITCHED]}},
+        Exit.DEGRADED,
+        (
+            "the cache is off in 1/2 workers of the machine that answered\n"
+            "  not switched worker 1: timeout\n"
+        ),
+    ),
+    "mode off of a process without sockets": (
+        ["mode", "off"],
+        {"POST api/mode": {"mode": "off", "was": "on", "workers": [SWITCHED | {"worker": None}]}},
+        Exit.OK,
+        "the cache is off, it was on\n",
+    ),
+    "mode off of one process": (
+        ["mode", "off", "--process"],
         {"POST api/mode": {"mode": "off", "was": "on"}},
         Exit.OK,
         "the cache is off, it was on\n",
@@ -451,7 +475,8 @@ ASKED: tuple[tuple[Sequence[str], str, dict[str, Any] | None], ...] = (
         "api/explain",
         {"method": "POST", "url": "/a", "headers": [["A", "b:c"]]},
     ),
-    (["mode", "on"], "api/mode", {"mode": "on"}),
+    (["mode", "on"], "api/mode", {"mode": "on", "scope": "host"}),
+    (["mode", "on", "--process"], "api/mode", {"mode": "on", "scope": "process"}),
     (
         ["invalidate", "--key", "a", "--key", "b", "--settle", "2"],
         "api/invalidate",

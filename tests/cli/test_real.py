@@ -114,6 +114,10 @@ def test_all_commands(way: str, real: Real, capsys: pytest.CaptureFixture[str]) 
         assert (code, len(told["entries"])) == (Exit.OK, 1)
         code, told = answered(capsys, "mode", *options)
         assert (code, told) == (Exit.OK, {"mode": "on"})
+        for mode in ("off", "on"):
+            code, told = answered(capsys, "mode", mode, *options)
+            assert (code, [w["mode"] for w in told["workers"]]) == (Exit.OK, [mode])
+            assert real.cache.mode == mode
         code, told = answered(capsys, "explain", "http://shop/page", *options)
         assert (code, told["verdict"]) == (Exit.OK, "hit")
     else:

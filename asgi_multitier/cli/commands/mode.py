@@ -1,4 +1,4 @@
-"""`asgi-multitier mode`: switch the cache of a process off and on."""
+"""`asgi-multitier mode`: switch the cache of a machine off and on."""
 
 from argparse import ArgumentParser, Namespace
 from typing import Any
@@ -13,6 +13,9 @@ from ..output import Output
 def _arguments(parser: ArgumentParser) -> None:
     add_target(parser)
     parser.add_argument("mode", nargs="?", choices=("on", "off"), help="without it: show it")
+    parser.add_argument(
+        "--process", action="store_true", help="the process that answers, not all of its machine"
+    )
 
 
 async def _run(given: Namespace, output: Output) -> Exit:
@@ -22,11 +25,29 @@ async def _run(given: Namespace, output: Output) -> Exit:
             output.json({"mode": told["mode"]})
             output.line(f"the cache is {told['mode']} in process {told['pid']}")
             return Exit.OK
-        answer = checked(door, await door.ask("POST", "api/mode", None, {"mode": given.mode}))
-    output.json(answer.value)
-    output.line(f"the cache is {answer.value['mode']}, it was {answer.value['was']}")
-    output.note("this is so in the process that has answered; ask each of the others by its --url")
-    return Exit.OK
+        scope = "process" if given.process else "host"
+        body = {"mode": given.mode, "scope": scope}
+        told = checked(door, await door.ask("POST", "api/mode", None, body)).value
+    output.json(told)
+    if all(worker["worker"] is None for worker in told.get("workers", ())):
+        # That one process was asked for, or has no sockets (workers=False).
+        output.line(f"the cache is {told['mode']}, it was {told['was']}")
+        output.note("this is so in the process that has answered alone")
+        return Exit.OK
+    return _tell_workers(output, told)
 
 
-COMMAND = Command("mode", "Switch the cache of a process off and on.", _arguments, _run)
+def _tell_workers(output: Output, told: dict[str, Any]) -> Exit:
+    workers: list[dict[str, Any]] = told["workers"]
+    missing = [worker for worker in workers if worker["missing"]]
+    count = f"{len(workers) - len(missing)}/{len(workers)} workers of the machine that answered"
+    output.line(f"the cache is {told['mode']} in ", (count, "red" if missing else "green"))
+    for worker in missing:
+        output.line(("  not switched ", "red"), f"worker {worker['worker']}: {worker['missing']}")
+    output.note("other machines: the same there, or with the --url of each")
+    return Exit.DEGRADED if missing else Exit.OK
+
+
+COMMAND = Command(
+    "mode", "Switch the cache of all workers of a machine off and on.", _arguments, _run
+)
