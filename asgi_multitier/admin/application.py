@@ -200,7 +200,7 @@ class AdminApplication:
         folder, _, name = path.rpartition("/")
         argument = name if _DIGEST.fullmatch(name) else ""
         methods = self._doors.get(f"{folder}/{{}}" if argument else path)
-        if methods is None or path.endswith("{}"):
+        if methods is None:
             raise _nothing()
         _check_method(scope, (*methods, "HEAD") if "GET" in methods else tuple(methods))
         method = "GET" if scope["method"] == "HEAD" else scope["method"]

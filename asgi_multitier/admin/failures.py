@@ -50,7 +50,7 @@ class Failures:
 def _group(client: str) -> str:
     """The address, or of IPv6 the network of which one client has all addresses."""
     try:
-        address = ipaddress.ip_address(client.partition("%")[0])
+        address = ipaddress.ip_address(client)
     except ValueError:
         return client[:64]
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is None:

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
 Seconds: TypeAlias = Callable[[], float]
@@ -69,6 +70,7 @@ class Listener:
         self._queue: deque[Event] = deque()
         self._loop = asyncio.get_running_loop()
         self._woken = asyncio.Event()
+        self._called = False
         self._lost = 0
 
     def add(self, event: Event) -> None:
@@ -77,13 +79,19 @@ class Listener:
             self._queue.popleft()
             self._lost += 1
         self._queue.append(event)
-        if self._loop.is_running():
-            self._loop.call_soon_threadsafe(self._woken.set)
+        if not self._called and self._loop.is_running():
+            # Once until it takes them: its loop may be another one, and blocked.
+            self._called = True
+            with suppress(RuntimeError):  # that was closed just now
+                self._loop.call_soon_threadsafe(self._woken.set)
 
     def take(self) -> tuple[list[Event], int]:
         """The events that are queued, and how many before them were dropped."""
+        self._called = False  # before the queue is read: what is added from here on calls again
         self._woken.clear()
-        events = [self._queue.popleft() for _ in range(len(self._queue))]
+        events: list[Event] = []
+        with suppress(IndexError):  # another thread may drop the oldest meanwhile
+            events.extend(self._queue.popleft() for _ in range(len(self._queue)))
         lost, self._lost = self._lost, 0
         return events, lost
 

@@ -139,10 +139,13 @@ async def test_a_root_path_of_the_server_stands_before_it() -> None:
                 ("/prefix//api", "/prefix"),
                 ("/api", "/"),
                 ("/api/api", "/api"),
+                ("/api", "/ap"),
+                ("/prefix", "/prefix"),
+                ("", ""),
             ]
         ]
 
-    assert statuses == [200, 200, 404, 404, 404, 200, 200]
+    assert statuses == [200, 200, 404, 404, 404, 200, 200, 200, 307, 404]
 
 
 async def test_as_a_route_it_has_that_path_alone() -> None:

@@ -169,6 +169,16 @@ WRONG = [
 ]
 
 
+async def test_a_change_has_no_parameters() -> None:
+    """What it is to do stands in its content alone."""
+    async with made() as manager:
+        operator = Person(manager.admin(OPERATOR))
+        body = {"tags": ["a"]}
+        reply = await operator.reply("POST", "/api/invalidate?dry_run=1", body=body)
+
+    assert read(reply, 422)["field"] == "dry_run"
+
+
 async def test_a_parameter_that_is_wrong_is_named() -> None:
     """With what is allowed."""
     async with made() as manager:

@@ -346,6 +346,11 @@ def test_a_page_of_another_origin_sends_nothing(
     assert is_same_origin(lines, b"ops.example") is same
 
 
+def test_without_a_host_no_page_is_of_the_same_origin() -> None:
+    """As with two `Host` lines: which of them is meant is not known."""
+    assert is_same_origin([(b"origin", b"http://ops.example")], None) is False
+
+
 @pytest.mark.parametrize(
     ("lines", "status"),
     [
@@ -424,6 +429,9 @@ def test_failures_are_forgotten_after_a_minute() -> None:
     assert failures.left("10.0.0.1") == 0
     failures.add("10.0.0.1")
     assert failures.left("10.0.0.1") == 0
+    for _ in range(MAX_FAILURES - 1):
+        failures.add("10.0.0.1")
+    assert failures.left("10.0.0.1") == 60  # the next minute has a count of its own
 
 
 @pytest.mark.parametrize(
@@ -435,6 +443,7 @@ def test_failures_are_forgotten_after_a_minute() -> None:
         ("::ffff:10.0.0.1", "::ffff:10.0.0.2", False),
         ("fe80::1%eth0", "fe80::2%eth1", True),
         ("a.sock", "a.sock", True),
+        ("a" * 64 + "b", "a" * 64 + "c", True),
     ],
 )
 def test_one_client_has_many_addresses_of_version_six(one: str, other: str, together: bool) -> None:

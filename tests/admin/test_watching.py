@@ -3,10 +3,12 @@
 import asyncio
 import json
 import signal
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -455,6 +457,51 @@ async def test_a_listener_of_another_event_loop_is_woken() -> None:
 
     assert [event["kind"] for event in got] == ["flush"]
     live.emit("flush")  # to a loop that has ended
+
+
+async def test_a_loop_that_is_blocked_is_called_once() -> None:
+    """However much happens meanwhile; and again after the events were taken."""
+    live = Live()
+    listener = live.listen()
+    calls: list[Any] = []
+    loop = asyncio.get_running_loop()
+    with patch.object(loop, "call_soon_threadsafe", lambda call: calls.append(call)):
+        for _ in range(1_000):
+            live.emit("flush")
+        assert len(calls) == 1
+        taken, lost = listener.take()
+        live.emit("flush")
+        assert len(calls) == 2
+    live.leave(listener)
+
+    assert len(taken) + lost == 1_000
+
+
+class _Dropping(deque[Any]):
+    """A queue of which another thread drops one event after its length was read."""
+
+    def __len__(self) -> int:
+        return super().__len__() + 1
+
+
+async def test_an_event_that_is_dropped_while_others_are_taken_is_no_error() -> None:
+    """The others are there."""
+    listener = Live().listen()
+    listener._queue = _Dropping([{"id": 1}])
+
+    assert listener.take() == ([{"id": 1}], 0)
+
+
+async def test_a_loop_that_closes_meanwhile_is_no_error() -> None:
+    """What happens goes on for those who made it happen."""
+    live = Live()
+    listener = live.listen()
+    closed = RuntimeError("Event loop is closed")
+    with patch.object(asyncio.get_running_loop(), "call_soon_threadsafe", side_effect=closed):
+        live.emit("flush")
+    live.leave(listener)
+
+    assert len(listener.take()[0]) == 1
 
 
 @pytest.mark.parametrize("handler", [None, 1, lambda: None])

@@ -79,6 +79,14 @@ def test_what_is_read(content: object, is_read: bool) -> None:
     assert (read(codec, *signed(codec, content)) is not None) is is_read
 
 
+def test_a_name_that_is_no_text_is_not_read() -> None:
+    """Its bytes are no UTF-8, and it was signed all the same."""
+    codec = BeatCodec("shop")
+    data = b"\x81\xa4node\xa2\xff\xff"
+
+    assert read(codec, data, codec._mac(data)) is None
+
+
 OTHERS = (
     ("another secret", BeatCodec("shop", b"another secret of 16 bytes")),
     ("no secret", BeatCodec("shop")),

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -202,6 +203,12 @@ async def test_a_question_that_is_too_long_is_refused_at_once(world: World) -> N
         await world.worker("a").ask_all("who", {"x": "y" * frames.QUESTION_BYTES})
 
 
+def test_a_text_that_cannot_be_written_is_no_frame() -> None:
+    """It cannot be in UTF-8."""
+    with pytest.raises(frames.FrameError, match="surrogates"):
+        frames.packed("\ud800", 100)
+
+
 STRANGE = [
     pytest.param(b"", id="nothing"),
     pytest.param(b"j\xff\xff\xff\xff", id="a length beyond the bound"),
@@ -216,14 +223,38 @@ STRANGE = [
 async def test_strange_questions_harm_nothing(world: World, data: bytes) -> None:
     """The connection ends without an answer, and the next question is answered."""
     one = world.worker("a")
+    failures: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: failures.append(told))
     reader, writer = await asyncio.open_unix_connection(place() / "0.sock")
     writer.write(data)
     writer.write_eof()
     assert await reader.read() == b""
     writer.close()
     await writer.wait_closed()
+    gc.collect()  # a task that has failed says so when it is deleted
+    assert failures == []
 
     assert names(await one.ask_all("who")) == [(0, "a", "")]
+
+
+async def test_arguments_of_another_shape_are_none(world: World) -> None:
+    """Each function gets a dictionary."""
+    world.worker("a")
+    reader, writer = await asyncio.open_unix_connection(place() / "0.sock")
+    writer.write(frames.packed({"ask": "who", "with": [1]}, 100))
+    assert frames.packed({"value": {"name": "a"}, "missing": ""}, 100) == await reader.read()
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_one_that_asks_nothing_is_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would keep its place for ever."""
+    monkeypatch.setattr(workers, "_PATIENCE", 0.01)
+    world.worker("a")
+    reader, writer = await asyncio.open_unix_connection(place() / "0.sock")
+    assert await reader.read() == b""
+    writer.close()
+    await writer.wait_closed()
 
 
 @pytest.mark.parametrize(
@@ -573,6 +604,15 @@ async def test_a_lock_that_its_holder_has_just_removed_is_not_taken(
 
 
 CALLER: ContextVar[str] = ContextVar("caller", default="no one")
+
+
+def test_a_lock_that_leads_elsewhere_is_not_opened(tmp_path: Path) -> None:
+    """A file in another place would be made, and locked."""
+    (tmp_path / "0.lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic links"):
+        claims.claim(tmp_path)
+
+    assert not (tmp_path / "elsewhere").exists()
 
 
 async def test_answers_stand_in_no_request(world: World) -> None:
