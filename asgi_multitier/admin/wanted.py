@@ -71,7 +71,7 @@ def wanted(given: Mapping[str, Any], cache: Naming) -> Wanted:
     if count > MAX_NAMED:
         raise wrong("", f"{count} are named at once", f"at most {MAX_NAMED}")
     if everything and given.get("confirm") != cache.namespace:
-        detail = "all= drops everything of this namespace, whose name has to stand in confirm"
+        detail = "all= drops everything of the namespace, whose name is expected as confirmation"
         raise wrong("confirm", detail, cache.namespace)
     if not (count or everything):
         raise wrong("", "nothing is named", f"some of {', '.join((*_LISTS, 'routes', 'all'))}")

@@ -120,6 +120,19 @@ def of_log(log: dict[str, Any]) -> Iterator[Check]:
         yield Check("warn", "more selectors were in force at once than there is room for")
 
 
+def of_tiers(tiers: Iterable[dict[str, Any]]) -> Iterator[Check]:
+    """The shared tiers, as the workers of one machine see them."""
+    for tier in tiers:
+        used = tier["hits"] or tier["writes"] or not tier["failures"].get("get")
+        if tier["level"] > 1 and not used:
+            yield Check(
+                "warn",
+                f"L{tier['level']} {tier['name']} has not answered since the start: responses are "
+                "kept in memory alone, and without a server invalidations reach this machine "
+                "alone; start it, correct the address (REDIS_URL), or set redis_url=None",
+            )
+
+
 def of_machine(directories: Iterable[Path] | None = None) -> Iterator[Check]:
     """The directories by which the workers of this machine find each other.
 
@@ -140,6 +153,6 @@ def of_machine(directories: Iterable[Path] | None = None) -> Iterator[Check]:
         elif state.st_mode & 0o077:
             problem = "is open to other users"
         else:
-            yield Check("ok", f"{place} is a directory of this user alone")
+            yield Check("ok", f"workers meet in {place}, which this user alone can enter")
             continue
         yield Check("fail", f"{place} {problem}, so workers do not use it: remove it")

@@ -213,7 +213,7 @@ class Explanation:
         drops: What its success drops, where it changes something.
         log: What this process knows of the invalidation log; None if no cache runs.
         unknown: What was not asked and may decide: `vary_by`, `when`, `enabled`, `tags`, `guard`,
-            `validator`, `shared`.
+            `validator`, `shared`, `silent`.
     """
 
     verdict: Verdict

@@ -23,9 +23,10 @@ _UNKNOWN = {
     "when": ("when= decides whether it meets the cache", "run_callables=True"),
     "enabled": ("enabled= decides whether the route is switched on", "run_callables=True"),
     "guard": ("what vary_by= takes from the endpoint's arguments is in the key", ""),
-    "shared": (
-        "this process has no answer, and shared tiers were not asked, or one was silent",
-        "shared=True",
+    "shared": ("this process has no answer, and shared tiers were not asked", "shared=True"),
+    "silent": (
+        "this process has no answer, and a shared tier is silent, without which it is a miss",
+        "",
     ),
     "local": ("the first tier cannot be looked into", ""),
 }

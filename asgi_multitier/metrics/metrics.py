@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config.tokens import credentials_of
 from ..engine.engine import Engine
+from ..errors import ConfigError
 from .collector import MetricsCollector, default_registry
 from .endpoint import MetricsEndpoint
 from .host import (
@@ -71,12 +72,18 @@ class Metrics:
             What was registered, for `registry.unregister`.
 
         Raises:
-            ConfigError: If `prometheus_client` is not installed (extra `prometheus`).
-            ValueError: If the registry has figures of a cache already.
+            ConfigError: If `prometheus_client` is not installed (extra `prometheus`), or the
+                registry has figures of a cache already.
         """
         into = default_registry() if registry is None else registry
         collector = MetricsCollector(self._watched_engine)
-        into.register(collector)
+        try:
+            into.register(collector)
+        except ValueError:
+            raise ConfigError(
+                "metrics.register(): the registry has figures of a cache, whose names are the same;"
+                " unregister that one, or give this cache a CollectorRegistry() of its own"
+            ) from None
         return collector
 
     def instrument(self, meter_provider: "MeterProvider | None" = None) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from asgi_multitier.cli.checkup import of_fleet, of_log, of_machine, of_server
+from asgi_multitier.cli.checkup import of_fleet, of_log, of_machine, of_server, of_tiers
 from asgi_multitier.cli.figures import duration, size
 from asgi_multitier.redis.examination import Examination
 from tests.cli.test_commands import FLEET, INSTANCE, LOG
@@ -124,3 +124,21 @@ def test_sizes(count: int | None, text: str) -> None:
 def test_durations(seconds: float | None, text: str) -> None:
     """With the unit that fits."""
     assert duration(seconds) == text
+
+
+NEVER = {"level": 2, "name": "redis", "hits": 0, "writes": 0, "failures": {"get": 3}}
+TIERS = (
+    ("never answered", NEVER, ["warn"]),
+    ("has answered", NEVER | {"hits": 1}, []),
+    ("has taken something", NEVER | {"writes": 1}, []),
+    ("was not asked", NEVER | {"failures": {}}, []),
+    ("memory", NEVER | {"level": 1}, []),
+)
+
+
+@pytest.mark.parametrize(
+    ("tier", "levels"), [row[1:] for row in TIERS], ids=[row[0] for row in TIERS]
+)
+def test_of_tiers(tier: dict[str, Any], levels: list[str]) -> None:
+    """A shared tier that was not there since the start."""
+    assert [check.level for check in of_tiers([tier])] == levels

@@ -171,11 +171,35 @@ EXPLAINED = {
             "state": "dropped",
             "age": 12.1,
             "ttl": 3.0,
-            "dropped_because": [{"cause": "selector", "kind": "tag"}, {"cause": "forgotten"}],
+            "dropped_because": [
+                {"cause": "selector", "kind": "tag", "text": "product:{id}", "record": 53},
+                {"cause": "selector", "kind": "all", "text": "", "record": 0},
+                {"cause": "forgotten"},
+            ],
         }
     ],
     "dropped_by": [{"by": "route PUT /products/{id}", "kind": "tag", "text": "product:{id}"}],
     "unknown": ["vary_by"],
+}
+
+NOWHERE = {
+    "verdict": "bypass",
+    "sentence": "no rule",
+    "rule": {"route": "-", "endpoint": "", "chosen_by": "no-rule", "lifetime": None},
+}
+CHANGE = {
+    "verdict": "change",
+    "sentence": "it may change something",
+    "rule": {
+        "route": "/products/{id}",
+        "endpoint": "route PUT /products/{id}",
+        "chosen_by": "no-rule",
+        "lifetime": None,
+    },
+    "drops": [
+        {"by": "", "kind": "tag", "text": "product:{id}"},
+        {"by": "", "kind": "url", "text": "/products/{id}"},
+    ],
 }
 
 TABLE = """\
@@ -258,11 +282,28 @@ ROWS: dict[str, Row] = {
             "  rule     annotation on route GET /products/{id} (product)   300 s\n"
             "  key      r:ddc1   of scheme, host, path\n"
             "  tags     product:{id}\n"
-            "  entry    L1 memory   dropped   12.1 s old   3.0 s left   dropped by selector tag   "
-            "dropped by forgotten\n"
+            "  entry    L1 memory   dropped   12.1 s old   3.0 s left   dropped by tag "
+            "product:{id} in record 53   dropped by all   dropped by forgotten\n"
             "  dropped  by route PUT /products/{id}: tag product:{id}\n"
             "  unknown  not asked: vary_by\n"
             "  fix      write vary_by=   docs/strategies.md#requests-that-identify-a-user\n"
+        ),
+    ),
+    "explain where no route is": (
+        ["explain", "/nothing"],
+        {"POST api/explain": NOWHERE},
+        Exit.OK,
+        "BYPASS   no rule\n",
+    ),
+    "explain what changes something": (
+        ["explain", "/products/1", "-X", "PUT"],
+        {"POST api/explain": CHANGE},
+        Exit.OK,
+        (
+            "CHANGE   it may change something\n"
+            "  rule     no-rule on route PUT /products/{id}\n"
+            "  drops    tag product:{id}\n"
+            "  drops    url /products/{id}\n"
         ),
     ),
     "explain what is not known": (
@@ -473,7 +514,7 @@ ASKED: tuple[tuple[Sequence[str], str, dict[str, Any] | None], ...] = (
     (
         ["explain", "/a", "-X", "POST", "-H", "A: b:c"],
         "api/explain",
-        {"method": "POST", "url": "/a", "headers": [["A", "b:c"]]},
+        {"method": "POST", "url": "/a", "headers": [["A", "b:c"]], "shared": True},
     ),
     (["mode", "on"], "api/mode", {"mode": "on", "scope": "host"}),
     (["mode", "on", "--process"], "api/mode", {"mode": "on", "scope": "process"}),

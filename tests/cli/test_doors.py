@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from asgi_multitier import CacheManager
-from asgi_multitier.cli.doors.choosing import choose, token_of
+from asgi_multitier.cli.doors.choosing import NAMESPACE, choose, token_of
 from asgi_multitier.cli.doors.workers import WorkersDoor
 from asgi_multitier.cli.exits import CommandError, Exit
 from asgi_multitier.cli.main import main
@@ -321,9 +321,14 @@ async def test_the_only_application_of_a_machine_is_found() -> None:
                 await choose(options(), quiet(), {})
             door = await choose(options(namespace="bank"), quiet(), {})
 
+            confirmed = await choose(options(everything="shop"), quiet(), {NAMESPACE: "bank"})
+            with pytest.raises(CommandError, match="no worker of namespace shp answers"):
+                await choose(options(namespace="shp"), quiet(), {})
+
     assert raised.value.exit is Exit.USAGE
     assert "bank, shop" in str(raised.value)
     assert door.name == "workers of bank on this machine"
+    assert confirmed.name == "workers of shop on this machine"
 
 
 async def test_workers_that_have_ended() -> None:

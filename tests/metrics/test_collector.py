@@ -39,7 +39,7 @@ async def test_a_second_cache_has_no_place_in_the_same_registry() -> None:
         CacheManager(redis_url=None, namespace="b") as other,
     ):
         one.metrics.register(registry)
-        with pytest.raises(ValueError, match="Duplicated"):
+        with pytest.raises(ConfigError, match="has figures of a cache"):
             other.metrics.register(registry)
 
 

@@ -107,8 +107,10 @@ class Stored:
         """As `Forwarding.ask`: how the request goes to the application."""
         draft, flights = self._draft, self._engine.flights
         draft.forward = forward
-        if draft.sight.unasked or draft.sight.failed:
+        if draft.sight.unasked:
             draft.leave("shared")
+        if draft.sight.failed:
+            draft.leave("silent")
         if not is_visible(self._engine.stack):
             draft.leave("local")
         directives = request.directives

@@ -187,7 +187,7 @@ class Walk:
             await Stored(self._engine, self._draft).answer(request)
         if self._draft.verdict is Verdict.BYPASS:
             return
-        decides = {"vary_by", "when", "enabled", "shared", "local"}
+        decides = {"vary_by", "when", "enabled", "shared", "silent", "local"}
         if not decides.isdisjoint(self._draft.unknown):
             self._draft.end(Verdict.UNKNOWN)
 

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from ..checkup import of_fleet, of_log, of_machine, of_server
+from ..checkup import of_fleet, of_log, of_machine, of_server, of_tiers
 from ..command import Command
 from ..doors.choosing import add_target, door_of
 from ..doors.door import get
@@ -31,7 +31,8 @@ async def _run(given: Namespace, output: Output) -> Exit:
             checks += of_fleet(fleet)
             answers = fleet["complete"]
         if not isinstance(door, SharedDoor):
-            checks += of_log((await get(door, "api/stats", scope="host"))["log"])
+            stats: dict[str, Any] = await get(door, "api/stats", scope="host")
+            checks += [*of_tiers(stats["tiers"]), *of_log(stats["log"])]
     output.json({"target": door.name, "checks": [check.as_json() for check in checks]})
     for check in checks:
         output.line((f"{check.level:<5}", _STYLES[check.level]), check.text)

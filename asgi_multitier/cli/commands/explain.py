@@ -28,7 +28,7 @@ def _arguments(parser: ArgumentParser) -> None:
 
 async def _run(given: Namespace, output: Output) -> Exit:
     headers = [_field(text) for text in given.header]
-    body = {"method": given.method, "url": given.target, "headers": headers}
+    body = {"method": given.method, "url": given.target, "headers": headers, "shared": True}
     async with door_of(given, output) as door:
         answer = checked(door, await door.ask("POST", "api/explain", None, body))
     told: dict[str, Any] = answer.value
@@ -52,7 +52,7 @@ def _field(text: str) -> list[str]:
 def _details(told: dict[str, Any]) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     rule = told.get("rule")
-    if rule:
+    if rule and (rule.get("chosen_by") != "no-rule" or rule.get("endpoint")):
         lifetime = rule.get("lifetime")
         seconds = "" if lifetime is None else f"   {lifetime:g} s"
         place = rule.get("endpoint") or rule.get("route") or ""
@@ -67,6 +67,7 @@ def _details(told: dict[str, Any]) -> list[tuple[str, str]]:
         ("dropped", f"by {one['by']}: {one['kind']} {one['text']}")
         for one in told.get("dropped_by") or ()
     ]
+    found += [("drops", f"{one['kind']} {one['text']}") for one in told.get("drops") or ()]
     if told.get("unknown"):
         found.append(("unknown", f"not asked: {', '.join(told['unknown'])}"))
     if told.get("remedy"):
@@ -84,7 +85,10 @@ def _entry(entry: dict[str, Any]) -> str:
 
 
 def _cause(one: dict[str, Any]) -> str:
-    return f"dropped by {one['cause']} {one.get('kind') or ''}".rstrip()
+    if one["cause"] != "selector":
+        return f"dropped by {one['cause']}"
+    record = f" in record {one['record']}" if one.get("record") else ""
+    return f"dropped by {one.get('kind') or ''} {one.get('text') or ''}".rstrip() + record
 
 
 COMMAND = Command("explain", "What would become of a request, and why.", _arguments, _run)

@@ -15,7 +15,7 @@ from ..command import Command
 from ..exits import CommandError, Exit
 from ..output import Output, Style
 
-_HEAD = ("ROUTE", "METHODS", "CACHED", "KEY BESIDE URL", "TAGS", "DROPPED BY", "DROPS")
+_HEAD = ("ROUTE", "METHODS", "CACHED", "KEY ADDS", "TAGS", "DROPPED BY", "DROPS")
 _STYLES: dict[Level, Style] = {
     Level.ERROR: "red",
     Level.WARNING: "yellow",
@@ -93,5 +93,5 @@ def _tell(finding: Finding, output: Output) -> None:
 
 
 COMMAND = Command(
-    "routes", "list an application's routes, and what is odd about them", _arguments, _run
+    "routes", "An application's routes, and what is odd about them.", _arguments, _run
 )

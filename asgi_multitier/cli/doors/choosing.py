@@ -58,7 +58,8 @@ async def choose(given: Namespace, output: Output, environ: Mapping[str, str]) -
     if given.url and given.redis:
         raise CommandError(Exit.USAGE, "--url and --redis cannot both be given")
     settings = {**read_dotenv(Path(".env")), **environ}
-    name = given.namespace or settings.get(NAMESPACE, "")
+    named = given.namespace or getattr(given, "everything", None)
+    name = named or settings.get(NAMESPACE, "")
     # Not of a file: whoever wrote that would get the token that stands in the environment.
     url = given.url or ("" if given.redis or given.namespace else environ.get(URL, ""))
     if url:
@@ -70,9 +71,10 @@ async def choose(given: Namespace, output: Output, environ: Mapping[str, str]) -
     redis = given.redis or settings.get(REDIS, "")
     if redis and redis != "none":
         return SharedDoor(redis, _named(name, redis_given=True))
+    of = f"of namespace {name}" if name else "of an application"
     raise CommandError(
         Exit.UNREACHABLE,
-        "no cache was found: no worker of an application answers on this machine",
+        f"no cache was found: no worker {of} answers on this machine",
         f"give --url (or set {URL}), or --redis and --namespace",
     )
 

@@ -80,7 +80,10 @@ def checked(door: Door, answer: Answer) -> Answer:
     detail = str(problem.get("detail") or f"answered with status {answer.status}")
     said = f"{door.name}: {detail}"
     if answer.status == 401:
-        remedy = "put the token into ASGI_MULTITIER_ADMIN_TOKEN, or use --token-file"
+        remedy = (
+            "put the token of cache.admin(token=...) into ASGI_MULTITIER_ADMIN_TOKEN, or use "
+            "--token-file; if one was given, it is not that of this application"
+        )
         raise CommandError(Exit.NOT_ALLOWED, said, remedy)
     if answer.status in (403, 421, 429):
         raise CommandError(Exit.NOT_ALLOWED, said, str(problem.get("allowed") or ""))

@@ -113,7 +113,9 @@ async def test_a_shared_tier_may_fail() -> None:
         tier.fails = False
         assert (await cache.manager.explain("GET", URL, shared=True)).verdict is Verdict.HIT
 
-    assert (found.verdict, found.unknown) == ("unknown", ("shared",))
+    assert (found.verdict, found.unknown) == ("unknown", ("silent",))
+    assert "a shared tier is silent" in found.sentence
+    assert found.remedy == ""
     assert stats.failures == {}
 
 
