@@ -15,6 +15,7 @@ from ..policy.invalidation import is_safe
 from ..routing.annotations import annotations_of
 from ..routing.checks import methods_of
 from ..routing.globs import globs_meet, may_meet, takes, templates_meet
+from ..routing.layers import attribute
 from ..routing.routes import Leaf, Tree
 from ..routing.selection import routes_named
 from ..selectors import glob_matches
@@ -122,7 +123,13 @@ def target_of(leaf: Leaf, policy: Policy) -> Target:
 
 
 def changing(leaf: Leaf) -> list[str]:
-    """The methods of a route by which requests change something, as far as annotations say."""
+    """The methods of a route by which requests change something, as far as annotations say.
+
+    A mount of something without routes, such as static files, does not say which methods it takes:
+    it counts only where it says what it drops.
+    """
+    if _is_mount(leaf) and annotations_of(leaf.endpoint).invalidations is None:
+        return []
     found = []
     for method in sorted(methods_of(leaf)):
         annotations = annotations_of(leaf.endpoint, method)
@@ -131,6 +138,11 @@ def changing(leaf: Leaf) -> list[str]:
         if not is_safe(method) and not (asks and policy is not None and policy.when is None):
             found.append(method)
     return found
+
+
+def _is_mount(leaf: Leaf) -> bool:
+    """Whether what is there has neither routes nor methods that are known."""
+    return leaf.methods is None and attribute(leaf.matcher, "endpoint") is None
 
 
 def invalidations_of(leaf: Leaf) -> Invalidations:

@@ -2,12 +2,16 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 
 from asgi_multitier import (
     CacheManager,
@@ -326,3 +330,29 @@ async def test_a_manager_tells_the_routes_of_its_applications() -> None:
         middleware.resolve({"type": "http", "method": "GET", "path": "/", "headers": []})
         (row, *_) = [one for one in cache.routes().routes if one.cached]
     assert row.tags == ("item:{number}",)
+
+
+def mounted(app: Any) -> RoutesReport:
+    """The report of an application with one long-lived route and something mounted at its root."""
+    routes = [Route("/items", fresh(lifetime=900)), Mount("/", app)]
+    cache = CacheManager(redis_url=None, namespace="lint")
+    return routes_of(CacheMiddleware(Starlette(routes=routes), cache))
+
+
+def test_a_mount_that_names_no_methods_changes_nothing(tmp_path: Path) -> None:
+    """Static files take no changes, and a mount at the root would drop all others."""
+    found = mounted(StaticFiles(directory=tmp_path))
+
+    assert [row.dropped_by for row in found.routes] == [(), ()]
+    assert [one.code for one in found.findings] == ["I2"]
+
+
+def test_a_mount_counts_by_what_it_names() -> None:
+    """One that is annotated is a change as any other."""
+
+    @invalidates(paths=["/items"])
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        """Never asked."""
+
+    kinds = [(one.kind, one.text) for one in mounted(app).routes[0].dropped_by]
+    assert kinds == [("url", "/{path:path}"), ("path", "/items")]
