@@ -112,7 +112,7 @@ class CacheMiddleware:
     def _on_bound(self, app: ASGIApp, mount: str | None) -> None:
         """The cache has its name: what a plain hit looks up is at hand from here on."""
         self._own_client.stand_before(app, mount)
-        Explainer(self._planning, self._lifespan, self._own_client, self._secret).attach()
+        self._explainer = Explainer(self._planning, self._lifespan, self._own_client, self._secret)
         self._take_engine()
         self.manager.on_mode_change(self._planning.forget)
         self.manager.on_renewal(self._take_engine)

@@ -1,5 +1,6 @@
 """Asking what would become of a request that is not sent."""
 
+from functools import cached_property
 from typing import Protocol
 
 from ..explain.explanation import Explanation, Verdict
@@ -8,6 +9,7 @@ from ..explain.routes import RoutesReport
 from ..explain.sentences import UNBOUND, UNBOUND_REMEDY
 from .home import at_home
 from .lifecycle import Lifecycle
+from .listeners import Held
 
 
 class Explains(Protocol):
@@ -27,16 +29,19 @@ class Explains(Protocol):
 class Explaining(Lifecycle):
     """Explanations. See `CacheManager`."""
 
-    _explainers: tuple[Explains, ...] = ()
+    @cached_property
+    def _explainers(self) -> Held[Explains]:
+        """The latest first."""
+        return Held()
 
     def explained_by(self, explainer: Explains) -> None:
         """Note who explains the requests of an application, whose rules are known from here on.
 
         Args:
             explainer: It is asked before those that were noted earlier: a manager may have one
-                application after the other, as in tests.
+                application after the other, as in tests. It is held by its middleware alone.
         """
-        self._explainers = (explainer, *self._explainers)
+        self._explainers.add(explainer)
 
     def routes(self) -> RoutesReport:
         """The routes of the application: what is cached, what drops it, and what is odd about them.
@@ -44,7 +49,7 @@ class Explaining(Lifecycle):
         It is found out by annotations and rules alone. Of several applications with this cache, all
         are told, one after the other; where none has begun, there are no routes.
         """
-        reports = [explainer.routes() for explainer in reversed(self._explainers)]
+        reports = [explainer.routes() for explainer in reversed(self._explainers.alive())]
         return RoutesReport(
             routes=tuple(route for each in reports for route in each.routes),
             findings=tuple(finding for each in reports for finding in each.findings),
@@ -106,7 +111,7 @@ class Explaining(Lifecycle):
 
     def _explainer_of(self, path: str) -> Explains | None:
         """Who explains requests of a path: the latest of those that are asked for it."""
-        for explainer in self._explainers:
+        for explainer in self._explainers.alive():
             mount = (explainer.mount or "").rstrip("/")
             if not mount or path == mount or path.startswith(f"{mount}/"):
                 return explainer

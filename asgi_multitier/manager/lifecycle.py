@@ -28,6 +28,7 @@ from ..workers import Workers
 from . import isolation
 from .backends import Backends, Given
 from .home import Home
+from .listeners import Listeners
 from .naming import Namespace
 from .settings import settings_of
 
@@ -91,8 +92,7 @@ class Lifecycle:
         answer_workers(self)
         self._name = Namespace(self.config.namespace, self._backends)
         self._mode = self.config.mode
-        self._mode_changed: list[Callable[[], None]] = []
-        self._renewed: list[Callable[[], None]] = []
+        self._mode_changed, self._renewed = Listeners(), Listeners()
         self._endings: list[Callable[[], Awaitable[None]]] = []
         self._engine: Engine | None = None
         self._starting: asyncio.Task[None] | None = None
@@ -134,18 +134,17 @@ class Lifecycle:
                 loop.call_soon_threadsafe(self._tell_mode)
 
     def _tell_mode(self) -> None:
-        for changed in self._mode_changed:
-            changed()
+        self._mode_changed.call()
 
     def on_mode_change(self, changed: Callable[[], None]) -> None:
-        """Call `changed` after each change of the mode, for as long as the manager lives."""
-        self._mode_changed.append(changed)
+        """Call `changed`, a method, after each change of the mode, while its object lives."""
+        self._mode_changed.add(changed)
 
     # Making.
 
     def on_renewal(self, renewed: Callable[[], None]) -> None:
-        """Call `renewed` whenever the parts were replaced, for as long as the manager lives."""
-        self._renewed.append(renewed)
+        """Call `renewed`, a method, after the parts were replaced, while its object lives."""
+        self._renewed.add(renewed)
 
     def on_close(self, ending: Callable[[], Awaitable[None]]) -> None:
         """Await `ending` at the beginning of each `close`, for as long as the manager lives."""
@@ -171,8 +170,7 @@ class Lifecycle:
             engine.sampler.end()
             engine.encodings.compressor.close()
             isolation.cancel((*engine.flights.tasks, *engine.stack.tasks, *self._tasks))
-            for renewed in self._renewed:
-                renewed()
+            self._renewed.call()
         self._tasks, self._starting = set(), None
 
     @property

@@ -13,7 +13,9 @@ from .walk import Walk
 
 
 class Explainer:
-    """Explains requests of one application.
+    """Explains requests of one application, for as long as its middleware holds it.
+
+    It is made when the rules are known: the manager asks it from then on.
 
     Args:
         plans: What is known of its targets, and the cache.
@@ -30,10 +32,7 @@ class Explainer:
         self._own_client = own_client
         self._secret = secret
         self._known: tuple[Tree, Changes] | None = None
-
-    def attach(self) -> None:
-        """Explain what the manager is asked from here on: the rules are known."""
-        self._plans.manager.explained_by(self)
+        plans.manager.explained_by(self)
 
     @property
     def mount(self) -> str | None:
