@@ -25,6 +25,8 @@ from .reading import Ask, Gone, needs_operator, read_object, read_query
 from .replies import Refusal, Reply, guarding, send_reply
 from .rights import Authorize, Rights, client_of
 from .wanted import NAMES
+from .warming import NAMES as WARMED
+from .warming import Warming
 from .watching import PARAMETERS as WATCHING
 from .watching import Watching
 
@@ -109,6 +111,7 @@ class AdminApplication:
             "/api/routes": {"GET": Door(asking.routes)},
             "/api/explain": {"POST": Door(asking.explain, EXPLAINED)},
             "/api/invalidate": {"POST": Door(invalidating.answer, NAMES, changes=True)},
+            "/api/warm": {"POST": Door(Warming(cache).answer, WARMED, changes=True)},
             "/api/mode": {"POST": Door(overview.mode, frozenset(("mode", "scope")), changes=True)},
         }
         if not read_only:

@@ -15,6 +15,8 @@ from ..explain.routes import RoutesReport
 from ..instances import Fleet, Seen
 from ..metrics import Metrics
 from ..selectors import Selector
+from ..warming.report import WarmPart
+from ..warming.targets import TargetOption
 from ..workers import Workers
 
 T = TypeVar("T")
@@ -91,6 +93,24 @@ class Administered(Protocol):
 
     async def health(self) -> Health:
         """Ask every tier whether it answers."""
+
+    @property
+    def usual_origin(self) -> str | None:
+        """The scheme and the host of most requests lately."""
+
+    async def warm_part(
+        self,
+        targets: Iterable[TargetOption] | None,
+        *,
+        top: int,
+        skip: int,
+        seconds: float,
+        patience: float,
+        base_url: str | None = ...,
+        concurrency: int = ...,
+        rate: float = ...,
+    ) -> WarmPart:
+        """A part of a warm-up."""
 
     def named(
         self,

@@ -15,10 +15,7 @@ import orjson
 
 from .._types import ASGIApp, Message, Receive, Scope
 from ..workers import Workers
-
-QUESTION = "admin"
-"""What workers are asked: `worker` (the number of the one that is to answer), `method`, `path`,
-`query` and `body`. The answer has `status` and `value`; it is null of any other worker."""
+from .others import EACH, QUESTION
 
 _WAITING = 256
 """Pieces of a stream that wait to be read."""
@@ -50,7 +47,7 @@ class Inside:
         self._cache.workers.answers(QUESTION, self._asked)
 
     async def _asked(self, asked: dict[str, Any]) -> dict[str, Any] | None:
-        if asked.get("worker") != self._cache.workers.number:
+        if asked.get("worker") not in (EACH, self._cache.workers.number):
             return None
         query, body = asked.get("query"), asked.get("body")
         status, value = await self.ask(

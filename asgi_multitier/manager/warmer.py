@@ -6,21 +6,20 @@ list, and asks its own application for what stands first in it.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from contextvars import Context
 from random import shuffle, uniform
 from typing import Any, Protocol
 
 from ..engine.document import Document, NoAnswer
 from ..engine.engine import Engine
-from ..engine.formats import Format
 from ..engine.health import WarmUpHealth
 from ..policy.status_field import CacheStatus
-from ..tiers.metadata import Unreadable
 from ..warming.pace import Door, ask_all
-from ..warming.popularity import LIFETIME, MAX_BYTES, Counts, Ranking, read, written
+from ..warming.popularity import Counts, Ranking, written
 from ..warming.report import Reply, Results
 from ..warming.targets import Target
+from .popular import NO_ANSWER, NO_LIST, NO_TIER, document_of, ranking_in
 
 RATE = 10.0
 """Requests a second of a warm-up after the start."""
@@ -41,9 +40,6 @@ BLOCK = 20
 """Targets that are asked for in any order: processes that start at once do not all ask for the same
 one, and find what another has stored."""
 
-NO_TIER = "there is no shared tier to read what clients ask for"
-NO_ANSWER = "the shared tier does not answer"
-NO_LIST = "no process has told yet what clients ask for"
 NOT_OPEN = "not-open"
 """The reason of a target whose response is not, or not any more, for anyone."""
 
@@ -151,7 +147,7 @@ class Warmer:
             return None
         for _ in range(ANSWERED_WITHIN):
             try:
-                ranking = _ranking_in(await document.read())
+                ranking = await ranking_in(document)
             except NoAnswer:
                 self._detail = NO_ANSWER
                 await asyncio.sleep(SAMPLE_EVERY)
@@ -161,10 +157,7 @@ class Warmer:
         return None
 
     async def _ask(self, target: Target) -> Reply:
-        """Ask for a target, if it is for anyone at this moment: not while the cache is off."""
-        if self._door.is_open(target):
-            return await self._door.ask(target)
-        return Reply(0, CacheStatus(detail=NOT_OPEN))
+        return await ask_if_open(self._door, target)
 
     # What it tells others.
 
@@ -193,7 +186,7 @@ class Warmer:
             return
         counts = self._counts.take()
         try:
-            ranking = _ranking_in(await document.read()) or Ranking()
+            ranking = await ranking_in(document) or Ranking()
         except NoAnswer:
             self._counts.give_back(counts)
             return
@@ -203,35 +196,14 @@ class Warmer:
 
     def _document(self) -> Document | None:
         """Where the list is; None without a shared tier."""
-        engine = self._cache.engine
-        if not engine.stack.shared:
-            return None
-        form = Format(
-            namespace=self._cache.namespace,
-            secret=engine.config.secret,
-            max_entry=MAX_BYTES,
-            clock=engine.clock,
-            wall=engine.wall,
-        )
-        return Document(
-            engine.stack.shared[0],
-            "popular",
-            form,
-            lifetime=LIFETIME,
-            clock=engine.clock,
-            unreadable=_count_in(engine),
-        )
+        return document_of(self._cache)
 
 
-def _count_in(engine: Engine) -> Callable[[Unreadable], None]:
-    def unreadable(reason: Unreadable) -> None:
-        engine.stack.shared[0].unreadable[reason] += 1
-
-    return unreadable
-
-
-def _ranking_in(data: bytes | None) -> Ranking | None:
-    return None if data is None else read(data)
+async def ask_if_open(door: Door, target: Target) -> Reply:
+    """Ask for a target, if it is for anyone at this moment: not while the cache is off."""
+    if door.is_open(target):
+        return await door.ask(target)
+    return Reply(0, CacheStatus(detail=NOT_OPEN))
 
 
 def _mixed(targets: list[Target]) -> list[Target]:

@@ -67,7 +67,9 @@ async def ask_all(
     *,
     concurrency: int = CONCURRENCY,
     rate: float = RATE,
-) -> None:
+    patience: float = PATIENCE,
+    goes_on: Callable[[], bool] = lambda: True,
+) -> int:
     """Ask for all targets; none that fails ends the others.
 
     Args:
@@ -76,25 +78,33 @@ async def ask_all(
         results: Where what becomes of each is counted.
         concurrency: Requests at once at most.
         rate: Requests a second at most.
+        patience: Seconds that one response may take.
+        goes_on: Whether another one is asked for; the first is in any case.
+
+    Returns:
+        How many have been asked for.
     """
     free = asyncio.Semaphore(concurrency)
 
     async def asked(target: Target) -> None:
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(patience):
                 results.add(target, await ask(target))
         except Exception as error:  # noqa: BLE001  # of the application; it is counted
             results.add(target, error)
         finally:
             free.release()
 
-    first = True
+    begun = 0
     async with asyncio.TaskGroup() as group:
         for target in targets:
-            if not first:
+            if begun:
                 await asyncio.sleep(1 / rate)
-            first = False
             await free.acquire()
+            if begun and not goes_on():
+                break
+            begun += 1
             # What was set around the caller, such as a request, is not around these.
             name = "asgi-multitier warm-up"
             group.create_task(asked(target), name=name, context=Context())
+    return begun

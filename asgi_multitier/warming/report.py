@@ -40,6 +40,23 @@ class WarmReport:
 
 
 @dataclass(frozen=True, slots=True)
+class WarmPart:
+    """What a part of a warm-up has done.
+
+    Attributes:
+        report: What became of those that were asked for.
+        done: How many targets are behind it, with those that were skipped.
+        of: How many there are.
+        detail: Why there are none; "" if there are.
+    """
+
+    report: WarmReport = field(default_factory=WarmReport)
+    done: int = 0
+    of: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """What a warm-up sees of a response.
 

@@ -266,21 +266,27 @@ class Workers:
         Raises:
             FrameError: If the arguments are too long, or JSON cannot express them.
         """
+        others = self._questions(name, arguments, timeout)
+        own = self._ask_own(self.number, name, dict(arguments or {}))
+        return await _answers_of([own, *others])
+
+    async def ask_others(
+        self, name: str, arguments: Mapping[str, Any] | None = None, timeout: float = TIMEOUT
+    ) -> list[Answer]:
+        """The same without this worker: for what it has done already. See `ask_all`."""
+        return await _answers_of(self._questions(name, arguments, timeout))
+
+    def _questions(
+        self, name: str, arguments: Mapping[str, Any] | None, timeout: float
+    ) -> list[Coroutine[Any, Any, Answer | None]]:
         frame = packed({"ask": name, "with": dict(arguments or {})}, QUESTION_BYTES)
         if self.number is not None and self._loop is asyncio.get_running_loop():
             self.open()  # if a cleaner has removed the socket's file, nothing else shows that
-        own = self.number
-        others = [
+        return [
             self._ask(number, path, frame, timeout)
             for number, path in paths(self._namespace()).items()
-            if number != own
+            if number != self.number
         ]
-        asked: list[Coroutine[Any, Any, Answer | None]] = [
-            self._ask_own(own, name, dict(arguments or {})),
-            *others,
-        ]
-        found = [answer for answer in await asyncio.gather(*asked) if answer is not None]
-        return sorted(found, key=lambda answer: -1 if answer.worker is None else answer.worker)
 
     async def _ask_own(self, number: int | None, name: str, arguments: dict[str, Any]) -> Answer:
         pieces: list[str] = []
@@ -306,6 +312,12 @@ class Workers:
             return Answer(number, None, "silent")
         finally:
             connection.close()
+
+
+async def _answers_of(asked: list[Coroutine[Any, Any, Answer | None]]) -> list[Answer]:
+    """The answers, by number."""
+    found = [answer for answer in await asyncio.gather(*asked) if answer is not None]
+    return sorted(found, key=lambda answer: -1 if answer.worker is None else answer.worker)
 
 
 async def _received(number: int, connection: socket.socket) -> Answer:

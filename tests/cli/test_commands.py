@@ -151,6 +151,18 @@ ENTRY = {
     "path": None,
     "name": None,
 }
+WARMED = {
+    "asked": 3,
+    "stored": 2,
+    "hits": 1,
+    "failed": 0,
+    "bypassed": {},
+    "failures": [],
+    "of": 3,
+    "next": None,
+    "detail": "",
+    "workers": [{"worker": 0, "missing": ""}],
+}
 EXPLAINED = {
     "verdict": "bypass",
     "sentence": "the request says who asks",
@@ -395,6 +407,46 @@ ROWS: dict[str, Row] = {
             "2 shown of 12 in memory, and there may be more (--limit)\n"
         ),
     ),
+    "warm": (
+        ["warm", "/a", "/b"],
+        {"POST api/warm": WARMED},
+        Exit.OK,
+        "asked for 3   2 stored   1 were there   0 failed\n",
+    ),
+    "warm in parts": (
+        ["warm", "--top", "200"],
+        {
+            "POST api/warm": [
+                WARMED | {"next": 100, "bypassed": {"no-rule": 1}},
+                WARMED
+                | {
+                    "failed": 1,
+                    "bypassed": {"no-rule": 1},
+                    "failures": [{"url": None, "why": "LookupError"}],
+                    "workers": [{"worker": 0, "missing": ""}, {"worker": 1, "missing": "silent"}],
+                },
+            ]
+        },
+        Exit.DEGRADED,
+        (
+            "asked for 6 by 2 workers   4 stored   2 were there   1 failed\n"
+            "not stored  2  no-rule\n"
+            "failed  one of them: LookupError\n"
+            "no answer  of worker 1 (silent)\n"
+        ),
+    ),
+    "warm without a list": (
+        ["warm", "--top", "200"],
+        {"POST api/warm": WARMED | {"asked": 0, "stored": 0, "hits": 0, "detail": "no list"}},
+        Exit.DEGRADED,
+        "asked for 0   0 stored   0 were there   0 failed\nno list\n",
+    ),
+    "warm that gets no further": (
+        ["warm", "/a"],
+        {"POST api/warm": WARMED | {"next": 0}},
+        Exit.OK,
+        "asked for 3   2 stored   1 were there   0 failed\n",
+    ),
     "mode": (
         ["mode"],
         {"GET api": {"mode": "on", "pid": 4711}},
@@ -518,6 +570,18 @@ ASKED: tuple[tuple[Sequence[str], str, dict[str, Any] | None], ...] = (
     ),
     (["mode", "on"], "api/mode", {"mode": "on", "scope": "host"}),
     (["mode", "on", "--process"], "api/mode", {"mode": "on", "scope": "process"}),
+    (["warm", "--top", "9"], "api/warm", {"top": 9, "scope": "host"}),
+    (
+        ["warm", "/a", "/b", "--base-url", "http://a", "--rate", "9", "--concurrency", "3"],
+        "api/warm",
+        {
+            "targets": ["/a", "/b"],
+            "base_url": "http://a",
+            "rate": 9,
+            "concurrency": 3,
+            "scope": "host",
+        },
+    ),
     (
         ["invalidate", "--key", "a", "--key", "b", "--settle", "2"],
         "api/invalidate",
@@ -555,6 +619,9 @@ WRONG = (
     ["invalidate"],
     ["invalidate", "--tag", "a", "--yes", "--dry-run"],
     ["mode", "up"],
+    ["warm"],
+    ["warm", "/a", "--top", "9"],
+    ["warm", "--top", "many"],
     ["instances", "--redis", "redis://127.0.0.1:1"],
 )
 
@@ -566,6 +633,20 @@ def test_arguments_that_are_wrong(arguments: list[str]) -> None:
         assert main([*arguments, "--url", server.url]) == Exit.USAGE
 
     assert server.asked == []
+
+
+def test_many_targets_are_several_requests() -> None:
+    """Of a hundred each; what there was no time for begins the next one."""
+    names = [f"/{number}" for number in range(101)]
+    answers = [WARMED | {"next": 60}, WARMED, WARMED]
+    with served({"POST api/warm": answers}) as server:
+        assert main(["warm", *names, "--url", server.url]) == Exit.OK
+
+    assert [asked.body for asked in server.asked] == [
+        {"targets": names[:100], "scope": "host"},
+        {"targets": names[:100], "scope": "host", "skip": 60},
+        {"targets": names[100:], "scope": "host"},
+    ]
 
 
 def test_what_happens_in_a_second() -> None:

@@ -59,8 +59,9 @@ COMMANDS = (
     ["doctor"],
     ["mode"],
     ["mode", "off"],
+    ["warm", "/a"],
 )
-ROUTES = ("stats", "fleet", "entries", "explain", "invalidate", "mode")
+ROUTES = ("stats", "fleet", "entries", "explain", "invalidate", "mode", "warm")
 SHAPES: tuple[Any, ...] = ({}, [[]], None)
 
 

@@ -90,8 +90,18 @@ def answered(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, 
 
 
 WAYS = {
-    "url": {"stats", "instances", "invalidate", "keys", "mode", "doctor", "tail", "explain"},
-    "workers": {"stats", "instances", "invalidate", "keys", "mode", "doctor", "explain"},
+    "url": {
+        "stats",
+        "instances",
+        "invalidate",
+        "keys",
+        "mode",
+        "doctor",
+        "tail",
+        "explain",
+        "warm",
+    },
+    "workers": {"stats", "instances", "invalidate", "keys", "mode", "doctor", "explain", "warm"},
     "redis": {"instances", "invalidate", "doctor", "tail"},
 }
 
@@ -118,11 +128,13 @@ def test_all_commands(way: str, real: Real, capsys: pytest.CaptureFixture[str]) 
             code, told = answered(capsys, "mode", mode, *options)
             assert (code, [w["mode"] for w in told["workers"]]) == (Exit.OK, [mode])
             assert real.cache.mode == mode
+        code, told = answered(capsys, "warm", "/page", "/other", *options)
+        assert (code, told["hits"], told["bypassed"]) == (Exit.OK, 1, {"no-rule": 1})
         code, told = answered(capsys, "explain", "http://shop/page", *options)
         assert (code, told["verdict"]) == (Exit.OK, "hit")
     else:
-        for command in ("stats", "keys", "mode"):
-            code, told = answered(capsys, command, *options)
+        for command in (["stats"], ["keys"], ["mode"], ["warm", "/page"]):
+            code, told = answered(capsys, *command, *options)
             assert (code, "--url" in told["remedy"]) == (Exit.USAGE, True)
 
     code, told = answered(capsys, "invalidate", "--tag", "page", "--dry-run", *options)

@@ -68,6 +68,18 @@ async def test_no_faster_than_allowed() -> None:
     await asyncio.gather(work, return_exceptions=True)
 
 
+async def test_others_are_asked_while_there_is_time() -> None:
+    """The first in any case; how many were is told."""
+    asked, left = Asked(), [True, False]
+    asked.gate = asyncio.Semaphore(9)
+    done = [
+        await ask_all(targets(4), asked, Results(), rate=1000, goes_on=goes_on)
+        for goes_on in (lambda: left.pop(0), lambda: False, lambda: True)
+    ]
+
+    assert done == [2, 1, 4]
+
+
 async def test_what_is_set_around_the_caller_is_not_around_what_it_asks() -> None:
     """A request in which a warm-up is begun has a user, a transaction, a run of its own."""
     asked = Asked()

@@ -1,7 +1,7 @@
 """The subcommands, a file each, in the order in which the help lists them."""
 
 from ..command import Command
-from . import doctor, explain, instances, invalidate, keys, mode, routes, stats, tail, top
+from . import doctor, explain, instances, invalidate, keys, mode, routes, stats, tail, top, warm
 
 COMMANDS: tuple[Command, ...] = (
     stats.COMMAND,
@@ -12,6 +12,7 @@ COMMANDS: tuple[Command, ...] = (
     keys.COMMAND,
     tail.COMMAND,
     doctor.COMMAND,
+    warm.COMMAND,
     mode.COMMAND,
     routes.COMMAND,
 )

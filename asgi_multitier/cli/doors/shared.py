@@ -57,7 +57,7 @@ class SharedDoor:
         if path not in _KNOWN:
             raise CommandError(
                 Exit.USAGE,
-                f"{self.name}: this cannot be known from the log alone",
+                f"{self.name}: this needs a process of the application; the log alone does not do",
                 "give --url of an admin application, or run it on a machine of the application",
             )
         await self._reach()
