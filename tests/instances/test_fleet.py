@@ -47,6 +47,13 @@ def test_the_state_of_an_instance(heard: tuple[Heard, ...], state: str) -> None:
     assert instance.state == state
 
 
+def test_nothing_shown_is_negative() -> None:
+    """Counters are not read at one moment, and a clock may be behind that of the store."""
+    [instance] = picture(told(-2, requests=5, hits=4, misses=2)).instances
+
+    assert (instance.age, instance.as_json()["passes"]) == (0, 0)
+
+
 BEHINDS = (
     ("alone", (told(1, seq=5),), {"a": 0}),
     ("as far as the others", (told(2, "b", seq=5), told(1, seq=5)), {"a": 0, "b": 0}),
