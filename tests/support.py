@@ -344,6 +344,16 @@ async def pass_time(seconds: float) -> None:
     await settled()
 
 
+def stop_time() -> None:
+    """Let the event loop's clock stand still from here on, but for `pass_time`.
+
+    What is to happen at a moment then does not happen early where the machine stalls.
+    """
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    loop.time = lambda: now  # type: ignore[method-assign]
+
+
 def timers() -> int:
     """How many timers of the event loop are set: each holds what it is to call."""
     scheduled: list[asyncio.TimerHandle] = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]

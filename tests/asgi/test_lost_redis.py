@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -29,8 +30,8 @@ class Shared:
 
     value = 0
 
-    def __init__(self, url: str, namespace: str) -> None:
-        self.manager = CacheManager(redis_url=url, namespace=namespace)
+    def __init__(self, url: str, namespace: str, **settings: Any) -> None:
+        self.manager = CacheManager(redis_url=url, namespace=namespace, **settings)
         self.origin = Origin(self.answer)
         self.client = Client(CacheMiddleware(self.origin, self.manager, rules=EVERYTHING))
 
@@ -57,10 +58,12 @@ class Shared:
 
 
 @asynccontextmanager
-async def nodes(number: int, url: str, namespace: str) -> AsyncIterator[list[Shared]]:
+async def nodes(
+    number: int, url: str, namespace: str, **settings: Any
+) -> AsyncIterator[list[Shared]]:
     """So many nodes; at the end no task is left."""
     before = asyncio.all_tasks()
-    made = [Shared(url, namespace) for _ in range(number)]
+    made = [Shared(url, namespace, **settings) for _ in range(number)]
     try:
         yield made
     finally:
@@ -75,7 +78,7 @@ async def test_what_one_node_filled_is_a_hit_on_another(
     valkey: ValkeyServer, namespace: str
 ) -> None:
     """From the second tier, then from the first, byte for byte, with the lifetime that remains."""
-    async with nodes(2, valkey.url, namespace) as (one, two):
+    async with nodes(2, valkey.url, namespace, redis_timeout=30) as (one, two):
         filled = await one.client.get("/x")
         await one.manager.engine.stack.settle()
         second = await two.client.get("/x")
@@ -101,7 +104,7 @@ async def test_variants_travel(valkey: ValkeyServer, namespace: str) -> None:
         language = dict(scope["headers"])[b"accept-language"]
         await respond(send, language, (b"vary", b"accept-language"))
 
-    async with nodes(2, valkey.url, namespace) as (one, two):
+    async with nodes(2, valkey.url, namespace, redis_timeout=30) as (one, two):
         one.origin._answer = two.origin._answer = page
         for language in ("de", "fr"):
             await one.client.get("/x", [("accept-language", language)])
@@ -116,7 +119,7 @@ async def test_a_change_on_one_node_is_seen_by_the_other(
     valkey: ValkeyServer, namespace: str
 ) -> None:
     """At once on the node itself, soon on the other, and never backwards."""
-    async with nodes(2, valkey.url, namespace) as (one, two):
+    async with nodes(2, valkey.url, namespace, redis_timeout=30) as (one, two):
         for _ in range(100):
             await asyncio.gather(one.client.get("/x"), two.client.get("/x"))
             await one.client.request("PUT", "/x")
@@ -131,7 +134,7 @@ async def test_fills_that_run_during_a_change_are_never_served_after_it(
     valkey: ValkeyServer, namespace: str
 ) -> None:
     """A fill on the other node that read the old value ends in neither tier."""
-    async with nodes(2, valkey.url, namespace) as (one, two):
+    async with nodes(2, valkey.url, namespace, redis_timeout=30) as (one, two):
         await one.attached()
         await two.attached()
         for number in range(30):
@@ -271,7 +274,7 @@ async def test_bytes_that_are_no_entry_are_counted_misses(
     valkey: ValkeyServer, namespace: str
 ) -> None:
     """Garbage, truncations and another key's entry under a key: the origin answers."""
-    async with nodes(2, valkey.url, namespace) as (one, two):
+    async with nodes(2, valkey.url, namespace, redis_timeout=30) as (one, two):
         await one.client.get("/x")
         await one.client.get("/y")
         await one.manager.engine.stack.settle()

@@ -47,6 +47,7 @@ async def test_no_credential_stands_in_redis(
     caplog.set_level(logging.DEBUG, logger="asgi_multitier")
     settings: dict[str, Any] = {
         "redis_url": own_valkey.url,
+        "redis_timeout": 30,
         "namespace": "shop",
         "secret": secret,
     }

@@ -33,7 +33,16 @@ from tests.asgi.test_lifespan import Lifespan
 from tests.manager.support import SeenTier
 from tests.manager.test_event_loops import Loop
 from tests.servers import ValkeyServer
-from tests.support import EVERYTHING, Client, FakeClock, Origin, answering, pass_time, settled
+from tests.support import (
+    EVERYTHING,
+    Client,
+    FakeClock,
+    Origin,
+    answering,
+    pass_time,
+    settled,
+    stop_time,
+)
 
 LIST = storage_key("\x00popular")
 around: ContextVar[str] = ContextVar("around", default="nothing")
@@ -228,6 +237,7 @@ async def test_behind_a_reverse_proxy_it_is_the_same() -> None:
 
 async def test_it_goes_slowly() -> None:
     """Ten in a second, and health says how far it is."""
+    stop_time()
     machine = Machine()
     await visited(machine, *(f"/{number}" for number in range(9)))
     async with machine.process() as process:
@@ -346,6 +356,7 @@ async def test_health_says_why_there_is_nothing_to_do(
 
 async def test_a_cache_that_is_switched_off_meanwhile_asks_no_further() -> None:
     """The application would answer, and nothing would be stored."""
+    stop_time()
     machine = Machine()
     await visited(machine, "/a", "/b", "/c")
     async with machine.process() as process:
