@@ -44,8 +44,12 @@ async def switch_all(cache: Switched, mode: Mode, right: str, client: str) -> li
     Returns:
         Of each worker its number, `pid`, `mode` and `was`, or why it is `missing`.
     """
+    # Not by a question: this one answers none before its start, or without sockets.
+    own = Answer(cache.workers.number, switch(cache, mode, right, client))
     asked = {"mode": mode, "right": right, "client": client}
-    return [_shown(answer) for answer in await cache.workers.ask_all(QUESTION, asked, PATIENCE)]
+    others = await cache.workers.ask_others(QUESTION, asked, PATIENCE)
+    found = [_shown(answer) for answer in (own, *others)]
+    return sorted(found, key=lambda one: -1 if one["worker"] is None else one["worker"])
 
 
 def _shown(answer: Answer) -> dict[str, Any]:

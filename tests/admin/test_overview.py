@@ -528,6 +528,17 @@ async def test_the_switch_of_all_workers() -> None:
     assert [answer.value for answer in silent] == [None, None]
 
 
+@pytest.mark.parametrize("settings", [{}, {"workers": False}], ids=str)
+async def test_the_switch_of_all_works_where_no_worker_can_be_asked(settings: Any) -> None:
+    """Before the start, and without sockets: this process is switched in any case."""
+    manager = made(**settings)
+    person = Person(manager.admin(OPERATOR))
+    told = await person.post("/api/mode", {"mode": "off", "scope": "host"})
+
+    assert manager.mode == "off"
+    assert [(w["worker"], w["mode"], w["missing"]) for w in told["workers"]] == [(None, "off", "")]
+
+
 # The page's files.
 
 
