@@ -48,7 +48,7 @@ class Asking:
 
     async def routes(self, ask: Ask) -> Reply:  # noqa: ARG002  # every handler gets it
         """`GET /api/routes`."""
-        report = self._cache.routes()  # which is a copy: the rest of the work is done elsewhere
+        report = await self._cache.read_routes()
         return await asyncio.to_thread(lambda: json_reply(report.as_json()))
 
     async def explain(self, ask: Ask) -> Reply:

@@ -69,8 +69,8 @@ class Administered(Protocol):
     async def seen(self, position: Born | None = ..., wait: float = ...) -> Seen:
         """Which instances have read the log up to a position."""
 
-    def routes(self) -> RoutesReport:
-        """The routes of its application, and what is odd about them."""
+    async def read_routes(self) -> RoutesReport:
+        """The routes of its application, and what is odd about them; made in a thread."""
 
     async def explain(
         self,

@@ -1,22 +1,25 @@
 """What is cached, under which key, and what drops it: a table of an application's routes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 from ..config.policy import Policy
 from ..errors import ConfigError
 from ..policy.invalidation import is_safe
 from ..routing import RouteTable
 from ..routing.annotations import annotations_of
-from ..routing.checks import methods_of
+from ..routing.checks import check, methods_of
 from ..routing.globs import fill_path
-from ..routing.routes import Leaf
+from ..routing.routes import Leaf, Tree
 from .effects import Change, Changes, named_by, target_of
 from .explanation import Effect, plain
 from .findings import Finding, Level
 from .lint import Route, lint
 from .order import order_of
+
+Layers: TypeAlias = tuple[Sequence[str], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,14 @@ class RoutesReport:
     routes: tuple[RouteShown, ...]
     findings: tuple[Finding, ...]
 
+    @classmethod
+    def of_all(cls, reports: Sequence["RoutesReport"]) -> "RoutesReport":
+        """Those of several applications, one after the other."""
+        return cls(
+            routes=tuple(route for each in reports for route in each.routes),
+            findings=tuple(finding for each in reports for finding in each.findings),
+        )
+
     @property
     def failed(self) -> bool:
         """Whether any finding is more than information."""
@@ -71,7 +82,7 @@ class RoutesReport:
         return found
 
 
-def report_of(table: RouteTable, layers: tuple[Sequence[str], Sequence[str]]) -> RoutesReport:
+def report_of(table: RouteTable, layers: Layers) -> RoutesReport:
     """The routes of an application by its annotations and rules alone: nothing of it runs.
 
     Args:
@@ -79,10 +90,23 @@ def report_of(table: RouteTable, layers: tuple[Sequence[str], Sequence[str]]) ->
         layers: The classes of the layers outside of the cache, and of those inside of it, from the
             outside in.
     """
+    return reading_of(table, layers)()
+
+
+def reading_of(table: RouteTable, layers: Layers) -> Callable[[], RoutesReport]:
+    """What makes the report of the routes as they are now; it may be called in any thread.
+
+    Call this where the routes are used: they may be read again.
+    """
     table.refresh()
-    tree, findings = table.tree, list[Finding]()
+    return partial(_report, table, table.tree, layers)
+
+
+def _report(table: RouteTable, tree: Tree, layers: Layers) -> RoutesReport:
+    """The report; the table is asked for what never changes of it alone."""
+    findings = list[Finding]()
     try:
-        table.check()
+        check(tree, *table.given)
     except ConfigError as error:
         findings.append(Finding.of("E1", "", str(error), "Change what it names"))
     changes = Changes(tree)

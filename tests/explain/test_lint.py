@@ -1,6 +1,7 @@
 """What a lint of routes finds, and that it finds nothing where nothing is odd."""
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,10 @@ from asgi_multitier import (
     invalidates,
 )
 from asgi_multitier.explain import Finding, Level, RoutesReport
+from asgi_multitier.explain import routes as routes_module
 from asgi_multitier.explain.findings import LEVELS
 from asgi_multitier.manager.routes import routes_of
+from asgi_multitier.routing import RouteTable
 
 
 async def get(number: int = 0) -> int:
@@ -356,3 +359,39 @@ def test_a_mount_counts_by_what_it_names() -> None:
 
     kinds = [(one.kind, one.text) for one in mounted(app).routes[0].dropped_by]
     assert kinds == [("url", "/{path:path}"), ("path", "/items")]
+
+
+async def test_routes_are_read_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The event loop is free meanwhile, and the report is the same."""
+    threads = []
+    lint = routes_module.lint
+
+    def noted(routes: Any) -> Any:
+        threads.append(threading.get_ident())
+        return lint(routes)
+
+    monkeypatch.setattr(routes_module, "lint", noted)
+    app = FastAPI()
+    app.add_api_route("/items/{number}", fresh(tags=["item:{number}"], lifetime=900))
+    async with CacheManager(redis_url=None, namespace="lint") as cache:
+        middleware = CacheMiddleware(app, cache)
+        middleware.resolve({"type": "http", "method": "GET", "path": "/", "headers": []})
+        found = await cache.read_routes()
+
+        assert found == cache.routes()
+        assert found.findings
+    assert [thread == threading.get_ident() for thread in threads] == [False, True]
+
+
+def test_a_reading_is_of_the_routes_as_they_were() -> None:
+    """It reads none again: that is for the thread that answers requests."""
+    app = FastAPI(openapi_url=None)
+    app.add_api_route("/items", fresh())
+    table = RouteTable(app)
+    reading = routes_module.reading_of(table, ((), ()))
+    app.add_api_route("/more", fresh())
+    table.clear()
+
+    assert [row.route for row in reading().routes] == ["/items"]
+    assert table._tree is None
+    assert len(routes_module.report_of(table, ((), ())).routes) == 2

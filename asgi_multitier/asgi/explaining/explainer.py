@@ -1,9 +1,11 @@
 """What the manager asks: a door to one middleware."""
 
+from collections.abc import Callable
+
 from ...explain.effects import Changes
 from ...explain.explanation import Explanation
 from ...explain.question import Question
-from ...explain.routes import RoutesReport, report_of
+from ...explain.routes import RoutesReport, reading_of
 from ...manager.routes import layers_around
 from ...routing.routes import Tree
 from ..lifespan import Lifespan, give_state
@@ -49,9 +51,9 @@ class Explainer:
         )
         return await walk.explained()
 
-    def routes(self) -> RoutesReport:
-        """The routes of the application, and what is odd about them."""
-        return report_of(self._plans.table, layers_around(self._own_client.app))
+    def reading(self) -> Callable[[], RoutesReport]:
+        """What makes the report of the application's routes as they are now, in any thread."""
+        return reading_of(self._plans.table, layers_around(self._own_client.app))
 
     def _changes(self) -> Changes:
         """The routes that may change something, found once until the routes are read again."""
