@@ -297,7 +297,7 @@ ROWS: dict[str, Row] = {
             "  entry    L1 memory   dropped   12.1 s old   3.0 s left   dropped by tag "
             "product:{id} in record 53   dropped by all   dropped by forgotten\n"
             "  dropped  by route PUT /products/{id}: tag product:{id}\n"
-            "  unknown  not asked: vary_by\n"
+            "  unknown  may decide: vary_by\n"
             "  fix      write vary_by=   docs/strategies.md#requests-that-identify-a-user\n"
         ),
     ),

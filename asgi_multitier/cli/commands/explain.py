@@ -69,7 +69,7 @@ def _details(told: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     found += [("drops", f"{one['kind']} {one['text']}") for one in told.get("drops") or ()]
     if told.get("unknown"):
-        found.append(("unknown", f"not asked: {', '.join(told['unknown'])}"))
+        found.append(("unknown", f"may decide: {', '.join(told['unknown'])}"))
     if told.get("remedy"):
         found.append(("fix", f"{told['remedy']}   {told.get('docs') or ''}".rstrip()))
     return found
