@@ -1,7 +1,7 @@
 """Dropping by hand: `POST /api/invalidate`."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import Context
 from typing import Any
 
@@ -11,11 +11,15 @@ from ..errors import CacheError
 from ..events import MANAGER
 from ..selectors import Selector, aliased
 from .cache import Administered
+from .others import ask_others
 from .reading import Ask
 from .replies import Reply, json_reply
 from .shown import Shown
 from .walking import Walks, slots_of, walk
 from .wanted import Wanted, refused, wanted
+
+PATIENCE = 5.0
+"""Seconds that the other workers may take to count."""
 
 
 class Invalidating:
@@ -34,7 +38,13 @@ class Invalidating:
         want = wanted(ask.body, self._cache)
         named = Shown(everything=True).selectors(want.selectors)  # as the client itself wrote them
         if want.dry_run:
-            return json_reply({"dry_run": True, "selectors": named, **await self._counted(want)})
+            counted = await self._counted(want)
+            if want.on_host and self._cache.config.workers:
+                others = await ask_others(
+                    self._cache.workers, "POST", "api/invalidate", _dry(ask.body), PATIENCE
+                )
+                counted = _with_others(counted, others, self._cache.workers.number)
+            return json_reply({"dry_run": True, "selectors": named, **counted})
         position = await self._dropped(want)
         kinds = ", ".join(sorted({selector.kind for selector in want.selectors}))
         what = f"invalidate {len(want.selectors)} selectors ({kinds})"
@@ -83,6 +93,34 @@ class Invalidating:
             await walk(slots_of(engine.stack.local), 0, counting.look)
         here = {"entries": counting.entries, "bytes": counting.bytes}
         return {"here": here, "unmatched": Shown(everything=True).selectors(counting.unmatched())}
+
+
+def _dry(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for another worker, which never drops anything for that."""
+    return {**body, "dry_run": True}
+
+
+def _with_others(
+    counted: dict[str, Any], others: Sequence[dict[str, Any]], number: int | None
+) -> dict[str, Any]:
+    """A count with those of the other workers: what is named in none of them is unmatched."""
+    entries, size = counted["here"]["entries"], counted["here"]["bytes"]
+    unmatched, workers = counted["unmatched"], [{"worker": number, "missing": ""}]
+    for other in others:
+        here = other.get("here")
+        whole = isinstance(here, dict) and isinstance(other.get("unmatched"), list)
+        numbers = (
+            [here.get(name) for name in ("entries", "bytes")] if isinstance(here, dict) else []
+        )
+        if whole and all(type(one) is int for one in numbers):
+            entries, size = entries + numbers[0], size + numbers[1]
+            unmatched = [one for one in unmatched if one in other["unmatched"]]
+            missing = ""
+        else:
+            missing = other["missing"] or "failed"
+        workers.append({"worker": other["worker"], "missing": missing})
+    host = {"entries": entries, "bytes": size, "workers": workers}
+    return {**counted, "host": host, "unmatched": unmatched}
 
 
 class _Counting:

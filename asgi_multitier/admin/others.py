@@ -13,7 +13,19 @@ QUESTION = "admin"
 
 EACH = "each"
 
-SCOPES = ("process", "host")
+_SCOPES = ("process", "host")
+
+
+def on_host(given: Mapping[str, Any]) -> bool:
+    """Whether the `scope` of a request is this machine: without one it is this process.
+
+    Raises:
+        Refusal: 422 if it is something else.
+    """
+    scope = given.get("scope")
+    if scope not in (None, *_SCOPES):
+        raise wrong("scope", "this is no scope", ", ".join(_SCOPES))
+    return scope == "host"
 
 
 async def ask_others(

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from ..errors import CacheError, ConfigError
 from ..selectors import Selector
 from ..strategy import seconds_of
+from .others import on_host
 from .reading import truth
 from .replies import Refusal, wrong
 
@@ -20,7 +21,7 @@ _LISTS = ("keys", "tags", "paths", "below", "patterns")
 _BROAD = ("below", "patterns", "routes", "all")
 """What may drop more than the person who writes it thinks of."""
 
-NAMES = frozenset((*_LISTS, "routes", "all", "confirm", "dry_run", "settle", "wait"))
+NAMES = frozenset((*_LISTS, "routes", "all", "confirm", "dry_run", "settle", "wait", "scope"))
 
 
 class Naming(Protocol):
@@ -44,12 +45,14 @@ class Wanted:
         dry_run: Whether it is only counted.
         settle: Seconds for which what is dropped is not stored again.
         wait: Seconds to wait until other instances have seen it.
+        on_host: Whether the other workers of this machine count as well.
     """
 
     selectors: tuple[Selector, ...]
     dry_run: bool
     settle: float
     wait: float
+    on_host: bool
 
 
 def wanted(given: Mapping[str, Any], cache: Naming) -> Wanted:
@@ -58,7 +61,8 @@ def wanted(given: Mapping[str, Any], cache: Naming) -> Wanted:
     Args:
         given: Lists `keys`, `tags`, `paths`, `below` (paths, with all below them), `patterns` and
             `routes` (a name or path template, or an object with `name` and `params`); `all`, with
-            the namespace as `confirm`; `dry_run`, by default where it is broad; `settle`, `wait`.
+            the namespace as `confirm`; `dry_run`, by default where it is broad; `settle`, `wait`;
+            `scope`, of a dry run.
         cache: Whose entries they are.
 
     Raises:
@@ -85,6 +89,7 @@ def wanted(given: Mapping[str, Any], cache: Naming) -> Wanted:
         truth(given, "dry_run", default=broad),
         _seconds(given, "settle", None),
         _seconds(given, "wait", MAX_WAIT),
+        on_host(given),
     )
 
 

@@ -12,7 +12,7 @@ from ..warming.pace import CONCURRENCY, RATE
 from ..warming.popularity import MOST
 from ..warming.report import WarmPart
 from .cache import Administered
-from .others import SCOPES, ask_others
+from .others import ask_others, on_host
 from .reading import Ask
 from .replies import Refusal, Reply, again_in, json_reply, wrong
 
@@ -197,9 +197,6 @@ def _wanted(given: Mapping[str, Any]) -> _Wanted:
     base_url = given.get("base_url")
     if base_url is not None and not isinstance(base_url, str):
         raise wrong("base_url", "base_url is no text", "a text, such as 'https://shop.example'")
-    scope = given.get("scope", "process")
-    if scope not in SCOPES:
-        raise wrong("scope", "this is no scope", ", ".join(SCOPES))
     return _Wanted(
         targets=targets,
         top=_whole(given, "top", 1, MOST, 1),
@@ -207,7 +204,7 @@ def _wanted(given: Mapping[str, Any]) -> _Wanted:
         base_url=base_url,
         concurrency=_whole(given, "concurrency", 1, 100, CONCURRENCY),
         rate=_whole(given, "rate", 1, 1_000, int(RATE)),
-        on_host=scope == "host",
+        on_host=on_host(given),
     )
 
 

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -329,3 +331,72 @@ async def test_a_program_that_means_an_application_says_which() -> None:
 
 async def _others() -> set[str]:
     return {"shop"}
+
+
+# The other workers of the machine.
+
+
+@asynccontextmanager
+async def worker(*tags: str) -> AsyncIterator[CacheManager]:
+    """One that others can ask, with an entry for each tag."""
+    manager = made()
+    manager.workers.is_wanted = True
+    async with manager:
+        await until(lambda: manager.workers.number is not None)
+        for tag in tags:
+            await manager.set(tag, 1, 60, tags=[tag])
+        yield manager
+
+
+async def test_a_dry_run_counts_what_other_workers_hold() -> None:
+    """If it is asked to; what one of them holds is matched, and nothing is dropped anywhere."""
+    async with worker("a") as one, worker("a", "b") as other:
+        person = Person(one.admin(OPERATOR))
+        body = {"tags": ["a", "b", "c"], "dry_run": True}
+        here = await person.post("/api/invalidate", body)
+        told = await person.post("/api/invalidate", body | {"scope": "host"})
+        await person.post("/api/invalidate", body | {"scope": "fleet"}, 422)
+        left = [await other.get(key) for key in ("a", "b")]
+
+    assert (here["here"]["entries"], "host" in here, len(here["unmatched"])) == (1, False, 2)
+    assert (told["here"]["entries"], told["host"]["entries"], left) == (1, 3, [1, 1])
+    assert told["host"]["bytes"] > told["here"]["bytes"]
+    assert told["host"]["workers"] == [{"worker": n, "missing": ""} for n in (0, 1)]
+    assert told["unmatched"] == [{"kind": "tag", "text": "c"}]
+
+
+ODD: tuple[Any, ...] = (
+    None,
+    {"status": 503, "value": {"detail": "others are listing"}},
+    {"status": 200, "value": {"here": 5, "unmatched": []}},
+    {"status": 200, "value": {"here": {"entries": 1, "bytes": None}, "unmatched": []}},
+    {"status": 200, "value": {"here": {"entries": 1, "bytes": 1}}},
+)
+
+
+@pytest.mark.parametrize("answer", ODD)
+async def test_a_worker_that_does_not_count_is_missing(answer: Any) -> None:
+    """The others' sum stands."""
+
+    async def odd(asked: dict[str, Any]) -> Any:
+        return answer
+
+    async with worker("a") as one, worker("a") as other:
+        other.workers.answers("admin", odd)
+        body = {"tags": ["a"], "dry_run": True, "scope": "host"}
+        told = await Person(one.admin(OPERATOR)).post("/api/invalidate", body)
+
+    assert told["host"]["entries"] == 1
+    assert [one["missing"] for one in told["host"]["workers"]] == ["", "failed"]
+
+
+async def test_a_drop_is_not_sent_to_other_workers() -> None:
+    """The log does that. Nor is a count, where workers are switched off."""
+    async with worker("a") as one, worker("a") as other, made(workers=False) as program:
+        counting = {"tags": ["a"], "scope": "host", "dry_run": True}
+        alone = await Person(program.admin(OPERATOR)).post("/api/invalidate", counting)
+        body = {"tags": ["a"], "scope": "host"}
+        told = await Person(one.admin(OPERATOR)).post("/api/invalidate", body)
+        assert await other.get("a") == 1
+
+    assert (told["committed"], "host" in told, "host" in alone) == (True, False, False)

@@ -11,6 +11,7 @@ import pytest
 from asgi_multitier import CacheManager, CacheMiddleware, Rule, TierConfig
 from asgi_multitier._types import Receive, Scope, Send
 from asgi_multitier.admin import warming
+from asgi_multitier.warming.report import WarmPart, WarmReport
 from tests.admin.support import OPERATOR, Person, made
 from tests.manager.support import SeenTier
 from tests.patience import until
@@ -265,3 +266,17 @@ async def test_without_a_shared_tier_there_is_no_list() -> None:
         told = await here.warm(top=5)
 
     assert (told["asked"], told["detail"][:24]) == (0, "there is no shared tier ")
+
+
+@pytest.mark.parametrize(
+    ("revealed", "shown"),
+    [
+        (True, [{"url": "http://shop/zoe", "why": "LookupError: zoe"}]),
+        (False, [{"url": None, "why": "LookupError"}]),
+    ],
+)
+def test_what_clients_ask_for_is_not_named(revealed: bool, shown: list[Any]) -> None:
+    """Unless nothing is redacted; what the operator has written is."""
+    report = WarmReport(asked=1, failed=1, failures={"http://shop/zoe": "LookupError: zoe"})
+
+    assert warming._told(WarmPart(report), revealed=revealed)["failures"] == shown

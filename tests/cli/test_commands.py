@@ -364,6 +364,29 @@ ROWS: dict[str, Row] = {
             "matches elsewhere\nnothing there has tag prodcut:1\n"
         ),
     ),
+    "count of a machine": (
+        ["invalidate", "--tag", "product:1", "--dry-run"],
+        {
+            "POST api/invalidate": COUNTED
+            | {
+                "unmatched": [],
+                "host": {
+                    "entries": 30,
+                    "bytes": 60_000,
+                    "workers": [
+                        {"worker": 0, "missing": ""},
+                        {"worker": 1, "missing": ""},
+                        {"worker": 2, "missing": "silent"},
+                    ],
+                },
+            }
+        },
+        Exit.DEGRADED,
+        (
+            "would drop 30 entries, 58.6 KiB in the memory of 2 workers of one machine, and what "
+            "matches elsewhere\nnot counted worker 2: silent\n"
+        ),
+    ),
     "count only": (
         ["invalidate", "--tag", "product:1", "--dry-run"],
         {"POST api/invalidate": COUNTED | {"unmatched": []}},
@@ -585,7 +608,7 @@ ASKED: tuple[tuple[Sequence[str], str, dict[str, Any] | None], ...] = (
     (
         ["invalidate", "--key", "a", "--key", "b", "--settle", "2"],
         "api/invalidate",
-        {"keys": ["a", "b"], "settle": 2.0},
+        {"keys": ["a", "b"], "settle": 2.0, "scope": "host"},
     ),
     (
         ["invalidate", "--below", "/a", "--yes", "--wait", "1"],
@@ -595,7 +618,7 @@ ASKED: tuple[tuple[Sequence[str], str, dict[str, Any] | None], ...] = (
     (
         ["invalidate", "--all", "shop", "--dry-run"],
         "api/invalidate",
-        {"all": True, "confirm": "shop", "dry_run": True},
+        {"all": True, "confirm": "shop", "dry_run": True, "scope": "host"},
     ),
 )
 

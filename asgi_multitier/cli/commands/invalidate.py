@@ -68,7 +68,9 @@ async def _run(given: Namespace, output: Output) -> Exit:
         _tell_count(output, told)
         if not given.dry_run:
             output.note("nothing was dropped: add --yes to do it")
-        return Exit.OK if given.dry_run else Exit.USAGE
+        if not given.dry_run:
+            return Exit.USAGE
+        return Exit.DEGRADED if _missing(told) else Exit.OK
     if not told["committed"]:
         output.line(("queued", "red"), ": in force where it was asked for, and sent to the others")
         output.line("when the log can be written again")
@@ -97,10 +99,17 @@ def body_of(given: Namespace) -> dict[str, Any]:
         body["dry_run"] = True
     elif given.yes:
         body["dry_run"] = False
+    if body.get("dry_run") is not False:
+        body["scope"] = "host"  # for the count, if it is one
     for name in ("wait", "settle"):
         if getattr(given, name):
             body[name] = getattr(given, name)
     return body
+
+
+def _missing(told: dict[str, Any]) -> list[dict[str, Any]]:
+    """The workers that have not counted."""
+    return [one for one in (told.get("host") or {}).get("workers", ()) if one["missing"]]
 
 
 def _is_queued(answer: Answer) -> bool:
@@ -108,12 +117,16 @@ def _is_queued(answer: Answer) -> bool:
 
 
 def _tell_count(output: Output, told: dict[str, Any]) -> None:
-    here = told["here"]
+    count = told.get("host") or told["here"]
+    workers = len(count.get("workers", ())) - len(_missing(told))
+    where = f"{workers} workers of one machine" if workers > 1 else "the process that answered"
     output.line(
         ("would drop", "bold"),
-        f" {here['entries']:,} entries, {size(here['bytes'])} in the memory of the process that "
-        "answered, and what matches elsewhere",
+        f" {count['entries']:,} entries, {size(count['bytes'])} in the memory of {where}, "
+        "and what matches elsewhere",
     )
+    for one in _missing(told):
+        output.line(("not counted ", "red"), f"worker {one['worker']}: {one['missing']}")
     for one in told.get("unmatched") or ():
         output.line(("nothing there has ", "yellow"), f"{one['kind']} {one['text']}")
 
