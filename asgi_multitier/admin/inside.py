@@ -1,7 +1,7 @@
 """The admin application asked in its own process: for the sockets of workers, and for a program.
 
-Whoever may ask is decided before: a worker's socket is open to its own user alone. So that every
-way to ask has the same answers, it is the same application that is called.
+Who may ask is decided before: a worker's socket is open to its own user alone. The same application
+is called, so that every way to ask has the same answers.
 """
 
 import asyncio

@@ -80,7 +80,7 @@ class Invalidating:
         return position
 
     async def _seen(self, position: Born | None, wait: float) -> dict[str, Any] | None:
-        """Which instances have it, after so many seconds at most; None if nobody asks for that."""
+        """Which instances have it, after so many seconds at most; None if that is not asked for."""
         if position is None or not wait:
             return None
         return (await self._cache.seen(position, wait)).as_json()

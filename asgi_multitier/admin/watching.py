@@ -28,7 +28,7 @@ _PATIENCE = 30.0
 """Seconds for which a client may not read."""
 
 _LOOK_EVERY = 1.0
-"""Seconds between two looks at what tells nobody when it changes: trust, and gaps of the log."""
+"""Seconds between two looks at what does not tell when it changes: trust, and gaps of the log."""
 
 
 class Watching:

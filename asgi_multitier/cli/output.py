@@ -101,7 +101,7 @@ class Output:
             self._out.write(sequence)
 
     def note(self, text: str) -> None:
-        """A message that is no result: to standard error, also beside JSON."""
+        """A message that is no result: to standard error, also where JSON is written."""
         self._err.write(_encodable(printable(text), self._err) + "\n")
         self._err.flush()
 

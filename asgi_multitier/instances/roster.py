@@ -1,7 +1,8 @@
 """Reading what all instances tell: who there is, and who has read the log up to a position.
 
-To know at once who has read it, a record that drops nothing is written to the log. Whoever applies
-it tells its position, without waiting for its next beat; every release reads such a record.
+To know at once who has read it, a record that drops nothing is written to the log. An instance
+that applies it tells its position, without waiting for its next beat. Every release reads such a
+record.
 """
 
 import asyncio

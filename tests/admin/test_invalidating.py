@@ -319,7 +319,7 @@ async def test_an_act_is_logged_and_told(caplog: pytest.LogCaptureFixture) -> No
 
 
 async def test_a_program_that_means_an_application_says_which() -> None:
-    """As for calls of the manager: entries of nobody are not dropped."""
+    """As for calls of the manager: a cache without a name drops nothing."""
     async with CacheManager(redis_url=None, namespace=None) as manager:
         manager._backends.namespaces = _others  # type: ignore[method-assign]
         problem = await Person(manager.admin(OPERATOR)).post(

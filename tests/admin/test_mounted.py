@@ -81,7 +81,7 @@ PLACES = [
 async def test_its_answers_are_never_stored(
     make: Callable[[Any], Any], prefix: str, options: dict[str, Any]
 ) -> None:
-    """Whatever a rule says, and whoever asks."""
+    """Whatever a rule says, and for each right."""
     async with made() as manager:
         app = CacheMiddleware(make(manager.admin(OPERATOR)), manager, **options)
         operator, client = Person(app, prefix=prefix), Client(app)

@@ -263,7 +263,7 @@ HARMLESS = [
     [*((host, False) for host in HOSTILE), *((host, True) for host in HARMLESS)],
 )
 async def test_only_names_that_are_named_are_answered(host: str, allowed: bool) -> None:
-    """With the names given, whoever asks, and for the page's files as well."""
+    """With the names given, for each right, and for the page's files as well."""
     async with made() as manager:
         app = manager.admin(OPERATOR, hosts=["ops.example"])
         reply = await Person(app).reply("GET", "/api", ("host", host))

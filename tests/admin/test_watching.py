@@ -244,7 +244,7 @@ async def test_what_was_not_wanted_is_silence(monkeypatch: pytest.MonkeyPatch) -
 
 
 async def test_a_slow_listener_loses_the_oldest_and_learns_how_many() -> None:
-    """And holds up nobody."""
+    """And holds up no other request."""
     async with made() as manager, watched(manager.admin(OPERATOR)) as stream:
         for _ in range(MAX_QUEUED + 10):  # before it has its turn
             manager.engine.stack.flushed()

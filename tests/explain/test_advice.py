@@ -67,7 +67,7 @@ def test_what_it_tells_to_write_is_allowed(reason: Reason) -> None:
 
 @pytest.mark.parametrize("reason", list(Reason))
 def test_texts_are_sentences(reason: Reason) -> None:
-    """They begin with a capital or a name, and whoever shows them adds the full stop."""
+    """They begin with a capital or a name, and the place that shows them adds the full stop."""
     told = advice_of(reason)
     assert told is not None
 

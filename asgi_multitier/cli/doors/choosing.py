@@ -60,7 +60,7 @@ async def choose(given: Namespace, output: Output, environ: Mapping[str, str]) -
     settings = {**read_dotenv(Path(".env")), **environ}
     named = given.namespace or getattr(given, "everything", None)
     name = named or settings.get(NAMESPACE, "")
-    # Not of a file: whoever wrote that would get the token that stands in the environment.
+    # Not of a file: its author would get the token that stands in the environment.
     url = given.url or ("" if given.redis or given.namespace else environ.get(URL, ""))
     if url:
         return _over_http(url, given, output, environ)
