@@ -589,7 +589,7 @@ ASKED: tuple[tuple[Sequence[str], str, dict[str, Any] | None], ...] = (
     (
         ["explain", "/a", "-X", "POST", "-H", "A: b:c"],
         "api/explain",
-        {"method": "POST", "url": "/a", "headers": [["A", "b:c"]], "shared": True},
+        {"method": "POST", "url": "/a", "headers": [["A", "b:c"]]},
     ),
     (["mode", "on"], "api/mode", {"mode": "on", "scope": "host"}),
     (["mode", "on", "--process"], "api/mode", {"mode": "on", "scope": "process"}),

@@ -28,7 +28,7 @@ def _arguments(parser: ArgumentParser) -> None:
 
 async def _run(given: Namespace, output: Output) -> Exit:
     headers = [_field(text) for text in given.header]
-    body = {"method": given.method, "url": given.target, "headers": headers, "shared": True}
+    body = {"method": given.method, "url": given.target, "headers": headers}
     async with door_of(given, output) as door:
         answer = checked(door, await door.ask("POST", "api/explain", None, body))
     told: dict[str, Any] = answer.value
