@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 
-from . import eviction, growth, guarded, hit, http, memory, mix, propagation, stampede
+from . import eviction, growth, guarded, hit, http, memory, mix, propagation, stampede, visibility
 from .options import Options, Part, UsageError
 
 PARTS: dict[str, Part] = {
@@ -21,6 +21,7 @@ PARTS: dict[str, Part] = {
     "mix": mix.main,
     "stampede": stampede.main,
     "propagation": propagation.main,
+    "visibility": visibility.main,
 }
 
 

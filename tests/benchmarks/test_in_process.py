@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks import eviction, growth, guarded, hit
+from benchmarks import eviction, growth, guarded, hit, visibility
 from benchmarks.__main__ import main
 from benchmarks.options import Options, Spread, UsageError, table
 from benchmarks.traces import TRACES
@@ -109,3 +109,17 @@ async def test_growth_measures_invalidations() -> None:
     found = await growth.measure_tags([200], 1)
 
     assert [*found[0][1]] == ["invalidation", "first hit after", "hit"]
+
+
+async def test_visibility_runs() -> None:
+    """Each part has its rows; a request that fails raises."""
+    parts = [
+        await visibility.hits(1, calls=10, paths=5),
+        await visibility.reports(1, routes=4),
+        await visibility.walks(1, entries=20),
+        await visibility.explanations(1, sizes=(2, 4), calls=1),
+    ]
+
+    assert [len(rows) for rows in parts] == [3, 2, 3, 2]
+    with pytest.raises(RuntimeError, match="/none"):
+        await visibility.ask(visibility.build(2)[1], "/none")
