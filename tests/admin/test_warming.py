@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -26,13 +26,14 @@ class Site:
 
     Args:
         manager: The cache.
+        rules: What is cached.
     """
 
-    def __init__(self, manager: CacheManager) -> None:
+    def __init__(self, manager: CacheManager, rules: Sequence[Rule]) -> None:
         self.manager = manager
         self.asked: list[str] = []
         self.held: asyncio.Event | None = None
-        self.client = Client(CacheMiddleware(self._answer, manager, rules=RULES))
+        self.client = Client(CacheMiddleware(self._answer, manager, rules=rules))
         self.operator = Person(manager.admin(OPERATOR))
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,11 +52,13 @@ class Site:
 
 
 @asynccontextmanager
-async def site(*, known: bool = True, **settings: Any) -> AsyncIterator[Site]:
+async def site(
+    *, known: bool = True, rules: Sequence[Rule] = RULES, **settings: Any
+) -> AsyncIterator[Site]:
     """A site that the other workers can ask; `known` if a client has asked it before."""
     manager = made(**settings)
     manager.workers.is_wanted = True
-    found = Site(manager)
+    found = Site(manager, rules)
     async with manager:
         await until(lambda: manager.workers.number is not None)
         if known:
@@ -213,7 +216,22 @@ async def test_where_a_tier_is_shared_one_worker_is_enough() -> None:
     assert len(told["workers"]) == 1
 
 
-ODD: tuple[Any, ...] = (None, 5, {"status": 200, "value": {"asked": 1}}, {"status": 503})
+WHOLE: dict[str, Any] = {
+    **dict.fromkeys(COUNTS, 1),
+    "done": 1,
+    "of": 2,
+    "pid": 7,
+    "bypassed": {},
+    "failures": [],
+}
+ODD: tuple[Any, ...] = (
+    None,
+    5,
+    {"status": 200, "value": {"asked": 1}},
+    {"status": 200, "value": WHOLE | {"done": None}},
+    {"status": 200, "value": WHOLE | {"failures": None}},
+    {"status": 503, "value": WHOLE},
+)
 
 
 @pytest.mark.parametrize("answer", ODD)
@@ -229,6 +247,19 @@ async def test_a_worker_that_answers_oddly_is_missing(answer: Any) -> None:
 
     assert counts(told) == (1, 1, 0, 0)
     assert [one["missing"] for one in told["workers"]] == ["", "failed"]
+
+
+async def test_the_rest_begins_where_the_slowest_worker_is() -> None:
+    """The others find there what they have."""
+
+    async def slow(asked: dict[str, Any]) -> Any:
+        return {"status": 200, "value": WHOLE}
+
+    async with site() as here, site() as other:
+        other.manager.workers.answers("admin", slow)
+        told = await here.warm(targets=["/p1", "/p2"])
+
+    assert (told["asked"], told["done"], told["next"]) == (3, 1, 1)
 
 
 async def test_what_does_not_fit_between_workers_is_refused(
@@ -260,6 +291,28 @@ async def test_what_clients_ask_for_most() -> None:
     assert (told["of"], told["asked"], told["detail"]) == (1, 1, "")
 
 
+async def test_what_is_not_for_anyone_any_more_is_not_asked_for() -> None:
+    """The list was written by processes with other rules."""
+    tiers = {"tiers": [(SeenTier(time.monotonic), TierConfig(2))]}
+    async with site(**tiers, warm="top:5") as here:
+        await until(lambda: here.manager.warm_up_health.state == "done")
+        await here.client.get("/p1")
+    async with site(**tiers, rules=[Rule("/p0", 60)]) as here:
+        told = await here.warm(top=5)
+
+    assert (told["bypassed"], here.asked) == ({"not-open": 1}, [])
+
+
+async def test_a_list_that_cannot_be_read() -> None:
+    """It says so."""
+    tier = SeenTier(time.monotonic)
+    async with site(tiers=[(tier, TierConfig(2))]) as here:
+        tier.broken = True
+        told = await here.warm(top=5)
+
+    assert (told["asked"], told["detail"]) == (0, "the shared tier does not answer")
+
+
 async def test_without_a_shared_tier_there_is_no_list() -> None:
     """It says so."""
     async with site() as here:
@@ -268,15 +321,31 @@ async def test_without_a_shared_tier_there_is_no_list() -> None:
     assert (told["asked"], told["detail"][:24]) == (0, "there is no shared tier ")
 
 
+FULL = [{"url": "http://shop/zoe", "why": "LookupError: zoe"}]
+SHORT = [{"url": None, "why": "LookupError"}]
+
+
 @pytest.mark.parametrize(
-    ("revealed", "shown"),
+    ("body", "redact", "shown"),
     [
-        (True, [{"url": "http://shop/zoe", "why": "LookupError: zoe"}]),
-        (False, [{"url": None, "why": "LookupError"}]),
+        ({"targets": ["/zoe"]}, True, FULL),
+        ({"top": 5}, True, SHORT),
+        ({"top": 5}, False, FULL),
     ],
 )
-def test_what_clients_ask_for_is_not_named(revealed: bool, shown: list[Any]) -> None:
+async def test_what_clients_ask_for_is_not_named(
+    body: dict[str, Any], redact: bool, shown: list[Any]
+) -> None:
     """Unless nothing is redacted; what the operator has written is."""
     report = WarmReport(asked=1, failed=1, failures={"http://shop/zoe": "LookupError: zoe"})
 
-    assert warming._told(WarmPart(report), revealed=revealed)["failures"] == shown
+    class Failing(CacheManager):
+        async def warm_part(self, *_: Any, **given: Any) -> WarmPart:
+            assert (given["seconds"], given["patience"]) == (1, 7)
+            return WarmPart(report, 1, 1)
+
+    async with Failing(redis_url=None, namespace="shop") as manager:
+        person = Person(manager.admin(OPERATOR, redact=redact))
+        told = await person.post("/api/warm", body)
+
+    assert told["failures"] == shown
