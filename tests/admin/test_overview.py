@@ -83,11 +83,11 @@ async def test_where_nothing_can_be_changed_there_is_no_post() -> None:
     async with made() as manager:
         person = Person(manager.admin(OPERATOR, read_only=True))
         found = await person.get("/api")
-        for path in ("/api/invalidate", "/api/mode"):
+        for path in ("/api/invalidate", "/api/mode", "/api/warm"):
             await person.post(path, {}, 404)
 
     assert found["read_only"] is True
-    assert not {"api/invalidate", "api/mode"} & {*found["routes"]}
+    assert not {"api/invalidate", "api/mode", "api/warm"} & {*found["routes"]}
 
 
 @pytest.mark.parametrize(

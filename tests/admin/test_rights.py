@@ -79,6 +79,7 @@ async def test_a_token_in_the_url_is_none(path: str) -> None:
         ("GET", "/metrics", 200),
         ("POST", "/api/invalidate", 403),
         ("POST", "/api/mode", 403),
+        ("POST", "/api/warm", 403),
         ("GET", "/api/entries?reveal=1", 403),
         ("GET", "/api/entries?tag=user:1", 403),
         ("GET", "/api/entries?path=/users/1", 403),
