@@ -16,7 +16,7 @@ _SLOW = 0.02
 
 _LAG = 0.5
 _FULL = 0.9
-_MINOR = ("releases", "versions", "collision", "clock", "breaker")
+_MINOR = ("releases", "versions", "collision", "clock", "breaker", "replaced")
 """Findings of which nothing stale comes."""
 
 

@@ -1,7 +1,7 @@
 """All instances of an application, as each of them tells of itself every few seconds.
 
 - beat: what an instance tells, and its bytes; heart: the task that tells it
-- instance, findings, fleet: what the beats of all show together
+- instance, replacing, findings, fleet: what the beats of all show together
 - seen: who has read the log up to a position; roster: reads all that
 """
 

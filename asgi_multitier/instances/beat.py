@@ -34,6 +34,7 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         version: The version of this package.
         started: Unix seconds when its cache was started, by its own clock.
         mode: Whether it uses its cache, `"on"` or `"off"`.
+        uptime: Seconds since then, by a clock that nothing sets; 0 if not known.
         closing: Whether this is its last beat.
         gen, seq: The position in the log that it has applied.
         trusted: Whether its contact with the log is recent enough.
@@ -55,6 +56,7 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     release: _Name = ""
     version: _Name = ""
     started: _Number = 0.0
+    uptime: _Number = 0.0
     mode: _Name = "on"
     closing: bool = False
     gen: Annotated[str, msgspec.Meta(max_length=64)] = ""

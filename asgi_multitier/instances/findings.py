@@ -22,7 +22,7 @@ class Finding:
 
     Attributes:
         kind: One word: `"releases"`, `"versions"`, `"generations"`, `"collision"`, `"silent"`,
-            `"clock"`, `"behind"`, `"untrusted"`, `"queued"`, `"secret"`, `"breaker"`.
+            `"replaced"`, `"clock"`, `"behind"`, `"untrusted"`, `"queued"`, `"secret"`, `"breaker"`.
         text: What it is, and what to do.
         nodes: The instances that it is about.
     """
@@ -81,6 +81,12 @@ _OF_ONE = (
         lambda one: one.state == "silent",
         f"{{names}} told nothing for more than {SILENT:g} s and did not close: look whether the "
         "process runs, and reaches the server of the log",
+    ),
+    _Check(
+        "replaced",
+        lambda one: one.state == "replaced",
+        "{names} ended without closing, and other processes took their place: they were killed, so "
+        "look for a lack of memory or a timeout of what supervises them",
     ),
 )
 

@@ -11,10 +11,11 @@ from typing import Any
 
 from .beat import Beat, Heard
 from .findings import Finding, findings_of
-from .instance import SILENT, Instance, instance_of
+from .instance import GONE, SILENT, Instance, instance_of
+from .replacing import replaced, spans_of
 
-WINDOW = 60.0
-"""Seconds for which an instance that tells nothing any more is still shown."""
+WINDOW = GONE + 2 * SILENT
+"""Seconds whose beats are read: also some from before the last beat of each that is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,11 @@ def fleet_of(
         elif one.at >= now - SILENT:
             unreadable += 1
     reached = _reached(heard)
-    instances = [instance_of(beats, now, own, reached) for beats in told.values()]
+    spans = spans_of(heard)
+    instances = [
+        instance_of(beats, now, own, reached, spans[node].since) for node, beats in told.items()
+    ]
+    instances = [one for one in replaced(instances, spans) if one.shown]
     instances.sort(key=lambda one: (one.beat.host, one.beat.pid, one.beat.node))
     findings = tuple(findings_of(instances, unreadable))
     return Fleet(namespace, source, complete, now, tuple(instances), findings)

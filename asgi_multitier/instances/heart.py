@@ -25,6 +25,7 @@ from ..config.process import CacheConfig
 from ..engine.engine import Engine
 from ..tiers.memory import MemoryTier
 from .beat import Beat, BeatCodec
+from .findings import CLOCK
 
 EVERY = 5.0
 """Seconds between two beats, roughly."""
@@ -88,7 +89,7 @@ class Heart:
         self._task: asyncio.Task[Any] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = 0
-        self._started = 0.0
+        self._started = self._began = 0.0
         self._asked = asyncio.Event()
         self._told: object = None
         self._round_trips: deque[tuple[float, float]] = deque(maxlen=_ROUND_TRIPS)
@@ -104,7 +105,7 @@ class Heart:
         if not isinstance(log, SharedLog):
             return  # a log without other instances
         if self._pid != os.getpid():
-            self._started = time.time()
+            self._started, self._began = time.time(), time.monotonic()
         self._loop, self._pid = loop, os.getpid()
         self._asked, self._told = asyncio.Event(), None
         self._round_trips.clear()
@@ -190,8 +191,19 @@ class Heart:
             cache.engine.events.beat_failed(error, said=not cache.engine.log.trusted)
             return
         ended = time.time()
-        self._round_trips.append((ended - begun, stored.at - (begun + ended) / 2))
+        self._note(ended - begun, stored.at - (begun + ended) / 2)
         self._correct_clock()
+
+    def _note(self, took: float, offset: float) -> None:
+        """Note how far the clocks are apart, and forget what a clock that was set contradicts.
+
+        If that of the store was set back, its places stand still until it has caught up, and with
+        them its times: then only the latest beat tells what it calls now.
+        """
+        known = self.clock_offset
+        if known is not None and abs(offset - known) > took + CLOCK:
+            self._round_trips.clear()
+        self._round_trips.append((took, offset))
 
     def _correct_clock(self) -> None:
         """Let records say when they were written by the clock that all instances can know."""
@@ -222,6 +234,7 @@ class Heart:
             release=config.version,
             version=_version(),
             started=self._started,
+            uptime=round(time.monotonic() - self._began, 3) if self._began else 0.0,
             mode=self._cache.mode,
             closing=closing,
             gen=log.gen,

@@ -12,6 +12,12 @@ from .beat import Beat
 SILENT = 15.0
 """Seconds without a beat after which an instance counts as silent: three beats are missing."""
 
+GONE = 600.0
+"""Seconds without a beat after which a silent instance is not shown any more."""
+
+ENDED = 60.0
+"""Seconds for which an instance is shown that has ended or was switched off."""
+
 
 @dataclass(frozen=True, slots=True)
 class Instance:
@@ -19,8 +25,9 @@ class Instance:
 
     Attributes:
         beat: What it told last.
-        state: `"up"`; `"silent"` if beats are missing; `"closed"` if it has ended; `"off"` if its
-            cache was switched off, after which it tells nothing more.
+        state: `"up"`; `"silent"` if beats are missing; `"replaced"` if they are, and another
+            process of its host and application has started since; `"closed"` if it has ended;
+            `"off"` if its cache was switched off, after which it tells nothing more.
         age: Seconds since it told that.
         behind: Records of its generation that others had applied before, and it had not.
         rate: Requests a second between its last two beats; None if there is one only.
@@ -33,6 +40,11 @@ class Instance:
     behind: int
     rate: float | None
     is_self: bool = False
+
+    @property
+    def shown(self) -> bool:
+        """Whether its last beat is recent enough for it to be listed."""
+        return self.age <= (ENDED if self.state in ("closed", "off") else GONE)
 
     @property
     def name(self) -> str:
@@ -80,21 +92,35 @@ class Instance:
 
 
 def instance_of(
-    beats: Sequence[tuple[float, Beat]], now: float, own: str, reached: Callable[[str, float], int]
+    beats: Sequence[tuple[float, Beat]],
+    now: float,
+    own: str,
+    reached: Callable[[str, float], int],
+    since: float,
 ) -> Instance:
+    """What the beats of an instance show.
+
+    Args:
+        beats: All that are known, oldest first, each with its time.
+        now: Unix seconds by the clock of the store.
+        own: The node of the process that reads this.
+        reached: The furthest number of a generation told before a time.
+        since: Seconds that others have run since its last beat, as far as they told.
+    """
     at, beat = beats[-1]
+    age = max(0.0, now - at, since)
     if beat.closing:
         state = "closed"
     elif beat.mode == "off":
         state = "off"
-    elif now - at > SILENT:
+    elif age > SILENT:
         state = "silent"
     else:
         state = "up"
     return Instance(
         beat=beat,
         state=state,
-        age=max(0.0, now - at),
+        age=age,
         behind=max(0, reached(beat.gen, at) - beat.seq) if beat.gen else 0,
         rate=_rate(beats),
         is_self=beat.node == own,

@@ -8,7 +8,7 @@ from asgi_multitier.entry import Born
 from asgi_multitier.instances.beat import Beat, Heard
 from asgi_multitier.instances.findings import BEHIND, CLOCK
 from asgi_multitier.instances.fleet import Fleet, fleet_of
-from asgi_multitier.instances.instance import SILENT
+from asgi_multitier.instances.instance import ENDED, GONE, SILENT
 from asgi_multitier.instances.seen import seen_of
 
 NOW = 1000.0
@@ -32,6 +32,7 @@ STATES = (
     ("more than three beats ago", (told(SILENT + 0.1),), "silent"),
     ("closed", (told(9), told(1, closing=True)), "closed"),
     ("closed long ago", (told(59, closing=True),), "closed"),
+    ("silent for long", (told(GONE),), "silent"),
     ("switched off", (told(40), told(30, mode="off")), "off"),
     ("switched on again", (told(30, mode="off"), told(1)), "up"),
 )
@@ -45,6 +46,141 @@ def test_the_state_of_an_instance(heard: tuple[Heard, ...], state: str) -> None:
     [instance] = picture(*heard).instances
 
     assert instance.state == state
+
+
+GONE_ONES = (
+    ("silent", told(GONE + 0.1)),
+    ("closed", told(ENDED + 0.1, closing=True)),
+    ("switched off", told(ENDED + 0.1, mode="off")),
+)
+
+
+@pytest.mark.parametrize("heard", [row[1] for row in GONE_ONES], ids=[row[0] for row in GONE_ONES])
+def test_an_instance_is_forgotten(heard: Heard) -> None:
+    """It is neither listed nor a finding."""
+    found = picture(heard, told(1, "b"))
+
+    assert [one.beat.node for one in found.instances] == ["b"]
+    assert found.findings == ()
+
+
+def of(host: str, age: float, node: str, **fields: Any) -> Heard:
+    """A beat of a process of a host."""
+    return told(age, node, **{"host": host, "application": "shop"} | fields)
+
+
+def lived(node: str, first: float, last: float, host: str = "web", **fields: Any) -> list[Heard]:
+    """The beats of a process that started so many seconds ago, up to so many seconds ago."""
+    return [
+        of(host, age, node, uptime=first - age + 0.1, **fields)
+        for age in (first, (first + last) / 2, last)
+    ]
+
+
+REPLACED: tuple[tuple[str, list[list[Heard]], dict[str, str]], ...] = (
+    (
+        "killed, and another started",
+        [lived("a", 300, 60), lived("b", 55, 1)],
+        {"a": "replaced", "b": "up"},
+    ),
+    ("hangs", [lived("a", 300, 60), lived("b", 300, 1)], {"a": "silent", "b": "up"}),
+    ("not silent yet", [lived("a", 300, 10), lived("b", 9, 1)], {"a": "up", "b": "up"}),
+    (
+        "another host",
+        [lived("a", 300, 60), lived("b", 55, 1, "db")],
+        {"a": "silent", "b": "up"},
+    ),
+    (
+        "another application",
+        [lived("a", 300, 60), lived("b", 55, 1, application="x")],
+        {"a": "silent", "b": "up"},
+    ),
+    (
+        "started before its last beat",
+        [lived("a", 300, 60), lived("b", 61, 1)],
+        {"a": "silent", "b": "up"},
+    ),
+    (
+        # What is read may begin after beats of a process that has run for long.
+        "whose first beats are not known",
+        [lived("a", 300, 60), [of("web", 55, "b", uptime=500.0), of("web", 1, "b", uptime=554.0)]],
+        {"a": "silent", "b": "up"},
+    ),
+    (
+        "of a release that does not tell how long it runs",
+        [[of("web", 60, "a")], [of("web", 55, "b"), of("web", 1, "b")]],
+        {"a": "replaced", "b": "up"},
+    ),
+    (
+        "closed since",
+        [lived("a", 300, 60), lived("b", 55, 40), [of("web", 39, "b", closing=True)]],
+        {"a": "silent", "b": "closed"},
+    ),
+    (
+        "one killed and one that hangs",
+        [lived("a", 300, 60), lived("b", 300, 57), lived("c", 55, 1)],
+        {"a": "silent", "b": "replaced", "c": "up"},
+    ),
+    (
+        "two killed, two started",
+        [lived("a", 300, 60), lived("b", 300, 57), lived("c", 55, 1), lived("d", 54, 2)],
+        {"a": "replaced", "b": "replaced", "c": "up", "d": "up"},
+    ),
+    (
+        "killed again and again",
+        [lived("a", 300, 90), lived("b", 85, 60), lived("c", 55, 1)],
+        {"a": "replaced", "b": "replaced", "c": "up"},
+    ),
+    (
+        "and then no more",
+        [lived("a", 300, 90), lived("b", 85, 60)],
+        {"a": "replaced", "b": "silent"},
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("lives", "states"), [row[1:] for row in REPLACED], ids=[row[0] for row in REPLACED]
+)
+def test_a_process_that_was_replaced(lives: list[list[Heard]], states: dict[str, str]) -> None:
+    """One that started on its host since stands for one that is silent, and for one only."""
+    found = picture(*(heard for life in lives for heard in life))
+    seen = seen_of(Born("g", 0), found.up, 0.5)
+
+    assert {one.beat.node: one.state for one in found.instances} == states
+    kinds = {one.kind: set(one.nodes) for one in found.findings if one.kind != "collision"}
+    assert kinds == {
+        kind: {node for node, state in states.items() if state == kind}
+        for kind in {"silent", "replaced"} & set(states.values())
+    }
+    assert (seen.by, seen.of) == (len(found.up), list(states.values()).count("up"))
+
+
+def standing(node: str, *uptimes: float) -> list[tuple[float, Heard]]:
+    """Beats of a process while the clock of the store stands still, each with its real moment."""
+    return [(uptime, told(-1000, node, uptime=uptime)) for uptime in uptimes]
+
+
+STANDING = (
+    ("both tell", [standing("a", 1, 6, 11, 16, 21), standing("b", 2, 7, 12, 17, 22)], "up"),
+    ("one tells no more", [standing("a", 1, 6), standing("b", 2, 7, 12, 17, 23)], "silent"),
+    ("for a short time", [standing("a", 1, 6), standing("b", 2, 7, 12, 17, 22)], "up"),
+)
+
+
+@pytest.mark.parametrize(
+    ("beats", "state"), [row[1:] for row in STANDING], ids=[row[0] for row in STANDING]
+)
+def test_a_clock_that_was_set_back(beats: list[list[tuple[float, Heard]]], state: str) -> None:
+    """The store's times stand still: what others have run since tells how long one is silent."""
+    heard = [
+        one for _, one in sorted((pair for life in beats for pair in life), key=lambda p: p[0])
+    ]
+    found = fleet_of(
+        heard, namespace="shop", source="redis", now=heard[-1].at, own="", complete=True
+    )
+
+    assert {one.beat.node: one.state for one in found.instances} == {"a": state, "b": "up"}
 
 
 def test_nothing_shown_is_negative() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -275,6 +276,53 @@ async def test_a_clock_that_is_off(
     assert beating.clock_offset == pytest.approx(ahead, abs=1.0)
     assert engine.log.clock_offset == pytest.approx(corrected, abs=1.0)  # type: ignore[attr-defined]
     assert (engine.log.clock_offset == 0.0) is (corrected == 0.0)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("ago", "uptime"), [(None, 0.0), (50.0, 50.0)])
+async def test_how_long_it_has_run(
+    heart: tuple[Heart, Engine, Callable[[Store], None]], ago: float | None, uptime: float
+) -> None:
+    """By a clock that nothing sets, once it has begun."""
+    beating, _, _ = heart
+    if ago is not None:
+        beating._began = time.monotonic() - ago
+
+    assert beating.reading().uptime == pytest.approx(uptime, abs=20)
+
+
+async def test_it_begins_when_it_starts(make: Make) -> None:
+    """What it says of its start is of that moment, by both clocks."""
+    before = time.monotonic(), time.time()
+    cache = make()
+    async with running(cache):
+        found = cache._heart._began, cache._heart._started
+
+    assert before[0] <= found[0] <= time.monotonic()
+    assert before[1] <= found[1] <= time.time()
+
+
+SET_CLOCKS = (
+    ("set back: its times stand still", [(0.1, 900.0), (0.3, 895.0)], 895.0),
+    ("set ahead", [(0.1, 0.0), (0.3, 60.0)], 60.0),
+    ("the fastest tells best", [(0.1, 0.0), (0.9, 0.4)], 0.0),
+    ("a slow answer contradicts nothing", [(0.1, 0.0), (9.0, 4.5)], 0.0),
+)
+
+
+@pytest.mark.parametrize(
+    ("trips", "offset"), [row[1:] for row in SET_CLOCKS], ids=[row[0] for row in SET_CLOCKS]
+)
+async def test_a_clock_that_is_set(
+    heart: tuple[Heart, Engine, Callable[[Store], None]],
+    trips: list[tuple[float, float]],
+    offset: float,
+) -> None:
+    """What was known before is forgotten, as it would make all others seem silent."""
+    beating, _, _ = heart
+    for took, ahead in trips:
+        beating._note(took, ahead)
+
+    assert beating.clock_offset == offset
 
 
 @pytest.mark.parametrize(("told", "beats"), [("on", 1), ("off", 0)])

@@ -6,7 +6,7 @@ import { count, duration, percent, plural, rate, selector, size } from "./format
 import { bar } from "./spark.js";
 
 const EVERY = 5; // seconds
-const STATES = { up: "good", silent: "bad" };
+const STATES = { up: "good", silent: "bad", replaced: "warn" };
 const SOURCES = { redis: "from what each writes to Redis", sqlite: "from what each writes to the log's file", none: "as there is no shared log" };
 
 export function fleet(root, { index, signal }) {
