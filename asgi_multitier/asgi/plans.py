@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import cached_property
 
 from .._types import Scope
-from ..events import Tally
+from ..events import NOT_COUNTED, Tally
 from ..manager.manager import CacheManager
 from ..policy import key as keys
 from ..policy.encoded import with_own_tags
@@ -140,12 +140,22 @@ class Plans:
             scope,
             host,
             resolved,
-            manager.engine.events.tally(resolved.label) if counted else Tally(),
+            self._tally_of(resolved) if counted else Tally(),
             manager.config,
             self._veil,
             reason=reason,
             ruled=self._ruled,
         )
+
+    def _tally_of(self, resolved: Resolved) -> Tally:
+        """Where the requests of a target are counted.
+
+        Those to the applications of this package are not: a look at the figures must not change
+        them.
+        """
+        if resolved.inert:
+            return NOT_COUNTED
+        return self.manager.engine.events.tally(resolved.label)
 
     def _note(self, scope: Scope, host: bytes | None, plan: Plan) -> None:
         """Note for warm-ups what a client asks for, and of whom."""

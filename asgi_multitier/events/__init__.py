@@ -13,12 +13,21 @@ from .counters import MANAGER, MAX_ROUTES, UNROUTED
 from .durations import LAG_BOUNDS, ROUND_TRIP_BOUNDS, Durations, Histogram
 from .events import Events
 from .log_lines import MAX_LINE
-from .statistics import CacheStats, CompressionStats, Outcome, RouteStats, Tally, TierStats
+from .statistics import (
+    NOT_COUNTED,
+    CacheStats,
+    CompressionStats,
+    Outcome,
+    RouteStats,
+    Tally,
+    TierStats,
+)
 
 __all__ = [
     "MANAGER",
     "MAX_LINE",
     "MAX_ROUTES",
+    "NOT_COUNTED",
     "UNROUTED",
     "CacheStats",
     "CompressionStats",

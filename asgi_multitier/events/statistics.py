@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Final
 
 from .durations import Durations, Histogram
 
@@ -85,6 +86,11 @@ class Tally:
             runs=self.runs.reading(),
             waits=self.waits.reading(),
         )
+
+
+NOT_COUNTED: Final = Tally()
+"""In place of a route's, for requests that are no traffic of the application: those to the
+applications of this package. No statistics show it."""
 
 
 @dataclass(frozen=True, slots=True)

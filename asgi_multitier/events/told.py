@@ -6,7 +6,7 @@ from typing import Any
 from .counters import Counters
 from .live import Live
 from .log_lines import logger
-from .statistics import Tally
+from .statistics import NOT_COUNTED, Tally
 
 
 class Told(Counters):
@@ -32,10 +32,12 @@ class Told(Counters):
         """A request meets no cache.
 
         Args:
-            tally: The counters of its route.
+            tally: The counters of its route; `NOT_COUNTED` for a request that nothing tells of.
             route: The route.
             reason: Why.
         """
+        if tally is NOT_COUNTED:
+            return
         tally.passed(reason)
         if self.live.on:
             self.live.bypassed(route, str(reason))

@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator, Callable
 
 from .._types import Headers, Receive, Scope, Send
 from ..policy.headers import values
-from ..routing.annotations import no_cache
+from ..routing.annotations import inert
 from .text import OPEN, PLAIN
 
 _GUARDS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 
-@no_cache
+@inert
 class MetricsEndpoint:
     """Answers `GET` and `HEAD` with all meters, in the format that `Accept` asks for.
 

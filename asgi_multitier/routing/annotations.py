@@ -168,9 +168,10 @@ def no_cache(endpoint: Any = None, /) -> Any:
 
 
 def inert(endpoint: Endpoint) -> Endpoint:
-    """Never cache an endpoint, and drop nothing because of a request to it.
+    """Never cache an endpoint, drop nothing because of a request to it, and do not count it.
 
-    For applications of this package, which drop what they drop by themselves.
+    For applications of this package: they drop what they drop by themselves, and a look at the
+    figures must not change them.
     """
     return _annotate(endpoint, "@inert", Annotations(never=True, inert=True))
 

@@ -33,7 +33,8 @@ class Resolved:
         path_params: Converted path parameters.
         texts: The same as canonical texts, as templates get them.
         declared: Whether the endpoint itself says `no_cache`.
-        inert: Whether its requests change nothing that is cached; see `annotations.inert`.
+        inert: Whether its requests change nothing that is cached, and are not counted; see
+            `annotations.inert`.
         alias: As a tag, the path with canonical parameters; empty if the path is canonical.
     """
 
