@@ -23,7 +23,7 @@ PARAMETERS = frozenset(
     ("kind", "route", "state", "tag", "path", "glob", "sort", "limit", "cursor", "reveal")
 )
 
-_STATES = ("fresh", "stale", "invalid", "expired")
+_STATES = ("fresh", "stale", "dropped", "expired")
 _KINDS = ("response", "value", "variants")
 _GUESSING = ("tag", "path", "glob")
 """Filters by which what is left out could be guessed, one character after the other."""
@@ -196,12 +196,12 @@ class _Rows:
         self.now = engine.clock()
 
     def state(self, slot: Slot) -> str:
-        """Whether it may be used: `fresh`, `stale`, `invalid` or `expired`."""
+        """Whether it may be used: `fresh`, `stale`, `dropped` or `expired`."""
         entry = slot.entry
         if self.now >= entry.keep_until:
             return "expired"
         if not self._index.permits(entry):
-            return "invalid"
+            return "dropped"
         return "fresh" if self.now < entry.fresh_until else "stale"
 
     def row(self, slot: Slot) -> dict[str, Any]:

@@ -152,18 +152,18 @@ async def test_states_say_whether_an_entry_may_be_used() -> None:
         await manager.set("fresh", 1, 100)
         await manager.set("stale", 1, 10, stale_while_revalidate=100)
         await manager.set("expired", 1, 10)
-        await manager.set("invalid", 1, 100, tags=["t"])
+        await manager.set("dropped", 1, 100, tags=["t"])
         await manager.invalidate_tags("t")
         clock.advance(20)
         person = Person(manager.admin(OPERATOR))
         rows = (await person.get("/api/entries?reveal=1"))["entries"]
         counts = [
             len((await person.get(f"/api/entries?state={state}"))["entries"])
-            for state in ("fresh", "stale", "expired", "invalid")
+            for state in ("fresh", "stale", "expired", "dropped")
         ]
 
     assert {row["name"]: row["state"] for row in rows} == {
-        name: name for name in ("fresh", "stale", "expired", "invalid")
+        name: name for name in ("fresh", "stale", "expired", "dropped")
     }
     assert counts == [1, 1, 1, 1]
 

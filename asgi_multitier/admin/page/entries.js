@@ -5,10 +5,10 @@ import { anyOf, attempt, button, choice, code, facts, field, form, h, loaded, no
 import { brief, bytes, count, duration, selector } from "./format.js";
 import { outcome } from "./invalidate.js";
 
-const TONES = { fresh: "good", stale: "warn", invalid: "bad" };
+const TONES = { fresh: "good", stale: "warn", dropped: "bad" };
 const MEANS = {
   fresh: "It is served.", stale: "It is served where its rule allows stale answers.", expired: "It is past all use.",
-  invalid: "It was dropped, and is not served.",
+  dropped: "It was invalidated, and is not served.",
 };
 const SORTS = { "": "none", size: "size", age: "age", ttl: "fresh for", uses: "uses" };
 const MAX_CALLS = 20; // for a page on which nothing was found yet
@@ -24,7 +24,7 @@ export function entries(root, { index, params, signal }) {
   const filter = form("filters", begin,
     field("Route", text("route", { value: params.get("route") ?? "" })),
     field("Kind", choice("kind", anyOf("response", "value", "variants"))),
-    field("State", choice("state", anyOf("fresh", "stale", "invalid", "expired"))),
+    field("State", choice("state", anyOf("fresh", "stale", "dropped", "expired"))),
     field("Largest first by", choice("sort", SORTS)),
     only("tag", "Tag", "product:1"), only("path", "Path", "/products/1"), only("glob", "Pattern", "/products/*"),
     tick(`Show paths, names and tags${disabled ? " (operators only)" : ""}`, reveal), button("Show", null, { kind: "main" }));

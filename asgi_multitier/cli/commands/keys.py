@@ -20,7 +20,7 @@ def _arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--tag", help="that carry this tag")
     parser.add_argument("--path", help="of this path")
     parser.add_argument("--glob", help="whose path or name matches, with * and ?")
-    parser.add_argument("--state", choices=("fresh", "stale", "invalid", "expired"))
+    parser.add_argument("--state", choices=("fresh", "stale", "dropped", "expired"))
     parser.add_argument("--sort", choices=_SORTS, default="none", help="the largest first")
     parser.add_argument("--limit", type=int, default=50, metavar="N", help="default: 50")
     parser.add_argument("--reveal", action="store_true", help="show paths and whole tags")
