@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from asgi_multitier.entry import Born
+from asgi_multitier.testing import FakeClock
 from tests.admin.support import OPERATOR, VIEWER, Person, made
 from tests.admin.test_entries import shop
 
@@ -174,3 +175,21 @@ async def test_what_is_no_request_is_not_explained() -> None:
     for problem, (body, field) in zip(problems, WRONG, strict=True):
         assert problem["field"] == field, body
         assert problem["detail"]
+
+
+async def test_an_explanation_and_a_list_say_the_same_of_an_entry() -> None:
+    """One word for each state."""
+    clock = FakeClock()
+    said = []
+    async with made(clock=clock, wall=clock) as manager:
+        client = shop(manager)
+        person = Person(manager.admin(OPERATOR))
+        for seconds, tags in ((0, []), (0, ["user:zoe"]), (60, [])):
+            await client.get("/users/zoe")
+            await manager.invalidate_tags(*tags)
+            clock.advance(seconds)
+            (row,) = (await person.get("/api/entries?kind=response"))["entries"]
+            found = await person.post("/api/explain", {"url": "/users/zoe"})
+            said.append([row["state"], *(entry["state"] for entry in found["entries"])])
+
+    assert said == [["fresh"] * 2, ["dropped"] * 2, ["expired"] * 2]

@@ -122,6 +122,9 @@ def test_all_commands(way: str, real: Real, capsys: pytest.CaptureFixture[str]) 
         assert (code, told["total"]["misses"]) == (Exit.OK, 1)
         code, told = answered(capsys, "keys", "--tag", "page", *options)
         assert (code, len(told["entries"])) == (Exit.OK, 1)
+        for state, number in (("fresh", 1), ("stale", 0), ("dropped", 0), ("expired", 0)):
+            code, told = answered(capsys, "keys", "--tag", "page", "--state", state, *options)
+            assert (code, len(told["entries"])) == (Exit.OK, number)
         code, told = answered(capsys, "mode", *options)
         assert (code, told) == (Exit.OK, {"mode": "on"})
         for mode in ("off", "on"):
