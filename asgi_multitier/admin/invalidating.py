@@ -10,12 +10,13 @@ from ..entry import Born, Entry, Slot
 from ..errors import CacheError
 from ..events import MANAGER
 from ..selectors import Selector, aliased
+from ..tiers.base import ListingTier
 from .cache import Administered
 from .others import ask_others
 from .reading import Ask
-from .replies import Reply, json_reply
+from .replies import Refusal, Reply, json_reply
 from .shown import Shown
-from .walking import Walks, slots_of, walk
+from .walking import Walks, made_of, slots_of, walk
 from .wanted import Wanted, refused, wanted
 
 PATIENCE = 5.0
@@ -45,6 +46,8 @@ class Invalidating:
                 )
                 counted = _with_others(counted, others, self._cache.workers.number)
             return json_reply({"dry_run": True, "selectors": named, **counted})
+        exact = {one for one in want.selectors if one.kind in _EXACT}
+        held = self._held() if exact else None  # before it is dropped
         position = await self._dropped(want)
         kinds = ", ".join(sorted({selector.kind for selector in want.selectors}))
         what = f"invalidate {len(want.selectors)} selectors ({kinds})"
@@ -57,6 +60,7 @@ class Invalidating:
             "position": told,
             "committed": committed,
             "queued": not committed,
+            "unmatched": await self._unmatched(exact, held),
             "seen": await self._seen(position, want.wait),
         }
         return json_reply(answer, 200 if committed else 503)
@@ -84,6 +88,34 @@ class Invalidating:
         if position is None or not wait:
             return None
         return (await self._cache.seen(position, wait)).as_json()
+
+    def _held(self) -> list[Slot] | None:
+        """What the first tier holds; None if it cannot tell."""
+        local = self._cache.engine.stack.local
+        return local.slots() if isinstance(local, ListingTier) else None
+
+    async def _unmatched(
+        self, exact: set[Selector], held: Sequence[Slot] | None
+    ) -> list[dict[str, str]] | None:
+        """What names nothing of all that was held, valid or not; None if that is not known.
+
+        A drop is never refused because it cannot be told, nor does it wait for it.
+        """
+        if not exact:
+            return []
+        if held is None:
+            return None
+        left = set(exact)
+
+        def look(slot: Slot) -> None:
+            left.difference_update(_names_of(slot.entry))
+
+        try:
+            with self._walks.one_more():
+                await made_of(held, look)
+        except Refusal:
+            return None
+        return Shown(everything=True).selectors(sorted(left))
 
     async def _counted(self, want: Wanted) -> dict[str, Any]:
         """What of it this process holds in its first tier."""
@@ -123,6 +155,10 @@ def _with_others(
     return {**counted, "host": host, "unmatched": unmatched}
 
 
+_EXACT = ("key", "tag", "path")
+"""Kinds of selectors that name one thing."""
+
+
 class _Counting:
     """Counts what selectors select, by the very rules by which entries become invalid."""
 
@@ -132,7 +168,7 @@ class _Counting:
         self._ours = Index(max_globs=len(selectors) + 1)
         self._ours.enter(_GENERATION, 0)
         self._ours.apply(1, selectors)
-        self._missing = {s for s in selectors if s.kind in ("key", "tag", "path")}
+        self._missing = {s for s in selectors if s.kind in _EXACT}
 
     def look(self, slot: Slot) -> bool:
         """Count it if it is selected and valid; True."""

@@ -19,6 +19,10 @@ Authorize: TypeAlias = Callable[[Scope], "Right | Awaitable[Right | None] | None
 _CHALLENGE: Headers = ((b"www-authenticate", b"Bearer"),)
 
 
+_MISSING = "send a token as Authorization: Bearer ..."
+_WRONG = "what Authorization has is not a token of this application"
+
+
 class Rights:
     """Tells what a request may do.
 
@@ -86,7 +90,8 @@ class Rights:
             right = await self._asked(scope)
             if right is None:
                 self.failures.add(client)
-                raise Refusal(401, "send a token as Authorization: Bearer ...", _CHALLENGE)
+                given = values(headers, b"authorization")
+                raise Refusal(401, _WRONG if given else _MISSING, _CHALLENGE)
         return right
 
     def _by_token(self, headers: Headers) -> Right | None:

@@ -136,8 +136,6 @@ def _seconds(given: Mapping[str, Any], name: str, most: float | None) -> float:
     if found is None:
         return 0.0
     allowed = "seconds from 0" if most is None else f"seconds from 0 to {most:g}"
-    if isinstance(found, bool) or not isinstance(found, int | float):
-        raise wrong(name, f"{name} is no number", allowed)
     try:
         seconds = seconds_of(found, option=name, where="invalidate", zero=True)
     except ConfigError as error:

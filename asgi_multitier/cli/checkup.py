@@ -37,10 +37,27 @@ class Check:
         return {"level": self.level, "text": self.text}
 
 
-def of_fleet(fleet: dict[str, Any]) -> Iterator[Check]:
-    """All instances."""
+def address_of(config: Any) -> str:
+    """The address of the server, of the settings that a process tells; "" if it is not there."""
+    settings = config.get("settings") if isinstance(config, dict) else None
+    return next(
+        (str(one["value"] or "") for one in settings or () if one["name"] == "redis_url"), ""
+    )
+
+
+def of_fleet(fleet: dict[str, Any], address: str = "") -> Iterator[Check]:
+    """All instances.
+
+    Args:
+        fleet: What was told of them.
+        address: That of the server of the log, without credentials; "" if it is not known.
+    """
     if not fleet["complete"]:
-        yield Check("fail", "the server of the log does not answer: other instances are not known")
+        named = f" at {address}" if address and fleet["source"] == "redis" else ""
+        yield Check(
+            "fail",
+            f"the server of the log{named} does not answer: other instances are not known",
+        )
         return
     up = [one for one in fleet["instances"] if one["state"] == "up"]
     kinds = {finding["kind"] for finding in fleet["findings"]}

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ..events import MANAGER
 from .output import Style
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
@@ -52,9 +53,16 @@ def heading(stats: dict[str, Any]) -> Iterator[str | tuple[str, Style]]:
         yield ("   switched off", "yellow")
 
 
+def _is_used(route: dict[str, Any]) -> bool:
+    """Whether anything was asked for by it."""
+    return any((route["requests"], route["stale"], route["misses"], *route["passes"].values()))
+
+
 def rows(routes: Iterable[dict[str, Any]]) -> Iterator[tuple[object, ...]]:
-    """A row a route."""
+    """A row a route; none for the manager's own calls where there were none."""
     for route in routes:
+        if route["route"] == MANAGER and not _is_used(route):
+            continue
         passes = sorted(route["passes"].items(), key=lambda item: (-item[1], item[0]))
         ratio = route["ratio"]
         yield (

@@ -54,9 +54,9 @@ class Verdict(Enum):
 
     CURRENT = "current"
     BEHIND = "behind"
-    LOST = "lost"
-    OTHER = "other generation"
-    REPLACED = "replaced"
+    LOST = "has lost records that were not read yet"
+    OTHER = "is of another generation"
+    REPLACED = "was replaced by another history"
 
 
 class ReadResult(Enum):

@@ -166,7 +166,7 @@ class Tail:
     def _adopt(self, facts: Facts, verdict: Verdict, before: int | None) -> None:
         if self._index.gen:
             logger.warning(
-                "%s: the log's history is %s; everything cached is dropped",
+                "%s: the log %s; everything cached is dropped",
                 self._store.name,
                 verdict.value,
             )

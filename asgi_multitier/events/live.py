@@ -79,7 +79,7 @@ class Listener:
             self._queue.popleft()
             self._lost += 1
         self._queue.append(event)
-        if not self._called and self._loop.is_running():
+        if not self._called:
             # Once until it takes them: its loop may be another one, and blocked.
             self._called = True
             with suppress(RuntimeError):  # that was closed just now

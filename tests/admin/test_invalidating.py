@@ -6,14 +6,16 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 
 from asgi_multitier import CacheManager, CacheMiddleware, Rule, cached
+from asgi_multitier.admin import walking
 from asgi_multitier.admin.wanted import MAX_NAMED, wanted
-from asgi_multitier.entry import Born
+from asgi_multitier.entry import LEFT, Born, Slot
 from asgi_multitier.errors import InvalidationError
 from tests.admin.support import OPERATOR, VIEWER, Person, made
 from tests.patience import until
@@ -138,6 +140,68 @@ async def test_what_matches_nothing_is_named() -> None:
         ("path", "/user/zoe"),
         ("tag", "usr:zoe"),
     ]
+
+
+UNMATCHED = (
+    ("misspelt", {"tags": ["user:zoe", "usr:zoe"]}, [{"kind": "tag", "text": "usr:zoe"}]),
+    ("all there", {"tags": ["user:zoe"], "keys": ["u-zoe"]}, []),
+    ("broad", {"patterns": ["/nothing*"], "dry_run": False}, []),
+    ("everything, and more", {"all": True, "confirm": "shop", "keys": ["u-zoe"]}, []),
+)
+
+
+@pytest.mark.parametrize(
+    ("named", "unmatched"), [row[1:] for row in UNMATCHED], ids=[row[0] for row in UNMATCHED]
+)
+async def test_a_drop_names_what_matched_nothing(
+    named: dict[str, Any], unmatched: list[dict[str, str]]
+) -> None:
+    """Of what was held before, also if it was dropped before and its place is not needed yet."""
+    async with made() as manager:
+        app = shop(manager)
+        await Client(app).get("/users/zoe")
+        person = Person(app, prefix="/_cache")
+        found = [await person.post("/api/invalidate", {"dry_run": False, **named})]
+        if "all" not in named:
+            found.append(await person.post("/api/invalidate", {"dry_run": False, **named}))
+
+    assert [one["unmatched"] for one in found] == [unmatched] * len(found)
+    assert all(one["committed"] for one in found)
+
+
+async def test_a_drop_does_not_depend_on_what_it_can_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where others list, or the tier cannot, it is dropped all the same."""
+    async with made() as manager:
+        app = shop(manager)
+        await Client(app).get("/users/zoe")
+        person = Person(app, prefix="/_cache")
+        with monkeypatch.context() as patch:
+            patch.setattr(walking, "MAX_WALKS", 0)
+            busy = await person.post("/api/invalidate", {"tags": ["usr:zoe"]})
+        monkeypatch.setattr(manager.engine.stack, "local", SimpleNamespace())
+        silent = await person.post("/api/invalidate", {"tags": ["usr:zoe"]})
+        monkeypatch.undo()
+
+    assert (busy["committed"], busy["unmatched"]) == (True, None)
+    assert (silent["committed"], silent["unmatched"]) == (True, None)
+
+
+async def test_a_walk_skips_what_has_left() -> None:
+    """It is held no more."""
+    async with made() as manager:
+        await manager.set("value", 1, 60)
+        slots = manager.engine.stack.local.slots()  # type: ignore[attr-defined]
+        looked: list[Slot] = []
+
+        def look(slot: Slot) -> bool:
+            looked.append(slot)
+            return True
+
+        before = await walking.walk(slots, 0, look), len(looked)
+        slots[0].view = LEFT
+        after = await walking.walk(slots, 0, look), len(looked)
+
+    assert before == after == (1, 1)
 
 
 async def test_what_is_invalid_already_is_not_counted() -> None:

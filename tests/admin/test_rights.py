@@ -61,6 +61,17 @@ async def test_a_token_counts_in_one_line_alone(lines: list[Any], status: int) -
     assert (reply.get("www-authenticate") == b"Bearer") == (status == 401)
 
 
+async def test_a_wrong_token_is_not_a_missing_one() -> None:
+    """What is said differs; the token is not in it."""
+    async with made() as manager:
+        client = Client(manager.admin(token=OPERATOR))
+        missing, wrong = await client.get("/api"), await client.get("/api", [bearer(VIEWER)])
+
+    assert b"send a token" in missing.body
+    assert b"is not a token of this application" in wrong.body
+    assert VIEWER.encode() not in wrong.body
+
+
 @pytest.mark.parametrize("path", ["/api?token=" + OPERATOR, "/api?access_token=" + OPERATOR])
 async def test_a_token_in_the_url_is_none(path: str) -> None:
     """It would stand in logs."""

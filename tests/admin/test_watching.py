@@ -269,10 +269,12 @@ async def test_a_listener_that_was_cut_off_goes_on() -> None:
             await until(lambda: len(again.events()) == 3)
         async with watched(app, "", OPERATOR, ("last-event-id", "x")) as other:
             await until(lambda: other.events())
+        async with watched(app, "", OPERATOR, ("last-event-id", "9" * 5_000)) as long:
+            await until(lambda: long.events())
 
     assert [event["id"] for _, event in again.events()[1:]] == [3, 4]
     assert b"id: 3\nevent: flush\n" in again.reply.body
-    assert other.kinds() == ["hello"]
+    assert other.kinds() == long.kinds() == ["hello"]
 
 
 async def test_there_are_not_too_many_listeners() -> None:

@@ -64,6 +64,8 @@ FLEETS = (
     ("slow", {"instances": [INSTANCE | {"lag": 2.0}]}, ["ok", "warn"]),
     ("releases", {"findings": [finding("releases")]}, ["ok", "warn"]),
     ("generations", {"findings": [finding("generations")]}, ["ok", "fail"]),
+    ("silent", {"findings": [finding("silent")]}, ["ok", "fail"]),
+    ("replaced", {"findings": [finding("replaced")]}, ["ok", "warn"]),
 )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from asgi_multitier.cli.commands.top import changed
 from asgi_multitier.cli.exits import Exit
+from asgi_multitier.cli.figures import rows
 from asgi_multitier.cli.main import main
 from tests.cli.admin import TOKEN, Asked, served
 
@@ -387,6 +388,18 @@ ROWS: dict[str, Row] = {
             "matches elsewhere\nnot counted worker 2: silent\n"
         ),
     ),
+    "count of one": (
+        ["invalidate", "--tag", "product:1", "--dry-run"],
+        {
+            "POST api/invalidate": COUNTED
+            | {"unmatched": [], "here": {"entries": 1, "bytes": 24_000}}
+        },
+        Exit.OK,
+        (
+            "would drop 1 entry, 23.4 KiB in the memory of the process that answered, and what "
+            "matches elsewhere\n"
+        ),
+    ),
     "count only": (
         ["invalidate", "--tag", "product:1", "--dry-run"],
         {"POST api/invalidate": COUNTED | {"unmatched": []}},
@@ -641,6 +654,10 @@ WRONG = (
     ["explain", "/", "-H", "nothing"],
     ["invalidate"],
     ["invalidate", "--tag", "a", "--yes", "--dry-run"],
+    ["invalidate", "--tag", "a", "--wait", "nan"],
+    ["invalidate", "--tag", "a", "--wait", "-1"],
+    ["invalidate", "--tag", "a", "--wait", "inf"],
+    ["invalidate", "--tag", "a", "--settle", "soon"],
     ["mode", "up"],
     ["warm"],
     ["warm", "/a", "--top", "9"],
@@ -656,6 +673,68 @@ def test_arguments_that_are_wrong(arguments: list[str]) -> None:
         assert main([*arguments, "--url", server.url]) == Exit.USAGE
 
     assert server.asked == []
+
+
+NOTES = (
+    (DROPPED, ""),
+    (DROPPED | {"unmatched": []}, ""),
+    (DROPPED | {"unmatched": None}, ""),
+    (DROPPED | {"unmatched": [{"kind": "tag", "text": "prodcut:1"}]}, "has tag prodcut:1: is it"),
+)
+
+
+@pytest.mark.parametrize(("answer", "note"), NOTES)
+def test_what_matched_nothing_is_noted(
+    answer: dict[str, Any], note: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is no failure: it may be held elsewhere."""
+    with served({"POST api/invalidate": answer}) as server:
+        assert main(["invalidate", "--tag", "prodcut:1", "--url", server.url]) == Exit.OK
+
+    told = capsys.readouterr()
+    assert told.out == "dropped   record 53 of acd89f0c\n"
+    assert note in told.err
+    assert bool(told.err) is bool(note)
+
+
+IDLE = {"requests": 0, "stale": 0, "misses": 0, "passes": {}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        (IDLE, False),
+        *((IDLE | {name: 1}, True) for name in ("requests", "stale", "misses")),
+        (IDLE | {"passes": {"off": 1}}, True),
+    ],
+)
+def test_the_managers_row_is_shown_if_it_is_used(changes: dict[str, Any], shown: bool) -> None:
+    """Those of routes always are: that one is not asked for tells something."""
+    listed = [row[0] for row in rows([route("/a", **IDLE), route("manager", **changes)])]
+
+    assert listed == ["/a", "manager"][: 1 + shown]
+
+
+CONFIGS = (
+    ({"settings": [{"name": "redis_url", "value": "redis://cache:6379/0"}]}, " at redis://cache"),
+    ({"settings": [{"name": "redis_url", "value": None}]}, "log does"),
+    ({"settings": []}, "log does"),
+    ((403, {"detail": "not for you"}), "log does"),
+)
+
+
+@pytest.mark.parametrize(("config", "text"), CONFIGS)
+def test_a_lost_server_is_named(config: Any, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where its address is told."""
+    answers = {
+        "GET api/fleet": FLEET | {"complete": False},
+        "GET api/stats": STATS,
+        "GET api/config": config,
+    }
+    with served(answers) as server:
+        assert main(["doctor", "--url", server.url]) == Exit.UNREACHABLE
+
+    assert text in capsys.readouterr().out
 
 
 def test_many_targets_are_several_requests() -> None:

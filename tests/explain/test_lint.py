@@ -25,9 +25,11 @@ from asgi_multitier import (
 )
 from asgi_multitier.explain import Finding, Level, RoutesReport
 from asgi_multitier.explain import routes as routes_module
+from asgi_multitier.explain.effects import changing
 from asgi_multitier.explain.findings import LEVELS
 from asgi_multitier.manager.routes import routes_of
 from asgi_multitier.routing import RouteTable
+from asgi_multitier.routing.routes import Leaf
 
 
 async def get(number: int = 0) -> int:
@@ -217,6 +219,23 @@ CASES: dict[str, tuple[Callable[[], RoutesReport], list[str]]] = {
         ["E1"],
     ),
 }
+
+
+@pytest.mark.parametrize(
+    ("options", "methods"),
+    [
+        ({"methods": ["POST"], "body": True}, []),
+        ({"methods": ["POST"], "body": True, "when": lambda _: True}, ["POST"]),
+        ({}, ["POST"]),
+    ],
+)
+def test_what_is_asked_in_a_body_changes_nothing(
+    options: dict[str, Any], methods: list[str]
+) -> None:
+    """Unless a callable decides which requests only ask."""
+    leaf = Leaf(None, lambda _: None, fresh(**options), "/find", methods=frozenset({"POST"}))
+
+    assert changing(leaf) == methods
 
 
 @pytest.mark.parametrize("case", CASES)

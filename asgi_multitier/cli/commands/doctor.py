@@ -3,10 +3,10 @@
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from ..checkup import of_fleet, of_log, of_machine, of_server, of_tiers
+from ..checkup import address_of, of_fleet, of_log, of_machine, of_server, of_tiers
 from ..command import Command
 from ..doors.choosing import add_target, door_of
-from ..doors.door import get
+from ..doors.door import Door, get
 from ..doors.shared import SharedDoor
 from ..exits import Exit
 from ..output import Output, Style
@@ -28,8 +28,8 @@ async def _run(given: Namespace, output: Output) -> Exit:
             answers = not server.error
         if answers:
             fleet: dict[str, Any] = await get(door, "api/fleet")
-            checks += of_fleet(fleet)
             answers = fleet["complete"]
+            checks += of_fleet(fleet, "" if answers else await _address(door))
         if not isinstance(door, SharedDoor):
             stats: dict[str, Any] = await get(door, "api/stats", scope="host")
             checks += [*of_tiers(stats["tiers"]), *of_log(stats["log"])]
@@ -39,6 +39,13 @@ async def _run(given: Namespace, output: Output) -> Exit:
     if not answers:
         return Exit.UNREACHABLE
     return Exit.OK if all(check.level == "ok" for check in checks) else Exit.FINDING
+
+
+async def _address(door: Door) -> str:
+    """Where the server of the log is, without credentials; "" if that is not told."""
+    if isinstance(door, SharedDoor):
+        return door.name
+    return address_of((await door.ask("GET", "api/config")).value)
 
 
 COMMAND = Command("doctor", "Check everything, and say what to do.", _arguments, _run)

@@ -10,9 +10,11 @@ from typing import Any
 from ..command import Command
 from ..doors.choosing import add_target, door_of
 from ..doors.door import Answer, checked
+from ..doors.shared import SharedDoor
 from ..exits import CommandError, Exit
 from ..figures import size
 from ..output import Output
+from ..reading import seconds
 
 _LISTS = (
     ("--key", "keys", "KEY", "a key, or the name of a response; each of these may be repeated"),
@@ -42,14 +44,14 @@ def _arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="count only")
     parser.add_argument(
         "--wait",
-        type=float,
+        type=seconds,
         default=0.0,
         metavar="SECONDS",
         help="wait until all instances have seen it, at most so long",
     )
     parser.add_argument(
         "--settle",
-        type=float,
+        type=seconds,
         default=0.0,
         metavar="SECONDS",
         help="do not store what is dropped again for so long",
@@ -62,6 +64,8 @@ async def _run(given: Namespace, output: Output) -> Exit:
         answer = await door.ask("POST", "api/invalidate", None, body)
         if not _is_queued(answer):
             checked(door, answer)
+        # Of the server of the log nothing is known but the log.
+        has_memory = not isinstance(door, SharedDoor)
     told: dict[str, Any] = answer.value
     output.json(told)
     if told["dry_run"]:
@@ -71,6 +75,11 @@ async def _run(given: Namespace, output: Output) -> Exit:
         if not given.dry_run:
             return Exit.USAGE
         return Exit.DEGRADED if _missing(told) else Exit.OK
+    for one in (told.get("unmatched") or ()) if has_memory else ():
+        output.note(
+            f"nothing in the memory of the process that answered has {one['kind']} {one['text']}: "
+            "is it written as it should be?"
+        )
     if not told["committed"]:
         output.line(("queued", "red"), ": in force where it was asked for, and sent to the others")
         output.line("when the log can be written again")
@@ -120,9 +129,10 @@ def _tell_count(output: Output, told: dict[str, Any]) -> None:
     count = told.get("host") or told["here"]
     workers = len(count.get("workers", ())) - len(_missing(told))
     where = f"{workers} workers of one machine" if workers > 1 else "the process that answered"
+    noun = "entry" if count["entries"] == 1 else "entries"
     output.line(
         ("would drop", "bold"),
-        f" {count['entries']:,} entries, {size(count['bytes'])} in the memory of {where}, "
+        f" {count['entries']:,} {noun}, {size(count['bytes'])} in the memory of {where}, "
         "and what matches elsewhere",
     )
     for one in _missing(told):
