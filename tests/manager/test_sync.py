@@ -426,6 +426,8 @@ INNER = {
     "streams": "an object of its own: `sync.run(manager.streams.publish(...))`",
     "sync": "itself",
     "taken": "for decorators",
+    "usual_origin": "for the operators' own application",
+    "warm_part": "the same",
 }
 """What of a manager's public names is no operation of its users, and why."""
 

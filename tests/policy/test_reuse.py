@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from asgi_multitier.entry import Born, Entry
+from asgi_multitier.entry import Born, Entry, reuse_of
 from asgi_multitier.policy.cache_control import parse
 from asgi_multitier.policy.reasons import Reason
 from asgi_multitier.policy.reuse import (
@@ -16,11 +16,14 @@ from asgi_multitier.policy.reuse import (
     usable_on_error,
 )
 
+TIMES = {"created": 0.0, "fresh_until": 100.0, "keep_until": 200.0, "filled_at": 0.0}
+
 
 def an_entry(**changes: Any) -> Entry:
     """Made at 0, fresh until 100 and kept until 200."""
-    times = {"created": 0.0, "fresh_until": 100.0, "keep_until": 200.0, "filled_at": 0.0}
-    return Entry(key="k", payload=b"", born=Born("g", 0), **{**times, **changes})
+    times = {name: changes.pop(name, value) for name, value in TIMES.items()}
+    uses = {"stale_while_revalidate": 0.0, "stale_if_error": 0.0, **changes}
+    return Entry(key="k", payload=b"", born=Born("g", 0), reuse=reuse_of(**uses), **times)
 
 
 def assessed(now: float, directives: bytes | None = None, **changes: Any) -> Decision:
