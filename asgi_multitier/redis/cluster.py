@@ -13,7 +13,7 @@ It differs from redis-py's client, which
 import asyncio
 from collections.abc import Iterable
 from functools import cache
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.cluster import NodesManager as Known
@@ -145,7 +145,7 @@ class Cluster(RedisCluster):
             self._nodes.learn(manager.nodes_cache.values())
         finally:
             manager.startup_nodes = dict(manager.nodes_cache)
-            await node.disconnect()
+            _let_go(node)
 
     async def _first_answer(self) -> "tuple[ClusterNode, Topology]":
         """Ask one node after another with a short head start each; the first answer wins."""
@@ -178,7 +178,7 @@ class Cluster(RedisCluster):
             if not topology:
                 raise RedisClusterException(f"{node.name} has left its cluster")
         except BaseException:
-            await node.disconnect()
+            _let_go(node)
             raise
         return node, topology
 
@@ -194,7 +194,17 @@ async def _dismiss(asked: "set[asyncio.Task[tuple[ClusterNode, Topology]]]") -> 
         task.cancel()
     for answer in await asyncio.gather(*asked, return_exceptions=True):
         if not isinstance(answer, BaseException):
-            await answer[0].disconnect()
+            _let_go(answer[0])
+
+
+def _let_go(node: ClusterNode) -> None:
+    """Close the connections of a node that was only asked, without waiting.
+
+    To wait for that may be cancelled, as by a time limit that ends meanwhile, and they would stay
+    open.
+    """
+    for connection in node._connections:
+        cast("Any", connection)._close()
 
 
 def _topology(slots: Any) -> Topology:

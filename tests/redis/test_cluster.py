@@ -1,5 +1,6 @@
 """A cluster's client of the cache's own: what it asks of whom, and what it remembers."""
 
+import asyncio
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -10,7 +11,7 @@ from redis.asyncio.cluster import ClusterNode, RedisCluster
 from asgi_multitier.entry import Born
 from asgi_multitier.errors import BackendError
 from asgi_multitier.redis import RedisStreams, RedisTier, cluster, connect
-from asgi_multitier.redis.client import send
+from asgi_multitier.redis.client import _close, send
 from asgi_multitier.redis.scripts import Script
 from tests.patience import until
 from tests.redis.nodes import Nodes
@@ -44,6 +45,36 @@ async def test_no_node_is_asked_where_keys_are_and_learned_addresses_are_kept(
         assert await streams.publish("s", {"a": "2"})
         await link.close()
         await theirs.aclose()
+
+
+async def test_a_refresh_that_is_cut_off_at_any_moment_leaves_no_connection() -> None:
+    """As by a time limit, which may end while what was asked is closed."""
+    connections: set[asyncio.StreamWriter] = set()
+
+    async def node(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """It has all keys."""
+        connections.add(writer)
+        while data := await reader.read(1024):
+            if b"SLOTS" in data:
+                owner = b"*2\r\n$9\r\n127.0.0.1\r\n:%d\r\n" % port
+                writer.write(b"*1\r\n*3\r\n:0\r\n:16383\r\n" + owner)
+            else:
+                writer.write(b"+OK\r\n" * data.count(b"*"))
+        writer.close()
+        connections.discard(writer)
+
+    async with await asyncio.start_server(node, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        for turns in range(60):
+            theirs = RedisCluster(host="127.0.0.1", port=port)
+            client = cluster.Cluster(cluster.Nodes(theirs.nodes_manager), protocol=2)
+            refresh = asyncio.create_task(client.initialize())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            refresh.cancel()
+            await asyncio.gather(refresh, return_exceptions=True)
+            await _close(client)
+            await until(lambda: not connections)
 
 
 async def test_the_first_command_of_a_client_goes_to_the_owner_of_its_key(namespace: str) -> None:
