@@ -1,4 +1,4 @@
-// All instances that share the log, and the last records of the log.
+// All instances that share the log, and its last records.
 
 import { ask } from "./api.js";
 import { every, facts, h, loaded, scrolling, soft, table, tag } from "./dom.js";

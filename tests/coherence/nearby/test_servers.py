@@ -84,7 +84,7 @@ def workers(port: int, count: int) -> Iterator[list[Worker]]:
             except (OSError, http.client.HTTPException):
                 time.sleep(0.05)  # no server yet
             else:
-                found.setdefault(pid, worker)
+                found[pid] = worker  # the latest: a server closes what is idle for long
         assert len(found) == count
         yield list(found.values())
 
