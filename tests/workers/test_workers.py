@@ -16,6 +16,7 @@ import pytest
 from asgi_multitier.coherence.nearby.directory import places
 from asgi_multitier.workers import Answer, Workers, claims, frames, sockets, workers
 from tests.patience import until
+from tests.support import pass_time
 
 Failures = list[tuple[str, Exception]]
 
@@ -483,7 +484,7 @@ async def test_a_socket_that_is_closed_meanwhile_is_not_listened_to_again(
     one = world.worker("a")
     one._pause()
     await one.close()
-    await asyncio.sleep(0.01)
+    await pass_time(1)
 
     assert broken == []
     assert one.number is None
