@@ -194,7 +194,7 @@ async def test_a_stop_sends_what_waits_to_be_told(
 
             await until(partial(ending.is_fresh, 1), 1)
             assert ending.notes()[-1] == "left"
-            assert "lost" not in ending.said()
+            assert "invalidations are lost" not in ending.said()
 
 
 async def test_a_stop_gives_up_what_does_not_end_and_says_what_is_lost(
