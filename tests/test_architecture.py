@@ -30,6 +30,7 @@ WINGS = (
     ("engine",),
     ("instances", "metrics", "warming"),
     ("explain",),
+    ("shadow",),
     ("admin",),
     ("manager",),
     ("asgi",),
@@ -91,7 +92,7 @@ IN_THE_CALLERS_CONTEXT = {
 }
 """Modules of which tasks or timers stand in the context in which they are begun, and why."""
 
-PURE = {"policy", "entry", "tiers.codec", "tiers.metadata", "breaker"}
+PURE = {"policy", "entry", "tiers.codec", "tiers.metadata", "breaker", "shadow"}
 
 
 class Module:
