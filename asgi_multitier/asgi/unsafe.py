@@ -225,11 +225,14 @@ class Mutation:
         """
         selectors: Sequence[Selector] = ()
         method = self._scope["method"]
+        mutations = self._manager.engine.mutations
+        under_way = mutations.begin(self._resolved.label, self._received["path"])
 
         async def watching(message: Message) -> None:
             nonlocal selectors
             if message["type"] == "http.response.start":
                 status = message["status"]
+                mutations.answer(under_way, status)
                 headers = [*message.get("headers", ())]
                 if member is not None:
                     headers.append((cache_status.NAME, member))
@@ -248,12 +251,16 @@ class Mutation:
             returned = True
         finally:
             changes.reset(token)
-            if not (selectors or returned):
-                # It raised or was cancelled: how far it came is unknown, so it counts as done.
-                selectors = self._selectors(0, ())
-            if selectors:
-                # Also when the client has gone: what was committed is committed.
-                await self._invalidate(selectors, begin)
+            try:
+                if not (selectors or returned):
+                    # It raised or was cancelled: how far it came is unknown, so it counts as done.
+                    selectors = self._selectors(0, ())
+                if selectors:
+                    # Also when the client has gone: what was committed is committed.
+                    await self._invalidate(selectors, begin)
+            finally:
+                under_way.selectors = selectors
+                mutations.end(under_way, told=self._predicted or bool(selectors))
 
     def begin(self, selectors: Sequence[Selector]) -> Operation:
         """Put an invalidation into force, synchronously."""

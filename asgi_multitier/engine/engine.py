@@ -12,6 +12,7 @@ from .encodings import Encodings
 from .fleet import LeaseServer
 from .flights import Flights
 from .formats import Format
+from .mutations import Mutations
 from .placed import Placed
 from .sampling import Sampler
 from .stack import TierStack
@@ -44,6 +45,7 @@ class Engine:
         encodings: Contents of responses in other codings.
         flights: The runs of the origin going on.
         sampler: Looks at a hit now and then.
+        mutations: The unsafe requests under way.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Engine:
             again_bytes=config.l1_bytes // _AGAIN_SHARE,
         )
         self.sampler = Sampler(self.stack, clock)
+        self.mutations = Mutations(clock)
         self.encodings = Encodings(tier, self.events)
         self.flights: Flights[Any] = Flights(
             log.index,
