@@ -16,6 +16,7 @@ from functools import partial
 
 from .._types import ASGIApp, Header, Headers, Message, Receive, Scope, Send
 from ..coherence.log import Operation
+from ..engine.mutations import UnderWay
 from ..entry import Born
 from ..manager.invalidation import Begin
 from ..manager.manager import CacheManager
@@ -223,22 +224,36 @@ class Mutation:
             begin: Puts an invalidation into force.
             member: What `Cache-Status` says of it; None if that is said elsewhere.
         """
-        selectors: Sequence[Selector] = ()
-        method = self._scope["method"]
         mutations = self._manager.engine.mutations
-        under_way = mutations.begin(self._resolved.label, self._received["path"])
+        with mutations.running(self._resolved.label, self._received["path"]) as under_way:
+            under_way.changes = self._predicted
+            await self._run(under_way, app, receive, send, begin, member)
+
+    async def _run(
+        self,
+        under_way: UnderWay,
+        app: ASGIApp,
+        receive: Receive,
+        send: Send,
+        begin: Begin,
+        member: bytes | None,
+    ) -> None:
+        """As `run`, for a mutation that is noted as under way."""
+        selectors: Sequence[Selector] = ()
+        method, engine = self._scope["method"], self._manager.engine
 
         async def watching(message: Message) -> None:
             nonlocal selectors
             if message["type"] == "http.response.start":
                 status = message["status"]
-                mutations.answer(under_way, status)
+                under_way.status, under_way.answered = status, engine.clock()
                 headers = [*message.get("headers", ())]
                 if member is not None:
                     headers.append((cache_status.NAME, member))
                 if may_invalidate(method, status) or status >= 500:
                     selectors = self._selectors(status, normalised(headers))
                     if selectors:
+                        under_way.drops(selectors)
                         position = await self._invalidate(selectors, begin)
                         headers += self._position_line(position)
                 message = {**message, "headers": headers}
@@ -251,16 +266,13 @@ class Mutation:
             returned = True
         finally:
             changes.reset(token)
-            try:
-                if not (selectors or returned):
-                    # It raised or was cancelled: how far it came is unknown, so it counts as done.
-                    selectors = self._selectors(0, ())
-                if selectors:
-                    # Also when the client has gone: what was committed is committed.
-                    await self._invalidate(selectors, begin)
-            finally:
-                under_way.selectors = selectors
-                mutations.end(under_way, told=self._predicted or bool(selectors))
+            if not (selectors or returned):
+                # It raised or was cancelled: how far it came is unknown, so it counts as done.
+                selectors = self._selectors(0, ())
+                under_way.drops(selectors)
+            if selectors:
+                # Also when the client has gone: what was committed is committed.
+                await self._invalidate(selectors, begin)
 
     def begin(self, selectors: Sequence[Selector]) -> Operation:
         """Put an invalidation into force, synchronously."""

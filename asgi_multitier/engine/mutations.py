@@ -7,13 +7,18 @@ stored one is valid still.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Final
 from weakref import WeakMethod
 
 from .._types import Clock
 from ..selectors import Selector
+
+MAX_SELECTORS: Final = 1_000
+"""Selectors of one mutation that are noted; more of them are in force all the same."""
 
 
 @dataclass(slots=True, eq=False)
@@ -27,7 +32,8 @@ class UnderWay:
         answered: The same, of the beginning of its response; None if there is none.
         ended: The same, of the end of the application's work for it; None if it goes on.
         status: Of its response; 0 if there is none.
-        selectors: What it drops.
+        changes: Whether it is a change for all that is known; else it is one if it drops something.
+        selectors: What it drops, by its rule and by hand, in the order in which that was named.
     """
 
     route: str
@@ -36,10 +42,34 @@ class UnderWay:
     answered: float | None = None
     ended: float | None = None
     status: int = 0
-    selectors: Sequence[Selector] = ()
+    changes: bool = True
+    selectors: dict[Selector, None] = field(default_factory=dict)
     _waiting: list["tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]"] = field(
         default_factory=list, repr=False
     )
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the application has answered that it did what was asked (2xx, 3xx)."""
+        return 200 <= self.status < 400
+
+    def drops(self, selectors: Iterable[Selector]) -> None:
+        """It drops what these select."""
+        for selector in selectors:
+            if len(self.selectors) >= MAX_SELECTORS:
+                return
+            self.selectors[selector] = None
+
+
+_current: ContextVar[UnderWay | None] = ContextVar("asgi_multitier_mutation", default=None)
+"""The mutation that the running code is part of."""
+
+
+def drops_by_hand(selectors: Iterable[Selector]) -> None:
+    """Code of the application drops something; within a mutation, this is what that drops."""
+    mutation = _current.get()
+    if mutation is not None and mutation.ended is None:
+        mutation.drops(selectors)
 
 
 class Mutations:
@@ -57,42 +87,51 @@ class Mutations:
     def __len__(self) -> int:
         return len(self._under_way)
 
+    @property
+    def under_way(self) -> list[UnderWay]:
+        """Those that have not ended, the oldest first."""
+        return list(self._under_way.values())
+
     def listen(self, listener: Callable[[UnderWay], None]) -> None:
         """Call a method with each mutation that has ended, for as long as its object lives."""
         alive = [each for each in self._listeners if each() is not None]
         self._listeners = [*alive, WeakMethod(listener)]
 
-    def begin(self, route: str, path: str) -> UnderWay:
-        """One begins."""
-        mutation = UnderWay(route, path, self._clock())
-        self._under_way[id(mutation)] = mutation
-        return mutation
-
-    def answer(self, mutation: UnderWay, status: int) -> None:
-        """Its response begins."""
-        mutation.status, mutation.answered = status, self._clock()
-
-    def end(self, mutation: UnderWay, *, told: bool = True) -> None:
-        """The application has ended its work, and what that changes is dropped here.
+    @contextmanager
+    def running(self, route: str, path: str) -> Iterator[UnderWay]:
+        """One runs inside, with all that it starts.
 
         Args:
-            mutation: Which.
-            told: Whether listeners hear of it; not of one that has turned out to change nothing.
+            route: What it is counted under.
+            path: Its path, as the client has sent it.
         """
+        mutation = UnderWay(route, path, self._clock())
+        self._under_way[id(mutation)] = mutation
+        token = _current.set(mutation)
+        try:
+            yield mutation
+        finally:
+            # One whose event loop is gone is ended by the garbage collector, in another context.
+            with suppress(ValueError):
+                _current.reset(token)
+            self._end(mutation)
+
+    def _end(self, mutation: UnderWay) -> None:
+        """The application has ended its work, and what that changes is dropped here."""
         mutation.ended = self._clock()
         self._under_way.pop(id(mutation), None)
         while mutation._waiting:
             loop, over = mutation._waiting.pop()
             with suppress(RuntimeError):  # that loop is closed
                 loop.call_soon_threadsafe(_end, over)
-        for each in self._listeners if told else ():
+        for each in self._listeners if mutation.changes or mutation.selectors else ():
             if (listener := each()) is not None:
                 listener(mutation)
 
     async def settled(self) -> None:
         """Wait until those that are under way now have ended; the caller limits the time."""
         loop = asyncio.get_running_loop()
-        for mutation in list(self._under_way.values()):
+        for mutation in self.under_way:
             over: asyncio.Future[None] = loop.create_future()
             waiting = loop, over
             mutation._waiting.append(waiting)

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from ..coherence.log import Operation
 from ..coherence.repeats import note, root_paths
+from ..engine.mutations import drops_by_hand
 from ..entry import Born
 from ..errors import InvalidationError
 from ..events import MANAGER
@@ -162,6 +163,7 @@ class Invalidation(Lifecycle):
             operation = begin(selectors)
             self.engine.events.invalidated(MANAGER, "call")
             note(self, selectors, operation.settle)
+            drops_by_hand(selectors)
             return operation
 
         return await self._dropped_at_home(lambda: self._drop(selectors, noting)) is not None

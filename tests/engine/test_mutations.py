@@ -7,6 +7,7 @@ import pytest
 
 from asgi_multitier import Rule
 from asgi_multitier._types import Receive, Scope, Send
+from asgi_multitier.engine import mutations as mutations_module
 from asgi_multitier.engine.mutations import Mutations, UnderWay
 from asgi_multitier.selectors import Selector
 from asgi_multitier.testing import FakeClock
@@ -64,6 +65,7 @@ async def test_one_is_under_way_until_the_application_returns() -> None:
 
     (one,) = heard.all
     assert (one.route, one.path, one.status) == ("/a", "/a", 200)
+    assert one.succeeded
     assert (one.began, one.answered, one.ended) == (began, began + 1.0, began + 3.0)
     assert list(one.selectors) == [Selector("path", "/a")]
     assert len(mutations) == 0
@@ -101,7 +103,8 @@ async def test_one_ends_in_any_case(end: str, status: int, drops: bool) -> None:
         await asyncio.wait({task})
 
     (one,) = heard.all
-    assert (one.status, bool(one.selectors), len(mutations)) == (status, drops, 0)
+    assert (one.status, one.succeeded, len(mutations)) == (status, False, 0)
+    assert bool(one.selectors) is drops
     assert one.ended is not None
 
 
@@ -129,7 +132,8 @@ def test_a_listener_that_is_gone_is_forgotten() -> None:
         mutations.listen(Heard().note)
     mutations.listen(stays.note)
 
-    mutations.end(mutations.begin("r", "/p"))
+    with mutations.running("r", "/p"):
+        pass
 
     assert len(stays.all) == 1
     assert len(mutations._listeners) == 1
@@ -137,12 +141,20 @@ def test_a_listener_that_is_gone_is_forgotten() -> None:
 
 async def test_one_may_end_in_another_thread() -> None:
     """As where another event loop than the cache's runs the application."""
-    mutations = Mutations(FakeClock())
-    one = mutations.begin("r", "/p")
+    mutations, gate, begun = Mutations(FakeClock()), threading.Event(), threading.Event()
+
+    def run() -> None:
+        with mutations.running("r", "/p"):
+            begun.set()
+            gate.wait()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    await asyncio.to_thread(begun.wait)
     over = asyncio.create_task(mutations.settled())
     await settled()
-    thread = threading.Thread(target=mutations.end, args=(one,))
-    thread.start()
+    assert not over.done()
+    gate.set()
 
     await asyncio.wait_for(over, PATIENCE)
     thread.join()
@@ -151,23 +163,58 @@ async def test_one_may_end_in_another_thread() -> None:
 async def test_waiting_leaves_nothing_behind_when_it_is_given_up() -> None:
     """Its caller limits the time."""
     mutations = Mutations(FakeClock())
-    one = mutations.begin("r", "/p")
-    over = asyncio.create_task(mutations.settled())
-    await settled()
-    over.cancel()
-    await asyncio.wait({over})
+    with mutations.running("r", "/p") as one:
+        over = asyncio.create_task(mutations.settled())
+        await settled()
+        over.cancel()
+        await asyncio.wait({over})
 
-    assert one._waiting == []
+        assert one._waiting == []
 
 
 def test_a_loop_that_is_closed_is_not_told() -> None:
     """A fork or a second loop leaves such waiters behind."""
     mutations = Mutations(FakeClock())
-    one = mutations.begin("r", "/p")
-    loop = asyncio.new_event_loop()
-    one._waiting.append((loop, loop.create_future()))
-    loop.close()
-
-    mutations.end(one)
+    with mutations.running("r", "/p") as one:
+        loop = asyncio.new_event_loop()
+        one._waiting.append((loop, loop.create_future()))
+        loop.close()
 
     assert len(mutations) == 0
+
+
+async def test_what_is_dropped_by_hand_is_noted() -> None:
+    """In the request and in tasks that it has begun; not by what outlives it, nor elsewhere."""
+    heard, left = Heard(), asyncio.Event()
+    later: list[asyncio.Task[bool]] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "PUT":
+            await asyncio.create_task(cache.manager.invalidate_tags("by-task"))
+            later.append(asyncio.create_task(outliving()))
+        await cache.manager.invalidate_tags("by-hand")
+        await respond(send, b"")
+
+    async def outliving() -> bool:
+        await left.wait()
+        return await cache.manager.invalidate_tags("too-late")
+
+    async with caching(app, [Rule("/a", 60)]) as cache:
+        cache.manager.engine.mutations.listen(heard.note)
+        await cache.client.request("PUT", "/a")
+        left.set()
+        await asyncio.wait(later)
+        await cache.get("/b")
+
+    (one,) = heard.all
+    named = [selector.text for selector in one.selectors]
+    assert named == ["by-task", "by-hand", "/a"]
+
+
+def test_there_is_a_bound_for_what_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One mutation may drop any number of things."""
+    monkeypatch.setattr(mutations_module, "MAX_SELECTORS", 2)
+    one = UnderWay("r", "/p", 0.0)
+    one.drops(Selector("tag", str(number)) for number in range(5))
+
+    assert len(one.selectors) == 2
