@@ -9,14 +9,19 @@ from dataclasses import astuple
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from asgi_multitier import CacheConfig
 from tests import figures, skips, traced, warden
 from tests.fakeredis_server import FakeredisServer, Server
 from tests.figures import Figure
 from tests.patience import PATIENCE
 from tests.servers import FaultProxy, ValkeyServer
+
+REDIS_TIMEOUT = 30.0
+"""Seconds for which requests in tests wait for a server: a slow machine may stop for some."""
 
 WARDEN: pytest.StashKey[warden.Warden | None] = pytest.StashKey()
 
@@ -70,10 +75,24 @@ def pytest_terminal_summary(
 
 @pytest.fixture(scope="session", autouse=True)
 def slow_machine() -> Iterator[None]:
-    """Hold a response for its end for as long as a slow machine needs; see `usual_hold`."""
+    """Wait for a response's end and for Redis as long as a slow machine needs.
+
+    See `usual_hold` and `usual_redis_timeout`.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("asgi_multitier.asgi.capture.HOLD", PATIENCE)
+        patch.setitem(_DEFAULTS, "redis_timeout", REDIS_TIMEOUT)
         yield
+
+
+_DEFAULTS: dict[str, Any] = CacheConfig.__init__.__kwdefaults__
+_USUAL_REDIS_TIMEOUT = _DEFAULTS["redis_timeout"]
+
+
+@pytest.fixture
+def usual_redis_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for Redis for as long as in production."""
+    monkeypatch.setitem(_DEFAULTS, "redis_timeout", _USUAL_REDIS_TIMEOUT)
 
 
 @pytest.fixture

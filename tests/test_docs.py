@@ -173,6 +173,7 @@ def test_table_of_lifetimes_is_that_of_the_strategies() -> None:
         assert strategy.seconds == int(number) * units[unit]
 
 
+@pytest.mark.usefixtures("usual_redis_timeout")
 def test_table_of_settings_has_every_setting_with_its_default() -> None:
     """Bounds have units; all other values are written as in Python."""
     units = {"": 1, "MiB": 2**20, "KiB": 2**10, "s": 1, "ms": 0.001}

@@ -26,7 +26,7 @@ async def instances(
         made = []
         for app in apps:
             # A machine that is busy answers late, and not by default in time.
-            manager = CacheManager(redis=server.target, namespace=namespace, redis_timeout=30)
+            manager = CacheManager(redis=server.target, namespace=namespace)
             await stack.enter_async_context(manager)
             made.append((Client(CacheMiddleware(app, manager, rules=FLEET)), manager))
         yield made

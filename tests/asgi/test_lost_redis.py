@@ -78,7 +78,7 @@ async def test_what_one_node_filled_is_a_hit_on_another(
     valkey: ValkeyServer, namespace: str
 ) -> None:
     """From the second tier, then from the first, byte for byte, with the lifetime that remains."""
-    async with nodes(2, valkey.url, namespace, redis_timeout=30) as (one, two):
+    async with nodes(2, valkey.url, namespace) as (one, two):
         filled = await one.client.get("/x")
         await one.manager.engine.stack.settle()
         second = await two.client.get("/x")
@@ -104,7 +104,7 @@ async def test_variants_travel(valkey: ValkeyServer, namespace: str) -> None:
         language = dict(scope["headers"])[b"accept-language"]
         await respond(send, language, (b"vary", b"accept-language"))
 
-    async with nodes(2, valkey.url, namespace, redis_timeout=30) as (one, two):
+    async with nodes(2, valkey.url, namespace) as (one, two):
         one.origin._answer = two.origin._answer = page
         for language in ("de", "fr"):
             await one.client.get("/x", [("accept-language", language)])
@@ -119,7 +119,7 @@ async def test_a_change_on_one_node_is_seen_by_the_other(
     valkey: ValkeyServer, namespace: str
 ) -> None:
     """At once on the node itself, soon on the other, and never backwards."""
-    async with nodes(2, valkey.url, namespace, redis_timeout=30) as (one, two):
+    async with nodes(2, valkey.url, namespace) as (one, two):
         for _ in range(100):
             await asyncio.gather(one.client.get("/x"), two.client.get("/x"))
             await one.client.request("PUT", "/x")
@@ -134,7 +134,7 @@ async def test_fills_that_run_during_a_change_are_never_served_after_it(
     valkey: ValkeyServer, namespace: str
 ) -> None:
     """A fill on the other node that read the old value ends in neither tier."""
-    async with nodes(2, valkey.url, namespace, redis_timeout=30) as (one, two):
+    async with nodes(2, valkey.url, namespace) as (one, two):
         await one.attached()
         await two.attached()
         for number in range(30):
@@ -185,6 +185,7 @@ async def test_absent_at_the_start_one_tier_works_and_the_server_is_taken_when_i
             assert (await node.manager.health()).degraded is False
 
 
+@pytest.mark.usefixtures("usual_redis_timeout")
 async def test_frozen_it_holds_no_request_up(
     own_valkey: ValkeyServer, namespace: str, figure: Figure
 ) -> None:
@@ -212,6 +213,7 @@ async def test_frozen_it_holds_no_request_up(
         await node.attached()
 
 
+@pytest.mark.usefixtures("usual_redis_timeout")
 async def test_frozen_a_change_is_in_force_here_at_once_and_elsewhere_later(
     own_valkey: ValkeyServer, namespace: str, figure: Figure
 ) -> None:
@@ -274,7 +276,7 @@ async def test_bytes_that_are_no_entry_are_counted_misses(
     valkey: ValkeyServer, namespace: str
 ) -> None:
     """Garbage, truncations and another key's entry under a key: the origin answers."""
-    async with nodes(2, valkey.url, namespace, redis_timeout=30) as (one, two):
+    async with nodes(2, valkey.url, namespace) as (one, two):
         await one.client.get("/x")
         await one.client.get("/y")
         await one.manager.engine.stack.settle()

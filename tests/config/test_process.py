@@ -10,6 +10,7 @@ from asgi_multitier.errors import ConfigError
 
 
 class TestCacheConfig:
+    @pytest.mark.usefixtures("usual_redis_timeout")
     def test_defaults(self) -> None:
         """Every bound is set from the first day."""
         config = CacheConfig()

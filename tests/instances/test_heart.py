@@ -185,6 +185,7 @@ async def test_wait_is_checked() -> None:
 # Faults.
 
 
+@pytest.mark.usefixtures("usual_redis_timeout")
 async def test_a_server_that_hangs(
     proxy: FaultProxy, namespace: str, caplog: pytest.LogCaptureFixture
 ) -> None:

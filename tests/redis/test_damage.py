@@ -49,9 +49,7 @@ async def test_an_entry_with_any_bit_flipped_is_a_miss(
 ) -> None:
     """With the birth before it and all; what takes its place afterwards is kept."""
     raw = Raw(server, namespace)
-    manager = CacheManager(
-        namespace=namespace, redis=server.target, secret=secret, redis_timeout=30
-    )
+    manager = CacheManager(namespace=namespace, redis=server.target, secret=secret)
     async with manager:
         await until(lambda: manager.engine.log.trusted)
         await manager.set("k", {"price": 10}, 60)
@@ -105,7 +103,6 @@ async def test_an_entry_put_back_after_its_life_is_not_served(
         secret=secret,
         wall=wall,
         clock=clock,
-        redis_timeout=30,
     )
     transport = httpx.ASGITransport(CacheMiddleware(app, manager))
     async with manager, httpx.AsyncClient(transport=transport, base_url="http://shop") as client:

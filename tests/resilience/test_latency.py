@@ -168,6 +168,7 @@ async def test_a_hit_of_a_slow_second_tier_costs_one_round_trip(slow: Slow) -> N
     assert hit.trips == 1
 
 
+@pytest.mark.usefixtures("usual_redis_timeout")
 async def test_a_server_slower_than_our_patience_is_soon_left_out(
     slow: Slow, figure: Figure
 ) -> None:
@@ -185,6 +186,7 @@ async def test_a_server_slower_than_our_patience_is_soon_left_out(
     figure("miss, server 500 ms slow, added at most", seconds(worst), "250 ms")
 
 
+@pytest.mark.usefixtures("usual_redis_timeout")
 async def test_a_server_that_never_answers_is_waited_for_within_our_patience(
     slow: Slow, figure: Figure
 ) -> None:

@@ -31,6 +31,7 @@ async def edit(id: int):
 """
 
 
+@pytest.mark.usefixtures("usual_redis_timeout")
 def test_caches_of_the_module_use_it(pytester: pytest.Pytester) -> None:
     """Entries, log, leases and streams; one that a test makes as well, unless it names another."""
     pytester.makepyfile(main=SHOP)

@@ -340,7 +340,7 @@ async def test_another_instance_finds_the_answer(valkey: ValkeyServer, namespace
     async with AsyncExitStack() as stack:
         made = []
         for origin in origins:
-            manager = CacheManager(redis_url=valkey.url, namespace=namespace, redis_timeout=30)
+            manager = CacheManager(redis_url=valkey.url, namespace=namespace)
             await stack.enter_async_context(manager)
             made.append((Client(CacheMiddleware(origin, manager, rules=searches())), manager))
         (here, manager), (there, other) = made

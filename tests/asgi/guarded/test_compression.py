@@ -209,7 +209,7 @@ async def test_another_process_compresses_what_its_clients_ask_for(
 ) -> None:
     """The layers get what it reads from the shared tier as a plain hit: without a coding."""
     settings: dict[str, Any] = {"redis": server.target, "namespace": namespace}
-    managers = [CacheManager(**settings, redis_timeout=30) for _ in range(2)]
+    managers = [CacheManager(**settings) for _ in range(2)]
     async with managers[0], managers[1]:
         await until(lambda: all(one.engine.log.trusted for one in managers))
         first, second = (Site(mark, manager=one) for one in managers)
