@@ -3,10 +3,10 @@
 import os
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import Any, get_args
 
 from ..coherence.log import Applied, RememberingLog
-from ..config.process import read_mode
+from ..config.process import Mode, read_mode
 from ..engine.engine import Engine
 from ..engine.flights import Flight
 from ..engine.stack import route_of
@@ -82,7 +82,7 @@ class Overview:
         try:
             mode = read_mode(ask.body.get("mode"), "mode")
         except ConfigError as error:
-            raise wrong("mode", str(error), "on, off") from None
+            raise wrong("mode", str(error), ", ".join(get_args(Mode))) from None
         scope, was = ask.body.get("scope", "process"), self._cache.mode
         if scope == "host":
             workers = await switch_all(self._cache, mode, ask.right, ask.client)

@@ -195,7 +195,8 @@ class Failures:
         """Answer a request, if a callable has raised what determines the answer."""
         if refused.error is None or refused.failed is None:
             return False
-        answering = answer_to(refused.error, scope, self._app)
+        silent = plan.reason is Reason.SHADOW  # the application answers, whatever a rule raises
+        answering = None if silent else answer_to(refused.error, scope, self._app)
         if answering is None:
             self._manager.engine.events.callback_failed(
                 refused.failed, refused.error, plan.resolved.label

@@ -273,6 +273,7 @@ class Kinds:
         resolved = plan.resolved
         what = (
             plan.reason,
+            plan.beneath,
             plan.prompt,
             plan.direct,
             plan.framed,

@@ -82,7 +82,7 @@ class Lifespan:
     async def _begin(self) -> None:
         """Start the manager; one that is switched off is closed if something starts it later."""
         here, manager = loop_here(), self._manager
-        if manager.mode == "on":
+        if manager.mode != "off":
             await self.start()
         elif manager.home.place is not here:
             self._started_in = here

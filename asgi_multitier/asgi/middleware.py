@@ -21,8 +21,6 @@ from ..config.rules import Rule
 from ..errors import ConfigError
 from ..events import Outcome
 from ..manager.manager import CacheManager
-from ..policy import cache_status
-from ..policy.cache_status import Forward
 from ..policy.reasons import Reason
 from ..policy.request import Field, FieldLines, Watch, scan
 from ..policy.request_content import without_framing
@@ -40,6 +38,7 @@ from .layers import Looking, dated
 from .lifespan import Lifespan, give_state
 from .lookup import LookUp
 from .own_client import OwnClient
+from .passing import Passing
 from .plan import Plan
 from .plans import Plans
 from .questions import Questions
@@ -47,7 +46,6 @@ from .read_your_writes import PATIENCE, take_position
 from .receiving import opened
 from .request import Request
 from .request_key import request_key, visible
-from .sending import with_cache_status
 from .shared_hit import is_plain, shared_hit
 from .unsafe import UnsafeMethods
 
@@ -102,6 +100,7 @@ class CacheMiddleware:
         self._unsafe = UnsafeMethods(
             self._run, self._lifespan, self._planning, questions, self._request, self._secret
         )
+        self._passing = Passing(self._planning, self._unsafe.runner)
 
     def over(self, manager: CacheManager) -> "CacheMiddleware":
         """Another one around the same application, with the same rules."""
@@ -288,13 +287,8 @@ class CacheMiddleware:
     async def _bypass(
         self, plan: Plan, reason: Reason, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Let the application answer alone, and say why."""
-        self.manager.engine.events.passed(plan.tally, plan.resolved.label, reason)
-        give_state(scope, self.manager)
-        member = cache_status.forwarded(Forward.BYPASS, detail=reason)
-        noting = with_cache_status(send, member, plan.terms)
-        await self._unsafe.runner(plan, scope, b"")(scope, receive, noting)
-        self._planning.confirms(plan, scope)
+        """Let the application answer alone."""
+        await self._passing(plan, reason, scope, receive, send)
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Lifespan, websocket, and scopes that are yet to be invented."""

@@ -60,6 +60,7 @@ class Plan:
 
     Attributes:
         reason: Why no request of it meets the cache, or None.
+        beneath: Where that is `shadow`: why none would meet it otherwise, or None.
         resolved: The route and its rule.
         policy: The rule's policy; meaningless with a reason.
         terms: What the HTTP rules are asked with.
@@ -89,6 +90,7 @@ class Plan:
     """
 
     reason: Reason | None
+    beneath: Reason | None = None
     vary_by: Callable[[Any], Any] | None = None
     prompt: bool = False
     alone: bool = False

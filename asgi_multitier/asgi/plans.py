@@ -136,16 +136,20 @@ class Plans:
                 resolved, reason = own, Reason.METHOD
             elif reason is None and ("HEAD" not in methods or _refuses(own, resolved)):
                 reason = Reason.METHOD
-        return plan_for(
+        observed = mode == "shadow" or (mode == "on" and _is_observed(resolved))
+        plan = plan_for(
             scope,
             host,
             resolved,
             self._tally_of(resolved) if counted else Tally(),
             manager.config,
             self._veil,
-            reason=reason,
+            reason=None if observed else reason,
             ruled=self._ruled,
         )
+        if observed:  # it has its key, whatever its reason is
+            plan.reason, plan.beneath = Reason.SHADOW, reason or plan.reason
+        return plan
 
     def _tally_of(self, resolved: Resolved) -> Tally:
         """Where the requests of a target are counted.
@@ -222,6 +226,11 @@ class Plans:
     def _routes_changed(self) -> None:
         self._generation = self.table.generation
         self.forget()
+
+
+def _is_observed(resolved: Resolved) -> bool:
+    """Whether the rule says that the application answers, and the cache only looks on."""
+    return resolved.policy is not None and resolved.policy.shadow
 
 
 def _refuses(own: Resolved, resolved: Resolved) -> bool:

@@ -33,6 +33,7 @@ from ..policy.invalidation import (
     may_invalidate,
     sends_on,
 )
+from ..policy.reasons import Reason
 from ..policy.request import FieldLines, scan
 from ..policy.request_content import without_framing
 from ..routing import Resolved, RouteTable
@@ -94,16 +95,19 @@ class UnsafeMethods:
                 return
             receive = read.receive
         detail, content = (None, None) if read is None else (read.reason, read.content)
-        member = cache_status.forwarded(Forward.METHOD, detail=detail)
+        member: bytes | None = cache_status.forwarded(Forward.METHOD, detail=detail)
+        secret = self._secret
+        if self._manager.mode == "shadow" or (plan is not None and plan.reason is Reason.SHADOW):
+            member = secret = None  # nothing is added to what the application answers
         if is_safe(scope["method"]) or loop_here() is None:
-            await self._app(scope, receive, with_cache_status(send, member))
+            await self._app(scope, receive, _telling(send, member))
             return
-        if self._manager.mode == "on":
+        if self._manager.mode != "off":
             await self._lifespan.start()
         if resolved is None:
             resolved = self._plans.resolve(scope["method"], scope)
         if resolved.inert:
-            await self._app(scope, receive, with_cache_status(send, member))
+            await self._app(scope, receive, _telling(send, member))
             return
         mutation = Mutation(
             self._manager,
@@ -111,7 +115,7 @@ class UnsafeMethods:
             resolved,
             scope,
             host,
-            self._secret,
+            secret,
             content=content,
         )
         post = self._post_caching(resolved, scope, host, found or {}, mutation)
@@ -129,12 +133,13 @@ class UnsafeMethods:
             content: None where it is for a GET.
         """
         asks = content is not None and not is_safe(scope["method"])
-        return partial(self._ask, plan.resolved) if asks else self._app
+        return partial(self._ask, plan) if asks else self._app
 
-    async def _ask(self, resolved: Resolved, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _ask(self, plan: Plan, scope: Scope, receive: Receive, send: Send) -> None:
         """Run a question; if the router chooses an endpoint that says so, it is a change."""
         host, _ = scan(scope["headers"], self._plans.watch)
-        table, secret = self._plans.table, self._secret
+        table, resolved = self._plans.table, plan.resolved
+        secret = None if plan.reason is Reason.SHADOW else self._secret
         mutation = Mutation(self._manager, table, resolved, scope, host, secret, predicted=False)
         await mutation.run(self._app, receive, send, mutation.begin, None)
 
@@ -169,6 +174,11 @@ class UnsafeMethods:
             return None
         request.primary = request_key(plan, request.headers, found, None)
         return PostCaching(self._manager.engine, request, mutation.target, mutation.begin, *labels)
+
+
+def _telling(send: Send, member: bytes | None) -> Send:
+    """A `send` that adds a member of `Cache-Status`, if there is one."""
+    return send if member is None else with_cache_status(send, member)
 
 
 class Mutation:
@@ -248,15 +258,15 @@ class Mutation:
                 status = message["status"]
                 under_way.status, under_way.answered = status, engine.clock()
                 headers = [*message.get("headers", ())]
-                if member is not None:
-                    headers.append((cache_status.NAME, member))
+                added = [] if member is None else [(cache_status.NAME, member)]
                 if may_invalidate(method, status) or status >= 500:
                     selectors = self._selectors(status, normalised(headers))
                     if selectors:
                         under_way.drops(selectors)
                         position = await self._invalidate(selectors, begin)
-                        headers += self._position_line(position)
-                message = {**message, "headers": headers}
+                        added += self._position_line(position)
+                if added:
+                    message = {**message, "headers": headers + added}
             await send(message)
 
         returned = False

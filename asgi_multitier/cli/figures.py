@@ -51,6 +51,8 @@ def heading(stats: dict[str, Any]) -> Iterator[str | tuple[str, Style]]:
         yield (f"   {log['queued']:,} queued", "red")
     if stats.get("mode") == "off":
         yield ("   switched off", "yellow")
+    elif stats.get("mode") == "shadow":
+        yield ("   only observes (shadow)", "yellow")
 
 
 def _is_used(route: dict[str, Any]) -> bool:

@@ -66,6 +66,7 @@ class PolicyOptions(TypedDict, total=False):
     validator: Validator | None
     when: When | None
     enabled: bool | Enabled
+    shadow: bool
     heuristics: bool
     strip: Names
     keep: Names
@@ -147,6 +148,8 @@ class Policy:
         enabled: False leaves everything to the application. A plain function without arguments is
             asked on every request, so the route can be switched while the process runs; it must
             not block, and an exception counts as False.
+        shadow: Whether the application answers every request unchanged, and it is only compared
+            what the cache would have answered: as `CacheConfig.mode="shadow"`, for these routes.
         heuristics: Whether a response without explicit freshness may be stored (RFC 9111 §4.2.2).
         strip: Names of response fields that are not stored: the client whose request reached the
             application gets them, a hit does not.
@@ -200,6 +203,7 @@ class Policy:
     validator: Annotated[Validator | None, readers.read_function] = None
     when: Annotated[When | None, readers.read_function] = None
     enabled: Annotated[bool | Enabled, readers.read_enabled] = True
+    shadow: Annotated[bool, readers.read_boolean] = False
     heuristics: Annotated[bool, readers.read_boolean] = False
     strip: Annotated[tuple[bytes, ...], readers.read_stripped] = ()
     keep: Annotated[tuple[bytes, ...], readers.read_kept] = ()

@@ -19,8 +19,8 @@ from .readers import read_boolean, read_field_names, refuse_unknown
 from .tokens import credentials_of
 from .urls import check_instance_url, check_url
 
-Mode: TypeAlias = Literal["on", "off"]
-"""Whether a process uses its cache."""
+Mode: TypeAlias = Literal["on", "off", "shadow"]
+"""Whether a process uses its cache, or only observes what it would do."""
 
 
 def read_mode(value: object, where: str) -> Mode:
@@ -30,7 +30,7 @@ def read_mode(value: object, where: str) -> Mode:
         ConfigError: If there is no such mode.
     """
     if value not in get_args(Mode):
-        raise ConfigError.of("mode", value, "'on' or 'off'", where=where)
+        raise ConfigError.of("mode", value, "'on', 'off' or 'shadow'", where=where)
     return cast(Mode, value)
 
 
@@ -85,6 +85,7 @@ class Settings(TypedDict, total=False):
     credential_headers: Names | AbstractSet[bytes]
     harmless_headers: Names | AbstractSet[bytes]
     mode: Mode
+    shadow_bytes: int
     warm: str | None
     workers: bool
     heartbeat: bool
@@ -126,8 +127,11 @@ class CacheConfig:
             names (see `policy.credentials`); lower-case.
         harmless_headers: Request fields that do not although their names look so; lower-case.
         mode: `"on"`, or `"off"`: every request and value goes to its origin, nothing is stored, and
-            invalidations are still sent to the other instances. `CacheManager.mode` changes it
-            while the process runs.
+            invalidations are still sent to the other instances. Or `"shadow"`: as `"off"`, and what
+            the cache would have answered is compared with what the application answers.
+            `CacheManager.mode` changes it while the process runs.
+        shadow_bytes: Bytes of all that is kept for that comparison: no content, but what is known
+            of answers that would be stored, and of requests.
         warm: `"top:200"`: after its start a process asks its own application, slowly, for the 200
             targets that clients of all processes ask for most, at most 2,000; None for no warm-up.
         workers: Whether the workers of one machine answer for each other: a scrape that meets one
@@ -169,6 +173,7 @@ class CacheConfig:
     credential_headers: frozenset[bytes] = frozenset()
     harmless_headers: frozenset[bytes] = frozenset()
     mode: Mode = "on"
+    shadow_bytes: int = 32 * 1024 * 1024
     warm: str | None = None
     workers: bool = True
     heartbeat: bool = True

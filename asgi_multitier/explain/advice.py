@@ -158,6 +158,11 @@ ADVICE = {
         'Write mode="on"',
         "docs/getting-started.md#switching-off-clearing-inspecting",
     ),
+    Reason.SHADOW: Advice(
+        "The cache only observes what it would do",
+        'Write mode="on", and no shadow=True in the rule, once it would give no wrong answer',
+        _OPTIONS,
+    ),
     Reason.DISABLED: Advice(
         "The route is switched off by enabled=, or its function has raised",
         "Write enabled=True, or let its function return True",

@@ -153,7 +153,7 @@ class Heart:
     @property
     def _was_on(self) -> bool:
         """Whether others believe that this instance uses its cache."""
-        return isinstance(self._told, tuple) and self._told[0] == "on"
+        return isinstance(self._told, tuple) and self._told[0] != "off"
 
     def _news(self) -> tuple[str, str, bool]:
         """What is told at once if it has changed."""

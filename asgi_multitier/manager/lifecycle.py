@@ -289,7 +289,7 @@ class Lifecycle:
         """Let the other workers of this machine ask this one, if it is one."""
         wanted = self._name.serves or self.workers.is_wanted
         nearby = self._backends.is_nearby and self._name.is_named
-        if wanted and nearby and self.config.workers and self.mode == "on":
+        if wanted and nearby and self.config.workers and self.mode != "off":
             self.workers.open()
 
     def _worker_failed(self, what: str, error: Exception) -> None:

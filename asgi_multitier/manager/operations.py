@@ -24,6 +24,9 @@ from .values import MISSING, Reader, Values, reader, writer
 
 T = TypeVar("T")
 
+_NOT_USED = {"off": Reason.OFF, "shadow": Reason.SHADOW}
+"""Why values are computed each time, by mode."""
+
 
 class Operations(Invalidation, Readings):
     """All that a cache can be asked, awaited. See `CacheManager`."""
@@ -76,7 +79,7 @@ class Operations(Invalidation, Readings):
     async def _found(self, key: str, read: Reader) -> Any:
         """The fresh value of a key, or MISSING."""
         checked_key(key)
-        if self.mode == "off":
+        if self.mode != "on":
             return MISSING
         await self.start()
         return await self._computing.values.find(key, read)
@@ -91,7 +94,7 @@ class Operations(Invalidation, Readings):
             ConfigError: If a key is not allowed.
         """
         wanted = keys_of(keys)
-        if self.mode == "off":
+        if self.mode != "on":
             return {}
         await self.start()
         values = self._computing.values
@@ -141,7 +144,7 @@ class Operations(Invalidation, Readings):
         if broadcast is None:
             broadcast = self.invalidation.auto_broadcast_on_write
         policy, named = store_policy(strategy, "CacheManager.set", options), checked_tags(tags)
-        if self.mode == "off":
+        if self.mode != "on":
             # Nothing is stored, and what other instances hold is older than these values.
             await self.invalidate(*values)
             return
@@ -259,8 +262,8 @@ class Operations(Invalidation, Readings):
         read, write = reader(serializer, type_), writer(serializer, type_)
         named = checked_key(key), compute, policy, checked_tags(tags)
         call = ComputeCall(*named, read, write, validator)
-        if self.mode == "off":
-            return await self._computing.alone(call, Reason.OFF)
+        if (reason := _NOT_USED.get(self.mode)) is not None:
+            return await self._computing.alone(call, reason)
         try:
             return await self._answered(call)
         except HomeBlocked:

@@ -39,7 +39,7 @@ class WarmUp(Lifecycle):
     def begin_warm_up(self) -> None:
         """Begin what `warm="top:200"` asks for, unless it has begun; where the cache lives."""
         top = self.config.warm_top
-        if not top or self._door is None or self.mode == "off" or self.loop is not loop_here():
+        if not top or self._door is None or self.mode != "on" or self.loop is not loop_here():
             return
         if self._warmer is None:
             self._warmer = Warmer(self, self._door, top)
@@ -142,7 +142,7 @@ class WarmUp(Lifecycle):
             found, detail = await self._most_asked(top)
         else:
             found = read_targets(targets, base_url, door.origins)
-        if self.mode == "off":
+        if self.mode != "on":
             return WarmPart(detail=SWITCHED_OFF)
         results, loop = Results(), asyncio.get_running_loop()
         ends = loop.time() + seconds

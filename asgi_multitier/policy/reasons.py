@@ -37,6 +37,7 @@ class Reason(StrEnum):
     EVENT_LOOP = "event-loop"
     OFF = "off"
     DISABLED = "disabled"
+    SHADOW = "shadow"
 
     # The request's own directives, where a rule honours them (RFC 9111 §5.2.1).
     REQUEST_NO_STORE = "request-no-store"

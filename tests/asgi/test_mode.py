@@ -146,8 +146,8 @@ def test_the_environment_switches_it_off() -> None:
 @pytest.mark.parametrize(
     ("option", "value", "allowed"),
     [
-        ("mode", "of", "'on' or 'off'"),
-        ("mode", None, "'on' or 'off'"),
+        ("mode", "of", "'on', 'off' or 'shadow'"),
+        ("mode", None, "'on', 'off' or 'shadow'"),
         ("debug", 1, "True or False"),
     ],
 )

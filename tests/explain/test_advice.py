@@ -29,6 +29,7 @@ WRITTEN = {
     "guarded='shared'": lambda: Policy(60, guarded="shared"),
     "enabled=True": lambda: Policy(60, enabled=True),
     'mode="on"': lambda: CacheConfig(mode="on"),
+    "shadow=True": lambda: Policy(60, shadow=True),
     'overload="wait"': lambda: CacheConfig(overload="wait"),
     'overload="refuse"': lambda: CacheConfig(overload="refuse"),
     "the Rule with None": lambda: Rule("/a", None),

@@ -66,7 +66,7 @@ async function begin() {
     if (!failure.left) askToken(failure.message);
     return;
   }
-  refresh(who, index.mode === "off" && tag("cache off", "bad"), " ", tag(index.rights), index.read_only && [" ", tag("reads only")],
+  refresh(who, index.mode !== "on" && tag(`cache ${index.mode}`, "bad"), " ", tag(index.rights), index.read_only && [" ", tag("reads only")],
     h("small", ` ${index.version}, process ${index.pid} `), button("Sign out", () => askToken("You are signed out.")));
   tabs.hidden = false;
   if (index.routes.includes("api/stats")) watch();

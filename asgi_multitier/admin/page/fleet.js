@@ -40,7 +40,7 @@ function instance({ state, self, l1, url, behind, ...one }) {
     facts({
       Log: !one.trusted ? "not trusted" : behind ? `${plural(behind, "record")} behind` : "up to date", Record: count(one.seq),
       Queued: one.queued > 0 && count(one.queued), Lag: one.lag > 0 && duration(one.lag), Hits: percent(one.ratio), "Req/s": rate(one.rate),
-      Memory: size(l1.bytes, l1.limit), Entries: count(l1.entries), Cache: one.mode === "off" && "off",
+      Memory: size(l1.bytes, l1.limit), Entries: count(l1.entries), Cache: one.mode !== "on" && one.mode,
       Breakers: breakers.map((pair) => pair.join(" ")).join(", "), Release: one.release, Version: one.version,
       Clock: offset >= 0.1 && `${duration(offset)} off`, "Last heard": !self && `${duration(one.age)} ago`,
       "Running for": duration(Math.max(0, Date.now() / 1000 - one.started)),

@@ -23,6 +23,7 @@ function warnings({ mode, log, workers }) {
   const missing = workers.filter((worker) => worker.missing);
   const said = [
     mode === "off" && "The cache is off here: every request goes to the application.",
+    mode === "shadow" && "The cache only observes here (shadow): every request goes to the application.",
     !log.trusted && "The log is not trusted now: nothing is served that others may have dropped.",
     log.queued > 0 && `${plural(log.queued, "invalidation")} not sent yet: other instances do not know of them.`,
     missing.length > 0 && `${missing.length} of ${plural(workers.length, "worker")} did not answer; the figures are those of the others.`,

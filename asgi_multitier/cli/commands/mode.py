@@ -1,8 +1,9 @@
-"""`asgi-multitier mode`: switch the cache of a machine off and on."""
+"""`asgi-multitier mode`: switch the cache of a machine off and on, or let it only observe."""
 
 from argparse import ArgumentParser, Namespace
-from typing import Any
+from typing import Any, get_args
 
+from ...config.process import Mode
 from ..command import Command
 from ..doors.choosing import add_target, door_of
 from ..doors.door import checked, get
@@ -12,7 +13,7 @@ from ..output import Output
 
 def _arguments(parser: ArgumentParser) -> None:
     add_target(parser)
-    parser.add_argument("mode", nargs="?", choices=("on", "off"), help="without it: show it")
+    parser.add_argument("mode", nargs="?", choices=get_args(Mode), help="without it: show it")
     parser.add_argument(
         "--process", action="store_true", help="the process that answers, not all of its machine"
     )
@@ -49,5 +50,8 @@ def _tell_workers(output: Output, told: dict[str, Any]) -> Exit:
 
 
 COMMAND = Command(
-    "mode", "Switch the cache of all workers of a machine off and on.", _arguments, _run
+    "mode",
+    "Switch the cache of all workers of a machine: on, off, or shadow.",
+    _arguments,
+    _run,
 )
