@@ -1,0 +1,134 @@
+"""The content of an answer while it is sent: counted, and digested in the end.
+
+A short one is kept until it is digested, which can be done when there is time; a longer one is
+digested while it comes, and one beyond the bound only counted.
+"""
+
+from hashlib import blake2b
+from typing import Final
+
+from ..._types import Headers
+from ...policy.observed import is_json, media_type_of
+from ...shadow import Answer
+from .fingerprints import Fingerprints, number_of
+from .places import SMALL, places_of
+
+_GZIP: Final = b"\x1f\x8b\x08"
+"""How gzip begins; four bytes further is the time at which it was made (RFC 1952 §2.3)."""
+
+_TIME: Final = slice(4, 8)
+
+
+class Content:
+    """The content of one answer.
+
+    Args:
+        fingerprints: Makes digests.
+        limit: Bytes that are digested at most.
+
+    Attributes:
+        size: Bytes so far.
+        kept: What is kept of it: bytes.
+    """
+
+    __slots__ = ("_chunks", "_fingerprints", "_hashed", "_limit", "kept", "size")
+
+    def __init__(self, fingerprints: Fingerprints, limit: int) -> None:
+        self._fingerprints = fingerprints
+        self._limit = limit
+        self._chunks: list[bytes] = []
+        self._hashed: blake2b | None = None
+        self.kept = self.size = 0
+
+    def add(self, chunk: bytes, status: int) -> None:
+        """More of it.
+
+        Args:
+            chunk: What follows, not empty.
+            status: The status of the answer.
+        """
+        self.size += len(chunk)
+        if self.size > self._limit:
+            self.drop()
+        elif self._hashed is not None:
+            self._hashed.update(chunk)
+        else:
+            self._chunks.append(bytes(chunk))
+            self.kept = self.size
+            if self.size > SMALL:
+                self.digest(status)
+
+    def digest(self, status: int) -> None:
+        """Keep no more than the digest from here on."""
+        if self._hashed is None and self.is_whole:
+            self._hashed = self._fingerprints.content(status)
+            self._hashed.update(_timeless(b"".join(self._chunks)))
+            self.drop()
+
+    def drop(self) -> None:
+        """Keep nothing."""
+        self._chunks.clear()
+        self.kept = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it was digested, or will be."""
+        return self.size <= self._limit
+
+    @property
+    def text(self) -> bytes | None:
+        """The content, if it is kept."""
+        return b"".join(self._chunks) if self.kept == self.size else None
+
+    def answer(self, status: int, headers: Headers, *, places: bool) -> Answer | None:
+        """The answer with this content; None if it is beyond the bound.
+
+        Args:
+            status: Its status.
+            headers: Its field lines, normalised.
+            places: Whether to read what stands where, if it is a short JSON text.
+        """
+        if not self.is_whole:
+            return None
+        media_type = media_type_of(headers)
+        found = None
+        if places and self.kept and is_json(media_type) and (text := self.text) is not None:
+            found = places_of(text, self._fingerprints)
+        self.digest(status)
+        assert self._hashed is not None  # noqa: S101  # it is whole
+        return Answer(
+            status=status,
+            digest=number_of(self._hashed),
+            size=self.size,
+            places=found,
+            media_type=media_type[:_LONGEST],
+        )
+
+
+_LONGEST: Final = 64
+"""Bytes of the longest media type that is told."""
+
+
+def answer_of(
+    fingerprints: Fingerprints, status: int, headers: Headers, body: bytes, *, places: bool = True
+) -> Answer:
+    """The answer with a content that is at hand.
+
+    Args:
+        fingerprints: Makes digests.
+        status, headers, body: The response, its field lines normalised.
+        places: As for `Content.answer`.
+    """
+    content = Content(fingerprints, max(1, len(body)))
+    if body:
+        content.add(body, status)
+    found = content.answer(status, headers, places=places)
+    assert found is not None  # noqa: S101  # all of it is within the bound
+    return found
+
+
+def _timeless(content: bytes) -> bytes:
+    """Without the time at which gzip was made: it is no part of what it contains."""
+    if not content.startswith(_GZIP):
+        return content
+    return content[: _TIME.start] + content[_TIME.stop :]
