@@ -37,6 +37,7 @@ class Worker:
             "TRACES": str(traces),
             "REDIS_URL": redis_url,
             "ASGI_MULTITIER_NAMESPACE": namespace,
+            "ASGI_MULTITIER_REDIS_TIMEOUT": "30",  # see `slow_machine`
             "PYTHONWARNINGS": "error::RuntimeWarning",
         }
         command = [sys.executable, "-m", "uvicorn", f"tests.asgi.{app}"]
