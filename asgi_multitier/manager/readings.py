@@ -10,10 +10,11 @@ from ..streams import Streams
 from .explaining import Explaining
 from .home import at_home
 from .instances import Instances
+from .reporting import Reporting
 from .warm_up import WarmUp
 
 
-class Readings(WarmUp, Explaining, Instances):
+class Readings(WarmUp, Explaining, Instances, Reporting):
     """Statistics and health of a cache. See `CacheManager`."""
 
     @property

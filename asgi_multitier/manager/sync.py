@@ -165,6 +165,7 @@ class SyncCache(Runner):
     explain = _blocking(Operations.explain)
     instances = _blocking(Operations.instances)
     seen = _blocking(Operations.seen)
+    report = _blocking(Operations.report)
 
     def stats(self) -> CacheStats:
         """See `CacheManager.stats`."""

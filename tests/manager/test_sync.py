@@ -20,6 +20,7 @@ from asgi_multitier.instances.fleet import Fleet
 from asgi_multitier.instances.seen import Seen
 from asgi_multitier.manager.sync import SyncCache
 from asgi_multitier.routing import RouteTable
+from asgi_multitier.shadow.joined import CacheReport
 from asgi_multitier.testing import FakeClock
 from tests.manager.support import SeenTier, in_memory, over
 
@@ -399,6 +400,7 @@ INNER = {
     "answered_by": "for the middleware",
     "attached": "for the warm-up",
     "begin_warm_up": "for the middleware",
+    "observed": "for the middleware",
     "on_close": "for the warm-up",
     "warm_up_health": "a part of `health`",
     "begin_invalidation": "for the middleware",
@@ -413,6 +415,7 @@ INNER = {
     "home": "a part",
     "invalidate_selectors": "for the middleware",
     "invalidation": "a part",
+    "ledger": "a part",
     "loop": "a part",
     "name_after": "for the middleware",
     "of": "makes a manager",
@@ -534,6 +537,7 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("explain", ("GET", "/x"), {"reveal": True}),
     ("instances", (), {}),
     ("seen", (None, 0), {}),
+    ("report", (), {"scope": "host", "clear": True}),
     ("health_check", (), {}),
     ("health", (), {}),
     ("close", (), {}),
@@ -555,6 +559,8 @@ def _told(value: Any) -> Any:
     """What two caches have in common: neither times, nor what tells one from the other."""
     if isinstance(value, Fleet | Seen):
         return type(value)
+    if isinstance(value, CacheReport):
+        return replace(value, seconds=0.0)
     if isinstance(value, Health):
         return replace(value, tiers=tuple(replace(tier, latency=None) for tier in value.tiers))
     return (type(value), str(value)) if isinstance(value, Exception) else value

@@ -1,0 +1,100 @@
+"""What shadow mode and audits have found, and telling it."""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import ConfigError
+from ..shadow import Ledger, Observation
+from ..shadow.joined import CacheReport, Scope, Teller, cache_report, part_json
+from ..shadow.reading import Part, read_part
+from ..workers import Answer
+from .home import at_home
+from .lifecycle import Lifecycle
+
+QUESTION = "report"
+"""What workers are asked; with `clear`, they begin again."""
+
+PATIENCE = 8.0
+"""Seconds that the others may take to find causes: less than a socket waits."""
+
+_SCOPES = ("process", "host")
+
+
+class Reporting(Lifecycle):
+    """Reports. See `CacheManager`."""
+
+    _made_ledger: Ledger | None = None
+    _observed_since = 0.0
+
+    @property
+    def ledger(self) -> Ledger:
+        """What was observed here. It belongs to the event loop that the cache lives in."""
+        return self._made_ledger or self._once("_made_ledger", self._make_ledger)
+
+    def _make_ledger(self) -> Ledger:
+        self._observed_since = self._clock()
+        self.on_renewal(self._begin_again)
+        return Ledger(self.config.shadow_bytes)
+
+    def _begin_again(self) -> None:
+        self.ledger.clear()
+        self._observed_since = self._clock()
+
+    def observed(self, one: Observation) -> None:
+        """Note a request that the application has answered, and what the cache would have done."""
+        self.ledger.observed(one)
+
+    def _begun(self) -> None:
+        super()._begun()
+        self.workers.answers(QUESTION, self._report_to_others)
+
+    @at_home
+    async def report(self, *, scope: Scope = "process", clear: bool = False) -> CacheReport:
+        """What shadow mode and audits have found: figures, wrong answers and causes, by route.
+
+        Causes are found in a thread. `.as_json()` of it is ready for JSON.
+
+        Args:
+            scope: `"process"`, or `"host"` for all workers of this machine: their figures are
+                added, and it is told which of them have not answered.
+            clear: Whether to begin again: what was observed until now is in this report alone.
+
+        Raises:
+            ConfigError: If there is no such scope.
+        """
+        if scope not in _SCOPES:
+            raise ConfigError.of("scope", scope, "'process' or 'host'", where="CacheManager.report")
+        if scope == "process":
+            own, others = await self._report_here(clear=clear), []
+        else:
+            own, others = await asyncio.gather(
+                self._report_here(clear=clear),
+                self.workers.ask_others(QUESTION, {"clear": clear}, PATIENCE),
+            )
+        told = [(Teller(worker=self.workers.number, pid=own.pid), own), *map(_told, others)]
+        told.sort(key=lambda pair: -1 if pair[0].worker is None else pair[0].worker)
+        parts = [part for _, part in told if part is not None]
+        return cache_report(self.namespace, scope, parts, [teller for teller, _ in told])
+
+    async def _report_here(self, *, clear: bool) -> Part:
+        """What was found here."""
+        ledger, seconds = self.ledger, self._clock() - self._observed_since
+        report = ledger.report()
+        if clear:
+            self._begin_again()
+        observes = self.mode == "shadow"
+        return Part(report=report, observes=observes, seconds=seconds, pid=os.getpid())
+
+    async def _report_to_others(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What another worker of this machine is told."""
+        return part_json(await self._report_here(clear=asked.get("clear") is True))
+
+
+def _told(answer: Answer) -> tuple[Teller, Part | None]:
+    """What another worker has told; one of another release may tell something else."""
+    part = read_part(answer.value)
+    missing = "" if part is not None else answer.missing or "failed"
+    pid = None if part is None else part.pid
+    return Teller(worker=answer.worker, pid=pid, missing=missing), part

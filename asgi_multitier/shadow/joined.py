@@ -1,0 +1,168 @@
+"""What was found of a cache, of one process or of all workers of its machine, joined by route."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+from .reading import Part
+from .report import Finding, Report, RouteReport
+
+Scope: TypeAlias = Literal["process", "host"]
+"""Of what a report tells: this process, or all workers of its machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Teller:
+    """A process that was asked.
+
+    Attributes:
+        worker: Its number among the workers of the machine; None if it has none.
+        pid: Its process; None if it has not answered.
+        missing: Why it has not answered; "" if it has.
+    """
+
+    worker: int | None = None
+    pid: int | None = None
+    missing: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """It, ready for JSON."""
+        return {"worker": self.worker, "pid": self.pid, "missing": self.missing}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheReport:
+    """What shadow mode and audits have found.
+
+    Attributes:
+        namespace: Of the cache.
+        scope: `"process"`, or `"host"` for all workers of the machine.
+        observes: Whether requests are compared now: by the mode, or by an audit. Rules with
+            `shadow=True` count from their first request on.
+        seconds: For how long it has been observed; of several processes, the longest.
+        workers: The processes that were asked; what some have not answered is not in the figures.
+        routes: What was found of each route: those with most wrong answers first, then by seconds
+            saved.
+    """
+
+    namespace: str
+    scope: Scope = "process"
+    observes: bool = False
+    seconds: float = 0.0
+    workers: tuple[Teller, ...] = ()
+    routes: tuple[RouteReport, ...] = ()
+
+    @property
+    def requests(self) -> int:
+        """Requests that were observed."""
+        return sum(route.requests for route in self.routes)
+
+    @property
+    def hits(self) -> int:
+        """Requests that the cache would have answered."""
+        return sum(route.hits for route in self.routes)
+
+    @property
+    def wrong(self) -> int:
+        """Answers of the cache that would have been wrong."""
+        return sum(route.wrong for route in self.routes)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that were asked have answered."""
+        return not any(worker.missing for worker in self.workers)
+
+    def as_json(self) -> dict[str, Any]:
+        """It, ready for JSON."""
+        return {
+            "namespace": self.namespace,
+            "scope": self.scope,
+            "observes": self.observes,
+            "seconds": round(self.seconds, 3),
+            "complete": self.complete,
+            "workers": [worker.as_json() for worker in self.workers],
+            "requests": self.requests,
+            "hits": self.hits,
+            "wrong": self.wrong,
+            "routes": [dict(route.as_json()) for route in self.routes],
+        }
+
+
+def cache_report(
+    namespace: str, scope: Scope, parts: Sequence[Part], workers: Iterable[Teller]
+) -> CacheReport:
+    """What several processes have found together.
+
+    Args:
+        namespace: Of the cache.
+        scope: Of what it tells.
+        parts: What each has answered.
+        workers: Which were asked.
+    """
+    return CacheReport(
+        namespace=namespace,
+        scope=scope,
+        observes=any(part.observes for part in parts),
+        seconds=max((part.seconds for part in parts), default=0.0),
+        workers=tuple(workers),
+        routes=joined([part.report for part in parts]).routes,
+    )
+
+
+def joined(reports: Sequence[Report]) -> Report:
+    """The reports of several processes as one.
+
+    Figures are added, and so is what speaks for a cause, so that the likeliest is first. Each
+    process has seen a part of the requests, so an annotation is that of the one with most evidence.
+    """
+    if len(reports) == 1:
+        return reports[0]
+    found: dict[str, list[RouteReport]] = {}
+    for report in reports:
+        for route in report.routes:
+            found.setdefault(route.route, []).append(route)
+    routes = [_one_route(each) for each in found.values()]
+    return Report(routes=tuple(sorted(routes, key=lambda one: (-one.wrong, -one.saved_seconds))))
+
+
+def _one_route(parts: Sequence[RouteReport]) -> RouteReport:
+    known = [part for part in parts if part.annotation is not None]
+    best = max(known or parts, key=lambda part: (part.wrong, part.requests))
+    lifetimes = [part.lifetime for part in parts if part.lifetime is not None]
+    return replace(
+        best,
+        **{name: sum(getattr(part, name) for part in parts) for name in _ADDED},
+        findings=_causes(finding for part in parts for finding in part.findings),
+        lifetime=min(lifetimes, default=None),
+    )
+
+
+_ADDED = (
+    "requests",
+    "hits",
+    "origin_seconds",
+    "saved_seconds",
+    "saved_bytes",
+    "memory",
+    "wrong",
+)
+
+
+def _causes(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Each cause once, with what all have found of it; that which explains most comes first."""
+    found: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        found.setdefault((finding.cause.value, finding.name), []).append(finding)
+    one_each = [_one_cause(each) for each in found.values()]
+    return tuple(sorted(one_each, key=lambda one: (-one.wrong, -one.confidence)))
+
+
+def _one_cause(parts: Sequence[Finding]) -> Finding:
+    best = max(parts, key=lambda part: (part.wrong, part.confidence))
+    return replace(best, wrong=sum(part.wrong for part in parts))
+
+
+def part_json(part: Part) -> Mapping[str, Any]:
+    """What a process tells the others; `reading.read_part` reads it."""
+    heading = {"pid": part.pid, "observes": part.observes, "seconds": part.seconds}
+    return {**heading, **part.report.as_json()}

@@ -1,0 +1,156 @@
+"""`manager.report()`: of this process, and of all workers of its machine."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asgi_multitier import CacheManager, CacheMiddleware, ConfigError
+from asgi_multitier.shadow import Answer, Observation, Traits
+from asgi_multitier.shadow.joined import Teller
+from asgi_multitier.testing import FakeClock
+from tests.support import EVERYTHING, Client, Origin
+
+
+@pytest.fixture(autouse=True)
+def own_machine(runtime: Path) -> Path:
+    """No worker of another test is reached."""
+    return runtime
+
+
+def made(clock: FakeClock | None = None, **settings: Any) -> CacheManager:
+    """A cache in memory."""
+    given: dict[str, Any] = {} if clock is None else {"clock": clock}
+    return CacheManager(redis_url=None, namespace="n", **given, **settings)
+
+
+def observation(number: int, digest: int = 7, served: int | None = None) -> Observation:
+    """A request; a hit if something would have been served."""
+    return Observation(
+        route="GET /prices/{id}",
+        key="k",
+        path="/prices/1",
+        began=float(number),
+        ended=number + 0.5,
+        traits=Traits(),
+        answer=Answer(200, digest, 10),
+        would="miss" if served is None else "hit",
+        lifetime=300.0,
+        hit=0 if served is None else 1,
+        served=None if served is None else Answer(200, served, 10),
+        number=number,
+    )
+
+
+def observe(manager: CacheManager, first: int = 1) -> None:
+    """A miss, a right hit, and a wrong one."""
+    manager.observed(observation(first))
+    manager.observed(observation(first + 1, 7, served=7))
+    manager.observed(observation(first + 2, 8, served=7))
+
+
+async def test_it_tells_what_was_observed_and_for_how_long() -> None:
+    """As a dataclass that JSON can express."""
+    clock = FakeClock()
+    async with made(clock, mode="shadow") as manager:
+        observe(manager)
+        clock.advance(60)
+        report = await manager.report()
+
+    assert (report.requests, report.hits, report.wrong) == (3, 2, 1)
+    assert (report.namespace, report.scope, report.seconds) == ("n", "process", 60.0)
+    assert report.observes
+    assert report.workers == (Teller(pid=os.getpid()),)
+    assert json.loads(json.dumps(report.as_json()))["routes"][0]["route"] == "GET /prices/{id}"
+
+
+async def test_it_begins_again() -> None:
+    """What was observed until then is in that report alone."""
+    clock = FakeClock()
+    async with made(clock) as manager:
+        observe(manager)
+        clock.advance(60)
+        assert (await manager.report(clear=True)).requests == 3
+        clock.advance(5)
+        report = await manager.report()
+
+    assert (report.requests, report.routes, report.seconds) == (0, (), 5.0)
+    assert not report.observes
+
+
+async def test_a_scope_that_is_none_is_refused() -> None:
+    """With what is allowed."""
+    manager: Any = made()
+
+    with pytest.raises(ConfigError, match=r"scope='fleet'.*'process' or 'host'"):
+        await manager.report(scope="fleet")
+
+
+def test_a_script_can_ask_too() -> None:
+    """Blocking."""
+    with made().sync as cache:
+        assert cache.report(clear=True).routes == ()
+
+
+@pytest.fixture
+def two() -> list[CacheManager]:
+    """Two workers of one machine."""
+    return [made(mode="shadow"), made()]
+
+
+async def reachable(*managers: CacheManager) -> None:
+    """Let each serve an application, so that the others can ask it."""
+    for manager in managers:
+        await Client(CacheMiddleware(Origin(), manager, rules=EVERYTHING)).get("/")
+        await manager.start()
+        await manager.report(clear=True)
+
+
+async def test_the_workers_of_a_machine_are_added(two: list[CacheManager]) -> None:
+    """Whichever is asked; and they begin again together."""
+    await reachable(*two)
+    observe(two[0])
+    observe(two[1], first=10)
+    try:
+        report = await two[1].report(scope="host")
+        assert (report.requests, report.hits, report.wrong) == (6, 4, 2)
+        assert report.workers == (
+            Teller(worker=0, pid=os.getpid()),
+            Teller(worker=1, pid=os.getpid()),
+        )
+        assert report.observes  # one of them does
+        assert (await two[0].report(scope="host", clear=True)).requests == 6
+        assert (await two[1].report(scope="host")).requests == 0
+    finally:
+        for manager in two:
+            await manager.close()
+
+
+async def test_a_worker_that_tells_something_else_is_marked(two: list[CacheManager]) -> None:
+    """The figures are those of the others."""
+    await reachable(*two)
+    observe(two[0])
+
+    async def of_another_release(asked: object) -> object:
+        return {"paragraphs": []}
+
+    two[1].workers.answers("report", of_another_release)
+    try:
+        report = await two[0].report(scope="host")
+    finally:
+        for manager in two:
+            await manager.close()
+
+    assert report.requests == 3
+    assert not report.complete
+    assert report.workers[1] == Teller(worker=1, missing="failed")
+
+
+async def test_a_renewed_cache_has_observed_nothing() -> None:
+    """What one test has shown is not in the report of the next."""
+    async with made() as manager:
+        observe(manager)
+        manager.renew(manager._backends, patience=0)
+        assert (await manager.report()).routes == ()

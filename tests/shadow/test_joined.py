@@ -1,0 +1,131 @@
+"""Reports of several workers become one, whatever another release writes."""
+
+import json
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+
+from asgi_multitier.shadow import Cause, Finding, Report, RouteReport
+from asgi_multitier.shadow.joined import Teller, cache_report, joined, part_json
+from asgi_multitier.shadow.reading import Part, read_part
+from tests.shadow.samples import EDIT, FIELD, PRICES, REPORT, RIGHT, TOKENS
+
+WHOLE = Part(report=REPORT, observes=True, seconds=3600.5, pid=4711)
+
+
+def _told(part: Part) -> Any:
+    return json.loads(json.dumps(part_json(part)))
+
+
+def test_what_a_worker_tells_is_read_whole() -> None:
+    """Each field of it: one that is added to the report and not read here is found."""
+    for kind, one in ((RouteReport, PRICES), (Finding, FIELD)):
+        left_out = {f.name for f in fields(kind) if getattr(one, f.name) == f.default}
+        assert left_out == set()
+
+    assert read_part(_told(WHOLE)) == WHOLE
+
+
+NOTHING = [None, [], "text", 1, {}, {"routes": None}, {"routes": {}}]
+
+
+@pytest.mark.parametrize("value", NOTHING, ids=repr)
+def test_what_is_no_report_is_none(value: object) -> None:
+    """Of a worker that answers something else nothing is counted."""
+    assert read_part(value) is None
+
+
+ODD: list[tuple[str, Any, Any]] = [
+    ("requests", -1, 0),
+    ("requests", True, 0),
+    ("requests", 1.5, 0),
+    ("origin_seconds", "1", 0.0),
+    ("origin_seconds", float("nan"), 0.0),
+    ("saved_seconds", -1, 0.0),
+    ("saved_seconds", True, 0.0),
+    ("saved_seconds", 2, 2.0),
+    ("lifetime", "long", None),
+    ("annotation", 5, None),
+    ("findings", "none", ()),
+    ("findings", [5, {"cause": "of another release"}, {"cause": []}], ()),
+    ("findings", [{"cause": "random", "name": 5}], (Finding(cause=Cause.RANDOM),)),
+    ("of_another_release", 1, None),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "read"), ODD, ids=lambda value: repr(value)[:40])
+def test_what_is_of_another_kind_is_left_out(name: str, value: Any, read: Any) -> None:
+    """The rest of the route counts."""
+    part = read_part({"routes": [{"route": "GET /", name: value}, {"route": 5}, "no route"]})
+    assert part is not None
+
+    (route,) = part.report.routes
+    expected = RouteReport(route="GET /")
+    known = name in {field.name for field in fields(RouteReport)}
+    assert route == (replace(expected, **{name: read}) if known else expected)
+    assert (part.observes, part.seconds, part.pid) == (False, 0.0, None)
+
+
+def test_figures_and_evidence_are_added() -> None:
+    """The cause that explains most comes first, though each worker has seen another one."""
+    there = replace(
+        PRICES,
+        requests=30,
+        wrong=20,
+        findings=(replace(EDIT, wrong=18, confidence=0.9), replace(FIELD, wrong=2)),
+        lifetime=30.0,
+        annotation='@cached(30, tags=["price:{id}"])',
+    )
+    (route,) = joined([Report(routes=(PRICES,)), Report(routes=(there,))]).routes
+
+    assert (route.requests, route.hits, route.wrong) == (150, 180, 35)
+    assert (route.origin_seconds, route.saved_seconds) == (49.0, 36.5)
+    assert (route.saved_bytes, route.memory) == (180_000, 60_000)
+    assert [(one.name, one.wrong) for one in route.findings] == [
+        ("PUT /prices/{id}", 21),
+        ("accept-currency", 14),
+    ]
+    assert route.findings[0].confidence == 0.9  # of who has seen most of it
+    assert route.lifetime == 30.0
+    assert route.annotation == '@cached(30, tags=["price:{id}"])'
+
+
+def test_a_proposal_of_one_is_kept_though_another_has_none() -> None:
+    """A lifetime that is not known there neither."""
+    bare = replace(PRICES, wrong=99, annotation=None, lifetime=None)
+    (route,) = joined([Report(routes=(bare,)), Report(routes=(PRICES,))]).routes
+
+    assert route.annotation == PRICES.annotation
+    assert route.lifetime == 60.0
+
+
+def test_routes_with_most_wrong_answers_come_first() -> None:
+    """Then those that save most; a route that one worker alone has seen is there."""
+    one, other = Report(routes=(RIGHT, TOKENS)), Report(routes=(PRICES, RIGHT))
+
+    assert [route.route for route in joined([one, other]).routes] == [
+        "GET /prices/{id}",
+        "GET /token",
+        "GET /products/{id}",
+    ]
+    assert joined([]) == Report()
+    assert joined([one]) is one
+
+
+def test_a_report_says_who_has_not_answered() -> None:
+    """The sums are those of the others."""
+    workers = [Teller(worker=0, pid=1), Teller(worker=1, missing="silent")]
+    short = Part(report=Report(), observes=False, seconds=7.0, pid=2)
+    report = cache_report("shop", "host", [WHOLE, short], workers)
+
+    assert not report.complete
+    assert report.observes
+    assert report.seconds == 3600.5
+    told = report.as_json()
+    assert json.loads(json.dumps(told)) == told
+    assert told["workers"][1] == {"worker": 1, "pid": None, "missing": "silent"}
+    assert (told["complete"], told["scope"]) == (False, "host")
+    assert (told["requests"], told["hits"], told["wrong"]) == (180, 139, 22)
+    assert cache_report("shop", "process", [], []).seconds == 0.0
+    assert not cache_report("shop", "process", [short], workers[:1]).observes
