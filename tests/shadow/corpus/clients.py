@@ -139,7 +139,7 @@ def forwarded_for(world: World):
 
 
 async def drive_forwarded_for(traffic: Traffic) -> None:
-    edges = BehindEdges(traffic.client, traffic.world, "edges", traffic.alike)
+    edges = BehindEdges(traffic.client, traffic.world, traffic.alike)
     edges.steps = traffic.steps
     visitors = crowd(edges.chance, 22)
     await edges.browse(visitors, [f"/quotes/{n}" for n in range(1, 6)], 190)

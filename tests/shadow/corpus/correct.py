@@ -1,5 +1,6 @@
 """Correct applications, with traffic that tempts to accuse them."""
 
+from itertools import count
 from typing import Annotated
 
 from fastapi import Body, Header, Request
@@ -185,9 +186,11 @@ async def drive_personal(traffic: Traffic) -> None:
 def streams(world: World):
     """A stream of events, a file in parts that never changes, and one too large to be kept."""
 
+    numbers = count()
+
     async def ticks():
-        for number in range(3):
-            yield f"data: {world.now + number}\n\n".encode()
+        for _ in range(3):
+            yield f"data: {next(numbers)}\n\n".encode()
 
     async def rows():
         yield b"name,count\n"
@@ -197,7 +200,7 @@ def streams(world: World):
     async def archive():
         for _ in range(20):
             yield bytes(64 * 1024)
-        yield f"made {world.now}".encode()
+        yield f"copy {next(numbers)}".encode()
 
     def sending(parts, media_type):
         async def endpoint(request: Asked) -> Answer:

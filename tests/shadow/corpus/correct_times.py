@@ -134,14 +134,13 @@ def coupons(world: World):
     made: dict[str, int] = {}
 
     @app.get("/coupons/{code}")
-    @cached(300, negative=60, tags=["coupon:{code}"], ignore_cookies=True)
+    @cached(300, negative=60, ignore_cookies=True)
     async def coupon(code: str) -> dict[str, object]:
         if code not in made:
             raise HTTPException(404, f"no coupon {code}")
         return {"code": code, "percent": made[code]}
 
     @app.post("/coupons", status_code=201)
-    @invalidates(tags=["coupon:{code}"])
     async def make(code: Text, percent: Annotated[int, Body(embed=True)], response: Response):
         made[code] = percent
         response.headers["location"] = f"/coupons/{code}"

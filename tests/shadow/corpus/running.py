@@ -1,34 +1,56 @@
 """Runs of the corpus: each application with its traffic, without a cache and with one."""
 
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from typing import Any
 
 from asgi_multitier._types import ASGIApp
+from asgi_multitier.shadow.report import Report
 from asgi_multitier.testing import FakeClock
 from tests.shadow.corpus.alike import Alike
 from tests.shadow.corpus.application import Application
 from tests.shadow.corpus.traffic import Step, Traffic
 from tests.shadow.corpus.world import Working, World
-from tests.support import Client, caching, settled
+from tests.support import Cache, Client, caching, settled
 
-EVERYTHING = Alike()
+AS_IT_COMES = Alike()
 
 
-async def uncached(application: Application, alike: Alike = EVERYTHING) -> list[Step]:
-    """What the application answers alone: the truth."""
-    world = World(FakeClock(), application.name)
-    world.is_still = alike.is_still
+async def uncached(
+    application: Application, alike: Alike = AS_IT_COMES, seed: str = ""
+) -> list[Step]:
+    """What the application answers alone: the truth.
+
+    Args:
+        application: The application.
+        alike: What all requests are to have alike.
+        seed: Chooses other traffic of the same kind.
+    """
+    world = _world(application, alike, seed)
     return await _driven(application, _made(application, world), world, alike)
 
 
-async def cached(application: Application, alike: Alike = EVERYTHING) -> list[Step]:
-    """What clients get from a cache with what the application declares."""
-    clock = FakeClock()
-    world = World(clock, application.name)
-    world.is_still = alike.is_still
-    app = _made(application, world)
-    settings = {**application.settings, "clock": clock, "wall": clock}
-    async with caching(app, application.rules, **settings) as cache:
+async def cached(
+    application: Application, alike: Alike = AS_IT_COMES, seed: str = ""
+) -> list[Step]:
+    """What clients get from a cache with what the application declares; see `uncached`."""
+    world = _world(application, alike, seed)
+    async with _caching(application, world) as cache:
         return await _driven(application, cache.middleware, world, alike)
+
+
+async def shadowed(application: Application, seed: str = "") -> tuple[list[Step], Report]:
+    """What clients get while the cache only observes, and what it tells; see `uncached`."""
+    world = _world(application, AS_IT_COMES, seed)
+    async with _caching(application, world, mode="shadow") as cache:
+        steps = await _driven(application, cache.middleware, world, AS_IT_COMES)
+        return steps, await cache.manager.report()
+
+
+def _world(application: Application, alike: Alike, seed: str) -> World:
+    world = World(FakeClock(), application.name + seed)
+    world.is_still = alike.is_still
+    return world
 
 
 def _made(application: Application, world: World) -> ASGIApp:
@@ -37,8 +59,15 @@ def _made(application: Application, world: World) -> ASGIApp:
     return app
 
 
+def _caching(
+    application: Application, world: World, **settings: Any
+) -> AbstractAsyncContextManager[Cache]:
+    settings = {**application.settings, "clock": world.clock, "wall": world.clock, **settings}
+    return caching(_made(application, world), application.rules, **settings)
+
+
 async def _driven(application: Application, app: ASGIApp, world: World, alike: Alike) -> list[Step]:
-    traffic = Traffic(Client(app), world, application.name, alike)
+    traffic = Traffic(Client(app), world, alike)
     await application.drive(traffic)
     await settled()
     return traffic.steps

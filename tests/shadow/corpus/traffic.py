@@ -45,7 +45,6 @@ class Traffic:
     Args:
         client: Speaks to the application, with or without a cache.
         world: What the application runs on.
-        seed: What the traffic's own chance begins with.
         alike: What is to be the same in all requests.
 
     Attributes:
@@ -55,11 +54,11 @@ class Traffic:
         proxies: Addresses of the proxies in front; empty for none.
     """
 
-    def __init__(self, client: Client, world: World, seed: str, alike: Alike) -> None:
+    def __init__(self, client: Client, world: World, alike: Alike) -> None:
         self.client = client
         self.alike = alike
         self.world = world
-        self.chance = Random(f"traffic {seed}")
+        self.chance = Random(f"traffic {world.seed}")
         self.steps: list[Step] = []
         self.host = "shop.example"
         self.proxies: tuple[str, ...] = ("10.0.3.7", "10.0.4.9")

@@ -41,16 +41,18 @@ class World:
 
     Args:
         clock: The clock of the cache too.
-        seed: What the chance of the application begins with.
+        seed: What chance begins with, that of the traffic too.
 
     Attributes:
         clock: The clock.
+        seed: What chance begins with.
         chance: Random values of the application; those of the traffic are others.
         is_still: Whether no job is ever done.
     """
 
     def __init__(self, clock: FakeClock, seed: str) -> None:
         self.clock = clock
+        self.seed = seed
         self.chance = Random(f"application {seed}")
         self.is_still = False
         self._jobs: list[tuple[float, int, Job]] = []
