@@ -181,6 +181,19 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 "ops",
                 6,
             ),
+            Panel(
+                "Observed in shadow mode",
+                "timeseries",
+                (
+                    (
+                        _rate("shadow_total", 'outcome="wrong"', "route", routes=True),
+                        "wrong {{route}}",
+                    ),
+                    (_rate("shadow_total", "", "outcome", routes=True), "{{outcome}}"),
+                ),
+                "reqps",
+                24,
+            ),
         ),
     ),
     (

@@ -41,6 +41,7 @@ class Tally:
         passes: Never met the cache, by reason.
         runs: How long runs of the origin took, those in the background included.
         waits: How long requests waited for runs that others had begun.
+        shadow: What would have become of requests that were only observed; each is a pass as well.
     """
 
     local: int = 0
@@ -51,6 +52,7 @@ class Tally:
     passes: Counter[str] = field(default_factory=Counter)
     runs: Histogram = field(default_factory=Histogram)
     waits: Histogram = field(default_factory=Histogram)
+    shadow: Counter[str] = field(default_factory=Counter)
 
     def hit(self, level: int) -> None:
         """A fresh entry of the tier at this level was the answer."""

@@ -2,16 +2,20 @@
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 from ..errors import ConfigError
+from ..events import Tally
 from ..shadow import Ledger, Observation
 from ..shadow.joined import CacheReport, Scope, Teller, cache_report, part_json
+from ..shadow.outcomes import outcome_of
 from ..shadow.reading import Part, read_part
 from ..workers import Answer
 from .home import at_home
 from .lifecycle import Lifecycle
+from .listeners import Listeners
 
 QUESTION = "report"
 """What workers are asked; with `clear`, they begin again."""
@@ -36,14 +40,28 @@ class Reporting(Lifecycle):
     def _make_ledger(self) -> Ledger:
         self._observed_since = self._clock()
         self.on_renewal(self._begin_again)
-        return Ledger(self.config.shadow_bytes)
+        return Ledger(self.config.shadow_bytes // 2)  # the other half: entries as they would be
 
     def _begin_again(self) -> None:
         self.ledger.clear()
         self._observed_since = self._clock()
 
-    def observed(self, one: Observation) -> None:
-        """Note a request that the application has answered, and what the cache would have done."""
+    @cached_property
+    def _before_reports(self) -> Listeners:
+        return Listeners()
+
+    def on_report(self, tell: Callable[[], None]) -> None:
+        """Call `tell`, a method, before each report, while its object lives: it notes the rest."""
+        self._before_reports.add(tell)
+
+    def observed(self, one: Observation, tally: Tally) -> None:
+        """Note a request that the application has answered, and what the cache would have done.
+
+        Args:
+            one: The request.
+            tally: Where the requests of its route are counted.
+        """
+        tally.shadow[outcome_of(one)] += 1
         self.ledger.observed(one)
 
     def _begun(self) -> None:
@@ -80,6 +98,7 @@ class Reporting(Lifecycle):
 
     async def _report_here(self, *, clear: bool) -> Part:
         """What was found here."""
+        self._before_reports.call()
         ledger, seconds = self.ledger, self._clock() - self._observed_since
         report = ledger.report()
         if clear:

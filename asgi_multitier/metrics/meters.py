@@ -79,6 +79,11 @@ def _waits(tally: Tally) -> Iterator[tuple[Labels, Value]]:
         yield (), tally.waits
 
 
+def _shadow(tally: Tally) -> Iterator[tuple[Labels, Value]]:
+    for outcome, count in list(tally.shadow.items()):
+        yield (str(outcome),), count
+
+
 def _seen(read: Callable[[Shapes], Histogram]) -> Any:
     """What hits are like, of those that were looked at."""
 
@@ -214,6 +219,13 @@ METERS: tuple[Meter, ...] = (
         "Bytes of the content that answered a hit, of about ten hits a second.",
         _ROUTE,
         _seen(lambda shapes: shapes.sizes),
+    ),
+    Meter(
+        "shadow_total",
+        "counter",
+        "Requests that were only observed (shadow), by what the cache would have done.",
+        ("route", "outcome"),
+        _of_tallies(_shadow),
     ),
     Meter(
         "invalidations_total",

@@ -24,6 +24,7 @@ _GROUPS = ("hit", "log", "run", "tier", "wait")
 _UNITS = {
     "requests_total": "{request}",
     "passes_total": "{request}",
+    "shadow_total": "{request}",
     "requests_waiting": "{request}",
     "tier_hits_total": "{request}",
     "invalidations_total": "{change}",

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from asgi_multitier import CacheManager, CacheMiddleware, ConfigError
 from asgi_multitier.shadow import Answer, Observation, Traits
 from asgi_multitier.shadow.joined import Teller
+from asgi_multitier.shadow.outcomes import WouldBe
 from asgi_multitier.testing import FakeClock
 from tests.support import EVERYTHING, Client, Origin
 
@@ -46,9 +48,10 @@ def observation(number: int, digest: int = 7, served: int | None = None) -> Obse
 
 def observe(manager: CacheManager, first: int = 1) -> None:
     """A miss, a right hit, and a wrong one."""
-    manager.observed(observation(first))
-    manager.observed(observation(first + 1, 7, served=7))
-    manager.observed(observation(first + 2, 8, served=7))
+    tally = manager.engine.events.tally("/prices/{id}")
+    manager.observed(observation(first), tally)
+    manager.observed(observation(first + 1, 7, served=7), tally)
+    manager.observed(observation(first + 2, 8, served=7), tally)
 
 
 async def test_it_tells_what_was_observed_and_for_how_long() -> None:
@@ -154,3 +157,47 @@ async def test_a_renewed_cache_has_observed_nothing() -> None:
         observe(manager)
         manager.renew(manager._backends, patience=0)
         assert (await manager.report()).routes == ()
+
+
+class Queue:
+    """Has observed something that it has not told yet."""
+
+    def __init__(self, manager: CacheManager) -> None:
+        self._manager = manager
+        manager.on_report(self.tell)
+
+    def tell(self) -> None:
+        """Tell it."""
+        observe(self._manager)
+
+
+async def test_what_waits_to_be_told_is_in_the_report() -> None:
+    """For as long as what has it lives."""
+    async with made() as manager:
+        queue = Queue(manager)
+        assert (await manager.report(clear=True)).requests == 3
+        del queue
+        assert (await manager.report()).requests == 0
+
+
+WOULD = [
+    (observation(1), WouldBe.MISS),
+    (observation(1, 7, served=7), WouldBe.HIT),
+    (observation(1, 8, served=7), WouldBe.WRONG),
+    (replace(observation(1), would="stale"), WouldBe.STALE),
+    (replace(observation(1, 8, served=7), would="stale"), WouldBe.WRONG),
+    (replace(observation(1), would="coalesced"), WouldBe.COALESCED),
+    (replace(observation(1), would="hit"), WouldBe.HIT),  # not compared
+    (replace(observation(1), would="no-rule"), WouldBe.PASS),
+    (replace(observation(1), would="wrong"), WouldBe.PASS),  # no word of an observation
+]
+
+
+@pytest.mark.parametrize(("one", "word"), WOULD)
+async def test_metrics_have_what_would_have_become_of_each(one: Observation, word: str) -> None:
+    """By route, and once for each request."""
+    async with made() as manager:
+        manager.observed(one, manager.engine.events.tally("/prices/{id}"))
+        lines = [line for line in manager.metrics.text().splitlines() if "shadow_total{" in line]
+
+    assert lines == [f'asgi_multitier_shadow_total{{route="/prices/{{id}}",outcome="{word}"}} 1']

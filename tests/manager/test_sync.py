@@ -421,6 +421,7 @@ INNER = {
     "of": "makes a manager",
     "on_mode_change": "for the middleware",
     "on_renewal": "for the middleware",
+    "on_report": "for the middleware",
     "read_routes": "`routes` for an event loop",
     "renew": "for the pytest plugin",
     "serializer": "a part",

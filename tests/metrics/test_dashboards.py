@@ -17,6 +17,7 @@ from asgi_multitier.coherence.log import TRUST, FlushCause
 from asgi_multitier.metrics import METERS, PREFIX
 from asgi_multitier.metrics.text import INFO_LABELS
 from asgi_multitier.policy.reasons import Reason
+from asgi_multitier.shadow.outcomes import WouldBe
 from asgi_multitier.tiers.memory import Cause
 from asgi_multitier.tiers.metadata import Unreadable
 from dashboards import board, rules
@@ -41,7 +42,7 @@ LABELS |= {
 LABELS |= {f"{PREFIX}info": set(INFO_LABELS), f"{PREFIX}workers_unanswered": set()}
 
 WORDS = {
-    "outcome": {"hit", "stale", "coalesced", "miss", "pass"},
+    "outcome": {"hit", "stale", "coalesced", "miss", "pass", *WouldBe},
     "cause": {*get_args(Cause), *get_args(FlushCause)},
     "reason": {*Reason, *Unreadable},
     "kind": {"origin", "internal", "start", "coalesce-timeout"},
