@@ -6,6 +6,7 @@
 - `redaction`: what is shown of texts that come from requests.
 - `effects`: which routes drop what is stored, and what a route drops.
 - `routes`: a table of an application's routes; `lint`, `order`, `findings`: what is odd about them.
+- `similar`: which text another one nearly is.
 - `sentences`: what is said of a verdict.
 """
 

@@ -1,6 +1,5 @@
 """What is odd about an application's routes, by its annotations and rules alone."""
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -11,6 +10,7 @@ from ..routing.routes import Leaf
 from .effects import Change, Target, named, named_by
 from .explanation import Effect
 from .findings import Finding
+from .similar import closest
 
 LONG: Final = 600.0
 """Seconds of a lifetime from which something should drop what is cached."""
@@ -133,8 +133,8 @@ def _of_change(change: Change, whole: _Application) -> Iterator[Finding]:
 def _without_effect(change: Change, effect: Effect, whole: _Application) -> Finding:
     """What names something that no cached route has."""
     carried = whole.carried["tag" if effect.kind == "tag" else "path"]
-    close = difflib.get_close_matches(effect.text, carried, n=1, cutoff=0.6)
-    hint = f"Did you mean {close[0]!r}? " if close else ""
+    close = closest(effect.text, carried)
+    hint = f"Did you mean {close!r}? " if close is not None else ""
     what = "is carried by no cached route" if effect.kind == "tag" else "meets no cached route"
     return Finding.of(
         "W2",

@@ -62,7 +62,8 @@ class Observation:
         began: Seconds of the monotonic clock at which the request met the cache.
         ended: At which its answer was complete.
         traits: What may have chosen the answer.
-        answer: What the application has answered.
+        answer: What the application has answered; None where that cannot be compared with other
+            answers of the key, as of a HEAD, a range, or a 304.
         would: `hit`, `stale`, `miss`, or the reason for which the answer would not be stored or
             the request would not be met (`no-rule`, `set-cookie`, ...).
         lifetime: Seconds of the entry that would be stored, or that was met; None where there is
@@ -80,7 +81,7 @@ class Observation:
     began: float
     ended: float
     traits: Traits
-    answer: Answer
+    answer: Answer | None
     would: str
     lifetime: float | None = None
     tags: frozenset[str] = frozenset()

@@ -1,123 +1,27 @@
-"""What was found: figures and causes per route."""
+"""The report: what was found of all routes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum, unique
 from typing import Any
 
-
-@unique
-class Cause(StrEnum):
-    """Why answers of one key differ."""
-
-    FIELD = "field"
-    COOKIE = "cookie"
-    QUERY = "query"
-    USER = "user"
-    ADDRESS = "address"
-    EDIT = "edit"
-    LATE_COMMIT = "late-commit"
-    TAG = "tag"
-    LIFETIME = "lifetime"
-    RANDOM = "random"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One cause of wrong answers of a route.
-
-    Attributes:
-        cause: What kind it is.
-        name: The field, cookie, parameter or mutation; "" where there is none.
-        wrong: Wrong answers that it explains.
-        confidence: From 0 to 1.
-        place: Where in a JSON text the answers differ; "" where that is not known.
-        remedy: What to do, as a sentence.
-        annotation: Source text to paste; None where there is none.
-    """
-
-    cause: Cause
-    name: str = ""
-    wrong: int = 0
-    confidence: float = 0.0
-    place: str = ""
-    remedy: str = ""
-    annotation: str | None = None
-
-    def as_json(self) -> Mapping[str, Any]:
-        """It, ready for JSON."""
-        return {
-            "cause": self.cause.value,
-            "name": self.name,
-            "wrong": self.wrong,
-            "confidence": self.confidence,
-            "place": self.place,
-            "remedy": self.remedy,
-            "annotation": self.annotation,
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RouteReport:
-    """What was found of one route.
-
-    Attributes:
-        route: Its label.
-        requests: Requests that were observed.
-        hits: Those that the cache would have answered.
-        origin_seconds: Seconds that the application took for all of them.
-        saved_seconds: Seconds that it took for those that the cache would have answered.
-        saved_bytes: Bytes of content of these.
-        memory: Bytes that the answers of the route would take, about.
-        wrong: Answers of the cache that would have been wrong.
-        findings: Causes, the likeliest first.
-        lifetime: Seconds for which it can be cached, by how long answers stay the same; None where
-            that is not known.
-        annotation: Source text to paste; None where nothing is proposed.
-    """
-
-    route: str
-    requests: int = 0
-    hits: int = 0
-    origin_seconds: float = 0.0
-    saved_seconds: float = 0.0
-    saved_bytes: int = 0
-    memory: int = 0
-    wrong: int = 0
-    findings: tuple[Finding, ...] = ()
-    lifetime: float | None = None
-    annotation: str | None = None
-
-    @property
-    def ratio(self) -> float:
-        """The share of requests that the cache would have answered."""
-        return self.hits / self.requests if self.requests else 0.0
-
-    def as_json(self) -> Mapping[str, Any]:
-        """It, ready for JSON."""
-        return {
-            "route": self.route,
-            "requests": self.requests,
-            "hits": self.hits,
-            "ratio": round(self.ratio, 4),
-            "origin_seconds": round(self.origin_seconds, 6),
-            "saved_seconds": round(self.saved_seconds, 6),
-            "saved_bytes": self.saved_bytes,
-            "memory": self.memory,
-            "wrong": self.wrong,
-            "findings": [one.as_json() for one in self.findings],
-            "lifetime": self.lifetime,
-            "annotation": self.annotation,
-        }
+from .found import RouteReport
+from .text import text_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What was found of all routes: those with most wrong answers first, then by seconds saved."""
+    """What was found.
+
+    Attributes:
+        routes: By route: those with most wrong answers first, then by seconds saved.
+    """
 
     routes: tuple[RouteReport, ...] = ()
 
     def as_json(self) -> Mapping[str, Any]:
         """It, ready for JSON."""
         return {"routes": [one.as_json() for one in self.routes]}
+
+    def text(self) -> str:
+        """It, for a terminal."""
+        return text_of(self.routes)
