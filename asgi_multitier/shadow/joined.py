@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
+from .found import Finding, RouteReport
 from .reading import Part
-from .report import Finding, Report, RouteReport
+from .report import Report
 
 Scope: TypeAlias = Literal["process", "host"]
 """Of what a report tells: this process, or all workers of its machine."""

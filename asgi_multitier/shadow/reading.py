@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from .report import Cause, Finding, Report, RouteReport
+from .found import Cause, Finding, RouteReport
+from .report import Report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

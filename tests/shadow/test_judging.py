@@ -2,7 +2,8 @@
 
 import pytest
 
-from asgi_multitier.shadow.report import Cause, Finding, Report, RouteReport
+from asgi_multitier.shadow.found import Cause, Finding, RouteReport
+from asgi_multitier.shadow.report import Report
 from tests.shadow.corpus.application import Application
 from tests.shadow.corpus.expected import Expected
 from tests.shadow.corpus.judging import accused, not_named

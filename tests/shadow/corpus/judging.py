@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from asgi_multitier.shadow.report import Finding, Report, RouteReport
+from asgi_multitier.shadow.found import Finding, RouteReport
+from asgi_multitier.shadow.report import Report
 from tests.shadow.corpus.application import Application
 from tests.shadow.corpus.expected import Expected, plain
 
