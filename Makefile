@@ -23,12 +23,12 @@ SECOND := tests/policy tests/config tests/routing tests/http tests/engine tests/
 .PHONY: help demo test check check-first check-second lint bench load soak compatibility uvicorn oldest dashboards clean
 
 help:
-	@echo "make demo   two instances of the demo over an embedded server"
+	@echo "make demo   two instances over an embedded server, and a page to try what they promise"
 	@echo "make test   all tests, with a real server from a wheel"
 	@echo "make check  ruff, mypy, and the tests that need no other process"
 	@echo "make lint   ruff and mypy"
 	@echo "make bench  the figures in benchmarks/README.md, measured again"
-	@echo "make load   locust against the demo for 20 s"
+	@echo "make load   the same load on the demo with the cache and without it, and a table of both"
 	@echo "make soak   the long runs"
 	@echo "make compatibility   the tests of routes on the newest FastAPI of each minor"
 	@echo "make uvicorn   the protocols for uvicorn on its versions, and its own tests on them"
@@ -66,7 +66,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks
 
 load: $(STAMP)
-	$(BIN)/python -m demo_app.fleet --load 20
+	$(BIN)/python -m demo_app.fleet --load 15
 
 soak: $(STAMP)
 	$(BIN)/python -m pytest -m soak --timeout=0 -s

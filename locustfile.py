@@ -9,13 +9,15 @@ with a table, and with exit code 1 after any failure, including stale responses.
 """
 
 import itertools
+import json
 import random
 from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, TypeAlias
 
-from locust import FastHttpUser, between, events, task
+from locust import FastHttpUser, between, constant_throughput, events, task
 from locust.env import Environment
 from locust.stats import StatsEntry
 
@@ -83,6 +85,8 @@ class Shopper(FastHttpUser):
         if options is not None and options.instances:
             addresses = options.instances.split(",")
             self.host = addresses[next(turn) % len(addresses)]
+        if options is not None and options.rate:
+            self.wait_time = constant_throughput(options.rate).__get__(self)
         super().__init__(environment)
         self.versions = Versions()
 
@@ -205,6 +209,13 @@ def add_options(parser: ArgumentParser) -> None:
         default="",
         help="addresses of the instances, instead of --host; clients take turns",
     )
+    parser.add_argument(
+        "--rate",
+        type=float,
+        default=0,
+        help="tasks a second of each client; by default it pauses 5 to 25 ms between two",
+    )
+    parser.add_argument("--result", metavar="FILE", help="where to write the results as JSON")
 
 
 @events.quitting.add_listener  # type: ignore[untyped-decorator]
@@ -214,11 +225,28 @@ def judge(environment: Environment, **_: Any) -> None:
     exceptions = environment.runner.exceptions if environment.runner else {}
     if total.num_failures or exceptions or not total.num_requests:
         environment.process_exit_code = 1
+    options = environment.parsed_options
+    if options is not None and options.result:
+        Path(options.result).write_text(json.dumps(result(total)))
     lines = table(total)
     # `quit` is fired after Locust's own tables, and knows no environment.
     events.quit.add_listener(  # type: ignore[no-untyped-call]
         lambda **_: print("", *lines, sep="\n", flush=True)
     )
+
+
+def result(total: StatsEntry) -> Json:
+    """The result, for programs."""
+    return {
+        "requests": total.num_requests,
+        "mean": total.avg_response_time,
+        "p50": total.get_response_time_percentile(0.5),
+        "p99": total.get_response_time_percentile(0.99),
+        "tiers": dict(tiers),
+        "failures": total.num_failures,
+        "stale": len(stale),
+        "complaints": stale[:10],
+    }
 
 
 def table(total: StatsEntry) -> list[str]:

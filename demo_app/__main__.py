@@ -11,9 +11,8 @@ import uvicorn
 from starlette.applications import Starlette
 
 from .ports import address_of, listen
-from .site import Settings
+from .settings import FRAMEWORKS, Settings
 
-FRAMEWORKS = ("fastapi", "starlette")
 DEFAULT_PORT = 8000
 TOKEN = "ASGI_MULTITIER_ADMIN_TOKEN"
 """The variable with the operators' token: the launcher sets it, the command line tool reads it."""
@@ -34,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         name=options.name,
         redis_url=options.redis_url,
         database=options.database,
-        peers=options.peer or [address],
+        pages=options.page,
         token=token,
     )
     tiers = "memory only" if settings.redis_url is None else "memory and Redis"
@@ -79,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--redis-url", help="address of the shared tier; memory only by default")
     parser.add_argument("--database", default=":memory:", help="the catalogue's SQLite file")
     parser.add_argument(
-        "--peer", action="append", help="address of an instance, once for each, this one included"
+        "--page", action="append", default=[], help="origin of a page that may read the answers"
     )
     return parser
 

@@ -10,7 +10,7 @@ A response without a tag or path that an edit names (`TRENDING`) is stale for at
 
 from datetime import timedelta
 
-from asgi_multitier import CacheStrategy, Rule, cached, invalidates
+from asgi_multitier import CacheStrategy, cached, invalidates
 
 PRODUCTS = cached(CacheStrategy.SHORT_TERM, tags=["products"], query=["category", "page"])
 PRODUCT = cached(CacheStrategy.SHORT_TERM, tags=["product:{product_id}"], query=[])
@@ -18,10 +18,9 @@ SEARCH = cached(CacheStrategy.DEFAULT, tags=["products"], query=["q", "page", "s
 PRICE = cached(CacheStrategy.REAL_TIME, tags=["product:{product_id}"], query=[])
 CATEGORIES = cached(CacheStrategy.MEDIUM_TERM, tags=["products"], query=[])
 SALES = cached(CacheStrategy.LONG_TERM, query=[])
+STOCK = cached(CacheStrategy.SHORT_TERM, tags=["products"], query=["burst"])
+STOCK_EACH = cached(CacheStrategy.SHORT_TERM, tags=["products"], query=["burst"], coalesce=False)
 TRENDING = cached(CacheStrategy.custom(timedelta(seconds=30)), query=[])
 
 CREATE = invalidates(tags=["products"], paths=["/reports/sales"])
 EDIT = invalidates(tags=["products", "product:{product_id}"], paths=["/reports/sales"])
-
-RULES = [Rule("/static/*", CacheStrategy.LONG_TERM)]
-"""For a route that cannot be annotated: a mounted application that serves files."""

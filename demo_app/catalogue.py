@@ -3,8 +3,6 @@
 Every edit increments the product's version, so that a stale response can be recognised.
 """
 
-import itertools
-import random
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -12,6 +10,8 @@ from contextlib import contextmanager
 from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from .assortment import assortment
 
 PAGE_SIZE = 20
 
@@ -62,6 +62,12 @@ class Sales(BaseModel):
     products: int
     units: int
     value_cents: int
+
+
+class Stock(BaseModel):
+    """How many things there are of all products together."""
+
+    units: int
 
 
 class UnknownProductError(LookupError):
@@ -145,6 +151,19 @@ class Catalogue:
             product_id,
         )
 
+    def change_price(self, product_id: int, cents: int) -> Product:
+        """Replace the price of a product and increment its version.
+
+        Raises:
+            UnknownProductError: If there is none with this number.
+        """
+        return self._one(
+            "UPDATE product SET price_cents = ?, version = version + 1 WHERE id = ? RETURNING *",
+            product_id,
+            cents,
+            product_id,
+        )
+
     def delete(self, product_id: int) -> Product:
         """Remove a product and return it. Its number is never used again.
 
@@ -166,6 +185,11 @@ class Catalogue:
             " GROUP BY category ORDER BY category"
         )
         return [Sales(**row) for row in rows]
+
+    def stock(self) -> Stock:
+        """How many things there are of all products together."""
+        [row] = self._all("SELECT sum(stock) AS units FROM product")
+        return Stock(units=row["units"])
 
     def trending(self) -> list[Product]:
         """The five products edited most often."""
@@ -207,7 +231,7 @@ class Catalogue:
             )
             self._db.executemany(
                 "INSERT INTO product (name, category, price_cents, stock) VALUES (?, ?, ?, ?)",
-                map(_fields, _assortment()),
+                assortment(),
             )
             self._db.execute("PRAGMA user_version = 1")
 
@@ -218,27 +242,3 @@ def _fields(draft: Draft) -> tuple[str, str, int, int]:
 
 def _product(row: sqlite3.Row) -> Product:
     return Product(**row)
-
-
-_THINGS = {
-    "garden": ("Spade", "Lantern", "Hammock", "Watering Can", "Bench"),
-    "kitchen": ("Kettle", "Skillet", "Teapot", "Carving Knife", "Mixing Bowl"),
-    "music": ("Ukulele", "Metronome", "Tambourine", "Melodica", "Kalimba"),
-    "office": ("Stapler", "Desk Lamp", "Notebook", "Fountain Pen", "Letter Tray"),
-    "outdoor": ("Tent", "Rucksack", "Compass", "Camp Stove", "Sleeping Bag"),
-    "toys": ("Kite", "Spinning Top", "Marble Run", "Puzzle", "Yo-yo"),
-}
-_LOOKS = ("Amber", "Brass", "Cobalt", "Ivory", "Olive", "Scarlet", "Walnut")
-
-
-def _assortment() -> Iterator[Draft]:
-    """The products of a new catalogue: always the same."""
-    chance = random.Random(2616)
-    for category, things in _THINGS.items():
-        for thing, look in itertools.product(things, _LOOKS):
-            yield Draft(
-                name=f"{look} {thing}",
-                category=category,
-                price_cents=chance.randrange(495, 24995, 5),
-                stock=chance.randrange(0, 120),
-            )

@@ -7,9 +7,11 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from asgi_multitier import no_cache
 
 from . import caching, site
-from .catalogue import Draft, Page, Price, Product, Sales
-from .site import Instance, ListQuery, SearchQuery, Settings, SourceCalls
+from .catalogue import Draft, Page, Price, Product, Sales, Stock
+from .queries import ListQuery, PriceChange, SearchQuery
+from .settings import Settings
 from .source import SlowSource
+from .state import State, state_of
 
 router = APIRouter()
 Source = Annotated[SlowSource, Depends(site.source_of)]
@@ -66,6 +68,20 @@ async def sales(source: Source) -> list[Sales]:
     return await source.sales()
 
 
+@router.get("/reports/stock")
+@caching.STOCK
+async def stock(source: Source) -> Stock:
+    """All stock: `?burst=` makes it another response, which is not cached yet."""
+    return await source.stock()
+
+
+@router.get("/reports/stock/each")
+@caching.STOCK_EACH
+async def stock_each(source: Source) -> Stock:
+    """The same without coalescing: each request that finds nothing runs it."""
+    return await source.stock()
+
+
 @router.get("/trending")
 @caching.TRENDING
 async def trending(source: Source) -> list[Product]:
@@ -87,6 +103,13 @@ async def update(product_id: int, draft: Draft, source: Source) -> Product:
     return await source.update(product_id, draft)
 
 
+@router.put("/products/{product_id:int}/price")
+@caching.EDIT
+async def change_price(product_id: int, change: PriceChange, source: Source) -> Product:
+    """Replace the price of a product."""
+    return await source.change_price(product_id, change.price_cents)
+
+
 @router.delete("/products/{product_id:int}")
 @caching.EDIT
 async def delete(product_id: int, source: Source) -> Product:
@@ -100,21 +123,14 @@ async def clear_cache(request: Request) -> Response:
     return await site.clear_cache(request)
 
 
-@router.get("/source/calls")
-@no_cache
-async def source_calls(request: Request) -> SourceCalls:
-    """The calls of this instance to its source."""
-    return site.source_calls(request)
-
-
 @router.get("/instance")
 @no_cache
-async def instance(request: Request) -> Instance:
-    """The data that the page needs to show this instance."""
-    return site.instance(request)
+async def instance(request: Request) -> State:
+    """What this instance tells of itself."""
+    return state_of(request)
 
 
 @router.get("/", include_in_schema=False)
-async def page() -> Response:
-    """The page."""
-    return site.page()
+async def welcome(request: Request) -> Response:
+    """Where to look."""
+    return site.welcome(request)

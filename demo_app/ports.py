@@ -33,3 +33,9 @@ def address_of(server: socket.socket) -> str:
     """The URL of a listening socket."""
     host, port = server.getsockname()
     return f"http://{host}:{port}"
+
+
+def origins_of(server: socket.socket) -> tuple[str, str]:
+    """The origins of a page on a listening socket: people write `localhost` too."""
+    address = address_of(server)
+    return address, address.replace(HOST, "localhost")

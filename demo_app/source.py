@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Literal, ParamSpec, TypeAlias, TypeVar, get_args
 
-from .catalogue import Catalogue, Draft, Page, Price, Product, Sales, Sort
+from .catalogue import Catalogue, Draft, Page, Price, Product, Sales, Sort, Stock
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 Question: TypeAlias = Literal[
-    "products", "product", "search", "price", "categories", "sales", "trending"
+    "products", "product", "search", "price", "categories", "sales", "stock", "trending"
 ]
 
 DELAYS: dict[Question, float] = {
@@ -26,6 +26,7 @@ DELAYS: dict[Question, float] = {
     "price": 0.050,
     "categories": 0.100,
     "sales": 0.800,
+    "stock": 1.000,
     "trending": 0.250,
 }
 """Seconds that each query takes."""
@@ -79,6 +80,10 @@ class SlowSource:
         """The sales report."""
         return await self._ask("sales", self._catalogue.sales)
 
+    async def stock(self) -> Stock:
+        """How many things there are of all products together."""
+        return await self._ask("stock", self._catalogue.stock)
+
     async def trending(self) -> list[Product]:
         """The products edited most often."""
         return await self._ask("trending", self._catalogue.trending)
@@ -90,6 +95,10 @@ class SlowSource:
     async def update(self, product_id: int, draft: Draft) -> Product:
         """Replace the editable fields of a product."""
         return await asyncio.to_thread(self._catalogue.update, product_id, draft)
+
+    async def change_price(self, product_id: int, cents: int) -> Product:
+        """Change the price of a product and nothing else."""
+        return await asyncio.to_thread(self._catalogue.change_price, product_id, cents)
 
     async def delete(self, product_id: int) -> Product:
         """Remove a product."""

@@ -12,7 +12,10 @@ from asgi_multitier import no_cache
 
 from . import caching, site
 from .catalogue import Draft
-from .site import ListQuery, SearchQuery, Settings, source_of
+from .queries import ListQuery, PriceChange, SearchQuery
+from .settings import Settings
+from .site import source_of
+from .state import state_of
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -62,6 +65,18 @@ async def sales(request: Request) -> Response:
     return _json(await source_of(request).sales())
 
 
+@caching.STOCK
+async def stock(request: Request) -> Response:
+    """All stock: `?burst=` makes it another response, which is not cached yet."""
+    return _json(await source_of(request).stock())
+
+
+@caching.STOCK_EACH
+async def stock_each(request: Request) -> Response:
+    """The same without coalescing: each request that finds nothing runs it."""
+    return _json(await source_of(request).stock())
+
+
 @caching.TRENDING
 async def trending(request: Request) -> Response:
     """The products edited most often; up to 30 s old, on purpose."""
@@ -83,26 +98,27 @@ async def update(request: Request) -> Response:
 
 
 @caching.EDIT
+async def change_price(request: Request) -> Response:
+    """Replace the price of a product."""
+    change = PriceChange.model_validate_json(await request.body())
+    return _json(await source_of(request).change_price(_id(request), change.price_cents))
+
+
+@caching.EDIT
 async def delete(request: Request) -> Response:
     """Remove a product."""
     return _json(await source_of(request).delete(_id(request)))
 
 
 @no_cache
-async def source_calls(request: Request) -> Response:
-    """The calls of this instance to its source."""
-    return _json(site.source_calls(request))
-
-
-@no_cache
 async def instance(request: Request) -> Response:
-    """The data that the page needs to show this instance."""
-    return _json(site.instance(request))
+    """What this instance tells of itself."""
+    return _json(state_of(request))
 
 
-async def page(_: Request) -> Response:
-    """The page."""
-    return site.page()
+async def welcome(request: Request) -> Response:
+    """Where to look."""
+    return site.welcome(request)
 
 
 ROUTES = [
@@ -112,14 +128,16 @@ ROUTES = [
     Route("/products/{product_id:int}", update, methods=["PUT"]),
     Route("/products/{product_id:int}", delete, methods=["DELETE"]),
     Route("/products/{product_id:int}/price", price),
+    Route("/products/{product_id:int}/price", change_price, methods=["PUT"]),
     Route("/search", search),
     Route("/categories", categories),
     Route("/reports/sales", sales),
+    Route("/reports/stock", stock),
+    Route("/reports/stock/each", stock_each),
     Route("/trending", trending),
     Route("/cache/clear", site.clear_cache, methods=["POST"]),
-    Route("/source/calls", source_calls),
     Route("/instance", instance),
-    Route("/", page),
+    Route("/", welcome),
 ]
 
 

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from .ports import HOST, listen
+from .processes import end
 
 START_SECONDS = 30.0
 
@@ -18,12 +19,15 @@ START_SECONDS = 30.0
 class Valkey:
     """A separate Valkey server: empty, in memory only, stopped at the end of the `with` block.
 
+    In between it can be killed and started again, at the same port, as often as one likes.
+
     Attributes:
         port: Its port on the loopback address.
         url: Its address for `redis_url=`.
+        code: The exit code of its process; None while it runs.
 
     Raises:
-        RuntimeError: On entering, if the server does not start.
+        RuntimeError: On entering and on `start`, if the server does not start.
     """
 
     def __init__(self) -> None:
@@ -33,16 +37,9 @@ class Valkey:
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="valkey-"))
-            self._process = subprocess.Popen(
-                self._command(folder),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                # Ctrl-C must reach only the launcher, which stops everything in order.
-                start_new_session=True,
-            )
+            self._folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="valkey-"))
             stack.callback(self._stop)
-            self._wait_until_ready(Path(folder, "log"))
+            self.start()
             self._cleanup = stack.pop_all()
         return self
 
@@ -54,12 +51,35 @@ class Valkey:
     ) -> None:
         self._cleanup.close()
 
-    def _command(self, folder: str) -> list[str]:
+    @property
+    def code(self) -> int | None:
+        """The exit code of its process; None while it runs."""
+        return self._process.poll()
+
+    def start(self) -> None:
+        """Start it, empty, and return when it answers."""
+        log = Path(self._folder, "log")
+        log.unlink(missing_ok=True)
+        self._process = subprocess.Popen(
+            self._command(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            # Ctrl-C must reach only the launcher, which stops everything in order.
+            start_new_session=True,
+        )
+        self._wait_until_ready(log)
+
+    def kill(self) -> None:
+        """End it without a word, as a crash does, and return when it is gone."""
+        self._process.kill()
+        self._process.wait()
+
+    def _command(self) -> list[str]:
         options = {
             "bind": HOST,
             "port": str(self.port),
-            "dir": folder,
-            "logfile": f"{folder}/log",
+            "dir": self._folder,
+            "logfile": f"{self._folder}/log",
             "save": "",
             "appendonly": "no",
             # Setting the title would overwrite the environment of the process.
@@ -80,12 +100,7 @@ class Valkey:
         raise RuntimeError(f"the Valkey server did not start on port {self.port}: {said}")
 
     def _stop(self) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end(self._process)
 
 
 def answers_ping(port: int) -> bool:
