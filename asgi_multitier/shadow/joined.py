@@ -1,5 +1,6 @@
 """What was found of a cache, of one process or of all workers of its machine, joined by route."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
@@ -135,7 +136,16 @@ def _one_route(parts: Sequence[RouteReport]) -> RouteReport:
         **{name: sum(getattr(part, name) for part in parts) for name in _ADDED},
         findings=_causes(finding for part in parts for finding in part.findings),
         lifetime=min(lifetimes, default=None),
+        share=min(part.share for part in parts),
+        would=_counted(part.would for part in parts),
     )
+
+
+def _counted(parts: Iterable[Mapping[str, int]]) -> Mapping[str, int]:
+    total: Counter[str] = Counter()
+    for part in parts:
+        total.update(part)
+    return dict(total.most_common())
 
 
 _ADDED = (
@@ -146,6 +156,9 @@ _ADDED = (
     "saved_bytes",
     "memory",
     "wrong",
+    "aged",
+    "possible_hits",
+    "possible_seconds",
 )
 
 

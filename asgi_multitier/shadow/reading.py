@@ -83,8 +83,28 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def _flag(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _counts(value: object) -> dict[str, int] | None:
+    if not isinstance(value, dict):
+        return None
+    return {str(name): count for name, count in value.items() if _count(count) is not None}
+
+
+def _others(value: object) -> tuple[tuple[str, str], ...] | None:
+    if not isinstance(value, list):
+        return None
+    pairs = [(one.get("cause"), one.get("name")) for one in value if isinstance(one, dict)]
+    return tuple(
+        (cause, name) for cause, name in pairs if isinstance(cause, str) and isinstance(name, str)
+    )
+
+
 _CAUSES = frozenset(Cause)
 _OF_ROUTES: Mapping[str, Callable[[object], Any]] = {
+    "rule": _flag,
     "requests": _count,
     "hits": _count,
     "origin_seconds": _seconds,
@@ -92,11 +112,18 @@ _OF_ROUTES: Mapping[str, Callable[[object], Any]] = {
     "saved_bytes": _count,
     "memory": _count,
     "wrong": _count,
+    "aged": _count,
     "lifetime": _seconds,
     "annotation": _text,
+    "why": _text,
+    "possible_hits": _count,
+    "possible_seconds": _seconds,
+    "share": _seconds,
+    "would": _counts,
 }
 _OF_FINDINGS: Mapping[str, Callable[[object], Any]] = {
     "name": _text,
+    "others": _others,
     "wrong": _count,
     "confidence": _seconds,
     "place": _text,

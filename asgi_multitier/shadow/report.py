@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .found import RouteReport
+from .found import Cause, Finding, RouteReport
 from .text import text_of
+
+__all__ = ["Cause", "Finding", "Report", "RouteReport"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

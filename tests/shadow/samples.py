@@ -5,6 +5,7 @@ from asgi_multitier.shadow import Cause, Finding, Report, RouteReport
 FIELD = Finding(
     cause=Cause.FIELD,
     name="accept-currency",
+    others=(("cookie", "currency"),),
     wrong=12,
     confidence=0.98,
     place="$.price",
@@ -38,9 +39,16 @@ PRICES = RouteReport(
     saved_bytes=90_000,
     memory=30_000,
     wrong=15,
+    aged=2,
     findings=(FIELD, EDIT),
     lifetime=60.0,
     annotation='@cached(60, tags=["price:{id}"], vary=["accept-currency"])',
+    rule=False,
+    why="Answers stay the same for 75 s at least",
+    possible_hits=80,
+    possible_seconds=17.5,
+    share=0.5,
+    would={"hit": 90, "miss": 30},
 )
 TOKENS = RouteReport(
     route="GET /token",

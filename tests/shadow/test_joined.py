@@ -46,10 +46,19 @@ ODD: list[tuple[str, Any, Any]] = [
     ("saved_seconds", True, 0.0),
     ("saved_seconds", 2, 2.0),
     ("lifetime", "long", None),
+    ("rule", 1, True),
+    ("would", [], {}),
+    ("would", {"hit": 1, "miss": -1}, {"hit": 1}),
     ("annotation", 5, None),
     ("findings", "none", ()),
     ("findings", [5, {"cause": "of another release"}, {"cause": []}], ()),
     ("findings", [{"cause": "random", "name": 5}], (Finding(cause=Cause.RANDOM),)),
+    ("findings", [{"cause": "random", "others": 5}], (Finding(cause=Cause.RANDOM),)),
+    (
+        "findings",
+        [{"cause": "random", "others": [5, {"cause": 1}, {"cause": "user", "name": ""}]}],
+        (Finding(cause=Cause.RANDOM, others=(("user", ""),)),),
+    ),
     ("of_another_release", 1, None),
 ]
 
@@ -82,6 +91,7 @@ def test_figures_and_evidence_are_added() -> None:
     assert (route.requests, route.hits, route.wrong) == (150, 180, 35)
     assert (route.origin_seconds, route.saved_seconds) == (49.0, 36.5)
     assert (route.saved_bytes, route.memory) == (180_000, 60_000)
+    assert (route.share, route.would) == (0.5, {"hit": 180, "miss": 60})
     assert [(one.name, one.wrong) for one in route.findings] == [
         ("PUT /prices/{id}", 21),
         ("accept-currency", 14),
