@@ -42,8 +42,8 @@ Without one, line by line in a shell; each answer says what the cache did:
 
 {indented}
 
-The cache of each instance is at {a}/_cache/ and {b}/_cache/ (the same
-token), what it counts at {a}/metrics/ and {b}/metrics/.
+Below each instance, such as {a}, its cache is at /_cache/ (with the same token),
+and what it counts at /metrics/.
 
 Ctrl-C stops everything."""
 

@@ -125,8 +125,10 @@ def _of(outcome: Outcome, name: str) -> float:
 def _hits(outcome: Outcome) -> float:
     """The share of reads that a tier answered, in percent."""
     sources = outcome.result.get("tiers", {})
-    return 100 * (sources.get("l1", 0) + sources.get("l2", 0)) / max(1, sum(sources.values()))
+    hits: int = sources.get("l1", 0) + sources.get("l2", 0)
+    total: int = sum(sources.values())
+    return 100 * hits / max(1, total)
 
 
 def _runs_for_1000(outcome: Outcome) -> float:
-    return 1000 * outcome.runs / max(1, _of(outcome, "requests"))
+    return 1000 * outcome.runs / max(1.0, _of(outcome, "requests"))

@@ -156,7 +156,7 @@ def test_printed_commands_tell_the_story_and_a_signal_ends_it() -> None:
             line = process.stdout.readline()
             assert line, text
             text += line
-        commands = text[text.index("  A=") : text.index("The cache of each")]
+        commands = text[text.index("  A=") : text.index("Below each instance")]
         told = subprocess.run(["sh", "-c", commands], capture_output=True, text=True, check=True)
         process.send_signal(signal.SIGINT)
         said = process.stdout.read()
