@@ -23,6 +23,8 @@ from .invalidating import Invalidating
 from .overview import Overview
 from .reading import Ask, Gone, needs_operator, read_object, read_query
 from .replies import Refusal, Reply, guarding, send_reply
+from .reports import NAMES as REPORTED
+from .reports import Reports
 from .rights import Authorize, Rights, client_of
 from .wanted import NAMES
 from .warming import NAMES as WARMED
@@ -95,7 +97,7 @@ class AdminApplication:
         """By path, `{}` standing for a digest, and method."""
         overview, cache = self._overview, self._cache
         entries, invalidating = Entries(lambda: cache.engine), Invalidating(cache)
-        asking = Asking(cache)
+        asking, reports = Asking(cache), Reports(cache)
         reveal = frozenset(("reveal",))
         limit = frozenset(("limit",))
         doors = {
@@ -109,6 +111,10 @@ class AdminApplication:
             "/api/hot": {"GET": Door(asking.hot, limit | reveal | {"scope"})},
             "/api/fleet": {"GET": Door(asking.fleet)},
             "/api/routes": {"GET": Door(asking.routes)},
+            "/api/report": {
+                "GET": Door(reports.found, frozenset(("scope",))),
+                "POST": Door(reports.cleared, REPORTED, changes=True),
+            },
             "/api/explain": {"POST": Door(asking.explain, EXPLAINED)},
             "/api/invalidate": {"POST": Door(invalidating.answer, NAMES, changes=True)},
             "/api/warm": {"POST": Door(Warming(cache).answer, WARMED, changes=True)},
@@ -116,7 +122,11 @@ class AdminApplication:
         }
         if not read_only:
             return doors
-        return {path: m for path, m in doors.items() if not any(d.changes for d in m.values())}
+        reading = {
+            path: {method: door for method, door in methods.items() if not door.changes}
+            for path, methods in doors.items()
+        }
+        return {path: methods for path, methods in reading.items() if methods}
 
     async def _index(self, ask: Ask) -> Reply:
         paths = [path.removeprefix("/") for path in (*self._doors, "/api/events", "/metrics")]

@@ -15,6 +15,7 @@ from ..explain.routes import RoutesReport
 from ..instances import Fleet, Seen
 from ..metrics import Metrics
 from ..selectors import Selector
+from ..shadow.joined import CacheReport, Scope
 from ..warming.report import WarmPart
 from ..warming.targets import TargetOption
 from ..workers import Workers
@@ -71,6 +72,9 @@ class Administered(Protocol):
 
     async def read_routes(self) -> RoutesReport:
         """The routes of its application, and what is odd about them; made in a thread."""
+
+    async def report(self, *, scope: Scope = ..., clear: bool = ...) -> CacheReport:
+        """What shadow mode and audits have found."""
 
     async def explain(
         self,

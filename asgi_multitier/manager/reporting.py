@@ -100,9 +100,10 @@ class Reporting(Lifecycle):
         """What was found here."""
         self._before_reports.call()
         ledger, seconds = self.ledger, self._clock() - self._observed_since
-        report = ledger.report()
+        snapshot = ledger.snapshot()
         if clear:
             self._begin_again()
+        report = await asyncio.to_thread(snapshot.report)
         observes = self.mode == "shadow"
         return Part(report=report, observes=observes, seconds=seconds, pid=os.getpid())
 

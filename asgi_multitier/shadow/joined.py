@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeAlias
 
 from .found import Finding, RouteReport
@@ -148,18 +148,10 @@ def _counted(parts: Iterable[Mapping[str, int]]) -> Mapping[str, int]:
     return dict(total.most_common())
 
 
-_ADDED = (
-    "requests",
-    "hits",
-    "origin_seconds",
-    "saved_seconds",
-    "saved_bytes",
-    "memory",
-    "wrong",
-    "aged",
-    "possible_hits",
-    "possible_seconds",
+_ADDED = tuple(
+    one.name for one in fields(RouteReport) if one.type is int or one.name.endswith("_seconds")
 )
+"""Figures that are added; of all else there is a rule, or it is of the one with most evidence."""
 
 
 def _causes(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -1,7 +1,7 @@
 """A report read from JSON: another worker may be of another release."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import isfinite
 from typing import Any
 
@@ -35,7 +35,7 @@ def read_part(value: object) -> Part | None:
     return Part(
         report=Report(routes=tuple(one for one in routes if one is not None)),
         observes=value.get("observes") is True,
-        seconds=_seconds(value.get("seconds")) or 0.0,
+        seconds=_number(value.get("seconds")) or 0.0,
         pid=pid if type(pid) is int else None,
     )
 
@@ -43,37 +43,30 @@ def read_part(value: object) -> Part | None:
 def _route(value: object) -> RouteReport | None:
     if not isinstance(value, dict) or not isinstance(value.get("route"), str):
         return None
-    findings = value.get("findings")
-    read = [_finding(one) for one in findings] if isinstance(findings, list) else []
-    return RouteReport(
-        route=value["route"],
-        **_known(value, _OF_ROUTES),
-        findings=tuple(one for one in read if one is not None),
-    )
+    return RouteReport(**_known(value, RouteReport))
 
 
 def _finding(value: object) -> Finding | None:
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or _cause(value.get("cause")) is None:
         return None
-    cause = value.get("cause")
-    if not isinstance(cause, str) or cause not in _CAUSES:
-        return None
-    return Finding(cause=Cause(cause), **_known(value, _OF_FINDINGS))
+    return Finding(**_known(value, Finding))
 
 
-def _known(
-    value: Mapping[str, Any], readers: Mapping[str, Callable[[object], Any]]
-) -> dict[str, Any]:
+def _known(value: Mapping[str, Any], kind: type[RouteReport | Finding]) -> dict[str, Any]:
     """The members that are as they should be; the others stay at what they are without."""
-    read = {name: reader(value.get(name)) for name, reader in readers.items()}
+    read = {one.name: _READERS[one.type](value.get(one.name)) for one in fields(kind)}
     return {name: found for name, found in read.items() if found is not None}
+
+
+def _truth(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
 
 
 def _count(value: object) -> int | None:
     return value if type(value) is int and value >= 0 else None
 
 
-def _seconds(value: object) -> float | None:
+def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if isfinite(value) and value >= 0 else None
@@ -83,50 +76,41 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _flag(value: object) -> bool | None:
-    return value if isinstance(value, bool) else None
+def _cause(value: object) -> Cause | None:
+    return Cause(value) if isinstance(value, str) and value in _CAUSES else None
 
 
-def _counts(value: object) -> dict[str, int] | None:
+def _findings(value: object) -> tuple[Finding, ...] | None:
+    read = [_finding(one) for one in value] if isinstance(value, list) else []
+    return tuple(one for one in read if one is not None)
+
+
+def _counts(value: object) -> Mapping[str, int] | None:
     if not isinstance(value, dict):
         return None
-    return {str(name): count for name, count in value.items() if _count(count) is not None}
+    read = {str(word): _count(count) for word, count in value.items()}
+    return {word: count for word, count in read.items() if count is not None}
 
 
-def _others(value: object) -> tuple[tuple[str, str], ...] | None:
-    if not isinstance(value, list):
-        return None
-    pairs = [(one.get("cause"), one.get("name")) for one in value if isinstance(one, dict)]
-    return tuple(
-        (cause, name) for cause, name in pairs if isinstance(cause, str) and isinstance(name, str)
-    )
+def _pairs(value: object) -> tuple[tuple[str, str], ...] | None:
+    """Kinds and names."""
+    read = [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    named = [(_text(one.get("cause")), _text(one.get("name"))) for one in read]
+    return tuple((cause, name) for cause, name in named if cause is not None and name is not None)
 
 
 _CAUSES = frozenset(Cause)
-_OF_ROUTES: Mapping[str, Callable[[object], Any]] = {
-    "rule": _flag,
-    "requests": _count,
-    "hits": _count,
-    "origin_seconds": _seconds,
-    "saved_seconds": _seconds,
-    "saved_bytes": _count,
-    "memory": _count,
-    "wrong": _count,
-    "aged": _count,
-    "lifetime": _seconds,
-    "annotation": _text,
-    "why": _text,
-    "possible_hits": _count,
-    "possible_seconds": _seconds,
-    "share": _seconds,
-    "would": _counts,
+
+_READERS: Mapping[Any, Callable[[object], Any]] = {
+    bool: _truth,
+    int: _count,
+    float: _number,
+    float | None: _number,
+    str: _text,
+    str | None: _text,
+    Cause: _cause,
+    Mapping[str, int]: _counts,
+    tuple[Finding, ...]: _findings,
+    tuple[tuple[str, str], ...]: _pairs,
 }
-_OF_FINDINGS: Mapping[str, Callable[[object], Any]] = {
-    "name": _text,
-    "others": _others,
-    "wrong": _count,
-    "confidence": _seconds,
-    "place": _text,
-    "remedy": _text,
-    "annotation": _text,
-}
+"""By the type of what is read."""

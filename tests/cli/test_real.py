@@ -99,9 +99,20 @@ WAYS = {
         "doctor",
         "tail",
         "explain",
+        "report",
         "warm",
     },
-    "workers": {"stats", "instances", "invalidate", "keys", "mode", "doctor", "explain", "warm"},
+    "workers": {
+        "stats",
+        "instances",
+        "invalidate",
+        "keys",
+        "mode",
+        "doctor",
+        "explain",
+        "report",
+        "warm",
+    },
     "redis": {"instances", "invalidate", "doctor", "tail"},
 }
 
@@ -135,8 +146,14 @@ def test_all_commands(way: str, real: Real, capsys: pytest.CaptureFixture[str]) 
         assert (code, told["hits"], told["bypassed"]) == (Exit.OK, 1, {"no-rule": 1})
         code, told = answered(capsys, "explain", "http://shop/page", *options)
         assert (code, told["verdict"]) == (Exit.OK, "hit")
+        code, told = answered(capsys, "report", *options)
+        assert (code, told["remedy"]) == (Exit.USAGE, "asgi-multitier mode shadow")
+        answered(capsys, "mode", "shadow", *options)
+        code, told = answered(capsys, "report", "--clear", *options)
+        assert (code, told["scope"], told["observes"]) == (Exit.OK, "host", True)
+        answered(capsys, "mode", "on", *options)
     else:
-        for command in (["stats"], ["keys"], ["mode"], ["warm", "/page"]):
+        for command in (["stats"], ["keys"], ["mode"], ["report"], ["warm", "/page"]):
             code, told = answered(capsys, *command, *options)
             assert (code, "--url" in told["remedy"]) == (Exit.USAGE, True)
 

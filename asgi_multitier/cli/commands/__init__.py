@@ -1,13 +1,27 @@
 """The subcommands, a file each, in the order in which the help lists them."""
 
 from ..command import Command
-from . import doctor, explain, instances, invalidate, keys, mode, routes, stats, tail, top, warm
+from . import (
+    doctor,
+    explain,
+    instances,
+    invalidate,
+    keys,
+    mode,
+    report,
+    routes,
+    stats,
+    tail,
+    top,
+    warm,
+)
 
 COMMANDS: tuple[Command, ...] = (
     stats.COMMAND,
     top.COMMAND,
     instances.COMMAND,
     explain.COMMAND,
+    report.COMMAND,
     invalidate.COMMAND,
     keys.COMMAND,
     tail.COMMAND,
