@@ -34,6 +34,7 @@ from .layers import is_known
 from .plan import Plan, target_of
 from .request import Request
 from .sending import with_cache_status
+from .traced import note
 
 
 def refusal_of(plan: Plan, found: FieldLines, scope: Scope) -> Reason | None:
@@ -203,6 +204,7 @@ class Failures:
             )
             return False
         plan.tally.passed(refused.reason)
+        note(self._manager.engine, "pass", reason=refused.reason)
         member = cache_status.forwarded(Forward.BYPASS, detail=refused.reason)
         await answering(scope, receive, with_cache_status(send, member, plan.terms))
         return True

@@ -22,6 +22,7 @@ from .representation import prepared
 from .request import Request
 from .selected import Selected
 from .shared_hit import sent
+from .traced import note
 from .uses import Found, forward_for, is_due, renews_itself, what_is
 
 
@@ -151,6 +152,7 @@ class Exchange:
             return True
         if decision.use in (Use.STALE, Use.STALE_WHILE_REVALIDATE):
             self._tally.count(Outcome.STALE)
+            note(engine, "stale", entry, tier=level, reason=decision.use)
             if due and not self._request.foreground:
                 self._forwarding.refresh(slot)
             await self._reply(self._replies.hit(slot, decision.use))
@@ -164,6 +166,7 @@ class Exchange:
 
     def _hit(self, slot: Slot, level: int) -> None:
         self._tally.hit(level)
+        note(self._engine, "hit", slot.entry, tier=level)
         if level == 1:
             self.hit = slot
 

@@ -39,6 +39,7 @@ from .receiving import Presence, from_the_start
 from .replies import Replies
 from .request import HEAD_MARK, Request
 from .sending import observed, with_cache_status, without_content
+from .traced import note
 from .uses import is_for_a_part, is_own_head, is_range_alone, is_unshared
 
 
@@ -125,7 +126,7 @@ class Forwarding:
         else:
             flight = caller.open(answer, self._seed(name))
             flight.led = True
-            await self._engine.flights.launch(flight, self._asking_head(key, flight))
+            await self._engine.flights.launch(flight, self._asking_head(key, flight), caller.route)
         return True
 
     async def _take(self, answer: "Answer | StandIn | Step", key: str, *, last: bool) -> bool:
@@ -133,8 +134,10 @@ class Forwarding:
         if isinstance(answer, StandIn):
             await self._stand_in(answer)
         elif answer is Step.NESTED:
+            note(self._engine, "pass", reason=Reason.NESTED)
             await self._pass_by(Reason.NESTED)
         elif answer is Step.REFUSED:
+            note(self._engine, "pass", reason=Reason.OVERLOADED)
             # RFC 9110 §15.6.4
             seconds = ceil(self._caller.patience.lead or 1)
             after = (RETRY_AFTER, b"%d" % seconds)
@@ -166,16 +169,19 @@ class Forwarding:
         if isinstance(answer, StaleStored):
             self._tally.count(Outcome.STALE)
             why, status = Reason.STALE_IF_ERROR, answer.status
+            note(self._engine, "stale", entry, reason=why)
             await self._reply(
                 self._replies.in_place(answer.slot, why, status=status, collapsed=True)
             )
             return True
         self._tally.count(Outcome.COALESCED)
+        note(self._engine, "coalesced", entry)
         await self._reply(self._replies.collapsed(entry, stored=isinstance(answer, Stored)))
         return True
 
     async def _stand_in(self, found: StandIn, *, collapsed: bool = True) -> None:
         """Answer with a stale entry; `collapsed` if another request's run was waited for."""
+        note(self._engine, "stale", found.slot.entry, reason=found.why)
         if found.why is Reason.OVERLOADED:
             await self._reply(self._replies.hit(found.slot, found.why))
             return
@@ -284,7 +290,8 @@ class Forwarding:
         """Renew an entry in the background, if that is not done already and may begin now."""
         if self._find_name() is None:
             self._caller.stale = slot
-            refresh(self._engine, self._seed(slot.entry.key), self._renew)
+            route = self._caller.route
+            refresh(self._engine, self._seed(slot.entry.key), self._renew, route)
 
     async def _renew(self, flight: "Flight[Answer]") -> None:
         await self._fill(flight, None).renew()
@@ -293,8 +300,12 @@ class Forwarding:
 
     async def alone(self, reason: Reason) -> None:
         """Let the application answer this request by itself."""
-        self._tally.passed(reason)
+        self._passed(reason)
         await self._pass_by(reason)
+
+    def _passed(self, reason: Reason) -> None:
+        self._tally.passed(reason)
+        note(self._engine, "pass", reason=reason)
 
     async def _pass_by(self, reason: Reason, head: Head | None = None) -> None:
         member = cache_status.forwarded(self._replies.forward, detail=reason)
@@ -323,12 +334,12 @@ class Forwarding:
             stale=self._caller.stale,
             marker=self._look_up.marker,
         )
-        self._tally.passed(Reason.METHOD)
+        self._passed(Reason.METHOD)
         return partial(self._pass_by, Reason.METHOD, head)
 
     async def _gateway_timeout(self) -> None:
         """RFC 9111 §5.2.1.7: `only-if-cached`, and nothing stored that would do."""
-        self._tally.passed(Reason.ONLY_IF_CACHED)
+        self._passed(Reason.ONLY_IF_CACHED)
         self._replies.forward = Forward.REQUEST
         await self._reply(self._replies.refused(504, Reason.ONLY_IF_CACHED))
 

@@ -9,6 +9,7 @@ from ..events import Outcome, Tally
 from ..policy.reasons import Reason
 from .client import Client
 from .fill import Answer, Fill
+from .traced import note
 
 
 async def lead(
@@ -46,7 +47,8 @@ async def lead(
     flight = fill.flight
     client.left.add_done_callback(leave)
     flight.led = True
-    task = engine.flights.launch(flight, partial(fill.answer, fleet=fleet))
+    note(engine, "miss")  # until something else is known; a server's span ends with the last byte
+    task = engine.flights.launch(flight, partial(fill.answer, fleet=fleet), caller.route)
     outcome: Outcome | None = None
     try:
         stale, soft = None if fill.foreground else caller.stale, caller.soft_left

@@ -28,6 +28,7 @@ from .plan import Plan
 from .plans import Plans
 from .receiving import Reading, read_within
 from .request import view_of
+from .traced import note
 
 Meet: TypeAlias = Callable[[Plan, FieldLines, Scope, Receive, Send, bytes], Awaitable[None]]
 Bypass: TypeAlias = Callable[[Plan, Reason, Scope, Receive, Send], Awaitable[None]]
@@ -110,6 +111,7 @@ class Questions:
             reason = refused.reason
         if reason is not None:
             plan.tally.passed(reason)
+            note(self._plans.manager.engine, "pass", reason=reason)
             return replace(reading, reason=reason)
         await self._take(plan, found, scope, reading, send)
         return None

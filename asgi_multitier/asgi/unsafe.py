@@ -18,7 +18,7 @@ from .._types import ASGIApp, Header, Headers, Message, Receive, Scope, Send
 from ..coherence.log import Operation
 from ..engine.mutations import UnderWay
 from ..entry import Born
-from ..manager.invalidation import Begin
+from ..manager.invalidation import Begin, Phase
 from ..manager.manager import CacheManager
 from ..policy import cache_status
 from ..policy import key as keys
@@ -263,7 +263,7 @@ class Mutation:
                     selectors = self._selectors(status, normalised(headers))
                     if selectors:
                         under_way.drops(selectors)
-                        position = await self._invalidate(selectors, begin)
+                        position = await self._invalidate(selectors, begin, "response")
                         added += self._position_line(position)
                 if added:
                     message = {**message, "headers": headers + added}
@@ -282,7 +282,7 @@ class Mutation:
                 under_way.drops(selectors)
             if selectors:
                 # Also when the client has gone: what was committed is committed.
-                await self._invalidate(selectors, begin)
+                await self._invalidate(selectors, begin, "end")
 
     def begin(self, selectors: Sequence[Selector]) -> Operation:
         """Put an invalidation into force, synchronously."""
@@ -290,9 +290,13 @@ class Mutation:
         named = self._table.chosen(self._resolved, self._scope).invalidations
         return self._manager.begin_with(named.settle if named else 0)(selectors)
 
-    async def _invalidate(self, selectors: Sequence[Selector], begin: Begin) -> Born | None:
+    async def _invalidate(
+        self, selectors: Sequence[Selector], begin: Begin, phase: Phase
+    ) -> Born | None:
         """Invalidate on every instance; that goes on if its caller is cancelled."""
-        return await asyncio.shield(self._manager.begin_invalidation(selectors, begin=begin))
+        route = self._resolved.label
+        dropping = self._manager.begin_invalidation(selectors, begin, route=route, phase=phase)
+        return await asyncio.shield(dropping)
 
     def _position_line(self, position: Born | None) -> list[Header]:
         """The field line that gives the client the position of its write in the log."""

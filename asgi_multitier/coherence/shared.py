@@ -9,13 +9,13 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
-from contextvars import Context
 from dataclasses import replace
 from typing import Any, cast
 
 from .._types import Clock
 from ..entry import Born
 from ..selectors import Selector
+from ..tracing import background
 from .beats import BeatStore
 from .follower import Follower
 from .index import Index
@@ -124,10 +124,10 @@ class SharedLog:
         self._tail.prepare()
         self._tasks = (
             asyncio.create_task(
-                self._tail.run(), name="asgi-multitier log tail", context=Context()
+                self._tail.run(), name="asgi-multitier log tail", context=background()
             ),
             asyncio.create_task(
-                self._outbox.run(), name="asgi-multitier log sender", context=Context()
+                self._outbox.run(), name="asgi-multitier log sender", context=background()
             ),
         )
         try:
@@ -189,7 +189,7 @@ class SharedLog:
 
 def call_later(delay: float, callback: Callable[[], None]) -> object:
     """Call a function after so many seconds in the running event loop."""
-    return asyncio.get_running_loop().call_later(delay, callback, context=Context())
+    return asyncio.get_running_loop().call_later(delay, callback, context=background())
 
 
 async def cancel_all(*tasks: "asyncio.Task[None]") -> None:

@@ -7,11 +7,11 @@ itself. A node that has not been up to date for three seconds stops trusting its
 
 import asyncio
 import logging
-from contextvars import Context
 
 from .._types import Clock
 from ..entry import Born
 from ..errors import BackendError, SerializationError
+from ..tracing import background
 from .follower import Follower, ReadResult, Verdict
 from .index import UNTRUSTED_AGE, Index
 from .log import TRUST
@@ -264,7 +264,7 @@ class Trust:
             return  # another event loop follows the log now
         left = self._renewed + TRUST - self._clock()
         if left > 0:
-            self._timer = loop.call_later(left, self.check, context=Context())
+            self._timer = loop.call_later(left, self.check, context=background())
             return
         self._timer = None
         if self._index.settled:

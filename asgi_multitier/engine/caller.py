@@ -73,15 +73,15 @@ class Caller(Generic[R]):
         policy: What holds for it.
         tally: Where it is counted.
         name: What it asks for, for errors and log lines.
-        route: Its route; log lines about the same one are joined.
+        route: Its route; log lines about the same one are joined. An attribute as well.
     """
 
-    __slots__ = ("_engine", "_name", "_policy", "_route", "_tally", "patience", "stale")
+    __slots__ = ("_engine", "_name", "_policy", "_tally", "patience", "route", "stale")
 
     def __init__(
         self, engine: Engine, policy: Policy, tally: Tally, name: str, route: str = MANAGER
     ) -> None:
-        self._route = route
+        self.route = route
         lead = policy.coalesce_timeout or engine.config.coalesce_timeout
         self._engine = engine
         self._policy = policy
@@ -140,6 +140,20 @@ class Caller(Generic[R]):
             TimeoutError: If it has waited for `hard_timeout`.
             Exception: What the origin raised.
         """
+        if opened or (traces := self._engine.events.traces) is None:
+            return await self._wait(flight, opened)
+        begun, result = self._engine.clock(), "error"
+        try:
+            answer = await self._wait(flight, opened)
+            result = _result(answer)
+        except asyncio.CancelledError:
+            result = "cancelled"
+            raise
+        finally:
+            traces.joined(self.route, flight.trace, self._engine.clock() - begun, result)
+        return answer
+
+    async def _wait(self, flight: "Flight[R]", opened: bool) -> "R | Lead[R] | StandIn | Step":
         flights = self._engine.flights
         begun = self._engine.clock()
         try:
@@ -199,7 +213,7 @@ class Caller(Generic[R]):
             raise error
         self._tally.count(Outcome.STALE)
         if flight is not None:
-            report_stand_in(self._engine, flight, self._name, error, self._route)
+            report_stand_in(self._engine, flight, self._name, error, self.route)
         return found
 
     def _stand_in(self, why: Reason) -> StandIn | None:
@@ -221,3 +235,12 @@ class Caller(Generic[R]):
 def _outcome(opened: bool) -> Outcome:
     """How a caller counts that gets no answer: by whose run it was."""
     return Outcome.MISS if opened else Outcome.COALESCED
+
+
+def _result(answer: object) -> str:
+    """What became of a wait, in a word."""
+    if isinstance(answer, StandIn):
+        return "stale"
+    if isinstance(answer, Lead):
+        return "leads"
+    return "again" if isinstance(answer, Step) else "answered"

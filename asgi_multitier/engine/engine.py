@@ -1,7 +1,7 @@
 """One cache of one process: its parts, and how they are put together."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._types import Clock
 from ..coherence.log import InvalidationLog
@@ -16,6 +16,9 @@ from .mutations import Mutations
 from .placed import Placed
 from .sampling import Sampler
 from .stack import TierStack
+
+if TYPE_CHECKING:
+    from ..tracing.traces import Traces
 
 Tier = LocalTier | SharedTier
 
@@ -97,3 +100,7 @@ class Engine:
             hit_for_miss=config.hit_for_miss,
             clock=clock,
         )
+
+    def trace(self, traces: "Traces | None") -> None:
+        """Make spans from here on, or none."""
+        self.events.traces = self.flights.traces = traces

@@ -8,10 +8,13 @@ each process runs the origin itself.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ..entry import Entry
 from .stack import TierStack
+
+if TYPE_CHECKING:
+    from ..tracing.runs import RunTrace
 
 R = TypeVar("R")
 
@@ -21,9 +24,10 @@ class LeaseClaim(Protocol):
 
     won: bool
     held: bool
+    holder: str
 
     async def released(self, timeout: float) -> bool:
-        """Wait, after losing, until it is worth looking again."""
+        """Wait, after losing, until it is worth looking again; False if the time is over first."""
 
     async def release(self) -> None:
         """Give the lease back, or stop waiting for it."""
@@ -32,8 +36,14 @@ class LeaseClaim(Protocol):
 class LeaseServer(Protocol):
     """Who gives leases: see `redis.lease.Leases`."""
 
-    async def claim(self, key: str) -> LeaseClaim:
-        """Try to take the lease of a key; never raises."""
+    async def claim(self, key: str, traceparent: str | None = None) -> LeaseClaim:
+        """Try to take the lease of a key; never raises.
+
+        Args:
+            key: The key.
+            traceparent: How the claimer's span is named, for those who wait for it; None: it
+                has none, and the holder's is not asked for.
+        """
 
 
 async def run_in_fleet(
@@ -44,6 +54,7 @@ async def run_in_fleet(
     run: Callable[[LeaseClaim], Awaitable[None]],
     *,
     turn: int = 0,
+    trace: "RunTrace | None" = None,
 ) -> R | None:
     """Find what another process brings, or run the origin.
 
@@ -55,6 +66,7 @@ async def run_in_fleet(
         run: Runs the origin; with the lease if the claim says so, and then what it brings must be
             where `look` finds it before the lease is given back.
         turn: Runs that this process has waited for in vain.
+        trace: The span of the run; None where there is none.
 
     Returns:
         What `look` found, or None if the origin was run here.
@@ -62,7 +74,8 @@ async def run_in_fleet(
     loop = asyncio.get_running_loop()
     deadline = loop.time() + patience
     while True:
-        claim = await leases.claim(f"{key}+{turn}" if turn else key)
+        name = f"{key}+{turn}" if turn else key
+        claim = await leases.claim(name, None if trace is None else trace.traceparent)
         try:
             # Also after winning: the holder before may just have finished. Not where the lease's
             # server did not answer: the tier is likely on the same server.
@@ -72,7 +85,10 @@ async def run_in_fleet(
             if claim.won:
                 await run(claim)
                 return None
-            await claim.released(max(0.0, deadline - loop.time()))
+            begun = loop.time()
+            released = await claim.released(max(0.0, deadline - begun))
+            if trace is not None:
+                trace.lost(claim.holder, loop.time() - begun, "released" if released else "expired")
             if loop.time() >= deadline:
                 turn += 1
                 deadline += patience

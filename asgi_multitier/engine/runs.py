@@ -9,20 +9,24 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from inspect import isawaitable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from msgspec.structs import replace
 
 from ..config.policy import Policy
 from ..entry import Entry, Slot
-from ..events import MANAGER, Events, Tally
+from ..events import MANAGER, Events, Outcome, Tally
 from ..policy.data_version import is_unchanged, version_digest
 from ..policy.key import storage_key
 from ..policy.reasons import Reason
+from ..tracing.attributes import BORN, BYTES, RESULT, TAGS, TTL
 from .engine import Engine
 from .fleet import LeaseClaim, LeaseServer, Publisher, run_in_fleet
 from .flights import Flight
 from .stack import route_of
+
+if TYPE_CHECKING:
+    from ..tracing.runs import RunTrace, Told
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -94,7 +98,7 @@ class Run(Generic[R]):
                 return
             if self._engine.stack.has_shared:
                 if (found := await origin.find_elsewhere()) is not None:
-                    self.answered(found)
+                    self._found(found)
                     return
                 self._renew_birth()
             await self._ask(origin)
@@ -124,10 +128,13 @@ class Run(Generic[R]):
 
     async def _in_fleet(self, origin: Origin[R], leases: LeaseServer) -> R | None:
         """One of all processes asks the origin; the others find what it brings in a shared tier."""
+        trace = self.flight.trace
 
         async def holding(claim: LeaseClaim) -> None:
             self._renew_birth()
             self.publisher.hold(claim)
+            if trace is not None:
+                trace.event("lease.won" if claim.held else "lease.skipped")
             await self._ask(origin)
             await self.publisher.published()
 
@@ -138,10 +145,17 @@ class Run(Generic[R]):
             origin.find_elsewhere,
             holding,
             turn=self.flight.turn,
+            trace=trace,
         )
         if found is not None:
-            self.answered(found)
+            self._found(found)
         return found
+
+    def _found(self, result: R) -> None:
+        """Another process has brought it."""
+        if self.flight.trace is not None:
+            self.flight.trace.tell({RESULT: "elsewhere"})
+        self.answered(result)
 
     async def unchanged(
         self,
@@ -185,6 +199,43 @@ class Run(Generic[R]):
 
         The other tiers get it by `publisher`.
         """
+        kept = self._keep(entry)
+        if self.flight.trace is not None:
+            self._tell_kept(self.flight.trace, entry, kept)
+        return kept
+
+    def _tell_kept(self, trace: "RunTrace", entry: Entry, kept: Slot | Reason) -> None:
+        if isinstance(kept, Slot):
+            ttl = round(entry.fresh_until - self._engine.clock(), 3)
+            told: Told = {BYTES: kept.size, TTL: ttl, TAGS: len(entry.tags), BORN: entry.born.seq}
+            trace.tell({RESULT: "stored", **told})
+            trace.event("committed")
+            return
+        if kept is Reason.INVALIDATED:
+            trace.event("overtaken")
+        trace.refused(kept)
+
+    def validated(self, kept: Slot | Reason) -> None:
+        """What was stored before still holds, and is kept if it may be; told if it has a span."""
+        if self.flight.trace is not None and isinstance(kept, Slot):
+            self.flight.trace.tell({RESULT: "validated"})
+
+    def led(self, outcome: Outcome) -> None:
+        """How the request that leads it is answered, if not by the origin; told if traced."""
+        if self.flight.trace is not None:
+            self.flight.trace.led(outcome.value)
+
+    def stood_in(self, error: BaseException | None) -> None:
+        """Something stale answers in its place; told if it has a span."""
+        if self.flight.trace is not None:
+            self.flight.trace.stood_in(error)
+
+    def refused(self, reason: Reason) -> None:
+        """What it has brought is not stored; told if it has a span."""
+        if self.flight.trace is not None:
+            self.flight.trace.refused(reason)
+
+    def _keep(self, entry: Entry) -> Slot | Reason:
         engine, flight = self._engine, self.flight
         if flight.superseded:
             return Reason.SUPERSEDED  # what a later run or a `set` has brought is younger
@@ -250,13 +301,19 @@ def report_stand_in(
         engine.events.stood_in(name, error, route)
 
 
-def refresh(engine: Engine, seed: Entry, renew: Callable[[Flight[Any]], Awaitable[object]]) -> None:
+def refresh(
+    engine: Engine,
+    seed: Entry,
+    renew: Callable[[Flight[Any]], Awaitable[object]],
+    route: str = MANAGER,
+) -> None:
     """Renew an entry in the background, if that is not done already and may begin now.
 
     Args:
         engine: The cache.
         seed: What is known of the entry to come.
         renew: The run of a flight.
+        route: Its route, for its span.
     """
     flight = engine.flights.refresh(seed)
     if flight is not None:
@@ -264,5 +321,5 @@ def refresh(engine: Engine, seed: Entry, renew: Callable[[Flight[Any]], Awaitabl
         if (live := engine.events.live).on:
             key = storage_key(seed.key)
             live.emit("refresh", route=route_of(seed), key=key, state="begun")
-        engine.flights.launch(flight, partial(renew, flight))
+        engine.flights.launch(flight, partial(renew, flight), route)
         engine.flights.abandon(flight)

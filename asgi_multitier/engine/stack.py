@@ -10,7 +10,6 @@ Reads and writes of one tick of the event loop go to a shared tier in one round 
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from contextvars import Context
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
@@ -26,6 +25,7 @@ from ..tiers.base import FindingTier, LocalTier, finder
 from ..tiers.memory import MemoryTier
 from ..tiers.metadata import Unreadable
 from ..tiers.null import NullLocalTier
+from ..tracing import background
 from .admission import Admission
 from .formats import Format
 from .placed import Placed
@@ -303,7 +303,7 @@ class TierStack:
 
     def spawn(self, run: Coroutine[Any, Any, Any], name: str) -> "asyncio.Task[Any]":
         """Run something of these tiers' in a task, which `settle` and `close` wait for."""
-        task: asyncio.Task[Any] = asyncio.create_task(run, name=name, context=Context())
+        task: asyncio.Task[Any] = asyncio.create_task(run, name=name, context=background())
         self.tasks.add(task)
         task.add_done_callback(self._ended)
         return task

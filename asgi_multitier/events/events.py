@@ -241,6 +241,20 @@ class Events(Told):
                 error,
             )
 
+    def tracing_failed(self, error: Exception) -> None:
+        """OpenTelemetry has failed; the request that a span was about goes on.
+
+        Args:
+            error: What it raised.
+        """
+        self.failures["tracing"] += 1
+        if self._troubles.begins("tracing fails", UNROUTED):
+            logger.warning(
+                "tracing: %s: %s; traces are without some spans of the cache",
+                type(error).__name__,
+                error,
+            )
+
     def encoding_failed(self, coding: str, error: Exception) -> None:
         """A response could not be compressed; logged the first time, as it may happen to each."""
         self.failures["compression"] += 1

@@ -1,12 +1,16 @@
 """What is told to those who watch, and what is said of tiers and of operators."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..tracing.attributes import OUTCOME, REASON
 from .counters import Counters
 from .live import Live
 from .log_lines import logger
 from .statistics import NOT_COUNTED, Tally
+
+if TYPE_CHECKING:
+    from ..tracing.traces import Traces
 
 
 class Told(Counters):
@@ -18,11 +22,13 @@ class Told(Counters):
 
     Attributes:
         live: What happens, for those who watch.
+        traces: The spans of the cache; None unless `CacheManager.instrument` was called.
     """
 
     def __init__(self, clock: Callable[[], float], wall: Callable[[], float]) -> None:
         super().__init__()
         self.live = Live(clock, wall)
+        self.traces: Traces | None = None
 
     def _tell(self, kind: str, **told: Any) -> None:
         if self.live.on:
@@ -39,6 +45,8 @@ class Told(Counters):
         if tally is NOT_COUNTED:
             return
         tally.passed(reason)
+        if self.traces is not None:
+            self.traces.note(lambda: {OUTCOME: "pass", REASON: str(reason)})
         if self.live.on:
             self.live.bypassed(route, str(reason))
 

@@ -13,7 +13,6 @@ import time
 from collections import deque
 from collections.abc import Coroutine
 from contextlib import suppress
-from contextvars import Context
 from importlib.metadata import version
 from random import uniform
 from typing import Any, Protocol
@@ -24,6 +23,7 @@ from ..coherence.shared import SharedLog
 from ..config.process import CacheConfig
 from ..engine.engine import Engine
 from ..tiers.memory import MemoryTier
+from ..tracing import background
 from .beat import Beat, BeatCodec
 from .findings import CLOCK
 
@@ -122,7 +122,7 @@ class Heart:
 
     def _beat_regularly(self) -> None:
         # What was set around the caller, such as a request, is not around this.
-        self._task = Context().run(self._cache.spawn, self._run(), "asgi-multitier heartbeat")
+        self._task = background().run(self._cache.spawn, self._run(), "asgi-multitier heartbeat")
 
     async def end(self) -> None:
         """Tell that this instance ends."""

@@ -155,7 +155,7 @@ class Computing:
         flight: Flight[Result] | None = None
         if isinstance(answer, Lead):
             flight = caller.open(answer, self._seed(call))
-            self._flights.launch(flight, partial(self._run, call, found, flight))
+            self._flights.launch(flight, partial(self._run, call, found, flight), MANAGER)
             answer = await caller.wait(flight, opened=True)
         if isinstance(answer, Result):
             if answer.overtaken and answer.by is not flight and not last:
@@ -273,6 +273,8 @@ class _Function:
             data_version=flight.seed.data_version,
         )
         kept = self._kept(entry, payload)
+        if validated:
+            self._run.validated(kept)
         overtaken = kept is Reason.INVALIDATED and self._run.worth_repeating(entry)
         self._run.answered(Result(payload, value, flight, overtaken, validated))
         self._run.publisher.publish([entry] if isinstance(kept, Slot) else [])
@@ -280,6 +282,7 @@ class _Function:
     def _kept(self, entry: Entry, payload: bytes) -> Slot | Reason:
         if self._values.is_too_large(payload):
             self._engine.events.not_stored(Reason.OVERSIZED, MANAGER)
+            self._run.refused(Reason.OVERSIZED)
             return Reason.OVERSIZED
         return self._run.keep(entry)
 

@@ -6,8 +6,9 @@ on every other one that follows the log within milliseconds.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from ..coherence.log import Operation
 from ..coherence.repeats import note, root_paths
@@ -25,6 +26,12 @@ from .lifecycle import Lifecycle
 
 Begin: TypeAlias = Callable[[Sequence[Selector]], Operation]
 """Puts an invalidation into force on this instance, synchronously."""
+
+Phase: TypeAlias = Literal["call", "response", "end"]
+"""When something is dropped: by a call, before the response to a change leaves, or at its end."""
+
+Committed: TypeAlias = Callable[["Born | None"], "Born | None"]
+"""Is told the position of a record; None if that waits to be sent. Returns the same."""
 
 Drop: TypeAlias = Callable[[], Coroutine[Any, Any, "Born | None"]]
 """Drops something, and returns the position of its record; None if it waits to be sent."""
@@ -180,11 +187,12 @@ class Invalidation(Lifecycle):
         await self.start()
         stack = self.engine.stack
         slots = [slot for key in kept if (slot := stack.peek(key)) is not None]
-        operation = self.begin_with(settle)(selectors)
-        note(self, selectors, settle)
-        for slot in slots:
-            stack.renew(slot)
-        return await self.engine.log.commit(operation)
+        with self._traced(selectors, MANAGER, "end") as committed:
+            operation = self.begin_with(settle)(selectors)
+            note(self, selectors, settle)
+            for slot in slots:
+                stack.renew(slot)
+            return committed(await self.engine.log.commit(operation))
 
     def begin_with(self, settle: Lifetime = 0) -> Begin:
         """A function that puts selectors into force on this instance, with a time to settle.
@@ -199,18 +207,25 @@ class Invalidation(Lifecycle):
         return partial(self.engine.log.begin, settle=seconds)
 
     def begin_invalidation(
-        self, selectors: Sequence[Selector], begin: Begin
+        self,
+        selectors: Sequence[Selector],
+        begin: Begin,
+        *,
+        route: str = MANAGER,
+        phase: Phase = "call",
     ) -> "asyncio.Task[Born | None]":
         """Drop what the selectors name in a task of its own, which `close` waits for.
 
         Args:
             selectors: What is dropped.
             begin: Puts it into force on this instance.
+            route: The route of the request that has changed something, for its span.
+            phase: When that is.
 
         Returns:
             The task; its result is the position of the log's record, None if it waits to be sent.
         """
-        return self._in_task(lambda: self._drop(selectors, begin))
+        return self._in_task(lambda: self._drop(selectors, begin, route, phase))
 
     def _in_task(self, drop: Drop) -> "asyncio.Task[Born | None]":
         if not self.home.is_elsewhere:
@@ -227,9 +242,28 @@ class Invalidation(Lifecycle):
         except HomeBlocked:
             return None
 
-    async def _drop(self, selectors: Sequence[Selector], begin: Begin) -> Born | None:
+    async def _drop(
+        self,
+        selectors: Sequence[Selector],
+        begin: Begin,
+        route: str = MANAGER,
+        phase: Phase = "call",
+    ) -> Born | None:
         await self._name.check(self)
         await self.start()
+        with self._traced(selectors, route, phase) as committed:
+            return committed(await self._dropped(selectors, begin))
+
+    def _traced(
+        self, selectors: Sequence[Selector], route: str, phase: Phase
+    ) -> AbstractContextManager[Committed]:
+        """The span of an invalidation, where there are spans."""
+        traces = self.engine.events.traces
+        if traces is None:
+            return nullcontext(_as_it_is)
+        return traces.dropping(route, phase, [selector.kind for selector in selectors])
+
+    async def _dropped(self, selectors: Sequence[Selector], begin: Begin) -> Born | None:
         log, stack = self.engine.log, self.engine.stack
         operation = begin(selectors)
         if (live := self.engine.events.live).on:
@@ -242,3 +276,8 @@ class Invalidation(Lifecycle):
         position, _ = await asyncio.gather(log.commit(operation), stack.drop(keys))
         self._name.warn_if_unused(log)
         return position
+
+
+def _as_it_is(position: Born | None) -> Born | None:
+    """Tells no span of it."""
+    return position

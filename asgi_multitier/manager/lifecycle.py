@@ -8,7 +8,6 @@ import time
 from asyncio.events import _get_running_loop as loop_here
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
-from contextvars import Context
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
@@ -24,6 +23,7 @@ from ..serializers import JsonSerializer, Serializer
 from ..streams import Streams
 from ..tiers.base import LocalTier, TierConfig
 from ..tiers.codec import check_compression
+from ..tracing import Tracing, background
 from ..workers import Workers
 from . import isolation
 from .backends import Backends, Given
@@ -95,6 +95,7 @@ class Lifecycle:
         self._mode_changed, self._renewed = Listeners(), Listeners()
         self._endings: list[Callable[[], Awaitable[None]]] = []
         self._engine: Engine | None = None
+        self._tracing: Tracing | None = None
         self._starting: asyncio.Task[None] | None = None
         self._patience_ends = 0.0
         self._has_logged_name = False
@@ -215,7 +216,7 @@ class Lifecycle:
 
     def _assembled(self) -> Engine:
         backends, namespace = self._backends, self.namespace
-        return Engine(
+        engine = Engine(
             self.config,
             backends.local(),
             backends.shared(namespace),
@@ -226,6 +227,13 @@ class Lifecycle:
             wall=self._wall,
             compress_over=self._compress_over,
         )
+        self._trace(engine)
+        return engine
+
+    def _trace(self, engine: Engine) -> None:
+        """Have the parts make spans, if that is wanted."""
+        if self._tracing is not None:
+            engine.trace(self._tracing(self.namespace, engine.events.tracing_failed))
 
     # Life.
 
@@ -275,7 +283,7 @@ class Lifecycle:
             self._starting = asyncio.create_task(
                 self.engine.log.start(self.engine.stack),
                 name="asgi-multitier start",
-                context=Context(),
+                context=background(),
             )
             self._starting.add_done_callback(self._started)
             self._patience_ends = loop.time() + _START_PATIENCE

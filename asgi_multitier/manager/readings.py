@@ -1,17 +1,24 @@
 """What a cache tells of itself: counters, the log, and whether its tiers answer."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ..coherence.log import InvalidationStats
 from ..engine.health import Health, examine, examine_idle
+from ..errors import ConfigError
 from ..events import CacheStats, CompressionStats, TierStats
-from ..metrics import Metrics
+from ..metrics import Metrics, instrument, version_here
 from ..streams import Streams
+from ..tracing import tracing
 from .explaining import Explaining
 from .home import at_home
 from .instances import Instances
 from .reporting import Reporting
 from .warm_up import WarmUp
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
 
 
 class Readings(WarmUp, Explaining, Instances, Reporting):
@@ -57,6 +64,39 @@ class Readings(WarmUp, Explaining, Instances, Reporting):
         is the same text for an endpoint of your own.
         """
         return Metrics(self)
+
+    def instrument(
+        self,
+        meter_provider: "MeterProvider | None" = None,
+        tracer_provider: "TracerProvider | None" = None,
+        *,
+        metrics: bool = True,
+        traces: bool = True,
+    ) -> None:
+        """Have OpenTelemetry show what the cache does (extra `otel`): its figures, and spans.
+
+        For each figure there is an observable instrument, which is read when it is exported. Spans
+        are made of runs of the application, of waits for them and of invalidations, and none of
+        hits.
+
+        Args:
+            meter_provider: Where figures are shown; None for the global one.
+            tracer_provider: Where spans are made; None for the global one.
+            metrics: Whether figures are shown; once for each cache.
+            traces: Whether spans are made.
+
+        Raises:
+            ConfigError: If the API of OpenTelemetry is not installed, or nothing is wanted.
+        """
+        if not (metrics or traces):
+            allowed = "True for metrics= or traces=, or both"
+            raise ConfigError.of("metrics", metrics, allowed, where="CacheManager.instrument")
+        if traces:
+            self._tracing = tracing(tracer_provider, version_here())
+            if self._engine is not None:
+                self._trace(self._engine)
+        if metrics:
+            instrument(meter_provider, self)
 
     def tier_stats(self) -> tuple[TierStats, ...]:
         """One reading a tier, first tier first."""

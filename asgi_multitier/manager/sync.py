@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, Unpack, overload
 
 from ..coherence.log import InvalidationStats
 from ..config.process import Mode
@@ -14,6 +14,10 @@ from ..strategy import CacheStrategy, Lifetime
 from .functions import SyncCachedFunction
 from .operations import Operations
 from .threads import Runner, in_thread
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -179,6 +183,17 @@ class SyncCache(Runner):
     def metrics(self) -> Metrics:
         """See `CacheManager.metrics`."""
         return self._cache.metrics
+
+    def instrument(
+        self,
+        meter_provider: "MeterProvider | None" = None,
+        tracer_provider: "TracerProvider | None" = None,
+        *,
+        metrics: bool = True,
+        traces: bool = True,
+    ) -> None:
+        """See `CacheManager.instrument`."""
+        self._cache.instrument(meter_provider, tracer_provider, metrics=metrics, traces=traces)
 
     def tier_stats(self) -> tuple[TierStats, ...]:
         """See `CacheManager.tier_stats`."""

@@ -7,8 +7,18 @@ workers of the machine, `metrics` is what a manager has of all this.
 """
 
 from .endpoint import MetricsEndpoint
-from .host import answer_workers
+from .host import answer_workers, version_here
 from .meters import METERS, PREFIX, Meter
 from .metrics import Metrics
+from .otel import instrument
 
-__all__ = ["METERS", "PREFIX", "Meter", "Metrics", "MetricsEndpoint", "answer_workers"]
+__all__ = [
+    "METERS",
+    "PREFIX",
+    "Meter",
+    "Metrics",
+    "MetricsEndpoint",
+    "answer_workers",
+    "instrument",
+    "version_here",
+]

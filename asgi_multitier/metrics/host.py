@@ -71,6 +71,12 @@ def version_here() -> str:
     return version("asgi-multitier")  # it reads a file
 
 
+def watched(cache: Measured) -> Engine:
+    """The cache's parts, for somebody who reads its figures."""
+    look_at_hits(cache)
+    return cache.engine
+
+
 def look_at_hits(cache: Measured) -> None:
     """Somebody reads the figures: have hits looked at for a while, if the cache runs."""
     loop = cache.loop

@@ -1,9 +1,9 @@
 """The figures of a cache for those who collect them: `CacheManager.metrics`."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..config.tokens import credentials_of
-from ..engine.engine import Engine
 from ..errors import ConfigError
 from .collector import MetricsCollector, default_registry
 from .endpoint import MetricsEndpoint
@@ -17,12 +17,11 @@ from .host import (
     process_hot,
     process_json,
     version_here,
+    watched,
     written,
 )
-from .otel import instrument
 
 if TYPE_CHECKING:
-    from opentelemetry.metrics import MeterProvider
     from prometheus_client.registry import CollectorRegistry
 
 
@@ -76,7 +75,7 @@ class Metrics:
                 registry has figures of a cache already.
         """
         into = default_registry() if registry is None else registry
-        collector = MetricsCollector(self._watched_engine)
+        collector = MetricsCollector(partial(watched, self._cache))
         try:
             into.register(collector)
         except ValueError:
@@ -85,24 +84,6 @@ class Metrics:
                 " unregister that one, or give this cache a CollectorRegistry() of its own"
             ) from None
         return collector
-
-    def instrument(self, meter_provider: "MeterProvider | None" = None) -> None:
-        """Make an observable instrument of OpenTelemetry for each of the figures.
-
-        They are read when they are exported, from the thread that does that, and tell the namespace
-        as an attribute. Of a histogram there are its sum and its count.
-
-        Args:
-            meter_provider: Where; None for the global one.
-
-        Raises:
-            ConfigError: If the API of OpenTelemetry is not installed (extra `otel`).
-        """
-        instrument(meter_provider, version_here(), self._cache.namespace, self._watched_engine)
-
-    def _watched_engine(self) -> Engine:
-        look_at_hits(self._cache)
-        return self._cache.engine
 
     def text(self, *, openmetrics: bool = False) -> str:
         """All figures of this process, now.

@@ -6,11 +6,13 @@ time.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..engine.engine import Engine
 from ..errors import ConfigError
 from ..events import Durations, Histogram
+from .host import Measured, version_here, watched
 from .meters import METERS, Meter, Value
 
 if TYPE_CHECKING:
@@ -83,16 +85,12 @@ def unit_of(meter: Meter) -> str:
     return "s" if meter.name.endswith("_seconds") else _UNITS[meter.name]
 
 
-def instrument(
-    provider: "MeterProvider | None", version: str, namespace: str, engine: Callable[[], Engine]
-) -> None:
+def instrument(provider: "MeterProvider | None", cache: Measured) -> None:
     """Make the instruments.
 
     Args:
         provider: Where; None for the global one.
-        version: Of this package.
-        namespace: An attribute of all that is observed.
-        engine: Gives the cache's parts, which are others after a renewal.
+        cache: The cache. Its namespace is an attribute of all that is observed.
 
     Raises:
         ConfigError: If the API of OpenTelemetry is not installed.
@@ -101,11 +99,12 @@ def instrument(
         from opentelemetry.metrics import get_meter
     except ModuleNotFoundError as error:
         raise ConfigError(
-            "CacheManager.metrics.instrument needs opentelemetry-api: install asgi-multitier[otel]"
+            "CacheManager.instrument needs opentelemetry-api: install asgi-multitier[otel]"
         ) from error
-    always = {"namespace": namespace}
+    always = {"namespace": cache.namespace}
+    engine = partial(watched, cache)
     # A scope of its own: a second instrument of the same name is not asked.
-    made = get_meter(NAME, version, meter_provider=provider, attributes=always)
+    made = get_meter(NAME, version_here(), meter_provider=provider, attributes=always)
     for meter in METERS:
         name, unit = name_of(meter), unit_of(meter)
         if meter.kind == "histogram":

@@ -12,7 +12,6 @@ import os
 from asyncio.events import _get_running_loop as loop_here
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from contextvars import Context
 from typing import Any, TypeAlias, TypeVar, cast
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
@@ -27,6 +26,7 @@ from redis.exceptions import (
 )
 
 from ..errors import BackendError, ConfigError
+from ..tracing import background
 from .cluster import Cluster, ClusterIsDownError
 from .multiplexed import Multiplexed
 from .recipe import TIMEOUT, RedisClient, UrlOrClient, recipe_of
@@ -73,7 +73,7 @@ class Lane:
         self._of_nodes: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         # A closing loop cancels it: connections are closed with their loop, not after it.
         self._keeper = asyncio.create_task(
-            _keep(client, shared), name="asgi-multitier connections", context=Context()
+            _keep(client, shared), name="asgi-multitier connections", context=background()
         )
 
     def turns_at(self, key: str) -> asyncio.Semaphore:

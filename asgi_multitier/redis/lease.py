@@ -11,12 +11,12 @@ import asyncio
 import logging
 import os
 from contextlib import suppress
-from contextvars import Context
 from secrets import token_hex
 from typing import Any
 
 from ..breaker import WHOLE, Breakers, Circuit
 from ..errors import BackendError
+from ..tracing import background
 from .client import Link, check_namespace, connect
 from .recipe import UrlOrClient
 from .scripts import CLAIM, RELEASE, RENEW, Script
@@ -50,17 +50,29 @@ class Claim:
         key: The key of the lease.
         won: Whether to run the origin: the lease was taken, or the server cannot be reached.
         held: Whether the lease is really held; False where the server did not answer.
+        holder: The `traceparent` of who holds it instead, where it was asked for and is given.
     """
 
-    __slots__ = ("_leases", "_renewal", "_token", "_woken", "ends", "held", "key", "won")
+    __slots__ = (
+        "_asks", "_leases", "_renewal", "_token", "_woken", "ends", "held", "holder", "key",
+        "won",
+    )  # fmt: skip
 
     def __init__(
-        self, leases: "Leases", key: str, token: str, woken: "asyncio.Future[None]"
+        self,
+        leases: "Leases",
+        key: str,
+        token: str,
+        woken: "asyncio.Future[None]",
+        *,
+        asks: bool = False,
     ) -> None:
         self.key = key
         self.won = False
         self.held = False
+        self.holder = ""
         self.ends = 0.0
+        self._asks = asks
         self._leases = leases
         self._token = token
         self._woken = woken
@@ -123,13 +135,22 @@ class Leases:
     def __repr__(self) -> str:
         return f"<Leases {self._prefix} at {self.link.name}, {len(self._waiting)} keys waited for>"
 
-    async def claim(self, key: str) -> Claim:
+    async def claim(self, key: str, traceparent: str | None = None) -> Claim:
         """Try to take the lease of a key. Never raises; without the server every claim is won.
 
         The caller calls `Claim.release` when it is done, whether it won or not.
+
+        Args:
+            key: The key.
+            traceparent: How the claimer's span is named (W3C Trace Context), for those who wait for
+                it; "" if it is in no trace. None: nothing is told, and the holder's is not asked
+                for.
         """
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        claim = Claim(self, key, token_hex(8), woken)
+        token = token_hex(8)
+        # Others only compare it: what stands behind the token is for those who know of it.
+        token = f"{token} {traceparent}" if traceparent else token
+        claim = Claim(self, key, token, woken, asks=traceparent is not None)
         if self._is_skipped():
             claim.won = True
             return claim
@@ -160,8 +181,10 @@ class Leases:
         if claim._woken.done():
             claim._woken = asyncio.get_running_loop().create_future()
             self._waiting.setdefault(claim.key, set()).add(claim._woken)
-        args = (claim._token, int(self.ttl * 1000))
-        return int(await self._run(CLAIM, [self._prefix + claim.key], *args))
+        args = (claim._token, int(self.ttl * 1000), int(claim._asks))
+        left, holder = await self._run(CLAIM, [self._prefix + claim.key], *args)
+        claim.holder = holder.decode("latin-1").partition(" ")[2] if holder else ""
+        return int(left)
 
     async def _release(self, claim: Claim) -> None:
         self._forget(claim)
@@ -213,7 +236,7 @@ class Leases:
 
     def _keep(self, claim: Claim) -> None:
         task = asyncio.create_task(
-            self._renew(claim), name="asgi-multitier lease", context=Context()
+            self._renew(claim), name="asgi-multitier lease", context=background()
         )
         claim._renewal = task
         self._renewals.add(task)
@@ -240,7 +263,7 @@ class Leases:
             self._keep_own()
             self._listening = asyncio.Event()
             self._tail = asyncio.create_task(
-                self._follow(), name="asgi-multitier lease tail", context=Context()
+                self._follow(), name="asgi-multitier lease tail", context=background()
             )
         try:
             async with asyncio.timeout(self.link.timeout):

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from contextvars import Context
 from dataclasses import replace
 from typing import Literal
 
@@ -12,6 +11,7 @@ from ..coherence.records import RecordCodec
 from ..coherence.shared import SharedLog
 from ..config.invalidation import InvalidationConfig
 from ..errors import BackendError, ConfigError
+from ..tracing import background
 from .client import Link, check_namespace, connect, one_command
 from .log_store import StreamStore
 from .recipe import UrlOrClient
@@ -103,7 +103,7 @@ class Audit:
     def write(self, operation: Operation, node: str) -> None:
         """Write an operation of this node, in the background."""
         task = asyncio.create_task(
-            self._append(operation, node), name="asgi-multitier audit", context=Context()
+            self._append(operation, node), name="asgi-multitier audit", context=background()
         )
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

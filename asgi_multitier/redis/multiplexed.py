@@ -12,7 +12,6 @@ come here. There is no turn to wait for, no task and no timer a question:
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from contextvars import Context
 from typing import Any, Final, TypeAlias, cast
 
 from hiredis import Reader
@@ -20,6 +19,7 @@ from redis.asyncio.connection import DefaultParser
 from redis.exceptions import ConnectionError as LostError
 from redis.exceptions import InvalidResponse, RedisError
 
+from ..tracing import background
 from .packing import Packing
 
 Replies: TypeAlias = "asyncio.Future[list[Any]]"
@@ -64,7 +64,7 @@ class Multiplexed:
         """The connection, which all that ask meanwhile wait for."""
         if self._opening is None:
             self._opening = asyncio.create_task(
-                self._open(), name="asgi-multitier connecting", context=Context()
+                self._open(), name="asgi-multitier connecting", context=background()
             )
             self._opening.add_done_callback(self._has_opened)
         return await asyncio.shield(self._opening)
@@ -130,7 +130,7 @@ class _Lines(asyncio.Protocol):
         now = loop.time()
         self._asked.append((count, replies, now))
         if self._watch is None:
-            self._watch = loop.call_at(now + self._timeout, self._look, context=Context())
+            self._watch = loop.call_at(now + self._timeout, self._look, context=background())
         self._transport.write(commands)
         return replies
 
@@ -143,7 +143,7 @@ class _Lines(asyncio.Protocol):
         if due <= self._loop.time():
             self.drop(TimeoutError())
         else:
-            self._watch = self._loop.call_at(due, self._look, context=Context())
+            self._watch = self._loop.call_at(due, self._look, context=background())
 
     def drop(self, error: Exception) -> None:
         """Close the connection at once; all that wait for it get the error."""

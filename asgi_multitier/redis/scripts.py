@@ -293,22 +293,23 @@ in ms. Reply, for each: 1 or 0.
 """
 
 CLAIM = Script(
-    """
+    _TEXT
+    + """
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
-  return -1
+  return {-1, ''}
 end
 local left = redis.call('PTTL', KEYS[1])
 if left == -1 then
   redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 end
-return left
+return {left, ARGV[3] == '1' and text('GET', KEYS[1]) or ''}
 """,
     "",
 )
-"""Take a lease. KEYS: lease. ARGV: token; lifetime in ms.
+"""Take a lease. KEYS: lease. ARGV: token; lifetime in ms; "1" to be told the holder's token.
 
-Reply: -1 if it was free and is taken now, else the ms that its holder has left. A key
-without a lifetime gets one.
+Reply: -1 if it was free and is taken now, else the ms that its holder has left; and the holder's
+token, or "". A key without a lifetime gets one.
 """
 
 RENEW = Script(

@@ -138,7 +138,7 @@ class FakeLeases:
         self.elsewhere = False
         self.given_back.set()
 
-    async def claim(self, key: str) -> FakeClaim:
+    async def claim(self, key: str, traceparent: str | None = None) -> FakeClaim:
         """Try to take a lease."""
         self.claims += 1
         return FakeClaim(self, key)

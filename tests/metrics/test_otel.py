@@ -45,7 +45,7 @@ async def test_instruments_show_what_the_text_shows() -> None:
     reader = InMemoryMetricReader()
     provider = MeterProvider(metric_readers=[reader])
     async with caching(Origin(), [Rule("/a*", 60), Rule("/b*", None)]) as cache:
-        cache.manager.metrics.instrument(provider)
+        cache.manager.instrument(provider)
         for path in ("/a", "/a", "/b"):
             await cache.get(path)
         found = exported(reader)["test"]
@@ -79,7 +79,7 @@ async def test_two_caches_are_told_apart() -> None:
     reader = InMemoryMetricReader()
     provider = MeterProvider(metric_readers=[reader])
     for name in ("a", "b"):
-        CacheManager(redis_url=None, namespace=name).metrics.instrument(provider)
+        CacheManager(redis_url=None, namespace=name).instrument(provider)
     found = exported(reader)
     provider.shutdown()
 
@@ -91,14 +91,14 @@ async def test_two_caches_are_told_apart() -> None:
 
 def test_without_a_provider_it_is_the_global_one() -> None:
     """Which does nothing until an application sets one."""
-    CacheManager(redis_url=None, namespace="n").metrics.instrument()
+    CacheManager(redis_url=None, namespace="n").instrument()
 
 
 def test_without_the_package_the_message_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """As for every extra."""
     monkeypatch.setitem(sys.modules, "opentelemetry.metrics", None)
     with pytest.raises(ConfigError, match=r"asgi-multitier\[otel\]"):
-        CacheManager(redis_url=None, namespace="n").metrics.instrument()
+        CacheManager(redis_url=None, namespace="n").instrument()
 
 
 @pytest.mark.no_cover

@@ -89,7 +89,7 @@ class _Unanswered:
 
 
 class _NoLeases:
-    async def claim(self, key: str) -> _Unanswered:
+    async def claim(self, key: str, traceparent: str | None = None) -> _Unanswered:
         return _Unanswered()
 
 
@@ -113,7 +113,7 @@ async def test_who_has_waited_for_the_tier_does_not_wait_for_the_leases() -> Non
     claims: list[str] = []
 
     class Leases:
-        async def claim(self, key: str) -> _Unanswered:
+        async def claim(self, key: str, traceparent: str | None = None) -> _Unanswered:
             claims.append(key)
             return _Unanswered()
 
@@ -161,7 +161,7 @@ class _Held:
     def __init__(self) -> None:
         self.held: dict[str, asyncio.Event] = {}
 
-    async def claim(self, key: str) -> _Lease:
+    async def claim(self, key: str, traceparent: str | None = None) -> _Lease:
         return _Lease(self, key)
 
 

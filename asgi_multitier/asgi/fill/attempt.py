@@ -97,7 +97,7 @@ class Attempt(ResponseHandler):
         """May this response be stored, or does a stored one take its place?"""
         if self.deadline is not None:
             self.deadline.reschedule(None)
-        self._flight.begun = True
+        self._flight.begin()
         if not self._background:
             self._outside.publish(self.scope)
         if not self._request.confirms(self.scope):
@@ -259,6 +259,7 @@ class Attempt(ResponseHandler):
             return
         lines = freshen(stored.headers, headers, terms, received=self._engine.wall())
         response, kept = self._keeping.freshen(stored, lines, self._asked_at)
+        self._run.validated(kept)
         lines = with_own(lines, headers, terms)
         if isinstance(kept, Slot):
             lines = aged(lines, self._engine.clock() - kept.entry.created)
@@ -280,8 +281,10 @@ class Attempt(ResponseHandler):
             self._engine.events.refresh_failed(name, f"it answered {status}", route)
         else:
             report_stand_in(self._engine, self._flight, name, error, route)
+        self._run.stood_in(error)
         self._run.answered(StaleStored(stale, status))
         self.outcome = Outcome.STALE
+        self._run.led(Outcome.STALE)
         self._messages = self._replies.in_place(stale, Reason.STALE_IF_ERROR, status=status)
 
 

@@ -99,6 +99,7 @@ class Fill:
         found = await self._run.answer(self, fleet=fleet)
         if isinstance(found, Stored) and self._client is not None:
             self._elsewhere = True
+            self._run.led(Outcome.COALESCED)
             with suppress(OSError):
                 for message in self._replies.collapsed(found.slot.entry):
                     await self._client.deliver(message)
@@ -143,6 +144,8 @@ class Fill:
         lines = freshen(stored.headers, (), request.plan.terms, received=engine.wall())
         response, kept = self._keeping.freshen(stored, lines, asked_at, answers=False)
         self._validated = True
+        self._run.validated(kept)
+        self._run.led(Outcome.VALIDATED)
         if self._client is not None:
             with suppress(OSError):
                 for message in self._replies.validated(response, lines, kept):
@@ -179,7 +182,8 @@ class Fill:
             await self._failed(attempt, capture, error)
             return attempt
         await capture.finish()
-        if not attempt.again:
+        if not (attempt.again or self.flight.answered):
+            self._run.refused(Reason.INCOMPLETE)
             self.flight.answer(Passed(Reason.INCOMPLETE))
         return attempt
 

@@ -112,7 +112,7 @@ class Head:
         self, shared: "Flight[Answer]", status: int, headers: Headers, *, chosen: bool
     ) -> None:
         """Answer the waiting HEADs: with this answer, or that each is to ask alone."""
-        shared.begun = True
+        shared.begin()
         objection = objection_of(self._outside, self._request, self.scope)
         if not chosen:
             objection = Reason.MISMATCH

@@ -103,6 +103,10 @@ class Keeping:
 
     def _release(self, answer: Answer) -> None:
         """Answer the flight with what is not stored, here and in other processes."""
+        if isinstance(answer, Passed):
+            self._run.refused(answer.reason)
+        elif isinstance(answer, Personal):
+            self._run.refused(Reason.AUTHORIZATION)
         self._run.answered(answer)
         self._run.publisher.publish([])
 

@@ -25,6 +25,7 @@ from ..replay import AGE, age_line, answer, response_messages
 from ..representation import represented
 from ..request import Request
 from ..sending import without_content
+from ..traced import note
 from .made import OWN_FIELDS, Shown
 from .miss import Miss
 from .replay import GuardedReplay
@@ -102,6 +103,8 @@ class Leaving:
 
     async def _begin(self, message: Message) -> None:
         """The start of the answer; a plain hit's is held, as nothing waits for that."""
+        if self._story.reason is not None:
+            note(self._engine, "pass", reason=self._story.reason)
         publish(self._story.scope, self._request.scope)
         self._shown = self._story.shown
         status = message["status"]

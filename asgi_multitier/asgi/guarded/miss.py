@@ -5,6 +5,7 @@ its origin.
 """
 
 import asyncio
+from contextlib import nullcontext
 from typing import Any
 
 from ..._types import Header, Headers, Message
@@ -117,7 +118,7 @@ class Miss:
         self._key = key
         self._plan = request.plan
         self._policy = request.plan.policy
-        self.origin = EndpointOrigin(engine.config.max_entry)
+        self.origin = EndpointOrigin(engine.config.max_entry, engine.events.traces)
         self.sink = Sink()
         self._own_request = GuardedRequest(request, self.origin, key, born, labels)
         story = Exchange(engine, self._own_request, _never, self.sink)
@@ -182,7 +183,9 @@ class Miss:
             else:
                 called, self.origin.watched = made
         aside = Aside(call.response)
-        with self._engine.flights.running_for(self._key):
+        traces = self._engine.events.traces
+        inside = nullcontext() if traces is None else traces.within(self.origin.span)
+        with inside, self._engine.flights.running_for(self._key):
             async with asyncio.timeout(self._policy.hard_timeout):
                 self.made = await made_of(called, await called.run())
         return self._own(call, self.made, aside)

@@ -7,11 +7,16 @@ framework has sent it: before that, a dependency may still fail to commit.
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..._types import Header, Receive, Scope, Send
 from ...policy.reasons import Reason
 from .watched import EndpointScope
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+
+    from ...tracing.traces import Traces
 
 
 class EndpointOrigin:
@@ -19,11 +24,13 @@ class EndpointOrigin:
 
     Args:
         limit: Bytes of the largest body that is stored.
+        traces: The spans of the cache; None if there are none.
 
     Attributes:
         wanted: Done when the run asks for the endpoint.
         watched: What the endpoint reads of its request, where that matters.
         doubtful: Whether that cannot be seen although it matters.
+        span: Of the run that has asked for the endpoint; None if it has none.
     """
 
     __slots__ = (
@@ -32,12 +39,14 @@ class EndpointOrigin:
         "_limit",
         "_refused",
         "_size",
+        "_traces",
         "doubtful",
+        "span",
         "wanted",
         "watched",
     )
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, traces: "Traces | None" = None) -> None:
         loop = asyncio.get_running_loop()
         self.wanted: asyncio.Future[None] = loop.create_future()
         self.watched: EndpointScope | None = None
@@ -47,6 +56,8 @@ class EndpointOrigin:
         self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._size = 0
         self._limit = limit
+        self._traces = traces
+        self.span: Span | None = None
 
     @property
     def objection(self) -> Reason | None:
@@ -64,6 +75,8 @@ class EndpointOrigin:
         Raises:
             CancelledError: The request has ended without an answer; the next one leads.
         """
+        if self._traces is not None:
+            self.span = self._traces.current()
         if not self.wanted.done():
             self.wanted.set_result(None)
         status, lines, body = await self._answer

@@ -17,7 +17,6 @@ import logging
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
-from contextvars import Context
 from enum import Enum
 from typing import Any
 
@@ -25,6 +24,7 @@ from ..._types import Clock
 from ...entry import Born
 from ...errors import BackendError
 from ...selectors import Selector
+from ...tracing import background
 from ..beats import BeatStore
 from ..log import LogListener, Operation, Update
 from ..records import RecordCodec
@@ -131,7 +131,7 @@ class NearLog(SharedLog):
                 self._warned = True
                 logger.warning(_NO_SERVER, self._namespace, self._far.name)
             self._seeking = asyncio.create_task(
-                self._seek(), name="asgi-multitier log search", context=Context()
+                self._seek(), name="asgi-multitier log search", context=background()
             )
 
     async def _meet(self) -> None:
@@ -154,7 +154,7 @@ class NearLog(SharedLog):
             self._watching.cancel()
         if self._peers.is_open:
             loop = asyncio.get_running_loop()
-            self._watching = loop.call_later(_WATCH, self._be_found, context=Context())
+            self._watching = loop.call_later(_WATCH, self._be_found, context=background())
 
     def _be_found(self) -> None:
         self._watching = None
@@ -280,7 +280,7 @@ class NearLog(SharedLog):
             await step
 
         self._joining = asyncio.create_task(
-            after(), name="asgi-multitier log change", context=Context()
+            after(), name="asgi-multitier log change", context=background()
         )
         # A step whose task is cancelled before its turn is never awaited.
         self._joining.add_done_callback(lambda _: step.close())

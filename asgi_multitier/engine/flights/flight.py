@@ -1,13 +1,16 @@
 """One run of the origin, and the callers that wait for it."""
 
 import asyncio
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from msgspec.structs import replace
 
 from ...coherence.index import Index
 from ...entry import Entry
 from .waiting_list import Member, WaitingList
+
+if TYPE_CHECKING:
+    from ...tracing.runs import RunTrace
 
 R = TypeVar("R")
 
@@ -30,6 +33,7 @@ class Flight(Generic[R]):
         superseded: Whether something younger was stored for the key while it ran.
         answered: Whether this run has brought what it was to bring.
         reported: Whether its failure was counted and logged.
+        trace: Its span; None where there are none.
     """
 
     def __init__(self, seed: Entry, view: int, after: "Flight[R] | None" = None) -> None:
@@ -46,6 +50,7 @@ class Flight(Generic[R]):
         self.superseded = False
         self.answered = False
         self.reported = False
+        self.trace: RunTrace | None = None
         self._opener: Member | None = None
         self.waiting_list.begin()
 
@@ -77,10 +82,18 @@ class Flight(Generic[R]):
         """It will take its time: the caller that waits longest, or comes next, begins one more."""
         self.waiting_list.hurry()
 
+    def begin(self) -> None:
+        """The origin has begun to answer."""
+        self.begun = True
+        if self.trace is not None:
+            self.trace.event("first-byte")
+
     def answer(self, result: R) -> None:
         """Give all members the result. The first answer counts; a later one is ignored."""
         if not self.answered:
             self.answered = True
+            if self.trace is not None:
+                self.trace.answers(self.joined)
             self.waiting_list.answer(result)
 
     def fail(self, error: BaseException) -> None:
@@ -90,6 +103,8 @@ class Flight(Generic[R]):
         """
         if not self.answered:
             self.answered = True
+            if self.trace is not None:
+                self.trace.answers(self.joined)
             if self._opener is not None and not self._opener.done():
                 self._opener.set_exception(error)
             self.waiting_list.fail(error)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cachetools import TTLCache
 
@@ -13,12 +13,19 @@ from ..._types import Clock
 from ...coherence.index import Index
 from ...entry import Entry
 from ...errors import CacheError
+from ...events import UNROUTED
 from ...selectors import shortened
 from .flight import Flight
 from .nesting import running_for, waits_for_itself
+from .traced import begin_span, end_span
 from .waiting_list import RunCancelled
 
+if TYPE_CHECKING:
+    from ...tracing.traces import Traces
+
 R = TypeVar("R")
+
+_TASK = "asgi-multitier flight"
 
 _STREAM_GRACE = 5.0
 """Seconds that a response which is sent on while it comes may still take without any client."""
@@ -39,6 +46,7 @@ class Flights(Generic[R]):
 
     Attributes:
         tasks: The tasks of the runs.
+        traces: Gives each run a span; None for none.
     """
 
     def __init__(
@@ -55,6 +63,7 @@ class Flights(Generic[R]):
         self._index = index
         self._flights: dict[str, Flight[R]] = {}
         self.tasks: set[asyncio.Task[None]] = set()
+        self.traces: Traces | None = None
         self._running: dict[str, list[Flight[R]]] = {}
         self._max_flights = max_flights
         self._max_waiters = max_waiters
@@ -148,13 +157,15 @@ class Flights(Generic[R]):
         return flight
 
     def launch(
-        self, flight: Flight[R], run: Callable[[], Awaitable[object]]
+        self, flight: Flight[R], run: Callable[[], Awaitable[object]], route: str = UNROUTED
     ) -> "asyncio.Task[None]":
         """Start the run in a task of its own. Its end, however it comes, lands the flight.
 
         It is called in the task: one that is cancelled before its first step leaves no coroutine.
+        The route is told to its span.
         """
-        task = asyncio.create_task(self._fly(flight, run), name="asgi-multitier flight")
+        inside = begin_span(self.traces, flight, route, refresh=flight in self._refreshing)
+        task = asyncio.create_task(self._fly(flight, run), name=_TASK, context=inside)
         flight.task = task
         self.tasks.add(task)
         self._running.setdefault(flight.seed.key, []).append(flight)
@@ -173,9 +184,7 @@ class Flights(Generic[R]):
             running.remove(flight)
         if not running:
             self._running.pop(flight.seed.key, None)
-        # The members have the exception; read, asyncio does not log it as never retrieved.
-        if not task.cancelled():
-            task.exception()
+        end_span(flight, task)
 
     async def _fly(self, flight: Flight[R], run: Callable[[], Awaitable[object]]) -> None:
         try:
@@ -188,9 +197,7 @@ class Flights(Generic[R]):
             raise
         except SystemExit as error:
             # Raised in a task it ends the event loop; raised in a request it is that one's failure.
-            what = flight.seed.path or flight.seed.key
-            failure = CacheError(f"the run for {what!r} raised {error!r}")
-            failure.__cause__ = error
+            failure = _failure(flight, error)
             self.land(flight)
             flight.fail(failure)
             raise failure from error
@@ -275,6 +282,14 @@ class Flights(Generic[R]):
             self._closing = False
         self._flights.clear()
         self._hit_for_miss.clear()
+
+
+def _failure(flight: Flight[Any], error: SystemExit) -> CacheError:
+    """What the callers of a run get that wanted to end the process."""
+    what = flight.seed.path or flight.seed.key
+    failure = CacheError(f"the run for {what!r} raised {error!r}")
+    failure.__cause__ = error
+    return failure
 
 
 def waiting_in(flights: Flights[Any]) -> int:
