@@ -14,7 +14,7 @@ from asgi_multitier.shadow import Report, RouteReport
 from asgi_multitier.shadow.joined import Teller, cache_report
 from asgi_multitier.shadow.reading import Part
 from tests.cli.admin import TOKEN, Asked, served
-from tests.shadow.samples import EDIT, PRICES, REPORT, RIGHT
+from tests.shadow.samples import EDIT, PRICES, REPORT, RIGHT, UNRULED
 
 
 def found(
@@ -29,25 +29,31 @@ def found(
 HOSTILE = replace(
     RIGHT, route="GET /\x1b[2J", annotation='@cached(60, vary=["\x1b"])', lifetime=None
 )
+BARE = replace(RIGHT, annotation=None)
+RARE = RouteReport(route="GET /rare", rule=False, requests=2, why="It was asked 2 times")
 
 Row = tuple[list[str], dict[str, Any], Exit, str]
 ROWS: dict[str, Row] = {
     "wrong answers": (
         [],
-        found(*REPORT.routes, missing="silent"),
+        found(*REPORT.routes, UNRULED, RARE, missing="silent"),
         Exit.FINDING,
         """\
-shop   1 worker (1 did not answer)   180 requests in 25 h   22 wrong answers
-ROUTE               REQUESTS  HIT%   SAVED   CONTENT    MEMORY  WRONG  LIFETIME
-GET /prices/{id}         120  75.0  18.2 s  87.9 KiB  29.3 KiB     15      60 s
-GET /token                10  90.0   90 ms     900 B    1000 B      7         -
-GET /products/{id}        50  80.0   4.0 s  39.1 KiB   9.8 KiB      0     5 min
+shop   1 worker (1 did not answer)   382 requests in 25 h   22 wrong answers
+ROUTE               RULE  REQUESTS  HIT%   SAVED    MEMORY  WRONG  LIFETIME  NOT MET
+GET /prices/{id}    yes        120  75.0  18.2 s  29.3 KiB     15      60 s
+GET /token          yes         10  90.0   90 ms    1000 B      7         -
+GET /products/{id}  yes         50  80.0   4.0 s   9.8 KiB      0     5 min  set-cookie 10
+GET /books          none       200  90.0  36.0 s   4.9 KiB      -     5 min
+GET /rare           none         2     -    0 ms       0 B      -         -
 
 GET /prices/{id}
-  field accept-currency   12 wrong at $.price   98.0 % sure
+  field accept-currency or cookie currency   12 wrong at $.price   98.0 % sure
     Answers differ by a request field that is not in the key: name it in vary=
   edit PUT /prices/{id}   3 wrong at $.price   80.0 % sure
     This mutation changes the answer and drops nothing: give both the same tag
+  2 hits were of older data, within their lifetime
+  compared: 50.0 % of its keys
   # GET /prices/{id}
   @cached(60, tags=["price:{id}"], vary=["accept-currency"])
   # PUT /prices/{id}
@@ -62,26 +68,50 @@ GET /token
 GET /products/{id}
   # GET /products/{id}
   @cached(300, tags=["product:{id}"])
+
+GET /books
+  Answers stay the same for 400 s at least: 5 min fits
+  # GET /books
+  @cached(300, tags=["book"])
+
+GET /rare
+  It was asked 2 times
 """,
     ),
     "none": (
         [],
-        found(replace(RIGHT, annotation=None), observes=False, seconds=3),
+        found(BARE, observes=False, seconds=3),
         Exit.OK,
         """\
 shop   2 workers   50 requests in 3 s   0 wrong answers   not observed now
-ROUTE               REQUESTS  HIT%  SAVED   CONTENT   MEMORY  WRONG  LIFETIME
-GET /products/{id}        50  80.0  4.0 s  39.1 KiB  9.8 KiB      0     5 min
+ROUTE               RULE  REQUESTS  HIT%  SAVED   MEMORY  WRONG  LIFETIME  NOT MET
+GET /products/{id}  yes         50  80.0  4.0 s  9.8 KiB      0     5 min  set-cookie 10
 """,
     ),
     "one": (
         ["--process"],
-        found(replace(RIGHT, annotation=None, wrong=1), seconds=2e6),
+        found(replace(BARE, wrong=1), seconds=2e6),
         Exit.FINDING,
         """\
 shop   2 workers   50 requests in 23 d   1 wrong answer
-ROUTE               REQUESTS  HIT%  SAVED   CONTENT   MEMORY  WRONG  LIFETIME
-GET /products/{id}        50  80.0  4.0 s  39.1 KiB  9.8 KiB      1     5 min
+ROUTE               RULE  REQUESTS  HIT%  SAVED   MEMORY  WRONG  LIFETIME  NOT MET
+GET /products/{id}  yes         50  80.0  4.0 s  9.8 KiB      1     5 min  set-cookie 10
+""",
+    ),
+    "a cause of a route without a rule": (
+        [],
+        found(replace(RARE, findings=(replace(EDIT, wrong=0),), why="")),
+        Exit.OK,
+        """\
+shop   2 workers   2 requests in 25 h   0 wrong answers
+ROUTE      RULE  REQUESTS  HIT%  SAVED  MEMORY  WRONG  LIFETIME  NOT MET
+GET /rare  none         2     -   0 ms     0 B      -         -
+
+GET /rare
+  edit PUT /prices/{id}   answers differ at $.price   80.0 % sure
+    This mutation changes the answer and drops nothing: give both the same tag
+  # PUT /prices/{id}
+  @invalidates(tags=["price:{id}"])
 """,
     ),
     "a worker that does not answer": (
@@ -92,12 +122,12 @@ GET /products/{id}        50  80.0  4.0 s  39.1 KiB  9.8 KiB      1     5 min
     ),
     "one route": (
         ["--route", "GET /products/{id}"],
-        found(PRICES, replace(RIGHT, annotation=None), seconds=300),
+        found(PRICES, BARE, seconds=300),
         Exit.OK,  # of the route that was asked for
         """\
 shop   2 workers   170 requests in 5 min   15 wrong answers
-ROUTE               REQUESTS  HIT%  SAVED   CONTENT   MEMORY  WRONG  LIFETIME
-GET /products/{id}        50  80.0  4.0 s  39.1 KiB  9.8 KiB      0     5 min
+ROUTE               RULE  REQUESTS  HIT%  SAVED   MEMORY  WRONG  LIFETIME  NOT MET
+GET /products/{id}  yes         50  80.0  4.0 s  9.8 KiB      0     5 min  set-cookie 10
 """,
     ),
     "annotations": (

@@ -68,6 +68,7 @@ RIGHT = RouteReport(
     memory=10_000,
     lifetime=300.0,
     annotation='@cached(300, tags=["product:{id}"])',
+    would={"hit": 40, "set-cookie": 10},
 )
 UNRULED = RouteReport(
     route="GET /books",

@@ -13,7 +13,10 @@ from ..output import Output
 _OF_MUTATIONS = frozenset(("edit", "late-commit", "tag"))
 """Causes whose remedy is written at the mutation that they name."""
 
-_HEAD = ("ROUTE", "REQUESTS", "HIT%", "SAVED", "CONTENT", "MEMORY", "WRONG", "LIFETIME")
+_HEAD = ("ROUTE", "RULE", "REQUESTS", "HIT%", "SAVED", "MEMORY", "WRONG", "LIFETIME", "NOT MET")
+
+_MET = frozenset(("hit", "stale", "miss", "coalesced", "no-rule"))
+"""What becomes of requests that meet the cache; and why others do not, which has a column."""
 
 
 def _arguments(parser: ArgumentParser) -> None:
@@ -94,34 +97,53 @@ def _span(seconds: float) -> str:
 
 
 def _row(route: dict[str, Any]) -> tuple[object, ...]:
+    """Figures: those that it would have had, or would have with what is proposed."""
+    ruled, requests = route["rule"], route["requests"]
+    hits = route["hits" if ruled else "possible_hits"]
+    not_met = [f"{word} {count:,}" for word, count in route["would"].items() if word not in _MET]
     return (
         route["route"],
-        route["requests"],
-        round(100 * route["ratio"], 1),
-        duration(route["saved_seconds"]),
-        size(route["saved_bytes"]),
+        "yes" if ruled else "none",
+        requests,
+        round(100 * hits / requests, 1) if requests and (ruled or hits) else None,
+        duration(route["saved_seconds" if ruled else "possible_seconds"]),
         size(route["memory"]),
-        route["wrong"],
+        route["wrong"] if ruled else None,
         None if route["lifetime"] is None else _span(route["lifetime"]),
+        ", ".join(not_met[:3]),
     )
 
 
 def _tell(route: dict[str, Any], output: Output) -> None:
     """The causes of one route, the likeliest first, and what can be pasted."""
-    if not (route["findings"] or route["annotation"]):
+    pasted = _to_paste(route)
+    if not (route["findings"] or pasted or route["why"]):
         return
     output.line()
     output.line((route["route"], "bold"))
     for finding in route["findings"]:
-        named = f"{finding['cause']} {finding['name']}".rstrip()
         place = f" at {finding['place']}" if finding["place"] else ""
         sure = percent(finding["confidence"])
-        output.line("  ", (named, "red"), f"   {finding['wrong']:,} wrong{place}   {sure} sure")
+        count = f"{finding['wrong']:,} wrong" if route["rule"] else "answers differ"
+        output.line("  ", (_cause(finding), "red"), f"   {count}{place}   {sure} sure")
         output.line(f"    {finding['remedy']}")
-    for where, texts in _to_paste(route).items():
+    if route["why"]:
+        output.line(f"  {route['why']}")
+    if route["aged"]:
+        output.line(f"  {route['aged']:,} hits were of older data, within their lifetime")
+    if route["share"] < 1:
+        output.line(f"  compared: {percent(route['share'])} of its keys")
+    for where, texts in pasted.items():
         output.line(("  # " + where, "dim"))
         for text in texts:
             output.line("  ", (text, "green"))
+
+
+def _cause(finding: dict[str, Any]) -> str:
+    """A cause in short, with what explains the answers as well."""
+    pairs = [(finding["cause"], finding["name"])]
+    pairs += [(one["cause"], one["name"]) for one in finding["others"]]
+    return " or ".join(f"{cause} {name}".rstrip() for cause, name in pairs)
 
 
 def _show_annotations(report: dict[str, Any], output: Output) -> None:
