@@ -271,6 +271,22 @@ def test_a_finding_names_a_few() -> None:
     assert len(finding.nodes) == 7
 
 
+def test_most_come_first() -> None:
+    """Of equally many, by name."""
+    releases = ["2", "3", "3", "1"]
+    heard = (told(1, f"web-{n}", release=release) for n, release in enumerate(releases))
+    [finding] = picture(*heard).findings
+
+    assert "(3: 2, 1: 1, 2: 1)" in finding.text
+
+
+def test_each_beat_that_cannot_be_read_counts() -> None:
+    """A single one may be a stranger's."""
+    [finding] = picture(told(1), Heard(NOW - 2, None), Heard(NOW - 1, None)).findings
+
+    assert finding.text.startswith("2 beats cannot be read")
+
+
 def test_what_one_calls_itself_cannot_break_a_sentence() -> None:
     """Braces are text."""
     [finding] = picture(told(1, release="{0}"), told(1, "b", release="{names}")).findings

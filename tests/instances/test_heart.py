@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from asgi_multitier import CacheManager
@@ -18,9 +19,11 @@ from asgi_multitier.coherence.nearby.peers import Peers
 from asgi_multitier.engine.engine import Engine
 from asgi_multitier.entry import Born
 from asgi_multitier.errors import BackendError, ConfigError
+from asgi_multitier.events import Outcome
 from asgi_multitier.instances import heart as hearts
 from asgi_multitier.instances.fleet import Fleet
-from asgi_multitier.instances.heart import Heart, store_of
+from asgi_multitier.instances.heart import Heart, codec_of, store_of
+from asgi_multitier.instances.roster import Roster
 from tests.patience import PATIENCE, until
 from tests.servers import FaultProxy, ValkeyServer
 
@@ -277,6 +280,37 @@ async def test_a_clock_that_is_off(
     assert beating.clock_offset == pytest.approx(ahead, abs=1.0)
     assert engine.log.clock_offset == pytest.approx(corrected, abs=1.0)  # type: ignore[attr-defined]
     assert (engine.log.clock_offset == 0.0) is (corrected == 0.0)  # type: ignore[attr-defined]
+
+
+async def test_what_counts_as_a_hit(
+    heart: tuple[Heart, Engine, Callable[[Store], None]],
+) -> None:
+    """All that is answered without a run of its own."""
+    beating, engine, _ = heart
+    tally = engine.events.tally("GET /")
+    for outcome, times in ((Outcome.STALE, 2), (Outcome.COALESCED, 3), (Outcome.MISS, 5)):
+        for _ in range(times):
+            tally.count(outcome)
+    tally.hit(1)
+
+    told = beating.reading()
+    assert (told.requests, told.hits, told.misses) == (11, 6, 5)
+
+
+async def test_a_clock_that_was_not_compared_makes_none_silent(
+    heart: tuple[Heart, Engine, Callable[[Store], None]],
+) -> None:
+    """The latest beat says what time it is at most."""
+    beating, _, _ = heart
+    an_hour_ago = time.time() - 3600
+    roster = Roster(beating._cache, beating)
+    other = msgspec.structs.replace(beating.reading(), node="other")
+    told = codec_of(beating._cache).encode(other)
+    roster._stored = [StoredBeat((1, 0), an_hour_ago, *told)]
+
+    assert states(roster._fleet("redis"))["other"] == "up"
+    beating._note(0.1, 0.0)
+    assert "other" not in states(roster._fleet("redis"))  # silent for too long to be shown
 
 
 @pytest.mark.parametrize(("ago", "uptime"), [(None, 0.0), (50.0, 50.0)])
