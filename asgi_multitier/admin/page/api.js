@@ -82,6 +82,7 @@ async function failure(response) {
     0: "Something in front leads elsewhere, perhaps to sign in: reload the page",
     403: "This is not allowed with this token",
     404: "There is nothing here",
+    409: "There is nothing to show",
     422: "This is not accepted",
     429: "There were too many failed attempts from your address",
     503: "The cache cannot answer this now",

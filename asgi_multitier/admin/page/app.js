@@ -8,10 +8,11 @@ import { fleet } from "./fleet.js";
 import { invalidate } from "./invalidate.js";
 import { live } from "./live.js";
 import { overview } from "./overview.js";
+import { report } from "./report.js";
 import { routes } from "./routes.js";
 import { forget, known, watch } from "./stats.js";
 
-const PARTS = { overview, routes, entries, explain, invalidate, live, fleet };
+const PARTS = { overview, routes, entries, explain, report, invalidate, live, fleet };
 const title = (name) => name[0].toUpperCase() + name.slice(1);
 const [main, tabs, where, who, skip] = ["main", "tabs", "where", "who", "skip"].map((id) => document.getElementById(id));
 let index = null; // what `GET api` says, once signed in

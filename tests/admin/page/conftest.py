@@ -37,6 +37,7 @@ def complaints() -> list[str]:
 async def page(shop: Shop, browser: Browser, complaints: list[str]) -> AsyncIterator[Page]:
     """The page of a shop that holds one product, not signed in; complaints fail the test."""
     await shop.cache.clear()
+    shop.cache.ledger.clear()
     (await shop.client.get("/products/1")).raise_for_status()
     page = await browser.new_page()
     collect_complaints(page, complaints)

@@ -17,7 +17,7 @@ SCRIPTS = {path.name: path.read_text() for path in FILES if path.suffix == ".js"
 MARKUP = (FOLDER / "index.html").read_text()
 STYLE = (FOLDER / "style.css").read_text()
 
-MAX_BYTES = 65_000
+MAX_BYTES = 72_000
 
 READ_AS_MARKUP = re.compile(
     r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|\beval\b|new Function"

@@ -9,15 +9,17 @@ from playwright.async_api import Page, Route, expect
 from tests.admin.page.acting import open_part, sign_in, status
 from tests.admin.page.shop import MARKUP, OPERATOR, VIEWER, Shop
 from tests.browsers import needs_a_browser
+from tests.manager.test_report import observe
 
 pytestmark = [needs_a_browser, pytest.mark.asyncio(loop_scope="module")]
 
-PARTS = ("Overview", "Routes", "Entries", "Explain", "Invalidate", "Live", "Fleet")
+PARTS = ("Overview", "Routes", "Entries", "Explain", "Report", "Invalidate", "Live", "Fleet")
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1280, "light")])
-async def test_every_part_fits_its_window(page: Page, width: int, scheme: Any) -> None:
+async def test_every_part_fits_its_window(page: Page, width: int, scheme: Any, shop: Shop) -> None:
     """Nothing runs out of a narrow window or a wide one; what is too wide scrolls by itself."""
+    observe(shop.cache)
     await page.emulate_media(color_scheme=scheme)
     await page.set_viewport_size({"width": width, "height": 800})
     await sign_in(page)
