@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from .bits import stays
 from .edits import Mutations
 from .explaining import Chosen, explain
 from .found import Cause
@@ -13,6 +14,7 @@ from .record import Attribute
 from .rows import Key, Row, columns_of, number_epochs
 from .tags import Misspelt, misspelt
 from .times import (
+    ENOUGH,
     Step,
     Suspect,
     Way,
@@ -102,7 +104,9 @@ class Judge:
         self._edits: dict[int, tuple[Suspect | None, Edit | None]] = {}
         self._suspects = suspects(route, [*self._steps.values()], mutations)
         self._stay = shortest_stay(self._groups, self._alone)
-        self._to_and_fro = is_random(self._quiet())
+        quiet = self._quiet()
+        self._by_chance = is_random(quiet)
+        self._stays = stays(quiet)
         self._found: dict[tuple[Cause, str], Judged] = {}
         self._at = {
             id(row): (at, place)
@@ -168,19 +172,19 @@ class Judge:
         if step is None:
             self._count(Cause.UNKNOWN)
             return False
+        if self._by_chance:
+            self._place(self._count(Cause.RANDOM, bits=6.0), row, source)
+            return False
         suspect, edit = self._edit(step)
         if suspect is not None and edit is not None:
             self._by_edit(suspect, edit, step, row, source)
-            return False
-        if self._to_and_fro:
-            self._place(self._count(Cause.RANDOM, bits=6.0), row, source)
             return False
         if not self._by_itself(step):
             self._count(Cause.UNKNOWN)
             return False
         if self._stay is not None and row.record.lifetime <= self._stay and row.record.lifetime:
             return True
-        self._place(self._count(Cause.LIFETIME, bits=4.0), row, source)
+        self._place(self._count(Cause.LIFETIME, bits=self._stays), row, source)
         return False
 
     def _edit(self, step: Step) -> tuple[Suspect | None, Edit | None]:
@@ -217,15 +221,16 @@ class Judge:
         return self._edit(step)[1] is None
 
     def _by_itself(self, step: Step) -> bool:
-        """Whether answers change with time: they also stay, and no mutation lies near this change.
+        """Whether answers change with time: equal ones stand together.
 
-        One change is enough where several answers on its sides are equal.
+        Of a single change that has any mutation near, it is not known.
         """
-        steps = self._steps.values()
-        changes = sum(one.changes and self._alone(one) for one in steps)
-        stays = sum(not one.changes for one in steps)
-        near = any(edits_at(one, Way.ANY, self._route, step) for one in self._mutations)
-        return stays >= 2 and (changes > 1 or (stays > 2 and not near))
+        if self._stays < ENOUGH:
+            return False
+        changes = sum(one.changes and self._alone(one) for one in self._steps.values())
+        return changes > 1 or not any(
+            edits_at(one, Way.ANY, self._route, step) for one in self._mutations
+        )
 
     def _quiet(self) -> list[list[int]]:
         """Answers to requests of one kind, cut where a mutation may have changed them."""

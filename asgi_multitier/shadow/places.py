@@ -4,14 +4,15 @@ import itertools
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from .bits import stays
 from .record import USER, Content
 from .rows import Key, Row, general, projected, signature, unique_names
 
 FRESH: Final = 3
 """Pairs of equal requests of which none has equal answers: then they are never the same."""
 
-RETURNS: Final = 2
-"""Times that an earlier answer comes back, with equal requests and no edit between."""
+CHANCE: Final = 2.0
+"""Bits of evidence that answers come by chance."""
 
 
 def random_places(keys: Sequence[Key]) -> frozenset[str]:
@@ -49,22 +50,11 @@ def is_random(sequences: Iterable[Sequence[int]]) -> bool:
     Args:
         sequences: Answers in order of time, each sequence without an edit in it.
     """
-    fresh = same = returns = changes = 0
-    for values in sequences:
-        seen = {values[0]} if values else set[int]()
-        for before, value in itertools.pairwise(values):
-            if value == before:
-                same += 1
-                continue
-            changes += 1
-            if value in seen:
-                returns += 1
-            else:
-                fresh += 1
-            seen.add(value)
-    if fresh >= FRESH and not same and not returns:
+    told = [values for values in sequences if len(values) > 1]
+    fresh = sum(len(values) - 1 for values in told)
+    if fresh >= FRESH and all(len(set(values)) == len(values) for values in told):
         return True
-    return returns >= RETURNS and 3 * returns >= changes
+    return stays(told) <= -CHANCE
 
 
 def _free(keys: Sequence[Key]) -> bool:

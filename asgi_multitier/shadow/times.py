@@ -12,7 +12,7 @@ from math import log2
 from typing import Final
 
 from ..strategy import CacheStrategy
-from .bits import Coin
+from .bits import Clock, Coin
 from .edits import Mutations, related
 from .explaining import apart
 from .observation import Edit
@@ -140,13 +140,35 @@ def suspects(
     return tuple(sorted(found, key=lambda one: -one.bits))
 
 
-def _told(steps: Iterable[Step], with_it: Iterable[bool]) -> float:
+def _told(steps: Sequence[Step], with_it: Iterable[bool]) -> float:
     """Bits by which changes are told shorter if one knows where the mutation was."""
-    alone, without, inside = Coin(0.3, 3.0), Coin(0.3, 3.0), Coin(2.0, 1.0)
-    for step, there in zip(steps, with_it, strict=True):
-        alone.tell(happened=step.changes)
-        (inside if there else without).tell(happened=step.changes)
+    lengths = [max(step.row.record.began - step.before.record.began, 1e-3) for step in steps]
+    usual = sorted(lengths)[len(lengths) // 2]
+    alone, without, inside = _Alone(), _Alone(), Coin(2.0, 1.0)
+    for step, length, there in zip(steps, lengths, with_it, strict=True):
+        if not there:
+            without.tell(happened=step.changes, apart=length / usual)
+        else:
+            inside.tell(happened=step.changes)
+        alone.tell(happened=step.changes, apart=length / usual)
     return alone.cost - without.cost - inside.cost
+
+
+class _Alone:
+    """The cost of changes without a mutation: with time, or by chance whatever the time."""
+
+    def __init__(self) -> None:
+        self._clock, self._coin = Clock(), Coin(0.3, 3.0)
+
+    def tell(self, *, happened: bool, apart: float) -> None:
+        """Add a step."""
+        self._clock.tell(happened=happened, apart=apart)
+        self._coin.tell(happened=happened)
+
+    @property
+    def cost(self) -> float:
+        """Bits so far."""
+        return min(self._clock.cost, self._coin.cost)
 
 
 def shortest_stay(groups: Iterable[Sequence[Step]], ended: Callable[[Step], bool]) -> float | None:
