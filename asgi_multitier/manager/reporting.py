@@ -31,6 +31,7 @@ class Reporting(Lifecycle):
 
     _made_ledger: Ledger | None = None
     _observed_since = 0.0
+    _analysis: "asyncio.Task[Part] | None" = None
 
     @property
     def ledger(self) -> Ledger:
@@ -97,10 +98,22 @@ class Reporting(Lifecycle):
         return cache_report(self.namespace, scope, parts, [teller for teller, _ in told])
 
     async def _report_here(self, *, clear: bool) -> Part:
-        """What was found here."""
+        """What was found here. Those who ask while causes are found get the same answer."""
+        running = self._analysis
+        if clear or running is None or running.get_loop() is not asyncio.get_running_loop():
+            running = self.spawn(self._analysed(clear=clear), "asgi-multitier report")
+            if not clear:
+                self._analysis = running
+                running.add_done_callback(self._end_analysis)
+        return await asyncio.shield(running)
+
+    def _end_analysis(self, ended: "asyncio.Task[Part]") -> None:
+        if self._analysis is ended:
+            self._analysis = None
+
+    async def _analysed(self, *, clear: bool) -> Part:
         self._before_reports.call()
-        ledger, seconds = self.ledger, self._clock() - self._observed_since
-        snapshot = ledger.snapshot()
+        snapshot, seconds = self.ledger.snapshot(), self._clock() - self._observed_since
         if clear:
             self._begin_again()
         report = await asyncio.to_thread(snapshot.report)

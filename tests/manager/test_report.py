@@ -1,7 +1,9 @@
 """`manager.report()`: of this process, and of all workers of its machine."""
 
+import asyncio
 import json
 import os
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 
 from asgi_multitier import CacheManager, CacheMiddleware, ConfigError
-from asgi_multitier.shadow import Answer, Observation, Traits
+from asgi_multitier.shadow import Answer, Observation, Report, Traits
 from asgi_multitier.shadow.joined import Teller
 from asgi_multitier.shadow.outcomes import WouldBe
 from asgi_multitier.testing import FakeClock
@@ -201,3 +203,61 @@ async def test_metrics_have_what_would_have_become_of_each(one: Observation, wor
         lines = [line for line in manager.metrics.text().splitlines() if "shadow_total{" in line]
 
     assert lines == [f'asgi_multitier_shadow_total{{route="/prices/{{id}}",outcome="{word}"}} 1']
+
+
+class Slow:
+    """A snapshot of which the report takes until it is let go.
+
+    Attributes:
+        made: How many have begun.
+        begun: Set when one does.
+        go: Lets them go.
+    """
+
+    def __init__(self, manager: Any) -> None:
+        self.made = 0
+        self.begun = asyncio.Event()
+        self.go = threading.Event()
+        self._loop = asyncio.get_running_loop()
+        manager.ledger.snapshot = lambda: self
+
+    def report(self) -> Report:
+        """Wait, then find nothing."""
+        self.made += 1
+        self._loop.call_soon_threadsafe(self.begun.set)
+        self.go.wait(20)
+        return Report()
+
+
+async def test_those_who_ask_at_the_same_time_share_one_search() -> None:
+    """However many pages are open; who begins again gets what was found until then."""
+    async with made() as manager:
+        slow = Slow(manager)
+        first = asyncio.create_task(manager.report())
+        await slow.begun.wait()
+        slow.begun.clear()
+        second = asyncio.create_task(manager.report())
+        clearing = asyncio.create_task(manager.report(clear=True))
+        await slow.begun.wait()
+        first.cancel()  # the others get theirs all the same
+        slow.go.set()
+        await asyncio.gather(second, clearing)
+        assert slow.made == 2
+        await manager.report()
+        assert slow.made == 3
+
+
+def test_a_search_that_ended_with_its_event_loop_is_begun_again() -> None:
+    """Another loop has a task of its own."""
+    manager = made()
+
+    async def ask(*, until_the_end: bool) -> None:
+        slow = Slow(manager)
+        asking = asyncio.create_task(manager.report())
+        await slow.begun.wait()
+        slow.go.set()
+        if until_the_end:
+            await asking
+
+    asyncio.run(ask(until_the_end=False))
+    asyncio.run(ask(until_the_end=True))
