@@ -16,21 +16,21 @@ from ..coherence.log import InvalidationLog
 from ..config.invalidation import InvalidationConfig
 from ..config.process import CacheConfig, Mode, Settings, read_mode
 from ..engine.engine import Engine, Tier
-from ..errors import BackendError, ConfigError
+from ..errors import BackendError
 from ..metrics import answer_workers
 from ..routing import RouteTable
 from ..serializers import JsonSerializer, Serializer
 from ..streams import Streams
 from ..tiers.base import LocalTier, TierConfig
 from ..tiers.codec import check_compression
-from ..tracing import Tracing, background
+from ..tracing import Tracing, background, silence
 from ..workers import Workers
 from . import isolation
 from .backends import Backends, Given
 from .home import Home
 from .listeners import Listeners
 from .naming import Namespace
-from .settings import settings_of
+from .settings import in_places, refuse_both, settings_of
 
 logger = logging.getLogger("asgi_multitier")
 
@@ -68,11 +68,11 @@ class Lifecycle:
         wall: Clock = time.time,
         **settings: Unpack[Settings],
     ) -> None:
-        _refuse_both("config", config, ", ".join(sorted(settings)), settings or None)
-        _refuse_both("redis", redis, "redis_url", settings.get("redis_url"))
-        _refuse_both("sqlite", sqlite, "redis", redis)
-        _refuse_both("sqlite", sqlite, "redis_url", settings.get("redis_url"))
-        pairs = _in_places(tiers, l1, l2)
+        refuse_both("config", config, ", ".join(sorted(settings)), settings or None)
+        refuse_both("redis", redis, "redis_url", settings.get("redis_url"))
+        refuse_both("sqlite", sqlite, "redis", redis)
+        refuse_both("sqlite", sqlite, "redis_url", settings.get("redis_url"))
+        pairs = in_places(tiers, l1, l2)
         check_compression(compress_over)
         isolated = isolation.current
         if isolated is not None:
@@ -330,6 +330,10 @@ class Lifecycle:
         May be called twice. In an event loop that the cache does not live in, only the connections
         of that loop are released.
         """
+        with silence():
+            await self._close()
+
+    async def _close(self) -> None:
         if self.loop is None:
             await self._backends.close()  # of streams that were used alone
             return
@@ -377,23 +381,3 @@ class Lifecycle:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-def _refuse_both(name: str, value: object, other: str, another: object) -> None:
-    if value is not None and another is not None:
-        raise ConfigError(f"CacheManager: {name}= and {other}= cannot both be given")
-
-
-def _in_places(
-    tiers: Sequence[tuple[Tier, TierConfig]] | None, l1: LocalTier | None, l2: Tier | None
-) -> list[tuple[Tier, TierConfig]]:
-    """The tiers that were given, with their places."""
-    for name, tier in (("l1", l1), ("l2", l2)):
-        _refuse_both("tiers", tiers, name, tier)
-    if tiers is not None and not tiers:
-        allowed = "at least one (tier, TierConfig)"
-        raise ConfigError.of("tiers", tiers, allowed, where="CacheManager")
-    pairs = list(tiers or ())
-    pairs += [(l1, TierConfig.l1())] if l1 is not None else []
-    pairs += [(l2, TierConfig.l2())] if l2 is not None else []
-    return pairs

@@ -302,7 +302,7 @@ local left = redis.call('PTTL', KEYS[1])
 if left == -1 then
   redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 end
-return {left, ARGV[3] == '1' and text('GET', KEYS[1]) or ''}
+return {left, ARGV[3] == '1' and text('GETRANGE', KEYS[1], 0, 99) or ''}
 """,
     "",
 )

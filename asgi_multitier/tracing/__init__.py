@@ -13,6 +13,6 @@ is counted.
 """
 
 from .instrument import Tracing, tracing
-from .quiet import background
+from .quiet import background, silence
 
-__all__ = ["Tracing", "background", "tracing"]
+__all__ = ["Tracing", "background", "silence", "tracing"]

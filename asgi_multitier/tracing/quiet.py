@@ -6,6 +6,7 @@ of them each second for as long as the process lives.
 """
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context, copy_context
 from types import ModuleType
 
@@ -20,17 +21,21 @@ def background() -> Context:
     return Context() if utils is None else _silent(utils).copy()
 
 
+def silence() -> AbstractContextManager[None]:
+    """Instrumentation is silent in the code inside, which belongs to no request."""
+    utils = sys.modules.get(_UTILS)
+    silent = None if utils is None else getattr(utils, "suppress_instrumentation", None)
+    return nullcontext() if silent is None else silent()
+
+
 def _silent(utils: ModuleType) -> Context:
     """An otherwise empty context in which instrumentation is silent; made once."""
     global _quiet
     if _quiet is None or _quiet[0] is not utils:
-        _quiet = (utils, Context().run(_silenced, utils))
+        _quiet = (utils, Context().run(_silenced))
     return _quiet[1]
 
 
-def _silenced(utils: ModuleType) -> Context:
-    try:
-        with utils.suppress_instrumentation():
-            return copy_context()
-    except Exception:  # noqa: BLE001  # another release of a library: its spans are a nuisance only
-        return Context()
+def _silenced() -> Context:
+    with silence():
+        return copy_context()

@@ -6,7 +6,9 @@ import time
 import pytest
 
 from asgi_multitier.redis import Leases, Link, lease
+from asgi_multitier.redis.client import one_command
 from asgi_multitier.redis.lease import Claim
+from asgi_multitier.redis.scripts import Script
 from tests.fakeredis_server import Server, own_tasks
 from tests.figures import Figure, seconds
 from tests.patience import until
@@ -347,3 +349,87 @@ async def test_a_waiter_notices_a_server_that_hangs(
     await loser.release()
     await holder.release()
     await leases.close()
+
+
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+CLAIM_BEFORE = Script(
+    """
+if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
+  return -1
+end
+local left = redis.call('PTTL', KEYS[1])
+if left == -1 then
+  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+end
+return left
+""",
+    "",
+)
+"""How a release before leases named a span has taken one."""
+
+
+@pytest.mark.parametrize(
+    ("held", "asked", "told"),
+    [
+        (TRACEPARENT, TRACEPARENT, TRACEPARENT),
+        (TRACEPARENT, "", TRACEPARENT),
+        (TRACEPARENT, None, ""),
+        ("", TRACEPARENT, ""),
+        (None, TRACEPARENT, ""),
+    ],
+)
+async def test_a_lease_names_its_holders_span(
+    server: Server, namespace: str, held: str | None, asked: str | None, told: str
+) -> None:
+    """To those who ask for it, and who lose."""
+    link = Link(server.target, timeout=30.0)
+    leases = Leases(link, namespace=namespace)
+    holder = await leases.claim("k", held)
+    loser = await leases.claim("k", asked)
+
+    assert (holder.held, holder.holder) == (True, "")
+    assert (loser.won, loser.holder) == (False, told)
+    for claim in (holder, loser):
+        await claim.release()
+    assert (await leases.claim("k")).held
+    await leases.close()
+    await link.close()
+
+
+async def test_leases_of_an_older_release(server: Server, namespace: str) -> None:
+    """Each takes what is free, and leaves to the other what is held; neither gives that back."""
+    link = Link(server.target, timeout=30.0)
+    leases = Leases(link, namespace=namespace)
+    key = f"{{{namespace}}}:lease:k"
+    older = CLAIM_BEFORE.work([key], "0123456789abcdef", 60_000)
+
+    assert await link.run(older) == -1
+    loser = await leases.claim("k", TRACEPARENT)
+    assert (loser.won, loser.holder) == (False, "")
+    await loser.release()
+    assert await link.run(one_command("GET", key)) == b"0123456789abcdef"
+
+    await link.run(one_command("DEL", key))
+    holder = await leases.claim("k", TRACEPARENT)
+    assert 0 < await link.run(older) <= 3000
+    await leases._run(lease.RENEW, [key], holder._token, 60_000)
+    assert await link.run(older) > 3000
+    await holder.release()
+    assert await link.run(older) == -1
+    await leases.close()
+    await link.close()
+
+
+async def test_a_lease_that_is_of_another_type(server: Server, namespace: str) -> None:
+    """A key that these scripts did not write: it names no span."""
+    link = Link(server.target, timeout=30.0)
+    leases = Leases(link, namespace=namespace)
+    key = f"{{{namespace}}}:lease:k"
+    await link.run(one_command("HSET", key, "f", "v"))
+    await link.run(one_command("PEXPIRE", key, 60_000))
+    loser = await leases.claim("k", TRACEPARENT)
+
+    assert (loser.won, loser.holder) == (False, "")
+    await leases.close()
+    await link.close()
