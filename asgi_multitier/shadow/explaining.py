@@ -141,6 +141,35 @@ def _of_stretch(answers: dict[object, int], counts: Counter[int]) -> float:
     return arrangements(counts.values()) - arrangements(Counter(answers.values()).values())
 
 
+def may_explain(keys: Sequence[Key], chosen: Sequence[Column], columns: Sequence[Column]) -> bool:
+    """Whether an attribute has one answer for each value, be there too little evidence or enough.
+
+    Args:
+        keys: The rows.
+        chosen: What explains a part.
+        columns: What may explain the rest.
+    """
+    return any(
+        _has_one_answer_each(keys, [*chosen, column]) for column in columns if column not in chosen
+    )
+
+
+def _has_one_answer_each(keys: Sequence[Key], columns: Sequence[Column]) -> bool:
+    again = 0
+    for at, key in enumerate(keys):
+        answers: dict[tuple[int, object], int] = {}
+        for row, group in zip(key.rows, groups_of(columns, at, len(key.rows)), strict=True):
+            known = answers.setdefault((row.epoch, group), row.digest)
+            if known != row.digest:
+                return False
+        again += len(key.rows) - len(answers)
+    return again >= _AGAIN
+
+
+_AGAIN: Final = 3
+"""Requests that have got the answer of an earlier one with the same value."""
+
+
 def _pairs(key: Key, groups: Sequence[object], pairs: Counter[tuple[int, bool, bool]]) -> None:
     for at in range(1, len(key.rows)):
         before, row = key.rows[at - 1], key.rows[at]

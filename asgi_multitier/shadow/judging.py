@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from .bits import stays
 from .edits import Mutations
-from .explaining import Chosen, explain
+from .explaining import Chosen, explain, may_explain
 from .found import Cause
 from .observation import Edit
 from .places import differing, is_random, leave_out, random_places
@@ -96,16 +96,18 @@ class Judge:
         self._route, self._keys, self._known = route, keys, known_tags
         self._mutations = mutations
         number_epochs(keys, route, mutations)
-        self._random = random_places(keys)
+        self._random = random_places(keys, columns_of)
         leave_out(keys, self._random)
-        self._chosen: list[Chosen] = explain(keys, columns_of(keys))
+        columns = columns_of(keys)
+        self._chosen: list[Chosen] = explain(keys, columns)
         self._groups = steps_of(keys, [one.column for one in self._chosen])
         self._steps = {id(step.row): step for steps in self._groups for step in steps}
         self._edits: dict[int, tuple[Suspect | None, Edit | None]] = {}
         self._suspects = suspects(route, [*self._steps.values()], mutations)
         self._stay = shortest_stay(self._groups, self._alone)
         quiet = self._quiet()
-        self._by_chance = is_random(quiet)
+        taken = [one.column for one in self._chosen]
+        self._by_chance = is_random(quiet) and not may_explain(keys, taken, columns)
         self._stays = stays(quiet)
         self._found: dict[tuple[Cause, str], Judged] = {}
         self._at = {
@@ -253,9 +255,9 @@ class Judge:
 
     def _place(self, found: Judged, row: Row, source: Row | None) -> None:
         """Say where the two answers differ, unless it was said."""
-        served = row.record.served or (None if source is None else source.record.content)
+        served = row.sent or (None if source is None else source.content)
         if not found.place and served is not None:
-            found.place = differing(row.record.content, served, self._random)
+            found.place = differing(row.content, served, self._random)
 
 
 def wrong_rows(keys: Sequence[Key]) -> list[Wrong]:

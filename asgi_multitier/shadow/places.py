@@ -1,36 +1,94 @@
 """Answers that are never the same: which places of a JSON text differ whatever the request."""
 
 import itertools
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final, TypeAlias
 
 from .bits import stays
+from .explaining import explain, may_explain
 from .record import USER, Content
-from .rows import Key, Row, general, projected, signature, unique_names
+from .rows import Column, Key, Row, general, projected, signature, unique_names
 
 FRESH: Final = 3
 """Pairs of equal requests of which none has equal answers: then they are never the same."""
+
+Columns: TypeAlias = Callable[[Sequence[Key]], list[Column]]
+
+_TRIED: Final = 24
+"""Places for which attributes are looked for."""
 
 CHANCE: Final = 2.0
 """Bits of evidence that answers come by chance."""
 
 
-def random_places(keys: Sequence[Key]) -> frozenset[str]:
-    """The places, in arrays without their position, that differ although nothing else does."""
-    groups = [[_by_place(row.record.content) for row in rows] for rows in _alike(keys)]
-    named = {
+def random_places(keys: Sequence[Key], columns_of: Columns) -> frozenset[str]:
+    """The places, in arrays without their position, that differ although nothing else does.
+
+    Args:
+        keys: The rows.
+        columns_of: Finds the attributes that may explain.
+    """
+    known = _with_places(keys)
+    if not known:
+        return frozenset()
+    read = {id(row): _by_place(row.content) for key in known for row in key.rows}
+    alike = [[read[id(row)] for row in rows] for rows in _alike(known)]
+    found = {place for place in _varying(alike) if is_random(_at(alike, place))}
+    whole = [[read[id(row)] for row in rows] for rows in _stretches(known)]
+    free = _free(known)
+    left = [
+        place
+        for place in sorted(_varying(whole) - found, key=lambda one: (one.count("."), one))[:_TRIED]
+        if is_random(_at(whole, place)) and (free or not never_same(_at(whole, place)))
+    ]
+    if left:
+        columns = columns_of(known)
+        found.update(
+            place
+            for place in left
+            if not may_explain(_only(known, read, place), (), columns)
+            and not explain(_only(known, read, place), columns)
+        )
+    return frozenset(found)
+
+
+def _with_places(keys: Sequence[Key]) -> list[Key]:
+    """The rows of which it is known what stands where, if these are most of those that differ."""
+    differing = [key for key in keys if key.differs]
+    known = [
+        Key(key.path, key.tags, [row for row in key.rows if row.content.places is not None])
+        for key in differing
+    ]
+    if 2 * sum(len(key.rows) for key in known) <= sum(len(key.rows) for key in differing):
+        return []
+    return [key for key in known if len(key.rows) > 1]
+
+
+def _varying(groups: Iterable[Sequence[Mapping[str, int]]]) -> set[str]:
+    return {
         place
         for rows in groups
         for before, row in itertools.pairwise(rows)
         for place in {*before, *row}
         if before.get(place) != row.get(place)
     }
-    found = {
-        place
-        for place in named
-        if is_random([[row.get(place, 0) for row in rows] for rows in groups])
-    }
-    return frozenset(found | _always_fresh(keys)) if _free(keys) else frozenset(found)
+
+
+def _at(groups: Iterable[Sequence[Mapping[str, int]]], place: str) -> list[list[int]]:
+    return [[row.get(place, 0) for row in rows] for rows in groups]
+
+
+def _only(keys: Sequence[Key], read: Mapping[int, Mapping[str, int]], place: str) -> list[Key]:
+    """The rows, compared by one place alone."""
+    return [
+        Key(
+            key.path,
+            key.tags,
+            [replace(row, digest=read[id(row)].get(place, 0)) for row in key.rows],
+        )
+        for key in keys
+    ]
 
 
 def _alike(keys: Sequence[Key]) -> Iterable[list[Row]]:
@@ -44,34 +102,34 @@ def _alike(keys: Sequence[Key]) -> Iterable[list[Row]]:
         yield from (rows for rows in groups.values() if len(rows) > 1)
 
 
-def is_random(sequences: Iterable[Sequence[int]]) -> bool:
+def _stretches(keys: Sequence[Key]) -> Iterable[list[Row]]:
+    """Rows of one key, with no edit between."""
+    for key in keys:
+        found: dict[int, list[Row]] = {}
+        for row in key.rows:
+            found.setdefault(row.epoch, []).append(row)
+        yield from (rows for rows in found.values() if len(rows) > 1)
+
+
+def is_random(sequences: Sequence[Sequence[int]]) -> bool:
     """Whether answers to equal requests are never the same, or change to and fro.
 
     Args:
         sequences: Answers in order of time, each sequence without an edit in it.
     """
+    return never_same(sequences) or stays(sequences) <= -CHANCE
+
+
+def never_same(sequences: Sequence[Sequence[int]]) -> bool:
+    """Whether no two answers of a sequence are the same."""
     told = [values for values in sequences if len(values) > 1]
     fresh = sum(len(values) - 1 for values in told)
-    if fresh >= FRESH and all(len(set(values)) == len(values) for values in told):
-        return True
-    return stays(told) <= -CHANCE
+    return fresh >= FRESH and all(len(set(values)) == len(values) for values in told)
 
 
 def _free(keys: Sequence[Key]) -> bool:
     """Whether no request identifies a user, whose own answer each might be."""
     return not any(row.record.attributes().get(USER, 0) for key in keys for row in key.rows)
-
-
-def _always_fresh(keys: Sequence[Key]) -> set[str]:
-    """The places that were different in each answer of each key, whatever was asked."""
-    pairs, found = 0, None
-    for key in keys:
-        rows = [_by_place(row.record.content) for row in key.rows]
-        names = {name for row in rows for name in row}
-        different = {name for name in names if len({row.get(name, 0) for row in rows}) == len(rows)}
-        found = different if found is None else found & different
-        pairs += len(rows) - 1
-    return found if found and pairs > 2 * FRESH else set()
 
 
 def _by_place(content: Content) -> dict[str, int]:
@@ -86,12 +144,18 @@ def _by_place(content: Content) -> dict[str, int]:
 
 
 def leave_out(keys: Iterable[Key], places: frozenset[str]) -> None:
-    """Compare answers by what is left of them without these places."""
+    """Compare answers by what is left of them without these places.
+
+    Those of which it is not known what stands where cannot be compared so, and are left out.
+    """
+    if not places:
+        return
     for key in keys:
+        key.rows = [row for row in key.rows if row.content.places is not None]
         for row in key.rows:
-            row.digest = projected(row.record.content, places)
-            if row.record.served is not None:
-                row.served = projected(row.record.served, places)
+            row.digest = projected(row.content, places)
+            if row.sent is not None:
+                row.served = projected(row.sent, places)
 
 
 def differing(one: Content, other: Content, left_out: frozenset[str]) -> str:

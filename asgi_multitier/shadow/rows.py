@@ -28,12 +28,16 @@ class Row:
 
     Attributes:
         record: Where it comes from.
+        content: It. Of answers with one digest, it is read once what stands where.
+        sent: What would have been sent; None for none.
         digest: What it is compared by: the whole, or what is left of it.
         served: The same of the answer that would have been sent; None for none.
         epoch: Rows of one key with different numbers have an edit or a new filling between them.
     """
 
     record: Record
+    content: Content
+    sent: Content | None
     digest: int
     served: int | None
     epoch: int = 0
@@ -68,16 +72,26 @@ def rows_of(
     found, total = [], 0
     for path, tags, _, records in several:
         ordered = sorted(records, key=lambda record: (record.began, record.number))
-        found.append(Key(path, tags, [_row(record) for record in ordered]))
+        read = _read(ordered)
+        found.append(Key(path, tags, [_row(record, read) for record in ordered]))
         total += len(ordered)
         if total >= ROWS:
             break
     return found
 
 
-def _row(record: Record) -> Row:
-    served = None if record.served is None else record.served.digest
-    return Row(record, record.content.digest, served)
+def _read(records: Iterable[Record]) -> dict[int, Content]:
+    """Answers of which it is known what stands where, by their digest."""
+    contents = (one for record in records for one in (record.content, record.served))
+    return {one.digest: one for one in contents if one is not None and one.places is not None}
+
+
+def _row(record: Record, read: Mapping[int, Content]) -> Row:
+    content = read.get(record.content.digest, record.content)
+    if record.served is None:
+        return Row(record, content, None, content.digest, None)
+    sent = read.get(record.served.digest, record.served)
+    return Row(record, content, sent, content.digest, sent.digest)
 
 
 def number_epochs(keys: Iterable[Key], route: str, mutations: Sequence[Mutations]) -> None:
