@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import secrets
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
@@ -13,6 +15,7 @@ from starlette.applications import Starlette
 from demo_app.__main__ import create_app
 from demo_app.catalogue import Catalogue, Draft
 from demo_app.fleet.fleet import Fleet
+from demo_app.fleet.instance import ROOT
 from demo_app.settings import Settings
 from demo_app.source import SlowSource
 from tests.patience import wait_for
@@ -66,6 +69,27 @@ def is_hit(response: httpx.Response) -> bool:
     return "; hit;" in response.headers["cache-status"]
 
 
+def ask(url: str, **more: Any) -> httpx.Response:
+    """GET, with the patience of a machine that is busy."""
+    return httpx.get(url, timeout=60, **more)
+
+
+@contextlib.contextmanager
+def started(*arguments: str) -> "Iterator[subprocess.Popen[str]]":
+    """A Python module as a program, with pipes; it does not outlive the block."""
+    with subprocess.Popen(
+        [sys.executable, "-m", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def until_whole(fleet: Fleet) -> None:
     """Wait until all instances follow the log, have nothing to tell, and write the second tier."""
     for address in fleet.addresses:
@@ -74,9 +98,9 @@ def until_whole(fleet: Fleet) -> None:
 
 def _is_whole(address: str) -> bool:
     """Whether what an instance answers now reaches the second tier."""
-    before = httpx.get(f"{address}/instance").json()
-    httpx.get(f"{address}/products?category={secrets.token_hex(4)}").raise_for_status()
-    after = httpx.get(f"{address}/instance").json()
+    before = ask(f"{address}/instance").json()
+    ask(f"{address}/products?category={secrets.token_hex(4)}").raise_for_status()
+    after = ask(f"{address}/instance").json()
     return bool(after["trusted"] and not after["queued"] and after["shared"] > before["shared"])
 
 

@@ -5,8 +5,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
-from typing import Any
 
 import httpx
 import pytest
@@ -14,9 +12,9 @@ import pytest
 from demo_app.fleet.__main__ import watch
 from demo_app.fleet.burst import burst
 from demo_app.fleet.fleet import Fleet
-from demo_app.fleet.instance import ROOT, Instance
+from demo_app.fleet.instance import Instance
 from demo_app.ports import listen
-from tests.demo.support import DRAFT, is_hit, shared, until_whole
+from tests.demo.support import DRAFT, ask, is_hit, shared, started, until_whole
 from tests.patience import wait_for
 
 pytestmark = pytest.mark.no_cover  # what it tests runs in other processes
@@ -54,7 +52,7 @@ def test_answer_is_shared_and_edit_is_seen_by_the_other(fleet: Fleet) -> None:
 def test_token_of_this_run_is_for_all_instances(fleet: Fleet) -> None:
     """It is in no command line, where other users could read it."""
     for instance in fleet.instances:
-        right = httpx.get(
+        right = ask(
             f"{instance.address}/_cache/api", headers={"authorization": f"Bearer {fleet.token}"}
         )
 
@@ -148,8 +146,7 @@ def test_port_that_is_taken_meanwhile_is_an_error() -> None:
 )
 def test_printed_commands_tell_the_story_and_a_signal_ends_it() -> None:
     """`make demo` without a browser; then neither an instance nor the server remains."""
-    command = [sys.executable, "-m", "demo_app.fleet", "--ports", "0,0,0"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with started("demo_app.fleet", "--ports", "0,0,0") as process:
         assert process.stdout is not None
         text = ""
         while "Ctrl-C stops everything.\n" not in text:
@@ -179,14 +176,12 @@ def test_printed_commands_tell_the_story_and_a_signal_ends_it() -> None:
 
 def test_single_instance_starts_and_answers() -> None:
     """`python -m demo_app` prints its address, serves from memory, and logs no warning."""
-    command = [sys.executable, "-m", "demo_app", "--port", "0"]
-    both: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=ROOT, text=True, **both) as process:
+    with started("demo_app", "--port", "0") as process:
         assert process.stdout is not None
         assert process.stderr is not None
         line, token = process.stdout.readline(), process.stdout.readline()
         address = re.findall(r"http://\S+", line)[0]
-        answers = [httpx.get(f"{address}/products/7") for _ in range(2)]
+        answers = [ask(f"{address}/products/7") for _ in range(2)]
         process.terminate()
         warnings = process.stderr.read()
 

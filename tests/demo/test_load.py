@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from typing import Any
 
-import httpx
 import pytest
 
 from demo_app.fleet import load as loads
 from demo_app.fleet.fleet import Fleet
 from demo_app.fleet.load import Outcome, compare, locust, table
 from tests.demo.backwards import backwards_server
+from tests.demo.support import ask
 
 pytestmark = pytest.mark.no_cover  # what it tests runs in other processes
 
@@ -53,15 +53,15 @@ def test_same_load_is_put_on_with_the_cache_and_without(
     def five_requests(addresses: Iterable[str], seconds: int) -> tuple[int, dict[str, Any]]:
         for address in addresses:
             for _ in range(5):
-                httpx.get(f"{address}/products/77").raise_for_status()
+                ask(f"{address}/products/77").raise_for_status()
         return 0, {**RESULT, "requests": 10, "tiers": {"l1": 10}}
 
     for address in fleet.addresses:
-        httpx.get(f"{address}/products/77")
+        ask(f"{address}/products/77")
     monkeypatch.setattr(loads, "locust", five_requests)
     code = compare(fleet, 1)
     runs = [line for line in capsys.readouterr().out.splitlines() if line.startswith("runs of")]
-    again = httpx.get(f"{fleet.addresses[0]}/products/77").headers["cache-status"]
+    again = ask(f"{fleet.addresses[0]}/products/77").headers["cache-status"]
 
     assert code == 0
     assert runs == ["runs of the application                  0          10"]

@@ -292,5 +292,5 @@ async def test_caches_and_figures_are_linked(page: Page, fleet: Fleet) -> None:
     assert links == [
         f"{address}/{place}/" for address in fleet.addresses for place in ("_cache", "metrics")
     ]
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         assert {(await client.get(str(link))).status_code for link in links} == {200}
