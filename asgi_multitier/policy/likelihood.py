@@ -11,6 +11,9 @@ from .credentials import folded, identifies_user
 NEVER: Final = 99
 """The rank of a field that is about one message: its number, its time, its path."""
 
+UNLIKELY: Final = 7
+"""The rank from which an attribute is taken for a cause only where no other one explains."""
+
 _RANKS: Final = {
     b"accept-language": 1,
     b"accept": 1,
@@ -49,7 +52,7 @@ _NEVER_WORDS: Final = frozenset(
     b"request correlation trace span transaction invocation message operation".split()
 )
 
-_BROWSERS: Final = (b"sec-ch-", b"sec-fetch-", b"cf-", b"cloudfront-", b"x-client-")
+_BROWSERS: Final = (b"sec-ch-", b"cf-", b"cloudfront-", b"x-client-")
 
 
 @lru_cache(maxsize=1024)
@@ -68,11 +71,24 @@ def rank_of_field(name: bytes) -> int:
     words = plain.split(b"-")
     if words[-1] in (b"id", b"ids") and _NEVER_WORDS.intersection(words):
         return NEVER
+    if plain.startswith(b"sec-fetch-"):
+        return UNLIKELY
     if plain.startswith(_BROWSERS):
         return 5
     return 0
 
 
+_OF_SCRIPTS: Final = (
+    *("_ga", "_gid", "_gat", "_gcl", "__utm", "_fbp", "_fbc", "_hj", "_pk_", "_clck", "_clsk"),
+    *("_uet", "_tt_", "_ttp", "_scid", "_pin_", "_rdt_", "_mkto_", "_hp2_", "_vwo_", "ajs_"),
+    *("amp_", "amplitude", "mp_", "hubspotutk", "__hs", "intercom-", "li_", "optimizely", "ph_"),
+    *("cookieconsent", "cookielawinfo", "euconsent", "optanon", "didomi", "cc_cookie"),
+)
+"""How cookies of analytics, advertisements and consent begin: scripts of the page read them."""
+
+
 def rank_of_cookie(name: str) -> int:
     """The same of a cookie: one that identifies the user stands behind the user."""
+    if name.lower().startswith(_OF_SCRIPTS):
+        return 8
     return 3 if identifies_user(folded(name.encode("latin-1", "replace"))) else 1

@@ -18,9 +18,10 @@ from itertools import combinations
 from math import log2
 from typing import Final
 
+from ..policy.likelihood import UNLIKELY
 from .bits import arrangements
 from .record import Attribute
-from .rows import Column, Key
+from .rows import Column, Key, rank
 
 ENOUGH: Final = 4.0
 """Bits of evidence below which nothing is accused; one more for each doubling of what was tried."""
@@ -69,7 +70,7 @@ def explain(keys: Sequence[Key], columns: Sequence[Column]) -> list[Chosen]:
             reverse=True,
         )
         if ranked and ranked[0][0] - best >= needed:
-            bits, at = ranked[0]
+            bits, at = _likely(ranked, left, best, needed)
             chosen.append(Chosen(left[-at], bits - best))
             best = bits
             continue
@@ -80,6 +81,24 @@ def explain(keys: Sequence[Key], columns: Sequence[Column]) -> list[Chosen]:
             break
         chosen, best = found
     return chosen
+
+
+def _likely(
+    ranked: Sequence[tuple[float, int]], columns: Sequence[Column], before: float, needed: float
+) -> tuple[float, int]:
+    """The best one; in place of an unlikely one the best of the others, if it explains as well.
+
+    What scripts of a page store has as many values as the visitors that accept it: it may divide
+    their requests a little better than the session on which the answer depends.
+    """
+    best = ranked[0]
+    if rank(columns[-best[1]].names[0]) < UNLIKELY:
+        return best
+    least = max(needed, (best[0] - before) / 2)
+    for bits, at in ranked[1:]:
+        if bits - before >= least and rank(columns[-at].names[0]) < UNLIKELY:
+            return bits, at
+    return best
 
 
 def _pair(

@@ -12,6 +12,8 @@ from .judging import Judged
 from .remedies import Remedy, of_attribute, of_random, of_unknown
 from .times import in_words, lifetime_within
 
+_SAFE = ("GET ", "HEAD ")
+
 _SETTLE = 60
 """Seconds that `settle=` is proposed with at most."""
 
@@ -95,7 +97,15 @@ class Teller:
             Changes(lifetime=fits),
         )
 
-    def _of_edit(self, one: Judged) -> tuple[Remedy, str]:
+    def _of_edit(self, one: Judged) -> tuple[Remedy, str | None]:
+        if one.name.startswith(_SAFE):
+            return (
+                Remedy(
+                    f"{self.route} changes after {one.name}, a safe request that drops nothing:"
+                    " let it be a POST, or call invalidate_tags() of the manager in it"
+                ),
+                None,
+            )
         if one.cause is Cause.LATE_COMMIT:
             seconds = min(max(ceil(one.lag), 1), _SETTLE)
             return (

@@ -18,6 +18,7 @@ from .times import (
     Step,
     Suspect,
     Way,
+    drops,
     edits_at,
     longest_seen,
     shortest_stay,
@@ -197,11 +198,12 @@ class Judge:
         return found
 
     def _find_edit(self, step: Step) -> tuple[Suspect | None, Edit | None]:
-        for suspect in self._suspects:
-            edit = suspect.at(step)
-            if edit is not None:
+        """One that has not dropped the entry, if there is one."""
+        found = [(suspect, edit) for suspect in self._suspects for edit in suspect.at(step)[::-1]]
+        for suspect, edit in found:
+            if suspect.way is Way.LATE or not drops(edit, step.key):
                 return suspect, edit
-        return None, None
+        return found[0] if found else (None, None)
 
     def _by_edit(
         self, suspect: Suspect, edit: Edit, step: Step, row: Row, source: Row | None

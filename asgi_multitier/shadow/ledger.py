@@ -24,6 +24,10 @@ BYTES: Final = 32 << 20
 OTHERS: Final = "(other routes)"
 """Where observations of further routes are counted when there are too many."""
 
+_NO_RULE: Final = "no-rule"
+_CHANGED: Final = frozenset((201, 202, 204, 205, 302, 303))
+"""A safe request that is answered so, without a rule, may have changed something nevertheless."""
+
 _ROUTES: Final = 2048
 _WHOLE: Final = 1 << 32
 _LABEL: Final = 512
@@ -85,6 +89,8 @@ class Ledger:
         route.sums.add(one)
         if one.answer is None:
             return
+        if one.would == _NO_RULE and one.answer.status in _CHANGED:
+            self._edits.add(Edit(one.route, one.path[:_LABEL], one.began, one.ended, one.ended))
         kept = route.keys.get(one.key)
         if kept is None:
             if route.below < _WHOLE and _hash(one.key) >= route.below:

@@ -101,10 +101,15 @@ class Suspect:
     bits: float
     route: str
 
-    def at(self, step: Step) -> Edit | None:
-        """The mutation that is before a change; None if there is none."""
-        found = edits_at(self.mutations, self.way, self.route, step)
-        return found[-1] if found else None
+    def at(self, step: Step) -> Sequence[Edit]:
+        """The mutations that are before a change, in order of time."""
+        return edits_at(self.mutations, self.way, self.route, step)
+
+
+def drops(edit: Edit, key: Key) -> bool:
+    """Whether a mutation has dropped the entry of a key: then it is not why that was wrong."""
+    named = set(edit.selectors)
+    return f"path:{key.path}" in named or any(f"tag:{tag}" in named for tag in key.tags)
 
 
 def edits_at(mutations: Mutations, way: Way, route: str, step: Step) -> Sequence[Edit]:
@@ -126,18 +131,39 @@ def edits_at(mutations: Mutations, way: Way, route: str, step: Step) -> Sequence
 def suspects(
     route: str, steps: Sequence[Step], mutations: Sequence[Mutations]
 ) -> tuple[Suspect, ...]:
-    """Mutations that are causes of changes, those with most evidence first."""
+    """Mutations that are causes of changes, those with most evidence first.
+
+    What one explains is not held against the next one.
+    """
     needed = ENOUGH + log2(max(len(mutations), 1))
-    found = []
-    for one in mutations:
-        for way in Way:
-            if not any(step.changes and edits_at(one, way, route, step) for step in steps):
-                continue
-            told = _told(steps, [bool(edits_at(one, way, route, step)) for step in steps])
-            bits = told + (_RELATED if way is Way.ABOUT else 0.0)
-            if bits >= needed:
-                found.append(Suspect(one, way, bits, route))
+    found: list[Suspect] = []
+    left = list(steps)
+    while len(found) < _SUSPECTS:
+        taken = {(one.mutations.route, one.way) for one in found}
+        tried = [
+            Suspect(one, way, _bits(left, one, way, route), route)
+            for one in mutations
+            for way in Way
+            if (one.route, way) not in taken
+        ]
+        best = max(tried, key=lambda one: one.bits, default=None)
+        if best is None or best.bits < needed:
+            break
+        found.append(best)
+        left = [step for step in left if not best.at(step)]
     return tuple(sorted(found, key=lambda one: -one.bits))
+
+
+_SUSPECTS: Final = 6
+"""Mutations that change one route, at most."""
+
+
+def _bits(steps: Sequence[Step], mutations: Mutations, way: Way, route: str) -> float:
+    """The evidence that a mutation is the cause of changes."""
+    if not any(step.changes and edits_at(mutations, way, route, step) for step in steps):
+        return 0.0
+    told = _told(steps, [bool(edits_at(mutations, way, route, step)) for step in steps])
+    return told + (_RELATED if way is Way.ABOUT else 0.0)
 
 
 def _told(steps: Sequence[Step], with_it: Iterable[bool]) -> float:
