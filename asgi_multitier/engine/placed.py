@@ -7,6 +7,7 @@ decides whether the next is tried.
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
@@ -19,6 +20,8 @@ from ..events import ROUND_TRIP_BOUNDS, Events, Histogram, TierStats
 from ..tiers.base import Held, OrderedTier, ShardedTier, SharedTier, TierConfig
 
 T = TypeVar("T")
+
+_UNTRACED = nullcontext()
 
 Item: TypeAlias = tuple[bytes, float, Born]
 """Bytes, seconds to live, and birth."""
@@ -161,6 +164,13 @@ class Placed:
             took = self._durations[operation] = Histogram(ROUND_TRIP_BOUNDS)
         took.add(seconds)
 
+    def _traced(self, operation: str) -> AbstractContextManager[None]:
+        """The span of an operation, where there are spans."""
+        traces = self._events.traces
+        if traces is None or not traces.round_trips:
+            return _UNTRACED
+        return traces.trip(operation, self.tier.name, self.config.level)
+
     async def _ask(
         self, operation: str, call: Callable[[], Awaitable[T]], server: str = WHOLE
     ) -> T | None:
@@ -171,8 +181,9 @@ class Placed:
         try:
             begun = self._clock()
             try:
-                async with asyncio.timeout(self._timeout):
-                    result = await call()
+                with self._traced(operation):
+                    async with asyncio.timeout(self._timeout):
+                        result = await call()
             finally:
                 self._took(operation, self._clock() - begun)
         except Exception as error:  # noqa: BLE001  # a user's back end may break its contract

@@ -6,15 +6,20 @@ The stack decides which replies are valid; here is only which keys are read, and
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
 from .._types import Clock
 from ..entry import Slot
+from ..events import Events
 from ..policy.key import storage_key
 from ..tiers.base import Held
+from ..tracing.asking import asked_by
 from .placed import AT_ONCE, Placed, together
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 
 class Found(msgspec.Struct, frozen=True, gc=False):
@@ -79,6 +84,7 @@ class Reads:
         admit: Decides what of their replies counts.
         spawn: Runs a coroutine in a task that is waited for at the end.
         clock: Monotonic seconds.
+        events: Has the spans of the cache.
 
     Attributes:
         wanted: Keys whose read begins with the next turn.
@@ -90,7 +96,10 @@ class Reads:
         admit: Admit,
         spawn: Callable[[Coroutine[Any, Any, Any], str], "asyncio.Task[Any]"],
         clock: Clock,
+        events: Events,
     ) -> None:
+        self._events = events
+        self._askers: list[Span] = []
         self._shared = shared
         self._admit = admit
         self._spawn = spawn
@@ -118,10 +127,15 @@ class Reads:
         future = self._loop.create_future()
         self._waiting[key] = [future]
         self.wanted.append(key)
+        if (traces := self._events.traces) is not None:
+            traces.asks(self._askers)
         return future
 
     async def _read(self, keys: list[str]) -> None:
         self.wanted = []
+        if self._askers:
+            asked_by(self._askers)
+            self._askers = []
         reading = Reading(keys, self._waiting)
         try:
             await self._read_below(0, keys, reading)

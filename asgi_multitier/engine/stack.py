@@ -10,7 +10,7 @@ Reads and writes of one tick of the event loop go to a shared tier in one round 
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec.structs import replace
 
@@ -26,11 +26,15 @@ from ..tiers.memory import MemoryTier
 from ..tiers.metadata import Unreadable
 from ..tiers.null import NullLocalTier
 from ..tracing import background
+from ..tracing.asking import asked_by
 from .admission import Admission
 from .formats import Format
 from .placed import Placed
 from .reads import Found, Reads
 from .writes import Writes, rescaled
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 T = TypeVar("T")
 
@@ -99,7 +103,9 @@ class TierStack:
     # Reading.
 
     def _begin_reads(self) -> None:
-        self._reads = Reads(self.shared, self._admission.admitted, self.spawn, self._clock)
+        self._reads = Reads(
+            self.shared, self._admission.admitted, self.spawn, self._clock, self._events
+        )
         self.ask = self._reads.ask
 
     def peek(self, key: str) -> Slot | None:
@@ -303,7 +309,12 @@ class TierStack:
 
     def spawn(self, run: Coroutine[Any, Any, Any], name: str) -> "asyncio.Task[Any]":
         """Run something of these tiers' in a task, which `settle` and `close` wait for."""
-        task: asyncio.Task[Any] = asyncio.create_task(run, name=name, context=background())
+        context = background()
+        if (traces := self._events.traces) is not None and traces.round_trips:
+            askers: list[Span] = []
+            traces.asks(askers)
+            context.run(asked_by, askers)
+        task: asyncio.Task[Any] = asyncio.create_task(run, name=name, context=context)
         self.tasks.add(task)
         task.add_done_callback(self._ended)
         return task

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -11,8 +11,12 @@ from ..entry import Entry
 from ..errors import SerializationError
 from ..events import Events
 from ..policy.key import storage_key
+from ..tracing.asking import asked_by
 from .formats import Format
 from .placed import Item, Placed
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 MAX_PENDING_WRITES = 4_096
 """Entries waiting to be written to shared tiers; beyond it they are not written, and counted."""
@@ -45,6 +49,7 @@ class Writes:
         self._form = form
         self._clock = form.clock
         self._waiting: dict[str, Entry] = {}
+        self._askers: list[Span] = []
         self._writing: asyncio.Task[Any] | None = None
 
     def later(self, entry: Entry) -> None:
@@ -55,12 +60,17 @@ class Writes:
             self._events.failures["write-dropped"] += 1
             return
         self._waiting[entry.key] = entry
+        if (traces := self._events.traces) is not None:
+            traces.asks(self._askers)
         if self._writing is None or self._writing.done():
             self._writing = self._spawn(self._write(), "asgi-multitier write")
 
     async def _write(self) -> None:
         while self._waiting:
             entries, self._waiting = self._waiting, {}
+            if self._askers:
+                asked_by(self._askers)
+                self._askers = []
             for placed in self._shared:
                 await self.to(placed, entries)
 

@@ -72,6 +72,7 @@ class Readings(WarmUp, Explaining, Instances, Reporting):
         *,
         metrics: bool = True,
         traces: bool = True,
+        round_trips: bool = False,
     ) -> None:
         """Have OpenTelemetry show what the cache does (extra `otel`): its figures, and spans.
 
@@ -84,6 +85,8 @@ class Readings(WarmUp, Explaining, Instances, Reporting):
             tracer_provider: Where spans are made; None for the global one.
             metrics: Whether figures are shown; once for each cache.
             traces: Whether spans are made.
+            round_trips: Whether each round trip to a shared tier has a span too, of those that are
+                made for requests. Where redis-py is instrumented, it makes none of these itself.
 
         Raises:
             ConfigError: If the API of OpenTelemetry is not installed, or nothing is wanted.
@@ -92,7 +95,7 @@ class Readings(WarmUp, Explaining, Instances, Reporting):
             allowed = "True for metrics= or traces=, or both"
             raise ConfigError.of("metrics", metrics, allowed, where="CacheManager.instrument")
         if traces:
-            self._tracing = tracing(tracer_provider, version_here())
+            self._tracing = tracing(tracer_provider, version_here(), round_trips=round_trips)
             if self._engine is not None:
                 self._trace(self._engine)
         if metrics:

@@ -191,9 +191,12 @@ class SyncCache(Runner):
         *,
         metrics: bool = True,
         traces: bool = True,
+        round_trips: bool = False,
     ) -> None:
         """See `CacheManager.instrument`."""
-        self._cache.instrument(meter_provider, tracer_provider, metrics=metrics, traces=traces)
+        self._cache.instrument(
+            meter_provider, tracer_provider, metrics=metrics, traces=traces, round_trips=round_trips
+        )
 
     def tier_stats(self) -> tuple[TierStats, ...]:
         """See `CacheManager.tier_stats`."""

@@ -9,6 +9,7 @@ is counted.
     traces      spans, and attributes of a request's own span
     runs        the span of one run of an origin
     remote      how a span is named to another process
+    asking      for whom a task is that belongs to several requests
     quiet       the context of tasks that belong to no request
 """
 

@@ -17,12 +17,13 @@ Tracing: TypeAlias = Callable[[str, Callable[[Exception], None]], "Traces"]
 """Makes the spans of a cache of its namespace, and of what counts that OpenTelemetry has failed."""
 
 
-def tracing(provider: "TracerProvider | None", version: str) -> Tracing:
+def tracing(provider: "TracerProvider | None", version: str, *, round_trips: bool) -> Tracing:
     """What makes spans from here on.
 
     Args:
         provider: Where; None for the global one.
         version: Of this package.
+        round_trips: Whether round trips to shared tiers have spans.
 
     Raises:
         ConfigError: If the API of OpenTelemetry is not installed.
@@ -35,4 +36,4 @@ def tracing(provider: "TracerProvider | None", version: str) -> Tracing:
         raise ConfigError(
             "CacheManager.instrument needs opentelemetry-api: install asgi-multitier[otel]"
         ) from error
-    return partial(Traces, get_tracer(NAME, version, provider))
+    return partial(Traces, get_tracer(NAME, version, provider), round_trips=round_trips)

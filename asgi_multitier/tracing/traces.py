@@ -24,6 +24,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
+from .asking import MOST, askers
 from .attributes import (
     COMMITTED,
     ERROR,
@@ -34,6 +35,7 @@ from .attributes import (
     RESULT,
     ROUTE,
     SELECTORS,
+    TIER,
 )
 from .remote import read
 from .runs import Failed, RunTrace, Told, harmless, tell
@@ -62,11 +64,15 @@ class Traces:
         tracer: Begins them.
         namespace: Of the cache: an attribute of each.
         failed: Counts that OpenTelemetry has failed; an attribute as well.
+        round_trips: Whether round trips to shared tiers have spans; an attribute as well.
     """
 
-    __slots__ = ("_namespace", "_tracer", "failed")
+    __slots__ = ("_namespace", "_tracer", "failed", "round_trips")
 
-    def __init__(self, tracer: Tracer, namespace: str, failed: Failed) -> None:
+    def __init__(
+        self, tracer: Tracer, namespace: str, failed: Failed, *, round_trips: bool
+    ) -> None:
+        self.round_trips = round_trips
         self._tracer = tracer
         self._namespace = namespace
         self.failed = failed
@@ -200,16 +206,60 @@ class Traces:
     @harmless
     def _end_drop(self, span: Span, token: object, error: BaseException | None) -> None:
         detach(token)  # type: ignore[arg-type]  # what `attach` has returned
-        if error is not None and span.is_recording():
-            tell(span, {ERROR: type(error).__name__})
-            span.set_status(StatusCode.ERROR)
-        span.end()
+        self._end(span, error)
 
     @harmless
     def _committed(self, span: Span, position: Position | None) -> None:
         if span.is_recording():
             number = None if position is None else position.seq
             tell(span, {COMMITTED: position is not None, POSITION: number})
+
+    # Round trips to shared tiers.
+
+    @harmless
+    def asks(self, askers: list[Span]) -> None:
+        """Note the current span as one of those who ask for a round trip, if those have spans."""
+        if self.round_trips and len(askers) < MOST:
+            askers.append(get_current_span())
+
+    @contextmanager
+    def trip(self, operation: str, tier: str, level: int) -> Iterator[None]:
+        """The span of a round trip: a child of the first that has asked for it, with links to all
+        others. What no request has asked for has none.
+
+        Args:
+            operation: `"get"`, `"set"`, `"delete"` or `"ping"`.
+            tier: The tier's name.
+            level: Its level.
+        """
+        span = self._begin_trip(f"cache {operation} {tier}", level)
+        error: BaseException | None = None
+        try:
+            yield
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            if span is not None:
+                self._end(span, error)
+
+    @harmless
+    def _begin_trip(self, name: str, level: int) -> Span | None:
+        asked = askers() or (get_current_span(),)
+        known = [span for span in asked if span.get_span_context().is_valid]
+        if not known:
+            return None
+        links = [Link(span.get_span_context()) for span in known[1:]]
+        told: Told = {NAMESPACE: self._namespace, TIER: level}
+        context = set_span_in_context(known[0])
+        return self._start(name, told, context, links, kind=SpanKind.CLIENT)
+
+    @harmless
+    def _end(self, span: Span, error: BaseException | None) -> None:
+        if error is not None and span.is_recording():
+            tell(span, {ERROR: type(error).__name__})
+            span.set_status(StatusCode.ERROR)
+        span.end()
 
     # The span of a request, which is somebody else's.
 
@@ -232,12 +282,23 @@ class Traces:
         began: int | None = None,
     ) -> Span:
         """Begin a span; a child of the current one unless a context is given."""
-        told = {NAMESPACE: self._namespace, ROUTE: route}
+        told: Told = {NAMESPACE: self._namespace, ROUTE: route}
+        return self._start(name, told, context, links, began)
+
+    def _start(
+        self,
+        name: str,
+        told: Told,
+        context: Context | None,
+        links: Sequence[Link],
+        began: int | None = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+    ) -> Span:
         parent = get_current_span(context).get_span_context()
         if not parent.is_valid or parent.trace_flags.sampled:
-            return self._tracer.start_span(name, context, SpanKind.INTERNAL, told, links, began)
+            return self._tracer.start_span(name, context, kind, dict(told), links, began)
         # Most likely it is not recorded either.
-        span = self._tracer.start_span(name, context, SpanKind.INTERNAL, None, links, began)
+        span = self._tracer.start_span(name, context, kind, None, links, began)
         if span.is_recording():
             tell(span, told)
         return span

@@ -1,7 +1,9 @@
 """The door: `CacheManager.instrument`, for figures and spans."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from asgi_multitier import CacheManager
 from asgi_multitier.errors import ConfigError
+from asgi_multitier.tracing import attributes as names_of
 from asgi_multitier.tracing.remote import read, written
 from tests.support import Origin, caching, settled
 from tests.tracing.support import Seen, attributes
@@ -140,3 +143,12 @@ def test_a_span_of_another_process_is_read_as_written() -> None:
     assert found.is_remote
     assert written(found) == TRACEPARENT
     assert written(read(TRACEPARENT[:-1] + "0")) == ""  # type: ignore[arg-type]
+
+
+def test_the_guide_has_each_attribute() -> None:
+    """Its table, and what the code can tell."""
+    names = {value for name, value in vars(names_of).items() if name.isupper()}
+    guide = (Path(__file__).parents[2] / "docs" / "tracing.md").read_text()
+    told = set(re.findall(r"^\| `(asgi_multitier\.[\w.]+)` \|", guide, re.MULTILINE))
+
+    assert told == names

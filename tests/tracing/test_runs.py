@@ -299,7 +299,7 @@ SCENARIOS: dict[str, tuple[Callable[[Drive], Awaitable[None]], list[str]]] = {
 
 @pytest.mark.parametrize(("scenario", "expected"), SCENARIOS.values(), ids=SCENARIOS)
 async def test_spans_of(scenario: Callable[[Drive], Awaitable[None]], expected: list[str]) -> None:
-    """Name, parent, links and result of each; nothing else; no text that anybody has sent."""
+    """Name, parent, links and result of each; nothing else; no text that was sent."""
     async with driving() as drive:
         await scenario(drive)
         await settled()
