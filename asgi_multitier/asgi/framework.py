@@ -24,6 +24,10 @@ FILL_KEY = "asgi_multitier.fill"
 """The key of the cache in the scope of a run whose answer it shares."""
 
 
+SHADOW_KEY = "asgi_multitier.shadow"
+"""The key of what a cache notes of a request that it only observes."""
+
+
 _BOUND = "starlette.max_body_size"
 """The key of the bytes of content that a layer of Starlette's or FastAPI's lets through."""
 

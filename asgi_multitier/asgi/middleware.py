@@ -46,6 +46,7 @@ from .read_your_writes import PATIENCE, take_position
 from .receiving import opened
 from .request import Request
 from .request_key import request_key, visible
+from .shadowing import Shadow
 from .shared_hit import is_plain, shared_hit
 from .unsafe import UnsafeMethods
 
@@ -100,7 +101,9 @@ class CacheMiddleware:
         self._unsafe = UnsafeMethods(
             self._run, self._lifespan, self._planning, questions, self._request, self._secret
         )
-        self._passing = Passing(self._planning, self._unsafe.runner)
+        life, run = self._lifespan, self._unsafe.runner
+        shadow = Shadow(self._planning, life, run, self._request, self._secret)
+        self._passing = Passing(self._planning, run, shadow)
 
     def over(self, manager: CacheManager) -> "CacheMiddleware":
         """Another one around the same application, with the same rules."""

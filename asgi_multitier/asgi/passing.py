@@ -17,12 +17,13 @@ class Passing:
     Args:
         plans: Makes plans.
         runner: Gives what runs the application for a request.
+        shadow: Lets it answer where the cache only observes.
     """
 
-    def __init__(self, plans: Plans, runner: Runner) -> None:
+    def __init__(self, plans: Plans, runner: Runner, shadow: Shadow) -> None:
         self._plans = plans
         self._runner = runner
-        self._shadow = Shadow(plans, runner)
+        self._shadow = shadow
 
     async def __call__(
         self, plan: Plan, reason: Reason, scope: Scope, receive: Receive, send: Send

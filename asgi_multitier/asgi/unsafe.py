@@ -235,7 +235,8 @@ class Mutation:
             member: What `Cache-Status` says of it; None if that is said elsewhere.
         """
         mutations = self._manager.engine.mutations
-        with mutations.running(self._resolved.label, self._received["path"]) as under_way:
+        route = f"{self._received['method']} {self._resolved.label}"
+        with mutations.running(route, self._received["path"]) as under_way:
             under_way.changes = self._predicted
             await self._run(under_way, app, receive, send, begin, member)
 

@@ -24,6 +24,11 @@ class LocalLog:
         self._follower = Follower(self.index, later=call_later, clock=clock)
         self._follower.be_alone()
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other process can write to this log: none can."""
+        return True
+
     def __repr__(self) -> str:
         return f"<LocalLog {self.index!r}>"
 

@@ -1,6 +1,7 @@
 """One cache of one process: its parts, and how they are put together."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._types import Clock
@@ -91,6 +92,7 @@ class Engine:
         )
         self.sampler = Sampler(self.stack, clock)
         self.mutations = Mutations(clock)
+        self.stack.on_dropped = partial(self.mutations.dropped, elsewhere=True)
         self.encodings = Encodings(tier, self.events)
         self.flights: Flights[Any] = Flights(
             log.index,

@@ -26,13 +26,14 @@ class UnderWay:
     """One mutation.
 
     Attributes:
-        route: What it is counted under.
+        route: Its method, and what it is counted under: `PUT /prices/{id}`.
         path: Its path, as the client has sent it.
         began: Monotonic seconds at which it came.
         answered: The same, of the beginning of its response; None if there is none.
         ended: The same, of the end of the application's work for it; None if it goes on.
         status: Of its response; 0 if there is none.
         changes: Whether it is a change for all that is known; else it is one if it drops something.
+        elsewhere: Whether it is a record of another process: its route and path are not known.
         selectors: What it drops, by its rule and by hand, in the order in which that was named.
     """
 
@@ -43,6 +44,7 @@ class UnderWay:
     ended: float | None = None
     status: int = 0
     changes: bool = True
+    elsewhere: bool = False
     selectors: dict[Selector, None] = field(default_factory=dict)
     _waiting: list["tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]"] = field(
         default_factory=list, repr=False
@@ -65,11 +67,17 @@ _current: ContextVar[UnderWay | None] = ContextVar("asgi_multitier_mutation", de
 """The mutation that the running code is part of."""
 
 
-def drops_by_hand(selectors: Iterable[Selector]) -> None:
-    """Code of the application drops something; within a mutation, this is what that drops."""
+def drops_by_hand(selectors: Iterable[Selector]) -> bool:
+    """Code of the application drops something; within a mutation, this is what that drops.
+
+    Returns:
+        Whether it is within one.
+    """
     mutation = _current.get()
-    if mutation is not None and mutation.ended is None:
-        mutation.drops(selectors)
+    if mutation is None or mutation.ended is not None:
+        return False
+    mutation.drops(selectors)
+    return True
 
 
 class Mutations:
@@ -124,7 +132,25 @@ class Mutations:
             loop, over = mutation._waiting.pop()
             with suppress(RuntimeError):  # that loop is closed
                 loop.call_soon_threadsafe(_end, over)
-        for each in self._listeners if mutation.changes or mutation.selectors else ():
+        if mutation.changes or mutation.selectors:
+            self._tell(mutation)
+
+    def dropped(self, selectors: Iterable[Selector], *, elsewhere: bool = False) -> None:
+        """Something was dropped outside of a mutation: it is told as one without a route.
+
+        Args:
+            selectors: What was dropped.
+            elsewhere: Whether another process has dropped it; else it was done by hand.
+        """
+        if not self._listeners:
+            return
+        now = self._clock()
+        told = UnderWay("", "", now, answered=now, ended=now, status=200, elsewhere=elsewhere)
+        told.drops(selectors)
+        self._tell(told)
+
+    def _tell(self, mutation: UnderWay) -> None:
+        for each in self._listeners:
             if (listener := each()) is not None:
                 listener(mutation)
 

@@ -61,6 +61,7 @@ class TierStack:
         find: Looks a key up in the local tier and counts no use: see `tiers.base.finder`.
         ask: Asks the shared tiers, first to last; what is found is promoted.
         told: Called with what `read` finds; None nearly always.
+        on_dropped: Called with what another process has dropped.
         tasks: The reads and writes under way.
     """
 
@@ -94,6 +95,7 @@ class TierStack:
         self.tasks: set[asyncio.Task[Any]] = set()
         self.find = finder(local)
         self.told: Callable[[Slot], None] | None = None
+        self.on_dropped: Callable[[Sequence[Selector]], None] | None = None
         if isinstance(local, FindingTier):
             local.on_clear(self._index.look_again)
 
@@ -257,6 +259,8 @@ class TierStack:
         """Another process's selectors came into force: free what they name exactly."""
         if (live := self._events.live).on:
             live.emit("record", selectors=shown_selectors(selectors))
+        if self.on_dropped is not None:
+            self.on_dropped(selectors)
         for selector in selectors:
             if selector.kind == "key":
                 self.peek(selector.text)  # which removes it if it is not valid

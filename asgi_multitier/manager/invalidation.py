@@ -170,7 +170,8 @@ class Invalidation(Lifecycle):
             operation = begin(selectors)
             self.engine.events.invalidated(MANAGER, "call")
             note(self, selectors, operation.settle)
-            drops_by_hand(selectors)
+            if not drops_by_hand(selectors):
+                self.engine.mutations.dropped(selectors)
             return operation
 
         return await self._dropped_at_home(lambda: self._drop(selectors, noting)) is not None

@@ -29,6 +29,9 @@ _SCOPES = ("process", "host")
 class Reporting(Lifecycle):
     """Reports. See `CacheManager`."""
 
+    edits_noted = False
+    """Whether mutations are told to the ledger with what they would have dropped."""
+
     _made_ledger: Ledger | None = None
     _observed_since = 0.0
     _analysis: "asyncio.Task[Part] | None" = None

@@ -64,7 +64,7 @@ async def test_one_is_under_way_until_the_application_returns() -> None:
         await visit
 
     (one,) = heard.all
-    assert (one.route, one.path, one.status) == ("/a", "/a", 200)
+    assert (one.route, one.path, one.status) == ("PUT /a", "/a", 200)
     assert one.succeeded
     assert (one.began, one.answered, one.ended) == (began, began + 1.0, began + 3.0)
     assert list(one.selectors) == [Selector("path", "/a")]
@@ -206,9 +206,11 @@ async def test_what_is_dropped_by_hand_is_noted() -> None:
         await asyncio.wait(later)
         await cache.get("/b")
 
-    (one,) = heard.all
+    (one,) = (each for each in heard.all if each.route)
     named = [selector.text for selector in one.selectors]
     assert named == ["by-task", "by-hand", "/a"]
+    others = [selector.text for each in heard.all if not each.route for selector in each.selectors]
+    assert others == ["too-late", "by-hand"]
 
 
 def test_there_is_a_bound_for_what_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:

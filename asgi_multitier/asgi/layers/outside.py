@@ -8,7 +8,7 @@ from typing import Any
 from ..._types import Scope
 from ...policy.reasons import Reason
 from .known import is_known
-from .state import NotedScope, NotedState
+from .state import NotedScope, NotedState, keeps_more
 
 _UNREADABLE = object()
 _SOUGHT = ("endpoint", "route", "path_params", "router")
@@ -45,6 +45,14 @@ class Outside:
             scope["state"] = self._state
         self._noted = NotedScope(scope)
         return self._noted
+
+    def look_on(self, scope: Scope) -> Scope:
+        """As `watch`, for a run that gets the layers' own scope where nothing of theirs is in it.
+
+        What the run writes reaches them in any case; `leave` has to follow.
+        """
+        noted = self.watch(scope)
+        return noted if keeps_more(scope) else scope
 
     @property
     def undecided(self) -> bool:

@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any, Self
 
+from ..._types import Scope
 from ...routing.guarded import GUARDED_KEY
-from ..framework import FILL_KEY, SCOPE_KEY
+from ..framework import FILL_KEY, SCOPE_KEY, SHADOW_KEY
 
 _OWN = "cache"
 """The key of the manager."""
@@ -39,7 +40,7 @@ _COMMON = frozenset(
         # Of frameworks, and of tools that observe them.
         *("app", "router", "route", "endpoint", "path_params", "app_root_path", "route_handler"),
         *("litestar_app", "lilya", "datadog"),
-        *(SCOPE_KEY, FILL_KEY, GUARDED_KEY),
+        *(SCOPE_KEY, FILL_KEY, SHADOW_KEY, GUARDED_KEY),
     )
 )
 """Names in a scope that do not depend on the user, or that are checked elsewhere."""
@@ -191,6 +192,11 @@ class NotedState(Noted):
         if _HARMLESS.fullmatch(str(key)):
             return False
         return dict.get(self, key, self) is not self._common.get(key, self._common)
+
+
+def keeps_more(scope: Scope) -> bool:
+    """Whether a layer around the cache keeps something of its own in a scope."""
+    return not _COMMON.issuperset(scope)
 
 
 class NotedScope(Noted):

@@ -4,6 +4,7 @@ A short one is kept until it is digested, which can be done when there is time; 
 digested while it comes, and one beyond the bound only counted.
 """
 
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import Final
 
@@ -25,17 +26,19 @@ class Content:
     Args:
         fingerprints: Makes digests.
         limit: Bytes that are digested at most.
+        short: Bytes up to which the content is kept until it is digested.
 
     Attributes:
         size: Bytes so far.
         kept: What is kept of it: bytes.
     """
 
-    __slots__ = ("_chunks", "_fingerprints", "_hashed", "_limit", "kept", "size")
+    __slots__ = ("_chunks", "_fingerprints", "_hashed", "_limit", "_short", "kept", "size")
 
-    def __init__(self, fingerprints: Fingerprints, limit: int) -> None:
+    def __init__(self, fingerprints: Fingerprints, limit: int, short: int = SMALL) -> None:
         self._fingerprints = fingerprints
         self._limit = limit
+        self._short = short
         self._chunks: list[bytes] = []
         self._hashed: blake2b | None = None
         self.kept = self.size = 0
@@ -55,7 +58,7 @@ class Content:
         else:
             self._chunks.append(bytes(chunk))
             self.kept = self.size
-            if self.size > SMALL:
+            if self.size > self._short:
                 self.digest(status)
 
     def digest(self, status: int) -> None:
@@ -80,25 +83,29 @@ class Content:
         """The content, if it is kept."""
         return b"".join(self._chunks) if self.kept == self.size else None
 
-    def answer(self, status: int, headers: Headers, *, places: bool) -> Answer | None:
+    def answer(
+        self, status: int, headers: Headers, wants_places: Callable[[int], bool]
+    ) -> Answer | None:
         """The answer with this content; None if it is beyond the bound.
 
         Args:
             status: Its status.
             headers: Its field lines, normalised.
-            places: Whether to read what stands where, if it is a short JSON text.
+            wants_places: Says by the digest whether to read what stands where, if it is a short
+                JSON text.
         """
         if not self.is_whole:
             return None
-        media_type = media_type_of(headers)
-        found = None
-        if places and self.kept and is_json(media_type) and (text := self.text) is not None:
-            found = places_of(text, self._fingerprints)
+        media_type, text = media_type_of(headers), self.text
         self.digest(status)
         assert self._hashed is not None  # noqa: S101  # it is whole
+        digest, found = number_of(self._hashed), None
+        readable = text is not None and len(text) <= SMALL and is_json(media_type)
+        if wants_places(digest) and readable and text is not None:
+            found = places_of(text, self._fingerprints)
         return Answer(
             status=status,
-            digest=number_of(self._hashed),
+            digest=digest,
             size=self.size,
             places=found,
             media_type=media_type[:_LONGEST],
@@ -117,12 +124,12 @@ def answer_of(
     Args:
         fingerprints: Makes digests.
         status, headers, body: The response, its field lines normalised.
-        places: As for `Content.answer`.
+        places: Whether to read what stands where, if it is a short JSON text.
     """
     content = Content(fingerprints, max(1, len(body)))
     if body:
         content.add(body, status)
-    found = content.answer(status, headers, places=places)
+    found = content.answer(status, headers, lambda _: places)
     assert found is not None  # noqa: S101  # all of it is within the bound
     return found
 

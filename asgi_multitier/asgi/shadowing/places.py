@@ -53,4 +53,4 @@ def _leaves(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _step(name: str) -> str:
-    return f".{name}" if _NAME.fullmatch(name) else "[*]"
+    return f".{name}" if _NAME.fullmatch(name) else ".*"

@@ -1,34 +1,127 @@
 """A request whose answer the cache neither gives nor changes."""
 
+import asyncio
+from asyncio.events import _get_running_loop as loop_here
 from collections.abc import Callable
+from contextvars import Context
 from typing import TypeAlias
 
 from ..._types import ASGIApp, Receive, Scope, Send
 from ...policy.reasons import Reason
-from ..lifespan import give_state
+from ..framework import SHADOW_KEY
+from ..lifespan import Lifespan, give_state
 from ..plan import Plan
 from ..plans import Plans
+from .exchange import Exchange
+from .meeting import RequestFor
+from .observer import Observer
 
 Runner: TypeAlias = Callable[[Plan, Scope, bytes | None], ASGIApp]
 """Gives what runs the application for a request, by its plan, its scope and its content."""
 
 
 class Shadow:
-    """Lets the application answer, as if there were no cache.
+    """Lets the application answer, as if there were no cache, and observes.
 
     Args:
         plans: Makes plans.
+        lifespan: Starts the cache.
         runner: Gives what runs the application for a request.
+        request_for: Makes requests that may meet the cache.
+        secret: Signs the positions that clients carry; None if they carry none.
     """
 
-    def __init__(self, plans: Plans, runner: Runner) -> None:
+    def __init__(
+        self,
+        plans: Plans,
+        lifespan: Lifespan,
+        runner: Runner,
+        request_for: RequestFor,
+        secret: bytes | None,
+    ) -> None:
         self._plans = plans
+        self._lifespan = lifespan
         self._runner = runner
+        self._request_for = request_for
+        self._secret = secret
+        self._observer: Observer | None = None
+        self._starting: asyncio.Task[None] | None = None
 
     async def __call__(self, plan: Plan, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         manager = self._plans.manager
         manager.engine.events.passed(plan.tally, plan.resolved.label, Reason.SHADOW)
         give_state(scope, manager)
-        await self._runner(plan, scope, b"")(scope, receive, send)
-        self._plans.confirms(plan, scope)
+        run = self._runner(plan, scope, b"")
+        observer = None if plan.resolved.inert else self._present()
+        exchange = None
+        if observer is not None:
+            exchange = await self._begun(observer, plan, scope, send)
+        if observer is None or exchange is None:
+            await run(scope, receive, send)
+            self._plans.confirms(plan, scope)
+            return
+        scope[SHADOW_KEY] = exchange
+        outside, given = exchange.outside, scope
+        if outside is not None and exchange.seed is not None:
+            given = outside.look_on(scope)
+        confirmed = False
+        try:
+            channel = receive if plan.framed else exchange.noting(receive)
+            await run(given, channel, exchange.send)
+            confirmed = self._plans.confirms(plan, scope)
+        finally:
+            if given is not scope or exchange.seed is not None:
+                assert outside is not None  # noqa: S101  # a seed has one
+                outside.leave(scope)
+            self._end(observer, exchange, scope, confirmed=confirmed)
+
+    def _present(self) -> Observer | None:
+        """What observes; None if the cache does not live in this event loop, or not yet."""
+        manager, here = self._plans.manager, loop_here()
+        place = manager.home.place
+        if place is None and here is not None and self._starting is None:
+            # No request waits for that.
+            task = Context().run(manager.spawn, self._lifespan.start(), "asgi-multitier shadow")
+            self._starting = task
+            task.add_done_callback(self._started)
+        if place is None or place is not here:
+            return None
+        observer = self._observer
+        if observer is None or observer.engine is not manager.engine:
+            if observer is None:
+                manager.on_close(self._close)
+            observer = Observer(manager, self._plans, self._request_for, self._secret)
+            self._observer = observer
+        return observer
+
+    def _started(self, _: object) -> None:
+        self._starting = None
+
+    async def _close(self) -> None:
+        if self._observer is not None:
+            await self._observer.close()
+
+    @staticmethod
+    async def _begun(observer: Observer, plan: Plan, scope: Scope, send: Send) -> Exchange | None:
+        """The exchange that a request begins; None if it is not observed."""
+        outer = scope.get(SHADOW_KEY)
+        if isinstance(outer, Exchange):
+            # The same cache stands outside as well: of both, the one with a rule observes.
+            if outer.plan.beneath is None:
+                return None
+            outer.replaced = True
+        try:
+            return await observer.begin(plan, scope, send)
+        except Exception as error:  # noqa: BLE001  # the application answers in any case
+            observer.engine.events.broken("observing a request", error)
+            return None
+
+    @staticmethod
+    def _end(observer: Observer, exchange: Exchange, scope: Scope, *, confirmed: bool) -> None:
+        if exchange.replaced:
+            return
+        try:
+            observer.end(exchange, scope, confirmed=confirmed)
+        except Exception as error:  # noqa: BLE001  # the application has answered
+            observer.engine.events.broken("observing a request", error)

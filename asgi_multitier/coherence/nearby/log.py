@@ -343,6 +343,11 @@ class NearLog(SharedLog):
             self._follower.asked()
 
     @property
+    def is_alone(self) -> bool:
+        """Whether no other process can write to this log at present."""
+        return self._reach is _Reach.ALONE
+
+    @property
     def is_own(self) -> bool:
         """Whether no other worker was there before. See `SharedLog.is_own`."""
         return self._reach is _Reach.ALONE or super().is_own

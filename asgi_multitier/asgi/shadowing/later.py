@@ -1,0 +1,73 @@
+"""Work that is done after responses, in small pieces, between those of the event loop."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from contextvars import Context
+from typing import Final, Generic, TypeVar
+
+T = TypeVar("T")
+
+DELAY: Final = 0.01
+"""Seconds after which what has come is worked on."""
+
+PIECES: Final = 8
+"""What is worked on at a time: half a millisecond, after which others have their turn."""
+
+
+class Later(Generic[T]):
+    """A bounded queue of things to work on in the event loop that they come from.
+
+    Args:
+        work: Works on one.
+        most: How many may wait.
+
+    Attributes:
+        refused: How many there was no room for.
+    """
+
+    __slots__ = ("_handle", "_loop", "_most", "_waiting", "_work", "refused")
+
+    def __init__(self, work: Callable[[T], None], most: int) -> None:
+        self._work = work
+        self._most = most
+        self._waiting: deque[T] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._handle: asyncio.Handle | None = None
+        self.refused = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, one: T) -> bool:
+        """Work on one later; False if there is no room for it."""
+        if len(self._waiting) >= self._most:
+            self.refused += 1
+            return False
+        self._waiting.append(one)
+        loop = asyncio.get_running_loop()
+        if self._handle is None or self._loop is not loop:
+            # What a loop that has ended was to do is done by this one.
+            self._loop = loop
+            self._handle = loop.call_later(DELAY, self._some, context=Context())
+        return True
+
+    def _some(self) -> None:
+        """Work on some, and go on in the next turn of the loop."""
+        self._handle = None
+        for _ in range(min(PIECES, len(self._waiting))):
+            self._work(self._waiting.popleft())
+        if self._waiting and self._loop is not None:
+            self._handle = self._loop.call_soon(self._some, context=Context())
+
+    def all(self) -> None:
+        """Work on all that waits, now."""
+        self.cancel()
+        while self._waiting:
+            self._work(self._waiting.popleft())
+
+    def cancel(self) -> None:
+        """Begin nothing by itself, until something is added."""
+        if self._handle is not None and self._loop is not None and not self._loop.is_closed():
+            self._handle.cancel()
+        self._handle = None
