@@ -9,7 +9,6 @@ request: by the log's view, the lifetime, and the representations that the URL h
 
 from asyncio.events import _get_running_loop as loop_here
 from collections.abc import Sequence
-from typing import TypeAlias
 
 from .._types import Header, Scope
 from ..engine.engine import Engine
@@ -17,26 +16,25 @@ from ..entry import MAX_USES, Slot, Variants
 from ..manager.manager import CacheManager
 from ..policy.coding import ACCEPT_ENCODING
 from ..policy.negotiation import IDENTITY
-from ..policy.request import Field, FieldLines, range_asked_for, tag_asked_for
+from ..policy.request import Field
 from ..tiers.base import finder, is_holdable
 from .asked import Asked
 from .first_hit import first_selected
 from .instead import part_of, unchanged
 from .kept_plan import KeptPlan
 from .layers import is_known
+from .layout import Layout
 from .plans import Plans
 from .replay import Prepared, Replay, prepare
 from .representation import encoded_replay
 from .request import chosen_by
 from .request_key import visible
 from .selected import Selected
-from .selecting import choosing_lines, selecting
+from .selecting import selecting
 from .selections import Selections
+from .way import Way, way_of
 
 _CONDITION, _RANGE = Field.CONDITION, Field.RANGE
-
-_Found: TypeAlias = FieldLines | None
-"""What the scan found in the fields of a request."""
 
 
 class Hits:
@@ -58,10 +56,10 @@ class Hits:
         "_holdable",
         "_home",
         "_index",
+        "_layouts",
         "_peek",
         "_remembered",
         "_table",
-        "_watch",
         "find",
         "selections",
     )
@@ -69,15 +67,15 @@ class Hits:
     def __init__(self, manager: CacheManager, planning: Plans) -> None:
         config = manager.config
         self._home = manager.home
-        self._watch = planning.watch
+        self._layouts = planning.layouts
         self._table = planning.table
-        self.selections = Selections(config.l1_entries, config.l1_bytes, self._watch)
+        self.selections = Selections(config.l1_entries, config.l1_bytes, self._layouts)
         self._remembered = self.selections.remembered
-        planning.on_forget(self._remembered.clear)
+        planning.on_forget(self._forget)
 
     def take(self, engine: Engine) -> None:
         """Look into this engine's tier from here on. Called when the cache has its name."""
-        self._remembered.clear()
+        self._forget()
         self._index = engine.index
         self.find = finder(engine.stack.local)
         engine.sampler.take(self)
@@ -86,14 +84,19 @@ class Hits:
         self._clock = engine.clock
         self._encodings = engine.encodings
 
+    def _forget(self) -> None:
+        """What was made of plans no longer holds."""
+        self._remembered.clear()
+        self._layouts.forget_ways()
+
     def ready(
-        self, plan: KeptPlan, found: FieldLines | None, scope: Scope, asked: Asked | None = None
+        self, plan: KeptPlan, layout: Layout, scope: Scope, asked: Asked | None = None
     ) -> Prepared | None:
         """What answers this request at once; it is counted as a hit. None if nothing does.
 
         Args:
             plan: The plan of its target.
-            found: What the scan found in its fields.
+            layout: That of its field lines.
             scope: The request, a GET or a HEAD.
             asked: What `vary_by` has returned, where the rule has one.
         """
@@ -108,21 +111,21 @@ class Hits:
         ):
             return None
         now = self._clock()
-        is_plain, codings = True, None
-        if common.alone and (found is None or common.plain.issuperset(found)):
+        try:
+            way: Way = layout.ways[common]
+        except KeyError:
+            way = way_of(common, layout, self._layouts)
+        is_plain, codings = layout.whole, None
+        if way.by_target:
             key = plan.key
-        elif common.alone and common.not_selecting.issuperset(found or ()):
-            key, is_plain = plan.key, False
-        elif common.by_coding and (found is None or common.not_selecting.issuperset(found)):
-            return self._by_coding(plan, found, scope, now)
+        elif way.by_coding:
+            return self._by_coding(plan, layout, scope, now)
         else:
-            selected = self._selects(plan, found, scope, asked, now)
+            selected = self._selects(plan, layout, way, scope, asked, now)
             if selected is None:
                 return None
             key, codings = selected.key, selected.codings
-            is_plain = not codings and (
-                found is None or (_CONDITION not in found and _RANGE not in found)
-            )
+            is_plain = is_plain and not codings
         slot = self.find(key)
         if slot is None:
             return None
@@ -130,17 +133,17 @@ class Hits:
             return None
         replay = slot.replay
         if replay is None:
-            replay = _prepared(slot, plan, found)
+            replay = _prepared(slot, plan, layout, scope)
             if replay is None:
-                return self._ready_of_several(plan, found, scope, asked, slot)
+                return self._ready_of_several(plan, layout, scope, asked, slot)
         sent: Prepared | None = replay
         if is_plain:
             if now >= replay.due and not replay.renew(now):
                 return None
         elif codings:
-            sent = self._in_coding(slot, replay, codings, plan, found or {}, scope["method"], now)
+            sent = self._in_coding(slot, replay, codings, plan, layout, scope, now)
         else:
-            sent = _chosen(slot, replay, found or {}, scope["method"], now)
+            sent = _chosen(slot, replay, layout, scope, now)
         if sent is not None:
             if slot.uses < MAX_USES:
                 slot.uses += 1
@@ -148,7 +151,7 @@ class Hits:
         return sent
 
     def _by_coding(
-        self, plan: KeptPlan, found: FieldLines | None, scope: Scope, now: float
+        self, plan: KeptPlan, layout: Layout, scope: Scope, now: float
     ) -> Prepared | None:
         """As `ready`, where the target has one response, in several content codings."""
         slot = self._valid(plan.key)
@@ -164,14 +167,14 @@ class Hits:
             and (encoded := encodings.get(codings[0])) is not None
             and (made := encoded.replay) is not None
             and (now < made.due or made.renew(now))
-            and (found is None or plan.common.plain.issuperset(found))
+            and layout.whole
         ):
             sent: Prepared | None = made
         else:
-            replay = _prepared(slot, plan, found)
+            replay = _prepared(slot, plan, layout, scope)
             if replay is None:
                 return None
-            sent = self._in_coding(slot, replay, codings, plan, found or {}, scope["method"], now)
+            sent = self._in_coding(slot, replay, codings, plan, layout, scope, now)
         if sent is not None:
             if slot.uses < MAX_USES:
                 slot.uses += 1
@@ -184,23 +187,23 @@ class Hits:
         replay: Replay,
         codings: tuple[bytes, ...],
         plan: KeptPlan,
-        found: FieldLines,
-        method: str,
+        layout: Layout,
+        scope: Scope,
         now: float,
     ) -> Prepared | None:
         """What a request gets that accepts these content codings, the preferred one first."""
-        if _RANGE in found:
-            return _chosen(slot, replay, found, method, now)  # of the content without a coding
+        if _RANGE in layout.fields:
+            return _chosen(slot, replay, layout, scope, now)  # of the content without a coding
         made = self._encodings.find(slot, codings, plan.common.terms)
         if made is None:
-            if _CONDITION in found:
-                return _chosen(slot, replay, found, method, now)
+            if _CONDITION in layout.fields:
+                return _chosen(slot, replay, layout, scope, now)
             return replay if replay.renew(now) else None
         encoded = encoded_replay(made, replay)
-        if _CONDITION not in found:
+        if _CONDITION not in layout.fields:
             return encoded if encoded.renew(now) else None
-        own = _chosen(slot, replay, found, method, now) if IDENTITY in codings else None
-        return _chosen(slot, encoded, found, method, now) or own
+        own = _chosen(slot, replay, layout, scope, now) if IDENTITY in codings else None
+        return _chosen(slot, encoded, layout, scope, now) or own
 
     def _valid(self, key: str) -> Slot | None:
         """What is stored under a key, if the log has not invalidated it."""
@@ -211,62 +214,63 @@ class Hits:
         return self._peek(key)
 
     def _selects(
-        self, plan: KeptPlan, found: _Found, scope: Scope, asked: Asked | None, now: float
+        self,
+        plan: KeptPlan,
+        layout: Layout,
+        way: Way,
+        scope: Scope,
+        asked: Asked | None,
+        now: float,
     ) -> Selected | None:
         """What a request selects, if that is known of one like it and still holds."""
-        common, last = plan.common, plan.last
-        partition = None
-        if common.asks:
+        if not way.at_once:
+            return None
+        last, partition = plan.last, None
+        if plan.common.asks:
             partition = None if asked is None else asked.partition
             if partition is None:
                 return None
-        lines: Sequence[Header] = ()
-        if common.fields:
-            lines = choosing_lines(plan, scope["headers"], spelt=self._watch.spelt)
+        headers = scope["headers"]
+        lines = None if way.take is None else way.take(headers)
         selected: Selected | None
-        if (
-            last is not None
-            and last.found == found
-            and last.partition == partition
-            and last.lines == lines
-        ):
+        if last is not None and last.lines == lines and last.partition == partition:
             selected = last.selected
         else:
-            counts = selecting(plan, found, lines, partition)
-            if counts is None:
-                return None
+            counts = selecting(plan, way, headers, partition)
             if last is not None and last.counts == counts:  # faster than to hash them
                 selected = last.selected
             else:
                 selected = self._remembered.young.get(counts) or self._remembered.recall(counts)
                 if selected is None and plan.stored:
-                    selected = self._first(plan, found, scope, partition)
+                    selected = self._first(plan, layout, scope, partition)
         if selected is None or selected.primary is None:
             return selected
         return selected if self._is_marked(selected, selected.primary, now) else None
 
     def _first(
-        self, plan: KeptPlan, found: _Found, scope: Scope, partition: bytes | None
+        self, plan: KeptPlan, layout: Layout, scope: Scope, partition: bytes | None
     ) -> Selected | None:
         """What a request selects that is the first of its kind since something was stored."""
         plan.stored = False
         whole = plan.whole()
         if whole is None:
             return None
+        headers: Sequence[Header] = scope["headers"]
+        found = layout.found(headers)
         selected = first_selected(whole, found, scope, partition, self._table, self._valid)
         if selected is not None:
-            self.selections.learn(plan, found or {}, scope, partition, selected)
+            self.selections.learn(plan, headers, partition, selected)
         return selected
 
     def _ready_of_several(
-        self, plan: KeptPlan, found: _Found, scope: Scope, asked: Asked | None, slot: Slot
+        self, plan: KeptPlan, layout: Layout, scope: Scope, asked: Asked | None, slot: Slot
     ) -> Prepared | None:
         """As `ready`, where it has just turned out that the target has several representations."""
         payload = slot.entry.payload
         if not isinstance(payload, Variants) or plan.common.fields.issuperset(payload.fields):
             return None
         plan.chosen_by(payload.fields)
-        return self.ready(plan, found, scope, asked)
+        return self.ready(plan, layout, scope, asked)
 
     def _is_marked(self, selected: Selected, primary: str, now: float) -> bool:
         """Whether the same fields as before choose among the representations of a URL."""
@@ -287,20 +291,21 @@ class Hits:
 
 
 def _chosen(
-    slot: Slot, replay: Replay, found: FieldLines, method: str, now: float
+    slot: Slot, replay: Replay, layout: Layout, scope: Scope, now: float
 ) -> Prepared | None:
     """What a request with a condition or a range gets, if that is plain to see."""
-    if _CONDITION in found:
-        tag = tag_asked_for(found)
-        return unchanged(replay, now) if tag is not None and tag == replay.tag else None
-    wanted = range_asked_for(found) if method == "GET" else None
-    return None if wanted is None else part_of(slot, replay, wanted, now)
+    headers: Sequence[Header] = scope["headers"]
+    if (place := layout.tag) is not None:
+        return unchanged(replay, now) if headers[place][1] == replay.tag else None
+    if (place := layout.range) is not None and scope["method"] == "GET":
+        return part_of(slot, replay, headers[place][1], now)
+    return None
 
 
-def _prepared(slot: Slot, plan: KeptPlan, found: FieldLines | None) -> Replay | None:
+def _prepared(slot: Slot, plan: KeptPlan, layout: Layout, scope: Scope) -> Replay | None:
     kind = plan.common.kind()
     if kind is None:
         return None
-    policy = kind.plan.policy
+    policy, found = kind.plan.policy, layout.found(scope["headers"])
     chosen = chosen_by(policy, visible(policy, found)) if found else ()
     return prepare(slot, plan.common.terms, 1, chosen)

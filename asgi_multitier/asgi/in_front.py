@@ -5,9 +5,9 @@ has none yet, and whatever has to be waited for, go through the middleware.
 """
 
 from .._types import Scope
-from ..policy.request import FieldLines, scan
 from .hits import Hits
 from .kept_plan import KeptPlan
+from .layout import Layout
 from .plans import Plans
 from .replay import Prepared
 
@@ -22,18 +22,16 @@ class Found:
 
     Attributes:
         plan: The plan of its target.
-        fields: What the scan found in its fields.
+        layout: That of its field lines.
         scope: The request; without its fields if they do not count.
         generation: Of the plans.
     """
 
-    __slots__ = ("fields", "generation", "plan", "scope")
+    __slots__ = ("generation", "layout", "plan", "scope")
 
-    def __init__(
-        self, plan: KeptPlan, fields: FieldLines | None, scope: Scope, generation: int
-    ) -> None:
+    def __init__(self, plan: KeptPlan, layout: Layout, scope: Scope, generation: int) -> None:
         self.plan = plan
-        self.fields = fields
+        self.layout = layout
         self.scope = scope
         self.generation = generation
 
@@ -62,16 +60,16 @@ class InFront:
         """
         if self._remembered.overlooks:
             return None  # a sample of requests is taken, by the middleware
-        host, fields = scan(scope["headers"], self._plans.watch)
+        host, layout = self._plans.layouts.read(scope)
         plan = self._remembered.find(scope, host)
         if plan is None:
             return None
         common = plan.common
         if common.reason is not None or not common.prompt or common.asks:
             return None
-        if common.alone and (fields is None or common.plain.issuperset(fields)):
-            fields, scope = None, _ONLY_METHOD[scope["method"]]
-        return Found(plan, fields, scope, self._plans.generation)
+        if common.alone and common.plain.issuperset(layout.fields):
+            layout, scope = self._plans.layouts.none, _ONLY_METHOD[scope["method"]]
+        return Found(plan, layout, scope, self._plans.generation)
 
     def ready(self, found: Found) -> Prepared | None:
         """What answers a request now; it is counted as a hit. None if nothing does."""
@@ -80,7 +78,7 @@ class InFront:
         plan, scope = found.plan, found.scope
         if not plan.common.alone and not scope["headers"]:
             return None  # meanwhile they count
-        return self._hits.ready(plan, found.fields, scope)
+        return self._hits.ready(plan, found.layout, scope)
 
     def withdraw(self, found: Found) -> None:
         """The server cannot send what `ready` gave: the middleware answers, and counts."""

@@ -22,7 +22,7 @@ from ..errors import ConfigError
 from ..events import Outcome
 from ..manager.manager import CacheManager
 from ..policy.reasons import Reason
-from ..policy.request import Field, FieldLines, Watch, scan
+from ..policy.request import Field, FieldLines, scan
 from ..policy.request_content import without_framing
 from ..routing import Resolved, RouteTable
 from .admission import Failures, Refused, admit, is_for_guard
@@ -86,12 +86,11 @@ class CacheMiddleware:
         self.manager = _manager(warm) if cache is None else cache
         self._secret = _signing_secret(self.manager) if read_your_writes else None
         self.table = RouteTable(app, rules=rules, default=default)
-        self._watched = Watch(self.manager.config.credentials)
         self._home = self.manager.home
         self._lifespan = Lifespan(self, self.app, self.manager, self.table, self._on_bound)
-        positions = self._secret is not None
-        self._planning = Plans(self.manager, self.table, self._watched, positions=positions)
+        self._planning = Plans(self.manager, self.table, positions=self._secret is not None)
         self._plans = self._planning.remembered
+        self._layouts = self._planning.layouts
         self._looking = Looking()
         self._hits = Hits(self.manager, self._planning)
         self.in_front = InFront(self._planning, self._hits)
@@ -107,8 +106,7 @@ class CacheMiddleware:
 
     def over(self, manager: CacheManager) -> "CacheMiddleware":
         """Another one around the same application, with the same rules."""
-        rules, default = self.table.given
-        signs = self._secret is not None
+        (rules, default), signs = self.table.given, self._secret is not None
         return type(self)(self.app, manager, rules=rules, default=default, read_your_writes=signs)
 
     def _on_bound(self, app: ASGIApp, mount: str | None) -> None:
@@ -135,9 +133,9 @@ class CacheMiddleware:
         if method != "GET" and method != "HEAD":  # faster than a set
             await self._unsafe(scope, receive, send)
             return
-        lines, host, found = self._watched.last
-        if lines is None or scope["headers"] != lines:
-            host, found = scan(scope["headers"], self._watched)
+        lines, host, layout = self._layouts.last
+        if layout is None or scope["headers"] != lines:
+            host, layout = self._layouts.read(scope)
         try:  # as `KeptPlans.find`, written out
             raw, query, asked_how = scope["raw_path"], scope["query_string"], (host, _how(scope))
             last, plans = self._plans.at_hand
@@ -154,16 +152,17 @@ class CacheMiddleware:
             await self._bypass(plan, common.reason, scope, receive, send)
             return
         asked = ask(kept, scope, self.manager) if common.asks else None
-        ready = self._hits.ready(kept, found, scope, asked)
+        ready = self._hits.ready(kept, layout, scope, asked)
         if ready is None:
             engine, look_up = self.manager.engine, None
             kind = common.kind()  # held while a tier is asked: the plan is made of it
-            if kind and self._home.place is loop_here() and is_plain(kept, found, scope, engine):
+            found = layout.found(scope["headers"]) or {}
+            if kind and self._home.place is loop_here() and is_plain(kept, layout, scope, engine):
                 look_up = await shared_hit(engine, kept, scope, send, tell=self._looking.found)
                 if look_up is None:
                     return
             plan = self._planning.whole(kept, scope, host)
-            await self._meet(plan, found or {}, scope, receive, send, None, asked, kept, look_up)
+            await self._meet(plan, found, scope, receive, send, None, asked, kept, look_up)
             return
         if self._looking.found and common.routed and (kind := common.kind()) is not None:
             kind.tell(kept, scope)
@@ -200,6 +199,7 @@ class CacheMiddleware:
             # The same cache stands outside as well, and asks for all clients.
             await self.app(scope, receive, send)
             return
+        came_with = () if kept is None else tuple(scope["headers"])  # the application may edit them
         send = self._looking.telling(scope, plan.resolved, self.table.router, send)
         try:
             receive, met = await self._admitted(plan, found, scope, receive, content, asked)
@@ -215,7 +215,7 @@ class CacheMiddleware:
             exchange = Exchange(self.manager.engine, met, receive, send, look_up)
             await exchange.run()
             if kept is not None:
-                self._hits.selections.learn(kept, found, scope, met.partition, exchange.selected)
+                self._hits.selections.learn(kept, came_with, met.partition, exchange.selected)
 
     async def _admitted(
         self,
@@ -270,7 +270,7 @@ class CacheMiddleware:
     async def _reached(self, scope: Scope, secret: bytes) -> tuple[FieldLines, bool]:
         """Take the position's cookie off a request; whether that position is applied here."""
         scope["headers"], position = take_position(scope["headers"], secret)
-        found = scan(scope["headers"], self._watched)[1] or {}
+        found = scan(scope["headers"], self._planning.watch)[1] or {}
         if position is None:
             return found, True
         await self._lifespan.start()

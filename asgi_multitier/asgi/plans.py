@@ -16,6 +16,7 @@ from ..warming.targets import Origin
 from .admission import disabled, refusal_of
 from .kept_plan import KeptPlan, Kinds, target_of
 from .kept_plans import KeptPlans
+from .layout import Layouts
 from .plan import Plan, RuledMemory, plan_for
 from .sample import WARM_KEY, Sample, origin_of
 
@@ -35,24 +36,24 @@ class Plans:
     Args:
         manager: The cache.
         table: The routes and their rules.
-        watch: Which request fields matter.
         positions: Whether a cookie may carry a log position.
 
     Attributes:
-        manager, table, watch: As above.
+        manager, table: As above.
+        watch: Which request fields matter.
+        layouts: What is known of the names of requests' fields.
         remembered: The plans of targets that were asked for lately.
         asked: What a sample of requests asks for; None while no sample is taken.
         origins: What the last targets were asked of.
         generation: Rises whenever all plans are forgotten.
     """
 
-    def __init__(
-        self, manager: CacheManager, table: RouteTable, watch: Watch, *, positions: bool
-    ) -> None:
+    def __init__(self, manager: CacheManager, table: RouteTable, *, positions: bool) -> None:
         self.manager = manager
         self.table = table
         self._generation = table.generation
-        self.watch = watch
+        self.watch = Watch(manager.config.credentials)
+        self.layouts = Layouts(self.watch)
         self._ruled = RuledMemory(positions=positions)
         self.asked: Sample | None = None
         self.origins: deque[Origin] = deque(maxlen=_MOST_ORIGINS)

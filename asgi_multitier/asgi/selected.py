@@ -1,12 +1,9 @@
 """What a request that is not plain selects: its stored response, and by what (RFC 9111 §4.1)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from .._types import Header
 from ..entry import Slot
-from ..policy.request import FieldLines
 
 Selecting: TypeAlias = tuple[object, ...]
 """The key of the target, and what of the fields counts: texts, and tuples of texts."""
@@ -37,18 +34,17 @@ class Selected:
 class Last:
     """The last request of a target of which it was found out what it selects.
 
-    A request with equal fields selects the same: to compare them is faster than to say what counts.
+    A request with equal lines selects the same: to compare them is faster than to say what counts
+    of them.
 
     Attributes:
-        found: What the scan found of those fields that may select something; None if nothing.
-        lines: Its `choosing_lines`.
+        lines: Its lines that count, as `Way.take` gives them; `None` for none.
         partition: What the rule's `vary_by` has returned, as `partition_part` gives it.
         counts: What counts of all that.
         selected: What it selects.
     """
 
-    found: FieldLines | None
-    lines: Sequence[Header]
+    lines: object
     partition: bytes | None
     counts: Selecting
     selected: Selected

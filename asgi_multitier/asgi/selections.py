@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from .._types import Header, Scope
-from ..policy.request import FieldLines, Watch
+from .._types import Header
 from .kept_plan import KeptPlan
+from .layout import Layouts
 from .selected import Last, Selected, Selecting
-from .selecting import choosing_lines, selecting
+from .selecting import selecting
 from .shared_fields import SharedFields
 from .two_generation_cache import TwoGenerationCache
+from .way import Way
 
 _LONGEST = 4096
 """Bytes of the longest fields of which it is remembered what they select."""
@@ -23,26 +24,25 @@ class Selections:
     Args:
         max_entries: Entries of the first tier.
         max_bytes: Its bytes.
-        watch: Which request fields matter.
+        layouts: What is known of the names of requests' fields.
 
     Attributes:
         remembered: What they select, by what counts of them.
     """
 
-    __slots__ = ("_shared", "_watch", "remembered")
+    __slots__ = ("_layouts", "_shared", "remembered")
 
-    def __init__(self, max_entries: int, max_bytes: int, watch: Watch) -> None:
+    def __init__(self, max_entries: int, max_bytes: int, layouts: Layouts) -> None:
         self.remembered: TwoGenerationCache[Selecting, Selected] = TwoGenerationCache(
             2 * max_entries, max_bytes // 8, _size_of
         )
         self._shared = SharedFields()
-        self._watch = watch
+        self._layouts = layouts
 
     def learn(
         self,
         plan: KeptPlan,
-        found: FieldLines,
-        scope: Scope,
+        headers: Sequence[Header],
         partition: bytes | None,
         selected: Selected | None,
     ) -> None:
@@ -50,8 +50,7 @@ class Selections:
 
         Args:
             plan: The plan of its target.
-            found: What the scan found in its fields, with all cookies.
-            scope: The request.
+            headers: Its field lines, as it came with them.
             partition: What the rule's `vary_by` has returned, as `partition_part` gives it.
             selected: What it selects; None if nothing in memory has answered it: the first that is
                 answered by what was stored for it will find that out (see `first_hit`).
@@ -61,20 +60,17 @@ class Selections:
             return
         if not plan.common.prompt or (partition is not None) is not plan.common.asks:
             return
-        common = plan.chosen_by(selected.fields)
-        if (common.alone or common.by_coding) and common.not_selecting.issuperset(found):
-            return  # it selects what its target does
-        lines: Sequence[Header] = ()
-        if plan.common.fields:
-            lines = choosing_lines(plan, scope["headers"], spelt=self._watch.spelt)
-        counts = selecting(plan, found, lines, partition)
-        size = _LONGEST + 1 if counts is None else _text_of(counts)
-        if counts is None or size > _LONGEST:
+        way = Way(plan.chosen_by(selected.fields), self._layouts.of(headers))
+        if way.by_target or way.by_coding or not way.at_once:
+            return  # it selects what its target does, or nothing that its fields say
+        counts = selecting(plan, way, headers, partition)
+        size = _text_of(counts)
+        if size > _LONGEST:
             return
         self.remembered.remember(counts, selected)
         if size <= _LONGEST_LAST:
-            given = self._shared.found(found, common.not_selecting)
-            plan.last = Last(given, self._shared.lines(lines), partition, counts, selected)
+            lines = None if way.take is None else self._shared.of(way.take(headers))
+            plan.last = Last(lines, partition, counts, selected)
 
 
 _SELECTED_BYTES = 900

@@ -1,9 +1,6 @@
 """Equal fields of requests as one object: a proxy sends the same to all targets."""
 
-from collections.abc import Collection, Iterable, Sequence
-
-from .._types import Header
-from ..policy.request import Field, FieldLines
+from typing import Any
 
 _MOST = 512
 """Requests whose fields are shared."""
@@ -11,36 +8,26 @@ _MOST = 512
 _LONGEST = 512
 """Bytes of the fields of one request that are kept: cookies that do not count are among them."""
 
-_LIKE_NO_OTHER: FieldLines = {}
-"""Kept instead of longer ones; a scan never returns it."""
+_LIKE_NO_OTHER = (b"",)
+"""Kept instead of longer ones; no line and no lines are equal to it."""
 
 
 class SharedFields:
     """The fields that plans have at hand."""
 
-    __slots__ = ("_found", "_lines")
+    __slots__ = ("_known",)
 
     def __init__(self) -> None:
-        self._found: dict[tuple[object, ...], FieldLines] = {}
-        self._lines: dict[tuple[Header, ...], Sequence[Header]] = {}
+        self._known: dict[object, object] = {}
 
-    def found(self, found: FieldLines, ignored: Collection[Field]) -> FieldLines | None:
-        """What the scan found in a request, without some fields; None if nothing else was."""
-        kept = {field: lines for field, lines in found.items() if field not in ignored}
-        if not kept:
+    def of(self, taken: Any) -> object:
+        """Lines of a request, as `Way.take` gives them: a line, a tuple of lines, or None."""
+        if taken is None:
             return None
-        if sum(map(_size_of, kept.values())) > _LONGEST:
+        lines = [tuple(line) for line in (taken if type(taken[0]) is not bytes else (taken,))]
+        if sum(len(name) + len(value) for name, value in lines) > _LONGEST:
             return _LIKE_NO_OTHER
-        if len(self._found) >= _MOST:
-            self._found.clear()
-        return self._found.setdefault(tuple((field, *lines) for field, lines in kept.items()), kept)
-
-    def lines(self, lines: Sequence[Header]) -> Sequence[Header]:
-        """Some of its lines; they are short."""
-        if len(self._lines) >= _MOST:
-            self._lines.clear()
-        return self._lines.setdefault(tuple(lines), lines)
-
-
-def _size_of(lines: Iterable[Header]) -> int:
-    return sum(len(name) + len(value) for name, value in lines)
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        kept = lines[0] if type(taken[0]) is bytes else tuple(lines)
+        return self._known.setdefault(kept, kept)

@@ -11,22 +11,22 @@ from time import monotonic
 from .._types import Scope, Send
 from ..engine.engine import Engine
 from ..events import Outcome
-from ..policy.request import FieldLines
 from .framework import FILL_KEY
 from .kept_plan import KeptPlan
 from .layers import is_known
+from .layout import Layout
 from .lookup import LookUp
 from .replay import Prepared, Replay, prepare
 
 
-def is_plain(plan: KeptPlan, found: FieldLines | None, scope: Scope, engine: Engine) -> bool:
+def is_plain(plan: KeptPlan, layout: Layout, scope: Scope, engine: Engine) -> bool:
     """Whether nothing in a request is to be asked for before the tiers are, nor chooses its answer.
 
     A request that the same cache makes from outside, to fill, is none.
 
     Args:
         plan: The plan of its target.
-        found: What the scan found in its fields.
+        layout: That of its field lines.
         scope: The request.
         engine: The cache.
     """
@@ -34,7 +34,7 @@ def is_plain(plan: KeptPlan, found: FieldLines | None, scope: Scope, engine: Eng
     return (
         common.prompt
         and common.alone
-        and (not found or common.plain.issuperset(found))
+        and common.plain.issuperset(layout.fields)
         and (common.separated or not is_known(scope))
         and (FILL_KEY not in scope or scope[FILL_KEY] is not engine)
     )

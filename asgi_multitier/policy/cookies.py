@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
+from typing import TypeAlias
 
 from .._types import Header, Headers
 from .headers import without
@@ -80,11 +81,35 @@ _MOST_READERS = 64
 """Bytes of the longest line that is remembered; lines of each reader, and readers."""
 
 
+Counted: TypeAlias = bytes | tuple[tuple[bytes, ...], ...]
+"""What counts of a `Cookie` line."""
+
+
+class _Lines(dict[bytes, Counted]):
+    """What counts of each line, read once: a client sends the same with all of its requests.
+
+    Args:
+        read: Reads a line.
+    """
+
+    __slots__ = ("_read",)
+
+    def __init__(self, read: Callable[[bytes], Counted]) -> None:
+        super().__init__()
+        self._read = read
+
+    def __missing__(self, line: bytes) -> Counted:
+        counted = self._read(line)
+        if len(line) <= _LONGEST:
+            if len(self) >= _MOST_LINES:
+                self.clear()
+            self[line] = counted
+        return counted
+
+
 @lru_cache(_MOST_READERS)
-def reader(
-    named: tuple[str, ...], ignored: bool | tuple[str, ...]
-) -> Callable[[bytes], bytes | tuple[tuple[bytes, ...], ...]]:
-    """What of a `Cookie` line counts, read once for each line: a client sends the same with all.
+def reader(named: tuple[str, ...], ignored: bool | tuple[str, ...]) -> Callable[[bytes], Counted]:
+    """What of a `Cookie` line counts.
 
     Args:
         named: The cookies that count; empty for all that are not ignored.
@@ -94,11 +119,10 @@ def reader(
         A function; lines for which it returns the same count as the same.
     """
 
-    def read(line: bytes) -> bytes | tuple[tuple[bytes, ...], ...]:
+    def read(line: bytes) -> Counted:
         lines = [(b"cookie", line)]
         if named:
             return tuple(tuple(cookie_values(lines, name)) for name in named)
         return kept_cookies(lines, ignored=ignored)
 
-    remembered = lru_cache(_MOST_LINES)(read)
-    return lambda line: remembered(line) if len(line) <= _LONGEST else read(line)
+    return _Lines(read).__getitem__

@@ -1,13 +1,13 @@
 """The fields of a request that matter to a cache, found in one pass over its field lines.
 
-The scan is on the hit path: one dictionary look-up a line, and nothing is built for a request
-without such a field. What a name means is decided when it is first seen, and cached under the
+The scan is one dictionary look-up a line, and nothing is built for a request without such a field.
+What a name means is decided when it is first seen, and cached under the
 spelling that was sent, so that no spelling of a credential is missed.
 """
 
 from collections.abc import Collection, Iterable
 from enum import IntEnum
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from .._types import Header
 from .credentials import Credentials, folded
@@ -88,12 +88,6 @@ _LONGEST_CACHED = 64
 """The most names that are cached, and the bytes of the longest: clients choose them."""
 
 
-_SCANS = 16
-"""Of so many scans one is remembered."""
-
-_NO_LINES: Final[tuple[None, None, None]] = None, None, None
-
-
 class Watch:
     """What request fields mean, by their names.
 
@@ -102,37 +96,17 @@ class Watch:
 
     Attributes:
         known: Names that were seen, as sent, with their meaning; None for no meaning.
-        spelt: Whether a name with capitals was ever seen. ASGI wants none, so few servers send any.
-        last: The lines of a request that came shortly before, and what the scan returned for them:
-            for equal lines it returns the same, and to compare them takes a third of the time of a
-            scan (200 of 600 ns for a simple client's five lines). One tuple, as threads may read
-            it. Its lines are a copy, which nothing changes: applications edit theirs.
-        until_kept: Scans until one is kept as `last`. Where clients differ, a comparison is time
-            lost: so each scan drops the last one, and each sixteenth takes its place.
     """
 
-    __slots__ = ("_credentials", "known", "last", "spelt", "until_kept")
+    __slots__ = ("_credentials", "known")
 
     def __init__(self, credentials: Credentials) -> None:
         self.known: dict[bytes, Field | None] = {}
-        self.spelt = False
-        self.last: tuple[list[Header] | None, bytes | None, FieldLines | None] = _NO_LINES
         self._credentials = credentials
-        self.until_kept = 1  # the first is
-
-    def keep(
-        self, headers: Iterable[Header], host: bytes | None, found: "FieldLines | None"
-    ) -> None:
-        """Remember what a scan has returned for these lines."""
-        self.until_kept = _SCANS
-        if type(headers) is list:  # and nothing that can be read once
-            # Of lines that are lists, which could be edited, the copies equal no other's.
-            self.last = list(map(tuple, headers)), host, found
 
     def learn(self, name: bytes) -> Field | None:
         """The meaning of a name that is seen for the first time."""
         field = self._classified(bytes(name))
-        self.spelt = self.spelt or name != name.lower()
         if len(name) <= _LONGEST_CACHED:
             if len(self.known) >= _MOST_CACHED:
                 # Each name is decided in the same way again.
@@ -194,10 +168,6 @@ def scan(headers: Iterable[Header], watched: Watch) -> tuple[bytes | None, Field
             found[field] = [line]
     if hosts != 1:
         host = None
-    watched.last = _NO_LINES
-    watched.until_kept -= 1
-    if watched.until_kept <= 0:
-        watched.keep(headers, host, found)
     return host, found
 
 

@@ -1,50 +1,48 @@
 """Fields that plans have at hand: equal ones are one object, within bounds."""
 
 from asgi_multitier.asgi.shared_fields import SharedFields
-from asgi_multitier.policy.request import CHOICES, Field, FieldLines
 
 
-def proxied(host: bytes) -> FieldLines:
-    """What a scan finds behind a proxy."""
-    return {Field.FORWARDED: [(b"x-forwarded-host", host)]}
+def proxied(host: bytes) -> tuple[bytes, bytes]:
+    """What a proxy adds; of new objects."""
+    return (bytes(bytearray(b"x-forwarded-host")), bytes(bytearray(host)))
 
 
 def test_equal_fields_are_one_object() -> None:
-    """Also where one request has a condition as well, which selects nothing."""
+    """One line, or several; and they are equal to those that come with the next request."""
     shared = SharedFields()
 
-    first = shared.found(proxied(b"shop.example"), CHOICES)
-    condition = [(b"if-none-match", b'"a"')]
-    second = shared.found({**proxied(b"shop.example"), Field.CONDITION: condition}, CHOICES)
-
-    assert first is second
-    assert first == proxied(b"shop.example")
-    assert shared.found(proxied(b"other.example"), CHOICES) == proxied(b"other.example")
-    assert shared.found({Field.CONDITION: condition}, CHOICES) is None
-    line = (b"accept-language", b"de")
-    assert shared.lines([line]) is shared.lines([line])
-    assert shared.lines([line, line]) == [line, line]
+    one = shared.of(proxied(b"shop.example"))
+    assert one == proxied(b"shop.example")
+    assert shared.of(proxied(b"shop.example")) is one
+    assert shared.of(proxied(b"other.example")) == proxied(b"other.example")
+    several = shared.of((proxied(b"a"), proxied(b"b")))
+    assert several == (proxied(b"a"), proxied(b"b"))
+    assert shared.of((proxied(b"a"), proxied(b"b"))) is several
+    assert shared.of(None) is None
 
 
-def test_the_same_line_of_another_meaning_is_another() -> None:
-    """Which fields identify the user is a setting."""
+def test_what_is_kept_cannot_be_edited() -> None:
+    """Sloppy servers send lists."""
     shared = SharedFields()
-    lines = [(b"x-user", b"a")]
+    line = [b"accept-language", b"de"]
 
-    assert shared.found({Field.CREDENTIALS: lines}, CHOICES) == {Field.CREDENTIALS: lines}
-    assert shared.found({Field.FORWARDED: lines}, CHOICES) == {Field.FORWARDED: lines}
+    one, several = shared.of(line), shared.of((line, line))
+    line[1] = b"en"
+
+    assert one == (b"accept-language", b"de")
+    assert several == ((b"accept-language", b"de"),) * 2
 
 
 def test_clients_cannot_fill_the_memory() -> None:
     """Long fields are not kept, and equal no other request's; many are forgotten."""
     shared = SharedFields()
 
-    long = {Field.COOKIE: [(b"cookie", b"a" * 1_000)]}
-    kept = shared.found(long, CHOICES)
-    assert kept != long
-    assert kept is not None
+    long = (b"cookie", b"a" * 1_000)
+    for taken in (long, (long, proxied(b"a"))):
+        kept = shared.of(taken)
+        assert kept != taken
+        assert kept not in (None, (), (b"", b""))
     for number in range(10_000):
-        shared.found(proxied(b"%d" % number), CHOICES)
-        shared.lines([(b"accept-language", b"%d" % number)])
-    assert 0 < len(shared._found) <= 512
-    assert 0 < len(shared._lines) <= 512
+        shared.of(proxied(b"%d" % number))
+    assert 0 < len(shared._known) <= 512
