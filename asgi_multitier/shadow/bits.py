@@ -5,9 +5,9 @@ holds, and what has no rule costs about a bit each time.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
-from math import exp, expm1, lgamma, log, log2
+from math import exp, expm1, lgamma, log, log2, sqrt
 from typing import Final
 
 _LN2 = log(2)
@@ -76,28 +76,45 @@ def arrangements(counts: Iterable[int]) -> float:
     return (bits + lgamma(total + 1)) / _LN2
 
 
-_STRAY: Final = 20.0
-"""One in so many sequences comes back to an earlier answer although answers change with time."""
+_STRAY: Final = log2(20.0)
+"""Bits against a change with time where an earlier answer comes back: one in so many does."""
 
 
 def stays(sequences: Iterable[Sequence[int]]) -> float:
     """Bits for answers that change with time, and against answers that come by chance.
 
-    What changes with time does not come back: all equal answers stand together, which few orders
-    of the same answers have.
+    What changes with time stays for a while, so that equal answers stand together more often than
+    if the same answers stood in any order; and most often it does not come back.
     """
-    bits = 0.0
-    for values in sequences:
-        kinds = Counter(values)
-        if len(kinds) < 2 or len(kinds) == len(values):
-            continue
-        together = arrangements(kinds.values()) - arrangements([1] * len(kinds))
-        runs = 1 + sum(one != other for one, other in pairwise(values))
-        if runs == len(kinds):
-            bits += together
-        elif together > 0.0:
-            bits -= log2(_STRAY * (1.0 - exp(-_LN2 * together)))
-    return bits
+    return sum(_stays(values) for values in sequences)
+
+
+def _stays(values: Sequence[int]) -> float:
+    kinds = Counter(values)
+    if len(kinds) < 2 or len(kinds) == len(values):
+        return 0.0
+    runs = 1 + sum(one != other for one, other in pairwise(values))
+    together = arrangements(kinds.values()) - arrangements([1] * len(kinds))
+    if runs == len(kinds):
+        return together
+    fewer = max(_fewer_runs(kinds.values(), runs), 0.0)
+    if fewer > _FEWER:
+        return fewer * fewer / (2 * _LN2) - _STRAY
+    return -log2(1.0 + (exp(_STRAY * _LN2) - 1.0) * (1.0 - exp(-_LN2 * together)))
+
+
+_FEWER: Final = 1.0
+"""Standard deviations: fewer runs than that are few."""
+
+
+def _fewer_runs(counts: Collection[int], runs: int) -> float:
+    """By how many standard deviations runs are fewer than in any order (Wald and Wolfowitz)."""
+    total = sum(counts)
+    squares, cubes = sum(n**2 for n in counts), sum(n**3 for n in counts)
+    mean = (total * (total + 1) - squares) / total
+    spread = squares * (squares + total * (total + 1)) - 2 * total * cubes - total**3
+    deviation = sqrt(max(spread, 0) / (total**2 * (total - 1)))
+    return (mean - runs) / deviation if deviation else 0.0
 
 
 def confidence(bits: float) -> float:

@@ -4,11 +4,14 @@ from typing import Final
 
 from .record import Record
 
-MOST: Final = 40
-"""Records of one key at most."""
+MANY: Final = 128
+"""Records of one key at most, while there is room."""
 
-_LEFT: Final = 28
-"""Those that are left when there are more."""
+FEW: Final = 40
+"""The same when there is not."""
+
+_LEFT: Final = 0.7
+"""The share of them that is left when there are more."""
 
 _INNER: Final = 6
 """Records between two equal answers that stay longer than where an answer begins or ends."""
@@ -56,19 +59,24 @@ class Kept:
         self.bytes += grown
         return grown
 
-    def add(self, record: Record) -> int:
-        """Keep a record; return by how many bytes this has grown."""
+    def add(self, record: Record, most: int) -> int:
+        """Keep a record; return by how many bytes this has grown.
+
+        Args:
+            record: The record.
+            most: Records that may be kept.
+        """
         records = self.records
         records.append(record)
         grown = record.bytes
-        if len(records) > MOST:
-            for at in sorted(_dispensable(records), reverse=True):
+        if len(records) > most:
+            for at in sorted(_dispensable(records, round(most * _LEFT)), reverse=True):
                 grown -= records.pop(at).bytes
         self.bytes += grown
         return grown
 
 
-def _dispensable(records: list[Record]) -> list[int]:
+def _dispensable(records: list[Record], left: int) -> list[int]:
     """The places of records that tell least: first those between two equal answers.
 
     The first of each answer stays, and so do those that a wrong answer came from.
@@ -88,5 +96,5 @@ def _dispensable(records: list[Record]) -> list[int]:
     # Any of them, but the same ones each time that the same is told.
     for places in (inner, others):
         places.sort(key=lambda at: records[at].number * _SPREAD & _WORD)
-    found = [*inner[_INNER:], *others, *inner[:_INNER]][: len(records) - _LEFT]
+    found = [*inner[_INNER:], *others, *inner[:_INNER]][: len(records) - left]
     return found or [1]

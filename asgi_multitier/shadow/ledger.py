@@ -11,7 +11,7 @@ from typing import Final
 
 from ..config.policy import Policy
 from .edits import Edits
-from .keeping import Kept
+from .keeping import FEW, MANY, Kept
 from .observation import Edit, Observation
 from .record import Shapes, record_of
 from .report import Report
@@ -78,6 +78,11 @@ class Ledger:
         """What is kept takes so many bytes, about."""
         return self._bytes + self._edits.bytes + _PER_ROUTE * len(self._routes)
 
+    @property
+    def _most(self) -> int:
+        """Records that may be kept of one key."""
+        return MANY if self._bytes < self._limit // 2 else FEW
+
     def ruled(self, route: str, policy: Policy | None) -> None:
         """Say which rule holds for a route; None for none. Proposals keep its options."""
         known = self._route(route)
@@ -101,7 +106,7 @@ class Ledger:
         route.sums.within(kept.filled, one)
         record = record_of(one, one.answer, self._shapes, first=not kept.records)
         kept.size = one.answer.size
-        self._grow(route, kept.tagged(one.tags) + kept.add(record))
+        self._grow(route, kept.tagged(one.tags) + kept.add(record, self._most))
         if self.bytes > self._limit:
             self._shrink()
 

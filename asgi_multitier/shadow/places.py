@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final, TypeAlias
 
 from .bits import stays
-from .explaining import explain, may_explain
+from .explaining import apart, explain, may_explain
 from .record import USER, Content
 from .rows import Column, Key, Row, general, projected, signature, unique_names
 
@@ -14,6 +14,9 @@ FRESH: Final = 3
 """Pairs of equal requests of which none has equal answers: then they are never the same."""
 
 Columns: TypeAlias = Callable[[Sequence[Key]], list[Column]]
+
+_ROWS: Final = 600
+"""Rows that are looked at for each place."""
 
 _TRIED: Final = 24
 """Places for which attributes are looked for."""
@@ -34,23 +37,37 @@ def random_places(keys: Sequence[Key], columns_of: Columns) -> frozenset[str]:
         return frozenset()
     read = {id(row): _by_place(row.content) for key in known for row in key.rows}
     alike = [[read[id(row)] for row in rows] for rows in _alike(known)]
-    found = {place for place in _varying(alike) if is_random(_at(alike, place))}
     whole = [[read[id(row)] for row in rows] for rows in _stretches(known)]
-    free = _free(known)
-    left = [
+    places = sorted(_varying(whole), key=lambda one: (one.count("."), one))[:_TRIED]
+    doubtful = [one for one in places if is_random(_at(alike, one)) or is_random(_at(whole, one))]
+    if not doubtful:
+        return frozenset()
+    columns, free = columns_of(known), _free(known)
+    return frozenset(
         place
-        for place in sorted(_varying(whole) - found, key=lambda one: (one.count("."), one))[:_TRIED]
-        if is_random(_at(whole, place)) and (free or not never_same(_at(whole, place)))
+        for place in doubtful
+        if _comes_by_chance(_only(known, read, place), columns, free=free)
+    )
+
+
+def _comes_by_chance(keys: Sequence[Key], columns: Sequence[Column], *, free: bool) -> bool:
+    """Whether a place differs whatever the request, at whatever time.
+
+    Args:
+        keys: The rows, compared by that place.
+        columns: The attributes that may explain.
+        free: Whether no request identifies a user: each might be given an answer of its own.
+    """
+    chosen = [one.column for one in explain(keys, columns)]
+    told = [
+        [row.digest for row in rows]
+        for key, groups in apart(keys, chosen)
+        for places in groups
+        for rows in _stretches([Key(key.path, key.tags, [key.rows[at] for at in places])])
     ]
-    if left:
-        columns = columns_of(known)
-        found.update(
-            place
-            for place in left
-            if not may_explain(_only(known, read, place), (), columns)
-            and not explain(_only(known, read, place), columns)
-        )
-    return frozenset(found)
+    if not is_random(told) or (never_same(told) and not free):
+        return False
+    return not may_explain(keys, chosen, columns)
 
 
 def _with_places(keys: Sequence[Key]) -> list[Key]:
