@@ -22,5 +22,16 @@ STOCK = cached(CacheStrategy.SHORT_TERM, tags=["products"], query=["burst"])
 STOCK_EACH = cached(CacheStrategy.SHORT_TERM, tags=["products"], query=["burst"], coalesce=False)
 TRENDING = cached(CacheStrategy.custom(timedelta(seconds=30)), query=[])
 
+# Careless on purpose: the answer depends on `Accept-Currency`, and the annotation does not say so.
+# In shadow the application answers all the same, and the cache finds out. See `offers`.
+OFFER = cached(CacheStrategy.SHORT_TERM, tags=["product:{product_id}"], query=[], shadow=True)
+OFFER_REPAIRED = cached(
+    CacheStrategy.SHORT_TERM,
+    tags=["product:{product_id}"],
+    query=[],
+    vary=["accept-currency"],
+    shadow=True,
+)
+
 CREATE = invalidates(tags=["products"], paths=["/reports/sales"])
 EDIT = invalidates(tags=["products", "product:{product_id}"], paths=["/reports/sales"])

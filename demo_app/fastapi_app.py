@@ -8,6 +8,7 @@ from asgi_multitier import no_cache
 
 from . import caching, site
 from .catalogue import Draft, Page, Price, Product, Sales, Stock
+from .offers import FIELD, Offer
 from .queries import ListQuery, PriceChange, SearchQuery
 from .settings import Settings
 from .source import SlowSource
@@ -45,6 +46,21 @@ async def product(product_id: int, source: Source) -> Product:
 async def price(product_id: int, source: Source) -> Price:
     """The current price of a product."""
     return await source.price(product_id)
+
+
+@router.get("/products/{product_id:int}/offer")
+@caching.OFFER
+async def offer(product_id: int, source: Source, request: Request) -> Offer:
+    """The price in the customer's currency."""
+    # As a parameter, `Annotated[str, Header()]`, the cache would see it and refuse to start.
+    return await source.offer(product_id, request.headers.get(FIELD))
+
+
+@router.get("/products/{product_id:int}/offer/repaired")
+@caching.OFFER_REPAIRED
+async def offer_repaired(product_id: int, source: Source, request: Request) -> Offer:
+    """The same, with an annotation that says what it depends on."""
+    return await source.offer(product_id, request.headers.get(FIELD))
 
 
 @router.get("/search")
@@ -128,6 +144,13 @@ async def clear_cache(request: Request) -> Response:
 async def instance(request: Request) -> State:
     """What this instance tells of itself."""
     return state_of(request)
+
+
+@router.get("/report")
+@no_cache
+async def report(request: Request) -> Response:
+    """What shadow has found."""
+    return await site.report(request)
 
 
 @router.get("/", include_in_schema=False)

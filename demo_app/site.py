@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 
 from asgi_multitier import CacheManager, CacheMiddleware
 
+from . import offers
 from .catalogue import Catalogue, UnknownProductError
 from .one_site import OneSite
 from .server_timing import ServerTiming
@@ -52,7 +53,7 @@ def common(settings: Settings, cache: CacheManager) -> Common:
                 CORSMiddleware,
                 allow_origins=list(settings.pages),
                 allow_methods=["GET", "POST", "PUT", "DELETE"],
-                allow_headers=["content-type"],
+                allow_headers=["content-type", offers.FIELD],
                 expose_headers=["cache-status", "server-timing", "age", "etag"],
             ),
             Middleware(OneSite),
@@ -91,6 +92,14 @@ async def clear_cache(request: Request) -> Response:
     """Drop everything in every tier of every instance, with the manager."""
     await request.state.cache.clear()
     return Response(status_code=204)
+
+
+async def report(request: Request) -> Response:
+    """What shadow has found, as JSON; for `Accept: text/plain`, as a text for a terminal."""
+    found = await request.state.cache.report()
+    if request.headers.get("accept") == "text/plain":
+        return PlainTextResponse(found.text())
+    return JSONResponse(found.as_json())
 
 
 async def _unknown_product(_: Request, error: Exception) -> JSONResponse:

@@ -11,12 +11,13 @@ from collections.abc import Awaitable, Callable
 from typing import Literal, ParamSpec, TypeAlias, TypeVar, get_args
 
 from .catalogue import Catalogue, Draft, Page, Price, Product, Sales, Sort, Stock
+from .offers import Offer, offer
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 Question: TypeAlias = Literal[
-    "products", "product", "search", "price", "categories", "sales", "stock", "trending"
+    "products", "product", "search", "price", "offer", "categories", "sales", "stock", "trending"
 ]
 
 DELAYS: dict[Question, float] = {
@@ -24,6 +25,7 @@ DELAYS: dict[Question, float] = {
     "product": 0.150,
     "search": 0.300,
     "price": 0.050,
+    "offer": 0.050,
     "categories": 0.100,
     "sales": 0.800,
     "stock": 1.000,
@@ -71,6 +73,10 @@ class SlowSource:
         """The current price of a product."""
         product = await self._ask("price", self._catalogue.product, product_id)
         return Price(id=product.id, price_cents=product.price_cents, version=product.version)
+
+    async def offer(self, product_id: int, currency: str | None) -> Offer:
+        """The price of a product in a customer's currency."""
+        return offer(await self._ask("offer", self._catalogue.product, product_id), currency)
 
     async def categories(self) -> list[str]:
         """The names of the categories."""

@@ -12,6 +12,7 @@ from asgi_multitier import no_cache
 
 from . import caching, site
 from .catalogue import Draft
+from .offers import FIELD
 from .queries import ListQuery, PriceChange, SearchQuery
 from .settings import Settings
 from .site import source_of
@@ -44,6 +45,18 @@ async def product(request: Request) -> Response:
 async def price(request: Request) -> Response:
     """The current price of a product."""
     return _json(await source_of(request).price(_id(request)))
+
+
+@caching.OFFER
+async def offer(request: Request) -> Response:
+    """The price in the customer's currency."""
+    return _json(await source_of(request).offer(_id(request), request.headers.get(FIELD)))
+
+
+@caching.OFFER_REPAIRED
+async def offer_repaired(request: Request) -> Response:
+    """The same, with an annotation that says what it depends on."""
+    return _json(await source_of(request).offer(_id(request), request.headers.get(FIELD)))
 
 
 @caching.SEARCH
@@ -116,6 +129,12 @@ async def instance(request: Request) -> Response:
     return _json(state_of(request))
 
 
+@no_cache
+async def report(request: Request) -> Response:
+    """What shadow has found."""
+    return await site.report(request)
+
+
 async def welcome(request: Request) -> Response:
     """Where to look."""
     return site.welcome(request)
@@ -129,6 +148,8 @@ ROUTES = [
     Route("/products/{product_id:int}", delete, methods=["DELETE"]),
     Route("/products/{product_id:int}/price", price),
     Route("/products/{product_id:int}/price", change_price, methods=["PUT"]),
+    Route("/products/{product_id:int}/offer", offer),
+    Route("/products/{product_id:int}/offer/repaired", offer_repaired),
     Route("/search", search),
     Route("/categories", categories),
     Route("/reports/sales", sales),
@@ -137,6 +158,7 @@ ROUTES = [
     Route("/trending", trending),
     Route("/cache/clear", site.clear_cache, methods=["POST"]),
     Route("/instance", instance),
+    Route("/report", report),
     Route("/", welcome),
 ]
 

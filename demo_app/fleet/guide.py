@@ -1,5 +1,8 @@
 """What the terminal shows: where to look, and the same without a browser."""
 
+import shlex
+import sys
+
 from .fleet import Fleet
 
 TITLES = {"fastapi": "FastAPI", "starlette": "Starlette"}
@@ -14,20 +17,29 @@ see $B/products/7/price       # hit, detail=l2: B finds the answer of A in Valke
 see $B/products/7/price       # hit, detail=l1: from then on B has it in memory
 new $A/products/7/price 4200  # edit on A ...
 see $B/products/7/price       # ... and B never shows the old price
+
+for c in EUR USD EUR GBP EUR USD EUR GBP EUR USD; do
+  curl -s -H "Accept-Currency: $c" $A/products/8/offer; echo
+done                          # careless, in shadow: all answers are right; the report ...
+
 part valkey kill              # the second tier dies
 see $B/products/7/price       # no request fails: memory first, later the application
-part valkey restart           # it comes back, empty; both follow it again by themselves"""
-"""Lines for a shell that knows `A`, `B`, `PAGE` and `TOKEN`."""
+part valkey restart           # it comes back, empty; both follow it again by themselves
+
+sleep 1; ASGI_MULTITIER_ADMIN_TOKEN=$TOKEN $PY -m asgi_multitier report --url $A/_cache
+                              # ... tells which of the cache's would have been wrong, and why"""
+"""Lines for a shell that knows `A`, `B`, `PAGE`, `TOKEN` and `PY`, the Python with the package."""
 
 
 def guide(fleet: Fleet) -> str:
     """The text that `make demo` prints when everything runs."""
     a, b = fleet.addresses
+    python = shlex.quote(sys.executable)
     parts = "\n".join(
         f"  {one.name}  {one.address}  {TITLES[one.framework]}, memory and {fleet.valkey.url}"
         for one in fleet.instances
     )
-    commands = f"A={a} B={b} PAGE={fleet.page}\nTOKEN={fleet.token}\n{COMMANDS}"
+    commands = f"A={a} B={b} PAGE={fleet.page}\nTOKEN={fleet.token}\nPY={python}\n{COMMANDS}"
     indented = "\n".join(f"  {line}".rstrip() for line in commands.splitlines())
     return f"""\
 Edit on A: B never shows the old price.

@@ -7,6 +7,7 @@ import { Fleet } from "./fleet.js";
 import { Lanes } from "./lanes.js";
 import { offerParts } from "./parts.js";
 import { offerRequests } from "./requests.js";
+import { observe } from "./shadow.js";
 import { askBoth } from "./tier.js";
 import { Versions } from "./versions.js";
 
@@ -83,6 +84,7 @@ async function start() {
   whenPressed(byId("edit-b"), "edited", async () => note(await edit(b, a, PATH, versions)));
   whenPressed(byId("tier"), "tier-said", async () => note(await askBoth(fleet)));
   whenPressed(byId("burst"), "burst-said", async () => note(await burstBoth(a)));
+  whenPressed(byId("shadow"), "shadow-said", async () => note(await observe(a)));
   document.body.setAttribute("aria-busy", "false");
   follow(fleet);
 }

@@ -154,12 +154,13 @@ def test_printed_commands_tell_the_story_and_a_signal_ends_it() -> None:
             assert line, text
             text += line
         commands = text[text.index("  A=") : text.index("Below each instance")]
-        told = subprocess.run(["sh", "-c", commands], capture_output=True, text=True, check=True)
+        told = subprocess.run(["sh", "-c", commands], capture_output=True, text=True, check=False)
         process.send_signal(signal.SIGINT)
         said = process.stdout.read()
         code = process.wait(60)
     statuses = re.findall(r"(?i)^cache-status: (.*?)\r?$", told.stdout, re.MULTILINE)
     prices = [int(price) for price in re.findall(r'"price_cents": ?(\d+)', told.stdout)]
+    currencies = re.findall(r'"currency": ?"(\w+)"', told.stdout)
     ports = {int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", text)}
 
     assert code == 0
@@ -167,6 +168,8 @@ def test_printed_commands_tell_the_story_and_a_signal_ends_it() -> None:
     assert ["fwd=uri-miss" in statuses[0], "l2" in statuses[1], "l1" in statuses[2]] == 3 * [True]
     assert prices[0] == prices[1] == prices[2] != 4200
     assert prices[3] == prices[5] == 4200
+    assert currencies == 2 * ["EUR", "USD", "EUR", "GBP"] + ["EUR", "USD"]
+    assert "GET /products/{product_id:int}/offer" in told.stdout
     assert told.stdout.count('"why_not":"it was killed here"') == 1
     assert len(ports) == 4
     for port in ports:

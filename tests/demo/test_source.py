@@ -23,6 +23,7 @@ async def test_question_is_counted_and_takes_its_time(question: Question) -> Non
         "products": (None, 1),
         "product": (7,),
         "price": (7,),
+        "offer": (7, "USD"),
         "search": ("kite", "name", 1),
     }
     source = SlowSource(Catalogue(), sleep=sleep)
