@@ -192,7 +192,21 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                     (_rate("shadow_total", "", "outcome", routes=True), "{{outcome}}"),
                 ),
                 "reqps",
-                24,
+                12,
+            ),
+            Panel(
+                "Audits of hits",
+                "timeseries",
+                (
+                    (
+                        _rate("audits_total", 'verdict="wrong"', "route", routes=True),
+                        "wrong {{route}}",
+                    ),
+                    (_rate("audits_total", "", "verdict", routes=True), "{{verdict}}"),
+                    (_rate("audits_skipped_total"), "skipped"),
+                ),
+                "ops",
+                12,
             ),
         ),
     ),

@@ -44,6 +44,7 @@ _FAILED = 'by="failed"'
 _BROKEN = 'kind=~"internal|start"'
 _ORIGIN = 'kind="origin"'
 _USERS = 'reason=~"cookie|credentials|authorization"'
+_WRONG = 'verdict="wrong"'
 _FULL = 'tier="1",cause=~"size|count"'
 _SLOW = 'kind="coalesce-timeout"'
 _MISS = 'outcome="miss"'
@@ -133,6 +134,16 @@ ALERTS = (
         "page",
         f"the application fails on {_INSTANCE}, and stale copies stand in",
         "Clients see errors when the copies end. Look at the application.",
+    ),
+    Alert(
+        "CacheWrongHits",
+        f"{_increase('audits_total', _WRONG, '1h', 'job, route')} > 0",
+        "",
+        "ticket",
+        "clients of {{ $labels.route }} of {{ $labels.job }} get something else than the "
+        "application answers",
+        f"Audits have found {_VALUE} wrong hits in an hour; there are more among those that were "
+        "not audited. The log of the process names the likely cause.",
     ),
     Alert(
         "CacheTierLeftOut",

@@ -54,12 +54,18 @@ class Exchange:
         self._tally = request.plan.tally
         self._replies = Replies(engine, request)
         self._look_up = look_up or LookUp(engine, self._tally)
+        self._audited: Slot | None = None
         self.hit: Slot | None = None
 
     async def run(self) -> None:
         """Answer the request, unless its client leaves first."""
-        with suppress(ClientLeft):
-            await self._answer()
+        try:
+            with suppress(ClientLeft):
+                await self._answer()
+        finally:
+            auditing = self._request.auditing
+            if self._audited is not None and auditing is not None:
+                auditing.audit(self._request, self._audited)
 
     @property
     def selected(self) -> Selected | None:
@@ -169,6 +175,9 @@ class Exchange:
         note(self._engine, "hit", slot.entry, tier=level)
         if level == 1:
             self.hit = slot
+        auditing = self._request.auditing
+        if auditing is not None and auditing.chooses():
+            self._audited = slot
 
     async def _reply(self, messages: list[Message]) -> None:
         for message in messages:

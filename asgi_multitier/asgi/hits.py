@@ -78,7 +78,7 @@ class Hits:
         self._forget()
         self._index = engine.index
         self.find = finder(engine.stack.local)
-        engine.sampler.take(self)
+        engine.doors.take(self)
         self._holdable = is_holdable(engine.stack.local)
         self._peek = engine.stack.peek
         self._clock = engine.clock

@@ -27,6 +27,7 @@ from ..policy.request_content import without_framing
 from ..routing import Resolved, RouteTable
 from .admission import Failures, Refused, admit, is_for_guard
 from .asked import Asked, ask
+from .auditing import auditor_of
 from .exchange import Exchange
 from .explaining import Explainer
 from .framework import FILL_KEY, single_callable
@@ -93,6 +94,7 @@ class CacheMiddleware:
         self._layouts = self._planning.layouts
         self._looking = Looking()
         self._hits = Hits(self.manager, self._planning)
+        self._auditor = auditor_of(self._planning)
         self.in_front = InFront(self._planning, self._hits)
         self._own_client = OwnClient(self, self._lifespan, self._planning)
         self._failures = Failures(self.app, self.manager)
@@ -265,7 +267,8 @@ class CacheMiddleware:
     ) -> Request:
         confirms = partial(self._planning.confirms, plan)
         common, run = self._lifespan.common, self._unsafe.runner(plan, scope, content)
-        return Request(scope, found, plan, self.table, run, confirms, common, content)
+        of = common, content, self._auditor
+        return Request(scope, found, plan, self.table, run, confirms, *of)
 
     async def _reached(self, scope: Scope, secret: bytes) -> tuple[FieldLines, bool]:
         """Take the position's cookie off a request; whether that position is applied here."""

@@ -160,7 +160,10 @@ class Plans:
         """
         if resolved.inert:
             return NOT_COUNTED
-        return self.manager.engine.events.tally(resolved.label)
+        engine = self.manager.engine
+        if resolved.policy is not None and resolved.policy.guarded:
+            engine.audits.leave_out(resolved.label)
+        return engine.events.tally(resolved.label)
 
     def _note(self, scope: Scope, host: bytes | None, plan: Plan) -> None:
         """Note for warm-ups what a client asks for, and of whom."""

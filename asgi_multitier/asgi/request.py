@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 from .._types import ASGIApp, Headers, Scope
 from ..coherence.index import Index
@@ -51,11 +51,30 @@ def view_of(scope: Scope, plan: Plan, content: bytes | None) -> Any:
     return request_of(scope, plan.resolved.path_params, content)
 
 
+class Auditing(Protocol):
+    """Compares some of the hits with what the application answers now."""
+
+    def chooses(self) -> bool:
+        """Whether the hit that is being answered is to be audited; then `audit` is called."""
+
+    def audit(self, request: "Request", slot: Slot) -> None:
+        """Begin it, now that the client has its answer.
+
+        Args:
+            request: The client's.
+            slot: What has answered it while it was fresh.
+        """
+
+    def filled(self, request: "Request", slot: Slot) -> None:
+        """What the application has answered to this request was stored."""
+
+
 class Request:
     """A request that its rule lets meet the cache, ready to be answered.
 
     Attributes:
         app: The application.
+        auditing: Compares some of the hits; None if none is compared.
         confirms: Takes the scope when the application has answered: whether its router chose the
             endpoint whose rule this is.
         common: What the lifespan has put into the state of every request.
@@ -83,6 +102,7 @@ class Request:
         confirms: Callable[[Scope], bool],
         common: Mapping[str, Any] = _NOTHING,
         content: bytes | None = None,
+        auditing: Auditing | None = None,
     ) -> None:
         self.app = app
         self.confirms = confirms
@@ -95,6 +115,7 @@ class Request:
         self.partition: bytes | None = None
         self.primary = ""
         self.slot: Slot | None = None
+        self.auditing = auditing
         self._headers: Headers | None = None
         self.table = table
         self._view: Any = None

@@ -22,7 +22,8 @@ from .replay import Prepared, Replay, prepare
 def is_plain(plan: KeptPlan, layout: Layout, scope: Scope, engine: Engine) -> bool:
     """Whether nothing in a request is to be asked for before the tiers are, nor chooses its answer.
 
-    A request that the same cache makes from outside, to fill, is none.
+    A request that the same cache makes from outside, to fill, is none; nor is any while one is to
+    be chosen for an audit, as that is done on the general way.
 
     Args:
         plan: The plan of its target.
@@ -33,6 +34,7 @@ def is_plain(plan: KeptPlan, layout: Layout, scope: Scope, engine: Engine) -> bo
     common = plan.common
     return (
         common.prompt
+        and not engine.audits.due
         and common.alone
         and common.plain.issuperset(layout.fields)
         and (common.separated or not is_known(scope))

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypedDict, Unpack, cast, get_args
 
@@ -13,6 +14,7 @@ from ..policy.credentials import Credentials, folded
 from ..policy.request import KNOWN_FIELDS
 from ..policy.terms import Terms
 from ..strategy import Lifetime, seconds_of
+from .auditing import OnWrong, read_audit, read_on_wrong
 from .environment import read_dotenv
 from .policy import Names, Policy, is_personal
 from .readers import read_boolean, read_field_names, refuse_unknown
@@ -87,6 +89,9 @@ class Settings(TypedDict, total=False):
     mode: Mode
     shadow_bytes: int
     warm: str | None
+    audit: float | Fraction | str | None
+    audit_runs: int
+    on_wrong: OnWrong
     workers: bool
     heartbeat: bool
     instance_url: str | None
@@ -134,6 +139,12 @@ class CacheConfig:
             of answers that would be stored, and of requests.
         warm: `"top:200"`: after its start a process asks its own application, slowly, for the 200
             targets that clients of all processes ask for most, at most 2,000; None for no warm-up.
+        audit: The share of hits that is compared, after the client has its answer, with what the
+            application answers now: 1/1000, `"1/1000"` or 0.001; 0 or None for none.
+        audit_runs: Runs of the application for audits that begin in a second at most, and that go
+            on at a time.
+        on_wrong: A stored response that an audit has found wrong is reported (`"report"`), or
+            reported and dropped on every instance (`"drop"`).
         workers: Whether the workers of one machine answer for each other: a scrape that meets one
             has the figures of all. Each has a socket for that, in a directory of this user alone.
         heartbeat: Whether this process tells the others of itself every five seconds, in the place
@@ -175,6 +186,9 @@ class CacheConfig:
     mode: Mode = "on"
     shadow_bytes: int = 32 * 1024 * 1024
     warm: str | None = None
+    audit: float | None = None
+    audit_runs: int = 5
+    on_wrong: OnWrong = "report"
     workers: bool = True
     heartbeat: bool = True
     instance_url: str | None = None
@@ -200,6 +214,8 @@ class CacheConfig:
         self._check_fields()
         read_mode(self.mode, "CacheConfig")
         read_warm(self.warm)
+        object.__setattr__(self, "audit", read_audit(self.audit))
+        read_on_wrong(self.on_wrong)
         for option in _SWITCHES:
             read_boolean(getattr(self, option), option, "CacheConfig")
         check_instance_url(self.instance_url)
@@ -366,7 +382,7 @@ def _typed(option: str, text: str, place: str) -> Any:
         if text.lower() not in _TRUTHS:
             raise ConfigError.of(option, text, "1 or 0", where=place)
         return _TRUTHS[text.lower()]
-    if option == "mode":
+    if option in ("mode", "on_wrong"):
         return text.lower()
     if option not in _COUNTS and option not in _TIMES:
         return text

@@ -9,13 +9,14 @@ from ..coherence.log import InvalidationLog
 from ..config.process import CacheConfig
 from ..events import Events
 from ..tiers.base import LocalTier, SharedTier, TierConfig
+from .audits import Audits
 from .encodings import Encodings
 from .fleet import LeaseServer
 from .flights import Flights
 from .formats import Format
 from .mutations import Mutations
 from .placed import Placed
-from .sampling import Sampler
+from .sampling import Doors, Sampler
 from .stack import TierStack
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ class Engine:
         stack: The tiers.
         encodings: Contents of responses in other codings.
         flights: The runs of the origin going on.
+        doors: Show what answers hits, to those who look at some of them.
         sampler: Looks at a hit now and then.
+        audits: Which hits are compared with what the application answers now.
         mutations: The unsafe requests under way.
     """
 
@@ -90,7 +93,9 @@ class Engine:
             local_scale=where.ttl_scale,
             again_bytes=config.l1_bytes // _AGAIN_SHARE,
         )
-        self.sampler = Sampler(self.stack, clock)
+        self.doors = Doors()
+        self.sampler = Sampler(self.doors, self.stack, clock)
+        self.audits = Audits(config.audit, config.audit_runs, self.events, self.doors, clock)
         self.mutations = Mutations(clock)
         self.stack.on_dropped = partial(self.mutations.dropped, elsewhere=True)
         self.encodings = Encodings(tier, self.events)

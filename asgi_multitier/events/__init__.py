@@ -21,6 +21,7 @@ from .statistics import (
     RouteStats,
     Tally,
     TierStats,
+    Verdict,
 )
 
 __all__ = [
@@ -40,4 +41,5 @@ __all__ = [
     "RouteStats",
     "Tally",
     "TierStats",
+    "Verdict",
 ]

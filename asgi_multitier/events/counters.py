@@ -74,12 +74,14 @@ class Counters:
         """The sum over all routes."""
         hits: Counter[int] = Counter()
         passes: Counter[str] = Counter()
+        audits: Counter[str] = Counter()
         runs, waits = Histogram(), Histogram()
         stale = coalesced = misses = local = 0
         for tally in self._tallies.values():
             local += tally.local
             hits.update(tally.hits)
             passes.update(tally.passes)
+            audits.update(tally.audits)
             runs.join(tally.runs)
             waits.join(tally.waits)
             stale += tally.stale
@@ -88,5 +90,12 @@ class Counters:
         if local:
             hits[1] = local
         return RouteStats(
-            dict(hits), stale, coalesced, misses, dict(passes), runs.reading(), waits.reading()
+            dict(hits),
+            stale,
+            coalesced,
+            misses,
+            dict(passes),
+            runs.reading(),
+            waits.reading(),
+            dict(audits),
         )

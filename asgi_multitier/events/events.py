@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from .counters import MANAGER, MAX_ROUTES, UNROUTED
 from .log_lines import logger
 from .told import Told
-from .troubles import Troubles
 
 _CONSEQUENCES = {
     "tags": "the response is not stored",
@@ -34,7 +33,6 @@ class Events(Told):
     ) -> None:
         super().__init__(clock, wall)
         self._public: set[str] = set()
-        self._troubles = Troubles()
 
     def routes_unreadable(self, application: str) -> None:
         """The application has routes of a kind that the cache does not know."""

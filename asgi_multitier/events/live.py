@@ -31,6 +31,7 @@ KINDS: Final = (
     "refused",
     "stale",
     "trust",
+    "wrong",
 )
 
 MAX_KEPT = 1_000

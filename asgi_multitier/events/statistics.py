@@ -28,6 +28,19 @@ class Outcome(Enum):
     """By an entry past its lifetime that the rule's validator has found unchanged: a hit."""
 
 
+class Verdict(Enum):
+    """What the audit of a hit has found."""
+
+    RIGHT = "right"
+    """The application answers the same."""
+
+    WRONG = "wrong"
+    """It answers something else, and nothing has dropped what was sent."""
+
+    INCONCLUSIVE = "inconclusive"
+    """It failed, took too long, or what was sent has been dropped meanwhile."""
+
+
 @dataclass(slots=True, eq=False)
 class Tally:
     """The outcomes of one route's requests, or of a manager's own calls.
@@ -42,6 +55,7 @@ class Tally:
         runs: How long runs of the origin took, those in the background included.
         waits: How long requests waited for runs that others had begun.
         shadow: What would have become of requests that were only observed; each is a pass as well.
+        audits: What audits of hits have found.
     """
 
     local: int = 0
@@ -53,6 +67,7 @@ class Tally:
     runs: Histogram = field(default_factory=Histogram)
     waits: Histogram = field(default_factory=Histogram)
     shadow: Counter[str] = field(default_factory=Counter)
+    audits: Counter[str] = field(default_factory=Counter)
 
     def hit(self, level: int) -> None:
         """A fresh entry of the tier at this level was the answer."""
@@ -87,6 +102,7 @@ class Tally:
             passes=dict(self.passes),
             runs=self.runs.reading(),
             waits=self.waits.reading(),
+            audits=dict(self.audits),
         )
 
 
@@ -107,6 +123,7 @@ class RouteStats:
         passes: Passed by the cache, by reason.
         runs: How long runs of the origin took, those in the background included.
         waits: How long requests waited for runs that others had begun.
+        audits: What audits of hits have found (`audit=`): `"right"`, `"wrong"`, `"inconclusive"`.
     """
 
     hits: Mapping[int, int] = field(default_factory=dict)
@@ -116,6 +133,7 @@ class RouteStats:
     passes: Mapping[str, int] = field(default_factory=dict)
     runs: Durations = field(default_factory=Durations)
     waits: Durations = field(default_factory=Durations)
+    audits: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def total_hits(self) -> int:

@@ -1,13 +1,14 @@
-"""What is told to those who watch, and what is said of tiers and of operators."""
+"""What is told to those who watch, and what is said of tiers, operators and audits."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..tracing.attributes import OUTCOME, REASON
 from .counters import Counters
-from .live import Live
+from .live import MAX_TEXT, Live
 from .log_lines import logger
 from .statistics import NOT_COUNTED, Tally
+from .troubles import Troubles
 
 if TYPE_CHECKING:
     from ..tracing.traces import Traces
@@ -28,6 +29,7 @@ class Told(Counters):
     def __init__(self, clock: Callable[[], float], wall: Callable[[], float]) -> None:
         super().__init__()
         self.live = Live(clock, wall)
+        self._troubles = Troubles()
         self.traces: Traces | None = None
 
     def _tell(self, kind: str, **told: Any) -> None:
@@ -84,3 +86,30 @@ class Told(Counters):
     def not_closed(self, name: str, error: Exception) -> None:
         """A tier's back end could not be released."""
         logger.warning("tier %s could not be closed: %s: %s", name, type(error).__name__, error)
+
+    def wrong_hit(self, route: str, key: str, cause: str, name: str, *, dropped: bool) -> None:
+        """An audit has shown that a client got something else than the application answers.
+
+        Args:
+            route: What its request is counted under.
+            key: The digest of the key of what it got.
+            cause: Why, as far as that can be told; see `shadow.Cause`.
+            name: The field, cookie, parameter or mutation that this is about; "" for none.
+            dropped: Whether what it got was dropped everywhere.
+        """
+        name = name[:MAX_TEXT]
+        self._tell("wrong", route=route, key=key, cause=cause, name=name, dropped=dropped)
+        if self._troubles.begins(f"hits are wrong, likely cause: {cause}", route):
+            logger.warning(
+                "a hit of %s was wrong: the application answers something else to the same "
+                "request, and nothing has dropped what was sent; likely cause: %s%s%s",
+                route,
+                cause,
+                f" {name!r}" if name else "",
+                "; it was dropped on all instances" if dropped else "",
+            )
+
+    def audit_failed(self, error: Exception) -> None:
+        """The audit of a hit broke, where the application did not."""
+        self.failures["audit"] += 1
+        logger.error("the audit of a hit broke; nothing follows for clients", exc_info=error)

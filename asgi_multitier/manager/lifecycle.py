@@ -1,4 +1,4 @@
-"""How a cache is made, switched, started and closed."""
+"""How a cache is made, switched, started and closed: one story."""
 
 import asyncio
 import logging
@@ -169,8 +169,10 @@ class Lifecycle:
         if engine is not None:
             engine.stack.local.clear()
             engine.sampler.end()
+            engine.audits.end()
             engine.encodings.compressor.close()
-            isolation.cancel((*engine.flights.tasks, *engine.stack.tasks, *self._tasks))
+            going_on = engine.flights.tasks | engine.audits.tasks | engine.stack.tasks
+            isolation.cancel(going_on | self._tasks)
             self._renewed.call()
         self._tasks, self._starting = set(), None
 
@@ -287,6 +289,7 @@ class Lifecycle:
             )
             self._starting.add_done_callback(self._started)
             self._patience_ends = loop.time() + _START_PATIENCE
+            self.engine.audits.begin()
             self._meet_workers()
             self._begun()
         left = self._patience_ends - loop.time()
@@ -314,6 +317,7 @@ class Lifecycle:
         if self.home.is_new():
             self.engine.flights.forget()
             self.engine.stack.forget()
+            self.engine.audits.forget()
             self.engine.encodings.compressor.close()
             self._tasks = set()
             self._starting = None
@@ -346,6 +350,7 @@ class Lifecycle:
         deadline = loop.time() + self._close_patience
         await self.workers.close()
         engine.sampler.end()
+        await engine.audits.close()
         for ending in self._endings:
             await ending()
         if self._starting is not None:

@@ -120,7 +120,7 @@ class Reporting(Lifecycle):
         if clear:
             self._begin_again()
         report = await asyncio.to_thread(snapshot.report)
-        observes = self.mode == "shadow"
+        observes = self.mode == "shadow" or self.config.audit is not None
         return Part(report=report, observes=observes, seconds=seconds, pid=os.getpid())
 
     async def _report_to_others(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:

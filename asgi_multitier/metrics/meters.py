@@ -12,7 +12,7 @@ from ..coherence.log import InvalidationStats
 from ..engine.engine import Engine
 from ..engine.flights import waiting_in
 from ..engine.sampling import Shapes
-from ..events import Durations, Histogram, Tally
+from ..events import Durations, Histogram, Tally, Verdict
 from ..tiers.memory import MemoryTier
 
 PREFIX = "asgi_multitier_"
@@ -67,6 +67,12 @@ def _outcomes(tally: Tally) -> Iterator[tuple[Labels, Value]]:
 def _passes(tally: Tally) -> Iterator[tuple[Labels, Value]]:
     for reason, count in list(tally.passes.items()):
         yield (str(reason),), count
+
+
+def _audits(tally: Tally) -> Iterator[tuple[Labels, Value]]:
+    if tally.audits:
+        for verdict in Verdict:
+            yield (verdict.value,), tally.audits[verdict.value]
 
 
 def _runs(tally: Tally) -> Iterator[tuple[Labels, Value]]:
@@ -226,6 +232,20 @@ METERS: tuple[Meter, ...] = (
         "Requests that were only observed (shadow), by what the cache would have done.",
         ("route", "outcome"),
         _of_tallies(_shadow),
+    ),
+    Meter(
+        "audits_total",
+        "counter",
+        "Hits that were compared with what the application answers, by what that has shown.",
+        ("route", "verdict"),
+        _of_tallies(_audits),
+    ),
+    Meter(
+        "audits_skipped_total",
+        "counter",
+        "Hits that were due to be audited when the application had no runs left for that.",
+        (),
+        lambda engine: _one(engine.audits.skipped),
     ),
     Meter(
         "invalidations_total",

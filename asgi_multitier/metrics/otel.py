@@ -38,6 +38,8 @@ _UNITS = {
     "unused_total": "{entry}",
     "encoded_total": "{response}",
     "not_encoded_total": "{response}",
+    "audits_total": "{request}",
+    "audits_skipped_total": "{request}",
     "failures_total": "{failure}",
     "tier_writes_total": "{entry}",
     "tier_promotions_total": "{entry}",

@@ -14,6 +14,7 @@ import yaml
 from asgi_multitier import CacheManager
 from asgi_multitier.coherence.index import UNTRUSTED_AGE
 from asgi_multitier.coherence.log import TRUST, FlushCause
+from asgi_multitier.events import Verdict
 from asgi_multitier.metrics import METERS, PREFIX
 from asgi_multitier.metrics.text import INFO_LABELS
 from asgi_multitier.policy.reasons import Reason
@@ -48,6 +49,7 @@ WORDS = {
     "kind": {"origin", "internal", "start", "coalesce-timeout"},
     "by": {"url", "route", "failed", "call"},
     "tier": {"1", "2"},
+    "verdict": {verdict.value for verdict in Verdict},
 }
 
 
@@ -213,6 +215,7 @@ FIRES: list[tuple[str, dict[str, str]]] = [
             'requests_total{route="/a",outcome="miss"': "0+60x60",
         },
     ),
+    ("CacheWrongHits", {'audits_total{route="/a",verdict="wrong"': "0+1x60"}),
     ("CacheWorkersSilent", {"workers_unanswered": "1x60"}),
 ]
 
@@ -227,6 +230,9 @@ QUIET = {
     'requests_total{route="/a",outcome="hit",tier="1"': "0+600x60",
     'requests_total{route="/a",outcome="miss"': "0+60x60",
     "fills_total": "0+60x60",
+    'audits_total{route="/a",verdict="right"': "0+60x60",
+    'audits_total{route="/a",verdict="wrong"': "0x60",
+    'audits_total{route="/a",verdict="inconclusive"': "0+1x60",
     "workers_unanswered": "0x60",
 }
 

@@ -61,6 +61,7 @@ def _read_by_meters(manager: CacheManager) -> dict[type, set[str]]:
         flights=engine.flights,
         clock=engine.clock,
         sampler=engine.sampler,
+        audits=engine.audits,
     )
     for meter in METERS:
         list(meter.read(seen))
@@ -88,7 +89,7 @@ def test_names_say_kind_and_unit(meter: Meter) -> None:
     assert "\n" not in meter.help
     assert set(meter.labels) <= {
         "route", "outcome", "tier", "reason", "by", "kind", "coding", "operation", "cause",
-        "direction", "source",
+        "direction", "source", "verdict",
     }  # fmt: skip
 
 

@@ -89,6 +89,8 @@ class Keeping:
         else:
             if marker is not None:
                 engine.stack.keep_variant(marker, entry.key, engine.config.max_variants)
+            if request.auditing is not None:
+                request.auditing.filled(request, kept)
             run.answered(Stored(kept))
             run.publisher.publish([entry] if marker is None else [marker, entry])
         return kept

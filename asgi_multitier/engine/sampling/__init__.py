@@ -1,9 +1,12 @@
-"""What hits are like, seen at a few of them: which keys, how old, how large.
+"""Hits that are looked at: what they are like, and which of them is audited.
 
-`frequent` counts keys within bounds, `sampler` looks at hits.
+`doors` shows what answers hits. `sampler` looks at a few of them: which keys, how old, how large;
+`frequent` counts keys within bounds. `picker` chooses one hit in so many.
 """
 
+from .doors import Doors
 from .frequent import Frequent
+from .picker import Picker
 from .sampler import Key, Sampler, Shapes
 
-__all__ = ["Frequent", "Key", "Sampler", "Shapes"]
+__all__ = ["Doors", "Frequent", "Key", "Picker", "Sampler", "Shapes"]

@@ -6,17 +6,16 @@ is as likely to be seen as any other, and keys come up in proportion to their hi
 """
 
 import asyncio
-import weakref
 from collections.abc import Callable, Mapping
 from contextvars import Context
 from dataclasses import dataclass
-from functools import partial
 from random import Random
 from typing import Protocol
 
 from ..._types import Clock
 from ...entry import Entry, Slot, StoredResponse, Variants
 from ...events import MANAGER, MAX_ROUTES, UNROUTED, Histogram
+from .doors import Doors
 from .frequent import Frequent
 
 EVERY = 0.1
@@ -34,12 +33,6 @@ TIMES = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0, 604_80
 
 SIZES = (256.0, 1_024.0, 4_096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0)
 """Upper ends, in bytes, of the classes of sizes."""
-
-
-class Door(Protocol):
-    """Looks keys up for hits."""
-
-    find: Callable[[str], Slot | None]
 
 
 class Reader(Protocol):
@@ -82,6 +75,7 @@ class Sampler:
     """Looks at hits. It belongs to the event loop that the cache lives in.
 
     Args:
+        doors: Show what answers hits.
         reader: Tells of what no door has answered.
         clock: Monotonic seconds.
         chance: Chooses moments.
@@ -90,13 +84,15 @@ class Sampler:
         keys: Which keys came most often.
     """
 
-    def __init__(self, reader: Reader, clock: Clock, chance: Random | None = None) -> None:
+    def __init__(
+        self, doors: Doors, reader: Reader, clock: Clock, chance: Random | None = None
+    ) -> None:
         self.keys: Frequent[Key] = Frequent()
+        self._doors = doors
         self._reader = reader
         self._clock = clock
         self._chance = Random() if chance is None else chance  # noqa: S311  # nothing is secret
-        self._doors: weakref.WeakSet[Door] = weakref.WeakSet()
-        self._watched: list[tuple[Door, Callable[[str], Slot | None], object]] = []
+        self._watches = False
         self._pass = 0
         self._shapes: dict[str, Shapes] = {}
         self._until = -float("inf")
@@ -112,10 +108,6 @@ class Sampler:
     def is_on(self) -> bool:
         """Whether it looks at hits now and then."""
         return self._timer is not None
-
-    def take(self, door: Door) -> None:
-        """Look at the hits of this door as well."""
-        self._doors.add(door)
 
     def want(self) -> None:
         """Go on for two minutes from now, in the running event loop."""
@@ -144,33 +136,24 @@ class Sampler:
         if self._clock() >= self._until:
             self.end()
             return
-        if not self._watched:  # nothing came since the last time
+        if not self._watches:  # nothing came since the last time
             self._watch()
         self._wait()
 
     def _watch(self) -> None:
         self._pass = self._chance.randrange(_PASS)
-        self._reader.told = self._seen
-        for door in self._doors:
-            found = door.find
-            watching = partial(self._found, found)
-            door.find = watching
-            self._watched.append((door, found, watching))
+        self._watches, self._reader.told = True, self._seen
+        self._doors.watch(self._found)
 
     def _leave(self) -> None:
-        self._reader.told = None
-        for door, found, watching in self._watched:
-            if door.find is watching:  # else it has taken another tier meanwhile
-                door.find = found
-        self._watched = []
+        self._watches, self._reader.told = False, None
+        self._doors.leave(self._found)
 
     # What.
 
-    def _found(self, find: Callable[[str], Slot | None], key: str) -> Slot | None:
-        slot = find(key)
-        if slot is not None:
-            self._seen(slot)
-        return slot
+    def _found(self, slot: Slot) -> bool:
+        self._seen(slot)
+        return True
 
     def _seen(self, slot: Slot) -> None:
         entry, now = slot.entry, self._clock()

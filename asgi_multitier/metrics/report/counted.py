@@ -78,6 +78,7 @@ def _route(tally: Tally) -> Counted:
         "passes": {str(reason): count for reason, count in list(tally.passes.items())},
         "runs": _durations(tally.runs),
         "waits": _durations(tally.waits),
+        "audits": {str(verdict): count for verdict, count in list(tally.audits.items())},
     }
 
 

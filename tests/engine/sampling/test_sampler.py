@@ -184,7 +184,7 @@ async def test_it_goes_on_for_a_while_after_it_was_asked_for() -> None:
         cache.manager.metrics.hot()
         CALLER.reset(token)
         for number in range(3):
-            await until(lambda: made._watched)
+            await until(lambda: made._watches)
             await cache.get("/a1")
             assert made.keys.total(cache.clock()) == pytest.approx(number + 1)
         cache.clock.advance(sampler.WANTED)
@@ -194,7 +194,7 @@ async def test_it_goes_on_for_a_while_after_it_was_asked_for() -> None:
         assert made.keys.total(cache.clock()) < 3
         assert set(contexts) == {"no one"}
         cache.manager.metrics.text()
-        await until(lambda: made._watched)
+        await until(lambda: made._watches)
 
 
 async def test_nothing_is_looked_at_after_the_end() -> None:
@@ -207,7 +207,7 @@ async def test_nothing_is_looked_at_after_the_end() -> None:
         await cache.manager.close()
 
         assert not made.is_on
-        assert made._watched == []
+        assert not made._watches
 
 
 def test_it_moves_to_another_event_loop() -> None:

@@ -1,0 +1,12 @@
+"""Audits of hits: the application answers some of them once more, and the two answers are compared.
+
+- `auditor`: one audit from the choice to the verdict, and what follows from it.
+- `asking`: the run of the application.
+- `fills`: what is remembered of the requests that filled entries.
+- `causes`: why a hit was wrong, as far as that can be told.
+- `dropping`: what was wrong is dropped, not too often.
+"""
+
+from .auditor import Auditor, auditor_of
+
+__all__ = ["Auditor", "auditor_of"]

@@ -1,0 +1,116 @@
+"""Audits of hits: which hits are chosen, how many runs they take, and the tasks that do them.
+
+What an audit does is known where requests are known: `asgi.auditing`.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from random import Random
+from typing import Any
+
+from .._types import Clock
+from ..events import MANAGER, Events
+from .sampling import Doors, Picker
+
+
+class Audits:
+    """The audits of one cache.
+
+    Args:
+        rate: The share of hits that is audited; None for none.
+        runs: Runs of the application that begin in a second at most, and that go on at a time.
+        events: Where hits are counted.
+        doors: Show what answers hits.
+        clock: Monotonic seconds.
+        chance: Draws lots.
+
+    Attributes:
+        tasks: The audits under way.
+    """
+
+    def __init__(
+        self,
+        rate: float | None,
+        runs: int,
+        events: Events,
+        doors: Doors,
+        clock: Clock,
+        chance: Random | None = None,
+    ) -> None:
+        self._events = events
+        self._left_out: set[str] = {MANAGER}
+        self.tasks: set[asyncio.Task[None]] = set()
+        self._picker: Picker | None = None
+        if rate is not None:
+            self._picker = Picker(rate, runs, self._count, doors, clock, chance)
+
+    def __len__(self) -> int:
+        return len(self.tasks)
+
+    @property
+    def due(self) -> bool:
+        """Whether the next hits are to go the general way, until one of them is chosen."""
+        return self._picker is not None and self._picker.armed
+
+    @property
+    def skipped(self) -> int:
+        """Hits that were due when there was no run left for them."""
+        return 0 if self._picker is None else self._picker.skipped
+
+    def leave_out(self, route: str) -> None:
+        """Audit no hits of a route; their number is that of the application's routes."""
+        self._left_out.add(route)
+
+    def _count(self) -> tuple[int, int]:
+        """Hits so far, and of how many routes."""
+        tallies = self._events.tallies
+        counted = [tallies[route] for route in list(tallies) if route not in self._left_out]
+        hits = sum(tally.local + sum(list(tally.hits.values())) for tally in counted)
+        return hits, len(counted)
+
+    def begin(self) -> None:
+        """Choose hits from here on, in the running event loop."""
+        if self._picker is not None:
+            self._picker.begin(asyncio.get_running_loop())
+
+    def chooses(self) -> bool:
+        """Whether the hit that the general way answers now is audited; then `launch` is called."""
+        return self._picker is not None and self._picker.chooses()
+
+    def launch(self, audit: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Begin the audit of a chosen hit, in the context of its request.
+
+        It is called in the task: one that is cancelled before its first step leaves no coroutine.
+        """
+        task = asyncio.create_task(self._audit(audit), name="asgi-multitier audit")
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def release(self) -> None:
+        """The run of a chosen hit has ended; what follows needs none."""
+        if self._picker is not None:
+            self._picker.release()
+
+    async def _audit(self, audit: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        try:
+            await audit()
+        except Exception as error:  # noqa: BLE001  # no request waits for it
+            self._events.audit_failed(error)
+
+    def forget(self) -> None:
+        """The event loop of the tasks is gone."""
+        self.end()
+        self.tasks = set()
+
+    def end(self) -> None:
+        """Choose no more hits, until it begins again."""
+        if self._picker is not None:
+            self._picker.end()
+
+    async def close(self) -> None:
+        """Choose no more hits, cancel the audits under way, and wait until they have ended."""
+        self.end()
+        tasks = list(self.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
