@@ -139,10 +139,10 @@ class CacheMiddleware:
         if layout is None or scope["headers"] != lines:
             host, layout = self._layouts.read(scope)
         try:  # as `KeptPlans.find`, written out
-            raw, query, asked_how = scope["raw_path"], scope["query_string"], (host, _how(scope))
+            raw, query, how = scope["raw_path"], scope["query_string"], _how(scope)
             last, plans = self._plans.at_hand
-            if asked_how != last:
-                plans = self._plans.of(asked_how)
+            if last is None or how != last[1] or host != last[0]:
+                plans = self._plans.of((host, how))
             kept = plans.get(raw + b"?" + query if query else raw)
         except (KeyError, TypeError):  # a server need not give all
             kept = None

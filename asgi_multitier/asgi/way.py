@@ -32,10 +32,12 @@ class Way:
         at_once: Whether what they select can be said by their fields alone.
         take: Takes the lines that count, of several as a tuple; None if there are none.
         parts: What counts of them.
+        place, read: The place of the only such line, and what counts of its value; None if there
+            are others, or if it counts as sent.
         size: Bytes that it takes, an estimate.
     """
 
-    __slots__ = ("at_once", "by_coding", "by_target", "parts", "size", "take")
+    __slots__ = ("at_once", "by_coding", "by_target", "parts", "place", "read", "size", "take")
 
     def __init__(self, common: Common, layout: Layout) -> None:
         nothing_selects = common.not_selecting.issuperset(layout.fields)
@@ -44,6 +46,7 @@ class Way:
         parts = _parts(common, layout)
         self.at_once = parts is not None
         self.parts: tuple[Part, ...] = parts or ()
+        self.place, _, self.read = self.parts[0] if len(self.parts) == 1 else (0, None, None)
         self.take: Callable[[Sequence[Header]], Any] | None = (
             itemgetter(*[place for place, _, _ in self.parts]) if parts else None
         )
