@@ -34,6 +34,7 @@ class Reporting(Lifecycle):
 
     _made_ledger: Ledger | None = None
     _observed_since = 0.0
+    _has_shadow_rules = False
     _analysis: "asyncio.Task[Part] | None" = None
 
     @property
@@ -117,10 +118,13 @@ class Reporting(Lifecycle):
     async def _analysed(self, *, clear: bool) -> Part:
         self._before_reports.call()
         snapshot, seconds = self.ledger.snapshot(), self._clock() - self._observed_since
+        if any(one.policy is not None and one.policy.shadow for one in snapshot.routes):
+            self._has_shadow_rules = True
         if clear:
             self._begin_again()
         report = await asyncio.to_thread(snapshot.report)
-        observes = self.mode == "shadow" or self.config.audit is not None
+        on = self.mode == "on" and (self._has_shadow_rules or self.config.audit is not None)
+        observes = on or self.mode == "shadow"
         return Part(report=report, observes=observes, seconds=seconds, pid=os.getpid())
 
     async def _report_to_others(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:

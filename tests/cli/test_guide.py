@@ -11,7 +11,7 @@ from tests.cli.test_real import WAYS
 PAGE = (Path(__file__).parents[2] / "docs" / "command-line.md").read_text()
 EVERYWHERE = [
     (Path(__file__).parents[2] / "docs" / f"{name}.md").read_text()
-    for name in ("command-line", "operations", "troubleshooting")
+    for name in ("command-line", "operations", "troubleshooting", "shadow", "rollout")
 ]
 
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from asgi_multitier import CacheManager, CacheMiddleware, ConfigError
+from asgi_multitier import CacheManager, CacheMiddleware, ConfigError, Policy
 from asgi_multitier.shadow import Answer, Observation, Report, Traits
 from asgi_multitier.shadow.joined import Teller
 from asgi_multitier.shadow.outcomes import WouldBe
 from asgi_multitier.testing import FakeClock
+from tests.patience import PATIENCE
 from tests.support import EVERYTHING, Client, Origin
 
 
@@ -82,7 +83,18 @@ async def test_it_begins_again() -> None:
         report = await manager.report()
 
     assert (report.requests, report.routes, report.seconds) == (0, (), 5.0)
-    assert not report.observes
+
+
+async def test_rules_observe_from_their_first_request_on() -> None:
+    """With `shadow=True`, while the mode is on."""
+    async with made() as manager:
+        observe(manager)
+        assert not (await manager.report()).observes
+        manager.ledger.ruled("GET /prices/{id}", Policy(60, shadow=True))
+        assert (await manager.report(clear=True)).observes
+        assert (await manager.report()).observes
+        manager.mode = "off"
+        assert not (await manager.report()).observes
 
 
 async def test_a_scope_that_is_none_is_refused() -> None:
@@ -133,8 +145,9 @@ async def test_the_workers_of_a_machine_are_added(two: list[CacheManager]) -> No
             await manager.close()
 
 
-async def test_a_worker_that_tells_something_else_is_marked(two: list[CacheManager]) -> None:
-    """The figures are those of the others."""
+@pytest.mark.parametrize("missing", ["failed", "unknown"])
+async def test_a_worker_of_another_release_is_marked(two: list[CacheManager], missing: str) -> None:
+    """It tells something else, or does not know the question; the figures are the others'."""
     await reachable(*two)
     observe(two[0])
 
@@ -142,6 +155,8 @@ async def test_a_worker_that_tells_something_else_is_marked(two: list[CacheManag
         return {"paragraphs": []}
 
     two[1].workers.answers("report", of_another_release)
+    if missing == "unknown":
+        del two[1].workers._answers["report"]
     try:
         report = await two[0].report(scope="host")
     finally:
@@ -150,7 +165,7 @@ async def test_a_worker_that_tells_something_else_is_marked(two: list[CacheManag
 
     assert report.requests == 3
     assert not report.complete
-    assert report.workers[1] == Teller(worker=1, missing="failed")
+    assert report.workers[1] == Teller(worker=1, missing=missing)
 
 
 async def test_a_renewed_cache_has_observed_nothing() -> None:
@@ -162,14 +177,20 @@ async def test_a_renewed_cache_has_observed_nothing() -> None:
 
 
 class Queue:
-    """Has observed something that it has not told yet."""
+    """Has observed something that it has not told yet.
+
+    Attributes:
+        told_in: The threads in which it has told it.
+    """
 
     def __init__(self, manager: CacheManager) -> None:
+        self.told_in: list[int] = []
         self._manager = manager
         manager.on_report(self.tell)
 
     def tell(self) -> None:
         """Tell it."""
+        self.told_in.append(threading.get_ident())
         observe(self._manager)
 
 
@@ -209,12 +230,14 @@ class Slow:
     """A snapshot of which the report takes until it is let go.
 
     Attributes:
+        routes: None.
         made: How many have begun.
         begun: Set when one does.
         go: Lets them go.
     """
 
     def __init__(self, manager: Any) -> None:
+        self.routes: tuple[()] = ()
         self.made = 0
         self.begun = asyncio.Event()
         self.go = threading.Event()
@@ -238,7 +261,8 @@ async def test_those_who_ask_at_the_same_time_share_one_search() -> None:
         slow.begun.clear()
         second = asyncio.create_task(manager.report())
         clearing = asyncio.create_task(manager.report(clear=True))
-        await slow.begun.wait()
+        async with asyncio.timeout(5 * PATIENCE):
+            await slow.begun.wait()
         first.cancel()  # the others get theirs all the same
         slow.go.set()
         await asyncio.gather(second, clearing)
@@ -247,17 +271,52 @@ async def test_those_who_ask_at_the_same_time_share_one_search() -> None:
         assert slow.made == 3
 
 
-def test_a_search_that_ended_with_its_event_loop_is_begun_again() -> None:
-    """Another loop has a task of its own."""
-    manager = made()
-
-    async def ask(*, until_the_end: bool) -> None:
+async def test_who_asks_while_another_begins_again_gets_what_came_since() -> None:
+    """Not what was found until then."""
+    async with made() as manager:
         slow = Slow(manager)
-        asking = asyncio.create_task(manager.report())
+        clearing = asyncio.create_task(manager.report(clear=True))
         await slow.begun.wait()
+        slow.begun.clear()
+        asking = asyncio.create_task(manager.report())
+        async with asyncio.timeout(5 * PATIENCE):
+            await slow.begun.wait()
         slow.go.set()
-        if until_the_end:
-            await asking
+        await asyncio.gather(clearing, asking)
 
-    asyncio.run(ask(until_the_end=False))
-    asyncio.run(ask(until_the_end=True))
+
+def test_a_search_whose_event_loop_has_stopped_is_begun_again() -> None:
+    """Another loop has a task of its own."""
+    manager, stopped = made(), asyncio.new_event_loop()
+
+    async def begin() -> Slow:
+        slow = Slow(manager)
+        kept.append(asyncio.create_task(manager.report()))
+        await slow.begun.wait()
+        return slow
+
+    async def ask() -> int:
+        slow = Slow(manager)
+        slow.go.set()
+        await manager.report()
+        return slow.made
+
+    kept: list[asyncio.Task[Any]] = []
+    left = stopped.run_until_complete(begin())
+    assert asyncio.run(ask()) == 1
+    left.go.set()
+    for task in asyncio.all_tasks(stopped):
+        task.cancel()
+    stopped.run_until_complete(asyncio.gather(*kept, return_exceptions=True))
+    stopped.run_until_complete(stopped.shutdown_default_executor())
+    stopped.close()
+
+
+async def test_it_is_made_where_the_cache_lives() -> None:
+    """Whichever event loop asks: what is observed belongs to that of the cache."""
+    async with made() as manager:
+        queue = Queue(manager)
+        report = await asyncio.to_thread(lambda: asyncio.run(manager.report()))
+
+    assert report.requests == 3
+    assert queue.told_in == [threading.get_ident()]

@@ -107,6 +107,7 @@ def test_figures_and_evidence_are_added() -> None:
         wrong=20,
         findings=(replace(EDIT, wrong=18, confidence=0.9), replace(FIELD, wrong=2)),
         lifetime=30.0,
+        share=0.25,
         annotation='@cached(30, tags=["price:{id}"])',
     )
     (route,) = joined([Report(routes=(PRICES,)), Report(routes=(there,))]).routes
@@ -114,7 +115,7 @@ def test_figures_and_evidence_are_added() -> None:
     assert (route.requests, route.hits, route.wrong) == (150, 180, 35)
     assert (route.origin_seconds, route.saved_seconds) == (49.0, 36.5)
     assert (route.saved_bytes, route.memory) == (180_000, 60_000)
-    assert (route.share, route.would) == (0.5, {"hit": 180, "miss": 60})
+    assert (route.share, route.would) == (0.25, {"hit": 180, "miss": 60})
     assert [(one.name, one.wrong) for one in route.findings] == [
         ("PUT /prices/{id}", 21),
         ("accept-currency", 14),

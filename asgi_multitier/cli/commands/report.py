@@ -116,7 +116,7 @@ def _row(route: dict[str, Any]) -> tuple[object, ...]:
 
 def _tell(route: dict[str, Any], output: Output) -> None:
     """The causes of one route, the likeliest first, and what can be pasted."""
-    pasted = _to_paste(route)
+    pasted = to_paste(route)
     if not (route["findings"] or pasted or route["why"]):
         return
     output.line()
@@ -150,7 +150,7 @@ def _show_annotations(report: dict[str, Any], output: Output) -> None:
     """What can be pasted: the route that it is for stands above it as a comment."""
     pasted: dict[str, list[str]] = {}
     for route in report["routes"]:
-        for where, texts in _to_paste(route).items():
+        for where, texts in to_paste(route).items():
             pasted.setdefault(where, []).extend(texts)
     for where, texts in pasted.items():
         output.line(f"# {where}")
@@ -158,7 +158,7 @@ def _show_annotations(report: dict[str, Any], output: Output) -> None:
             output.line(text)
 
 
-def _to_paste(route: dict[str, Any]) -> dict[str, list[str]]:
+def to_paste(route: dict[str, Any]) -> dict[str, list[str]]:
     """Annotations by the route that they are for: of all findings of a route together its own."""
     found: dict[str, list[str]] = {}
     if route["annotation"]:
