@@ -9,7 +9,7 @@ from .edits import Mutations
 from .explaining import Chosen, explain, may_explain
 from .found import Cause
 from .observation import Edit
-from .places import differing, is_random, leave_out, random_places
+from .places import differing, is_random, leave_out, random_places, seen_enough
 from .record import Attribute
 from .rows import Key, Row, columns_of, number_epochs
 from .tags import Misspelt, misspelt
@@ -108,7 +108,9 @@ class Judge:
         self._stay = shortest_stay(self._groups, self._alone)
         quiet = self._quiet()
         taken = [one.column for one in self._chosen]
-        self._by_chance = is_random(quiet) and not may_explain(keys, taken, columns)
+        self._by_chance = (
+            is_random(quiet) and seen_enough(keys) and not may_explain(keys, taken, columns)
+        )
         self._stays = stays(quiet)
         self._found: dict[tuple[Cause, str], Judged] = {}
         self._at = {

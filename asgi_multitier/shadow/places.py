@@ -65,7 +65,7 @@ def _comes_by_chance(keys: Sequence[Key], columns: Sequence[Column], *, free: bo
         for places in groups
         for rows in _stretches([Key(key.path, key.tags, [key.rows[at] for at in places])])
     ]
-    if not is_random(told) or (never_same(told) and not free):
+    if not is_random(told) or (never_same(told) and not free) or not seen_enough(keys):
         return False
     return not may_explain(keys, chosen, columns)
 
@@ -135,6 +135,18 @@ def is_random(sequences: Sequence[Sequence[int]]) -> bool:
         sequences: Answers in order of time, each sequence without an edit in it.
     """
     return never_same(sequences) or stays(sequences) <= -CHANCE
+
+
+def seen_enough(keys: Sequence[Key]) -> bool:
+    """Whether requests show that their attributes explain nothing: equal ones, or very many."""
+    if sum(len(key.rows) for key in keys) >= _MANY:
+        return True
+    pairs = (pair for rows in _alike(keys) for pair in itertools.pairwise(rows))
+    return sum(one.digest != other.digest for one, other in pairs) >= _EQUAL
+
+
+_MANY: Final = 20
+_EQUAL: Final = 2
 
 
 def never_same(sequences: Sequence[Sequence[int]]) -> bool:

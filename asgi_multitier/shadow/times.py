@@ -5,7 +5,7 @@ not. A mutation is the cause of changes if steps with it change and steps withou
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, unique
 from math import log2
@@ -135,13 +135,16 @@ def suspects(
 
     What one explains is not held against the next one.
     """
+    if not any(step.changes for step in steps):
+        return ()
     needed = ENOUGH + log2(max(len(mutations), 1))
     found: list[Suspect] = []
     left = list(steps)
     while len(found) < _SUSPECTS:
         taken = {(one.mutations.route, one.way) for one in found}
+        near = {id(one): _near(left, one, Way.ANY, route) for one in mutations}
         tried = [
-            Suspect(one, way, _bits(left, one, way, route), route)
+            Suspect(one, way, _bits(left, one, way, route, near), route)
             for one in mutations
             for way in Way
             if (one.route, way) not in taken
@@ -158,11 +161,29 @@ _SUSPECTS: Final = 6
 """Mutations that change one route, at most."""
 
 
-def _bits(steps: Sequence[Step], mutations: Mutations, way: Way, route: str) -> float:
-    """The evidence that a mutation is the cause of changes."""
-    if not any(step.changes and edits_at(mutations, way, route, step) for step in steps):
+def _near(steps: Sequence[Step], mutations: Mutations, way: Way, route: str) -> list[bool]:
+    return [bool(edits_at(mutations, way, route, step)) for step in steps]
+
+
+def _bits(
+    steps: Sequence[Step],
+    mutations: Mutations,
+    way: Way,
+    route: str,
+    near: Mapping[int, Sequence[bool]],
+) -> float:
+    """The evidence that a mutation is the cause of changes.
+
+    In all steps, or in those with no other mutation, which may have changed something as well.
+    """
+    there = _near(steps, mutations, way, route)
+    if not any(inside and step.changes for inside, step in zip(there, steps, strict=True)):
         return 0.0
-    told = _told(steps, [bool(edits_at(mutations, way, route, step)) for step in steps])
+    others = [one for key, one in near.items() if key != id(mutations)]
+    alone = [at for at in range(len(steps)) if not any(one[at] for one in others)]
+    told = _told(steps, there)
+    if others and len(alone) > 1:
+        told = max(told, _told([steps[at] for at in alone], [there[at] for at in alone]))
     return told + (_RELATED if way is Way.ABOUT else 0.0)
 
 
