@@ -90,13 +90,13 @@ def _address(rnd: random.Random) -> Play:
 
 def _place(rnd: random.Random) -> Play:
     play = Play(lambda asked: {"price": 1, "made": {"at": rnd.random()}}, policy=TAGGED)
-    _asked(play, rnd, 6)
+    _asked(play, rnd, 12)
     return play
 
 
 def _text(rnd: random.Random) -> Play:
     play = Play(lambda asked: f"<p>{rnd.random()}", policy=TAGGED)
-    _asked(play, rnd, 6)
+    _asked(play, rnd, 12)
     return play
 
 
