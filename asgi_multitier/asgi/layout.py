@@ -5,8 +5,7 @@ once for each list: which lines matter, and (`way`) how requests with such lines
 has stored. A hit then reads a few lines by their places.
 """
 
-from collections.abc import Iterable, Sequence
-from operator import itemgetter
+from collections.abc import Sequence
 from typing import Any, Final
 
 from .._types import Header, Scope
@@ -18,8 +17,7 @@ from ..policy.request import (
     scan,
     tag_asked_for,
 )
-
-_name = itemgetter(0)
+from .names import READERS, names_of
 
 _MAX_BYTES: Final = 1 << 19
 """Bytes of the lists of names that are remembered; then all are forgotten. So for the ways."""
@@ -121,7 +119,8 @@ class Layouts:
         headers = scope["headers"]
         if type(headers) is not list:
             headers = scope["headers"] = list(headers)
-        names = (*map(_name, headers),)  # faster than `tuple`
+        count = len(headers)
+        names = READERS[count](headers) if count in READERS else names_of(headers)
         try:
             layout = self._known[names]
         except KeyError:
@@ -137,9 +136,9 @@ class Layouts:
             self.last = list(map(tuple, headers)), host, layout
         return host, layout
 
-    def of(self, headers: Iterable[Header]) -> Layout:
+    def of(self, headers: Sequence[Header]) -> Layout:
         """The layout of these lines."""
-        names = tuple(map(_name, headers))
+        names = names_of(headers)
         return self._known.get(names) or self._learn(names)
 
     def _learn(self, names: tuple[bytes, ...]) -> Layout:

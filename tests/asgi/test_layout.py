@@ -6,6 +6,7 @@ import pytest
 
 from asgi_multitier import CacheManager, CacheMiddleware, Rule
 from asgi_multitier.asgi.layout import Layout, Layouts
+from asgi_multitier.asgi.names import READERS, names_of
 from asgi_multitier.policy.credentials import Credentials
 from asgi_multitier.policy.request import Watch, range_asked_for, scan, tag_asked_for
 
@@ -17,6 +18,19 @@ NAMES = (
     b"host accept X-Api-Key cookie x-forwarded-host x_lang if-none-match If-None-Match range"
     b" if-range origin accept-language Host"
 ).split()
+
+
+@pytest.mark.parametrize("count", [*range(25), 500])
+def test_the_names_of_any_number_of_lines_are_read_in_order(count: int) -> None:
+    """By a function of its own for each usual number; lines may be lists."""
+    lines = [(b"x-%d" % place, b"") for place in range(count)]
+    names = tuple(b"x-%d" % place for place in range(count))
+
+    assert names_of(lines) == names
+    assert (count in READERS) is (4 <= count <= 20)
+    if count in READERS:
+        assert READERS[count](lines) == names
+    assert Layouts(WATCHED).read({"headers": [[*line] for line in lines]})[1].names == names
 
 
 @pytest.mark.parametrize("seed", range(20))
