@@ -118,14 +118,21 @@ class Reporting(Lifecycle):
     async def _analysed(self, *, clear: bool) -> Part:
         self._before_reports.call()
         snapshot, seconds = self.ledger.snapshot(), self._clock() - self._observed_since
-        if any(one.policy is not None and one.policy.shadow for one in snapshot.routes):
+        policies = {one.route: one.policy for one in snapshot.routes if one.policy is not None}
+        if any(policy.shadow for policy in policies.values()):
             self._has_shadow_rules = True
         if clear:
             self._begin_again()
         report = await asyncio.to_thread(snapshot.report)
         on = self.mode == "on" and (self._has_shadow_rules or self.config.audit is not None)
         observes = on or self.mode == "shadow"
-        return Part(report=report, observes=observes, seconds=seconds, pid=os.getpid())
+        return Part(
+            report=report,
+            observes=observes,
+            seconds=seconds,
+            pid=os.getpid(),
+            policies=policies,
+        )
 
     async def _report_to_others(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
         """What another worker of this machine is told."""

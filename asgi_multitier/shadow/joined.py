@@ -5,9 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeAlias
 
+from ..config.policy import Policy
+from .agreeing import annotation_for
 from .found import Finding, RouteReport
 from .reading import Part
 from .report import Report
+
+_NO_RULES: Mapping[str, Policy] = {}
 
 Scope: TypeAlias = Literal["process", "host"]
 """Of what a report tells: this process, or all workers of its machine."""
@@ -101,21 +105,27 @@ def cache_report(
         parts: What each has answered.
         workers: Which were asked.
     """
+    policies = {name: rule for part in parts for name, rule in part.policies.items()}
     return CacheReport(
         namespace=namespace,
         scope=scope,
         observes=any(part.observes for part in parts),
         seconds=max((part.seconds for part in parts), default=0.0),
         workers=tuple(workers),
-        routes=joined([part.report for part in parts]).routes,
+        routes=joined([part.report for part in parts], policies).routes,
     )
 
 
-def joined(reports: Sequence[Report]) -> Report:
+def joined(reports: Sequence[Report], policies: Mapping[str, Policy] = _NO_RULES) -> Report:
     """The reports of several processes as one.
 
-    Figures are added, and so is what speaks for a cause, so that the likeliest is first. Each
-    process has seen a part of the requests, so an annotation is that of the one with most evidence.
+    Figures are added, and so is what speaks for a cause, so that the likeliest is first. What is
+    proposed is for all causes together.
+
+    Args:
+        reports: What each has found.
+        policies: The rules of routes. Where one is not known, what is proposed is that of the
+            process with most evidence.
     """
     if len(reports) == 1:
         return reports[0]
@@ -123,19 +133,24 @@ def joined(reports: Sequence[Report]) -> Report:
     for report in reports:
         for route in report.routes:
             found.setdefault(route.route, []).append(route)
-    routes = [_one_route(each) for each in found.values()]
+    routes = [_one_route(each, policies.get(name)) for name, each in found.items()]
     return Report(routes=tuple(sorted(routes, key=lambda one: (-one.wrong, -one.saved_seconds))))
 
 
-def _one_route(parts: Sequence[RouteReport]) -> RouteReport:
+def _one_route(parts: Sequence[RouteReport], policy: Policy | None) -> RouteReport:
     known = [part for part in parts if part.annotation is not None]
     best = max(known or parts, key=lambda part: (part.wrong, part.requests))
-    lifetimes = [part.lifetime for part in parts if part.lifetime is not None]
+    lifetime = min((part.lifetime for part in parts if part.lifetime is not None), default=None)
+    findings = _causes(finding for part in parts for finding in part.findings)
+    annotation = best.annotation
+    if policy is not None and len({part.annotation for part in known}) > 1:
+        annotation = annotation_for(policy, findings, lifetime) or annotation
     return replace(
         best,
         **{name: sum(getattr(part, name) for part in parts) for name in _ADDED},
-        findings=_causes(finding for part in parts for finding in part.findings),
-        lifetime=min(lifetimes, default=None),
+        findings=findings,
+        lifetime=lifetime,
+        annotation=annotation,
         share=min(part.share for part in parts),
         would=_counted(part.would for part in parts),
     )

@@ -1,10 +1,11 @@
 """A report read from JSON: another worker may be of another release."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from math import isfinite
 from typing import Any
 
+from ..config.policy import Policy
 from .found import Cause, Finding, RouteReport
 from .report import Report
 
@@ -18,12 +19,14 @@ class Part:
         observes: Whether it compares requests now.
         seconds: For how long it has been observed.
         pid: Its process.
+        policies: The rules of its routes; none of another process.
     """
 
     report: Report
     observes: bool = False
     seconds: float = 0.0
     pid: int | None = None
+    policies: Mapping[str, Policy] = field(default_factory=dict)
 
 
 def read_part(value: object) -> Part | None:

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from asgi_multitier import Policy
 from asgi_multitier.shadow import Cause, Finding, Report, RouteReport
 from asgi_multitier.shadow.joined import Teller, cache_report, joined, part_json
 from asgi_multitier.shadow.reading import Part, read_part
-from tests.shadow.samples import EDIT, FIELD, PRICES, REPORT, RIGHT, TOKENS
+from tests.shadow.samples import EDIT, FIELD, PRICES, RANDOM, REPORT, RIGHT, TOKENS
 
 WHOLE = Part(report=REPORT, observes=True, seconds=3600.5, pid=4711)
 
@@ -132,6 +133,44 @@ def test_a_proposal_of_one_is_kept_though_another_has_none() -> None:
 
     assert route.annotation == PRICES.annotation
     assert route.lifetime == 60.0
+
+
+USER = Finding(cause=Cause.USER, name="", others=(("field", "authorization"),), wrong=9)
+LIFETIME = Finding(cause=Cause.LIFETIME, wrong=9)
+RARE = replace(RANDOM, wrong=0)
+RULE = Policy(300, vary=["accept"])
+
+AGREED: list[tuple[Finding, Policy | None, float | None, str | None]] = [
+    (FIELD, RULE, None, '@cached(300, vary=["accept", "accept-currency"], cookies=["theme"])'),
+    (EDIT, RULE, None, '@cached(300, vary=["accept"], cookies=["theme"])'),
+    (RANDOM, RULE, None, "@no_cache"),
+    (RARE, RULE, None, '@cached(300, vary=["accept"], cookies=["theme"])'),
+    (USER, RULE, None, '@cached(300, vary=["accept", "authorization"], cookies=["theme"])'),
+    (LIFETIME, RULE, 30.0, '@cached(30, vary=["accept"], cookies=["theme"])'),
+    (LIFETIME, RULE, None, "@no_cache"),
+    (FIELD, None, None, "@there"),  # the rule is not known
+]
+
+
+@pytest.mark.parametrize(("finding", "policy", "lifetime", "annotation"), AGREED)
+def test_what_is_proposed_is_for_the_causes_of_all(
+    finding: Finding, policy: Policy | None, lifetime: float | None, annotation: str
+) -> None:
+    """One worker has seen a cookie, and another one something else."""
+    theme = Finding(cause=Cause.COOKIE, name="theme", wrong=30)
+    one = replace(PRICES, wrong=1, findings=(theme,), lifetime=None, annotation="@here")
+    other = replace(PRICES, wrong=2, findings=(finding,), lifetime=lifetime, annotation="@there")
+    policies = {} if policy is None else {PRICES.route: policy}
+    (route,) = joined([Report(routes=(one,)), Report(routes=(other,))], policies).routes
+
+    assert route.annotation == annotation
+
+
+def test_what_all_propose_is_left_as_it_is() -> None:
+    """As each of them has read the rule."""
+    (route,) = joined([Report(routes=(PRICES,))] * 2, {PRICES.route: RULE}).routes
+
+    assert route.annotation == PRICES.annotation
 
 
 def test_routes_with_most_wrong_answers_come_first() -> None:

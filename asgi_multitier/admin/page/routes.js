@@ -55,6 +55,7 @@ const COLUMNS = [
   ["#Kept for", (row) => duration(row.lifetime), (row) => row.lifetime],
   ["#Findings", ({ findings: all }) => (all.length ? tag(all.map((one) => one.code).join(" "), worst(all)) : "–"), (row) => row.findings.length],
   ["Passed by", (row) => tally(row.passes) || "–"],
+  ["Audits", (row) => tally(row.audits) || "–"],
   ["Tags", (row) => listed(row.tags, String)],
   ["Dropped by", (row) => listed(row.dropped_by, ({ by }) => brief(by))],
   ["Drops", (row) => listed(row.drops, selector)],

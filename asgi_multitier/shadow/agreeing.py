@@ -1,0 +1,41 @@
+"""What to write at a route of which several processes have found different causes."""
+
+from collections.abc import Sequence
+
+from ..config.policy import Policy
+from .annotations import Changes, cached_text, merged
+from .found import Cause, Finding
+from .remedies import of_attribute
+
+_LEAST = 0.01
+"""The share of a route's wrong answers that a cause has to explain to have a say."""
+
+_ATTRIBUTES = frozenset((Cause.FIELD, Cause.COOKIE, Cause.QUERY, Cause.USER, Cause.ADDRESS))
+
+
+def annotation_for(
+    policy: Policy | None, findings: Sequence[Finding], lifetime: float | None
+) -> str | None:
+    """The annotation of a route for all of these findings; None where it cannot be written.
+
+    Args:
+        policy: Its rule.
+        findings: What all processes together have found.
+        lifetime: Seconds for which it can be cached; None where that is not known.
+    """
+    least = _LEAST * sum(one.wrong for one in findings)
+    changes = [_changes(one, lifetime) for one in findings if one.wrong >= least]
+    known = [one for one in changes if one is not None]
+    return cached_text(policy, merged(known)) if known else None
+
+
+def _changes(finding: Finding, lifetime: float | None) -> Changes | None:
+    """What a cause asks for at the route itself."""
+    if finding.cause in _ATTRIBUTES:
+        others = ((Cause(kind), name) for kind, name in finding.others)
+        return of_attribute(((finding.cause, finding.name), *others)).changes
+    if finding.cause is Cause.RANDOM:
+        return Changes(never=True)
+    if finding.cause is Cause.LIFETIME:
+        return Changes(never=True) if lifetime is None else Changes(lifetime=lifetime)
+    return None
