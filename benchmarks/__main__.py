@@ -8,12 +8,25 @@ import shutil
 import signal
 import sys
 
-from . import eviction, growth, guarded, hit, http, memory, mix, propagation, stampede, visibility
+from . import (
+    audit,
+    eviction,
+    growth,
+    guarded,
+    hit,
+    http,
+    memory,
+    mix,
+    propagation,
+    stampede,
+    visibility,
+)
 from .options import Options, Part, UsageError
 
 PARTS: dict[str, Part] = {
     "hit": hit.main,
     "guarded": guarded.main,
+    "audit": audit.main,
     "memory": memory.main,
     "eviction": eviction.main,
     "growth": growth.main,

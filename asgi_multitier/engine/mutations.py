@@ -85,10 +85,14 @@ class Mutations:
 
     Args:
         clock: Monotonic seconds.
+
+    Attributes:
+        noted: Whether a listener tells them to the ledger of the cache: one does.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.noted = False
         self._under_way: dict[int, UnderWay] = {}
         self._listeners: list[WeakMethod[Callable[[UnderWay], None]]] = []
 

@@ -29,9 +29,6 @@ _SCOPES = ("process", "host")
 class Reporting(Lifecycle):
     """Reports. See `CacheManager`."""
 
-    edits_noted = False
-    """Whether mutations are told to the ledger with what they would have dropped."""
-
     _made_ledger: Ledger | None = None
     _observed_since = 0.0
     _has_shadow_rules = False

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks import eviction, growth, guarded, hit, visibility
+from benchmarks import audit, eviction, growth, guarded, hit, visibility
 from benchmarks.__main__ import main
 from benchmarks.options import Options, Spread, UsageError, table
 from benchmarks.traces import TRACES
@@ -43,6 +43,18 @@ async def test_requests_without_an_entry_are_counted_as_no_hits() -> None:
 
         with pytest.raises(RuntimeError, match="hits of 50 requests"):
             await bench.turn(10)
+
+
+async def test_audits_runs() -> None:
+    """One round of each cache, in which every request is a hit."""
+    benches = [audit.Bench(*case) for case in audit.CASES.values()]
+
+    rows = await audit.measure(benches, 1)
+
+    assert [row[0] for row in rows] == [text for text, *_ in audit.CASES.values()]
+    for bench in benches:
+        assert bench.manager.stats().l1_hits == audit.ENTRIES + audit.HITS
+        assert bench.manager.stats().misses == audit.ENTRIES
 
 
 async def test_guarded_runs() -> None:

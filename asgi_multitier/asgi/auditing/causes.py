@@ -46,7 +46,7 @@ class Causes:
 
     def mutated(self, mutation: UnderWay) -> None:
         """A mutation has ended."""
-        if self._manager.edits_noted or not mutation.succeeded:
+        if self._manager.engine.mutations.noted or not mutation.succeeded:
             return
         if mutation.answered is None or mutation.ended is None:
             return

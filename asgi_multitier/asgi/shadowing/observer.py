@@ -85,7 +85,7 @@ class Observer:
         self._timer: asyncio.TimerHandle | None = None
         engine.mutations.listen(self.mutated)
         manager.on_report(self.finish)
-        manager.edits_noted = True
+        engine.mutations.noted = True
 
     @property
     def unseen(self) -> int:

@@ -134,7 +134,7 @@ async def test_mutations_are_told_to_the_ledger() -> None:
         await cache.get("/b")
         await cache.client.request("PUT", "/a")
         await cache.client.request("PUT", "/none")
-        cache.manager.edits_noted = True
+        cache.manager.engine.mutations.noted = True
         await cache.client.request("PUT", "/a")
 
     ((edit),) = edits
