@@ -6,7 +6,7 @@ import pytest
 
 from tests.shadow.corpus import APPLICATIONS, CARELESS, Application
 from tests.shadow.corpus.alike import Alike
-from tests.shadow.corpus.running import cached, uncached, wrong_answers
+from tests.shadow.corpus.running import cached, truth_of, uncached, wrong_answers
 
 ENOUGH = 5
 """Wrong answers that a careless route gives at least."""
@@ -19,7 +19,7 @@ EXPLAINED = [one for one in CARELESS if all(e.cause != "random" for e in one.exp
 async def test_what_is_careless_gives_wrong_answers_and_only_that(
     application: Application,
 ) -> None:
-    given, truth = await cached(application), await uncached(application)
+    given, truth = await cached(application), await truth_of(application)
     wrong = wrong_answers(given, truth)
 
     found = Counter[str]()

@@ -11,7 +11,7 @@ from tests.shadow.corpus.alike import Alike
 from tests.shadow.corpus.application import Application
 from tests.shadow.corpus.traffic import Step, Traffic
 from tests.shadow.corpus.world import Working, World
-from tests.support import Cache, Client, caching, settled
+from tests.support import Cache, Client, caching, pass_time, settled
 
 AS_IT_COMES = Alike()
 
@@ -30,6 +30,16 @@ async def uncached(
     return await _driven(application, _made(application, world), world, alike)
 
 
+_truths: dict[str, list[Step]] = {}
+
+
+async def truth_of(application: Application) -> list[Step]:
+    """The truth about its usual traffic, found once in a process."""
+    if application.name not in _truths:
+        _truths[application.name] = await uncached(application)
+    return _truths[application.name]
+
+
 async def cached(
     application: Application, alike: Alike = AS_IT_COMES, seed: str = ""
 ) -> list[Step]:
@@ -43,7 +53,10 @@ async def shadowed(application: Application, seed: str = "") -> tuple[list[Step]
     """What clients get while the cache only observes, and what it tells; see `uncached`."""
     world = _world(application, AS_IT_COMES, seed)
     async with _caching(application, world, mode="shadow") as cache:
+        await cache.manager.start()  # as a server does before it takes requests
         steps = await _driven(application, cache.middleware, world, AS_IT_COMES)
+        # What other processes may have dropped is waited for; here there are none.
+        await pass_time(2)
         return steps, await cache.manager.report()
 
 
