@@ -92,7 +92,8 @@ class Lifecycle:
         answer_workers(self)
         self._name = Namespace(self.config.namespace, self._backends)
         self._mode = self.config.mode
-        self._mode_changed, self._renewed = Listeners(), Listeners()
+        self._mode_changed: Listeners[None] = Listeners()
+        self._renewed: Listeners[None] = Listeners()
         self._endings: list[Callable[[], Awaitable[None]]] = []
         self._engine: Engine | None = None
         self._tracing: Tracing | None = None

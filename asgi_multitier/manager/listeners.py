@@ -23,13 +23,13 @@ class Held(Generic[T]):
         return [found for each in self._all if (found := each()) is not None]
 
 
-class Listeners:
+class Listeners(Generic[T]):
     """Methods that are called for as long as their objects live. May be called in any thread."""
 
     def __init__(self) -> None:
-        self._methods: list[WeakMethod[Callable[[], None]]] = []
+        self._methods: list[WeakMethod[Callable[[], T]]] = []
 
-    def add(self, method: Callable[[], None]) -> None:
+    def add(self, method: Callable[[], T]) -> None:
         """Call this from here on, and forget those whose objects are gone.
 
         Args:
@@ -40,9 +40,7 @@ class Listeners:
                 self._methods.remove(each)
         self._methods.append(WeakMethod(method))
 
-    def call(self) -> None:
-        """Call all."""
-        for each in tuple(self._methods):
-            method = each()
-            if method is not None:
-                method()
+    def call(self) -> list[T]:
+        """Call all; what they return."""
+        alive = [each() for each in tuple(self._methods)]
+        return [method() for method in alive if method is not None]

@@ -49,11 +49,14 @@ class Reporting(Lifecycle):
         self._observed_since = self._clock()
 
     @cached_property
-    def _before_reports(self) -> Listeners:
+    def _before_reports(self) -> Listeners[int]:
         return Listeners()
 
-    def on_report(self, tell: Callable[[], None]) -> None:
-        """Call `tell`, a method, before each report, while its object lives: it notes the rest."""
+    def on_report(self, tell: Callable[[], int]) -> None:
+        """Call `tell`, a method, before each report, while its object lives.
+
+        It notes what is known by then, and returns how many answers are still compared.
+        """
         self._before_reports.add(tell)
 
     def observed(self, one: Observation, tally: Tally) -> None:
@@ -113,7 +116,7 @@ class Reporting(Lifecycle):
             self._analysis = None
 
     async def _analysed(self, *, clear: bool) -> Part:
-        self._before_reports.call()
+        pending = sum(self._before_reports.call())
         snapshot, seconds = self.ledger.snapshot(), self._clock() - self._observed_since
         policies = {one.route: one.policy for one in snapshot.routes if one.policy is not None}
         if any(policy.shadow for policy in policies.values()):
@@ -127,6 +130,7 @@ class Reporting(Lifecycle):
             report=report,
             observes=observes,
             seconds=seconds,
+            pending=pending,
             pid=os.getpid(),
             policies=policies,
         )

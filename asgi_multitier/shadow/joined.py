@@ -46,6 +46,7 @@ class CacheReport:
         observes: Whether requests are compared now: by the mode, or by an audit. Rules with
             `shadow=True` count from their first request on.
         seconds: For how long it has been observed; of several processes, the longest.
+        pending: Answers that are still compared, as what others have dropped may be on its way.
         workers: The processes that were asked; what some have not answered is not in the figures.
         routes: What was found of each route: those with most wrong answers first, then by seconds
             saved.
@@ -55,6 +56,7 @@ class CacheReport:
     scope: Scope = "process"
     observes: bool = False
     seconds: float = 0.0
+    pending: int = 0
     workers: tuple[Teller, ...] = ()
     routes: tuple[RouteReport, ...] = ()
 
@@ -85,6 +87,7 @@ class CacheReport:
             "scope": self.scope,
             "observes": self.observes,
             "seconds": round(self.seconds, 3),
+            "pending": self.pending,
             "complete": self.complete,
             "workers": [worker.as_json() for worker in self.workers],
             "requests": self.requests,
@@ -111,6 +114,7 @@ def cache_report(
         scope=scope,
         observes=any(part.observes for part in parts),
         seconds=max((part.seconds for part in parts), default=0.0),
+        pending=sum(part.pending for part in parts),
         workers=tuple(workers),
         routes=joined([part.report for part in parts], policies).routes,
     )
@@ -185,5 +189,10 @@ def _one_cause(parts: Sequence[Finding]) -> Finding:
 
 def part_json(part: Part) -> Mapping[str, Any]:
     """What a process tells the others; `reading.read_part` reads it."""
-    heading = {"pid": part.pid, "observes": part.observes, "seconds": part.seconds}
+    heading = {
+        "pid": part.pid,
+        "observes": part.observes,
+        "seconds": part.seconds,
+        "pending": part.pending,
+    }
     return {**heading, **part.report.as_json()}

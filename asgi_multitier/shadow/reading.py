@@ -18,6 +18,7 @@ class Part:
         report: What it has found.
         observes: Whether it compares requests now.
         seconds: For how long it has been observed.
+        pending: Answers that are still compared.
         pid: Its process.
         policies: The rules of its routes; none of another process.
     """
@@ -25,6 +26,7 @@ class Part:
     report: Report
     observes: bool = False
     seconds: float = 0.0
+    pending: int = 0
     pid: int | None = None
     policies: Mapping[str, Policy] = field(default_factory=dict)
 
@@ -39,6 +41,7 @@ def read_part(value: object) -> Part | None:
         report=Report(routes=tuple(one for one in routes if one is not None)),
         observes=value.get("observes") is True,
         seconds=_number(value.get("seconds")) or 0.0,
+        pending=_count(value.get("pending")) or 0,
         pid=pid if type(pid) is int else None,
     )
 

@@ -18,10 +18,14 @@ from tests.shadow.samples import EDIT, PRICES, REPORT, RIGHT, UNRULED
 
 
 def found(
-    *routes: RouteReport, observes: bool = True, seconds: float = 90_000.0, missing: str = ""
+    *routes: RouteReport,
+    observes: bool = True,
+    seconds: float = 90_000.0,
+    pending: int = 0,
+    missing: str = "",
 ) -> dict[str, Any]:
     """What an admin application answers."""
-    part = Part(report=Report(routes=routes), observes=observes, seconds=seconds)
+    part = Part(report=Report(routes=routes), observes=observes, seconds=seconds, pending=pending)
     workers = [Teller(worker=0, pid=1), Teller(worker=1, pid=2, missing=missing)]
     return cache_report("shop", "host", [part], workers).as_json()
 
@@ -80,10 +84,10 @@ GET /rare
     ),
     "none": (
         [],
-        found(BARE, observes=False, seconds=3),
+        found(BARE, observes=False, seconds=3, pending=4),
         Exit.OK,
         """\
-shop   2 workers   50 requests in 3 s   0 wrong answers   not observed now
+shop   2 workers   50 requests in 3 s   0 wrong answers   4 still compared   not observed now
 ROUTE               RULE  REQUESTS  HIT%  SAVED   MEMORY  WRONG  LIFETIME  NOT MET
 GET /products/{id}  yes         50  80.0  4.0 s  9.8 KiB      0     5 min  set-cookie 10
 """,

@@ -188,19 +188,22 @@ class Queue:
         self._manager = manager
         manager.on_report(self.tell)
 
-    def tell(self) -> None:
-        """Tell it."""
+    def tell(self) -> int:
+        """Tell it, but for two answers."""
         self.told_in.append(threading.get_ident())
         observe(self._manager)
+        return 2
 
 
 async def test_what_waits_to_be_told_is_in_the_report() -> None:
     """For as long as what has it lives."""
     async with made() as manager:
         queue = Queue(manager)
-        assert (await manager.report(clear=True)).requests == 3
+        report = await manager.report(clear=True)
+        assert (report.requests, report.pending) == (3, 2)
         del queue
-        assert (await manager.report()).requests == 0
+        report = await manager.report()
+        assert (report.requests, report.pending) == (0, 0)
 
 
 WOULD = [

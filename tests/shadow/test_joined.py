@@ -13,7 +13,7 @@ from asgi_multitier.shadow.joined import Teller, cache_report, joined, part_json
 from asgi_multitier.shadow.reading import Part, read_part
 from tests.shadow.samples import EDIT, FIELD, PRICES, RANDOM, REPORT, RIGHT, TOKENS
 
-WHOLE = Part(report=REPORT, observes=True, seconds=3600.5, pid=4711)
+WHOLE = Part(report=REPORT, observes=True, seconds=3600.5, pending=3, pid=4711)
 
 
 def _told(part: Part) -> Any:
@@ -189,12 +189,12 @@ def test_routes_with_most_wrong_answers_come_first() -> None:
 def test_a_report_says_who_has_not_answered() -> None:
     """The sums are those of the others."""
     workers = [Teller(worker=0, pid=1), Teller(worker=1, missing="silent")]
-    short = Part(report=Report(), observes=False, seconds=7.0, pid=2)
+    short = Part(report=Report(), observes=False, seconds=7.0, pending=2, pid=2)
     report = cache_report("shop", "host", [WHOLE, short], workers)
 
     assert not report.complete
     assert report.observes
-    assert report.seconds == 3600.5
+    assert (report.seconds, report.pending) == (3600.5, 5)
     told = report.as_json()
     assert json.loads(json.dumps(told)) == told
     assert told["workers"][1] == {"worker": 1, "pid": None, "missing": "silent"}

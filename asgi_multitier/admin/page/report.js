@@ -38,10 +38,10 @@ export function report(root, { index, signal }) {
   }
 }
 
-function found({ routes, workers, wrong, requests, seconds, observes }) {
+function found({ routes, workers, wrong, requests, seconds, pending, observes }) {
   const missing = workers.filter((worker) => worker.missing).length;
   return [
-    h("p", tag(plural(wrong, "wrong answer"), wrong ? "bad" : "good"), ` among ${plural(requests, "request")} in ${duration(seconds)}`, !observes && ", not observed now"),
+    h("p", tag(plural(wrong, "wrong answer"), wrong ? "bad" : "good"), ` among ${plural(requests, "request")} in ${duration(seconds)}`, pending > 0 && `, ${count(pending)} still compared`, !observes && ", not observed now"),
     missing > 0 && h("ul.warnings", h("li", `${missing} of ${plural(workers.length, "worker")} did not answer; what is shown is that of the others.`)),
     within(scrolling("Figures by route"), table("Without a rule: the figures of what is proposed", COLUMNS, routes, "No request was observed yet.")),
     h("div.cards.wide", routes.filter((route) => route.findings.length || route.annotation || route.why).map(told)),

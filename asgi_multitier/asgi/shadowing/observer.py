@@ -168,9 +168,10 @@ class Observer:
         if mutation.succeeded:
             self._later.add(mutation)
 
-    def finish(self) -> None:
-        """Work on all that waits."""
+    def finish(self) -> int:
+        """Work on all that waits; how many answers are still compared."""
         self._later.all()
+        return len(self._verdicts)
 
     async def close(self) -> None:
         """The cache ends: what is not known by now is not told."""

@@ -84,6 +84,7 @@ def _heading(report: dict[str, Any], output: Output) -> None:
         (f" ({missing} did not answer)", "yellow") if missing else "",
         f"   {report['requests']:,} requests in {_span(report['seconds'])}   ",
         (answers, "red" if wrong else "green"),
+        f"   {report['pending']:,} still compared" if report["pending"] else "",
         "" if report["observes"] else ("   not observed now", "yellow"),
     )
 
