@@ -68,7 +68,6 @@ class RunTrace:
 
     __slots__ = (
         "_asker",
-        "_failure",
         "_span",
         "failed",
         "inside",
@@ -83,7 +82,6 @@ class RunTrace:
         self._span = span
         self._asker = asker
         self.lost = lost
-        self._failure = ""
         self.failed = failed
         self.inside = inside
         self.span_context: SpanContext = span.get_span_context()
@@ -123,8 +121,7 @@ class RunTrace:
     def stood_in(self, error: BaseException | None) -> None:
         """Something stale answers in its place; the error is None if the origin answered 5xx."""
         self.tell({RESULT: "stale"})
-        self._failure = "" if error is None else type(error).__name__
-        self._fail(self._failure or "5xx")
+        self._fail("5xx" if error is None else type(error).__name__)
 
     @harmless
     def _fail(self, name: str) -> None:
@@ -139,7 +136,6 @@ class RunTrace:
         if cancelled:
             self.tell({RESULT: "cancelled"})
         elif error is not None:
-            if not self._failure:
-                self.tell({RESULT: "error"})
+            self.tell({RESULT: "error"})
             self._fail(type(error).__name__)
         self._span.end()

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from asgi_multitier import Rule
-from tests.support import Cache, Origin, answering, caching, settled
+from asgi_multitier._types import Receive, Scope, Send
+from tests.support import Cache, Origin, answering, caching, respond, settled
 from tests.tracing.support import Seen, attributes, unsampled
 
 RULES = (
@@ -28,8 +29,8 @@ CACHED: Fields = (("cache-control", "only-if-cached"),)
 
 
 @asynccontextmanager
-async def asking(origin: Origin, seen: Seen) -> AsyncIterator[Cache]:
-    async with caching(origin, RULES) as cache:
+async def asking(origin: Origin, seen: Seen, **settings: Any) -> AsyncIterator[Cache]:
+    async with caching(origin, RULES, **settings) as cache:
         cache.manager.instrument(tracer_provider=seen.provider, metrics=False)
         yield cache
 
@@ -151,3 +152,72 @@ async def test_nothing_is_made_for_a_trace_that_is_not_recorded(
 
     assert made == []
     assert list(seen.spans) == []
+
+
+async def test_requests_that_wait_for_a_run_that_fails_are_told() -> None:
+    """What was stored before answers them, as it does the one that leads."""
+    origin, seen = Origin(), Seen()
+
+    async def get(cache: Cache, name: str) -> None:
+        with seen.request(name):
+            await cache.get("/sie")
+
+    async with asking(origin, seen) as cache:
+        await cache.get("/sie")
+        cache.clock.advance(20)
+        origin.gate.clear()
+        origin._answer = answering(b"", status=503)
+        tasks = [asyncio.create_task(get(cache, name)) for name in ("leader", "follower")]
+        await settled()
+        origin.gate.set()
+        await asyncio.gather(*tasks)
+        await settled()
+
+    told = attributes(seen.one("follower"))
+    assert (told["outcome"], told["reason"]) == ("stale", "stale-if-error")
+    assert attributes(seen.one("leader")) == {"outcome": "stale"}
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "outcome"), [("/a", None, "pass"), ("/sie", 20.0, "stale")]
+)
+async def test_a_request_that_is_turned_away_is_told(
+    path: str, before: float | None, outcome: str
+) -> None:
+    """As too many wait already; something stale may answer it."""
+    origin, seen = Origin(), Seen()
+    settings = {"max_waiters": 1, "overload": "refuse"}
+    async with asking(origin, seen, **settings) as cache:
+        if before is not None:
+            await cache.get(path)
+            cache.clock.advance(before)
+        origin.gate.clear()
+        tasks = [cache.client.begin(path) for _ in range(2)]
+        await settled()
+        with seen.request():
+            await cache.get(path)
+        origin.gate.set()
+        await asyncio.gather(*tasks)
+        await settled()
+
+    told = attributes(seen.one("request"))
+    assert (told["outcome"], told["reason"]) == (outcome, "overloaded")
+
+
+async def test_a_request_that_a_run_makes_for_itself_is_told() -> None:
+    """It does not wait for the run that it is part of."""
+    origin, seen = Origin(), Seen()
+
+    async def asks(scope: Scope, receive: Receive, send: Send) -> None:
+        origin._answer = answering(b"inner")
+        with seen.tracer.start_as_current_span("inner"):
+            await cache.get("/a")
+        await respond(send)
+
+    origin._answer = asks
+    async with asking(origin, seen) as cache:
+        with seen.request():
+            await cache.get("/a")
+        await settled()
+
+    assert attributes(seen.one("inner")) == {"outcome": "pass", "reason": "nested"}

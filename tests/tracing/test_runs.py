@@ -6,7 +6,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from opentelemetry.trace import StatusCode
+from opentelemetry.context import attach, detach
+from opentelemetry.sdk.trace.sampling import Decision, SamplingResult, StaticSampler
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    StatusCode,
+    TraceFlags,
+    set_span_in_context,
+)
 
 from asgi_multitier import Rule
 from asgi_multitier._types import Receive, Scope, Send
@@ -230,6 +238,53 @@ async def dropped(drive: Drive) -> None:
         await drive.cache.manager.invalidate_tags("secret", "secret2")
 
 
+async def not_modified(drive: Drive) -> None:
+    drive.origin._answer = answering(b"x", (b"etag", b'"1"'))
+    await drive.get("/sie", name="first")
+    drive.cache.clock.advance(20)
+    drive.origin._answer = answering(b"", (b"etag", b'"1"'), status=304)
+    await drive.get("/sie", name="second")
+
+
+async def broken_off(drive: Drive) -> None:
+    """The application returns before its answer is complete."""
+
+    async def begins(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"a", "more_body": True})
+
+    drive.origin._answer = begins
+    await drive.get("/a")
+
+
+async def never_begun(drive: Drive) -> None:
+    """The application returns without an answer."""
+
+    async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
+        pass
+
+    drive.origin._answer = nothing
+    await drive.get("/a")
+
+
+async def value_too_large(drive: Drive) -> None:
+    async def compute() -> str:
+        return "secret" * 1_000_000
+
+    with drive.seen.request():
+        await drive.cache.manager.get_or_compute("secret", compute, 60)
+
+
+async def value_validated(drive: Drive) -> None:
+    async def compute() -> int:
+        return 1
+
+    for name in ("first", "second"):
+        with drive.seen.request(name):
+            await drive.cache.manager.get_or_compute("secret", compute, 60, validator=lambda: 1)
+        drive.cache.clock.advance(70)
+
+
 SCENARIOS: dict[str, tuple[Callable[[Drive], Awaitable[None]], list[str]]] = {
     "miss": (miss, ["cache fill /* < request: stored"]),
     "hit": (hit, ["cache fill /* < request: stored"]),
@@ -278,6 +333,20 @@ SCENARIOS: dict[str, tuple[Callable[[Drive], Awaitable[None]], list[str]]] = {
     "overtaken": (
         overtaken,
         ["cache invalidate manager < -", "cache fill /* < leader: refused invalidated"],
+    ),
+    "304": (
+        not_modified,
+        ["cache fill /sie < first: stored", "cache fill /sie < second: validated"],
+    ),
+    "broken off": (broken_off, ["cache fill /* < request: refused incomplete"]),
+    "no answer": (never_begun, ["cache fill /* < request: refused incomplete"]),
+    "value, too large": (
+        value_too_large,
+        ["cache fill manager < request: refused oversized"],
+    ),
+    "value, validated": (
+        value_validated,
+        ["cache fill manager < first: stored", "cache fill manager < second: validated"],
     ),
     "HEAD": (head_of_all, ["cache fill /* < request: stored"]),
     "value": (value, ["cache fill manager < request: stored"]),
@@ -425,20 +494,169 @@ async def test_spans_of_the_application_are_children_of_the_fill() -> None:
 async def test_a_run_that_asks_the_same_cache_is_no_request() -> None:
     """An application that asks its own cache does not change what is told of the outer run."""
     seen = Seen()
-    asked: list[str] = []
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] == "/outer":
-            asked.append((await drive.cache.get("/inner")).cache)
+        if scope["path"].startswith("/outer"):
+            await drive.cache.get("/valid")
         await respond(send)
 
     async with driving(answer, seen=seen) as drive:
-        await drive.get("/outer")
+        await drive.get("/outer1", name="first")
+        drive.cache.clock.advance(20)
+        await drive.get("/outer2", name="second")
         await settled()
 
     assert seen.lines() == [
-        "cache fill /* < cache fill /*: stored",
-        "cache fill /* < request: stored",
+        "cache fill /valid < cache fill /*: stored",
+        "cache fill /* < first: stored",
+        "cache fill /valid < cache fill /*: validated",
+        "cache fill /* < second: stored",
     ]
     assert all("outcome" not in attributes(span) for span in seen.own)
-    assert attributes(seen.one("request"))["outcome"] == "miss"
+    assert {attributes(seen.one(name))["outcome"] for name in ("first", "second")} == {"miss"}
+
+
+async def test_a_wait_as_long_as_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what is longer has a span."""
+    monkeypatch.setattr("asgi_multitier.tracing.traces.LONG_WAIT", 0.5)
+    for seconds, spans in ((0.5, 1), (0.75, 2)):
+        async with driving() as drive:
+            drive.origin.gate.clear()
+            tasks = [drive.begin("/a", name) for name in ("leader", "follower")]
+            await settled()
+            drive.cache.clock.advance(seconds)
+            drive.origin.gate.set()
+            await asyncio.gather(*tasks)
+            await settled()
+            assert len(drive.seen.own) == spans
+
+
+async def test_a_sampler_is_asked_with_what_is_known() -> None:
+    """The name, namespace and route, and links; nothing where the parent is not sampled."""
+
+    class Noting(StaticSampler):
+        def should_sample(self, *args: Any, **named: Any) -> SamplingResult:
+            names = ("context", "id", "name", "kind", "attributes", "links")
+            told = {**dict(zip(names, args, strict=False)), **named}
+            if str(told["name"]).startswith("cache "):
+                asked.append(
+                    (told["name"], dict(told["attributes"] or {}), len(told["links"] or ()))
+                )
+            return super().should_sample(*args, **named)
+
+    asked: list[tuple[str, dict[str, Any], int]] = []
+    decisions = (Decision.RECORD_AND_SAMPLE, Decision.DROP)
+    told = {"asgi_multitier.namespace": "test", "asgi_multitier.route": "/*"}
+    for decision, known in zip(decisions, (told, {}), strict=True):
+        async with driving(seen=Seen(Noting(decision))) as drive:
+            await waited(drive)
+            await settled()
+        assert asked == [("cache fill /*", known, 0), ("cache wait /*", known, 1)]
+        asked.clear()
+
+
+async def test_what_a_fill_tells_that_something_stale_stands_in_for() -> None:
+    """What the application did instead; and the request's own span says stale."""
+    async with driving() as drive:
+        await stands_in(drive)
+        told = [attributes(span) for span in drive.seen.own]
+        asked = [attributes(drive.seen.one(name))["outcome"] for name in ("second", "third")]
+
+    assert [one.get("error") for one in told] == [None, "5xx", "RuntimeError"]
+    assert [one["result"] for one in told] == ["stored", "stale", "stale"]
+    assert asked == ["stale", "stale"]
+
+
+async def test_what_a_cancelled_fill_tells() -> None:
+    """It is no error of the application's."""
+    async with driving() as drive:
+        await given_up(drive)
+        span = drive.seen.one("cache fill /*")
+
+    assert attributes(span)["result"] == "cancelled"
+    assert span.status.status_code is StatusCode.UNSET
+
+
+async def test_what_an_invalidation_tells() -> None:
+    """How many selectors of which kind, when, and under which number it is in the log."""
+    async with driving() as drive:
+        await changed(drive)
+        await dropped(drive)
+        first, second, third = map(attributes, drive.seen.own)
+        seq = drive.cache.manager.engine.index.seq
+
+    of_a_path = {"namespace": "test", "route": "/*", "selectors.path": 1, "committed": True}
+    assert first == {**of_a_path, "phase": "response", "position": seq - 2}
+    assert second == {**of_a_path, "phase": "end", "position": seq - 1}
+    assert third == {
+        "namespace": "test",
+        "route": "manager",
+        "phase": "call",
+        "selectors.tag": 2,
+        "committed": True,
+        "position": seq,
+    }
+
+
+async def test_what_an_invalidation_tells_that_waits_to_be_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It has no number yet."""
+    async with driving() as drive:
+
+        async def queued(_: object) -> None:
+            return None
+
+        monkeypatch.setattr(drive.cache.manager.engine.log, "commit", queued)
+        await dropped(drive)
+        (told,) = map(attributes, drive.seen.own)
+
+    assert told["committed"] is False
+    assert "position" not in told
+
+
+async def test_an_invalidation_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What raised is told by its type."""
+    async with driving() as drive:
+
+        async def fails(_: object) -> None:
+            raise LookupError("secret")
+
+        monkeypatch.setattr(drive.cache.manager.engine.log, "commit", fails)
+        with pytest.raises(LookupError):
+            await dropped(drive)
+        (span,) = drive.seen.own
+
+    assert attributes(span)["error"] == "LookupError"
+    assert span.status.status_code is StatusCode.ERROR
+    assert "secret" not in span.to_json()
+
+
+async def test_a_repetition_at_the_end_of_a_request() -> None:
+    """What an endpoint drops by hand is dropped again when the application returns."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        await drive.cache.manager.invalidate_tags("secret")
+        await respond(send)
+
+    async with driving(answer) as drive:
+        with drive.seen.request():
+            await drive.cache.client.request("PATCH", "/a")
+        await settled()
+        found = [attributes(span) for span in drive.seen.own]
+
+    assert [told["phase"] for told in found if told["route"] == "manager"] == ["call", "end"]
+
+
+async def test_a_sampler_that_records_what_its_parent_does_not() -> None:
+    """What is recorded after all has all its attributes."""
+    seen = Seen()
+    parent = NonRecordingSpan(SpanContext(1, 2, is_remote=True, trace_flags=TraceFlags(0)))
+    async with driving(seen=seen) as drive:
+        token = attach(set_span_in_context(parent))
+        await drive.cache.get("/a")
+        detach(token)
+        await settled()
+        told = attributes(seen.one("cache fill /*"))
+
+    assert (told["namespace"], told["route"], told["result"]) == ("test", "/*", "stored")
