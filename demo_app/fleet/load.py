@@ -100,7 +100,7 @@ def source_calls(addresses: Iterable[str]) -> int:
 
 
 def table(cached: Outcome, bare: Outcome) -> list[str]:
-    """Both loads beside each other, line by line; below it the first failures."""
+    """Both loads side by side, line by line; below them the first failures."""
     both = (cached, bare)
     rows: list[tuple[str, Sequence[str]]] = [
         ("requests", [f"{_of(one, 'requests'):,.0f}" for one in both]),

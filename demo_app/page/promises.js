@@ -7,7 +7,7 @@ export function promises(state) {
   const absent = ["A", "B"].filter((name) => !state[name].runs);
   const here = ["A", "B"].filter((name) => state[name].runs);
   const parts = [
-    ...absent.map((name) => withoutInstance(name, state[name].why)),
+    ...absent.map((name) => withoutInstance(name, state[name].why, state.valkey.runs)),
     ...(state.valkey.runs ? [] : [withoutValkey(here, state)]),
   ];
   const late = here.filter((name) => !state[name].trusted);
@@ -29,26 +29,28 @@ const whole = () => ({
   ],
 });
 
-const withoutInstance = (name, why) => ({
+const withoutInstance = (name, why, valkey) => ({
   title: `Instance ${name} does not answer: ${why}; restart it.`, tone: "bad",
-  lines: [
-    `${OTHER[name]} goes on: from its memory, from Valkey and from the application.`,
-    `After its restart ${name} begins with an empty memory and finds in Valkey what is still valid: nothing older than the edits that it has missed.`,
-  ],
+  lines: valkey
+    ? [
+      `${OTHER[name]} goes on: from its memory, from Valkey and from the application.`,
+      `After its restart ${name} begins with an empty memory and finds in Valkey what is still valid: nothing older than the edits that it has missed.`,
+    ]
+    : [`After its restart ${name} begins with an empty memory, and asks the application.`],
 });
 
 const withoutValkey = (here, state) => ({
   title: "The second tier is away: Valkey was stopped.", tone: "warn",
   lines: [
-    "No request fails: answers come from the memory of each instance, and from the application.",
+    "What is asked of a running instance is answered: from its memory, or by the application.",
     "After 3 s without contact, an answer in memory is used for 5 s at most; then the application is asked again.",
     ...here.map((name) => {
       const { queued } = state[name];
       const waiting = queued ? `${queued} dropped name${queued === 1 ? "" : "s"} wait${queued === 1 ? "s" : ""} now` : "nothing waits now";
-      return `An edit on ${name} is in force on ${name} at once; for ${OTHER[name]} it is queued: ${waiting}. `
-        + `${OTHER[name]} shows the old price for 8 s at most.`;
+      const bound = state[OTHER[name]].runs ? ` ${OTHER[name]} shows the old price for 8 s at most.` : "";
+      return `An edit on ${name} is in force on ${name} at once; for ${OTHER[name]} it is queued: ${waiting}.${bound}`;
     }),
-    "When Valkey is back, the queued edits are sent by themselves.",
+    "When Valkey is back, the queued edits are sent by themselves. An instance that dies before that loses what it has queued.",
   ],
 });
 

@@ -18,7 +18,7 @@ TIERS = {"l1": 900, "l2": 50, "coalesced": 20, "source": 30}
 
 
 def test_table_has_both_loads() -> None:
-    """Hit ratio and runs of the application beside each other; complaints below."""
+    """Hit ratio and runs of the application side by side; complaints below."""
     cached = Outcome(0, 33, {**RESULT, "tiers": TIERS})
     bare = Outcome(1, 1000, {**RESULT, "mean": 151.0, "tiers": {"other": 1000}, "stale": 1})
     bare.result["complaints"] = ["stale: /products/7 shows 7 v1 after v2"]

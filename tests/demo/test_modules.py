@@ -217,7 +217,7 @@ GONE = {**RUNS, "runs": False, "why": "it was killed here"}
             False, GONE, RUNS,
             "Instance A does not answer: it was killed here; restart it. "
             "The second tier is away: Valkey was stopped.",
-            "An edit on B is in force on B at once; for A it is queued: nothing waits now.",
+            "After its restart A begins with an empty memory, and asks the application.",
             id="no a and no valkey",
         ),
     ],
@@ -231,3 +231,15 @@ async def test_promises_are_those_of_the_parts_that_run(
 
     assert told["title"] == title
     assert any(line in one for one in told["lines"])
+
+
+async def test_nothing_is_promised_of_what_does_not_run(page: Page) -> None:
+    """Neither answers from Valkey nor prices of an instance that is away."""
+    state = {"valkey": {"runs": False}, "A": LATE, "B": GONE}
+    text = " ".join((await call(page, "promises", "promises", state))["lines"])
+
+    assert "in force on A at once; for B it is queued: 3 dropped names wait now." in text
+    assert "from Valkey" not in text
+    assert "in Valkey" not in text
+    assert "B shows" not in text
+    assert "An edit on B" not in text
