@@ -120,6 +120,17 @@ async def test_part_that_ends_by_itself_is_named(client: httpx.AsyncClient, flee
     assert (ended, started) == ("it ended with code 1", "")
 
 
+async def test_part_that_ends_after_a_restart_was_not_killed(
+    client: httpx.AsyncClient, fleet: Fleet
+) -> None:
+    """What was done before does not count."""
+    for act in ("kill", "restart"):
+        await client.post(f"/parts/A/{act}")
+    fleet.parts["A"].code = 1  # type: ignore[misc]
+
+    assert fleet.why_not("A") == "it ended with code 1"
+
+
 async def test_part_that_does_not_start_is_told(client: httpx.AsyncClient, fleet: Fleet) -> None:
     """In words, and it counts as what it was."""
     part: Any = fleet.parts["A"]

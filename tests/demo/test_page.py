@@ -100,6 +100,17 @@ async def test_edit_on_b_is_read_on_a(page: Page) -> None:
     assert (await cells(page, "#answers"))[-1][1] == "B"
 
 
+async def test_button_that_is_pressed_again_meanwhile_does_it_once(page: Page) -> None:
+    """A double click is one edit."""
+    edits: list[str] = []
+    page.on("request", lambda sent: edits.append(sent.url) if sent.method == "PUT" else None)
+    button = page.get_by_role("button", name="Edit on A, read on B")
+    await button.evaluate("(node) => { node.click(); node.click(); }")
+    await page.wait_for_selector("button[aria-disabled=true]", state="detached")
+
+    assert len(edits) == 1
+
+
 async def test_second_tier_is_seen_to_answer(page: Page) -> None:
     """The application on A, Valkey on B, then each one's memory."""
     await press(page, "Ask A, then B twice")
