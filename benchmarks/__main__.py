@@ -18,6 +18,7 @@ from . import (
     memory,
     mix,
     propagation,
+    shadow,
     stampede,
     visibility,
 )
@@ -35,6 +36,7 @@ PARTS: dict[str, Part] = {
     "stampede": stampede.main,
     "propagation": propagation.main,
     "visibility": visibility.main,
+    "shadow": shadow.main,
 }
 
 

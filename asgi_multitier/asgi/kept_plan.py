@@ -9,7 +9,7 @@ keeps the kinds; what needs more than a hit does takes a whole `Plan`, which hol
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from operator import itemgetter
 from typing import Any, Final
 from weakref import ref
@@ -22,7 +22,7 @@ from ..policy.negotiation import Accepting
 from ..policy.reasons import Reason
 from ..policy.request import Field
 from ..policy.terms import Terms
-from ..routing import RouteTable
+from ..routing import Resolved, RouteTable
 from .framework import request_of
 from .layers import routed_of, tell
 from .plan import TARGET, Plan
@@ -148,13 +148,14 @@ class Kind:
         router: The application's.
     """
 
-    __slots__ = ("__weakref__", "_names", "_plan", "_routed", "common")
+    __slots__ = ("__weakref__", "_fields", "_names", "_plan", "_resolved", "_routed", "common")
 
     def __init__(self, plan: Plan, router: Any) -> None:
         usual = replace(plan.resolved, path_params=dict.fromkeys(plan.resolved.path_params))
         self._names = tuple(plan.resolved.path_params)
         self._routed = routed_of(plan.resolved, router)
         self._plan = replace(plan, key="", query=None, resolved=replace(usual, texts={}, alias=()))
+        self._fields, self._resolved = _fields_of(self._plan), _fields_of(self._plan.resolved)
         self.common = Common(
             kind=ref(self),
             routed=self._routed is not None,
@@ -205,24 +206,23 @@ class Kind:
 
     def plan_of(self, kept: KeptPlan) -> Plan:
         """The whole plan of a target."""
-        usual, common = self._plan, kept.common
-        resolved, query = usual.resolved, None
+        common, resolved, query = kept.common, self._plan.resolved, None
         if resolved.path_params or kept.special is not None:
             values = self._params_of(kept)
             query, own, alias = kept.special or (None, None, ())
             texts = values if own is None else dict(zip(values, own, strict=True))
-            resolved = replace(resolved, path_params=values, texts=texts, alias=alias)
-        return replace(
-            usual,
-            key=kept.key,
-            query=query,
-            origin=kept.origin,
-            resolved=resolved,
-            prompt=common.prompt,
-            alone=common.alone,
-            fields=common.fields,
-            by_coding=common.by_coding,
-        )
+            own_values = {"path_params": values, "texts": texts, "alias": alias}
+            resolved = Resolved(**self._resolved | own_values)
+        plan = Plan(**self._fields)  # a third of the time of `replace`
+        plan.key, plan.query, plan.origin, plan.resolved = kept.key, query, kept.origin, resolved
+        plan.prompt, plan.alone = common.prompt, common.alone
+        plan.fields, plan.by_coding = common.fields, common.by_coding
+        return plan
+
+
+def _fields_of(one: Any) -> dict[str, Any]:
+    """What a dataclass is made with."""
+    return {each.name: getattr(one, each.name) for each in fields(one) if each.init}
 
 
 class Kinds:

@@ -15,7 +15,7 @@ from functools import partial
 from operator import itemgetter
 
 from .._types import ASGIApp, Receive, Scope, Send
-from ..coherence.repeats import repeating
+from ..coherence.repeats import Repeating
 from ..config.policy import Policy
 from ..config.rules import Rule
 from ..errors import ConfigError
@@ -285,7 +285,7 @@ class CacheMiddleware:
         if self._lifespan.dates:
             send = dated(send, self.manager.engine.wall)
         self._planning.name_own_tags(scope)
-        async with repeating(self.manager, scope.get("root_path", "")):
+        async with Repeating(self.manager, scope.get("root_path", "")):
             await self.app(scope, receive, send)
 
     # What passes by.

@@ -10,8 +10,7 @@ request has ended, and nothing is repeated: the task itself invalidates what it 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -72,20 +71,27 @@ class _RunningRequest:
 _current: ContextVar[_RunningRequest | None] = ContextVar("asgi_multitier_request", default=None)
 
 
-@asynccontextmanager
-async def repeating(owner: object, root_path: str) -> AsyncIterator[None]:
+class Repeating:
     """A run of the application: at its end, even by an error, what it dropped is dropped again.
 
     Args:
         owner: The cache that handles the request.
         root_path: The root path of its scope.
     """
-    request = _RunningRequest(_current.get(), owner, root_path)
-    token = _current.set(request)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+
+    __slots__ = ("_request", "_token")
+
+    def __init__(self, owner: object, root_path: str) -> None:
+        self._request = _RunningRequest(_current.get(), owner, root_path)
+
+    async def __aenter__(self) -> None:
+        """It begins."""
+        self._token = _current.set(self._request)
+
+    async def __aexit__(self, *_: object) -> None:
+        """It has ended."""
+        _current.reset(self._token)
+        request = self._request
         request.open = False
         # In the context of the request around this one, which commits even later and repeats it.
         for dropper, noted in request.noted.items():

@@ -86,6 +86,10 @@ def encoded_etag(etag: bytes, coding: bytes) -> bytes | None:
     return None if tag is None else b'"%b--%b"' % (tag[1], coding)
 
 
+_IF_MATCH = b"if-match"
+_LENGTH = len(_IF_MATCH)
+
+
 def with_own_tags(headers: Iterable[Header]) -> list[Header] | None:
     """A request's field lines; in `If-Match`, the application's own tags next to those of codings.
 
@@ -94,9 +98,11 @@ def with_own_tags(headers: Iterable[Header]) -> list[Header] | None:
     Returns:
         None where there is no such tag.
     """
+    if not any(len(name) == _LENGTH and name.lower() == _IF_MATCH for name, _ in headers):
+        return None  # nearly always
     lines, found = [], False
     for name, value in headers:
-        if name.lower() == b"if-match":
+        if name.lower() == _IF_MATCH:
             own = [match[1] for tag in _STRONG.findall(value) if (match := _CODED.fullmatch(tag))]
             found = found or bool(own)
             value = b", ".join((value, *(b'"%b"' % tag for tag in own)))

@@ -265,7 +265,7 @@ async def test_more_than_can_be_noted_is_everything() -> None:
             return done
 
     dropper = Dropper()
-    async with repeats.repeating(None, ""):
+    async with repeats.Repeating(None, ""):
         for number in range(repeats.MAX_NOTED + 1):
             repeats.note(dropper, [Selector("tag", str(number))], 0.0)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks import audit, eviction, growth, guarded, hit, visibility
+from benchmarks import audit, eviction, growth, guarded, hit, shadow, visibility
 from benchmarks.__main__ import main
 from benchmarks.options import Options, Spread, UsageError, table
 from benchmarks.traces import TRACES
@@ -60,6 +60,12 @@ async def test_audits_runs() -> None:
 async def test_guarded_runs() -> None:
     """One round of it."""
     assert len(await guarded.measure(1)) == 3
+
+
+@pytest.mark.parametrize("name", shadow.CASES)
+async def test_shadow_runs(name: str) -> None:
+    """One round of each kind."""
+    assert len(await shadow.measure(shadow.CASES[name], 1, calls=4)) == 4
 
 
 def test_eviction_runs() -> None:

@@ -189,7 +189,6 @@ class Observer:
             if isinstance(one, UnderWay):
                 self._tell_edit(one)
             else:
-                self._content -= one.content.kept
                 self._settle(one)
                 self._tell(one)
         except Exception as error:  # noqa: BLE001  # nothing that is only observed fails
@@ -211,10 +210,12 @@ class Observer:
         kept = exchange.content.kept
         digest_of_key = storage_key(exchange.key)
         stored = exchange.seed is not None
+        present = None if exchange.slot is None else exchange.slot.replay
         answer = exchange.content.answer(
             exchange.status,
-            exchange.lines(),
+            exchange.lines,
             lambda digest: self._curiosity.wants(digest_of_key, digest, stored=stored),
+            expected=None if present is None else present.answer,
         )
         self._content -= kept
         if exchange.flaw is None:

@@ -45,7 +45,6 @@ class Shadow:
         self._request_for = request_for
         self._secret = secret
         self._observer: Observer | None = None
-        self._starting: asyncio.Task[None] | None = None
 
     async def __call__(self, plan: Plan, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -53,6 +52,8 @@ class Shadow:
         manager.engine.events.passed(plan.tally, plan.resolved.label, Reason.SHADOW)
         give_state(scope, manager)
         run = self._runner(plan, scope, b"")
+        if manager.loop is None and loop_here() is not None:
+            await self._start()
         observer = None if plan.resolved.inert else self._present()
         exchange = None
         if observer is not None:
@@ -76,16 +77,15 @@ class Shadow:
                 outside.leave(scope)
             self._end(observer, exchange, scope, confirmed=confirmed)
 
+    async def _start(self) -> None:
+        """Start the cache: no request waits until its log answers."""
+        Context().run(self._plans.manager.spawn, self._lifespan.start(), "asgi-multitier start")
+        await asyncio.sleep(0)  # it has begun to live here after that
+
     def _present(self) -> Observer | None:
-        """What observes; None if the cache does not live in this event loop, or not yet."""
-        manager, here = self._plans.manager, loop_here()
-        place = manager.home.place
-        if place is None and here is not None and self._starting is None:
-            # No request waits for that.
-            task = Context().run(manager.spawn, self._lifespan.start(), "asgi-multitier shadow")
-            self._starting = task
-            task.add_done_callback(self._started)
-        if place is None or place is not here:
+        """What observes; None if the cache does not live in this event loop."""
+        manager = self._plans.manager
+        if manager.home.place is not loop_here():
             return None
         observer = self._observer
         if observer is None or observer.engine is not manager.engine:
@@ -94,9 +94,6 @@ class Shadow:
             observer = Observer(manager, self._plans, self._request_for, self._secret)
             self._observer = observer
         return observer
-
-    def _started(self, _: object) -> None:
-        self._starting = None
 
     async def _close(self) -> None:
         if self._observer is not None:

@@ -60,13 +60,17 @@ class TraitsReader:
 
     def _of_fields(self, scope: Scope) -> Traits:
         """All that does not depend on the target."""
-        headers, address = normalised(scope["headers"]), (scope.get("client") or ("",))[0]
+        headers, address = scope["headers"], (scope.get("client") or ("",))[0]
         user = _user_of(scope)
-        known = hash((headers, address, user))
+        try:
+            known = hash((*headers, address, user))
+        except TypeError:  # pairs may be lists, and values views
+            headers = normalised(headers)
+            known = hash((*headers, address, user))
         remembered = self._remembered
         found = remembered.young.get(known) or remembered.recall(known)
         if found is None:
-            found = self._read(headers, str(address), user)
+            found = self._read(normalised(headers), str(address), user)
             remembered.remember(known, found)
         return found
 

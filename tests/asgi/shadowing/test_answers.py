@@ -38,7 +38,7 @@ def test_pieces_make_no_difference(pieces: str) -> None:
     chunks, size = PIECES[pieces]
     whole = b"".join(bytes(chunk) for chunk in chunks)
 
-    found = taken(*chunks).answer(200, (), lambda _: False)
+    found = taken(*chunks).answer(200, tuple, lambda _: False)
 
     assert found == answer_of(FINGERPRINTS, 200, (), whole)
     assert found is not None
@@ -74,7 +74,7 @@ def test_what_is_beyond_the_bound_is_counted_alone() -> None:
     content = taken(b"x" * 60, b"x" * 60, limit=100)
 
     assert (content.size, content.kept, content.is_whole) == (120, 0, False)
-    assert content.answer(200, (), lambda _: True) is None
+    assert content.answer(200, tuple, lambda _: True) is None
 
 
 def test_a_long_content_is_not_kept() -> None:

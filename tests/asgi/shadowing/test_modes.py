@@ -9,9 +9,12 @@ import pytest
 
 from asgi_multitier import CacheManager, CacheMiddleware, Policy, Rule, cached
 from asgi_multitier.cli.commands.mode import COMMAND
+from asgi_multitier.coherence.local import LocalLog
 from asgi_multitier.config.process import CacheConfig
 from tests.admin.support import OPERATOR, Person
-from tests.support import Cache, Client, Origin, caching
+from tests.asgi.shadowing.support import observing
+from tests.patience import PATIENCE
+from tests.support import Cache, Client, Origin, caching, scope_of
 
 
 async def by_attribute(cache: Cache, mode: Any) -> None:
@@ -156,3 +159,53 @@ async def test_another_loop_observes_nothing_and_answers() -> None:
             return asyncio.run(cache.get("/a")).body
 
         assert await asyncio.to_thread(elsewhere) == b"2"
+
+
+async def test_from_observing_to_answering_and_back() -> None:
+    """What would be held is kept meanwhile, and is valid as long as nothing drops it."""
+    async with observing(Origin(), mode="on") as seen:
+        manager = seen.cache.manager
+        would: list[list[str]] = []
+        for mode in ("shadow", "on", "shadow"):
+            manager.mode = mode
+            for _ in range(2):
+                await seen.cache.get("/a")
+            would.append([*seen.would()])
+        await seen.cache.client.request("PUT", "/a")
+        await seen.cache.get("/a")
+
+        assert would == [["miss", "hit"], ["miss", "hit"], ["miss", "hit", "hit", "hit"]]
+        assert seen.would()[4:] == ["miss"]
+
+
+@pytest.mark.parametrize("how", ["the mode", "a rule"])
+async def test_a_server_in_front_of_asgi_asks_the_application(how: str) -> None:
+    """Nothing is answered from the parsed request."""
+    settings: Any = {"mode": "shadow"} if how == "the mode" else {}
+    async with caching(Origin(), (Rule("*", 60, shadow=how == "a rule"),), **settings) as cache:
+        for _ in range(2):
+            await cache.get("/a")
+        assert cache.middleware.in_front.find(scope_of("GET", "/a")) is None
+
+        cache.manager.mode = "on"
+        await cache.get("/a")
+        assert (cache.middleware.in_front.find(scope_of("GET", "/a")) is None) is (how == "a rule")
+
+
+async def test_without_a_lifespan_no_request_waits_for_the_log() -> None:
+    """The cache begins with the first one, which is observed."""
+
+    class SilentLog(LocalLog):
+        """A log whose server does not answer."""
+
+        async def start(self, listener: Any) -> None:
+            await asyncio.Event().wait()
+
+    async with caching(Origin(), mode="shadow", log=SilentLog()) as cache:
+        async with asyncio.timeout(PATIENCE):
+            assert (await cache.get("/a")).body == b"1"
+        assert cache.manager.starting
+        report = await cache.manager.report()
+        cache.manager._close_patience = 0.0
+
+    assert [route.requests for route in report.routes] == [1]

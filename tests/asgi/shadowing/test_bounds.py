@@ -1,0 +1,184 @@
+"""What is kept has bounds in bytes, and what waits has one in number."""
+
+import asyncio
+import gc
+from typing import Any
+
+import pytest
+
+from asgi_multitier import Rule
+from asgi_multitier._types import Receive, Scope, Send
+from asgi_multitier.asgi.shadowing import observer as observers
+from asgi_multitier.asgi.shadowing.curiosity import Curiosity
+from asgi_multitier.asgi.shadowing.later import Later
+from asgi_multitier.asgi.shadowing.observer import CONTENT, WAITING
+from asgi_multitier.asgi.shadowing.places import SMALL
+from asgi_multitier.testing import FakeClock
+from tests.asgi.shadowing.support import observing
+from tests.support import Origin, answering, respond, settled, timers
+
+BOUND = 400_000
+
+
+async def test_a_flood_of_targets() -> None:
+    """The entries that would be held, and the ledger, stay within `shadow_bytes`."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        await respond(send, b'{"at": "%b"}' % scope["path"].encode(), *JSON)
+
+    rules = (Rule("*", 300, tags=["t"]),)
+    async with observing(answer, rules, shadow_bytes=BOUND) as seen:
+        for number in range(900):
+            await seen.cache.get(f"/{number}", [("x-a", str(number))])
+            if number % 100 == 0:
+                seen.told.clear()
+                seen.finish()
+        seen.finish()
+        store = seen.observer._store
+
+        assert 50 < len(store) < 500
+        assert BOUND / 4 < store.bytes <= BOUND / 2
+        assert seen.cache.manager.ledger.bytes <= BOUND / 2
+        names = store._tier._by_name
+        assert len(names) == len(store) + 1
+        assert sum(map(len, names.values())) == 2 * len(store)
+        assert not seen.observer._unstored
+        assert not seen.observer._leaders
+
+
+JSON = ((b"content-type", b"application/json"),)
+
+
+async def test_of_what_waits_there_is_a_bound() -> None:
+    """What is beyond it is answered, and not noted."""
+    async with observing(Origin(answering())) as seen:
+        for number in range(WAITING + 5):
+            await seen.cache.get(f"/{number % 7}", [("cookie", "a=1")])
+
+        assert seen.observer.unseen == 5
+        assert len(seen.finish()) == WAITING
+
+
+async def test_contents_that_wait_have_a_bound() -> None:
+    """Beyond it, all that waits is worked on at once."""
+    content = b"x" * SMALL
+    async with observing(Origin(answering(content))) as seen:
+        for number in range(CONTENT // SMALL):
+            await seen.cache.get(f"/{number}")
+        assert seen.observer._content == CONTENT
+        assert seen.told == []
+
+        await seen.cache.get("/last")
+        assert seen.observer._content == 0
+        assert len(seen.told) == CONTENT // SMALL + 1
+
+
+async def test_work_is_done_in_pieces_between_others() -> None:
+    """A few at a time, each time after what else is to be done."""
+    done: list[int] = []
+    later: Later[int] = Later(done.append, 100)
+    before = timers()
+    for number in range(20):
+        later.add(number)
+    assert done == []
+    assert timers() == before + 1
+
+    later._some()
+    sizes = [len(done)]
+    for _ in range(3):
+        await asyncio.sleep(0)
+        sizes.append(len(done))
+    assert sizes == [8, 16, 20, 20]
+    assert len(later) == 0
+    later.cancel()
+
+
+async def test_what_waits_is_worked_on_by_itself() -> None:
+    """Without any further request; in no request's context."""
+    over = asyncio.Event()
+    later: Later[int] = Later(lambda _: over.set(), 10)
+    later.add(1)
+
+    await asyncio.wait_for(over.wait(), 10)
+
+
+def test_another_event_loop_goes_on_with_what_waits() -> None:
+    """The one before has ended."""
+    done: list[int] = []
+    later: Later[int] = Later(done.append, 10)
+
+    async def add(number: int) -> None:
+        later.add(number)
+        if number == 2:
+            later.all()
+
+    asyncio.run(add(1))
+    asyncio.run(add(2))
+
+    assert done == [1, 2]
+
+
+async def test_what_fails_harms_no_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is counted; neither the answer nor the next request is another one."""
+    async with observing(Origin()) as seen:
+        failures = seen.cache.manager.engine.events.failures
+        for name in ("begin", "end", "_settle", "_tell"):
+            with monkeypatch.context() as patched:
+
+                def fail(*_: Any, **__: Any) -> Any:
+                    raise RuntimeError("broken")
+
+                before = sum(failures.values())
+                patched.setattr(observers.Observer, name, fail)
+                reply = await seen.cache.get("/a")
+                assert reply.status == 200
+                seen.observer._later.all()
+                assert sum(failures.values()) > before, name
+
+
+async def test_at_the_end_nothing_is_left() -> None:
+    """No timer, no task, and no entry that nothing refers to."""
+    before = timers()
+    async with observing(Origin()) as seen:
+        for target in ("/a", "/a", "/b"):
+            await seen.cache.get(target)
+        assert timers() > before
+
+    assert len(seen.told) == 3
+    assert timers() == before
+
+
+async def test_what_is_read_in_answers_is_rationed() -> None:
+    """The first of each kind at once, then some a second."""
+    clock = FakeClock()
+    curiosity = Curiosity(clock)
+
+    def wanted(number: int, *, stored: bool = True) -> int:
+        return sum(curiosity.wants(f"k{n}", n, stored=stored) for n in range(number))
+
+    assert wanted(2_000) == 1_000
+    clock.advance(1)
+    assert wanted(2_000) == 50
+    assert not curiosity.wants("new", 1, stored=False)
+    clock.advance(1)
+    assert curiosity.wants("new", 2, stored=False)
+    assert not curiosity.wants("new", 2, stored=False)
+
+
+async def test_the_keys_whose_answers_are_compared_have_a_bound() -> None:
+    """The oldest are forgotten."""
+    curiosity = Curiosity(FakeClock())
+    for number in range(10_000):
+        curiosity.wants(str(number), 1, stored=False)
+
+    assert len(curiosity._seen) == 4_096
+
+
+async def test_a_cache_that_is_collected_takes_its_entries_along() -> None:
+    """No cycle leads through what the garbage collector does not look into."""
+    async with observing(Origin(answering(b"{}", *JSON))) as seen:
+        await seen.cache.get("/a")
+        seen.finish()
+        (slot,) = seen.observer._store._tier.slots()
+        assert not any(held is seen.observer for held in gc.get_referents(slot.replay))
+    await settled()
