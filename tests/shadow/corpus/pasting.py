@@ -1,5 +1,6 @@
 """A report's proposals pasted into the application that it is about, as a developer would."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +24,7 @@ def pasted(application: Application, report: Report) -> Application:
     def make(world: World) -> Starlette:
         app = application.make(world)
         for route in report.routes:
-            if route.wrong and route.annotation is not None:
+            if route.annotation is not None and (route.wrong or not route.rule):
                 _paste(app, route.route, route.annotation)
             for finding in route.findings:
                 if finding.cause in _CHANGES and finding.annotation is not None:
@@ -31,6 +32,19 @@ def pasted(application: Application, report: Report) -> Application:
         return app
 
     return replace(application, make=make)
+
+
+def bare(application: Application) -> Application:
+    """The application before anything of it was cached: without annotations and rules."""
+
+    def make(world: World) -> Starlette:
+        app = application.make(world)
+        for route in app.routes:
+            with suppress(AttributeError):
+                delattr(route.endpoint, _MARK)  # type: ignore[attr-defined]
+        return app
+
+    return replace(application, make=make, rules=())
 
 
 def _paste(app: Starlette, label: str, text: str) -> None:
