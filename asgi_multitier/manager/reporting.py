@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -90,12 +90,15 @@ class Reporting(Lifecycle):
         if scope not in _SCOPES:
             raise ConfigError.of("scope", scope, "'process' or 'host'", where="CacheManager.report")
         if scope == "process":
-            own, others = await self._report_here(clear=clear), []
-        else:
-            own, others = await asyncio.gather(
-                self._report_here(clear=clear),
-                self.workers.ask_others(QUESTION, {"clear": clear}, PATIENCE),
-            )
+            return self._joined(scope, await self._report_here(clear=clear), [])
+        own, others = await asyncio.gather(
+            self._report_here(clear=clear),
+            self.workers.ask_others(QUESTION, {"clear": clear}, PATIENCE),
+        )
+        return await asyncio.to_thread(self._joined, scope, own, others)
+
+    def _joined(self, scope: Scope, own: Part, others: Iterable[Answer]) -> CacheReport:
+        """What all have found. With many routes it takes a while, so it may run in a thread."""
         told = [(Teller(worker=self.workers.number, pid=own.pid), own), *map(_told, others)]
         told.sort(key=lambda pair: -1 if pair[0].worker is None else pair[0].worker)
         parts = [part for _, part in told if part is not None]

@@ -1,9 +1,9 @@
 """A report read from JSON: another worker may be of another release."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from math import isfinite
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..config.policy import Policy
 from .found import Cause, Finding, RouteReport
@@ -49,18 +49,18 @@ def read_part(value: object) -> Part | None:
 def _route(value: object) -> RouteReport | None:
     if not isinstance(value, dict) or not isinstance(value.get("route"), str):
         return None
-    return RouteReport(**_known(value, RouteReport))
+    return RouteReport(**_known(value, _OF_ROUTES))
 
 
 def _finding(value: object) -> Finding | None:
     if not isinstance(value, dict) or _cause(value.get("cause")) is None:
         return None
-    return Finding(**_known(value, Finding))
+    return Finding(**_known(value, _OF_FINDINGS))
 
 
-def _known(value: Mapping[str, Any], kind: type[RouteReport | Finding]) -> dict[str, Any]:
+def _known(value: Mapping[str, Any], readers: "_Readers") -> dict[str, Any]:
     """The members that are as they should be; the others stay at what they are without."""
-    read = {one.name: _READERS[one.type](value.get(one.name)) for one in fields(kind)}
+    read = {name: reader(value.get(name)) for name, reader in readers}
     return {name: found for name, found in read.items() if found is not None}
 
 
@@ -107,6 +107,8 @@ def _pairs(value: object) -> tuple[tuple[str, str], ...] | None:
 
 _CAUSES = frozenset(Cause)
 
+_Readers: TypeAlias = Sequence[tuple[str, Callable[[object], Any]]]
+
 _READERS: Mapping[Any, Callable[[object], Any]] = {
     bool: _truth,
     int: _count,
@@ -120,3 +122,6 @@ _READERS: Mapping[Any, Callable[[object], Any]] = {
     tuple[tuple[str, str], ...]: _pairs,
 }
 """By the type of what is read."""
+
+_OF_ROUTES: _Readers = [(one.name, _READERS[one.type]) for one in fields(RouteReport)]
+_OF_FINDINGS: _Readers = [(one.name, _READERS[one.type]) for one in fields(Finding)]

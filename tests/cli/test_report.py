@@ -92,6 +92,12 @@ ROUTE               RULE  REQUESTS  HIT%  SAVED   MEMORY  WRONG  LIFETIME  NOT M
 GET /products/{id}  yes         50  80.0  4.0 s  9.8 KiB      0     5 min  set-cookie 10
 """,
     ),
+    "nothing yet": (
+        [],
+        found(seconds=3),
+        Exit.OK,
+        ("shop   2 workers   0 requests in 3 s   0 wrong answers\nno request was observed yet\n"),
+    ),
     "one": (
         ["--process"],
         found(replace(BARE, wrong=1), seconds=2e6),

@@ -69,6 +69,9 @@ async def _asked(door: Door, scope: str, *, clear: bool) -> dict[str, Any]:
 
 def _show(report: dict[str, Any], output: Output) -> None:
     _heading(report, output)
+    if not report["routes"]:
+        output.line("no request was observed yet")
+        return
     output.table(_HEAD, map(_row, report["routes"]))
     for route in report["routes"]:
         _tell(route, output)
