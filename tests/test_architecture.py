@@ -83,7 +83,6 @@ IN_THE_CALLERS_CONTEXT = {
     "asgi.fill.attempt": "the patience of a run of the application",
     "asgi.guarded.miss": "runs the application",
     "asgi.receiving": "watches whether a client is there",
-    "engine.audits": "runs the application",
     "engine.flights.table": "runs the application",
     "engine.flights.waiting_list": "the patience of a request",
     "engine.placed": "awaited at once",

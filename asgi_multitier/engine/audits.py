@@ -77,14 +77,23 @@ class Audits:
         """Whether the hit that the general way answers now is audited; then `launch` is called."""
         return self._picker is not None and self._picker.chooses()
 
-    def launch(self, audit: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Begin the audit of a chosen hit, in the context of its request.
+    def launch(self, audit: Callable[[], Coroutine[Any, Any, None]], route: str) -> None:
+        """Begin the audit of a chosen hit, in the context of its request but a trace of its own.
 
         It is called in the task: one that is cancelled before its first step leaves no coroutine.
+
+        Args:
+            audit: What the task does.
+            route: The route, for its span.
         """
-        task = asyncio.create_task(self._audit(audit), name="asgi-multitier audit")
+        traces = self._events.traces
+        trace = None if traces is None else traces.run(route, "audit")
+        inside = None if trace is None else trace.inside
+        task = asyncio.create_task(self._audit(audit), name="asgi-multitier audit", context=inside)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
+        if trace is not None:
+            task.add_done_callback(lambda ended: trace.end(None, cancelled=ended.cancelled()))
 
     def release(self) -> None:
         """The run of a chosen hit has ended; what follows needs none."""

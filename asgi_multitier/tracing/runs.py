@@ -50,7 +50,7 @@ def tell(span: Span, told: Told) -> None:
 
 
 class RunTrace:
-    """The span of one run: a fill, or a refresh.
+    """The span of one run: a fill, a refresh, or an audit.
 
     Args:
         span: The span, which has begun.

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from functools import partial
 from time import time_ns
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeAlias, TypeVar
 
 from opentelemetry.context import Context, attach, create_key, detach, get_value, set_value
 from opentelemetry.trace import (
@@ -47,6 +47,9 @@ _RUN = create_key("asgi_multitier-run")
 """In a context: the span of the run that it is inside of."""
 
 
+RunKind: TypeAlias = Literal["fill", "refresh", "audit"]
+
+
 class Position(Protocol):
     """A place in the invalidation log."""
 
@@ -80,21 +83,21 @@ class Traces:
     # Runs of an origin.
 
     @harmless
-    def run(self, route: str, *, refresh: bool) -> RunTrace:
+    def run(self, route: str, kind: RunKind) -> RunTrace:
         """Begin the span of a run.
 
         Args:
             route: The route that it is for.
-            refresh: Whether no request waits for it: a trace of its own, with a link to the request
-                that set it off.
+            kind: What it is for. But for a fill no request waits: it has a trace of its own, with a
+                link to the request that set it off.
         """
         asker = get_current_span()
-        waits = not refresh and get_value(_RUN) is not asker
-        if refresh:
-            links = _links([asker.get_span_context()])
-            span = self._begin(f"cache refresh {route}", route, Context(), links)
-        else:
+        waits = kind == "fill" and get_value(_RUN) is not asker
+        if kind == "fill":
             span = self._begin(f"cache fill {route}", route)
+        else:
+            links = _links([asker.get_span_context()])
+            span = self._begin(f"cache {kind} {route}", route, Context(), links)
         inside = copy_context()
         inside.run(attach, _inside(span))
         return RunTrace(

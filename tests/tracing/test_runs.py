@@ -20,6 +20,7 @@ from asgi_multitier import Rule
 from asgi_multitier._types import Receive, Scope, Send
 from asgi_multitier.policy.key import storage_key
 from asgi_multitier.tiers.base import ListingTier
+from tests.patience import until
 from tests.support import Cache, Origin, Visit, answering, caching, respond, settled
 from tests.tracing.support import Seen, attributes, events
 
@@ -660,3 +661,35 @@ async def test_a_sampler_that_records_what_its_parent_does_not() -> None:
         told = attributes(seen.one("cache fill /*"))
 
     assert (told["namespace"], told["route"], told["result"]) == ("test", "/*", "stored")
+
+
+async def test_an_audit_of_a_hit() -> None:
+    """A trace of its own, in which the application's spans are, with a link to the request."""
+    seen = Seen()
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        with seen.tracer.start_as_current_span("query"):
+            await respond(send)
+
+    async with driving(answer, seen=seen, audit=1, audit_runs=1_000) as drive:
+        await drive.get("/a", name="filled")
+        await drive.get("/a", name="audited")
+        await until(lambda: not drive.cache.manager.engine.audits.tasks)
+        await settled()
+
+    assert seen.lines() == ["cache fill /* < filled: stored", "cache audit /* < - ~ audited"]
+    found = [seen.called(span.parent) for span in seen.spans if span.name == "query"]
+    assert found == ["cache fill /*", "cache audit /*"]
+    assert "outcome" not in attributes(seen.one("cache audit /*"))
+
+
+async def test_an_audit_that_is_cancelled() -> None:
+    """Its span ends when the cache is closed."""
+    async with driving(audit=1, audit_runs=1_000) as drive:
+        await drive.get("/a")
+        drive.origin.gate.clear()
+        await drive.get("/a")
+        await until(lambda: drive.origin.calls == 2)
+        await drive.cache.manager.close()
+        await settled()
+        assert attributes(drive.seen.one("cache audit /*"))["result"] == "cancelled"

@@ -83,7 +83,8 @@ class Auditor:
 
     def audit(self, request: Request, slot: Slot) -> None:
         """Begin, now that the client has its answer."""
-        self._engine.audits.launch(partial(self._audit, request, slot.entry))
+        route = request.plan.resolved.label
+        self._engine.audits.launch(partial(self._audit, request, slot.entry), route)
 
     # In a task of its own.
 

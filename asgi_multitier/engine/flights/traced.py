@@ -26,7 +26,7 @@ def begin_span(
     Returns:
         What the run's task is to run in; None for the context of its caller.
     """
-    trace = None if traces is None else traces.run(route, refresh=refresh)
+    trace = None if traces is None else traces.run(route, "refresh" if refresh else "fill")
     if trace is None:
         return None
     if trace.recording:
