@@ -1,8 +1,8 @@
 """The fields of a request that matter to a cache, found in one pass over its field lines.
 
 The scan is one dictionary look-up a line, and nothing is built for a request without such a field.
-What a name means is decided when it is first seen, and cached under the
-spelling that was sent, so that no spelling of a credential is missed.
+What a name means is decided when it is first seen, and cached under the spelling that was sent, so
+that no spelling of a credential is missed.
 """
 
 from collections.abc import Collection, Iterable

@@ -2,7 +2,7 @@
 
 import pytest
 
-from asgi_multitier.policy.cookies import cookie_values, kept_cookies
+from asgi_multitier.policy.cookies import cookie_values, kept_cookies, reader
 from tests.policy.support import lines
 
 
@@ -50,3 +50,15 @@ def test_the_application_sees_the_cookies_that_are_not_ignored(
 ) -> None:
     """A part without a name has none that could be ignored."""
     assert kept_cookies(lines(*[("cookie", line) for line in sent]), ignored=ignored) == kept
+
+
+def test_what_counts_of_lines_is_remembered_within_bounds() -> None:
+    """Clients send lines of any number and length: many are forgotten, long ones not kept."""
+    read = reader(("of-this-test",), ignored=False)
+    remembered = read.__self__  # type: ignore[attr-defined]
+    values = [b"%d" % number for number in range(1_000)]
+    for value in (*values, b"a" * 3_000):
+        assert read(b"other=1; of-this-test=" + value) == ((value,),)
+    assert 0 < len(remembered) <= 256
+    assert max(map(len, remembered)) <= 2048
+    assert read(b"other=1; of-this-test=999") is read(b"other=1; of-this-test=999")
