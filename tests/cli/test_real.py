@@ -59,8 +59,15 @@ def real(valkey: ValkeyServer, namespace: str, monkeypatch: pytest.MonkeyPatch) 
     async def page(request: Request) -> PlainTextResponse:
         return PlainTextResponse("page")
 
-    routes = [Route("/page", page), Mount("/_cache", cache.admin(token=TOKEN))]
-    rules = [Rule("/page", 60, tags=["page"])]
+    async def greeting(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(request.headers.get("x-salutation", "hello"))
+
+    routes = [
+        Route("/page", page),
+        Route("/greetings/{number}", greeting),
+        Mount("/_cache", cache.admin(token=TOKEN)),
+    ]
+    rules = [Rule("/page", 60, tags=["page"]), Rule("/greetings/*", 60)]
     app = CacheMiddleware(Starlette(routes=routes), cache, rules=rules)
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
@@ -71,15 +78,21 @@ def real(valkey: ValkeyServer, namespace: str, monkeypatch: pytest.MonkeyPatch) 
         wait_for(lambda: server.started or not thread.is_alive())
         wait_for(lambda: cache.engine.log.trusted)
         port = listening.getsockname()[1]
-        with closing(socket.create_connection(("127.0.0.1", port))) as client:
-            client.sendall(b"GET /page HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n")
-            while client.recv(65536):
-                continue
+        get(port, "/page")
         yield Real(cache, f"http://127.0.0.1:{port}/_cache", valkey.url)
     finally:
         server.should_exit = True
         thread.join()
         listening.close()
+
+
+def get(port: int, path: str, *fields: str) -> None:
+    """One request, with further field lines."""
+    lines = [f"GET {path} HTTP/1.1", "Host: shop", "Connection: close", *fields, "", ""]
+    with closing(socket.create_connection(("127.0.0.1", port))) as client:
+        client.sendall("\r\n".join(lines).encode())
+        while client.recv(65536):
+            continue
 
 
 def answered(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any]]:
@@ -222,3 +235,28 @@ def test_tail(way: str, kind: str, real: Real, capsys: pytest.CaptureFixture[str
 
     assert ended == [Exit.OK]
     assert json.loads(capsys.readouterr().out)["kind"] == kind
+
+
+def test_a_report_of_wrong_answers(real: Real, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the workers have observed, over their sockets: the cause, and what to paste."""
+    options = real.way("workers")
+    answered(capsys, "mode", "shadow", *options)
+    port = int(real.url.rpartition(":")[2].partition("/")[0])
+    for number in range(24):
+        salutation = ("hello", "welcome", "welcome")[number % 3]
+        get(port, f"/greetings/{number % 2}", f"X-Salutation: {salutation}")
+
+    # A difference counts a second later: another process may have told that it is dropped.
+    wait_for(lambda: answered(capsys, "report", *options)[1]["requests"] == 24)
+    code, told = answered(capsys, "report", *options)
+    assert code == Exit.FINDING
+    [route] = told["routes"]
+    assert (route["route"], route["hits"]) == ("GET /greetings/{number}", 22)
+    assert [one["name"] for one in route["findings"]] == ["x-salutation"]
+    assert main(["report", "--annotations", *options]) == Exit.FINDING
+    assert capsys.readouterr().out == (
+        '# GET /greetings/{number}\n@cached(60, vary=["x-salutation"])\n'
+    )
+    assert main(["report", "--clear", *options]) == Exit.FINDING
+    capsys.readouterr()
+    assert answered(capsys, "report", *options)[1]["requests"] == 0

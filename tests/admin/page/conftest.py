@@ -38,6 +38,7 @@ async def page(shop: Shop, browser: Browser, complaints: list[str]) -> AsyncIter
     """The page of a shop that holds one product, not signed in; complaints fail the test."""
     await shop.cache.clear()
     shop.cache.ledger.clear()
+    shop.cache.mode = "on"
     (await shop.client.get("/products/1")).raise_for_status()
     page = await browser.new_page()
     collect_complaints(page, complaints)
