@@ -42,6 +42,7 @@ class Case:
         targets: Different ones that are asked for.
         rules: Of the cache.
         fresh: Whether each request asks for something that was not asked for before.
+        before: Requests before the first round: as many as show what is observed in the long run.
     """
 
     text: str
@@ -50,10 +51,12 @@ class Case:
     targets: int = 200
     rules: tuple[Rule, ...] = (Rule("*", 600),)
     fresh: bool = False
+    before: int = 200
 
 
 CASES = {
     "hits": Case("would be hits"),
+    "busy": Case("would be hits, after a while of full load", targets=2_000, before=60_000),
     "misses": Case("would be misses", fresh=True),
     "no-rule": Case("no rule", rules=()),
     "hits-5ms": Case("would be hits, the endpoint waits 5 ms", origin=5.0, calls=40),
@@ -121,7 +124,8 @@ async def measure(case: Case, rounds: int, calls: int | None = None) -> list[Spr
     bench = Bench(case)
     figures: list[tuple[float, float, float, float]] = []
     async with bench.manager:
-        await bench.turn(calls or case.calls)
+        for _ in range(0, case.before if calls is None else calls, 200):
+            await bench.turn(200 if calls is None else calls)
         gc.collect()
         for _ in range(rounds):
             bare, cpu, observed, used = await bench.turn(calls or case.calls)

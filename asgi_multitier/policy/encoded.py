@@ -90,7 +90,7 @@ _IF_MATCH = b"if-match"
 _LENGTH = len(_IF_MATCH)
 
 
-def with_own_tags(headers: Iterable[Header]) -> list[Header] | None:
+def with_own_tags(headers: Sequence[Header]) -> list[Header] | None:
     """A request's field lines; in `If-Match`, the application's own tags next to those of codings.
 
     The application knows no tag that was made here (RFC 9110 §13.1.1).
@@ -98,7 +98,10 @@ def with_own_tags(headers: Iterable[Header]) -> list[Header] | None:
     Returns:
         None where there is no such tag.
     """
-    if not any(len(name) == _LENGTH and name.lower() == _IF_MATCH for name, _ in headers):
+    for name, _ in headers:
+        if len(name) == _LENGTH and name.lower() == _IF_MATCH:
+            break
+    else:
         return None  # nearly always
     lines, found = [], False
     for name, value in headers:

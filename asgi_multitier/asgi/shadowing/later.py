@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
+from time import thread_time
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
@@ -21,15 +22,22 @@ class Later(Generic[T]):
     Args:
         work: Works on one.
         most: How many may wait.
+        spent: Told how many CPU seconds some work took, and the time of the loop.
 
     Attributes:
         refused: How many there was no room for.
     """
 
-    __slots__ = ("_handle", "_loop", "_most", "_waiting", "_work", "refused")
+    __slots__ = ("_handle", "_loop", "_most", "_spent", "_waiting", "_work", "refused")
 
-    def __init__(self, work: Callable[[T], None], most: int) -> None:
+    def __init__(
+        self,
+        work: Callable[[T], None],
+        most: int,
+        spent: Callable[[float, float], None] = lambda *_: None,
+    ) -> None:
         self._work = work
+        self._spent = spent
         self._most = most
         self._waiting: deque[T] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -55,8 +63,11 @@ class Later(Generic[T]):
     def _some(self) -> None:
         """Work on some, and go on in the next turn of the loop."""
         self._handle = None
+        begun = thread_time()
         for _ in range(min(PIECES, len(self._waiting))):
             self._work(self._waiting.popleft())
+        if self._loop is not None:
+            self._spent(thread_time() - begun, self._loop.time())
         if self._waiting and self._loop is not None:
             self._handle = self._loop.call_soon(self._some, context=Context())
 

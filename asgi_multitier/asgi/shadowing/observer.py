@@ -25,6 +25,7 @@ from ..entries import objection_of
 from ..plan import Plan
 from ..plans import Plans
 from .answers import Content
+from .budget import Budget
 from .curiosity import Curiosity
 from .exchange import COALESCED, HIT, MISS, STALE, Exchange
 from .fingerprints import Fingerprints
@@ -57,7 +58,6 @@ class Observer:
 
     Attributes:
         engine: The engine.
-        unseen: Exchanges of which nothing was noted, as too much waited.
     """
 
     def __init__(
@@ -76,7 +76,8 @@ class Observer:
         self._storing = Storing(engine, self._store)
         self._verdicts = Verdicts()
         self._curiosity = Curiosity(engine.clock)
-        self._later: Later[Exchange | UnderWay] = Later(self._work, WAITING)
+        self._budget = Budget(asyncio.get_running_loop().time())
+        self._later: Later[Exchange | UnderWay] = Later(self._work, WAITING, self._budget.spent)
         self._content = 0
         self._numbers = count(1)
         self._leaders: dict[str, Exchange] = {}
@@ -89,8 +90,17 @@ class Observer:
 
     @property
     def unseen(self) -> int:
-        """How many exchanges were not noted."""
-        return self._later.refused
+        """How many exchanges were not noted: too much waited, or their targets are left out."""
+        return self._later.refused + self._budget.passed
+
+    @property
+    def share(self) -> float:
+        """The share of targets that are observed."""
+        return self._budget.share
+
+    def takes(self, plan: Plan) -> bool:
+        """Whether requests of a target are observed at present."""
+        return self._budget.takes(plan.key)
 
     def __repr__(self) -> str:
         return f"<Observer {len(self._store)} entries, {len(self._later)} waiting>"

@@ -56,7 +56,7 @@ class Shadow:
             await self._start()
         observer = None if plan.resolved.inert else self._present()
         exchange = None
-        if observer is not None:
+        if observer is not None and observer.takes(plan):
             exchange = await self._begun(observer, plan, scope, send)
         if observer is None or exchange is None:
             await run(scope, receive, send)

@@ -9,6 +9,7 @@ import pytest
 from asgi_multitier import Rule
 from asgi_multitier._types import Receive, Scope, Send
 from asgi_multitier.asgi.shadowing import observer as observers
+from asgi_multitier.asgi.shadowing.budget import AHEAD, LIMIT, Budget
 from asgi_multitier.asgi.shadowing.curiosity import Curiosity
 from asgi_multitier.asgi.shadowing.later import Later
 from asgi_multitier.asgi.shadowing.observer import CONTENT, WAITING
@@ -146,6 +147,41 @@ async def test_at_the_end_nothing_is_left() -> None:
 
     assert len(seen.told) == 3
     assert timers() == before
+
+
+def test_what_takes_too_long_is_done_for_fewer_targets() -> None:
+    """A burst is observed whole; then as many as there is time for, and all of them again."""
+    budget = Budget(0.0)
+    keys = [f"k{number}" for number in range(4_000)]
+    budget.spent(AHEAD, 0.0)
+    assert (budget.share, all(map(budget.takes, keys))) == (1.0, True)
+
+    now, chosen = 0.0, set(keys)
+    for share in (1 / 2, 1 / 4, 1 / 8):
+        budget.spent(AHEAD / 3, now)
+        fewer = {key for key in keys if budget.takes(key)}
+        assert budget.share == share
+        assert fewer < chosen
+        assert share / 2 < len(fewer) / len(keys) < share * 2
+        chosen = fewer
+    assert budget.passed > 4_000
+
+    for share in (1 / 4, 1 / 2, 1.0):
+        now += AHEAD / LIMIT
+        budget.spent(0.0, now)
+        assert budget.share == share
+    for _ in range(50):
+        budget.spent(AHEAD, now)
+    assert 0 < budget.share < 1 / 500
+
+
+async def test_a_target_that_is_left_out_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing is noted of it."""
+    async with observing(Origin()) as seen:
+        await seen.cache.get("/a")
+        monkeypatch.setattr(seen.observer, "takes", lambda plan: False)
+        assert (await seen.cache.get("/a")).body == b"2"
+        assert seen.would() == ["miss"]
 
 
 async def test_what_is_read_in_answers_is_rationed() -> None:
