@@ -5,6 +5,7 @@ from tests.shadow.corpus import (
     cookies,
     correct,
     correct_times,
+    correct_ways,
     edits,
     fields,
     negotiation,
@@ -27,7 +28,11 @@ CARELESS: tuple[Application, ...] = (
     *times.APPLICATIONS,
     *twofold.APPLICATIONS,
 )
-CORRECT: tuple[Application, ...] = (*correct.APPLICATIONS, *correct_times.APPLICATIONS)
+CORRECT: tuple[Application, ...] = (
+    *correct.APPLICATIONS,
+    *correct_times.APPLICATIONS,
+    *correct_ways.APPLICATIONS,
+)
 APPLICATIONS: tuple[Application, ...] = (*CARELESS, *CORRECT)
 
 __all__ = ["APPLICATIONS", "CARELESS", "CORRECT", "Application", "Expected"]
