@@ -126,7 +126,10 @@ def _changed(given: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
     return wanted
 
 
-_IN_THE_WAY: Final = ("public", "compress_personal", "compress", "ignore_cookies", "guarded")
+_IN_THE_WAY: Final = (
+    *("heuristics", "partial", "public", "compress_personal", "compress", "ignore_cookies"),
+    "guarded",
+)
 """Options that may contradict what is added, in the order in which they are taken out."""
 
 

@@ -94,7 +94,7 @@ class Mutations:
         return self.edits[max(first, last - _LOOKED) : last]
 
 
-_LOOKED: Final = 64
+_LOOKED: Final = 16
 """Edits of one route that are looked at for one stretch of time."""
 
 
@@ -121,22 +121,24 @@ def parameters(template: str, path: str) -> dict[str, str]:
 
 
 def related(edit: Edit, route: str, path: str) -> bool:
-    """Whether a mutation is about what a path shows, as far as the two paths say."""
-    return _related(edit.route, edit.path, route, path)
+    """Whether a mutation is about what a path shows, as far as the two paths say.
 
-
-@lru_cache(maxsize=8192)
-def _related(mutation: str, its_path: str, route: str, path: str) -> bool:
-    """With parameters on both sides they have a value in common.
-
-    Without, their first parts that are no parameters are the same.
+    With parameters on both sides they have a value in common. Without, their first parts that are
+    no parameters are the same.
     """
-    own = set(parameters(template_of(route), path).values())
-    its = set(parameters(template_of(mutation), its_path).values())
+    own, mine = _about(route, path)
+    its, theirs = _about(edit.route, edit.path)
     if own and its:
-        return bool(own & its)
-    mine, theirs = words(template_of(route)), words(template_of(mutation))
-    return bool(mine and theirs and mine[0].rstrip("s") == theirs[0].rstrip("s"))
+        return not own.isdisjoint(its)
+    return bool(mine) and mine == theirs
+
+
+@lru_cache(maxsize=1 << 14)
+def _about(route: str, path: str) -> tuple[frozenset[str], str]:
+    """The parameters in a path, and the first part that is none."""
+    template = template_of(route)
+    first = next(iter(words(template)), "")
+    return frozenset(parameters(template, path).values()), first.rstrip("s")
 
 
 _PREFIXES: Final = frozenset(["api", "rest", "v1", "v2", "v3", "public", "internal"])

@@ -104,7 +104,9 @@ class Ledger:
             route.keys[one.key] = kept
             self._grow(route, kept.bytes)
         route.sums.within(kept.filled, one)
-        record = record_of(one, one.answer, self._shapes, first=not kept.records)
+        record = record_of(
+            one, one.answer, self._shapes, kept.records[-1] if kept.records else None
+        )
         kept.size = one.answer.size
         self._grow(route, kept.tagged(one.tags) + kept.add(record, self._most))
         if self.bytes > self._limit:

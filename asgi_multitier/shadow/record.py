@@ -1,7 +1,7 @@
 """An observation as it is kept: without its texts, which many have in common."""
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -114,12 +114,17 @@ class Shapes:
         self._names[key] = found
         return found, sum(2 * (_TEXT + len(name)) + _TEXT for _, name in found)
 
-    def places(self, names: Mapping[str, int]) -> tuple[tuple[str, ...], int]:
-        """The places of an answer, and the bytes that they take if they are new."""
+    def places(self, names: Mapping[str, int]) -> tuple[tuple[str, ...] | None, int]:
+        """The places of an answer, and the bytes that they take if they are new.
+
+        None where they are too many or too long.
+        """
         key = tuple(names)
         found = self._places.get(key)
         if found is not None:
             return found, 0
+        if not 0 < len(key) <= MAX_PLACES or max(map(len, key)) > MAX_NAME:
+            return None, 0
         if len(self._places) >= _SHAPES:
             self._places.clear()
         self._places[key] = key
@@ -130,34 +135,34 @@ def _short(name: str) -> str:
     return name[:MAX_NAME]
 
 
-def record_of(one: Observation, answer: Answer, shapes: Shapes, *, first: bool) -> Record:
+def record_of(one: Observation, answer: Answer, shapes: Shapes, last: Record | None) -> Record:
     """An observation as it is kept.
 
     Args:
         one: It.
         answer: Its answer.
         shapes: What others have in common with it.
-        first: Whether it is the first of its key.
+        last: The record before it of its key; None for none.
     """
     traits = one.traits
     names, new = shapes.names(traits)
-    values = array("Q", (value & _MASK for value in _values(traits, len(names) - 2)))
-    content, size = content_of(answer, shapes)
-    served, more = (None, 0) if one.served is None else content_of(one.served, shapes)
+    values = _packed(_values(traits, len(names) - 2))
+    content, size = content_of(answer, shapes, last)
+    served, more = (None, 0) if one.served is None else content_of(one.served, shapes, last)
     if served is not None and served.digest == content.digest:
         served, more = content, 0
     return Record(
-        number=one.number,
-        hit=one.hit,
-        began=one.began,
-        ended=one.ended,
-        names=names,
-        values=values,
-        content=content,
-        served=served,
-        refilled=one.would == "miss" and not first,
-        lifetime=one.lifetime or 0.0,
-        bytes=_RECORD + new + _ARRAY + 8 * len(values) + size + more,
+        one.number,
+        one.hit,
+        one.began,
+        one.ended,
+        names,
+        values,
+        content,
+        served,
+        one.would == "miss" and last is not None,
+        one.lifetime or 0.0,
+        _RECORD + new + _ARRAY + 8 * len(values) + size + more,
     )
 
 
@@ -168,11 +173,22 @@ def _values(traits: Traits, length: int) -> list[int]:
     return values
 
 
-def content_of(answer: Answer, shapes: Shapes) -> tuple[Content, int]:
+def _packed(values: Collection[int]) -> _Value:
+    """Digests of 64 bits, 8 bytes each; of a longer one, its last 64 bits."""
+    try:
+        return array("Q", values)
+    except OverflowError:
+        return array("Q", [value & _MASK for value in values])
+
+
+def content_of(answer: Answer, shapes: Shapes, last: Record | None) -> tuple[Content, int]:
     """An answer as it is kept, and the bytes that it takes."""
     digest, places = answer.digest & _MASK, answer.places
-    if not places or len(places) > MAX_PLACES or max(map(len, places)) > MAX_NAME:
+    for known in () if last is None else (last.content, last.served):
+        if known is not None and known.digest == digest and not (places and known.places is None):
+            return known, 0
+    names, new = (None, 0) if places is None else shapes.places(places)
+    if names is None or places is None:
         return Content(digest), _TEXT
-    names, new = shapes.places(places)
-    values = array("Q", (value & _MASK for value in places.values()))
+    values = _packed(places.values())
     return Content(digest, names, values), _TEXT + new + _ARRAY + 8 * len(values)

@@ -10,7 +10,7 @@ from .edits import Mutations, related
 from .found import Cause
 from .record import ADDRESS, USER, Attribute, Content, Record
 
-ROWS: Final = 3_000
+ROWS: Final = 1_500
 """Rows that are compared of one route."""
 
 _UNIQUE: Final = 0.8
@@ -97,16 +97,15 @@ def _row(record: Record, read: Mapping[int, Content]) -> Row:
 def number_epochs(keys: Iterable[Key], route: str, mutations: Sequence[Mutations]) -> None:
     """Say between which rows an edit that is about the key, or a new filling, lies."""
     for key in keys:
-        about = [
-            Mutations(one.route, tuple(e for e in one.edits if related(e, route, key.path)))
-            for one in mutations
-        ]
-        about = [one for one in about if one.edits]
         epoch, before = 0, None
         for row in key.rows:
             if before is not None and (
                 row.record.refilled
-                or any(one.within(before.record.began, row.record.ended) for one in about)
+                or any(
+                    related(edit, route, key.path)
+                    for one in mutations
+                    for edit in one.within(before.record.began, row.record.ended)
+                )
             ):
                 epoch += 1
             row.epoch = epoch

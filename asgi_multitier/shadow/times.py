@@ -118,14 +118,14 @@ def edits_at(mutations: Mutations, way: Way, route: str, step: Step) -> Sequence
     if way is Way.LATE:
         if step.refilled is None:
             return ()
-        found = mutations.before(step.since.record.began, step.refilled.record.began)
-        return [one for one in found if one.selectors and related(one, route, step.key.path)] or [
-            one for one in found if one.selectors
-        ]
-    found = mutations.within(before.began, row.ended)
-    if way is Way.ABOUT:
-        return [one for one in found if related(one, route, step.key.path)]
-    return found
+        dropping = mutations.before(step.since.record.began, step.refilled.record.began)
+        found = [one for one in dropping if one.selectors]
+        about = next((one for one in found[::-1] if related(one, route, step.key.path)), None)
+        return found[-1:] if about is None else (about,)
+    within = mutations.within(before.began, row.ended)
+    if way is Way.ANY:
+        return within
+    return [one for one in within if related(one, route, step.key.path)]
 
 
 def suspects(
