@@ -10,7 +10,7 @@ class Exit(IntEnum):
 
     OK = 0
     FINDING = 1
-    """Something was found that needs a person: `doctor`, `routes --check`."""
+    """Something was found that needs a person: `doctor`, `report`, `routes --check`."""
     USAGE = 2
     """The arguments are wrong."""
     UNREACHABLE = 3
