@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     for number in SIGNALS:
         signal.signal(number, _interrupt)
+    print("Starting a Valkey server and two instances ...\n", flush=True)
     try:
         with running_fleet(options.ports) as fleet:
             if options.load:

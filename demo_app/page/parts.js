@@ -65,5 +65,9 @@ function showPromises(fleet) {
     ? `does not answer: ${fleet.valkey.why_not}; restart it` : `runs at ${fleet.valkey.address}`;
   const heading = byId("promised");
   if (heading.textContent !== title) heading.textContent = title;
-  byId("promise-lines").replaceChildren(...lines.map((line) => h("li", {}, line)));
+  const list = byId("promise-lines");
+  // What has not changed stays, so that it can be selected.
+  if ([...list.children].map((line) => line.textContent).join("\n") !== lines.join("\n")) {
+    list.replaceChildren(...lines.map((line) => h("li", {}, line)));
+  }
 }
