@@ -4,8 +4,9 @@ import os
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from ..__main__ import TOKEN
 from ..ports import address_of, listen
@@ -25,6 +26,7 @@ class Instance:
         port: The preferred port; any free port if it is taken.
         options: Further words of its command line.
         token: What an operator of its cache sends.
+        environment: Further variables of its process: settings of its cache.
 
     Attributes:
         address: Where it answers: the same after each start.
@@ -32,12 +34,19 @@ class Instance:
     """
 
     def __init__(
-        self, name: str, framework: Framework, port: int, options: Sequence[str], token: str
+        self,
+        name: str,
+        framework: Framework,
+        port: int,
+        options: Sequence[str],
+        token: str,
+        environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.name = name
         self.framework = framework
         self._options = options
-        self._token = token
+        # Not in the command line, which all users of a machine can read.
+        self._environment = {**environment, TOKEN: token}
         # It listens from now on, so that no other program takes the port meanwhile.
         self._listening = listen(port, or_any=True)
         self.address = address_of(self._listening)
@@ -66,7 +75,7 @@ class Instance:
             [sys.executable, "-m", "demo_app", *own, *self._options],
             cwd=ROOT,
             pass_fds=[fd],
-            env={**os.environ, TOKEN: self._token},  # other users can read arguments
+            env={**os.environ, **self._environment},
             stdout=subprocess.DEVNULL,
             # Ctrl-C in a terminal must reach only the launcher, which stops everything in order.
             start_new_session=True,

@@ -3,7 +3,8 @@
 import contextlib
 import secrets
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from ..catalogue import Catalogue
 from ..ports import listen, origins_of
@@ -18,11 +19,14 @@ PORTS = (8000, 8001, 8002)
 
 
 @contextlib.contextmanager
-def running_fleet(ports: Sequence[int] = PORTS) -> Iterator[Fleet]:
+def running_fleet(
+    ports: Sequence[int] = PORTS, environment: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Fleet]:
     """Start everything, and stop it at the end of the block.
 
     Args:
         ports: The preferred ports of the page and of each instance; if one is taken, any free port.
+        environment: Further variables of the instances' processes: settings of their caches.
 
     Raises:
         RuntimeError: If the server or an instance does not start.
@@ -38,7 +42,7 @@ def running_fleet(ports: Sequence[int] = PORTS) -> Iterator[Fleet]:
         token = secrets.token_urlsafe(32)
         instances = []
         for name, framework, port in zip("AB", FRAMEWORKS, ports[1:], strict=True):
-            instance = Instance(name, framework, port, shared, token)
+            instance = Instance(name, framework, port, shared, token, environment)
             stack.callback(instance.close)
             instances.append(instance)
             instance.begin()

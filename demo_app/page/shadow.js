@@ -6,7 +6,7 @@ import { plural } from "./words.js";
 const FIELD = "accept-currency";
 const WANTED = ["EUR", "USD", "EUR", "GBP", "USD", "EUR", "SEK", "EUR", "USD", "EUR", "GBP", "EUR"];
 const ROUTES = ["/offer", "/offer/repaired"]; // the careless one, and the repaired one
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 20_000;
 const STEP_MS = 200;
 
 /** Let customers of several currencies ask both routes of one instance, and show what shadow has found. */

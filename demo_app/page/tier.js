@@ -3,7 +3,7 @@
 import { byId, say, table } from "./dom.js";
 import { milliseconds } from "./words.js";
 
-const PATIENCE_MS = 3000;
+const PATIENCE_MS = 10_000;
 const STEP_MS = 20;
 
 /** Ask A for something new, wait until Valkey has it, then ask B twice. */
@@ -12,7 +12,7 @@ export async function askBoth(fleet) {
   const path = `/search?q=brass&page=${1 + Math.floor(Math.random() * 1000)}`;
   const before = (await a.look()).shared;
   const answers = [await a.ask(path)];
-  await until(async () => (await a.look()).shared > before);
+  if (!fleet.valkey.why_not) await until(async () => (await a.look()).shared > before);
   answers.push(await b.ask(path), await b.ask(path), await a.ask(path));
   byId("tier-answers").replaceChildren(table(`GET ${path}`, ["Of", "Where the answer came from", "Server", "Browser"],
     answers.map(({ name, words, from, server, browser }) =>
@@ -27,7 +27,7 @@ export async function askBoth(fleet) {
   return sentence;
 }
 
-/** Answers are written to Valkey after they are sent; without Valkey they never are. */
+/** Answers are written to Valkey after they are sent. */
 async function until(condition) {
   const begun = performance.now();
   while (!(await condition()) && performance.now() - begun < PATIENCE_MS) {

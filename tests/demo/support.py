@@ -90,6 +90,13 @@ def started(*arguments: str) -> "Iterator[subprocess.Popen[str]]":
             process.kill()
 
 
+def new_product(fleet: Fleet) -> int:
+    """A product that no other test has asked for."""
+    made = httpx.post(f"{fleet.addresses[0]}/products", json=DRAFT.model_dump(), timeout=60)
+    number: int = made.raise_for_status().json()["id"]
+    return number
+
+
 def until_whole(fleet: Fleet) -> None:
     """Wait until all instances follow the log, have nothing to tell, and write the second tier."""
     for address in fleet.addresses:

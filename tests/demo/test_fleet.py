@@ -14,7 +14,7 @@ from demo_app.fleet.burst import burst
 from demo_app.fleet.fleet import Fleet
 from demo_app.fleet.instance import Instance
 from demo_app.ports import listen
-from tests.demo.support import DRAFT, ask, is_hit, shared, started, until_whole
+from tests.demo.support import DRAFT, ask, is_hit, new_product, shared, started, until_whole
 from tests.patience import wait_for
 
 pytestmark = pytest.mark.no_cover  # what it tests runs in other processes
@@ -32,7 +32,8 @@ def press(fleet: Fleet, name: str, act: str) -> None:
 def test_answer_is_shared_and_edit_is_seen_by_the_other(fleet: Fleet) -> None:
     """B finds A's response in the second tier; after A's edit B serves the new version."""
     with httpx.Client(timeout=60) as client:
-        urls = [f"{address}/products/7" for address in fleet.addresses]
+        path = f"/products/{new_product(fleet)}"
+        urls = [f"{address}{path}" for address in fleet.addresses]
         with shared(fleet.valkey.url):
             first = client.get(urls[0]).raise_for_status()
         second = client.get(urls[1]).raise_for_status()
@@ -84,7 +85,8 @@ async def test_burst_runs_the_application_as_often_as_answers_say(
 
 def test_valkey_dies_and_comes_back(fleet: Fleet) -> None:
     """No request fails meanwhile, an edit is in force where it was made, and later on the other."""
-    a, b = (f"{address}/products/8" for address in fleet.addresses)
+    path = f"/products/{new_product(fleet)}"
+    a, b = (f"{address}{path}" for address in fleet.addresses)
     with httpx.Client(timeout=60) as client:
         versions = [client.get(url).json()["version"] for url in (a, b)]
         press(fleet, "valkey", "kill")
@@ -106,7 +108,8 @@ def test_instance_dies_and_comes_back_at_its_address(
 ) -> None:
     """The other goes on; the terminal says it once; the new process finds what is still valid."""
     looks = iter([None, None])
-    a, b = (f"{address}/products/9" for address in fleet.addresses)
+    path = f"/products/{new_product(fleet)}"
+    a, b = (f"{address}{path}" for address in fleet.addresses)
     with httpx.Client(timeout=60) as client:
         with shared(fleet.valkey.url):
             client.get(a).raise_for_status()

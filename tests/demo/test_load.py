@@ -53,15 +53,15 @@ def test_same_load_is_put_on_with_the_cache_and_without(
     def five_requests(addresses: Iterable[str], seconds: int) -> tuple[int, dict[str, Any]]:
         for address in addresses:
             for _ in range(5):
-                ask(f"{address}/products/77/price").raise_for_status()
+                ask(f"{address}/categories").raise_for_status()
         return 0, {**RESULT, "requests": 10, "tiers": {"l1": 10}}
 
     for address in fleet.addresses:
-        ask(f"{address}/products/77/price")
+        ask(f"{address}/categories")
     monkeypatch.setattr(loads, "locust", five_requests)
     code = compare(fleet, 1)
     runs = [line for line in capsys.readouterr().out.splitlines() if line.startswith("runs of")]
-    again = ask(f"{fleet.addresses[0]}/products/77/price").headers["cache-status"]
+    again = ask(f"{fleet.addresses[0]}/categories").headers["cache-status"]
 
     assert code == 0
     assert runs == ["runs of the application                  0          10"]
