@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from fastapi import FastAPI, HTTPException, Request
 
-from asgi_multitier import Rule
+from asgi_multitier import Policy, Rule, cached
 from asgi_multitier._types import Receive, Scope, Send
 from tests.support import Cache, Origin, answering, caching, respond, settled
 from tests.tracing.support import Seen, attributes, unsampled
@@ -221,3 +222,37 @@ async def test_a_request_that_a_run_makes_for_itself_is_told() -> None:
         await settled()
 
     assert attributes(seen.one("inner")) == {"outcome": "pass", "reason": "nested"}
+
+
+async def test_a_request_that_the_rule_refuses_is_told() -> None:
+    """A callable of the rule raises what the framework answers."""
+
+    async def signed_in(request: Request) -> str:
+        raise HTTPException(401)
+
+    app, seen = FastAPI(), Seen()
+
+    @app.get("/a")
+    @cached(60, vary_by=signed_in)
+    async def page() -> int:
+        return 1
+
+    async with caching(app, ()) as cache:
+        cache.manager.instrument(tracer_provider=seen.provider, metrics=False)
+        with seen.request():
+            assert (await cache.get("/a")).status == 401
+
+    assert attributes(seen.one("request")) == {"outcome": "pass", "reason": "partition"}
+    assert seen.own == []
+
+
+async def test_a_run_for_credentials_alone_is_told() -> None:
+    """What the application answers to credentials, without saying that it is for all."""
+    origin, seen = Origin(answering(b"mine", (b"cache-control", b"max-age=60"))), Seen()
+    async with caching(origin, (), default=Policy.from_origin()) as cache:
+        cache.manager.instrument(tracer_provider=seen.provider, metrics=False)
+        with seen.request():
+            await cache.get("/a", [("authorization", "Bearer secret")])
+        await settled()
+
+    assert seen.lines() == ["cache fill - < request: refused authorization"]
