@@ -34,6 +34,11 @@ def media_type_of(headers: Headers) -> bytes:
     return (first(headers, b"content-type") or b"").partition(b";")[0].strip().lower()
 
 
+def is_stream(media_type: bytes) -> bool:
+    """Whether a media type is that of server-sent events: no two streams of them are the same."""
+    return media_type == b"text/event-stream"
+
+
 def is_json(media_type: bytes) -> bool:
     """Whether a media type is one of JSON (RFC 6839 §3.1)."""
     return media_type == b"application/json" or media_type.endswith(b"+json")

@@ -98,7 +98,7 @@ class Exchange:
         self, plan: Plan, scope: Scope, send: Send, content: Content, clock: Any, asked_at: float
     ) -> None:
         self.plan = plan
-        self.scope = dict(scope)
+        self.scope = {**scope, "headers": [*scope["headers"]]}  # applications edit theirs
         self._send = send
         self._clock = clock
         self.content = content

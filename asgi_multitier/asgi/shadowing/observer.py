@@ -7,6 +7,7 @@ what the next request of the same key would find is stored before that is looked
 import asyncio
 from asyncio.events import _get_running_loop as loop_here
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import Context
 from functools import partial
 from itertools import count
@@ -17,6 +18,7 @@ from ...engine.mutations import UnderWay
 from ...entry import Entry
 from ...manager.manager import CacheManager
 from ...policy.key import storage_key
+from ...policy.observed import is_stream
 from ...policy.reasons import Reason
 from ...policy.reuse import is_origin_failure
 from ...selectors import aliased
@@ -86,6 +88,8 @@ class Observer:
         self._timer: asyncio.TimerHandle | None = None
         engine.mutations.listen(self.mutated)
         manager.on_report(self.finish)
+        # Of several middlewares with one manager, the first tells what all are told.
+        self._tells_edits = not engine.mutations.noted
         engine.mutations.noted = True
 
     @property
@@ -170,12 +174,13 @@ class Observer:
         """A mutation has ended, here or, as far as it is known, in another process."""
         loop = self._manager.loop
         if loop is not None and loop is not loop_here():
-            loop.call_soon_threadsafe(self.mutated, mutation)
+            with suppress(RuntimeError):  # it is closed
+                loop.call_soon_threadsafe(self.mutated, mutation)
             return
         if loop is None:
             return
         self._verdicts.ended(mutation, loop.time())
-        if mutation.succeeded:
+        if mutation.succeeded and self._tells_edits:
             self._later.add(mutation)
 
     def finish(self) -> int:
@@ -235,8 +240,7 @@ class Observer:
     def _tell(self, exchange: Exchange) -> None:
         """Tell the ledger of an exchange, once it is known whether a difference counts."""
         slot, answer = exchange.slot, exchange.answer
-        status = exchange.status
-        if not exchange.comparable or status in _WITHOUT or is_origin_failure(status):
+        if answer is not None and not _is_compared(exchange, answer):
             answer = None
         kept: Kept | None = None
         if slot is not None and exchange.would in (HIT, STALE):
@@ -327,6 +331,13 @@ class Observer:
 _WITHOUT: Final = (206, 304, 429)
 """Statuses of answers that say nothing of the content: a part of it, or none. Nor does a failure,
 and what would be sent in its place is no wrong answer."""
+
+
+def _is_compared(exchange: Exchange, answer: Answer) -> bool:
+    """Whether an answer says what others of its key are to be."""
+    if not exchange.comparable or answer.status in _WITHOUT:
+        return False
+    return not (is_origin_failure(answer.status) or is_stream(answer.media_type))
 
 
 def _tags_of(entry: Entry) -> frozenset[str]:

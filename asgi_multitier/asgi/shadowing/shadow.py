@@ -45,6 +45,7 @@ class Shadow:
         self._request_for = request_for
         self._secret = secret
         self._observer: Observer | None = None
+        self._is_told = False
 
     async def __call__(self, plan: Plan, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -89,7 +90,8 @@ class Shadow:
             return None
         observer = self._observer
         if observer is None or observer.engine is not manager.engine:
-            if observer is None:
+            if not self._is_told:
+                self._is_told = True
                 manager.on_close(self._close)
             observer = Observer(manager, self._plans, self._request_for, self._secret)
             self._observer = observer

@@ -288,6 +288,7 @@ UNCOMPARED: dict[str, tuple[str, list[tuple[str, str]], Any]] = {
     "a range": ("GET", [("range", "bytes=1-2")], answering(b"other", status=206)),
     "not modified": ("GET", [("if-none-match", '"1"')], answering(b"", status=304)),
     "a failure": ("GET", [], answering(b"boom", status=503)),
+    "events": ("GET", [], answering(b"", (b"content-type", b"text/event-stream; charset=utf-8"))),
     "too many requests": ("GET", [], answering(b"later", status=429)),
 }
 
@@ -460,6 +461,53 @@ async def test_what_a_layer_outside_has_found_out_is_noted_when_it_is_read(where
         reply = await seen.cache.get("/a", **given)
         assert reply.body == b"a"
         assert seen.would() == ["identity"]
+
+
+async def test_two_applications_of_one_cache_tell_a_mutation_once() -> None:
+    """Each has its own entries; what drops them is told by the first."""
+    async with observing(Value()) as seen:
+        other = CacheMiddleware(Value(), seen.cache.manager, rules=(Rule("*", 60),))
+        await seen.cache.get("/a")
+        await Client(other).get("/a")
+        await seen.cache.client.request("PUT", "/a")
+        for app in (seen.cache.middleware, other):
+            observer = app._passing._shadow._observer
+            assert observer is not None
+            observer.finish()
+
+        assert [edit.path for edit in seen.edits] == ["/a"]
+
+
+async def test_a_mutation_of_another_event_loop_is_told_in_that_of_the_cache() -> None:
+    """Whose ledger belongs to it."""
+    async with observing(Value()) as seen:
+        await seen.cache.get("/a")
+
+        def change() -> None:
+            asyncio.run(seen.cache.client.request("PUT", "/a"))
+
+        await asyncio.to_thread(change)
+        await settled()
+        seen.finish()
+        await seen.cache.get("/a")
+        assert seen.would() == ["miss", "miss"]
+
+    assert [edit.path for edit in seen.edits] == ["/a"]
+
+
+async def test_what_the_application_does_to_its_fields_is_not_noted() -> None:
+    """Those of the request as it came are."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["headers"].append((b"x-added", b"1"))
+        scope["path"] = "/other"
+        await respond(send)
+
+    async with observing(answer) as seen:
+        await seen.cache.get("/a", [("x-sent", "1")])
+        (told,) = seen.finish()
+
+    assert (told.path, set(told.traits.fields)) == ("/a", {b"x-sent"})
 
 
 async def test_the_same_cache_twice_tells_once() -> None:
