@@ -47,6 +47,8 @@ def heading(stats: dict[str, Any]) -> Iterator[str | tuple[str, Style]]:
     yield ("trusted", "green") if log["trusted"] else ("not trusted", "red")
     if log.get("behind"):
         yield f"   {log['behind']:,} behind"
+    if wrong := total.get("audits", {}).get("wrong"):
+        yield (f"   {wrong:,} wrong hits found by audits", "red")
     if log["queued"]:
         yield (f"   {log['queued']:,} queued", "red")
     if stats.get("mode") == "off":

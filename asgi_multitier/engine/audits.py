@@ -108,7 +108,6 @@ class Audits:
 
     def forget(self) -> None:
         """The event loop of the tasks is gone."""
-        self.end()
         self.tasks = set()
 
     def end(self) -> None:

@@ -248,6 +248,22 @@ ROWS: dict[str, Row] = {
             "ROUTE  REQUESTS  HIT%  STALE  MISSES  PASSED  RUN P95  SAVED S  WHY PASSED\n"
         ),
     ),
+    "stats of a cache whose audits have found something": (
+        ["stats"],
+        {
+            "GET api/stats": STATS
+            | {
+                "routes": [],
+                "tiers": [],
+                "total": route("total", audits={"right": 9_000, "wrong": 1_234}),
+            }
+        },
+        Exit.OK,
+        (
+            f"{HEADING.rstrip()}   1,234 wrong hits found by audits\n"
+            "ROUTE  REQUESTS  HIT%  STALE  MISSES  PASSED  RUN P95  SAVED S  WHY PASSED\n"
+        ),
+    ),
     "stats below a share": (
         ["stats", "--fail-below", "0.97"],
         {"GET api/stats": STATS},

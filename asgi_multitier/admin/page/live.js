@@ -8,7 +8,7 @@ import { bytes, clock, duration, plural, selector } from "./format.js";
 const MOST = 500; // lines
 const WAITS = [1, 2, 5, 10, 30]; // seconds before the next attempt
 const TONES = { act: "", breaker: "bad", bypass: "warn", callback: "bad", fill: "good", flush: "bad", gap: "bad", invalidation: "bad", record: "bad",
-  refresh: "", refused: "warn", stale: "warn", trust: "warn" };
+  refresh: "", refused: "warn", stale: "warn", trust: "warn", wrong: "bad" };
 const IN_COLUMNS = ["id", "at", "kind", "route", "key"];
 const SHOWS = { seconds: duration, bytes, ttl: (value) => `fresh for ${duration(value)}`,
   own: (value) => (value ? "from here" : "from another instance"), selectors: (value) => value.map(selector).join(", ") };

@@ -19,12 +19,13 @@ export function overview(root, { signal }) {
 
 const content = (stats) => [warnings(stats), h("dl.tiles", tiles(stats)), h("h2", "Tiers"), h("div.cards", stats.tiers.map(tier))];
 
-function warnings({ mode, log, workers }) {
+function warnings({ mode, log, workers, total: { audits } }) {
   const missing = workers.filter((worker) => worker.missing);
   const said = [
     mode === "off" && "The cache is off here: every request goes to the application.",
     mode === "shadow" && "The cache only observes here (shadow): every request goes to the application.",
     !log.trusted && "The log is not trusted now: nothing is served that others may have dropped.",
+    audits?.wrong > 0 && `Audits have found ${plural(audits.wrong, "wrong hit")}: clients got something else than the application answers.`,
     log.queued > 0 && `${plural(log.queued, "invalidation")} not sent yet: other instances do not know of them.`,
     missing.length > 0 && `${missing.length} of ${plural(workers.length, "worker")} did not answer; the figures are those of the others.`,
   ].filter(Boolean);

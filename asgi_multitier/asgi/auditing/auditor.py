@@ -7,7 +7,6 @@ are under way in this process, and for a while, in which the log tells of those 
 
 import asyncio
 from asyncio import sleep
-from asyncio.events import _get_running_loop as loop_here
 from functools import partial
 from typing import Final
 
@@ -46,7 +45,6 @@ class Auditor:
     def __init__(self, plans: Plans) -> None:
         manager = plans.manager
         self._manager = manager
-        self._home = manager.home
         self._waiting = 0
         self._known: tuple[Engine, Causes] | None = None
         self._fingerprints = Fingerprints()
@@ -71,8 +69,7 @@ class Auditor:
 
     def chooses(self) -> bool:
         """Whether the hit that is being answered is audited; then `audit` is called."""
-        audits = self._engine.audits
-        return audits.due and self._home.place is loop_here() and audits.chooses()
+        return self._engine.audits.chooses()
 
     def filled(self, request: Request, slot: Slot) -> None:
         """What the application has answered to this request was stored."""

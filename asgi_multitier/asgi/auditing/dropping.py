@@ -10,7 +10,7 @@ from typing import Final
 from ...entry import Entry
 from ...events import MAX_ROUTES
 from ...manager.manager import CacheManager
-from ...selectors import Selector, is_short
+from ...selectors import Selector
 
 EVERY: Final = 1.0
 """Seconds between two drops of one route."""
@@ -42,7 +42,7 @@ class Dropping:
         """
         engine = self._manager.engine
         now = engine.clock()
-        if now - self._last.get(route, -EVERY) < EVERY or not is_short(entry.path):
+        if now - self._last.get(route, -EVERY) < EVERY:
             return False
         self._last.pop(route, None)
         if len(self._last) >= MAX_ROUTES:

@@ -9,6 +9,7 @@ import pytest
 
 from asgi_multitier import CacheManager, CacheMiddleware, Rule
 from asgi_multitier._types import Receive, Scope, Send
+from asgi_multitier.asgi.auditing import causes, dropping
 from asgi_multitier.asgi.auditing.fills import Fills
 from asgi_multitier.entry import Born, Entry
 from asgi_multitier.metrics.report import counted, routes_of
@@ -122,6 +123,77 @@ async def test_the_cause_is_what_differing_requests_have_in_common() -> None:
     assert (route.findings[0].cause, route.findings[0].name) == ("field", "x-flavour")
 
 
+async def test_a_fill_has_the_traits_that_the_application_saw() -> None:
+    """A cookie that the rule leaves out has not chosen what is stored."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        cookies = dict(scope["headers"]).get(b"cookie", b"")
+        await respond(send, b"9 EUR" if b"currency=eur" in cookies else b"10 USD")
+
+    async with auditing(app, [Rule("/p*", 60, ignore_cookies=True)]) as cache:
+        for number in range(30):
+            cache.clock.advance(0.2)
+            for currency in ("eur", "usd", "eur", "usd")[number % 2 :]:
+                fields = [("cookie", f"currency={currency}"), ("user-agent", f"client {number}")]
+                await cache.get(f"/p{number}", fields)
+            await over(cache)
+        report = await cache.manager.report()
+        auditor: Any = cache.middleware._auditor
+        fills = auditor._causes._fills._fills.values()
+
+    (route,) = report.routes
+    assert (route.findings[0].cause, route.findings[0].name) == ("cookie", "currency")
+    assert [dict(fill.traits.cookies) for fill in fills] == [{}] * 30
+
+
+async def test_a_fill_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the first audit of what it has filled; an audit tells which fill it is about."""
+    told: list[Any] = []
+    async with auditing(Page()) as cache:
+        monkeypatch.setattr(cache.manager.ledger, "observed", told.append)
+        for _ in range(3):
+            await cache.get("/a")
+        await over(cache)
+
+    fill, *audits = told
+    assert [(one.would, one.hit) for one in told] == [("miss", 0), *[("hit", fill.number)] * 2]
+    assert [one.served == fill.answer for one in audits] == [True, True]
+    assert len({one.number for one in told}) == 3
+
+
+async def test_causes_are_not_searched_for_at_each_wrong_hit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Once a second while none is known; then more rarely."""
+    searches = []
+    app = Page()
+    async with auditing(app) as cache:
+        real = cache.manager.ledger.snapshot
+
+        def snapshot() -> Any:
+            searches.append(cache.clock())
+            return real()
+
+        monkeypatch.setattr(cache.manager.ledger, "snapshot", snapshot)
+        await cache.get("/a")
+        app.body = b"new"
+        for _ in range(4):
+            await cache.get("/a")
+            await over(cache)
+        assert len(searches) == 1
+        cache.clock.advance(causes.SOON)
+        causes_of: Any = cache.middleware._auditor
+        causes_of._causes._found["GET *"] = causes.UNKNOWN
+        await cache.get("/a")
+        await over(cache)
+        assert len(searches) == 1
+        cache.clock.advance(causes.EVERY)
+        await cache.get("/a")
+        await over(cache)
+
+    assert len(searches) == 2
+
+
 async def test_mutations_are_told_to_the_ledger() -> None:
     """As causes may be edits that drop nothing; those that failed are none."""
     edits: list[Any] = []
@@ -232,6 +304,25 @@ async def test_a_route_that_is_always_wrong_is_dropped_once_a_second() -> None:
 
         assert cache.manager.stats().invalidations == {"/a/*": {"audit": 2}, "/b/*": {"audit": 1}}
     assert [event["dropped"] for event in events] == [True, False, True, False, True]
+
+
+async def test_so_many_routes_are_known_to_have_been_dropped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The oldest is forgotten, and may be dropped again a little sooner."""
+    monkeypatch.setattr(dropping, "MAX_ROUTES", 2)
+    app = Page()
+    rules = [Rule(f"/{name}", 60) for name in "abc"]
+    async with auditing(app, rules, on_wrong="drop") as cache:
+        for name in "abc":
+            await cache.get(f"/{name}")
+        app.body = b"new"
+        for name in "abc":
+            await cache.get(f"/{name}")
+            await over(cache)
+        auditor: Any = cache.middleware._auditor
+
+        assert list(auditor._dropping._last) == ["/b", "/c"]
 
 
 def test_fills_take_a_bounded_number_of_bytes() -> None:

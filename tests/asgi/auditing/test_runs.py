@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import pytest
+from fastapi import Depends, FastAPI
 
 from asgi_multitier import (
     CacheManager,
@@ -15,6 +16,7 @@ from asgi_multitier import (
     Policy,
     Rule,
     TierConfig,
+    cached,
 )
 from asgi_multitier._types import Receive, Scope, Send
 from asgi_multitier.entry import StoredResponse
@@ -346,6 +348,8 @@ def test_it_goes_on_in_another_event_loop() -> None:
         return dict(manager.stats().total.audits)
 
     asyncio.run(first())
+    left: Any = object()  # as a task of a process that was forked
+    manager.engine.audits.tasks.add(left)
     assert asyncio.run(second()) == {RIGHT: 1}
 
 
@@ -412,3 +416,125 @@ async def test_a_policy_by_the_origins_headers_is_audited_too() -> None:
         await cache.get("/a")
 
         assert await over(cache) == {WRONG: 1}
+
+
+async def test_so_many_runs_begin_in_a_second_and_go_on_at_a_time() -> None:
+    """One that has ended makes room, when a second is over."""
+    app = Page()
+    async with auditing(app, audit_runs=1) as cache:
+        await cache.get("/a")
+        verdicts = []
+        for _ in range(3):
+            await cache.get("/a")
+            await cache.get("/a")
+            verdicts.append(await over(cache))
+            cache.clock.advance(1.0)
+
+    assert verdicts == [{RIGHT: number} for number in (1, 2, 3)]
+
+
+async def test_the_same_cache_inside_answers_no_audit() -> None:
+    """It would say what it has stored."""
+    app = Page()
+    rules = [Rule("*", 60)]
+    manager = CacheManager(redis_url=None, namespace="n", audit=1, audit_runs=100)
+    inner = CacheMiddleware(app, manager, rules=rules)
+    client = Client(CacheMiddleware(inner, manager, rules=rules))
+    async with manager:
+        await client.get("/a")
+        app.body = b"new"
+        await client.get("/a")
+        while tasks := manager.engine.audits.tasks:
+            await asyncio.wait(tasks)
+
+        assert manager.stats().total.audits == {WRONG: 1}
+
+
+async def test_what_it_leaves_behind_learns_that_it_is_over() -> None:
+    """A task that waits for the client to leave ends."""
+    listeners = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def listen() -> str:
+            await receive()
+            return str((await receive())["type"])
+
+        listeners.append(asyncio.create_task(listen()))
+        await respond(send, b"x")
+
+    async with auditing(app) as cache:
+        visit = Visit()
+        await cache.get("/a", visit=visit)
+        visit.leave()
+        await cache.get("/a")
+        await over(cache)
+        told = await asyncio.gather(*listeners)
+
+    assert told == ["http.disconnect"] * 2
+
+
+async def test_an_answer_in_many_pieces_does_not_hold_the_event_loop() -> None:
+    """It belongs to clients."""
+    turns = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(10):
+            asyncio.get_running_loop().call_soon(turns.append, scope["path"])
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+            if listening:
+                assert len(turns) > before
+        await send({"type": "http.response.body"})
+
+    listening, before = False, 0
+    async with auditing(app) as cache:
+        await cache.get("/a")
+        await settled()
+        listening, before = True, len(turns)
+        await cache.get("/a")
+
+        assert await over(cache) == {RIGHT: 1}
+
+
+async def test_routes_with_a_guard_are_left_out_when_they_are_known() -> None:
+    """By their label, under which their requests are counted."""
+    app = FastAPI()
+
+    @app.get("/guarded", dependencies=[Depends(lambda: None)])
+    @cached(60, guarded=True)
+    async def endpoint() -> str:
+        return "x"
+
+    async with auditing(app, ()) as cache:
+        for _ in range(3):
+            await cache.get("/guarded")
+
+        assert cache.manager.stats().routes["/guarded"].total_hits > 0
+        assert cache.manager.engine.audits._count() == (0, 0)
+        assert await over(cache) == {}
+
+
+async def test_a_cache_that_is_made_again_is_audited_as_well() -> None:
+    """What went on in the one before is cancelled, and what it knew is forgotten."""
+    app = Page()
+    async with auditing(app) as cache:
+        await cache.get("/a")
+        app.gate.clear()
+        await cache.get("/a")
+        for _ in range(2):
+            await app.arrived.acquire()
+        manager = cache.manager
+        before = manager.engine
+        tasks = set(before.audits.tasks)
+        assert before.audits.due
+        manager.renew(manager._backends, patience=1.0)
+        await asyncio.wait(tasks)
+        assert [task.cancelled() for task in tasks] == [True]
+        assert not before.audits.due
+        app.gate.set()
+        for _ in range(2):
+            await cache.get("/a")
+
+        assert await over(cache) == {RIGHT: 1}
+        assert manager.engine is not before
+        assert len(manager.engine.mutations._listeners) == 1

@@ -35,6 +35,11 @@ async def _breaks_off(send: Send) -> None:
     await send({"type": "http.response.body", "body": BODY, "more_body": True})
 
 
+async def _says_more(send: Send) -> None:
+    await respond(send, BODY)
+    await send({"type": "http.response.body", "body": b"after its end"})
+
+
 async def _raises_after(send: Send) -> None:
     await respond(send, BODY)
     raise RuntimeError("after its answer")
@@ -89,6 +94,7 @@ ANSWERS = [
     pytest.param(_same(), RIGHT, id="the same"),
     pytest.param(_same(BODY, (b"x-moment", b"2"), (b"etag", b'"2"')), RIGHT, id="other fields"),
     pytest.param(_in_pieces, RIGHT, id="in pieces"),
+    pytest.param(_says_more, RIGHT, id="goes on after its end"),
     pytest.param(_raises_after, RIGHT, id="raises when it has answered"),
     pytest.param(_takes_for_ever_after, RIGHT, id="goes on when it has answered"),
     pytest.param(_unknown_messages, RIGHT, id="messages that are no answer"),
@@ -277,33 +283,52 @@ async def test_so_many_verdicts_wait_at_most(monkeypatch: pytest.MonkeyPatch) ->
         app.may_answer.set()
         app.may_return.set()
         await put
+        assert await over(cache) == {INCONCLUSIVE: 2, WRONG: 2}
+        for path in "ab":
+            await cache.get(f"/{path}")
         found = await over(cache)
 
-    assert found == {INCONCLUSIVE: 2, WRONG: 2}
+    assert found == {INCONCLUSIVE: 2, WRONG: 4}
 
 
-async def test_what_other_instances_drop_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("dropped", "verdict", "waits"),
+    [
+        pytest.param("meanwhile", INCONCLUSIVE, [2.0], id="their record comes"),
+        pytest.param("before", INCONCLUSIVE, [], id="it has come already"),
+        pytest.param("never", WRONG, [2.0], id="none comes"),
+    ],
+)
+async def test_what_other_instances_drop_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, dropped: str, verdict: str, waits: list[float]
+) -> None:
     """Their change is seen before their record is."""
     waited: list[float] = []
-    told = asyncio.Event()
+    waiting, told = asyncio.Event(), asyncio.Event()
 
     async def sleep(seconds: float) -> None:
-        if seconds:
-            waited.append(seconds)
-            told.set()
-            await released.wait()
+        waited.append(seconds)
+        waiting.set()
+        await told.wait()
 
-    released = asyncio.Event()
     monkeypatch.setattr(auditor, "SETTLING", 2.0)
     monkeypatch.setattr(auditor, "sleep", sleep)
     app = Page()
     async with auditing(app) as cache:
         await cache.get("/a")
         app.body = b"new"
+        app.gate.clear()
         await cache.get("/a")
-        await told.wait()
-        await cache.manager.invalidate_path("/a")
-        released.set()
+        for _ in range(2):
+            await app.arrived.acquire()
+        if dropped == "before":
+            await cache.manager.invalidate_path("/a")
+        app.gate.set()
+        if waits:
+            await waiting.wait()
+        if dropped == "meanwhile":
+            await cache.manager.invalidate_path("/a")
+        told.set()
         found = await over(cache)
 
-    assert (found, waited) == ({INCONCLUSIVE: 1}, [2.0])
+    assert (found, waited) == ({verdict: 1}, waits)
