@@ -9,11 +9,6 @@ from tests.shadow.corpus.pasting import pasted
 from tests.shadow.corpus.running import cached, shadowed, truth_of, wrong_answers
 from tests.shadow.corpus.traffic import Step
 
-NOT_NAMED = {
-    "units-and-worker": "data that change each half minute look random, among two forms of each",
-}
-"""Applications whose cause is not named yet, and why."""
-
 NOT_CURED = {
     "get-that-changes": "no annotation lets a GET drop anything",
     "memo": "the application's own memory is old too, at other times than without a cache",
@@ -36,7 +31,7 @@ async def test_the_cause_is_named_and_what_is_right_is_not_accused(
 ) -> None:
     _, report = await run_of(application)
 
-    assert application.name in NOT_NAMED or not_named(application, report) == []
+    assert not_named(application, report) == []
     assert accused(application, report) == []
 
 
