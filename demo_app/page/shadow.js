@@ -51,8 +51,9 @@ async function ask(instance, path, wanted) {
 export function tell(careless, repaired) {
   const [cause] = careless.findings;
   if (!cause) return `Of ${plural(careless.hits, "answer")} that the cache would have given, none would have been wrong so far.`;
+  const why = cause.name ? `they differ by the ${cause.cause} ${cause.name}` : "these requests are too few to tell why";
   return `Of ${plural(careless.hits, "answer")} that the cache would have given, ${careless.wrong} would have been wrong: `
-    + `they differ by the ${cause.cause} ${cause.name}. Of the repaired route's ${repaired.hits}, ${repaired.wrong}. `
+    + `${why}. Of the repaired route's ${repaired.hits}, ${repaired.wrong}. `
     + "No customer got a wrong one.";
 }
 

@@ -243,3 +243,40 @@ async def test_nothing_is_promised_of_what_does_not_run(page: Page) -> None:
     assert "in Valkey" not in text
     assert "B shows" not in text
     assert "An edit on B" not in text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "findings", "sentence"),
+    [
+        pytest.param(
+            6,
+            [{"cause": "field", "name": "accept-currency"}],
+            "Of 11 answers that the cache would have given, 6 would have been wrong: "
+            "they differ by the field accept-currency. Of the repaired route's 8, 0. "
+            "No customer got a wrong one.",
+            id="named",
+        ),
+        pytest.param(
+            1,
+            [{"cause": "unknown", "name": ""}],
+            "Of 11 answers that the cache would have given, 1 would have been wrong: "
+            "these requests are too few to tell why. Of the repaired route's 8, 0. "
+            "No customer got a wrong one.",
+            id="not known",
+        ),
+        pytest.param(
+            0,
+            [],
+            "Of 11 answers that the cache would have given, none would have been wrong so far.",
+            id="none",
+        ),
+    ],
+)
+async def test_what_shadow_has_found_is_one_sentence(
+    page: Page, wrong: int, findings: Any, sentence: str
+) -> None:
+    """With the cause where there is one."""
+    careless = {"hits": 11, "wrong": wrong, "findings": findings}
+    repaired = {"hits": 8, "wrong": 0, "findings": []}
+
+    assert await call(page, "shadow", "tell", careless, repaired) == sentence
