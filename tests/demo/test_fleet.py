@@ -148,7 +148,11 @@ def test_port_that_is_taken_meanwhile_is_an_error() -> None:
     not (shutil.which("curl") and shutil.which("sh")), reason="no curl or no sh on the PATH"
 )
 def test_printed_commands_tell_the_story_and_a_signal_ends_it() -> None:
-    """`make demo` without a browser; then neither an instance nor the server remains."""
+    """`make demo` without a browser; then neither an instance nor the server remains.
+
+    How soon B finds the answer of A and sees the edit is for tests that wait for it: these commands
+    follow each other as quickly as the machine lets them.
+    """
     with started("demo_app.fleet", "--ports", "0,0,0") as process:
         assert process.stdout is not None
         text = ""
@@ -168,9 +172,12 @@ def test_printed_commands_tell_the_story_and_a_signal_ends_it() -> None:
 
     assert code == 0
     assert "Stopped." in said
-    assert ["fwd=uri-miss" in statuses[0], "l2" in statuses[1], "l1" in statuses[2]] == 3 * [True]
+    assert "fwd=uri-miss" in statuses[0]
+    assert "fwd=method" in statuses[3]
+    assert len(statuses) == len(prices) == 6
     assert prices[0] == prices[1] == prices[2] != 4200
-    assert prices[3] == prices[5] == 4200
+    assert prices[3] == 4200
+    assert {*prices[4:]} <= {prices[0], 4200}
     assert currencies == 2 * ["EUR", "USD", "EUR", "GBP"] + ["EUR", "USD"]
     assert "GET /products/{product_id:int}/offer" in told.stdout
     assert told.stdout.count('"why_not":"it was killed here"') == 1
