@@ -99,14 +99,18 @@ class Auditor:
         times = began, engine.clock()
         pair = compared(self._fingerprints, payload, asking)
         verdict = await self._verdict(entry, pair)
-        request.plan.tally.audits[verdict.value] += 1
+        plan, dropped = request.plan, False
+        if verdict is Verdict.WRONG and self._dropping is not None:
+            dropped = await self._dropping.drop(entry, plan.resolved.label)
+        plan.tally.audits[verdict.value] += 1
         if pair is None or verdict is Verdict.INCONCLUSIVE:
             return
-        plan = request.plan
         name = f"{request.asked_by} {plan.resolved.label}"
         self._causes.audited(name, plan.policy, entry, traits, times, pair)
         if verdict is Verdict.WRONG:
-            await self._wrong(plan.resolved.label, name, entry)
+            found, key = await self._causes.of(name), storage_key(entry.key)
+            told = found.cause.value, found.name
+            engine.events.wrong_hit(plan.resolved.label, key, *told, dropped=dropped)
 
     async def _verdict(self, entry: Entry, pair: Pair | None) -> Verdict:
         if pair is None:
@@ -131,13 +135,6 @@ class Auditor:
         """Whether nothing that is known has dropped it, and all that is told is known."""
         index = self._engine.index
         return index.settled and index.permits(entry)
-
-    async def _wrong(self, route: str, name: str, entry: Entry) -> None:
-        found = await self._causes.of(name)
-        dropped = self._dropping is not None and await self._dropping.drop(entry, route)
-        self._engine.events.wrong_hit(
-            route, storage_key(entry.key), found.cause.value, found.name, dropped=dropped
-        )
 
 
 def auditor_of(plans: Plans) -> Auditor | None:
