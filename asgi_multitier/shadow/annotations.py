@@ -33,6 +33,7 @@ class Changes:
         vary_by: Source text of a function; "" for none.
         lifetime: Seconds; None to leave it.
         tags: Templates of tags.
+        ignore_cookies: Whether no other cookie counts.
         never: Whether nothing is to be stored.
     """
 
@@ -42,6 +43,7 @@ class Changes:
     vary_by: str = ""
     lifetime: float | None = None
     tags: tuple[str, ...] = ()
+    ignore_cookies: bool = False
     never: bool = False
 
     def __add__(self, other: "Changes") -> "Changes":
@@ -53,6 +55,7 @@ class Changes:
             vary_by=self.vary_by or other.vary_by,
             lifetime=min(lifetimes, default=None),
             tags=_joined(self.tags, other.tags),
+            ignore_cookies=self.ignore_cookies or other.ignore_cookies,
             never=self.never or other.never,
         )
 
@@ -118,6 +121,8 @@ def _changed(given: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
         ignored = wanted.get("ignore_cookies", False)
         if any(is_ignored(name.encode("latin-1"), ignored) for name in changes.cookies):
             del wanted["ignore_cookies"]
+    if changes.ignore_cookies and not changes.cookies and not wanted.get("cookies"):
+        wanted["ignore_cookies"] = True
     if changes.query and wanted.get("query") is not None:
         wanted["query"] = list(_joined(tuple(wanted["query"]), changes.query))
     if changes.tags:
@@ -266,7 +271,21 @@ def tag_of(route: str) -> str:
     word = said[-1] if said else "page"
     if not places:
         return word
-    return f"{word.rstrip('s') or word}:{places[-1]}"
+    name = places[-1][1:-1]
+    return f"{_singular(word) if name in _GENERAL else name}:{places[-1]}"
+
+
+_GENERAL: Final = frozenset(
+    (
+        *("id", "ids", "pk", "uid", "uuid", "key", "number", "num", "no", "n", "slug", "name"),
+        *("path", "item", "code", "index"),
+    )
+)
+"""Names of places that do not say of what they are."""
+
+
+def _singular(word: str) -> str:
+    return f"{word[:-3]}y" if word.endswith("ies") else word.removesuffix("s") or word
 
 
 def merged(changes: Sequence[Changes]) -> Changes:

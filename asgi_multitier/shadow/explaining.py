@@ -14,7 +14,7 @@ Two measures are taken, in bits, and the larger one counts:
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from math import log2
 from typing import Final
 
@@ -23,7 +23,7 @@ from .bits import arrangements
 from .record import Attribute
 from .rows import Column, Key, rank
 
-ENOUGH: Final = 4.0
+ENOUGH: Final = 5.0
 """Bits of evidence below which nothing is accused; one more for each doubling of what was tried."""
 
 _QUIET_CUT: Final = 2.5
@@ -64,7 +64,11 @@ def explain(keys: Sequence[Key], columns: Sequence[Column]) -> list[Chosen]:
     best = 0.0
     while len(chosen) < 3:  # more than that is no explanation
         taken = [one.column for one in chosen]
-        left = [column for column in columns if column not in taken]
+        left = [
+            column
+            for column in columns
+            if column not in taken and (not taken or _helps(keys, taken, column))
+        ]
         ranked = sorted(
             ((evidence(keys, [*taken, column]), -at) for at, column in enumerate(left)),
             reverse=True,
@@ -81,6 +85,31 @@ def explain(keys: Sequence[Key], columns: Sequence[Column]) -> list[Chosen]:
             break
         chosen, best = found
     return chosen
+
+
+def _helps(keys: Sequence[Key], taken: Sequence[Column], column: Column) -> bool:
+    """Whether one more attribute explains what those before leave open."""
+    before, pairs = _open(keys, taken)
+    if before < _OPEN:
+        return False
+    after, less = _open(keys, [*taken, column])
+    return after * pairs <= _HELP * before * less
+
+
+def _open(keys: Sequence[Key], columns: Sequence[Column]) -> tuple[int, int]:
+    """Changes between requests with the same values that no edit lies between, of how many."""
+    changes = pairs = 0
+    for key, groups in apart(keys, columns):
+        for places in groups:
+            for one, other in pairwise(places):
+                if key.rows[one].epoch == key.rows[other].epoch:
+                    pairs += 1
+                    changes += key.rows[one].digest != key.rows[other].digest
+    return changes, pairs
+
+
+_OPEN: Final = 2
+_HELP: Final = 0.9
 
 
 def _likely(

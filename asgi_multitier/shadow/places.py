@@ -42,12 +42,38 @@ def random_places(keys: Sequence[Key], columns_of: Columns) -> frozenset[str]:
     doubtful = [one for one in places if is_random(_at(alike, one)) or is_random(_at(whole, one))]
     if not doubtful:
         return frozenset()
-    columns, free = columns_of(known), _free(known)
+    few = _few(known)
+    columns, free = columns_of(few), _free(few)
+    own = [[read[id(row)] for row in rows] for rows in _of_users(few)]
     return frozenset(
         place
         for place in doubtful
-        if _comes_by_chance(_only(known, read, place), columns, free=free)
+        if _comes_by_chance(
+            _only(few, read, place), columns, free=free or never_same(_at(own, place))
+        )
     )
+
+
+def _few(keys: Sequence[Key]) -> list[Key]:
+    """So many of the keys as are looked at for each place."""
+    found: list[Key] = []
+    total = 0
+    for key in keys:
+        if total >= _ROWS:
+            break
+        found.append(key)
+        total += len(key.rows)
+    return found
+
+
+def _of_users(keys: Sequence[Key]) -> Iterable[list[Row]]:
+    """Rows of one user and one key, with no edit between."""
+    for key in keys:
+        found: dict[tuple[int, int], list[Row]] = {}
+        for row in key.rows:
+            user = row.record.attributes().get(USER, 0)
+            found.setdefault((row.epoch, user), []).append(row)
+        yield from (rows for rows in found.values() if len(rows) > 1)
 
 
 def _comes_by_chance(keys: Sequence[Key], columns: Sequence[Column], *, free: bool) -> bool:
@@ -56,7 +82,7 @@ def _comes_by_chance(keys: Sequence[Key], columns: Sequence[Column], *, free: bo
     Args:
         keys: The rows, compared by that place.
         columns: The attributes that may explain.
-        free: Whether no request identifies a user: each might be given an answer of its own.
+        free: Whether it is no answer of each user's own.
     """
     chosen = [one.column for one in explain(keys, columns)]
     told = [

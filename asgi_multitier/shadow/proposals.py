@@ -34,7 +34,13 @@ class Proposal:
 
 
 def propose(
-    route: str, sums: Sums, judgement: Judgement, changes: Sequence[Changes], *, shared: bool
+    route: str,
+    sums: Sums,
+    judgement: Judgement,
+    changes: Sequence[Changes],
+    *,
+    shared: bool,
+    cookies: bool,
 ) -> Proposal:
     """What to do about a route without a rule.
 
@@ -44,6 +50,7 @@ def propose(
         judgement: What was found of it.
         changes: What the findings ask for.
         shared: Whether different users were seen to get the same answer, or none was identified.
+        cookies: Whether requests had cookies.
     """
     causes = {one.cause for one in judgement.judged}
     if not route.startswith("GET "):
@@ -64,7 +71,9 @@ def propose(
         return Proposal(
             None, f"It is asked too rarely: a lifetime of {in_words(lifetime)} would seldom help"
         )
-    total = merged([*changes, Changes(lifetime=lifetime, tags=(tag_of(route),))])
+    total = merged(
+        [*changes, Changes(lifetime=lifetime, tags=(tag_of(route),), ignore_cookies=cookies)]
+    )
     why = f"Answers stay the same for {stay:,.0f} s at least: {in_words(lifetime)} fits"
     return Proposal(total, why, hits, seconds)
 

@@ -161,7 +161,16 @@ def _proposal(
     if route.has_rule:
         return None
     shared = not route.sums.users or _shared(keys)
-    return propose(route.route, route.sums, judgement, told.changes, shared=shared)
+    return propose(
+        route.route, route.sums, judgement, told.changes, shared=shared, cookies=_cookies(keys)
+    )
+
+
+def _cookies(keys: Sequence[Key]) -> bool:
+    """Whether requests had cookies."""
+    return any(
+        kind is Cause.COOKIE for key in keys for row in key.rows for kind, _ in row.record.names
+    )
 
 
 def _shared(keys: Sequence[Key]) -> bool:

@@ -38,7 +38,7 @@ def _asked(play: Play, rnd: random.Random, times: int, **choices: Mapping[str, l
 
 def _field(rnd: random.Random) -> Play:
     play = Play(lambda asked: {"price": asked.fields["accept-currency"]}, policy=TAGGED)
-    _asked(play, rnd, 14, fields={"accept-currency": ["eur", "usd"]})
+    _asked(play, rnd, 24, fields={"accept-currency": ["eur", "usd"]})
     return play
 
 
