@@ -9,7 +9,7 @@ const STEP_MS = 20;
 /** Ask A for something new, wait until Valkey has it, then ask B twice. */
 export async function askBoth(fleet) {
   const [a, b] = fleet.instances;
-  const path = `/search?q=brass&page=${1 + Math.floor(Math.random() * 1000)}`;
+  const path = `/search?q=brass+${Date.now()}`; // what was not asked before
   const before = (await a.look()).shared;
   const answers = [await a.ask(path)];
   if (!fleet.valkey.why_not) await until(async () => (await a.look()).shared > before);
