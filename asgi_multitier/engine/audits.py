@@ -5,12 +5,15 @@ What an audit does is known where requests are known: `asgi.auditing`.
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from itertools import count
 from random import Random
 from typing import Any
 
 from .._types import Clock
 from ..events import MANAGER, Events
 from .sampling import Doors, Picker
+
+_FIRST = 1 << 40
 
 
 class Audits:
@@ -26,6 +29,9 @@ class Audits:
 
     Attributes:
         tasks: The audits under way.
+        numbers: Of what is observed for audits, whichever middleware of the cache observes it;
+            what is observed otherwise is numbered from 1 on.
+        noted: Whether one of these tells mutations to the ledger of the cache.
     """
 
     def __init__(
@@ -40,6 +46,8 @@ class Audits:
         self._events = events
         self._left_out: set[str] = {MANAGER}
         self.tasks: set[asyncio.Task[None]] = set()
+        self.numbers = count(_FIRST)
+        self.noted = False
         self._picker: Picker | None = None
         if rate is not None:
             self._picker = Picker(rate, runs, self._count, doors, clock, chance)

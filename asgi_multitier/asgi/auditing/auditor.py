@@ -62,7 +62,9 @@ class Auditor:
         engine = self._manager.engine
         if self._known is None or self._known[0] is not engine:
             self._known = engine, Causes(self._manager)
-            engine.mutations.listen(self._known[1].mutated)
+            if not engine.audits.noted:
+                engine.audits.noted = True
+                engine.mutations.listen(self._known[1].mutated)
         return self._known[1]
 
     # Called by exchanges and fills.

@@ -1,7 +1,6 @@
 """Why hits were wrong, as far as that can be told: what the audited ones have in common."""
 
 import asyncio
-from itertools import count
 from typing import Final
 
 from ...config.policy import Policy
@@ -19,9 +18,6 @@ EVERY: Final = 10.0
 SOON: Final = 1.0
 """The same, where none is known yet."""
 
-_FIRST: Final = 1 << 40
-"""The number of the first observation: what is only observed is counted from 1 on."""
-
 UNKNOWN: Final = Finding(cause=Cause.UNKNOWN)
 
 
@@ -36,7 +32,7 @@ class Causes:
         self._manager = manager
         self._clock = manager.engine.clock
         self._fills = Fills()
-        self._numbers = count(_FIRST)
+        self._numbers = manager.engine.audits.numbers
         self._found: dict[str, Finding] = {}
         self._searched = -EVERY
 

@@ -213,6 +213,26 @@ async def test_mutations_are_told_to_the_ledger() -> None:
     assert (edit.route, edit.path, edit.selectors) == ("PUT *", "/a", ("path:/a",))
 
 
+async def test_two_middlewares_of_one_cache_tell_the_ledger_as_one() -> None:
+    """Each observation has a number of its own, and each mutation is told once."""
+    told: list[Any] = []
+    edits: list[Any] = []
+    manager = CacheManager(redis_url=None, namespace="n", audit=1, audit_runs=100)
+    clients = [Client(CacheMiddleware(Page(), manager, rules=[Rule("*", 60)])) for _ in range(2)]
+    async with manager:
+        manager.ledger.observed = told.append  # type: ignore[method-assign]
+        manager.ledger.edited = edits.append  # type: ignore[method-assign]
+        for client, path in zip(clients, ("/a", "/b"), strict=True):
+            await client.get(path)
+            await client.get(path)
+        while tasks := manager.engine.audits.tasks:
+            await asyncio.wait(tasks)
+        await clients[0].request("PUT", "/c")
+
+    assert len({one.number for one in told}) == len(told) == 4
+    assert len(edits) == 1
+
+
 class Instances:
     """Two instances of one application over one file."""
 
