@@ -159,11 +159,6 @@ class Exchange:
 
         return noted
 
-    @property
-    def complete(self) -> bool:
-        """Whether the client was sent all of an answer."""
-        return self.ended > 0.0 and self.flaw is None
-
     def lines(self) -> Headers:
         """The field lines of the answer, normalised."""
         return normalised(self.headers)

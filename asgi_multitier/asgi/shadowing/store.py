@@ -161,10 +161,6 @@ class Store:
         """Forget an entry, as its answer has another in its place."""
         self._tier.delete(key)
 
-    def clear(self) -> None:
-        """Forget everything."""
-        self._tier.clear()
-
     def dropped_by(self, selectors: Sequence[Selector], since: float) -> int:
         """How many entries these selectors drop, and have dropped since then.
 

@@ -210,10 +210,16 @@ async def test_what_a_callable_raises_is_no_answer() -> None:
     async def a() -> str:
         return "a"
 
+    @app.post("/b")
+    @cached(60, methods=["POST"], body=True, when=refused)
+    async def b() -> str:
+        return "b"
+
     app.add_middleware(
         CacheMiddleware, cache=CacheManager(redis_url=None, namespace="t", mode="shadow")
     )
     assert (await Client(app).get("/a")).status == 200
+    assert (await Client(app).request("POST", "/b")).status == 200
 
 
 async def test_a_mutation_drops_and_adds_nothing() -> None:

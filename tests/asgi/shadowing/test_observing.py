@@ -9,7 +9,7 @@ from asgi_multitier import CacheMiddleware, Policy, Rule, cached, invalidates
 from asgi_multitier._types import Receive, Scope, Send
 from tests.asgi.shadowing.support import observing
 from tests.asgi.support import BoomError, boom, boom_after_half
-from tests.support import Client, Origin, answering, respond, settled
+from tests.support import Client, Origin, Visit, answering, respond, scope_of, settled
 
 
 class Value:
@@ -318,8 +318,6 @@ async def test_a_request_with_content_that_its_fields_do_not_show() -> None:
         await receive()
         await respond(send)
 
-    from tests.support import Visit
-
     async with observing(answer) as seen:
         for content in (b"", b"abc"):
             visit = Visit(body=content)
@@ -446,6 +444,16 @@ async def test_a_session_that_is_written_makes_an_answer_its_client_s() -> None:
         assert seen.would() == ["set-cookie"]
         assert state["by"] == "application"
         assert type(state) is dict
+
+
+async def test_the_layers_outside_get_their_state_back() -> None:
+    """Not the one that notes what the application reads of it."""
+    async with observing(answering()) as seen:
+        scope = scope_of("GET", "/a", state={"tenant": "a"})
+        state, visit = scope["state"], Visit()
+        await seen.cache.middleware(scope, visit.receive, visit.send)
+
+        assert scope["state"] is state
 
 
 @pytest.mark.parametrize("where", ["scope", "state"])
