@@ -120,6 +120,14 @@ class Play:
         self.ledger.observed(found)
         return found
 
+    def tell(self, path: str, answer: Answer) -> None:
+        """A second passes, and a request without a rule is answered so."""
+        self.now += 1.0
+        self.number += 1
+        self.ledger.observed(
+            Observation(self.route, path, path, self.now, self.now, Traits(), answer, "no-rule")
+        )
+
     def put(
         self,
         path: str = "/prices/1",
