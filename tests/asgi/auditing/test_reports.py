@@ -72,7 +72,7 @@ async def test_a_wrong_hit_is_told_without_values(caplog: pytest.LogCaptureFixtu
     caplog.set_level(logging.INFO, "asgi_multitier")
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await respond(send, dict(scope["headers"]).get(b"cookie", b"nobody"))
+        await respond(send, dict(scope["headers"]).get(b"cookie", b"no cookie"))
 
     async with auditing(app) as cache:
         listener = cache.manager.engine.events.live.listen()
