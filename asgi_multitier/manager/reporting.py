@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -49,10 +49,10 @@ class Reporting(Lifecycle):
         self._observed_since = self._clock()
 
     @cached_property
-    def _before_reports(self) -> Listeners[int]:
+    def _before_reports(self) -> Listeners[Awaitable[int]]:
         return Listeners()
 
-    def on_report(self, tell: Callable[[], int]) -> None:
+    def on_report(self, tell: Callable[[], Awaitable[int]]) -> None:
         """Call `tell`, a method, before each report, while its object lives.
 
         It notes what is known by then, and returns how many answers are still compared.
@@ -119,7 +119,7 @@ class Reporting(Lifecycle):
             self._analysis = None
 
     async def _analysed(self, *, clear: bool) -> Part:
-        pending = sum(self._before_reports.call())
+        pending = sum(await asyncio.gather(*self._before_reports.call()))
         snapshot, seconds = self.ledger.snapshot(), self._clock() - self._observed_since
         policies = {one.route: one.policy for one in snapshot.routes if one.policy is not None}
         if any(policy.shadow for policy in policies.values()):

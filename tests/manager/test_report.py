@@ -188,7 +188,7 @@ class Queue:
         self._manager = manager
         manager.on_report(self.tell)
 
-    def tell(self) -> int:
+    async def tell(self) -> int:
         """Tell it, but for two answers."""
         self.told_in.append(threading.get_ident())
         observe(self._manager)

@@ -33,13 +33,13 @@ class Content:
         kept: What is kept of it: bytes.
     """
 
-    __slots__ = ("_chunks", "_fingerprints", "_hashed", "_limit", "_short", "kept", "size")
+    __slots__ = ("_fingerprints", "_hashed", "_limit", "_short", "_text", "kept", "size")
 
     def __init__(self, fingerprints: Fingerprints, limit: int, short: int = SMALL) -> None:
         self._fingerprints = fingerprints
         self._limit = limit
         self._short = short
-        self._chunks: list[bytes] = []
+        self._text = bytearray()  # not pieces: streams may send many small ones
         self._hashed: blake2b | None = None
         self.kept = self.size = 0
 
@@ -56,7 +56,7 @@ class Content:
         elif self._hashed is not None:
             self._hashed.update(chunk)
         else:
-            self._chunks.append(bytes(chunk))
+            self._text += chunk
             self.kept = self.size
             if self.size > self._short:
                 self.digest(status)
@@ -65,12 +65,12 @@ class Content:
         """Keep no more than the digest from here on."""
         if self._hashed is None and self.is_whole:
             self._hashed = self._fingerprints.content(status)
-            self._hashed.update(_timeless(b"".join(self._chunks)))
+            self._hashed.update(_timeless(bytes(self._text)))
             self.drop()
 
     def drop(self) -> None:
         """Keep nothing."""
-        self._chunks.clear()
+        self._text = bytearray()
         self.kept = 0
 
     @property
@@ -81,7 +81,7 @@ class Content:
     @property
     def text(self) -> bytes | None:
         """The content, if it is kept."""
-        return b"".join(self._chunks) if self.kept == self.size else None
+        return bytes(self._text) if self.kept == self.size else None
 
     def answer(
         self,

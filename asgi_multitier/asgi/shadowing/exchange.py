@@ -140,13 +140,24 @@ class Exchange:
                     return
         elif kind == "http.response.start":
             if not self.status:
-                self.status, self.headers = message["status"], message.get("headers", ())
-                if message.get("trailers"):
-                    self.flaw = Reason.TRAILERS
+                message = self._start(message)
         elif self.status:
             # A replay would have to contain all that was sent.
             self.flaw = self.flaw or Reason.NOT_UNDERSTOOD
         await self._send(message)
+
+    def _start(self, message: Message) -> Message:
+        """Note how the answer starts; the message to pass on.
+
+        Layers outside edit the lines, and what is decided of them is decided later.
+        """
+        lines = message.get("headers", ())
+        if not isinstance(lines, list | tuple):
+            message = {**message, "headers": (lines := [*lines])}  # they may be read once only
+        self.status, self.headers = message["status"], (*lines,)
+        if message.get("trailers"):
+            self.flaw = Reason.TRAILERS
+        return message
 
     def noting(self, receive: Receive) -> Receive:
         """The client's channel, where the fields of a request do not say whether it has a body."""

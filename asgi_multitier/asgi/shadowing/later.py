@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
-from time import thread_time
+from time import perf_counter, thread_time
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
@@ -14,6 +14,9 @@ DELAY: Final = 0.01
 
 PIECES: Final = 8
 """What is worked on at a time: half a millisecond, after which others have their turn."""
+
+PAUSE: Final = 0.004
+"""Seconds after which no more of them is begun: some may take long."""
 
 
 class Later(Generic[T]):
@@ -63,13 +66,27 @@ class Later(Generic[T]):
     def _some(self) -> None:
         """Work on some, and go on in the next turn of the loop."""
         self._handle = None
-        begun = thread_time()
+        begun, until = thread_time(), perf_counter() + PAUSE
         for _ in range(min(PIECES, len(self._waiting))):
             self._work(self._waiting.popleft())
+            if perf_counter() >= until:
+                break
         if self._loop is not None:
             self._spent(thread_time() - begun, self._loop.time())
         if self._waiting and self._loop is not None:
             self._handle = self._loop.call_soon(self._some, context=Context())
+
+    async def rest(self) -> None:
+        """Work on all that waits now, in pieces: others have their turn."""
+        count = len(self._waiting)
+        if count:
+            self.cancel()
+            self._loop = asyncio.get_running_loop()
+            self._some()
+        for _ in range(count):
+            if not self._waiting:
+                return
+            await asyncio.sleep(0)
 
     def all(self) -> None:
         """Work on all that waits, now."""

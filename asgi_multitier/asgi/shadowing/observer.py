@@ -43,7 +43,10 @@ WAITING: Final = 1_000
 """Exchanges and mutations that wait to be worked on; of more, nothing is noted."""
 
 CONTENT: Final = 4 * 1024 * 1024
-"""Bytes of content that wait to be digested; then all that waits is worked on at once."""
+"""Bytes of content that wait; of more, no more than the digest is kept, at once."""
+
+AT_ONCE: Final = 8
+"""Answers of one target whose text is read before the next request for it goes on."""
 
 GRACE: Final = 1.0
 """Seconds in which what another process has dropped is told here, while the log is healthy."""
@@ -87,7 +90,7 @@ class Observer:
         self._ruled: dict[str, object] = {}
         self._timer: asyncio.TimerHandle | None = None
         engine.mutations.listen(self.mutated)
-        manager.on_report(self.finish)
+        manager.on_report(self.told)
         # Of several middlewares with one manager, the first tells what all are told.
         self._tells_edits = not engine.mutations.noted
         engine.mutations.noted = True
@@ -125,8 +128,9 @@ class Observer:
             return exchange
         self._meeting.take(exchange, request)
         if request.primary in self._unstored:
-            for before in tuple(self._unstored[request.primary]):
-                self._settle(before)
+            waiting = tuple(self._unstored[request.primary])
+            for place, before in enumerate(waiting):
+                self._settle(before, read=len(waiting) - place <= AT_ONCE)
         self._meeting.look(exchange, request)
         if exchange.would == MISS and exchange.seed is not None and plan.policy.coalesce:
             leader = self._leaders.setdefault(exchange.key, exchange)
@@ -161,14 +165,23 @@ class Observer:
             exchange.lasted = engine.index.permits(seed)
         if len(engine.mutations):
             exchange.mutations = engine.mutations.under_way
-        if not exchange.status or not self._later.add(exchange):
+        if not exchange.status or not self._has_room(exchange) or not self._later.add(exchange):
             exchange.judged = True
             return
         self._content += exchange.content.kept
         if exchange.seed is not None and request is not None:
             self._unstored.setdefault(request.primary, []).append(exchange)
-        if self._content > CONTENT:
-            self._later.all()
+
+    def _has_room(self, exchange: Exchange) -> bool:
+        """Whether the content can wait, or is not needed."""
+        content = exchange.content
+        if self._content + content.kept <= CONTENT:
+            return True
+        if exchange.plan.policy.tags_from:
+            self._later.refused += 1
+            return False
+        content.digest(exchange.status)
+        return True
 
     def mutated(self, mutation: UnderWay) -> None:
         """A mutation has ended, here or, as far as it is known, in another process."""
@@ -183,10 +196,14 @@ class Observer:
         if mutation.succeeded and self._tells_edits:
             self._later.add(mutation)
 
-    def finish(self) -> int:
-        """Work on all that waits; how many answers are still compared."""
-        self._later.all()
+    async def told(self) -> int:
+        """Work on all that waits, in pieces; how many answers are still compared."""
+        await self._later.rest()
         return len(self._verdicts)
+
+    def finish(self) -> None:
+        """Work on all that waits, at once."""
+        self._later.all()
 
     async def close(self) -> None:
         """The cache ends: what is not known by now is not told."""
@@ -209,8 +226,13 @@ class Observer:
         except Exception as error:  # noqa: BLE001  # nothing that is only observed fails
             self.engine.events.broken("observing a request", error)
 
-    def _settle(self, exchange: Exchange) -> None:
-        """Digest an answer, and store what would be stored of it; once."""
+    def _settle(self, exchange: Exchange, *, read: bool = True) -> None:
+        """Digest an answer, and store what would be stored of it; once.
+
+        Args:
+            exchange: What has ended.
+            read: Whether there is time to read what stands where.
+        """
         if exchange.judged:
             return
         exchange.judged = True
@@ -229,7 +251,7 @@ class Observer:
         answer = exchange.content.answer(
             exchange.status,
             exchange.lines,
-            lambda digest: self._curiosity.wants(digest_of_key, digest, stored=stored),
+            lambda digest: self._curiosity.wants(digest_of_key, digest, stored=stored) and read,
             expected=None if present is None else present.answer,
         )
         self._content -= kept
@@ -272,6 +294,15 @@ class Observer:
             self._timer = loop.call_later(GRACE, self._look, context=Context())
 
     def _observed(
+        self, exchange: Exchange, answer: Answer | None, kept: Kept | None, counts: bool
+    ) -> None:
+        # A verdict may be told within another request, which does not fail by that.
+        try:
+            self._tell_request(exchange, answer, kept, counts)
+        except Exception as error:  # noqa: BLE001  # nothing that is only observed fails
+            self.engine.events.broken("observing a request", error)
+
+    def _tell_request(
         self, exchange: Exchange, answer: Answer | None, kept: Kept | None, counts: bool
     ) -> None:
         plan, scope = exchange.plan, exchange.scope

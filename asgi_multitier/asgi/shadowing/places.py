@@ -14,6 +14,9 @@ MOST: Final = 256
 SMALL: Final = 16 * 1024
 """Bytes of the longest text."""
 
+LONGEST: Final = 128
+"""Characters of the longest name of a place; of a text with a longer one none is told."""
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 """Names that are told. Another may be data: an address, a number of a customer."""
 
@@ -31,17 +34,22 @@ def places_of(content: bytes, fingerprints: Fingerprints) -> dict[str, int] | No
         return None
     found: dict[str, int] = {}
     for place, leaf in _leaves(value):
-        if len(found) >= MOST:
+        if place is None or len(found) >= MOST:
             return None
         # Names that are not told share a place.
         found[place] = found.get(place, 0) ^ fingerprints.of(orjson.dumps(leaf))
     return found
 
 
-def _leaves(value: Any) -> Iterator[tuple[str, Any]]:
+def _leaves(value: Any) -> Iterator[tuple[str | None, Any]]:
+    """What stands where; the place is None where its name is too long."""
     left: list[tuple[str, Any]] = [("$", value)]
     while left:
         place, value = left.pop()
+        if len(place) > LONGEST:
+            # The names of all that lies deeper begin with it: together they could be very long.
+            yield None, None
+            return
         if isinstance(value, dict) and value:
             below = [(f"{place}{_step(name)}", each) for name, each in value.items()]
         elif isinstance(value, list) and value:

@@ -24,7 +24,7 @@ _PER_NAME: Final = 330
 
 _PER_ANSWER: Final = 200
 _PER_PLACE: Final = 110
-"""Bytes of an answer, and of each place in it."""
+"""Bytes of an answer, and of each place in it, besides its name."""
 
 _SEARCHED: Final = 1_000
 """Entries that are looked at for one selector that names no single path, tag or name."""
@@ -147,7 +147,8 @@ class Store:
         if slot is None:
             return False
         slot.replay = kept
-        more = _PER_ANSWER + _PER_PLACE * len(kept.answer.places or ())
+        places = kept.answer.places or ()
+        more = _PER_ANSWER + _PER_PLACE * len(places) + sum(map(len, places))
         self._tier.resize(slot, slot.size + more)
         if marker is not None:
             self.stack.keep_variant(marker, entry.key, self._max_variants)

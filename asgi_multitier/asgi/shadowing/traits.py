@@ -16,6 +16,9 @@ from .fingerprints import Fingerprints
 _MOST: Final = 64
 """Fields, cookies and parameters of one request that are told, each: clients choose them."""
 
+READ: Final = 256
+"""Cookies of one line, and parameters, that are looked at."""
+
 _LONGEST: Final = 64
 """Characters of the longest name of a cookie or parameter."""
 
@@ -108,6 +111,7 @@ class TraitsReader:
         if allowed is None or not raw:
             return {}
         values: dict[str, list[bytes]] = {}
+        raw = b"&".join(raw.split(b"&", READ)[:READ])
         for name, value in parse_qsl(raw.decode("latin-1"), keep_blank_values=True):
             if name in allowed or len(name) > _LONGEST:
                 continue
@@ -117,7 +121,7 @@ class TraitsReader:
 
 
 def _cookies(line: bytes) -> Iterator[tuple[str, bytes]]:
-    for part in line.split(b";"):
+    for part in line.split(b";", READ)[:READ]:
         name, equals, value = part.strip().partition(b"=")
         if equals and name and len(name) <= _LONGEST:
             yield name.decode("latin-1"), value

@@ -67,7 +67,7 @@ class Verdicts:
             now: A reading of the clock.
             tell: Called with whether it counts.
         """
-        if any(_drops(one, entry) for one in mutations if one.ended is not None):
+        if any(entry in _dropped(one) for one in mutations if one.ended is not None):
             tell(False)
             return
         running = [one for one in mutations if one.ended is None]
@@ -82,8 +82,9 @@ class Verdicts:
     def ended(self, mutation: UnderWay, now: float) -> None:
         """A mutation has ended, or another process has dropped something."""
         waiting, self._waiting = self._waiting, []
+        dropped = _dropped(mutation) if waiting else ()
         for one in waiting:
-            if (mutation in one.mutations or mutation.elsewhere) and _drops(mutation, one.entry):
+            if (mutation in one.mutations or mutation.elsewhere) and one.entry in dropped:
                 one.tell(False)
                 continue
             if mutation in one.mutations:
@@ -107,5 +108,6 @@ class Verdicts:
             one.tell(False)
 
 
-def _drops(mutation: UnderWay, entry: Entry) -> bool:
-    return bool(mutation.selectors) and entry in Selected(mutation.selectors)
+def _dropped(mutation: UnderWay) -> "Selected | tuple[()]":
+    """What a mutation drops; to be asked for all entries at once, as it takes a while to make."""
+    return Selected(mutation.selectors) if mutation.selectors else ()

@@ -1,7 +1,9 @@
 """The content of an answer: one digest for one content, however it comes, and nothing kept."""
 
+import gc
 import gzip
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -132,6 +134,30 @@ def test_places_differ_where_values_do() -> None:
     )
 
     assert [place for place in one if one[place] != other[place]] == ["$.at", "$.*"]
+
+
+def test_a_place_with_a_long_name_is_not_told() -> None:
+    """All places below have it in their names: a short text could make megabytes of them."""
+    value: object = {f"k{number}": number for number in range(MOST)}
+    for depth in range(100):
+        value = {"a" * 60: value}
+        if depth in (1, 2):
+            found = places_of(json.dumps(value).encode(), FINGERPRINTS)
+            assert (found is None) == (depth == 2)
+    text = json.dumps(value).encode()
+    assert len(text) < SMALL
+    assert places_of(text, FINGERPRINTS) is None
+
+
+def test_small_pieces_are_not_kept_one_by_one() -> None:
+    """An object for each would take twenty times as much as what it holds."""
+    content = Content(FINGERPRINTS, SMALL)
+    for number in range(8_000):
+        content.add(b"%c!" % (33 + number % 90), 200)
+
+    assert content.kept == 16_000
+    held = sum(map(sys.getsizeof, gc.get_referents(content)))
+    assert held < 3 * content.kept
 
 
 def test_a_text_with_many_places_has_none() -> None:

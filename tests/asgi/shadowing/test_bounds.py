@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -11,8 +12,8 @@ from asgi_multitier._types import Receive, Scope, Send
 from asgi_multitier.asgi.shadowing import observer as observers
 from asgi_multitier.asgi.shadowing.budget import AHEAD, LIMIT, Budget
 from asgi_multitier.asgi.shadowing.curiosity import Curiosity
-from asgi_multitier.asgi.shadowing.later import Later
-from asgi_multitier.asgi.shadowing.observer import CONTENT, WAITING
+from asgi_multitier.asgi.shadowing.later import PAUSE, PIECES, Later
+from asgi_multitier.asgi.shadowing.observer import AT_ONCE, CONTENT, WAITING
 from asgi_multitier.asgi.shadowing.places import SMALL
 from asgi_multitier.testing import FakeClock
 from tests.asgi.shadowing.support import observing
@@ -60,20 +61,6 @@ async def test_of_what_waits_there_is_a_bound() -> None:
         assert len(seen.finish()) == WAITING
 
 
-async def test_contents_that_wait_have_a_bound() -> None:
-    """Beyond it, all that waits is worked on at once."""
-    content = b"x" * SMALL
-    async with observing(Origin(answering(content))) as seen:
-        for number in range(CONTENT // SMALL):
-            await seen.cache.get(f"/{number}")
-        assert seen.observer._content == CONTENT
-        assert seen.told == []
-
-        await seen.cache.get("/last")
-        assert seen.observer._content == 0
-        assert len(seen.told) == CONTENT // SMALL + 1
-
-
 async def test_work_is_done_in_pieces_between_others() -> None:
     """A few at a time, each time after what else is to be done."""
     done: list[int] = []
@@ -117,6 +104,106 @@ def test_another_event_loop_goes_on_with_what_waits() -> None:
     asyncio.run(add(2))
 
     assert done == [1, 2]
+
+
+async def test_of_content_that_waits_no_more_than_digests_is_kept() -> None:
+    """What is beyond the bound is digested at once, and not read: a request's end works on no
+    others."""
+    text = b'{"a": "%b"}' % (b"x" * (SMALL - 100))
+    count = CONTENT // len(text) + 5
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        await respond(send, text, *JSON)
+
+    async with observing(answer) as seen:
+        for number in range(count):
+            await seen.cache.get(f"/{number}")
+        observer = seen.observer
+        assert len(observer._later) == count
+        assert CONTENT - len(text) <= observer._content <= CONTENT
+
+        told = seen.finish()
+        assert observer._content == 0
+        assert [one.would for one in told] == ["miss"] * count
+        digests = {one.answer.digest for one in told if one.answer}
+        assert len(digests) == 1
+        read = [one.answer is not None and one.answer.places is not None for one in told]
+        assert read == [number < count - 5 for number in range(count)]
+
+
+async def test_content_that_tags_are_read_from_cannot_be_a_digest() -> None:
+    """Where there is no room for it, the answer is not noted."""
+    rules = (Rule("*", 300, tags_from=lambda response: ["t"]),)
+    half = CONTENT // 2 + 1
+    async with observing(Origin(answering(b"x" * half)), rules, max_entry=CONTENT) as seen:
+        for number in range(2):
+            await seen.cache.get(f"/{number}")
+
+        assert seen.observer.unseen == 1
+        (told,) = seen.finish()
+        assert told.tags == {"t"}
+
+
+async def test_the_next_of_many_does_not_wait_until_all_are_read() -> None:
+    """Of answers that came at the same time, the last are."""
+    release = asyncio.Event()
+    numbers = iter(range(100))
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        await release.wait()
+        await respond(send, b'{"a": %d}' % next(numbers), *JSON)
+
+    async with observing(answer) as seen:
+        asked = [seen.cache.client.begin("/a") for _ in range(20)]
+        await settled()
+        release.set()
+        await asyncio.gather(*asked)
+        await seen.cache.get("/a")
+        told = seen.finish()
+
+        read = [one.answer is not None and one.answer.places is not None for one in told]
+        assert read == [False] * (20 - AT_ONCE) + [True] * (AT_ONCE + 1)
+
+
+async def test_a_report_lets_others_have_their_turn() -> None:
+    """What waits is told before it, in pieces."""
+    async with observing(Origin()) as seen:
+        for number in range(5 * PIECES):
+            await seen.cache.get(f"/{number}")
+        turns: list[int] = []
+        loop = asyncio.get_running_loop()
+
+        def turn() -> None:
+            turns.append(len(seen.observer._later))
+            if turns[-1]:
+                loop.call_soon(turn)
+
+        loop.call_soon(turn)
+        assert (await seen.cache.manager.report()).requests == 5 * PIECES
+        assert len(set(turns)) > 4
+
+
+async def test_work_that_takes_long_ends_a_piece() -> None:
+    """Others have their turn after it."""
+    loop = asyncio.get_running_loop()
+    turns: list[int] = []
+    later: Later[int]
+
+    def work(one: int) -> None:
+        turns.append(one)
+        until = perf_counter() + 2 * PAUSE
+        while perf_counter() < until:
+            pass
+        assert len(later) == 3 - one
+        loop.call_soon(turns.append, 0)
+
+    later = Later(work, 10)
+    for number in range(1, 4):
+        later.add(number)
+    await later.rest()
+    await asyncio.sleep(0)
+
+    assert turns == [1, 0, 2, 0, 3, 0]
 
 
 async def test_what_fails_harms_no_client(monkeypatch: pytest.MonkeyPatch) -> None:

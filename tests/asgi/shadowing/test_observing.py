@@ -1,12 +1,13 @@
 """What is told of requests and mutations."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
 
 from asgi_multitier import CacheMiddleware, Policy, Rule, cached, invalidates
-from asgi_multitier._types import Receive, Scope, Send
+from asgi_multitier._types import ASGIApp, Message, Receive, Scope, Send
 from tests.asgi.shadowing.support import observing
 from tests.asgi.support import BoomError, boom, boom_after_half
 from tests.support import Client, Origin, Visit, answering, respond, scope_of, settled
@@ -530,3 +531,54 @@ async def test_the_same_cache_twice_tells_once() -> None:
             assert shadow._observer is not None
             shadow._observer.finish()
             assert len(seen.told) == 1, rules
+
+
+async def coded(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """A layer outside that edits the lines of an answer where they are, as Starlette's do."""
+
+    async def edit(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"].append((b"set-cookie", b"session=1"))
+            message["headers"].append((b"content-encoding", b"gzip"))
+            message["headers"][:] = [each for each in message["headers"] if each[0] != LENGTH]
+            message["headers"].append((LENGTH, b"99"))
+        await send(message)
+
+    await app(scope, receive, edit)
+
+
+LENGTH = b"content-length"
+
+
+async def test_what_layers_outside_make_of_an_answer_is_not_the_applications() -> None:
+    """They are there when the answer comes from the cache, too."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["headers"].append((b"x-layer", b"inside"))
+        lines = [(b"content-type", b"text/plain"), (LENGTH, b"5")]
+        await send({"type": "http.response.start", "status": 200, "headers": lines})
+        await send({"type": "http.response.body", "body": b"hello"})
+
+    async with observing(answer) as seen:
+        client = Client(partial(coded, seen.cache.middleware))
+        for _ in range(2):
+            reply = await client.get("/a")
+            assert (reply.get("content-encoding"), reply.get("content-length")) == (b"gzip", b"99")
+
+        assert seen.would() == ["miss", "hit"]
+        assert seen.wrong() == [False, False]
+        assert all(b"x-layer" not in one.traits.fields for one in seen.told)
+
+
+async def test_lines_that_can_be_read_once() -> None:
+    """The client gets them, and what they say is seen."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        lines = iter([(b"cache-control", b"no-store"), (b"x-a", b"1")])
+        await send({"type": "http.response.start", "status": 200, "headers": lines})
+        await send({"type": "http.response.body", "body": b"hello"})
+
+    async with observing(answer) as seen:
+        reply = await seen.cache.get("/a")
+        assert reply.headers == [(b"cache-control", b"no-store"), (b"x-a", b"1")]
+        assert seen.would() == ["no-store"]

@@ -7,7 +7,7 @@ import pytest
 
 from asgi_multitier import Policy, Rule
 from asgi_multitier.asgi.shadowing.fingerprints import Fingerprints
-from asgi_multitier.asgi.shadowing.traits import TraitsReader
+from asgi_multitier.asgi.shadowing.traits import READ, TraitsReader
 from asgi_multitier.policy.credentials import Credentials
 from asgi_multitier.policy.request import Watch
 from asgi_multitier.shadow import Traits
@@ -144,3 +144,16 @@ async def test_a_client_does_not_decide_how_much_is_kept() -> None:
     (found,) = await read(scope, policy=Policy(60, query=["a"]))
 
     assert (len(found.fields), len(found.cookies), len(found.query)) == (64, 64, 64)
+
+
+@pytest.mark.parametrize(("first", "mark"), [("a=0", "cookie"), ("a=0", "query")])
+async def test_what_follows_many_names_is_not_read(first: str, mark: str) -> None:
+    """A client may send as many as a server takes; reading them all would stop the others."""
+    names = [first, *(f"{'x' * 65}{number}=1" for number in range(READ)), "late=1"]
+    if mark == "cookie":
+        (found,) = await read(scope_of("GET", "/a", [("cookie", "; ".join(names))]))
+        assert set(found.cookies) == {"a"}
+    else:
+        scope = scope_of("GET", "/a?" + "&".join(names))
+        (found,) = await read(scope, policy=Policy(60, query=[]))
+        assert set(found.query) == {"a"}

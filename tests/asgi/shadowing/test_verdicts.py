@@ -1,10 +1,14 @@
 """When a difference counts: what is known, what has to be waited for, and for how long."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from asgi_multitier._types import Receive, Scope, Send
+from asgi_multitier.asgi.shadowing import verdicts as verdict_module
 from asgi_multitier.asgi.shadowing.observer import GRACE
+from asgi_multitier.asgi.shadowing.traits import TraitsReader
 from asgi_multitier.asgi.shadowing.verdicts import MOST, Verdicts
 from asgi_multitier.engine.mutations import UnderWay
 from asgi_multitier.entry import Born, Entry, StoredResponse
@@ -88,6 +92,58 @@ def test_another_process_is_given_a_moment() -> None:
     verdicts.look(1.5)
     verdicts.look(1.6)
     assert told[1:] == [("other", True)]
+
+
+def test_what_a_mutation_drops_is_made_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many verdicts wait: it may name a thousand things."""
+    made: list[object] = []
+    told: list[bool] = []
+
+    class Counted(verdict_module.Selected):
+        def __init__(self, selectors: Any) -> None:
+            made.append(self)
+            super().__init__(selectors)
+
+    monkeypatch.setattr(verdict_module, "Selected", Counted)
+    verdicts = Verdicts()
+    for _ in range(3):
+        verdicts.ask(ENTRY, [], 1.0, 0.0, told.append)
+    verdicts.ended(mutation(("tag", "t"), ended=True, elsewhere=True), 0.5)
+
+    assert told == [False] * 3
+    assert len(made) == 1
+    verdicts.ended(mutation(ended=True, elsewhere=True), 0.6)
+    assert len(made) == 1
+
+
+async def test_a_verdict_that_cannot_be_told_harms_no_client(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not the mutation that it has waited for."""
+    release, running, count = asyncio.Event(), asyncio.Event(), iter(range(9))
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "PUT":
+            running.set()
+            await release.wait()
+        await respond(send, b"%d" % next(count))
+
+    async with observing(answer) as seen:
+        events = seen.cache.manager.engine.events
+        await seen.cache.get("/a")
+        change = asyncio.create_task(seen.cache.client.request("PUT", "/b"))
+        await running.wait()
+        await seen.cache.get("/a")
+        seen.finish()
+        assert len(seen.observer._verdicts) == 1
+
+        def fail(*_: Any) -> Any:
+            raise RuntimeError("broken")
+
+        monkeypatch.setattr(TraitsReader, "read", fail)
+        release.set()
+        assert (await change).status == 200
+        assert events.failures["internal"] == 1
 
 
 def test_of_those_that_wait_there_is_a_bound() -> None:
