@@ -9,7 +9,15 @@ from .edits import Mutations
 from .explaining import Chosen, explain, may_explain
 from .found import Cause
 from .observation import Edit
-from .places import differing, is_random, leave_out, random_places, seen_enough
+from .places import (
+    differing,
+    is_random,
+    leave_out,
+    may_be_own,
+    never_same,
+    random_places,
+    seen_enough,
+)
 from .record import Attribute
 from .rows import Key, Row, columns_of, number_epochs
 from .tags import Misspelt, misspelt
@@ -109,7 +117,10 @@ class Judge:
         quiet = self._quiet()
         taken = [one.column for one in self._chosen]
         self._by_chance = (
-            is_random(quiet) and seen_enough(keys) and not may_explain(keys, taken, columns)
+            is_random(quiet)
+            and seen_enough(keys)
+            and not (never_same(quiet) and may_be_own(keys))
+            and not may_explain(keys, taken, columns)
         )
         self._stays = stays(quiet)
         self._found: dict[tuple[Cause, str], Judged] = {}

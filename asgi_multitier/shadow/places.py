@@ -175,6 +175,13 @@ _MANY: Final = 20
 _EQUAL: Final = 2
 
 
+def may_be_own(keys: Sequence[Key]) -> bool:
+    """Whether answers may be each user's own: no user has got several different ones."""
+    if _free(keys):
+        return False
+    return not never_same([[row.digest for row in rows] for rows in _of_users(keys)])
+
+
 def never_same(sequences: Sequence[Sequence[int]]) -> bool:
     """Whether no two answers of a sequence are the same."""
     told = [values for values in sequences if len(values) > 1]

@@ -30,14 +30,12 @@ def test_few_requests_are_no_proof_of_chance() -> None:
 
 
 def test_a_session_comes_before_what_scripts_store() -> None:
-    """Those without the script's cookie have an empty basket by chance."""
+    """The session is renewed while the script's cookie stays, which divides requests better."""
     rnd = random.Random(3)
-    baskets = {number: f"basket {max(number - 2, 0)}" for number in range(8)}
-    play = Play(lambda asked: baskets[int(asked.cookies["sid"])], policy=Policy(300))
-    for _ in range(80):
-        who = rnd.randrange(8)
-        cookies = {"sid": f"{who}"} | ({"_ga_X": f"{who}"} if who > 2 else {})
-        play.get(cookies=cookies)
+    play = Play(lambda asked: f"basket {asked.cookies['sid'][0]}", policy=Policy(300))
+    for number in range(120):
+        who = rnd.randrange(6)
+        play.get(cookies={"sid": f"{who}-{number // 40}", "_ga_X": f"{who}"})
 
     assert _named(play.report()) == [(Cause.COOKIE, "sid")]
 
@@ -141,3 +139,72 @@ def test_another_value_in_a_tag_is_no_misspelling() -> None:
     play.get("/catalog")
 
     assert _named(play.report()) == [(Cause.EDIT, "PUT /prices/{id}")]
+
+
+def test_a_lifetime_that_fits_is_not_blamed() -> None:
+    """Its answers are older than the data at times, as any cache's are."""
+    play = Play(lambda asked: {"minute": asked.now // 60}, policy=Policy(10), lifetime=10.0)
+    for _ in range(150):
+        play.get(after=4.0)
+
+    found = play.report()
+    assert (found.wrong, found.findings) == (0, ())
+    assert found.aged > 5
+
+
+def test_users_with_answers_of_their_own_are_not_shared() -> None:
+    """Each asks for another path, so that nothing shows whether two may share."""
+    rnd = random.Random(4)
+    play = Play(lambda asked: asked.path, lifetime=None)
+    for _ in range(60):
+        who = rnd.choice("abc")
+        play.get(f"/prices/{who}", user=who)
+
+    found = play.report()
+    assert found.annotation is None
+    assert found.why == "Its requests identify users, and no two of them got the same answer"
+
+
+def test_names_of_single_messages_are_not_blamed() -> None:
+    """Such as the number of a request, though it comes twice."""
+    play = Play(lambda asked: asked.fields["x-request-id"], policy=Policy(300))
+    for number in range(60):
+        play.get(fields={"x-request-id": f"{number % 5}"})
+
+    assert all(one.name != "x-request-id" for one in play.report().findings)
+
+
+def test_a_filling_parts_answers() -> None:
+    """What was dropped and made again may differ: it is no sign of chance."""
+    data = {"version": 0}
+    play = Play(lambda asked: data["version"], policy=Policy(300))
+    for _ in range(12):
+        play.get()
+        data["version"] += 1
+        play.stored.clear()
+
+    found = play.report()
+    assert (found.wrong, found.findings) == (0, ())
+
+
+def test_one_users_name_is_no_chance() -> None:
+    """Each user asks once or twice, and sees a name that no other request has seen."""
+    play = Play(lambda asked: {"hello": asked.user}, policy=Policy(300, public=True))
+    for number in range(30):
+        play.get(user=f"user {number}", client="proxy")
+
+    assert (Cause.RANDOM, "") not in _named(play.report())
+
+
+def test_answers_of_which_the_places_are_not_known_are_left_out() -> None:
+    """A page among texts of JSON, with a random place in these."""
+    rnd = random.Random(8)
+    play = Play(
+        lambda asked: "<html>" if asked.now % 9 == 0 else {"at": rnd.random(), "x": 1},
+        policy=Policy(300),
+    )
+    for _ in range(40):
+        play.get()
+
+    assert _named(play.report()) == [(Cause.RANDOM, "")]
+    assert play.report().findings[0].place == "$.at"
