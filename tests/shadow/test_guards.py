@@ -208,3 +208,31 @@ def test_answers_of_which_the_places_are_not_known_are_left_out() -> None:
 
     assert _named(play.report()) == [(Cause.RANDOM, "")]
     assert play.report().findings[0].place == "$.at"
+
+
+def test_one_of_two_that_always_come_together_is_named() -> None:
+    """What puts something before what adds a line to a log."""
+    data = {"version": 0}
+    play = Play(lambda asked: data["version"], route="GET /top", policy=Policy(900))
+    for _ in range(4):
+        for _ in range(4):
+            play.get("/top")
+        data["version"] += 1
+        play.put("/log", route="POST /log")
+        play.put("/prices/1")
+        play.put("/log", route="POST /log")
+    play.get("/top")
+
+    assert _named(play.report()) == [(Cause.EDIT, "PUT /prices/{id}")]
+
+
+def test_a_rare_mutation_that_changes_nothing_is_not_blamed() -> None:
+    """Data that change by themselves each minute, and a form that is sent now and then."""
+    rnd = random.Random(9)
+    play = Play(lambda asked: asked.now // 60, policy=Policy(900), lifetime=900.0)
+    for _ in range(200):
+        play.get(after=7.0)
+        if rnd.random() < 0.15:
+            play.put("/forms", route="POST /forms", after=0.5)
+
+    assert _named(play.report()) == [(Cause.LIFETIME, "")]
