@@ -7,9 +7,9 @@ from math import ceil
 from ..config.policy import Policy
 from .annotations import Changes, Dropping, cached_text, dropping
 from .bits import confidence
-from .found import Cause, Finding
+from .found import OF_MUTATIONS, Cause, Finding
 from .judging import Judged
-from .remedies import Remedy, of_attribute, of_random, of_unknown
+from .remedies import Remedy, of_attribute, of_elsewhere, of_random, of_unknown
 from .times import in_words, lifetime_within
 
 _SAFE = ("GET ", "HEAD ")
@@ -78,7 +78,7 @@ class Teller:
             return of_random(one.place), None
         if one.cause is Cause.LIFETIME:
             return self._of_lifetime(), None
-        if one.cause in (Cause.EDIT, Cause.TAG, Cause.LATE_COMMIT):
+        if one.cause in OF_MUTATIONS:
             return self._of_edit(one)
         return of_unknown(), None
 
@@ -98,6 +98,8 @@ class Teller:
         )
 
     def _of_edit(self, one: Judged) -> tuple[Remedy, str | None]:
+        if not one.name:
+            return of_elsewhere(self.route, one.lag), None
         if one.name.startswith(_SAFE):
             return (
                 Remedy(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum, unique
-from typing import Any
+from typing import Any, Final
 
 
 @unique
@@ -21,6 +21,10 @@ class Cause(StrEnum):
     LIFETIME = "lifetime"
     RANDOM = "random"
     UNKNOWN = "unknown"
+
+
+OF_MUTATIONS: Final = frozenset((Cause.EDIT, Cause.TAG, Cause.LATE_COMMIT))
+"""Causes that have the name of a mutation; "" if it is not a request of this process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from ..config.policy import Policy
 from .agreeing import annotation_for
-from .found import Finding, RouteReport
+from .found import OF_MUTATIONS, Finding, RouteReport
 from .reading import Part
 from .report import Report
 
@@ -178,8 +178,23 @@ def _causes(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     found: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
         found.setdefault((finding.cause.value, finding.name), []).append(finding)
+    for kind in OF_MUTATIONS:
+        _name_elsewhere(kind.value, found)
     one_each = [_one_cause(each) for each in found.values()]
     return tuple(sorted(one_each, key=lambda one: (-one.wrong, -one.confidence)))
+
+
+def _name_elsewhere(kind: str, found: dict[tuple[str, str], list[Finding]]) -> None:
+    """Count a mutation of another process for the one that this process has named.
+
+    Of several it is that with most wrong answers. What is none of them is left when they are
+    repaired, and is told then.
+    """
+    named = [each for (cause, name), each in found.items() if cause == kind and name]
+    if named and (kind, "") in found:
+        most = max(named, key=lambda each: sum(one.wrong for one in each))
+        wrong = sum(one.wrong for one in found.pop((kind, "")))
+        most[0] = replace(most[0], wrong=most[0].wrong + wrong)
 
 
 def _one_cause(parts: Sequence[Finding]) -> Finding:

@@ -56,7 +56,8 @@ def propose(
     if not route.startswith("GET "):
         return Proposal(None, "Only answers to GET are proposed to be cached")
     if sums.requests < _LEAST:
-        return Proposal(None, f"It was asked {sums.requests} times: too few to tell")
+        times = "once" if sums.requests == 1 else f"{sums.requests} times"
+        return Proposal(None, f"It was asked {times}: too few to tell")
     for cause, why in _AGAINST.items():
         if cause in causes:
             return Proposal(None, why)

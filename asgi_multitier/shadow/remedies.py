@@ -104,6 +104,23 @@ def of_random(place: str) -> Remedy:
     )
 
 
+def of_elsewhere(route: str, lag: float) -> Remedy:
+    """What to do where the mutation is not a request of this process, so it has no name.
+
+    Args:
+        route: What changes.
+        lag: Seconds from what it dropped to the change; 0 where it does not drop the route.
+    """
+    what = "something that another process, or code outside of a request, drops"
+    if lag:
+        return Remedy(
+            f"{route} changes up to {lag:.1f} s after {what}: commit there before it is dropped"
+        )
+    return Remedy(
+        f"{route} changes after {what}: find what runs there, and let it drop {route} too"
+    )
+
+
 def of_unknown() -> Remedy:
     """What to do where nothing explains."""
     return Remedy(

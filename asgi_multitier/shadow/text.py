@@ -53,7 +53,7 @@ def _aged(count: int) -> str:
 
 
 def _finding(finding: Finding) -> Iterator[str]:
-    title = _TITLES[finding.cause].format(name=finding.name)
+    title = _TITLES[finding.cause].format(name=finding.name or "another process")
     others = _others(finding.others)
     counted = f"{finding.wrong} wrong: " if finding.wrong else ""
     place = f", at {finding.place}" if finding.place else ""

@@ -511,6 +511,21 @@ ROWS: dict[str, Row] = {
         Exit.OK,
         "the cache is off in 2/2 workers of the machine that answered\n",
     ),
+    "mode shadow": (
+        ["mode", "shadow"],
+        {"POST api/mode": {"mode": "shadow", "was": "on", "workers": [SWITCHED]}},
+        Exit.OK,
+        (
+            "the cache is in shadow mode (it only observes) in 1/1 workers of the machine that"
+            " answered\n"
+        ),
+    ),
+    "mode on of a process that has observed": (
+        ["mode", "on", "--process"],
+        {"POST api/mode": {"mode": "on", "was": "shadow"}},
+        Exit.OK,
+        "the cache is on, it was in shadow mode (it only observes)\n",
+    ),
     "mode off where a worker is silent": (
         ["mode", "off"],
         {"POST api/mode": {"mode": "off", "was": "on", "workers": [SWITCHED, UNSWITCHED]}},

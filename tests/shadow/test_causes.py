@@ -7,6 +7,7 @@ import pytest
 
 from asgi_multitier import Policy
 from asgi_multitier.shadow import Cause, RouteReport
+from asgi_multitier.shadow.text import text_of
 
 from .play import Asked, Play
 
@@ -288,3 +289,58 @@ def test_what_explains_equally_is_told_as_or() -> None:
 
     assert finding.others == (("cookie", "session"), ("field", "authorization"), ("address", ""))
     assert "the user or cookie session or field authorization or client's address" in finding.remedy
+
+
+def _elsewhere(rnd: random.Random) -> Play:
+    """Another worker changes it, and its record says only what it drops."""
+    data = _Data()
+    play = Play(data, route="GET /catalog", policy=Policy(300))
+
+    def change() -> None:
+        data.version += 1
+        play.put("", route="", selectors=("path:/prices/1",))
+
+    return _edited(rnd, play, "/catalog", change)
+
+
+def _late_elsewhere(rnd: random.Random) -> Play:
+    data = _Data()
+    play = Play(data, policy=TAGGED, tags=lambda path: frozenset({"price:1"}))
+
+    def change() -> None:
+        play.put("", route="", selectors=("path:/prices/1",), drops=("/prices/1",))
+        play.get(after=0.5)
+        data.version += 1
+
+    return _edited(rnd, play, "/prices/1", change)
+
+
+def _tag_elsewhere(rnd: random.Random) -> Play:
+    data = _Data()
+    play = Play(data, policy=TAGGED, tags=lambda path: frozenset({"price:1"}))
+
+    def change() -> None:
+        data.version += 1
+        play.put("", route="", selectors=("tag:prices:1",))
+
+    return _edited(rnd, play, "/prices/1", change)
+
+
+ELSEWHERE = [
+    (_elsewhere, Cause.EDIT, "GET /catalog changes after something that another process"),
+    (_tag_elsewhere, Cause.TAG, "GET /prices/{id} changes after something that another process"),
+    (_late_elsewhere, Cause.LATE_COMMIT, "GET /prices/{id} changes up to"),
+]
+
+
+@pytest.mark.parametrize(("played", "cause", "said"), ELSEWHERE, ids=["edit", "tag", "late"])
+def test_a_mutation_without_a_name_is_told_in_words(
+    played: Callable[[random.Random], Play], cause: Cause, said: str
+) -> None:
+    """There is no route to write something at, so nothing is proposed for it."""
+    play = played(random.Random(1))
+    finding = play.report().findings[0]
+
+    assert (finding.cause, finding.name, finding.annotation) == (cause, "", None)
+    assert finding.remedy.startswith(said)
+    assert "another process" in text_of([play.report()])

@@ -126,6 +126,37 @@ def test_figures_and_evidence_are_added() -> None:
     assert route.annotation == '@cached(30, tags=["price:{id}"])'
 
 
+NAMELESS = replace(EDIT, name="", wrong=5, annotation=None, remedy="Another process changes it")
+OTHER = replace(EDIT, name="DELETE /prices/{id}", wrong=4)
+LATE = replace(NAMELESS, cause=Cause.LATE_COMMIT)
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "told"),
+    [
+        ((EDIT,), (NAMELESS,), [("edit", "PUT /prices/{id}", 8)]),
+        (
+            (NAMELESS, EDIT),
+            (NAMELESS, OTHER),
+            [("edit", "DELETE /prices/{id}", 14), ("edit", "PUT /prices/{id}", 3)],
+        ),
+        ((NAMELESS,), (NAMELESS,), [("edit", "", 10)]),
+        ((EDIT,), (LATE,), [("late-commit", "", 5), ("edit", "PUT /prices/{id}", 3)]),
+        ((FIELD,), (NAMELESS,), [("field", "accept-currency", 12), ("edit", "", 5)]),
+    ],
+)
+def test_what_another_process_changes_has_the_name_that_it_has_there(
+    here: tuple[Finding, ...], there: tuple[Finding, ...], told: list[tuple[str, str, int]]
+) -> None:
+    """If it has one there; of what is none of its requests, none of them has a name."""
+    reports = [Report(routes=(replace(PRICES, findings=each),)) for each in (here, there)]
+    (route,) = joined(reports).routes
+
+    assert [(str(one.cause), one.name, one.wrong) for one in route.findings] == told
+    for one in route.findings:
+        assert (one.annotation is None) == (one.name == "")
+
+
 def test_a_proposal_of_one_is_kept_though_another_has_none() -> None:
     """A lifetime that is not known there neither."""
     bare = replace(PRICES, wrong=99, annotation=None, lifetime=None)

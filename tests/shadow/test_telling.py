@@ -45,6 +45,7 @@ def test_a_route_without_a_rule_is_proposed_one() -> None:
 AGAINST = [
     (_bare(lambda asked: random.random()), "Its answers are never the same"),
     (_bare(lambda asked: asked.user, users=3), "Its answers belong to single users"),
+    (_bare(lambda asked: 1, 1), "It was asked once: too few to tell"),
     (_bare(lambda asked: 1, 5), "It was asked 5 times: too few to tell"),
     (_bare(lambda asked: 1, after=90_000.0), "It is asked too rarely"),
     (_bare(lambda asked: asked.now // 1), "Its answers are never the same"),

@@ -24,7 +24,7 @@ async def _run(given: Namespace, output: Output) -> Exit:
         if given.mode is None:
             told: dict[str, Any] = await get(door, "api")
             output.json({"mode": told["mode"]})
-            output.line(f"the cache is {told['mode']} in process {told['pid']}")
+            output.line(f"the cache is {_said(told['mode'])} in process {told['pid']}")
             return Exit.OK
         scope = "process" if given.process else "host"
         body = {"mode": given.mode, "scope": scope}
@@ -32,17 +32,22 @@ async def _run(given: Namespace, output: Output) -> Exit:
     output.json(told)
     if all(worker["worker"] is None for worker in told.get("workers", ())):
         # That one process was asked for, or has no sockets (workers=False).
-        output.line(f"the cache is {told['mode']}, it was {told['was']}")
+        output.line(f"the cache is {_said(told['mode'])}, it was {_said(told['was'])}")
         output.note("this is so in the process that has answered alone")
         return Exit.OK
     return _tell_workers(output, told)
+
+
+def _said(mode: str) -> str:
+    """A mode as the state of a cache; one of a later release as it is."""
+    return {"shadow": "in shadow mode (it only observes)"}.get(mode, mode)
 
 
 def _tell_workers(output: Output, told: dict[str, Any]) -> Exit:
     workers: list[dict[str, Any]] = told["workers"]
     missing = [worker for worker in workers if worker["missing"]]
     count = f"{len(workers) - len(missing)}/{len(workers)} workers of the machine that answered"
-    output.line(f"the cache is {told['mode']} in ", (count, "red" if missing else "green"))
+    output.line(f"the cache is {_said(told['mode'])} in ", (count, "red" if missing else "green"))
     for worker in missing:
         output.line(("  not switched ", "red"), f"worker {worker['worker']}: {worker['missing']}")
     output.note("other machines: the same there, or with the --url of each")
