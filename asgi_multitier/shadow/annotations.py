@@ -185,7 +185,8 @@ def _text(value: Any) -> str | None:
     if isinstance(value, bytes):
         return _text(value.decode("latin-1"))
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        # Characters that turn the text around it, or end its line, are not pasted.
+        return json.dumps(value, ensure_ascii=False) if value.isprintable() else ascii(value)
     if isinstance(value, list | tuple | frozenset):
         texts = [_text(one) for one in (sorted(value) if isinstance(value, frozenset) else value)]
         return None if None in texts else f"[{', '.join(filter(None, texts))}]"

@@ -8,6 +8,7 @@ from .bits import stays
 from .edits import Mutations
 from .explaining import Chosen, explain, may_explain
 from .found import Cause
+from .member_names import told_place
 from .observation import Edit
 from .places import (
     differing,
@@ -140,6 +141,8 @@ class Judge:
         aged = 0
         for row, source in wrong:
             aged += self._one(row, source)
+        for one in self._found.values():
+            one.place = told_place(one.place, self._keys)
         judged = sorted(self._found.values(), key=lambda one: (-one.wrong, -one.bits))
         return Judgement(judged, aged, self._stay, longest_seen(self._groups), len(wrong))
 

@@ -6,9 +6,13 @@ keyed hash that no other process knows the key of.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 _NONE: Mapping[bytes, int] = {}
 _NO_TEXTS: Mapping[str, int] = {}
+
+NAMELESS: Final = "(no name)"
+"""The parameter for all parts of a query string without `=`: they may be values."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Final
 from ..policy.credentials import identifies_user
 from .annotations import BY_ADDRESS, Changes
 from .found import Cause
+from .observation import NAMELESS
 from .record import Attribute
 
 _WORDS: Final = {
@@ -60,6 +61,11 @@ def of_attribute(names: tuple[Attribute, ...]) -> Remedy:
             f'Answers depend on the {what}: write cookies=["{name}"], without public= and'
             " ignore_cookies= for it",
             Changes(cookies=(name,)),
+        )
+    if kind is Cause.QUERY and name == NAMELESS:
+        return Remedy(
+            "Answers depend on what stands in the query string without a name: leave query= away,"
+            " so that all of it is in the key"
         )
     if kind is Cause.QUERY:
         return Remedy(

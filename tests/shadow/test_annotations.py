@@ -214,3 +214,12 @@ def test_a_tag_for_a_route(route: str, tag: str) -> None:
 def test_types_of_places_are_left_out() -> None:
     """Templates of annotations have names alone."""
     assert plain("/a/{id:int}/{rest:path}") == "/a/{id}/{rest}"
+
+
+@pytest.mark.parametrize("name", ["a\u202eb", "\x9b31m", "a\u2028b", 'a"\\b', "\x1b[31m", "\u00e9"])
+def test_names_that_clients_choose_stand_in_the_text_as_they_read(name: str) -> None:
+    """Nothing that turns the text around it or ends its line; the name is meant all the same."""
+    text = cached_text(Policy(60, query=["p"]), Changes(query=(name,)))
+    assert text is not None
+    assert text.isprintable()
+    assert set(pasted(text).policy.query) == {"p", name}

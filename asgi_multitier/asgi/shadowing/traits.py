@@ -1,14 +1,15 @@
 """What may have chosen the answer to a request and is not in its key, as digests."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus
 
 from ..._types import Header, Scope
 from ...policy.headers import normalised
 from ...policy.observed import may_choose
 from ...policy.request import Field, Watch
 from ...shadow import Traits
+from ...shadow.observation import NAMELESS
 from ..plan import Plan, raw_target
 from ..two_generation_cache import TwoGenerationCache
 from .fingerprints import Fingerprints
@@ -110,14 +111,23 @@ class TraitsReader:
         allowed, raw = plan.policy.query, raw_target(scope)[1]
         if allowed is None or not raw:
             return {}
+        parts = raw.split(b"&", READ)[:READ]
         values: dict[str, list[bytes]] = {}
-        raw = b"&".join(raw.split(b"&", READ)[:READ])
-        for name, value in parse_qsl(raw.decode("latin-1"), keep_blank_values=True):
+        if bare := [
+            part for part in parts if part and b"=" not in part and _left_out(part, allowed)
+        ]:
+            values[NAMELESS] = bare  # a value may stand there as well as a name
+        named = b"&".join(part for part in parts if b"=" in part).decode("latin-1")
+        for name, value in parse_qsl(named, keep_blank_values=True):
             if name in allowed or len(name) > _LONGEST:
                 continue
             if name in values or len(values) < _MOST:
                 values.setdefault(name, []).append(value.encode("utf-8", "surrogatepass"))
         return {name: self._digest(_joined(each)) for name, each in values.items()}
+
+
+def _left_out(part: bytes, allowed: Container[str]) -> bool:
+    return unquote_plus(part.decode("latin-1")) not in allowed
 
 
 def _cookies(line: bytes) -> Iterator[tuple[str, bytes]]:

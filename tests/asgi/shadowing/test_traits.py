@@ -11,6 +11,7 @@ from asgi_multitier.asgi.shadowing.traits import READ, TraitsReader
 from asgi_multitier.policy.credentials import Credentials
 from asgi_multitier.policy.request import Watch
 from asgi_multitier.shadow import Traits
+from asgi_multitier.shadow.observation import NAMELESS
 from tests.support import Origin, caching, scope_of
 
 SECRET = "s3cret-value"
@@ -157,3 +158,14 @@ async def test_what_follows_many_names_is_not_read(first: str, mark: str) -> Non
         scope = scope_of("GET", "/a?" + "&".join(names))
         (found,) = await read(scope, policy=Policy(60, query=[]))
         assert set(found.query) == {"a"}
+
+
+async def test_a_parameter_without_equals_may_be_a_value() -> None:
+    """So it is not told as a name; those that the rule names are in the key."""
+    targets = (f"/a?{SECRET}&page&x=1", "/a?other&page&x=1", "/a?page&x=1&&")
+    scopes = [scope_of("GET", target) for target in targets]
+    one, other, none = await read(*scopes, policy=Policy(60, query=["page"]))
+
+    assert set(one.query) == {NAMELESS, "x"}
+    assert one.query[NAMELESS] != other.query[NAMELESS]
+    assert set(none.query) == {"x"}
