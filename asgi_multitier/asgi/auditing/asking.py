@@ -1,7 +1,6 @@
 """The run of the application for an audit: the client's own request, for no client."""
 
 import asyncio
-from contextlib import suppress
 from typing import Final
 
 from ..._types import Headers, Message, Scope
@@ -116,8 +115,19 @@ async def ask(engine: Engine, request: Request, asking: Asking, key: str) -> Non
     """
     scope, side = scope_of(engine, request), ReceiveSide(None, request.content or b"")
     # What it has answered until it fails decides: a server has sent that by then.
-    with suppress(Exception, SystemExit):
+    try:
         async with asyncio.timeout(request.plan.policy.hard_timeout or LIMIT):
             with engine.flights.running_for(key):
                 await request.app(scope, side.receive, asking.send)
+    except BaseException as error:
+        if _ends_the_audit(error):
+            raise
     side.release()
+
+
+def _ends_the_audit(error: BaseException) -> bool:
+    """Whether something else than the application ends it: what that raises is a failure."""
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0
+    return isinstance(error, KeyboardInterrupt | GeneratorExit)

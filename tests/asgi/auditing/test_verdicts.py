@@ -30,6 +30,18 @@ async def _exits(send: Send) -> None:
     raise SystemExit(1)
 
 
+class _EndError(BaseException):
+    """No `Exception`."""
+
+
+async def _ends_all(send: Send) -> None:
+    raise _EndError
+
+
+async def _cancels(send: Send) -> None:
+    raise asyncio.CancelledError
+
+
 async def _breaks_off(send: Send) -> None:
     await _start(send)
     await send({"type": "http.response.body", "body": BODY, "more_body": True})
@@ -117,6 +129,8 @@ ANSWERS = [
     pytest.param(_same(b"busy", status=429), INCONCLUSIVE, id="too many requests"),
     pytest.param(_raises, INCONCLUSIVE, id="raises"),
     pytest.param(_exits, INCONCLUSIVE, id="exits"),
+    pytest.param(_ends_all, INCONCLUSIVE, id="raises what ends more than a request"),
+    pytest.param(_cancels, INCONCLUSIVE, id="raises what cancels"),
     pytest.param(_breaks_off, INCONCLUSIVE, id="breaks off"),
     pytest.param(_too_short, INCONCLUSIVE, id="is incomplete"),
     pytest.param(_takes_for_ever, INCONCLUSIVE, id="takes too long"),
