@@ -48,7 +48,7 @@ def heading(stats: dict[str, Any]) -> Iterator[str | tuple[str, Style]]:
     if log.get("behind"):
         yield f"   {log['behind']:,} behind"
     if wrong := total.get("audits", {}).get("wrong"):
-        yield (f"   {wrong:,} wrong hits found by audits", "red")
+        yield (f"   {wrong:,} wrong hit{'' if wrong == 1 else 's'} found by audits", "red")
     if log["queued"]:
         yield (f"   {log['queued']:,} queued", "red")
     if stats.get("mode") == "off":

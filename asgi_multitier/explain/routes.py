@@ -33,6 +33,7 @@ class RouteShown:
         chosen_by: Why its policy is that, or none: see `explanation.RuleShown`.
         cached: Whether responses are cached.
         lifetime: Seconds that they are fresh; None if their own fields decide, or none is cached.
+        shadow: Whether the rule only observes (`shadow=True`): the application answers.
         key: What is in the key besides the URL.
         tags: Templates of tags, and names of callables.
         dropped_by: Which routes drop its responses.
@@ -45,6 +46,7 @@ class RouteShown:
     chosen_by: str
     cached: bool
     lifetime: float | None
+    shadow: bool
     key: tuple[str, ...]
     tags: tuple[str, ...]
     dropped_by: tuple[Effect, ...]
@@ -158,6 +160,7 @@ def _shown(route: Route) -> RouteShown:
         chosen_by=route.reason,
         cached=policy is not None,
         lifetime=None if policy is None else policy.lifetime,
+        shadow=policy is not None and policy.shadow,
         key=() if policy is None else _key(policy),
         tags=() if route.target is None else tuple(one.shown for one in route.target.tags),
         dropped_by=route.dropped_by,

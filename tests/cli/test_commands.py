@@ -264,6 +264,18 @@ ROWS: dict[str, Row] = {
             "ROUTE  REQUESTS  HIT%  STALE  MISSES  PASSED  RUN P95  SAVED S  WHY PASSED\n"
         ),
     ),
+    "stats of a cache of which one hit was wrong": (
+        ["stats"],
+        {
+            "GET api/stats": STATS
+            | {"routes": [], "tiers": [], "total": route("total", audits={"wrong": 1})}
+        },
+        Exit.OK,
+        (
+            f"{HEADING.rstrip()}   1 wrong hit found by audits\n"
+            "ROUTE  REQUESTS  HIT%  STALE  MISSES  PASSED  RUN P95  SAVED S  WHY PASSED\n"
+        ),
+    ),
     "stats below a share": (
         ["stats", "--fail-below", "0.97"],
         {"GET api/stats": STATS},

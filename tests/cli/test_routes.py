@@ -105,3 +105,28 @@ def test_what_is_no_application(
     """It says what is expected."""
     assert main(["routes", target]) == Exit.USAGE
     assert expected in capsys.readouterr().err
+
+
+def test_it_is_said_which_rules_only_observe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Beside a rule that caches, and in JSON."""
+    text = (
+        SHOP
+        + """
+
+@app.get("/offers")
+@cached(60, shadow=True)
+async def offers():
+    raise AssertionError("nothing runs")
+"""
+    )
+    (tmp_path / "shop_in_part.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    assert main(["routes", "shop_in_part:app"]) == Exit.OK
+    lines = capsys.readouterr().out.splitlines()
+
+    assert [one.split()[0] for one in lines if "s, in shadow" in one] == ["/offers"]
+    assert main(["--json", "routes", "shop_in_part:app"]) == Exit.OK
+    routes = json.loads(capsys.readouterr().out)["routes"]
+    assert [one["route"] for one in routes if one["shadow"]] == ["/offers"]

@@ -75,7 +75,8 @@ def _row(route: RouteShown) -> tuple[object, ...]:
 def _cached(route: RouteShown) -> str:
     if not route.cached:
         return "-"
-    return "by its fields" if route.lifetime is None else f"{route.lifetime:,.0f} s"
+    lifetime = "by its fields" if route.lifetime is None else f"{route.lifetime:,.0f} s"
+    return f"{lifetime}, in shadow" if route.shadow else lifetime
 
 
 def _named(effect: Effect) -> str:
