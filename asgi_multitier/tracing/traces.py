@@ -98,15 +98,16 @@ class Traces:
         else:
             links = _links([asker.get_span_context()])
             span = self._begin(f"cache {kind} {route}", route, Context(), links)
-        inside = copy_context()
-        inside.run(attach, _inside(span))
-        return RunTrace(
-            span,
-            asker if waits else None,
-            partial(self._lost, route),
-            inside,
-            self.failed,
-        )
+        with _ended_if_it_fails(span):
+            inside = copy_context()
+            inside.run(attach, _inside(span))
+            return RunTrace(
+                span,
+                asker if waits else None,
+                partial(self._lost, route),
+                inside,
+                self.failed,
+            )
 
     @harmless
     def current(self) -> Span:
@@ -159,11 +160,7 @@ class Traces:
         links = _links([] if leader is None else [leader])
         began = now - int(seconds * 1e9)
         span = self._begin(f"cache wait {route}", route, links=links, began=began)
-        if span.is_recording():
-            tell(span, {KIND: kind, RESULT: result})
-            if result == "error":
-                span.set_status(StatusCode.ERROR)
-        span.end(now)
+        _end(span, {KIND: kind, RESULT: result}, failed=result == "error", at=now)
 
     # Invalidations.
 
@@ -201,10 +198,11 @@ class Traces:
     @harmless
     def _begin_drop(self, route: str, phase: str, kinds: Iterable[str]) -> tuple[Span, object]:
         span = self._begin(f"cache invalidate {route}", route)
-        if span.is_recording():
-            counts = {f"{SELECTORS}.{kind}": count for kind, count in Counter(kinds).items()}
-            tell(span, {PHASE: phase, **counts})
-        return span, attach(set_span_in_context(span))
+        with _ended_if_it_fails(span):
+            if span.is_recording():
+                counts = {f"{SELECTORS}.{kind}": count for kind, count in Counter(kinds).items()}
+                tell(span, {PHASE: phase, **counts})
+            return span, attach(set_span_in_context(span))
 
     @harmless
     def _end_drop(self, span: Span, token: object, error: BaseException | None) -> None:
@@ -259,10 +257,8 @@ class Traces:
 
     @harmless
     def _end(self, span: Span, error: BaseException | None) -> None:
-        if error is not None and span.is_recording():
-            tell(span, {ERROR: type(error).__name__})
-            span.set_status(StatusCode.ERROR)
-        span.end()
+        told = {} if error is None else {ERROR: type(error).__name__}
+        _end(span, told, failed=error is not None)
 
     # The span of a request, which is somebody else's.
 
@@ -302,9 +298,30 @@ class Traces:
             return self._tracer.start_span(name, context, kind, dict(told), links, began)
         # Most likely it is not recorded either.
         span = self._tracer.start_span(name, context, kind, None, links, began)
-        if span.is_recording():
+        with _ended_if_it_fails(span):
+            if span.is_recording():
+                tell(span, told)
+            return span
+
+
+def _end(span: Span, told: Told, *, failed: bool, at: int | None = None) -> None:
+    try:
+        if told and span.is_recording():
             tell(span, told)
-        return span
+            if failed:
+                span.set_status(StatusCode.ERROR)
+    finally:
+        span.end(at)
+
+
+@contextmanager
+def _ended_if_it_fails(span: Span) -> Iterator[None]:
+    """Leave no span open of which nothing else is told, as something about it has raised."""
+    try:
+        yield
+    except Exception:
+        span.end()
+        raise
 
 
 def _inside(run: Span) -> Context:

@@ -5,10 +5,12 @@ import logging
 from typing import Any
 
 import pytest
+from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.trace import NoOpTracerProvider, TracerProvider
 
 from asgi_multitier import Rule
+from asgi_multitier.tracing.traces import Traces
 from tests.support import Cache, Origin, caching, settled
 from tests.tracing.support import Seen
 
@@ -123,3 +125,55 @@ async def test_a_span_that_takes_nothing() -> None:
         assert await everything(cache, origin, seen) == EXPECTED
         assert cache.manager.stats().failures["tracing"] > 6
     assert len([span for span in seen.own if span.name.startswith("cache fill")]) == 2
+
+
+@pytest.mark.parametrize("call", ["get_span_context", "is_recording", "set_attributes"])
+async def test_a_span_of_which_something_raises_is_ended(call: str) -> None:
+    """None is left open, whatever of it has failed."""
+    origin, seen = Origin(), Seen()
+    begun: list[Any] = []
+
+    class Failing(SpanProcessor):
+        def on_start(self, span: Any, parent_context: Any = None) -> None:
+            if span.name.startswith("cache "):
+                begun.append(span)
+                setattr(span, call, fail)
+
+    def fail(*_: object) -> Any:
+        raise RuntimeError("no more")
+
+    seen.provider.add_span_processor(Failing())
+    async with caching(origin, RULES) as cache:
+        cache.manager.instrument(tracer_provider=seen.provider, metrics=False)
+        assert await everything(cache, origin, seen) == EXPECTED
+    assert len(begun) > 3
+    assert all(span.end_time is not None for span in begun)
+    assert trace.get_current_span() is trace.INVALID_SPAN
+
+
+@pytest.mark.parametrize("call", ["is_recording", "set_attributes"])
+async def test_a_wait_and_a_round_trip_end_too(call: str) -> None:
+    """Also where what went wrong is to be told."""
+    seen = Seen()
+    begun: list[Any] = []
+
+    class Failing(SpanProcessor):
+        def on_start(self, span: Any, parent_context: Any = None) -> None:
+            begun.append(span)
+            setattr(span, call, fail)
+
+    def fail(*_: object) -> Any:
+        raise RuntimeError("no more")
+
+    failures: list[Exception] = []
+    with seen.request():
+        seen.provider.add_span_processor(Failing())
+        tracer = seen.provider.get_tracer("t")
+        traces = Traces(tracer, "test", failures.append, round_trips=True)
+        traces.joined("/a", None, 1.0, "error")
+        with pytest.raises(KeyError), traces.trip("get", "redis", 2):
+            raise KeyError("a")
+
+    assert [span.name for span in begun] == ["cache wait /a", "cache get redis"]
+    assert all(span.end_time is not None for span in begun)
+    assert len(failures) == 2
