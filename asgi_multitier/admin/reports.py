@@ -14,8 +14,8 @@ NAMES = frozenset(("clear", "scope"))
 """The members of the object that begins again."""
 
 NOT_OBSERVED = (
-    "nothing was observed: neither mode='shadow' nor an audit is on, and no request has come to a "
-    "rule with shadow=True; set one of them, or wait for a request"
+    "nothing was observed: neither shadow nor audit is on, and no request has come to a rule with "
+    "shadow=True; set mode='shadow', shadow=True in a rule, or audit='1/1000'"
 )
 
 

@@ -10,7 +10,7 @@ import pytest
 from asgi_multitier.admin.reports import NOT_OBSERVED
 from asgi_multitier.cli.exits import Exit
 from asgi_multitier.cli.main import main
-from asgi_multitier.shadow import Report, RouteReport
+from asgi_multitier.shadow import Cause, Finding, Report, RouteReport
 from asgi_multitier.shadow.joined import Teller, cache_report
 from asgi_multitier.shadow.reading import Part
 from tests.cli.admin import TOKEN, Asked, served
@@ -35,6 +35,7 @@ HOSTILE = replace(
 )
 BARE = replace(RIGHT, annotation=None)
 RARE = RouteReport(route="GET /rare", rule=False, requests=2, why="It was asked 2 times")
+NOT_KNOWN = Finding(cause=Cause.UNKNOWN, wrong=1, remedy="Watch for longer")
 
 Row = tuple[list[str], dict[str, Any], Exit, str]
 ROWS: dict[str, Row] = {
@@ -122,6 +123,20 @@ GET /rare
     This mutation changes the answer and drops nothing: give both the same tag
   # PUT /prices/{id}
   @invalidates(tags=["price:{id}"])
+""",
+    ),
+    "a cause that is not known": (
+        [],
+        found(replace(BARE, wrong=1, findings=(NOT_KNOWN,)), seconds=3),
+        Exit.FINDING,
+        """\
+shop   2 workers   50 requests in 3 s   1 wrong answer
+ROUTE               RULE  REQUESTS  HIT%  SAVED   MEMORY  WRONG  LIFETIME  NOT MET
+GET /products/{id}  yes         50  80.0  4.0 s  9.8 KiB      1     5 min  set-cookie 10
+
+GET /products/{id}
+  unknown   1 wrong
+    Watch for longer
 """,
     ),
     "a worker that does not answer": (

@@ -79,7 +79,7 @@ function told(route) {
 
 const cause = ({ cause: kind, name, others, wrong, place, confidence, remedy }, rule) => h("li",
   [{ cause: kind, name }, ...others].map((one, at) => [at > 0 && " or ", tag(`${one.cause} ${one.name}`.trim(), "bad")]),
-  ` ${rule ? plural(wrong, "wrong answer") : "answers differ"}`, place && [" at ", code(place)], `, ${percent(confidence)} sure. `, h("strong", `${remedy}.`));
+  ` ${rule ? plural(wrong, "wrong answer") : "answers differ"}`, place && [" at ", code(place)], confidence > 0 && `, ${percent(confidence)} sure`, ". ", h("strong", `${remedy}.`));
 
 /** What can be pasted, by the route that it is for: that of the route itself stands for all of its findings. */
 function pasted({ route, annotation, findings }) {

@@ -127,9 +127,9 @@ def _tell(route: dict[str, Any], output: Output) -> None:
     output.line((route["route"], "bold"))
     for finding in route["findings"]:
         place = f" at {finding['place']}" if finding["place"] else ""
-        sure = percent(finding["confidence"])
+        sure = f"   {percent(finding['confidence'])} sure" if finding["confidence"] else ""
         count = f"{finding['wrong']:,} wrong" if route["rule"] else "answers differ"
-        output.line("  ", (_cause(finding), "red"), f"   {count}{place}   {sure} sure")
+        output.line("  ", (_cause(finding), "red"), f"   {count}{place}{sure}")
         output.line(f"    {finding['remedy']}")
     if route["why"]:
         output.line(f"  {route['why']}")

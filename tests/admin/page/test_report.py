@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, Route, expect
 
-from asgi_multitier.shadow import RouteReport
+from asgi_multitier.shadow import Cause, Finding, RouteReport
 from tests.admin.page.acting import open_part, sign_in, status
 from tests.admin.page.shop import MARKUP, VIEWER, Shop
 from tests.browsers import needs_a_browser
@@ -70,6 +70,15 @@ async def test_a_report_fits_its_window(page: Page, width: int, scheme: Any) -> 
     ):
         await expect(page.get_by_label(f"Annotation for {where}")).to_have_text(text or "")
     assert width >= await page.evaluate("document.documentElement.scrollWidth")
+
+
+async def test_it_is_not_sure_of_what_is_not_known(page: Page) -> None:
+    """So no figure says how sure it is."""
+    unknown = Finding(cause=Cause.UNKNOWN, wrong=1, remedy="Watch for longer")
+    await show(page, replace(RIGHT, wrong=1, findings=(unknown,)))
+    item = page.get_by_role("listitem").filter(has_text="Watch for longer")
+
+    await expect(item).to_have_text("unknown 1 wrong answer. Watch for longer.")
 
 
 async def test_what_is_copied_can_be_pasted(page: Page) -> None:
