@@ -144,6 +144,23 @@ async def test_content_that_tags_are_read_from_cannot_be_a_digest() -> None:
         assert told.tags == {"t"}
 
 
+async def test_names_of_places_are_accounted_for() -> None:
+    """An application may have long ones, which no other answer has."""
+    sizes = []
+    for name in ("a", "a" * 60):
+
+        async def answer(scope: Scope, receive: Receive, send: Send, name: str = name) -> None:
+            members = b",".join(b'"%b%d":1' % (name.encode(), number) for number in range(100))
+            await respond(send, b"{%b}" % members, *JSON)
+
+        async with observing(answer) as seen:
+            await seen.cache.get("/a")
+            seen.finish()
+            sizes.append(seen.observer._store.bytes)
+
+    assert sizes[1] - sizes[0] == 100 * 59
+
+
 async def test_the_next_of_many_does_not_wait_until_all_are_read() -> None:
     """Of answers that came at the same time, the last are."""
     release = asyncio.Event()
