@@ -158,7 +158,7 @@ async def test_names_of_places_are_accounted_for() -> None:
             seen.finish()
             sizes.append(seen.observer._store.bytes)
 
-    assert sizes[1] - sizes[0] == 100 * 59
+    assert sizes[1] - sizes[0] >= 100 * 59
 
 
 async def test_the_next_of_many_does_not_wait_until_all_are_read() -> None:
