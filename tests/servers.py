@@ -263,6 +263,7 @@ class FaultProxy:
     async def __aexit__(self, *exc: object) -> None:
         assert self._server is not None
         self._server.close()
+        self.refuse()  # who was accepted already and not served yet
         self.reset()
         for task in list(self._tasks):
             task.cancel()
@@ -314,6 +315,17 @@ class FaultProxy:
         if self._refusing:
             _reset(writer)
             return
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            await self._connect(reader, writer)
+        except asyncio.CancelledError:
+            _reset(writer)  # the proxy ends
+        finally:
+            self._tasks.discard(task)
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             upstream, sink = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
@@ -327,15 +339,15 @@ class FaultProxy:
             asyncio.create_task(self._pump(link, reader, sink)),
             asyncio.create_task(self._pump(link, upstream, writer)),
         ]
-        self._tasks.update(pumps)
-        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-        for pump in pumps:
-            pump.cancel()
-            self._tasks.discard(pump)
-        await asyncio.gather(*pumps, return_exceptions=True)
-        self._links.discard(link)
-        for end in link.ends:
-            end.close()
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+            self._links.discard(link)
+            for end in link.ends:
+                end.close()
 
     async def _pump(
         self, link: _Link, source: asyncio.StreamReader, sink: asyncio.StreamWriter
