@@ -11,7 +11,7 @@ from ...engine.engine import Engine
 from ...entry import StoredResponse, Variants
 from ...policy.content import WITH_CONTENT
 from ...policy.reasons import Reason
-from ...policy.request import CHOICES, Field, FieldLines, scan
+from ...policy.request import Field, FieldLines, scan
 from ...policy.reuse import Use, assess
 from ..admission import Refused, admit
 from ..entries import seed_of
@@ -91,10 +91,7 @@ class Meeting:
         """Note that a request would meet the cache, and whether its answer can be compared."""
         exchange.request, exchange.key = request, request.primary
         exchange.outside = Outside(exchange.scope, request.common)
-        parts = not CHOICES.isdisjoint(request.found)
-        exchange.comparable = request.method == "GET" and not (
-            parts and Field.RANGE in request.found
-        )
+        exchange.comparable = request.method == "GET" and Field.RANGE not in request.found
 
     def look(self, exchange: Exchange, request: Request) -> None:
         """Look for what would have answered a request."""
