@@ -4,13 +4,8 @@ from collections.abc import Sequence
 
 from ..config.policy import Policy
 from .annotations import Changes, cached_text, merged
-from .found import Cause, Finding
+from .found import ATTRIBUTES, Cause, Finding, decides
 from .remedies import of_attribute
-
-_LEAST = 0.01
-"""The share of a route's wrong answers that a cause has to explain to have a say."""
-
-_ATTRIBUTES = frozenset((Cause.FIELD, Cause.COOKIE, Cause.QUERY, Cause.USER, Cause.ADDRESS))
 
 
 def annotation_for(
@@ -23,15 +18,16 @@ def annotation_for(
         findings: What all processes together have found.
         lifetime: Seconds for which it can be cached; None where that is not known.
     """
-    least = _LEAST * sum(one.wrong for one in findings)
-    changes = [_changes(one, lifetime) for one in findings if one.wrong >= least]
+    total = sum(one.wrong for one in findings)
+    deciding = [one for one in findings if decides(one.cause, one.wrong, total)]
+    changes = [_changes(one, lifetime) for one in deciding]
     known = [one for one in changes if one is not None]
     return cached_text(policy, merged(known)) if known else None
 
 
 def _changes(finding: Finding, lifetime: float | None) -> Changes | None:
     """What a cause asks for at the route itself."""
-    if finding.cause in _ATTRIBUTES:
+    if finding.cause in ATTRIBUTES:
         others = ((Cause(kind), name) for kind, name in finding.others)
         return of_attribute(((finding.cause, finding.name), *others)).changes
     if finding.cause is Cause.RANDOM:

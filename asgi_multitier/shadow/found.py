@@ -1,9 +1,9 @@
 """What was found: figures and causes per route."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum, unique
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 
 @unique
@@ -25,6 +25,48 @@ class Cause(StrEnum):
 
 OF_MUTATIONS: Final = frozenset((Cause.EDIT, Cause.TAG, Cause.LATE_COMMIT))
 """Causes that have the name of a mutation; "" if it is not a request of this process."""
+
+
+ATTRIBUTES: Final = frozenset((Cause.FIELD, Cause.COOKIE, Cause.QUERY, Cause.USER, Cause.ADDRESS))
+"""Causes that are part of a request. What belongs to another client is never sent to be quick."""
+
+
+class _Named(Protocol):
+    """A cause with its name."""
+
+    @property
+    def cause(self) -> Cause: ...
+    @property
+    def name(self) -> str: ...
+
+
+_NamedT = TypeVar("_NamedT", bound=_Named)
+
+
+def nameless_last(causes: Sequence[_NamedT]) -> list[_NamedT]:
+    """Causes in their order; but mutations without a name come after all, if there are attributes.
+
+    All that other processes drop is one suspect, so it is near to much.
+    """
+    if not any(one.cause in ATTRIBUTES for one in causes):
+        return list(causes)
+    return sorted(causes, key=lambda one: one.cause in OF_MUTATIONS and not one.name)
+
+
+_LEAST: Final = 0.01
+
+
+def decides(cause: Cause, wrong: int, of: int) -> bool:
+    """Whether a cause has a say in what is proposed for a route.
+
+    An attribute of requests has. All else has to explain a hundredth of the wrong answers.
+
+    Args:
+        cause: What kind it is.
+        wrong: Wrong answers that it explains.
+        of: Wrong answers of the route.
+    """
+    return cause in ATTRIBUTES or wrong >= _LEAST * of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

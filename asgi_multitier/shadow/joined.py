@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from ..config.policy import Policy
 from .agreeing import annotation_for
-from .found import OF_MUTATIONS, Finding, RouteReport
+from .found import OF_MUTATIONS, Finding, RouteReport, nameless_last
 from .reading import Part
 from .report import Report
 
@@ -181,7 +181,8 @@ def _causes(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     for kind in OF_MUTATIONS:
         _name_elsewhere(kind.value, found)
     one_each = [_one_cause(each) for each in found.values()]
-    return tuple(sorted(one_each, key=lambda one: (-one.wrong, -one.confidence)))
+    one_each.sort(key=lambda one: (-one.wrong, -one.confidence))
+    return tuple(nameless_last(one_each))
 
 
 def _name_elsewhere(kind: str, found: dict[tuple[str, str], list[Finding]]) -> None:

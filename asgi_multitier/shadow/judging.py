@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from .bits import stays
 from .edits import Mutations
 from .explaining import Chosen, explain, may_explain
-from .found import Cause
+from .found import Cause, nameless_last
 from .member_names import told_place
 from .observation import Edit
 from .places import (
@@ -34,6 +34,9 @@ from .times import (
     steps_of,
     suspects,
 )
+
+_CONTESTED: Final = 6.0
+"""Bits from which a mutation without a name is a cause though an attribute may explain as well."""
 
 Wrong: TypeAlias = tuple[Row, Row | None]
 """A row that would have got a wrong answer, and the one that it comes from, if that is kept."""
@@ -117,11 +120,12 @@ class Judge:
         self._stay = shortest_stay(self._groups, self._alone)
         quiet = self._quiet()
         taken = [one.column for one in self._chosen]
+        self._may_explain = may_explain(keys, taken, columns)
         self._by_chance = (
             is_random(quiet)
             and seen_enough(keys)
             and not (never_same(quiet) and may_be_own(keys))
-            and not may_explain(keys, taken, columns)
+            and not self._may_explain
         )
         self._stays = stays(quiet)
         self._found: dict[tuple[Cause, str], Judged] = {}
@@ -144,6 +148,7 @@ class Judge:
         for one in self._found.values():
             one.place = told_place(one.place, self._keys)
         judged = sorted(self._found.values(), key=lambda one: (-one.wrong, -one.bits))
+        judged = nameless_last(judged)
         return Judgement(judged, aged, self._stay, longest_seen(self._groups), len(wrong))
 
     def _one(self, row: Row, source: Row | None) -> bool:
@@ -196,6 +201,9 @@ class Judge:
             return False
         suspect, edit = self._edit(step)
         if suspect is not None and edit is not None:
+            if not self._may_be_accused(suspect, edit, step):
+                self._count(Cause.UNKNOWN)
+                return False
             self._by_edit(suspect, edit, step, row, source)
             return False
         if not self._by_itself(step):
@@ -235,6 +243,18 @@ class Judge:
         found = self._count(cause, route, bits=suspect.bits)
         found.tag = tag
         self._place(found, row, source)
+
+    def _may_be_accused(self, suspect: Suspect, edit: Edit, step: Step) -> bool:
+        """Whether a mutation is told as the cause.
+
+        Without a name it may be what an audit elsewhere has dropped, as it was wrong: so it is not
+        where it drops the key, nor, on little evidence, where an attribute may explain the same.
+        """
+        if suspect.mutations.route:
+            return True
+        if suspect.way is not Way.LATE and drops(edit, step.key):
+            return False
+        return suspect.bits >= _CONTESTED or not self._may_explain
 
     def _alone(self, step: Step) -> bool:
         """Whether no mutation is the cause of a change."""

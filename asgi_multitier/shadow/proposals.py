@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .annotations import Changes, merged, tag_of
-from .found import Cause
+from .found import Cause, decides
 from .judging import Judgement
 from .sums import LIFETIMES, Sums
 from .times import in_words, lifetime_within
@@ -23,12 +23,14 @@ class Proposal:
     Attributes:
         changes: The rule; None if the route is not to be cached.
         why: Why not, or why this lifetime.
+        lifetime: Seconds that `why` tells of; None where it tells of none.
         hits: Requests that it would have answered, about.
         seconds: Seconds that the application would have been spared, about.
     """
 
     changes: Changes | None
     why: str
+    lifetime: float | None = None
     hits: int = 0
     seconds: float = 0.0
 
@@ -52,7 +54,8 @@ def propose(
         shared: Whether different users were seen to get the same answer, or none was identified.
         cookies: Whether requests had cookies.
     """
-    causes = {one.cause for one in judgement.judged}
+    wrong = sum(one.wrong for one in judgement.judged)
+    causes = {one.cause for one in judgement.judged if decides(one.cause, one.wrong, wrong)}
     if not route.startswith("GET "):
         return Proposal(None, "Only answers to GET are proposed to be cached")
     if sums.requests < _LEAST:
@@ -70,13 +73,15 @@ def propose(
     hits, seconds = saved_by(sums, lifetime)
     if hits < _RARE * sums.requests:
         return Proposal(
-            None, f"It is asked too rarely: a lifetime of {in_words(lifetime)} would seldom help"
+            None,
+            f"It is asked too rarely: a lifetime of {in_words(lifetime)} would seldom help",
+            lifetime,
         )
     total = merged(
         [*changes, Changes(lifetime=lifetime, tags=(tag_of(route),), ignore_cookies=cookies)]
     )
     why = f"Answers stay the same for {stay:,.0f} s at least: {in_words(lifetime)} fits"
-    return Proposal(total, why, hits, seconds)
+    return Proposal(total, why, lifetime, hits, seconds)
 
 
 _AGAINST = {

@@ -105,7 +105,7 @@ def _report_of(
         wrong=wrong,
         aged=aged,
         findings=findings,
-        lifetime=_lifetime(judgement),
+        lifetime=_lifetime(judgement, proposal),
         annotation=_annotation(route, told, proposal),
         why="" if proposal is None else proposal.why,
         possible_hits=0 if proposal is None else proposal.hits,
@@ -148,8 +148,10 @@ def _memory(route: RouteEvidence) -> int:
     return round(kept / route.share) if route.share else 0
 
 
-def _lifetime(judgement: Judgement) -> float | None:
+def _lifetime(judgement: Judgement, proposal: Proposal | None) -> float | None:
     """The lifetime that fits; None where answers were not seen for long enough to tell."""
+    if proposal is not None and proposal.lifetime is not None:
+        return proposal.lifetime
     if judgement.stay is not None:
         return lifetime_within(judgement.stay)
     return lifetime_within(judgement.seen) if judgement.seen >= LIFETIMES[0] else None

@@ -25,6 +25,12 @@ ENOUGH: Final = 3.0
 _RELATED: Final = 2.0
 """Bits that it counts for a mutation that its path is about the same."""
 
+_NAMELESS: Final = 1.0
+"""Bits that each change says at most for mutations without a name.
+
+All that other processes drop is one suspect, also what their audits have found wrong: so it has to
+be there again and again."""
+
 _TENTH: Final = 10
 
 
@@ -199,6 +205,9 @@ def _bits(
     told = _told(steps, there)
     if others and len(alone) > 1:
         told = max(told, _told([steps[at] for at in alone], [there[at] for at in alone]))
+    if not mutations.route:
+        changes = sum(inside and step.changes for inside, step in zip(there, steps, strict=True))
+        return min(told, _NAMELESS * changes)
     return told + (_RELATED if way is Way.ABOUT else 0.0)
 
 

@@ -312,7 +312,7 @@ def _late_elsewhere(rnd: random.Random) -> Play:
         play.get(after=0.5)
         data.version += 1
 
-    return _edited(rnd, play, "/prices/1", change)
+    return _edited(rnd, play, "/prices/1", change, times=8)
 
 
 def _tag_elsewhere(rnd: random.Random) -> Play:

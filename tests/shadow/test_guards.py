@@ -2,6 +2,8 @@
 
 import random
 
+import pytest
+
 from asgi_multitier import Policy
 from asgi_multitier.shadow import Cause, RouteReport
 
@@ -236,3 +238,61 @@ def test_a_rare_mutation_that_changes_nothing_is_not_blamed() -> None:
             play.put("/forms", route="POST /forms", after=0.5)
 
     assert _named(play.report()) == [(Cause.LIFETIME, "")]
+
+
+def _undeclared(dropped: tuple[str, ...], changes: int) -> Play:
+    """Requests by a field, and drops by another process before each answer that differs."""
+    play = Play(lambda asked: asked.fields["accept-currency"], policy=Policy(300))
+    play.get(fields={"accept-currency": "0"})
+    for number in range(1, changes + 1):
+        play.get(fields={"accept-currency": str(number - 1)})
+        play.put("", route="", selectors=dropped)
+        play.get(fields={"accept-currency": str(number)})
+    return play
+
+
+@pytest.mark.parametrize("changes", [1, 2])
+def test_few_answers_accuse_no_mutation_without_a_name(changes: int) -> None:
+    """All that other processes drop is one suspect, so it is near to much."""
+    found = _undeclared(("path:/other",), changes).report()
+
+    assert {one.cause for one in found.findings} == {Cause.UNKNOWN}
+
+
+def test_a_mutation_with_a_name_is_accused_earlier() -> None:
+    """Two changes each after one of the same path."""
+    version = {"now": 0}
+    for route in ("PUT /prices/{id}", ""):
+        play = Play(lambda _: version["now"], policy=Policy(300))
+        for _ in range(2):
+            play.get()
+            play.get()
+            version["now"] += 1
+            play.put(route=route)
+        play.get()
+        causes = [one.cause for one in play.report().findings]
+
+        assert causes == [Cause.EDIT if route else Cause.UNKNOWN]
+
+
+def _after_drops(selectors: tuple[str, ...], **fields: str) -> RouteReport:
+    """An answer changes after each of four drops by another process."""
+    version = {"now": 0}
+    play = Play(lambda _: version["now"], policy=Policy(300))
+    for _ in range(5):
+        for _ in range(4):
+            play.get(fields={name: str(version["now"]) for name in fields})
+        version["now"] += 1
+        play.put("", route="", selectors=selectors)
+    return play.report()
+
+
+def test_what_drops_the_key_is_not_why_it_is_wrong() -> None:
+    """As an audit of another process does, which has found it wrong."""
+    assert _named(_after_drops(("path:/other",))) == [(Cause.EDIT, "")]
+    assert (Cause.EDIT, "") not in _named(_after_drops(("path:/prices/1",)))
+
+
+def test_a_mutation_without_a_name_comes_after_attributes() -> None:
+    """A field with one answer for each value may be the cause as well."""
+    assert (Cause.EDIT, "") not in _named(_after_drops(("path:/other",), version=""))

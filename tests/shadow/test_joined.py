@@ -143,6 +143,11 @@ LATE = replace(NAMELESS, cause=Cause.LATE_COMMIT)
         ((NAMELESS,), (NAMELESS,), [("edit", "", 10)]),
         ((EDIT,), (LATE,), [("late-commit", "", 5), ("edit", "PUT /prices/{id}", 3)]),
         ((FIELD,), (NAMELESS,), [("field", "accept-currency", 12), ("edit", "", 5)]),
+        (
+            (FIELD,),
+            (replace(NAMELESS, wrong=99),),
+            [("field", "accept-currency", 12), ("edit", "", 99)],
+        ),
     ],
 )
 def test_what_another_process_changes_has_the_name_that_it_has_there(

@@ -8,6 +8,9 @@ import pytest
 from asgi_multitier import Policy
 from asgi_multitier.shadow import Cause, Ledger
 from asgi_multitier.shadow.bits import Clock, Coin, arrangements, confidence, stays
+from asgi_multitier.shadow.judging import Judged, Judgement
+from asgi_multitier.shadow.proposals import propose
+from asgi_multitier.shadow.sums import LIFETIMES, Sums
 from asgi_multitier.shadow.times import in_words, lifetime_within
 
 from .play import Play, answer_of
@@ -59,6 +62,42 @@ def test_what_is_not_to_be_cached(play: Play, why: str) -> None:
 
     assert found.annotation is None
     assert found.why.startswith(why)
+
+
+@pytest.mark.parametrize(("odd", "proposed"), [(1, True), (4, False)])
+def test_what_little_is_not_known_stops_no_proposal(odd: int, proposed: bool) -> None:
+    """Less than a hundredth of the changes; the same share as where reports are joined."""
+    judgement = Judgement(
+        [Judged(Cause.EDIT, "PUT /prices/{id}", wrong=200), Judged(Cause.UNKNOWN, wrong=odd)],
+        stay=60.0,
+    )
+    sums = Sums(requests=500, kept_requests=500, kept_hits=[400] * len(LIFETIMES))
+    found = propose("GET /prices/{id}", sums, judgement, [], shared=True, cookies=False)
+
+    assert (found.changes is not None) == proposed
+
+
+@pytest.mark.parametrize("cause", sorted({Cause.USER, Cause.ADDRESS}))
+def test_an_answer_of_another_client_stops_a_proposal(cause: Cause) -> None:
+    """However seldom it is seen."""
+    judged = [Judged(Cause.EDIT, "PUT /prices/{id}", wrong=2000), Judged(cause, wrong=1)]
+    found = propose(
+        "GET /prices/{id}", Sums(requests=500), Judgement(judged), [], shared=True, cookies=False
+    )
+
+    assert found.changes is None
+    assert "belong to single" in found.why
+
+
+def test_the_lifetime_of_a_route_without_a_rule_is_the_one_that_is_proposed() -> None:
+    """Also where it is too short to have a name."""
+    play = Play(lambda asked: 1, lifetime=None)
+    for _ in range(22):
+        play.get(after=0.4)
+    found = play.report()
+
+    assert found.why == "Answers stay the same for 8 s at least: 4 s fits"
+    assert found.lifetime == 4.0
 
 
 def test_only_answers_to_get_are_proposed() -> None:

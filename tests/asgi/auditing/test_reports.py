@@ -283,6 +283,23 @@ async def test_what_was_wrong_is_dropped_on_every_instance(tmp_path: Path) -> No
         assert both.managers[0].stats().invalidations == {"*": {"audit": 1}}
 
 
+async def test_what_an_audit_drops_is_told_as_no_edit() -> None:
+    """It is not why the answer was wrong."""
+    app, edits = Page(), list[Any]()
+    async with auditing(app, on_wrong="drop") as cache:
+        cache.manager.ledger.edited = edits.append  # type: ignore[method-assign]
+        await cache.get("/a")
+        app.body = b"new"
+        await cache.get("/a")
+        await over(cache)
+        assert cache.manager.stats().invalidations == {"*": {"audit": 1}}
+        assert edits == []
+
+        await cache.manager.invalidate_path("/a")  # by hand it is one
+
+    assert [edit.selectors for edit in edits] == [("path:/a",)]
+
+
 async def test_what_was_wrong_stays_where_it_is_to_be_reported() -> None:
     """As far as nothing else is said."""
     app = Page()
