@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from ..config.policy import Policy
 from .agreeing import annotation_for
-from .found import OF_MUTATIONS, Finding, RouteReport, nameless_last
+from .found import OF_MUTATIONS, Cause, Finding, RouteReport, nameless_last
 from .reading import Part
 from .report import Report
 
@@ -142,6 +142,7 @@ def joined(reports: Sequence[Report], policies: Mapping[str, Policy] = _NO_RULES
 
 
 def _one_route(parts: Sequence[RouteReport], policy: Policy | None) -> RouteReport:
+    parts = _without_time(parts, policy)
     known = [part for part in parts if part.annotation is not None]
     best = max(known or parts, key=lambda part: (part.wrong, part.requests))
     lifetime = min((part.lifetime for part in parts if part.lifetime is not None), default=None)
@@ -158,6 +159,34 @@ def _one_route(parts: Sequence[RouteReport], policy: Policy | None) -> RouteRepo
         share=min(part.share for part in parts),
         would=_counted(part.would for part in parts),
     )
+
+
+def _without_time(parts: Sequence[RouteReport], policy: Policy | None) -> Sequence[RouteReport]:
+    """Count changes by themselves for a mutation, where a process has named one that drops nothing.
+
+    The others do not hear of it, so to them the same changes come by themselves. What does is left
+    when it is repaired, and is told then.
+    """
+    named = [one.name for part in parts for one in part.findings if one.cause is Cause.EDIT]
+    if len(parts) < 2 or not any(named):
+        return parts
+    return [_of_mutations(part, policy) if _in_time(part) else part for part in parts]
+
+
+def _in_time(part: RouteReport) -> bool:
+    return any(one.cause is Cause.LIFETIME for one in part.findings)
+
+
+def _of_mutations(part: RouteReport, policy: Policy | None) -> RouteReport:
+    """What one process has found, with a mutation without a name in place of changes with time."""
+    findings = tuple(
+        Finding(cause=Cause.EDIT, wrong=one.wrong, place=one.place)
+        if one.cause is Cause.LIFETIME
+        else one
+        for one in part.findings
+    )
+    annotation = None if policy is None else annotation_for(policy, findings, None)
+    return replace(part, findings=findings, lifetime=None, annotation=annotation)
 
 
 def _counted(parts: Iterable[Mapping[str, int]]) -> Mapping[str, int]:

@@ -35,6 +35,9 @@ from .times import (
     suspects,
 )
 
+_LATER: Final = 2.0
+"""Seconds after which what another process drops has been heard of."""
+
 _CONTESTED: Final = 6.0
 """Bits from which a mutation without a name is a cause though an attribute may explain as well."""
 
@@ -117,7 +120,7 @@ class Judge:
         self._steps = {id(step.row): step for steps in self._groups for step in steps}
         self._edits: dict[int, tuple[Suspect | None, Edit | None]] = {}
         self._suspects = suspects(route, [*self._steps.values()], mutations)
-        self._stay = shortest_stay(self._groups, self._alone)
+        self._stay = shortest_stay(self._groups, self._ends_alone)
         quiet = self._quiet()
         taken = [one.column for one in self._chosen]
         self._may_explain = may_explain(keys, taken, columns)
@@ -260,6 +263,16 @@ class Judge:
         """Whether no mutation is the cause of a change."""
         return self._edit(step)[1] is None
 
+    def _ends_alone(self, step: Step) -> bool:
+        """Whether neither a known mutation nor one of another process may have made a change.
+
+        What others have dropped is heard of later than it happens.
+        """
+        start, end = step.before.record.began, step.row.record.ended + _LATER
+        return self._alone(step) and not any(
+            one.within(start, end) for one in self._mutations if not one.route
+        )
+
     def _by_itself(self, step: Step) -> bool:
         """Whether answers change with time: equal ones stand together.
 
@@ -267,8 +280,10 @@ class Judge:
         """
         if self._stays < ENOUGH:
             return False
-        changes = sum(one.changes and self._alone(one) for one in self._steps.values())
-        return changes > 1 or not any(
+        changes = sum(one.changes and self._ends_alone(one) for one in self._steps.values())
+        if changes > 1:
+            return True
+        return self._ends_alone(step) and not any(
             edits_at(one, Way.ANY, self._route, step) for one in self._mutations
         )
 

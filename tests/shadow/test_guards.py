@@ -296,3 +296,22 @@ def test_what_drops_the_key_is_not_why_it_is_wrong() -> None:
 def test_a_mutation_without_a_name_comes_after_attributes() -> None:
     """A field with one answer for each value may be the cause as well."""
     assert (Cause.EDIT, "") not in _named(_after_drops(("path:/other",), version=""))
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_changes_near_a_mutation_of_another_process_are_not_by_themselves(
+    elsewhere: bool,
+) -> None:
+    """Its record comes a second after the answer that has changed."""
+    version = {"now": 0}
+    play = Play(lambda _: version["now"], policy=Policy(300))
+    for _ in range(8):
+        for _ in range(6):
+            play.get(after=1.0)
+        version["now"] += 1
+        if elsewhere:
+            play.get(after=0.1)
+            play.put("", route="", selectors=("path:/other",), after=1.0)
+    found = play.report()
+
+    assert (Cause.LIFETIME in {one.cause for one in found.findings}) == (not elsewhere)

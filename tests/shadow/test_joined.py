@@ -202,6 +202,31 @@ def test_what_is_proposed_is_for_the_causes_of_all(
     assert route.annotation == annotation
 
 
+@pytest.mark.parametrize("policy", [None, RULE])
+def test_changes_by_themselves_are_of_the_mutation_that_another_process_names(
+    policy: Policy | None,
+) -> None:
+    """It drops nothing, so the others do not hear of it."""
+    here = replace(PRICES, findings=(EDIT,), annotation=None)
+    there = replace(PRICES, wrong=99, findings=(LIFETIME,), lifetime=None, annotation="@no_cache")
+    policies = {} if policy is None else {PRICES.route: policy}
+    (route,) = joined([Report(routes=(here,)), Report(routes=(there,))], policies).routes
+
+    assert [(str(one.cause), one.name, one.wrong) for one in route.findings] == [
+        ("edit", "PUT /prices/{id}", 12)
+    ]
+    assert (route.annotation, route.lifetime) == (None, PRICES.lifetime)
+    assert route.findings[0].annotation == EDIT.annotation
+
+
+def test_changes_by_themselves_stay_where_no_mutation_is_named() -> None:
+    """Both have seen them."""
+    one = replace(PRICES, findings=(LIFETIME,))
+    (route,) = joined([Report(routes=(one,))] * 2).routes
+
+    assert [(one.cause, one.wrong) for one in route.findings] == [(Cause.LIFETIME, 18)]
+
+
 def test_what_all_propose_is_left_as_it_is() -> None:
     """As each of them has read the rule."""
     (route,) = joined([Report(routes=(PRICES,))] * 2, {PRICES.route: RULE}).routes
