@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from ..config.policy import Policy
 from .agreeing import annotation_for
+from .dropping import one_line_each
 from .found import OF_MUTATIONS, Cause, Finding, RouteReport, nameless_last
 from .reading import Part
 from .report import Report
@@ -137,7 +138,8 @@ def joined(reports: Sequence[Report], policies: Mapping[str, Policy] = _NO_RULES
     for report in reports:
         for route in report.routes:
             found.setdefault(route.route, []).append(route)
-    routes = [_one_route(each, policies.get(name)) for name, each in found.items()]
+    each = [_one_route(parts, policies.get(name)) for name, parts in found.items()]
+    routes = one_line_each(each)
     return Report(routes=tuple(sorted(routes, key=lambda one: (-one.wrong, -one.saved_seconds))))
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ..config.policy import Policy
 from .annotations import Changes, cached_text, merged
+from .dropping import one_line_each
 from .edits import Mutations, parameters, template_of
 from .findings import Teller, Told
 from .found import Cause, Finding, RouteReport
@@ -67,7 +68,8 @@ class Snapshot:
     def report(self) -> Report:
         """What was found: routes with most wrong answers first, then by seconds saved."""
         known = heads_of(tags for route in self.routes for _, tags, _, _ in route.keys)
-        reports = [_report_of(route, self.mutations, known) for route in self.routes]
+        found = [_report_of(route, self.mutations, known) for route in self.routes]
+        reports = one_line_each(found)
         reports.sort(
             key=lambda one: (-one.wrong, -one.saved_seconds, -one.possible_seconds, one.route)
         )
