@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 
 from ..config.policy import Policy
-from .annotations import Changes, cached_text, merged
+from .annotations import Changes, merged, written_at
 from .found import ATTRIBUTES, Cause, Finding, decides
 from .remedies import of_attribute
 
 
 def annotation_for(
-    policy: Policy | None, findings: Sequence[Finding], lifetime: float | None
+    route: str, policy: Policy | None, findings: Sequence[Finding], lifetime: float | None
 ) -> str | None:
     """The annotation of a route for all of these findings; None where it cannot be written.
 
     Args:
+        route: Its label.
         policy: Its rule.
         findings: What all processes together have found.
         lifetime: Seconds for which it can be cached; None where that is not known.
@@ -22,7 +23,7 @@ def annotation_for(
     deciding = [one for one in findings if decides(one.cause, one.wrong, total)]
     changes = [_changes(one, lifetime) for one in deciding]
     known = [one for one in changes if one is not None]
-    return cached_text(policy, merged(known)) if known else None
+    return written_at(route, policy, merged(known)) if known else None
 
 
 def _changes(finding: Finding, lifetime: float | None) -> Changes | None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from ..config.policy import Policy
 from ..config.templates import Template
 from ..errors import ConfigError
+from ..events import UNROUTED
 from ..policy.cookies import is_ignored
 from .edits import parameters, segments, template_of, words
 
@@ -62,6 +63,31 @@ class Changes:
 
 def _joined(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*one, *other)))
+
+
+def written_at(route: str, policy: Policy | None, changes: Changes) -> str | None:
+    """What to write for a route: an annotation, or a rule where there is no endpoint to annotate.
+
+    Args:
+        route: Its label. Without an endpoint it names the glob of its rule, or nothing.
+        policy: The rule that holds; None for none.
+        changes: What is to be added.
+
+    Returns:
+        Source text; None where it cannot be written.
+    """
+    text, where = cached_text(policy, changes), template_of(route)
+    if text is None or where == UNROUTED:
+        return None
+    if not is_glob(where):
+        return text
+    given = "None" if text == NO_CACHE else text.removeprefix("@cached(").removesuffix(")")
+    return f"Rule({_text(where)}, {given})"
+
+
+def is_glob(template: str) -> bool:
+    """Whether a label names the glob of a rule in place of a path template."""
+    return "*" in template or "?" in template
 
 
 def cached_text(policy: Policy | None, changes: Changes) -> str | None:

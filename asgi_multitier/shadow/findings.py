@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from ..config.policy import Policy
-from .annotations import Changes, Dropping, cached_text, dropping
+from .annotations import Changes, Dropping, dropping, written_at
 from .bits import confidence
 from .found import OF_MUTATIONS, Cause, Finding
 from .judging import Judged
@@ -56,7 +56,7 @@ class Teller:
             remedy, annotation = self._remedy(one)
             if remedy.changes is not None:
                 changes.append(remedy.changes)
-                annotation = cached_text(self.policy, remedy.changes)
+                annotation = written_at(self.route, self.policy, remedy.changes)
             findings.append(
                 Finding(
                     cause=one.cause,

@@ -151,7 +151,7 @@ def _one_route(parts: Sequence[RouteReport], policy: Policy | None) -> RouteRepo
     findings = _causes(finding for part in parts for finding in part.findings)
     annotation = best.annotation
     if policy is not None and len({part.annotation for part in known}) > 1:
-        annotation = annotation_for(policy, findings, lifetime) or annotation
+        annotation = annotation_for(best.route, policy, findings, lifetime) or annotation
     return replace(
         best,
         **{name: sum(getattr(part, name) for part in parts) for name in _ADDED},
@@ -187,7 +187,7 @@ def _of_mutations(part: RouteReport, policy: Policy | None) -> RouteReport:
         else one
         for one in part.findings
     )
-    annotation = None if policy is None else annotation_for(policy, findings, None)
+    annotation = None if policy is None else annotation_for(part.route, policy, findings, None)
     return replace(part, findings=findings, lifetime=None, annotation=annotation)
 
 

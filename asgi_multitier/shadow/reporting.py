@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..config.policy import Policy
-from .annotations import Changes, cached_text, merged
+from .annotations import Changes, merged, written_at
 from .dropping import one_line_each
 from .edits import Mutations, parameters, template_of
 from .findings import Teller, Told
@@ -195,4 +195,4 @@ def _annotation(route: RouteEvidence, told: Told, proposal: Proposal | None) -> 
         changes = proposal.changes
     elif told.changes:
         changes = merged(told.changes)
-    return None if changes is None else cached_text(route.policy, changes)
+    return None if changes is None else written_at(route.route, route.policy, changes)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from asgi_multitier import Policy, cached, invalidates, no_cache
+from asgi_multitier import Policy, Rule, cached, invalidates, no_cache
 from asgi_multitier.routing.annotations import annotations_of
 from asgi_multitier.shadow.annotations import (
     BY_ADDRESS,
@@ -15,6 +15,7 @@ from asgi_multitier.shadow.annotations import (
     dropping,
     plain,
     tag_of,
+    written_at,
 )
 
 
@@ -223,3 +224,23 @@ def test_names_that_clients_choose_stand_in_the_text_as_they_read(name: str) -> 
     assert text is not None
     assert text.isprintable()
     assert set(pasted(text).policy.query) == {"p", name}
+
+
+@pytest.mark.parametrize(
+    ("route", "changes", "text"),
+    [
+        ("GET /prices/*", Changes(vary=("accept",)), 'Rule("/prices/*", 300, vary=["accept"])'),
+        ("GET /prices/?", Changes(never=True), 'Rule("/prices/?", None)'),
+        ("GET /prices/{id}", Changes(never=True), "@no_cache"),
+        ("GET -", Changes(vary=("accept",)), None),
+    ],
+)
+def test_without_an_endpoint_a_rule_is_written(
+    route: str, changes: Changes, text: str | None
+) -> None:
+    """There is nothing that an annotation could stand at."""
+    assert written_at(route, Policy(300), changes) == text
+    if text is not None and text.startswith("Rule"):
+        rule = eval(text, {"Rule": Rule})
+        assert rule.glob == route.removeprefix("GET ")
+        assert (rule.policy is None) == changes.never
