@@ -81,7 +81,7 @@ def test_what_is_remembered_is_not_edited_by_an_application() -> None:
 
 
 def test_lines_that_can_be_read_once_are_made_a_list() -> None:
-    """Whoever reads them next finds them all."""
+    """Those who read them next find them all."""
     scope = {"headers": iter([(b"host", b"h"), (b"cookie", b"a")])}
 
     host, layout = Layouts(WATCHED).read(scope)

@@ -110,7 +110,7 @@ def test_what_is_no_application(
 def test_it_is_said_which_rules_only_observe(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Beside a rule that caches, and in JSON."""
+    """Next to a rule that caches, and in JSON."""
     text = (
         SHOP
         + """

@@ -134,7 +134,7 @@ async def test_what_is_dropped_by_hand_is_told_too() -> None:
 
 
 async def test_a_verdict_waits_for_mutations_under_way() -> None:
-    """What they change may be seen before they drop anything: that is nobody's mistake."""
+    """What they change may be seen before they drop anything: that is no mistake."""
     application = Value()
     async with observing(application) as seen:
         await seen.cache.get("/a")
