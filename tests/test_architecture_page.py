@@ -11,7 +11,7 @@ from tests.test_architecture import WINGS
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(asgi_multitier.__file__).parent
-PAGE = (ROOT / "docs" / "architecture.md").read_text()
+PAGE = (ROOT / "docs" / "project" / "architecture.md").read_text()
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 
 UNITS = {path.stem for path in PACKAGE.iterdir() if path.suffix in ("", ".py")}

@@ -22,13 +22,18 @@ from tests.servers import ValkeyServer
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-GUIDES = sorted(DOCS.glob("*.md"))
+GUIDES = sorted(DOCS.rglob("*.md"))
 PAGES = sorted(
     page.relative_to(ROOT)
-    for folder in (ROOT, DOCS, ROOT / "examples", ROOT / "benchmarks")
-    for page in folder.glob("*.md")
+    for folder, pages in (
+        (ROOT, "*.md"),
+        (ROOT / "examples", "*.md"),
+        (ROOT / "benchmarks", "*.md"),
+        (DOCS, "**/*.md"),
+    )
+    for page in folder.glob(pages)
 )
-NAMES = [guide.stem for guide in GUIDES]
+NAMES = [str(guide.relative_to(DOCS).with_suffix("")) for guide in GUIDES]
 
 _PROMISE = re.compile(r"^(?P<code>\S.*?)  # -> (?P<value>.*)$")
 _PRINTED = re.compile(r"^ +print\(error\)  # (?P<text>.*)$")
@@ -148,7 +153,7 @@ def rows(guide: str, heading: str) -> list[list[str]]:
 
 def test_table_of_options_has_every_option_with_its_default() -> None:
     """It also says which options single calls accept."""
-    listed = {row[0].strip("`"): row for row in rows("strategies", "Options")}
+    listed = {row[0].strip("`"): row for row in rows("reference/strategies", "Options")}
     defaults = Policy(1)
 
     assert set(listed) == set(PolicyOptions.__annotations__)
@@ -167,7 +172,7 @@ def test_table_of_options_has_every_option_with_its_default() -> None:
 def test_table_of_lifetimes_is_that_of_the_strategies() -> None:
     """The table gives seconds, minutes and hours."""
     units = {"s": 1, "min": 60, "h": 3600}
-    for name, text, _ in rows("strategies", "Lifetimes")[:-1]:
+    for name, text, _ in rows("reference/strategies", "Lifetimes")[:-1]:
         number, unit = text.split()
         strategy: CacheStrategy = getattr(CacheStrategy, name.strip("`").partition(".")[2])
         assert strategy.seconds == int(number) * units[unit]
@@ -177,7 +182,9 @@ def test_table_of_lifetimes_is_that_of_the_strategies() -> None:
 def test_table_of_settings_has_every_setting_with_its_default() -> None:
     """Bounds have units; all other values are written as in Python."""
     units = {"": 1, "MiB": 2**20, "KiB": 2**10, "s": 1, "ms": 0.001}
-    listed = {row[0].strip("`"): row[1] for row in rows("strategies", "Settings of the process")}
+    listed = {
+        row[0].strip("`"): row[1] for row in rows("reference/strategies", "Settings of the process")
+    }
     config = CacheConfig()
 
     assert set(listed) == set(CacheConfig.__dataclass_fields__)
@@ -193,7 +200,7 @@ def test_table_of_settings_has_every_setting_with_its_default() -> None:
 
 def test_table_of_tiers_is_that_of_the_presets() -> None:
     """The table gives level, scale and promotion."""
-    for name, level, scale, promotion, frequency in rows("tiers", "More than two"):
+    for name, level, scale, promotion, frequency in rows("concepts/tiers", "More than two"):
         preset: TierConfig = getattr(TierConfig, name.strip("`").partition(".")[2][:2])()
         assert (preset.level, preset.ttl_scale) == (int(level), float(scale))
         assert preset.promotion is (promotion == "yes")

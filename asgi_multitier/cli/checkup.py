@@ -92,7 +92,8 @@ def of_server(server: Examination) -> Iterator[Check]:
     yield Check(level, f"server{known} at {server.name} answers in {duration(server.latency)}")
     if server.refused:
         for command in server.refused:
-            yield Check("fail", f"the user may not run {command}: see docs/redis.md#permissions")
+            where = "docs/guides/redis.md#permissions"
+            yield Check("fail", f"the user may not run {command}: see {where}")
     else:
         yield Check("ok", "permissions are complete")
     if server.role == "slave":
@@ -115,7 +116,7 @@ def _memory(server: Examination) -> Iterator[Check]:
         means = "the log may be evicted, and then every process starts with empty memory"
     yield Check(
         "warn" if full else "ok",
-        f"maxmemory-policy {server.policy}: {means}; {used} (docs/redis.md#memory)",
+        f"maxmemory-policy {server.policy}: {means}; {used} (docs/guides/redis.md#memory)",
     )
 
 

@@ -73,7 +73,7 @@ def read_codes(value: object, option: str, where: str) -> tuple[str, ...]:
     names = read_names(value, option, where)
     for name in names:
         if not _CODE.fullmatch(name):
-            allowed = "codes of findings, such as 'W3' (docs/explain.md)"
+            allowed = "codes of findings, such as 'W3' (docs/guides/explain.md)"
             raise ConfigError.of(option, name, allowed, where=where)
     return names
 

@@ -4,15 +4,15 @@ from dataclasses import dataclass
 
 from ..policy.reasons import Reason
 
-DOCS = "docs/http-caching.md#reading-cache-status"
+DOCS = "docs/concepts/http-caching.md#reading-cache-status"
 
-_USERS = "docs/strategies.md#requests-that-identify-a-user"
-_OPTIONS = "docs/strategies.md#options"
-_SETTINGS = "docs/strategies.md#settings-of-the-process"
-_STORED = "docs/http-caching.md#what-is-stored-under-from_origin"
-_USED = "docs/http-caching.md#how-stored-responses-are-used"
-_BODIES = "docs/bodies.md"
-_GUARDED = "docs/authentication.md"
+_USERS = "docs/reference/strategies.md#requests-that-identify-a-user"
+_OPTIONS = "docs/reference/strategies.md#options"
+_SETTINGS = "docs/reference/strategies.md#settings-of-the-process"
+_STORED = "docs/concepts/http-caching.md#what-is-stored-under-from_origin"
+_USED = "docs/concepts/http-caching.md#how-stored-responses-are-used"
+_BODIES = "docs/guides/bodies.md"
+_GUARDED = "docs/guides/authentication.md"
 
 _USER = (
     "Say what separates the users: vary_by=, vary= or cookies=; or write public=True if the"
@@ -52,7 +52,7 @@ ADVICE = {
     Reason.REQUEST_BODY_OVERSIZED: Advice(
         "The body of the request is larger than max_body=",
         "Raise max_body=, or send less",
-        "docs/bodies.md#bounds",
+        "docs/guides/bodies.md#bounds",
     ),
     Reason.HOST: Advice(
         "The request does not have exactly one valid Host field", "Send exactly one valid Host"
@@ -80,12 +80,12 @@ ADVICE = {
     Reason.NO_RULE: Advice(
         "No annotation, no rule and no default holds for this URL",
         "Put @cached(...) on the endpoint, or add a Rule",
-        "docs/strategies.md#rules-for-routes-without-annotations",
+        "docs/reference/strategies.md#rules-for-routes-without-annotations",
     ),
     Reason.NO_CACHE_ANNOTATION: Advice(
         "The endpoint says @no_cache, or a rule takes it out",
         "Remove @no_cache, or the Rule with None, if the response may be shared",
-        "docs/strategies.md#rules-for-routes-without-annotations",
+        "docs/reference/strategies.md#rules-for-routes-without-annotations",
     ),
     Reason.FIELD_NAME: Advice(
         "The name of a request field has '_', or is not allowed by HTTP, so servers may read it"
@@ -115,7 +115,7 @@ ADVICE = {
         "A layer around the cache has identified the user, or the run has read what such a layer"
         " has set",
         _USER,
-        "docs/http-caching.md#users-identified-by-other-middlewares",
+        "docs/concepts/http-caching.md#users-identified-by-other-middlewares",
     ),
     Reason.PARTITION: Advice(
         "vary_by= has returned None or what is no partition, or has raised",
@@ -129,7 +129,7 @@ ADVICE = {
     Reason.POSITION: Advice(
         "The client has changed something that this process has not applied yet",
         _NOTHING,
-        "docs/coherence.md#reading-your-own-writes",
+        "docs/concepts/coherence.md#reading-your-own-writes",
     ),
     Reason.SECURITY: Advice(
         "The route checks who sent the request, and its rule does not say how users are told apart",
@@ -141,7 +141,7 @@ ADVICE = {
         "There are too many tags or one is too long, key= or a tag has several values or none, or"
         " the response does not fit tags_from=",
         "Carry at most 64 tags of at most 128 bytes, and one name in key=",
-        "docs/strategies.md#templates",
+        "docs/reference/strategies.md#templates",
     ),
     Reason.GUARD: Advice(
         "The dependencies or decorators of the guarded route did not let the request in, or"
@@ -212,12 +212,12 @@ ADVICE = {
     Reason.SET_COOKIE: Advice(
         "The response sets a cookie, or the session that a layer keeps was written",
         "Set the cookie in another route",
-        "docs/http-caching.md#fields-for-one-client",
+        "docs/concepts/http-caching.md#fields-for-one-client",
     ),
     Reason.PERSONAL_FIELD: Advice(
         "The response has a field that is for one client",
         "Remove the field; or name it in strip=, and hits do not have it",
-        "docs/http-caching.md#fields-for-one-client",
+        "docs/concepts/http-caching.md#fields-for-one-client",
     ),
     Reason.VARY_STAR: Advice(
         "The response says Vary: *, or Vary with what is no field name",
@@ -272,30 +272,30 @@ ADVICE = {
     Reason.INVALIDATED: Advice(
         "What was stored was invalidated, or was while the application ran",
         _NOTHING,
-        "docs/coherence.md#an-invalidation-step-by-step",
+        "docs/concepts/coherence.md#an-invalidation-step-by-step",
     ),
     Reason.MISMATCH: Advice(
         "The router chose another route than predicted, because of another path or of routes that"
         " have changed",
         "Let no layer inside of the cache change the path",
-        "docs/strategies.md#paths-of-mounted-applications",
+        "docs/reference/strategies.md#paths-of-mounted-applications",
     ),
     Reason.VALIDATED: Advice(
         "validator= has found the data unchanged: the stored response is fresh for another"
         " lifetime",
         _NOTHING,
-        "docs/strategies.md#unchanged-data",
+        "docs/reference/strategies.md#unchanged-data",
     ),
     # In place of the origin's.
     Reason.SOFT_TIMEOUT: Advice(
         "A stale response was served, as the application takes longer than soft_timeout=",
         _NOTHING,
-        "docs/resilience.md#the-origin-is-slow",
+        "docs/concepts/resilience.md#the-origin-is-slow",
     ),
     Reason.STALE_IF_ERROR: Advice(
         "A stale response was served, as the application failed",
         _NOTHING,
-        "docs/resilience.md#the-origin-fails",
+        "docs/concepts/resilience.md#the-origin-fails",
     ),
     # The cache itself.
     Reason.UNSTABLE: Advice(
@@ -309,17 +309,17 @@ ADVICE = {
     Reason.OVERLOADED: Advice(
         'overload="refuse", and max_waiters= requests wait already: 503',
         'Raise max_waiters=, or write overload="wait"',
-        "docs/resilience.md#coalescing",
+        "docs/concepts/resilience.md#coalescing",
     ),
     Reason.NESTED: Advice(
         "The application requests the URL that it is answering",
         "Let the application call the function, not its own URL",
-        "docs/resilience.md#coalescing",
+        "docs/concepts/resilience.md#coalescing",
     ),
     Reason.SUPERSEDED: Advice(
         "A run that began later has stored its response already",
         _NOTHING,
-        "docs/resilience.md#coalescing",
+        "docs/concepts/resilience.md#coalescing",
     ),
 }
 

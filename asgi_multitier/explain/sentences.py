@@ -7,8 +7,8 @@ from ..policy.reasons import Reason
 from .advice import ADVICE
 from .explanation import Dropped, Verdict
 
-_USED = "docs/http-caching.md#how-stored-responses-are-used"
-_EXPLAIN = "docs/explain.md"
+_USED = "docs/concepts/http-caching.md#how-stored-responses-are-used"
+_EXPLAIN = "docs/guides/explain.md"
 
 UNBOUND = (
     "No application with a CacheMiddleware has begun with this cache, so its rules are not known"
@@ -87,7 +87,7 @@ def said(
         found = Said(
             "It may change something: the application is asked, and its success drops what it"
             " names",
-            docs="docs/strategies.md#options-for-mutations",
+            docs="docs/reference/strategies.md#options-for-mutations",
         )
     elif reason is None:
         found = _without_reason(verdict)

@@ -113,7 +113,7 @@ class Explaining(Lifecycle):
             verdict=Verdict.UNKNOWN,
             sentence=UNBOUND,
             remedy=UNBOUND_REMEDY,
-            docs="docs/explain.md",
+            docs="docs/guides/explain.md",
             method=question.method,
         )
 

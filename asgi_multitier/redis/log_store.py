@@ -147,7 +147,7 @@ class StreamStore:
         self._permissions_checked = True
         for command in found:
             logger.warning(
-                "%s: the user has no permission to run %s; docs/redis.md lists what is needed",
+                "%s: no permission to run %s; docs/guides/redis.md lists what is needed",
                 self.link.name,
                 command,
             )

@@ -8,11 +8,9 @@ from asgi_multitier.cli.exits import Exit
 from asgi_multitier.cli.main import parser_of
 from tests.cli.test_real import WAYS
 
-PAGE = (Path(__file__).parents[2] / "docs" / "command-line.md").read_text()
-EVERYWHERE = [
-    (Path(__file__).parents[2] / "docs" / f"{name}.md").read_text()
-    for name in ("command-line", "operations", "troubleshooting", "shadow", "rollout")
-]
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "reference" / "command-line.md").read_text()
+EVERYWHERE = [page.read_text() for page in sorted(DOCS.rglob("*.md"))]
 
 
 def test_each_command_is_named() -> None:

@@ -13,7 +13,7 @@ from tests.demo.support import PAGES, TOKEN
 
 pytestmark = pytest.mark.no_cover  # the package has no part in it
 
-DOCUMENT = (ROOT / "docs/demo.md").read_text()
+DOCUMENT = (ROOT / "docs/guides/demo.md").read_text()
 MARKUP = (ROOT / "demo_app/page/index.html").read_text()
 
 

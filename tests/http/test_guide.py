@@ -13,7 +13,7 @@ from asgi_multitier import Policy
 from asgi_multitier.policy.reasons import Reason
 from tests.http.support import FULL, PROFILES, Answered, Step, World
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "http-caching.md").read_text()
+GUIDE = (Path(__file__).parents[2] / "docs" / "concepts" / "http-caching.md").read_text()
 
 
 def blocks(language: str) -> list[str]:

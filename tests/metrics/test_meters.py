@@ -95,7 +95,7 @@ def test_names_say_kind_and_unit(meter: Meter) -> None:
 
 def test_the_page_has_the_table() -> None:
     """Each meter, in this order."""
-    page = Path(__file__).parents[2] / "docs" / "metrics.md"
+    page = Path(__file__).parents[2] / "docs" / "guides" / "metrics.md"
     rows = re.findall(
         r"^\| `(\w+)` \| (\w+) \| ([^|]*) \| ([^|]*) \|$", page.read_text(), re.MULTILINE
     )

@@ -532,7 +532,7 @@ async def test_the_documented_permissions_are_enough(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A user with just what the guide lists can do everything, and start-up misses nothing."""
-    guide = Path(__file__).parents[2] / "docs" / "redis.md"
+    guide = Path(__file__).parents[2] / "docs" / "guides" / "redis.md"
     (line,) = re.findall(r"ACL SETUSER app (.*?)\n```", guide.read_text(), re.DOTALL)
     words = line.replace("\\\n", " ").replace("shop", namespace).replace("a-password", "pw").split()
     own_valkey.command("ACL", "SETUSER", "app", *words)

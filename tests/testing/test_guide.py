@@ -10,7 +10,7 @@ from tests.testing.support import INI
 
 pytest_plugins = ["pytester"]
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "testing.md").read_text()
+GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "testing.md").read_text()
 
 
 def test_the_tests_of_the_guide_pass(pytester: pytest.Pytester) -> None:

@@ -148,7 +148,7 @@ def test_a_span_of_another_process_is_read_as_written() -> None:
 def test_the_guide_has_each_attribute() -> None:
     """Its table, and what the code can tell."""
     names = {value for name, value in vars(names_of).items() if name.isupper()}
-    guide = (Path(__file__).parents[2] / "docs" / "tracing.md").read_text()
+    guide = (Path(__file__).parents[2] / "docs" / "guides" / "tracing.md").read_text()
     told = set(re.findall(r"^\| `(asgi_multitier\.[\w.]+)` \|", guide, re.MULTILINE))
 
     assert told == names
