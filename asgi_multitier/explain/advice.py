@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ..policy.reasons import Reason
 
-DOCS = "docs/concepts/http-caching.md#reading-cache-status"
+DOCS = "docs/reference/cache-status.md"
 
 _USERS = "docs/reference/strategies.md#requests-that-identify-a-user"
 _OPTIONS = "docs/reference/strategies.md#options"
@@ -115,7 +115,7 @@ ADVICE = {
         "A layer around the cache has identified the user, or the run has read what such a layer"
         " has set",
         _USER,
-        "docs/concepts/http-caching.md#users-identified-by-other-middlewares",
+        "docs/concepts/personal.md#users-identified-by-other-middlewares",
     ),
     Reason.PARTITION: Advice(
         "vary_by= has returned None or what is no partition, or has raised",
@@ -212,12 +212,12 @@ ADVICE = {
     Reason.SET_COOKIE: Advice(
         "The response sets a cookie, or the session that a layer keeps was written",
         "Set the cookie in another route",
-        "docs/concepts/http-caching.md#fields-for-one-client",
+        "docs/concepts/personal.md#fields-for-one-client",
     ),
     Reason.PERSONAL_FIELD: Advice(
         "The response has a field that is for one client",
         "Remove the field; or name it in strip=, and hits do not have it",
-        "docs/concepts/http-caching.md#fields-for-one-client",
+        "docs/concepts/personal.md#fields-for-one-client",
     ),
     Reason.VARY_STAR: Advice(
         "The response says Vary: *, or Vary with what is no field name",
@@ -290,12 +290,12 @@ ADVICE = {
     Reason.SOFT_TIMEOUT: Advice(
         "A stale response was served, as the application takes longer than soft_timeout=",
         _NOTHING,
-        "docs/concepts/resilience.md#the-origin-is-slow",
+        "docs/concepts/stale.md#the-origin-is-slow",
     ),
     Reason.STALE_IF_ERROR: Advice(
         "A stale response was served, as the application failed",
         _NOTHING,
-        "docs/concepts/resilience.md#the-origin-fails",
+        "docs/concepts/stale.md#the-origin-fails",
     ),
     # The cache itself.
     Reason.UNSTABLE: Advice(
@@ -309,17 +309,17 @@ ADVICE = {
     Reason.OVERLOADED: Advice(
         'overload="refuse", and max_waiters= requests wait already: 503',
         'Raise max_waiters=, or write overload="wait"',
-        "docs/concepts/resilience.md#coalescing",
+        "docs/concepts/coalescing.md",
     ),
     Reason.NESTED: Advice(
         "The application requests the URL that it is answering",
         "Let the application call the function, not its own URL",
-        "docs/concepts/resilience.md#coalescing",
+        "docs/concepts/coalescing.md",
     ),
     Reason.SUPERSEDED: Advice(
         "A run that began later has stored its response already",
         _NOTHING,
-        "docs/concepts/resilience.md#coalescing",
+        "docs/concepts/coalescing.md",
     ),
 }
 

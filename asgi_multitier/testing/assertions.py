@@ -278,7 +278,7 @@ def _why_no_hit(status: CacheStatus) -> str:
     if status.collapsed:
         return "it shared the answer to a request that ran at the same time"
     if status.forward == Forward.BYPASS or status.detail:
-        return _why(status) or "see docs/concepts/http-caching.md for this reason"
+        return _why(status) or "see docs/reference/cache-status.md for this reason"
     return "the response was not stored"
 
 
