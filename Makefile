@@ -20,7 +20,7 @@ SECOND := tests/policy tests/config tests/routing tests/http tests/engine tests/
 	--ignore=tests/manager/test_event_loops.py --ignore=tests/manager/test_models.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check check-first check-second lint bench load soak compatibility uvicorn oldest dashboards clean
+.PHONY: help demo test check check-first check-second lint bench load soak compatibility uvicorn oldest dashboards docs clean
 
 help:
 	@echo "make demo   two instances over an embedded server, and a page to try what they promise"
@@ -33,6 +33,7 @@ help:
 	@echo "make compatibility   the tests of routes on the newest FastAPI of each minor"
 	@echo "make uvicorn   the protocols for uvicorn on its versions, and its own tests on them"
 	@echo "make dashboards   the board and the rules for alerts, made again"
+	@echo "make docs   the documentation site, in site/; fails on what does not resolve"
 	@echo "make oldest   the tests in process, of Redis and of tiers on the oldest packages"
 
 $(STAMP): pyproject.toml
@@ -84,5 +85,9 @@ oldest: $(STAMP)
 dashboards: $(STAMP)
 	$(BIN)/python -m dashboards
 
+# Its warnings are errors, less what the theme's authors say of other tools.
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
