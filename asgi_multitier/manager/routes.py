@@ -7,6 +7,7 @@ from ..errors import ConfigError
 from ..explain.routes import RoutesReport, report_of
 from ..routing import RouteTable
 from ..routing.layers import attribute, layers_of
+from ..shadow.initial import Initial, initial
 from .identity.loading import added_caches, is_cache
 
 
@@ -24,6 +25,27 @@ def routes_of(app: Any) -> RoutesReport:
         allowed = "an application with a CacheMiddleware"
         raise ConfigError.of("app", app, allowed, where="routes")
     return report_of(table, layers_around(app))
+
+
+def proposals_of(app: Any) -> Initial:
+    """What could be written at the routes of an application, with a cache or without one.
+
+    Args:
+        app: The application.
+
+    Raises:
+        ConfigError: If its routes cannot be read.
+    """
+    found = next(_tables(app), None)
+    table = RouteTable(app) if found is None else found
+    if not any(True for _ in table.tree.leaves()):
+        kind = table.unreadable or type(app).__qualname__
+        raise ConfigError(
+            f"init: the routes of {kind} are of an unknown kind, or there are none; expected an "
+            "application of Starlette or FastAPI, or write rules by hand: "
+            "CacheMiddleware(app, rules=[Rule('/products/*', 10, shadow=True)])"
+        )
+    return initial(table, has_cache=found is not None)
 
 
 def _tables(app: Any) -> Iterator[RouteTable]:

@@ -4,6 +4,7 @@ from ..command import Command
 from . import (
     doctor,
     explain,
+    init,
     instances,
     invalidate,
     keys,
@@ -17,6 +18,7 @@ from . import (
 )
 
 COMMANDS: tuple[Command, ...] = (
+    init.COMMAND,
     stats.COMMAND,
     top.COMMAND,
     instances.COMMAND,

@@ -1,18 +1,15 @@
 """`asgi-multitier routes`: an application's routes, and what is odd about them; no server."""
 
-import os
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
-from typing import Any
 
 from ...explain.explanation import Effect
 from ...explain.findings import Finding, Level
 from ...explain.routes import RouteShown, RoutesReport
-from ...manager.identity.loading import load
 from ...manager.routes import routes_of
+from ..application import add_application, application_of
 from ..command import Command
-from ..exits import CommandError, Exit
+from ..exits import Exit
 from ..output import Output, Style
 
 _HEAD = ("ROUTE", "METHODS", "CACHED", "KEY ADDS", "TAGS", "DROPPED BY", "DROPS")
@@ -24,34 +21,17 @@ _STYLES: dict[Level, Style] = {
 
 
 def _arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("app", metavar="MODULE:ATTRIBUTE", help="the application, such as shop:app")
-    parser.add_argument(
-        "--factory",
-        action="store_true",
-        help="MODULE:ATTRIBUTE is a function without arguments that returns the application",
-    )
+    add_application(parser)
     parser.add_argument(
         "--check", action="store_true", help="end with 1 if there is a warning or an error: for CI"
     )
 
 
 async def _run(given: Namespace, output: Output) -> Exit:
-    if (here := os.getcwd()) not in sys.path:
-        sys.path.insert(0, here)  # as a server does, whose application lies where it is started
-    app = load(given.app, where="routes")
-    report = routes_of(_made(app) if given.factory else app)
+    report = routes_of(application_of(given, "routes"))
     output.json(report.as_json())
     _show(report, output)
     return Exit.FINDING if given.check and report.failed else Exit.OK
-
-
-def _made(factory: Any) -> Any:
-    """The application that a factory of the user's returns."""
-    try:
-        return factory()
-    except Exception as error:
-        what = f"the factory raised {type(error).__name__}: {error}"
-        raise CommandError(Exit.USAGE, what) from error
 
 
 def _show(report: RoutesReport, output: Output) -> None:

@@ -1,0 +1,73 @@
+"""`asgi-multitier init`: what could be written at an application's routes; no server, no edits."""
+
+import os
+from argparse import Namespace
+
+from ...manager.routes import proposals_of
+from ...shadow.initial import Proposed
+from ..application import add_application, application_of
+from ..command import Command
+from ..exits import Exit
+from ..output import Output
+
+_IMPORTS = "from asgi_multitier import CacheMiddleware, CacheStrategy, cached, invalidates"
+
+_HOW = (
+    "# Each line goes above the function of the route that is named over it. With shadow=True the",
+    "# application goes on to answer, and what the cache would have answered is only compared.",
+    "# Remove it where `asgi-multitier report` shows no wrong answers, and what is to check is so.",
+)
+
+
+async def _run(given: Namespace, output: Output) -> Exit:
+    found = proposals_of(application_of(given, "init"))
+    output.json(found.as_json())
+    proposed = [route for route in found.routes if route.annotation]
+    left = [route for route in found.routes if not route.annotation]
+    if not proposed:
+        output.line("# No route is proposed to be cached.")
+    else:
+        for line in _HOW:
+            output.line((line, "dim"))
+        output.line((_IMPORTS, "green"))
+        if not found.has_cache:
+            output.line((f"{_name(given)}.add_middleware(CacheMiddleware)", "green"))
+        for route in proposed:
+            _propose(route, output)
+    if left:
+        output.line()
+        output.line(("# Left as they are:", "bold"))
+        for route in left:
+            output.line(f"# {route.route}: {route.why}")
+    return Exit.OK
+
+
+def _name(given: Namespace) -> str:
+    """How the application is called in its module."""
+    return "app" if given.factory else given.app.partition(":")[2]
+
+
+def _propose(route: Proposed, output: Output) -> None:
+    """What to paste for one route, below what it is for."""
+    output.line()
+    output.line((f"# {route.route}", "bold"), _place(route))
+    output.line((f"# {route.why}", "dim"))
+    for check in route.check:
+        output.line((f"# check: {check}", "yellow"))
+    output.line((route.annotation, "green"))
+
+
+def _place(route: Proposed) -> str:
+    """Where its function is, as short as it can be said from here."""
+    if not route.place:
+        return ""
+    here = os.path.join(os.path.realpath(os.getcwd()), "")
+    return f"   {route.place.removeprefix(here)}"
+
+
+COMMAND = Command(
+    "init",
+    "What could be cached: annotations for an application's routes, to be checked and pasted.",
+    add_application,
+    _run,
+)
