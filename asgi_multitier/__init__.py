@@ -3,6 +3,7 @@
 PYTEST_DONT_REWRITE: it has a plugin of pytest, and may be imported before pytest could do that.
 """
 
+from ._about import __version__
 from .asgi.middleware import CacheMiddleware
 from .config.invalidation import InvalidationConfig
 from .config.policy import Policy
@@ -40,6 +41,7 @@ __all__ = [
     "SerializationError",
     "TierConfig",
     "WarmReport",
+    "__version__",
     "cached",
     "escape_pattern",
     "invalidates",

@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Any, get_args
 
+from .._about import __version__
 from ..coherence.log import Applied, RememberingLog
 from ..config.process import Mode, read_mode
 from ..engine.engine import Engine
@@ -36,7 +36,7 @@ class Overview:
         cache = self._cache
         return json_reply(
             {
-                "version": version("asgi-multitier"),
+                "version": __version__,
                 "namespace": cache.namespace,
                 "mode": cache.mode,
                 "rights": ask.right,

@@ -3,10 +3,10 @@
 import platform
 from collections.abc import Mapping
 from dataclasses import fields
-from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
 
+from .._about import __version__
 from ..config.process import CacheConfig
 
 _SECRET = ("secret", "token")
@@ -28,7 +28,7 @@ def settings(config: CacheConfig, origins: Mapping[str, str]) -> dict[str, Any]:
         }
         for setting in fields(config)
     ]
-    versions = {"asgi-multitier": version("asgi-multitier"), "python": platform.python_version()}
+    versions = {"asgi-multitier": __version__, "python": platform.python_version()}
     return {"settings": listed, "versions": versions}
 
 

@@ -5,8 +5,8 @@ import os
 import sys
 from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Sequence
-from importlib.metadata import version
 
+from .._about import __version__
 from ..errors import ConfigError
 from .command import Command
 from .commands import COMMANDS
@@ -43,7 +43,7 @@ def parser_of(commands: Sequence[Command]) -> ArgumentParser:
         parents=[_common(inner=False)],
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=version("asgi-multitier"))
+    parser.add_argument("--version", action="version", version=__version__)
     listed = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in commands:
         command.arguments(

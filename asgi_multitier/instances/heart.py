@@ -6,17 +6,16 @@ ever in the way of a request: a store that does not answer is counted.
 """
 
 import asyncio
-import functools
 import os
 import socket
 import time
 from collections import deque
 from collections.abc import Coroutine
 from contextlib import suppress
-from importlib.metadata import version
 from random import uniform
 from typing import Any, Protocol
 
+from .._about import __version__
 from ..coherence.beats import BeatStore
 from ..coherence.outbox import COMMIT
 from ..coherence.shared import SharedLog
@@ -41,11 +40,6 @@ _NOTABLE = 0.01
 
 _ROUND_TRIPS = 8
 """Beats of which the fastest tells how far the clocks are apart."""
-
-
-@functools.cache
-def _version() -> str:
-    return version("asgi-multitier")  # it reads a file
 
 
 class Cache(Protocol):
@@ -232,7 +226,7 @@ class Heart:
             pid=os.getpid(),
             application=self._cache.application[:255],
             release=config.version,
-            version=_version(),
+            version=__version__,
             started=self._started,
             uptime=round(time.monotonic() - self._began, 3) if self._began else 0.0,
             mode=self._cache.mode,

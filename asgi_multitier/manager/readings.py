@@ -3,11 +3,12 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from .._about import __version__
 from ..coherence.log import InvalidationStats
 from ..engine.health import Health, examine, examine_idle
 from ..errors import ConfigError
 from ..events import CacheStats, CompressionStats, TierStats
-from ..metrics import Metrics, instrument, version_here
+from ..metrics import Metrics, instrument
 from ..streams import Streams
 from ..tracing import tracing
 from .explaining import Explaining
@@ -95,7 +96,7 @@ class Readings(WarmUp, Explaining, Instances, Reporting):
             allowed = "True for metrics= or traces=, or both"
             raise ConfigError.of("metrics", metrics, allowed, where="CacheManager.instrument")
         if traces:
-            self._tracing = tracing(tracer_provider, version_here(), round_trips=round_trips)
+            self._tracing = tracing(tracer_provider, __version__, round_trips=round_trips)
             if self._engine is not None:
                 self._trace(self._engine)
         if metrics:

@@ -7,7 +7,7 @@ workers of the machine, `metrics` is what a manager has of all this.
 """
 
 from .endpoint import MetricsEndpoint
-from .host import answer_workers, version_here
+from .host import answer_workers
 from .meters import METERS, PREFIX, Meter
 from .metrics import Metrics
 from .otel import instrument
@@ -20,5 +20,4 @@ __all__ = [
     "MetricsEndpoint",
     "answer_workers",
     "instrument",
-    "version_here",
 ]

@@ -1,15 +1,14 @@
 """The figures of all workers of a machine: what each answers, and how answers become one."""
 
 import asyncio
-import functools
 import os
 from asyncio.events import _get_running_loop as loop_here
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from contextvars import Context
-from importlib.metadata import version
 from typing import Any, Protocol
 
+from .._about import __version__
 from ..engine.engine import Engine
 from ..workers import Answer, Workers
 from .hot import hot_keys, hottest
@@ -65,12 +64,6 @@ def answer_workers(cache: Measured) -> None:
     cache.workers.answers("stats", stats)
 
 
-@functools.cache
-def version_here() -> str:
-    """The version of this package."""
-    return version("asgi-multitier")  # it reads a file
-
-
 def watched(cache: Measured) -> Engine:
     """The cache's parts, for somebody who reads its figures."""
     look_at_hits(cache)
@@ -101,7 +94,7 @@ def lines_of(cache: Measured, *, openmetrics: bool, worker: int | None) -> Lines
     return lines(
         cache.engine,
         cache.namespace,
-        version_here(),
+        __version__,
         openmetrics=openmetrics,
         worker=worker,
     )
@@ -171,7 +164,7 @@ def _heading(cache: Measured, scope: str, workers: list[dict[str, Any]]) -> dict
     return {
         "scope": scope,
         "namespace": cache.namespace,
-        "version": version_here(),
+        "version": __version__,
         "mode": cache.mode,
         "workers": workers,
     }

@@ -16,7 +16,6 @@ from .host import (
     look_at_hits,
     process_hot,
     process_json,
-    version_here,
     watched,
     written,
 )
@@ -53,7 +52,6 @@ class Metrics:
             ConfigError: If the token is too short.
         """
         credentials = credentials_of(token, "CacheManager.metrics")
-        version_here()  # it reads files: now, and not in the first scrape
         if workers:
             self._cache.workers.is_wanted = True
         pieces = all_written if workers else written

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from .._about import __version__
 from ..engine.engine import Engine
 from ..errors import ConfigError
 from ..events import Durations, Histogram
-from .host import Measured, version_here, watched
+from .host import Measured, watched
 from .meters import METERS, Meter, Value
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def instrument(provider: "MeterProvider | None", cache: Measured) -> None:
     always = {"namespace": cache.namespace}
     engine = partial(watched, cache)
     # A scope of its own: a second instrument of the same name is not asked.
-    made = get_meter(NAME, version_here(), meter_provider=provider, attributes=always)
+    made = get_meter(NAME, __version__, meter_provider=provider, attributes=always)
     for meter in METERS:
         name, unit = name_of(meter), unit_of(meter)
         if meter.kind == "histogram":

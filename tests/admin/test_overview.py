@@ -2,13 +2,12 @@
 
 import asyncio
 import json
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from asgi_multitier import CacheConfig, CacheManager
+from asgi_multitier import CacheConfig, CacheManager, __version__
 from asgi_multitier.admin.files import read_files
 from asgi_multitier.admin.replies import GUARDS
 from asgi_multitier.admin.switching import QUESTION
@@ -28,7 +27,7 @@ async def test_what_there_is_is_listed() -> None:
         viewer = await Person(app, VIEWER).get("/api")
 
     assert found | {"pid": 0, "routes": []} == {
-        "version": version("asgi-multitier"),
+        "version": __version__,
         "namespace": "shop",
         "mode": "on",
         "rights": "operator",

@@ -9,7 +9,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from prometheus_client.parser import text_string_to_metric_families
 
-from asgi_multitier import CacheManager, Rule
+from asgi_multitier import CacheManager, Rule, __version__
 from asgi_multitier.errors import ConfigError
 from asgi_multitier.metrics import METERS, Meter
 from asgi_multitier.metrics.otel import name_of, unit_of
@@ -24,7 +24,7 @@ def exported(reader: InMemoryMetricReader) -> dict[str, dict[str, Any]]:
     (of_resource,) = data.resource_metrics
     found: dict[str, dict[str, Any]] = {}
     for one in of_resource.scope_metrics:
-        assert (one.scope.name, one.scope.version) == ("asgi_multitier", "0.1.0")
+        assert (one.scope.name, one.scope.version) == ("asgi_multitier", __version__)
         namespace = str((one.scope.attributes or {})["namespace"])
         found[namespace] = {metric.name: metric for metric in one.metrics}
     return found
@@ -106,7 +106,7 @@ def test_it_needs_neither_package() -> None:
     """Each is for those who use it."""
     code = (
         "import sys; sys.modules |= dict.fromkeys(('opentelemetry', 'prometheus_client'));"
-        "from asgi_multitier import CacheManager;"
+        "from asgi_multitier import __version__, CacheManager;"
         "print('requests_total' in CacheManager(redis_url=None, namespace='n').metrics.text())"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

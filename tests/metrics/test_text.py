@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.openmetrics import parser as open_parser
 from prometheus_client.parser import text_string_to_metric_families
 
-from asgi_multitier import CacheManager, Rule
+from asgi_multitier import CacheManager, Rule, __version__
 from asgi_multitier.metrics import METERS, PREFIX
 from asgi_multitier.testing import FakeClock
 from tests.asgi.support import gathered
@@ -62,7 +62,7 @@ async def test_what_was_counted_is_read(openmetrics: bool, parse: Callable[[str]
     assert figure(found, "invalidations_total", route="/a*", by="url") == 1
     assert figure(found, "tier_hits_total", tier="1") == 2
     assert figure(found, "tier_writes_total", tier="1") == 2
-    about = {"namespace": "test", "version": "0.1.0", "release": "", "l2": "none"}
+    about = {"namespace": "test", "version": __version__, "release": "", "l2": "none"}
     assert figure(found, "info", python=platform.python_version(), **about) == 1
     names = {family.name for family in families}
     assert names == {PREFIX + meter.name for meter in METERS} | {PREFIX + "info"} or names == {
