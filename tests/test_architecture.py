@@ -32,6 +32,7 @@ WINGS = (
     ("engine",),
     ("instances", "metrics", "warming"),
     ("explain",),
+    ("openapi",),
     ("shadow",),
     ("admin",),
     ("manager",),

@@ -43,6 +43,7 @@ class Lifespan:
         self._home = manager.home
         self._table = table
         self._on_bound = on_bound
+        manager.tables.add(table)
         self._bound = False
         self._complaint: ConfigError | None = None
         self._started_in: object = None

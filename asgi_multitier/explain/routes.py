@@ -132,14 +132,14 @@ def _ruled(table: RouteTable, leaf: Leaf) -> tuple[Policy | None, str]:
     for method in sorted(methods_of(leaf), key=lambda method: (not is_safe(method), method)):
         if method == "HEAD":
             continue
-        policy, reason = _policy_for(table, leaf, method)
+        policy, reason = policy_for(table, leaf, method)
         if policy is not None and (is_safe(method) or policy.body):
             return policy, reason
         first = first or reason
     return None, first or "method"
 
 
-def _policy_for(table: RouteTable, leaf: Leaf, method: str) -> tuple[Policy | None, str]:
+def policy_for(table: RouteTable, leaf: Leaf, method: str) -> tuple[Policy | None, str]:
     """The policy of a route for one method, and why it is that one or none.
 
     Rules are asked with a path that the route takes: one for some of its paths alone may hold or

@@ -9,6 +9,7 @@ from ..explain.explanation import Explanation, Verdict
 from ..explain.question import HeadersOption, Question, question_of
 from ..explain.routes import RoutesReport
 from ..explain.sentences import UNBOUND, UNBOUND_REMEDY
+from ..routing import RouteTable
 from .home import at_home
 from .lifecycle import Lifecycle
 from .listeners import Held
@@ -34,6 +35,11 @@ class Explaining(Lifecycle):
     @cached_property
     def _explainers(self) -> Held[Explains]:
         """The latest first."""
+        return Held()
+
+    @cached_property
+    def tables(self) -> Held[RouteTable]:
+        """The rules of its middleware, the latest first, from when that is made."""
         return Held()
 
     def explained_by(self, explainer: Explains) -> None:

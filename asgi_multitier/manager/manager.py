@@ -10,6 +10,7 @@ from ..config.values import ComputeOptions
 from ..errors import ConfigError
 from ..routing import RouteTable
 from ..strategy import CacheStrategy, Lifetime
+from .documenting import document
 from .functions import CachedFunction
 from .identity.loading import caches_of, load
 from .operations import Operations
@@ -115,6 +116,27 @@ class CacheManager(Operations):
             redact=redact,
             read_only=read_only,
         )
+
+    def document(
+        self, app: object, *, not_modified: bool = True, if_none_match: bool = False
+    ) -> None:
+        """Let the OpenAPI document of a FastAPI application tell what is cached and what drops it.
+
+        Cached operations get `x-cache`, a response 304 and the fields `ETag`, `Cache-Status` and
+        `Age`; operations with `@invalidates` get `x-cache-invalidates`. Nothing else changes:
+        `app.openapi` is replaced, as FastAPI's own documentation proposes, and what it returned is
+        copied. Documents of FastAPI applications that are mounted by now are included.
+
+        Args:
+            app: The application, or a layer around it. The `CacheMiddleware` may come later.
+            not_modified: Whether cached operations have a response 304.
+            if_none_match: Whether they have the parameter `If-None-Match`, which generated clients
+                then have as an argument.
+
+        Raises:
+            ConfigError: If there is no application with an OpenAPI document.
+        """
+        document(app, self.tables, not_modified=not_modified, if_none_match=if_none_match)
 
     def _begun(self) -> None:
         super()._begun()

@@ -20,7 +20,7 @@ def routes_of(app: Any) -> RoutesReport:
     Raises:
         ConfigError: If it has none.
     """
-    table = next(_tables(app), None)
+    table = next(tables_around(app), None)
     if table is None:
         allowed = "an application with a CacheMiddleware"
         raise ConfigError.of("app", app, allowed, where="routes")
@@ -36,7 +36,7 @@ def proposals_of(app: Any) -> Initial:
     Raises:
         ConfigError: If its routes cannot be read.
     """
-    found = next(_tables(app), None)
+    found = next(tables_around(app), None)
     table = RouteTable(app) if found is None else found
     if not any(True for _ in table.tree.leaves()):
         kind = table.unreadable or type(app).__qualname__
@@ -48,7 +48,8 @@ def proposals_of(app: Any) -> Initial:
     return initial(table, has_cache=found is not None)
 
 
-def _tables(app: Any) -> Iterator[RouteTable]:
+def tables_around(app: Any) -> Iterator[RouteTable]:
+    """The rules of each cache around an application or added to it, from the outside in."""
     for layer in layers_of(app):
         if is_cache(type(layer)):
             yield layer.table

@@ -29,7 +29,16 @@ class ApplicationRoutes:
             and the default only. "" for any other.
     """
 
-    __slots__ = ("_app", "_containers", "_mistakes", "_seen", "_tree", "generation", "unreadable")
+    __slots__ = (
+        "__weakref__",
+        "_app",
+        "_containers",
+        "_mistakes",
+        "_seen",
+        "_tree",
+        "generation",
+        "unreadable",
+    )
 
     def __init__(self, app: object = None) -> None:
         """Find the application; its routes are read when they are first needed.
@@ -46,6 +55,11 @@ class ApplicationRoutes:
         self.generation = 0
 
     @property
+    def app(self) -> Any:
+        """The application with routes; None where none is known."""
+        return self._app
+
+    @property
     def tree(self) -> Tree:
         """The routes; without any where no application is known."""
         if self._tree is None:
@@ -53,6 +67,10 @@ class ApplicationRoutes:
             self._containers = [] if self._app is None else containers(self._app)
             self._seen = _fingerprint(self._containers)
         return self._tree
+
+    def part(self, app: object) -> Tree | None:
+        """The routes of one application: of this one, or of one that is mounted below; or None."""
+        return self.tree if routed(app) is self._app else self.tree.of(app)
 
     @property
     def router(self) -> Any:

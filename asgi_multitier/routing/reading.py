@@ -99,12 +99,12 @@ def _node(route: Any, place: _Place) -> RouteNode:
     target = routed(inner)
     if target is None or place.depth >= MAX_DEPTH:
         return _mounted_leaf(route, below)
-    return _branch(route, _tree(target, below))
+    return _branch(route, _tree(target, below), target)
 
 
-def _branch(route: Any, inner: Tree) -> Branch:
+def _branch(route: Any, inner: Tree, app: Any = None) -> Branch:
     matches = route.matches
-    return Branch(route, matches, inner, _is_opaque(route), head_of(matches))
+    return Branch(route, matches, inner, _is_opaque(route), head_of(matches), app)
 
 
 def _inner(route: Any) -> Any:

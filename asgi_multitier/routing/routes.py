@@ -99,6 +99,15 @@ class Tree:
             else:
                 yield from child.inner.leaves()
 
+    def of(self, app: object) -> "Tree | None":
+        """The part of it that an application makes which is mounted somewhere below; or None."""
+        for child in self.children:
+            if isinstance(child, Branch):
+                found = child.inner if child.app is app else child.inner.of(app)
+                if found is not None:
+                    return found
+        return None
+
     def near(self, path: str, root_path: str) -> Iterator["RouteNode"]:
         """Its routes that may take a path, in the router's order: all others begin otherwise.
 
@@ -141,6 +150,7 @@ class Branch:
         inner: The application to which it passes them.
         opaque: Whether the route's own code decides which requests it takes.
         head: As that of a leaf.
+        app: The application, where it has routes; None for a single route.
     """
 
     matcher: Any
@@ -148,6 +158,7 @@ class Branch:
     inner: Tree
     opaque: bool = False
     head: str = ""
+    app: Any = None
 
 
 RouteNode: TypeAlias = Leaf | Branch
