@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..coherence.nearby.directory import parents
+from ..events.pages import page
 from ..redis.examination import Examination
 from .figures import duration, size
 
@@ -92,7 +93,7 @@ def of_server(server: Examination) -> Iterator[Check]:
     yield Check(level, f"server{known} at {server.name} answers in {duration(server.latency)}")
     if server.refused:
         for command in server.refused:
-            where = "docs/guides/redis.md#permissions"
+            where = page("guides/redis.md#permissions")
             yield Check("fail", f"the user may not run {command}: see {where}")
     else:
         yield Check("ok", "permissions are complete")
@@ -116,7 +117,7 @@ def _memory(server: Examination) -> Iterator[Check]:
         means = "the log may be evicted, and then every process starts with empty memory"
     yield Check(
         "warn" if full else "ok",
-        f"maxmemory-policy {server.policy}: {means}; {used} (docs/guides/redis.md#memory)",
+        f"maxmemory-policy {server.policy}: {means}; {used} ({page('guides/redis.md#memory')})",
     )
 
 

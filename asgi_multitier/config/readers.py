@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from ..compression import CODINGS, check_codings
 from ..errors import ConfigError
+from ..events.pages import page
 from ..policy.headers import DESCRIBES_CONTENT
 from ..policy.personal import is_left_out
 from ..policy.tags import CACHE_TAG
@@ -73,7 +74,7 @@ def read_codes(value: object, option: str, where: str) -> tuple[str, ...]:
     names = read_names(value, option, where)
     for name in names:
         if not _CODE.fullmatch(name):
-            allowed = "codes of findings, such as 'W3' (docs/guides/explain.md)"
+            allowed = f"codes of findings, such as 'W3' ({page('guides/explain.md#lint')})"
             raise ConfigError.of(option, name, allowed, where=where)
     return names
 

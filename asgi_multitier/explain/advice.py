@@ -2,17 +2,18 @@
 
 from dataclasses import dataclass
 
+from ..events.pages import page
 from ..policy.reasons import Reason
 
-DOCS = "docs/reference/cache-status.md"
+DOCS = page("reference/cache-status.md")
 
-_USERS = "docs/reference/strategies.md#requests-that-identify-a-user"
-_OPTIONS = "docs/reference/strategies.md#options"
-_SETTINGS = "docs/reference/strategies.md#settings-of-the-process"
-_STORED = "docs/concepts/http-caching.md#what-is-stored-under-from_origin"
-_USED = "docs/concepts/http-caching.md#how-stored-responses-are-used"
-_BODIES = "docs/guides/bodies.md"
-_GUARDED = "docs/guides/authentication.md"
+_USERS = page("reference/strategies.md#requests-that-identify-a-user")
+_OPTIONS = page("reference/strategies.md#options")
+_SETTINGS = page("reference/strategies.md#settings-of-the-process")
+_STORED = page("concepts/http-caching.md#what-is-stored-under-from_origin")
+_USED = page("concepts/http-caching.md#how-stored-responses-are-used")
+_BODIES = page("guides/bodies.md")
+_GUARDED = page("guides/authentication.md")
 
 _USER = (
     "Say what separates the users: vary_by=, vary= or cookies=; or write public=True if the"
@@ -52,7 +53,7 @@ ADVICE = {
     Reason.REQUEST_BODY_OVERSIZED: Advice(
         "The body of the request is larger than max_body=",
         "Raise max_body=, or send less",
-        "docs/guides/bodies.md#bounds",
+        page("guides/bodies.md#bounds"),
     ),
     Reason.HOST: Advice(
         "The request does not have exactly one valid Host field", "Send exactly one valid Host"
@@ -80,12 +81,12 @@ ADVICE = {
     Reason.NO_RULE: Advice(
         "No annotation, no rule and no default holds for this URL",
         "Put @cached(...) on the endpoint, or add a Rule",
-        "docs/reference/strategies.md#rules-for-routes-without-annotations",
+        page("reference/strategies.md#rules-for-routes-without-annotations"),
     ),
     Reason.NO_CACHE_ANNOTATION: Advice(
         "The endpoint says @no_cache, or a rule takes it out",
         "Remove @no_cache, or the Rule with None, if the response may be shared",
-        "docs/reference/strategies.md#rules-for-routes-without-annotations",
+        page("reference/strategies.md#rules-for-routes-without-annotations"),
     ),
     Reason.FIELD_NAME: Advice(
         "The name of a request field has '_', or is not allowed by HTTP, so servers may read it"
@@ -115,7 +116,7 @@ ADVICE = {
         "A layer around the cache has identified the user, or the run has read what such a layer"
         " has set",
         _USER,
-        "docs/concepts/personal.md#users-identified-by-other-middlewares",
+        page("concepts/personal.md#users-identified-by-other-middlewares"),
     ),
     Reason.PARTITION: Advice(
         "vary_by= has returned None or what is no partition, or has raised",
@@ -129,7 +130,7 @@ ADVICE = {
     Reason.POSITION: Advice(
         "The client has changed something that this process has not applied yet",
         _NOTHING,
-        "docs/concepts/coherence.md#reading-your-own-writes",
+        page("concepts/coherence.md#reading-your-own-writes"),
     ),
     Reason.SECURITY: Advice(
         "The route checks who sent the request, and its rule does not say how users are told apart",
@@ -141,7 +142,7 @@ ADVICE = {
         "There are too many tags or one is too long, key= or a tag has several values or none, or"
         " the response does not fit tags_from=",
         "Carry at most 64 tags of at most 128 bytes, and one name in key=",
-        "docs/reference/strategies.md#templates",
+        page("reference/strategies.md#templates"),
     ),
     Reason.GUARD: Advice(
         "The dependencies or decorators of the guarded route did not let the request in, or"
@@ -156,7 +157,7 @@ ADVICE = {
     Reason.OFF: Advice(
         "The cache is switched off",
         'Write mode="on"',
-        "docs/getting-started.md#switching-off-clearing-inspecting",
+        page("getting-started.md#switching-off-clearing-inspecting"),
     ),
     Reason.SHADOW: Advice(
         "The cache only observes what it would do",
@@ -212,12 +213,12 @@ ADVICE = {
     Reason.SET_COOKIE: Advice(
         "The response sets a cookie, or the session that a layer keeps was written",
         "Set the cookie in another route",
-        "docs/concepts/personal.md#fields-for-one-client",
+        page("concepts/personal.md#fields-for-one-client"),
     ),
     Reason.PERSONAL_FIELD: Advice(
         "The response has a field that is for one client",
         "Remove the field; or name it in strip=, and hits do not have it",
-        "docs/concepts/personal.md#fields-for-one-client",
+        page("concepts/personal.md#fields-for-one-client"),
     ),
     Reason.VARY_STAR: Advice(
         "The response says Vary: *, or Vary with what is no field name",
@@ -272,30 +273,30 @@ ADVICE = {
     Reason.INVALIDATED: Advice(
         "What was stored was invalidated, or was while the application ran",
         _NOTHING,
-        "docs/concepts/coherence.md#an-invalidation-step-by-step",
+        page("concepts/coherence.md#an-invalidation-step-by-step"),
     ),
     Reason.MISMATCH: Advice(
         "The router chose another route than predicted, because of another path or of routes that"
         " have changed",
         "Let no layer inside of the cache change the path",
-        "docs/reference/strategies.md#paths-of-mounted-applications",
+        page("reference/strategies.md#paths-of-mounted-applications"),
     ),
     Reason.VALIDATED: Advice(
         "validator= has found the data unchanged: the stored response is fresh for another"
         " lifetime",
         _NOTHING,
-        "docs/reference/strategies.md#unchanged-data",
+        page("reference/strategies.md#unchanged-data"),
     ),
     # In place of the origin's.
     Reason.SOFT_TIMEOUT: Advice(
         "A stale response was served, as the application takes longer than soft_timeout=",
         _NOTHING,
-        "docs/concepts/stale.md#the-origin-is-slow",
+        page("concepts/stale.md#the-origin-is-slow"),
     ),
     Reason.STALE_IF_ERROR: Advice(
         "A stale response was served, as the application failed",
         _NOTHING,
-        "docs/concepts/stale.md#the-origin-fails",
+        page("concepts/stale.md#the-origin-fails"),
     ),
     # The cache itself.
     Reason.UNSTABLE: Advice(
@@ -309,17 +310,17 @@ ADVICE = {
     Reason.OVERLOADED: Advice(
         'overload="refuse", and max_waiters= requests wait already: 503',
         'Raise max_waiters=, or write overload="wait"',
-        "docs/concepts/coalescing.md",
+        page("concepts/coalescing.md"),
     ),
     Reason.NESTED: Advice(
         "The application requests the URL that it is answering",
         "Let the application call the function, not its own URL",
-        "docs/concepts/coalescing.md",
+        page("concepts/coalescing.md"),
     ),
     Reason.SUPERSEDED: Advice(
         "A run that began later has stored its response already",
         _NOTHING,
-        "docs/concepts/coalescing.md",
+        page("concepts/coalescing.md"),
     ),
 }
 

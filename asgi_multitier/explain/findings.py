@@ -32,7 +32,7 @@ LEVELS: Final = {
     "I3": Level.INFORMATION,
     "I4": Level.INFORMATION,
 }
-"""The level of each code; docs/guides/explain.md says what each means."""
+"""The level of each code; `docs/guides/explain.md` says what each means."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

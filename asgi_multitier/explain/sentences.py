@@ -3,12 +3,13 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from ..events.pages import page
 from ..policy.reasons import Reason
 from .advice import ADVICE
 from .explanation import Dropped, Verdict
 
-_USED = "docs/concepts/http-caching.md#how-stored-responses-are-used"
-_EXPLAIN = "docs/guides/explain.md"
+_USED = page("concepts/http-caching.md#how-stored-responses-are-used")
+_EXPLAIN = page("guides/explain.md")
 
 UNBOUND = (
     "No application with a CacheMiddleware has begun with this cache, so its rules are not known"
@@ -87,7 +88,7 @@ def said(
         found = Said(
             "It may change something: the application is asked, and its success drops what it"
             " names",
-            docs="docs/reference/strategies.md#options-for-mutations",
+            docs=page("reference/strategies.md#options-for-mutations"),
         )
     elif reason is None:
         found = _without_reason(verdict)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Protocol
 
+from ..events.pages import page
 from ..explain.explanation import Explanation, Verdict
 from ..explain.question import HeadersOption, Question, question_of
 from ..explain.routes import RoutesReport
@@ -119,7 +120,7 @@ class Explaining(Lifecycle):
             verdict=Verdict.UNKNOWN,
             sentence=UNBOUND,
             remedy=UNBOUND_REMEDY,
-            docs="docs/guides/explain.md",
+            docs=page("guides/explain.md"),
             method=question.method,
         )
 

@@ -18,6 +18,7 @@ from ..coherence.store import FEW, MAX_BYTES, PATIENCE, Batch, Facts, StoredReco
 from ..config.invalidation import InvalidationConfig
 from ..entry import Born
 from ..errors import BackendError
+from ..events.pages import page
 from .beats import StreamBeats
 from .client import Dedicated, Link, Work, one_command
 from .recipe import RedisClient
@@ -147,9 +148,10 @@ class StreamStore:
         self._permissions_checked = True
         for command in found:
             logger.warning(
-                "%s: no permission to run %s; docs/guides/redis.md lists what is needed",
+                "%s: no permission to run %s; %s lists what is needed",
                 self.link.name,
                 command,
+                page("guides/redis.md#permissions"),
             )
 
 

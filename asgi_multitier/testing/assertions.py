@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, S
 from inspect import isawaitable
 from typing import Any, NoReturn, TypeAlias
 
-from ..explain.advice import advice
+from ..explain.advice import DOCS, advice
 from ..policy.cache_status import Forward
 from ..policy.status_field import CacheStatus, cache_status
 
@@ -278,7 +278,7 @@ def _why_no_hit(status: CacheStatus) -> str:
     if status.collapsed:
         return "it shared the answer to a request that ran at the same time"
     if status.forward == Forward.BYPASS or status.detail:
-        return _why(status) or "see docs/reference/cache-status.md for this reason"
+        return _why(status) or f"{DOCS} says what this reason means"
     return "the response was not stored"
 
 

@@ -168,7 +168,7 @@ EXPLAINED = {
     "verdict": "bypass",
     "sentence": "the request says who asks",
     "remedy": "write vary_by=",
-    "docs": "docs/reference/strategies.md#requests-that-identify-a-user",
+    "docs": "https://asgi-multitier.readthedocs.io/reference/strategies/#requests-that-identify-a-user",
     "rule": {
         "route": "/products/{id}",
         "endpoint": "route GET /products/{id} (product)",
@@ -327,7 +327,7 @@ ROWS: dict[str, Row] = {
             "product:{id} in record 53   dropped by all   dropped by forgotten\n"
             "  dropped  by route PUT /products/{id}: tag product:{id}\n"
             "  unknown  may decide: vary_by\n"
-            "  fix      write vary_by=   docs/reference/strategies.md"
+            "  fix      write vary_by=   https://asgi-multitier.readthedocs.io/reference/strategies/"
             "#requests-that-identify-a-user\n"
         ),
     ),

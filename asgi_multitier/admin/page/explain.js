@@ -53,7 +53,7 @@ function answered({ rule, key, log, reason, entries, ...one }) {
   return [
     h("h2", tag(one.verdict, TONES[one.verdict]), ` ${one.sentence}.`),
     one.remedy && h("p.remedy", h("strong", "What to do: "), `${one.remedy}.`),
-    one.docs && soft("See ", code(one.docs)),
+    one.docs && soft("See ", h("a", { href: one.docs, rel: "noreferrer" }, one.docs)),
     h("h3", "Step by step"),
     h("ol.steps",
       step("Rule", rule ? `${rule.endpoint}, by ${rule.chosen_by}; ${rule.lifetime === null ? "not kept" : `kept for ${duration(rule.lifetime)}`}` : "no route is found"),

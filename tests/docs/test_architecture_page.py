@@ -9,7 +9,7 @@ import pytest
 import asgi_multitier
 from tests.test_architecture import WINGS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PACKAGE = Path(asgi_multitier.__file__).parent
 PAGE = (ROOT / "docs" / "project" / "architecture.md").read_text()
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()

@@ -10,7 +10,7 @@ import pytest
 from website.links import OutsideError, outside
 from website.offline import MERMAID, from_elsewhere
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 REPOSITORY = "https://github.com/asgi-multitier/asgi-multitier"
 
 pytestmark = pytest.mark.no_cover  # it runs nothing of the package

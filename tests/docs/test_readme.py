@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-README = Path(__file__).parents[1] / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 
 
 def blocks() -> list[str]:
