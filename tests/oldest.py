@@ -28,6 +28,8 @@ def lower_bounds() -> Iterator[str]:
     project = read["project"]
     groups = (*project["optional-dependencies"].values(), *read["dependency-groups"].values())
     for text in chain(project["dependencies"], *groups):
+        if isinstance(text, dict):  # another group is part of this one
+            continue
         requirement = Requirement(text)
         if requirement.name != project["name"]:
             (oldest,) = (each.version for each in requirement.specifier if each.operator == ">=")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from .._about import page
 from ..coherence.nearby.directory import parents
-from ..events.pages import page
 from ..redis.examination import Examination
 from .figures import duration, size
 

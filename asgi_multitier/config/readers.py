@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
+from .._about import page
 from ..compression import CODINGS, check_codings
 from ..errors import ConfigError
-from ..events.pages import page
 from ..policy.headers import DESCRIBES_CONTENT
 from ..policy.personal import is_left_out
 from ..policy.tags import CACHE_TAG

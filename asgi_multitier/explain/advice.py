@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..events.pages import page
+from .._about import page
 from ..policy.reasons import Reason
 
 DOCS = page("reference/cache-status.md")

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from ..events.pages import page
+from .._about import page
 from ..policy.reasons import Reason
 from .advice import ADVICE
 from .explanation import Dropped, Verdict

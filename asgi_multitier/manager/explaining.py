@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Protocol
 
-from ..events.pages import page
+from .._about import page
 from ..explain.explanation import Explanation, Verdict
 from ..explain.question import HeadersOption, Question, question_of
 from ..explain.routes import RoutesReport

@@ -13,12 +13,12 @@ from contextlib import asynccontextmanager
 from secrets import token_hex
 from typing import Any
 
+from .._about import page
 from .._types import Clock
 from ..coherence.store import FEW, MAX_BYTES, PATIENCE, Batch, Facts, StoredRecord, next_count
 from ..config.invalidation import InvalidationConfig
 from ..entry import Born
 from ..errors import BackendError
-from ..events.pages import page
 from .beats import StreamBeats
 from .client import Dedicated, Link, Work, one_command
 from .recipe import RedisClient

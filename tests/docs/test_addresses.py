@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import asgi_multitier
-from asgi_multitier.events.pages import SITE, page
+from asgi_multitier._about import DOCUMENTATION, page
 from tests.docs.pages import DOCS, ROOT, anchors
 
 PACKAGE = Path(asgi_multitier.__file__).parent
@@ -26,13 +26,13 @@ def named() -> list[tuple[str, str]]:
 
 def test_an_address_is_that_of_the_page_on_the_site() -> None:
     """With and without a heading."""
-    assert page("guides/redis.md#memory") == f"{SITE}guides/redis/#memory"
-    assert page("getting-started.md") == f"{SITE}getting-started/"
+    assert page("guides/redis.md#memory") == f"{DOCUMENTATION}guides/redis/#memory"
+    assert page("getting-started.md") == f"{DOCUMENTATION}getting-started/"
 
 
 def test_the_site_is_where_the_package_says() -> None:
     """The generator's setting is the same address."""
-    assert f"\nsite_url: {SITE}\n" in (ROOT / "mkdocs.yml").read_text()
+    assert f"\nsite_url: {DOCUMENTATION}\n" in (ROOT / "mkdocs.yml").read_text()
 
 
 @pytest.mark.parametrize(("module", "place"), sorted(set(named())))

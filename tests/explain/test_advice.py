@@ -6,9 +6,9 @@ import re
 import pytest
 
 from asgi_multitier import CacheConfig, CacheManager, Policy, Rule
+from asgi_multitier._about import DOCUMENTATION
 from asgi_multitier.config.policy import PolicyOptions
 from asgi_multitier.config.process import Settings
-from asgi_multitier.events.pages import SITE
 from asgi_multitier.explain.advice import ADVICE, advice, advice_of
 from asgi_multitier.policy.reasons import Reason
 
@@ -48,7 +48,7 @@ def test_what_it_names_exists(reason: Reason) -> None:
     named = set(re.findall(r"\b([a-z][a-z_]+)=", f"{told.sentence} {told.remedy}"))
 
     assert named <= OPTIONS
-    assert told.docs.startswith(SITE)
+    assert told.docs.startswith(DOCUMENTATION)
 
 
 @pytest.mark.parametrize("reason", list(Reason))
