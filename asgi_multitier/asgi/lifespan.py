@@ -6,6 +6,7 @@ from typing import Any
 
 from .._types import ASGIApp, Message, Receive, Scope, Send
 from ..errors import ConfigError
+from ..manager.greeting import greet
 from ..manager.manager import CacheManager
 from ..routing import RouteTable
 from .framework import SCOPE_KEY
@@ -47,6 +48,7 @@ class Lifespan:
         self._bound = False
         self._complaint: ConfigError | None = None
         self._started_in: object = None
+        self._outermost: ASGIApp | None = app
         self.common: Mapping[str, Any] = {}
         self.dates = False
 
@@ -83,6 +85,7 @@ class Lifespan:
     async def _begin(self) -> None:
         """Start the manager; one that is switched off is closed if something starts it later."""
         here, manager = loop_here(), self._manager
+        self._greet()
         if manager.mode != "off":
             await self.start()
         elif manager.home.place is not here:
@@ -140,7 +143,15 @@ class Lifespan:
         # A router around the application has chosen it for the request.
         is_mounted = "endpoint" in scope
         self._on_bound(app, str(scope.get("root_path") or "") if is_mounted else None)
-        self._bound = True
+        self._bound, self._outermost = True, app
+        if scope["type"] != "lifespan":  # else when the application has started, with all routes
+            self._greet()
+
+    def _greet(self) -> None:
+        """Say once what was found."""
+        app, self._outermost = self._outermost, None
+        if app is not None:
+            greet(self._manager, self._table, app)
 
 
 def give_state(scope: Scope, manager: CacheManager) -> None:

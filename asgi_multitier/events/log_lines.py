@@ -20,7 +20,7 @@ class _Plain(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
-        plain = _escaped(message)
+        plain = one_line(message)
         if plain != message:
             record.msg, record.args = plain, ()
         if record.exc_info and record.exc_info[1] is not None:
@@ -28,7 +28,7 @@ class _Plain(logging.Filter):
         return True
 
 
-def _escaped(text: str) -> str:
+def one_line(text: str) -> str:
     """The text in one line, without control characters, and not too long."""
     if len(text) > MAX_LINE:
         text = f"{text[:MAX_LINE]}..."
@@ -41,7 +41,7 @@ def _traceback(error: BaseException) -> str:
     seen: BaseException | None = error
     while seen is not None and len(parts) < _MAX_CHAIN:
         frames = "".join(traceback.format_tb(seen.__traceback__))
-        parts.append(f"{frames}{type(seen).__qualname__}: {_escaped(str(seen))}")
+        parts.append(f"{frames}{type(seen).__qualname__}: {one_line(str(seen))}")
         seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
     return "\n\nThen:\n\n".join(reversed(parts))
 

@@ -120,13 +120,13 @@ def _report(table: RouteTable, tree: Tree, layers: Layers) -> RoutesReport:
 
 
 def _route(table: RouteTable, leaf: Leaf, change: Change | None, changes: Changes) -> Route:
-    policy, reason = _ruled(table, leaf)
+    policy, reason = ruled(table, leaf)
     target = None if policy is None else target_of(leaf, policy)
     effects = [] if target is None else changes.on(target)
     return Route(leaf, policy, reason, target, change, tuple(effects))
 
 
-def _ruled(table: RouteTable, leaf: Leaf) -> tuple[Policy | None, str]:
+def ruled(table: RouteTable, leaf: Leaf) -> tuple[Policy | None, str]:
     """The policy of a route: that of the first of its methods that has one."""
     first = None
     for method in sorted(methods_of(leaf), key=lambda method: (not is_safe(method), method)):

@@ -280,7 +280,7 @@ class Lifecycle:
             if not self.home.move_in():
                 return
             self._forget()
-            if not self._has_logged_name:
+            if not (self._has_logged_name or self._name.serves):  # else `greeting` says more
                 self._has_logged_name = True
                 logger.info("namespace %s: %r", self.namespace, self.engine.log)
             self._starting = asyncio.create_task(

@@ -21,6 +21,9 @@ from ..errors import ConfigError
 _REQUEST, _RESPONSE = "_asgi_multitier_request", "_asgi_multitier_response"
 _HIDDEN = {"request": _REQUEST, "response": _RESPONSE}
 _METHODS = ("get", "head", "post", "put", "patch", "delete", "options", "query")
+_FRAMEWORKS = frozenset(
+    ("fastapi", "starlette", "litestar", "quart", "django", "falcon", "blacksheep", "flask")
+)
 _around: "WeakKeyDictionary[Any, Callable[..., Any]]" = WeakKeyDictionary()
 """The endpoint of each function that the package has put around one. No attribute says so: a
 decorator with `functools.wraps` would take that over, and look like one of them."""
@@ -71,6 +74,12 @@ def innermost(function: Any) -> Any:
     while inspect.isfunction(function) and function in _around:
         function = _around[function]
     return function
+
+
+def is_of_framework(endpoint: Any) -> bool:
+    """Whether a framework answers by itself, such as the pages of its documentation."""
+    module = str(getattr(innermost(endpoint), "__module__", None) or "")
+    return module.partition(".")[0] in _FRAMEWORKS
 
 
 def arguments_of(endpoint: Any) -> set[str]:

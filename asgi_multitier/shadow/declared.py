@@ -9,15 +9,11 @@ from collections.abc import Iterator
 from types import CodeType
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
-from ..routing.endpoints import innermost
+from ..routing.endpoints import is_of_framework
 from ..routing.layers import attribute
 from ..routing.routes import Leaf
 from ..routing.security import Need
 from .edits import segments
-
-_FRAMEWORKS: Final = frozenset(
-    ("fastapi", "starlette", "litestar", "quart", "django", "falcon", "blacksheep", "flask")
-)
 
 
 def _words(text: str) -> frozenset[str]:
@@ -70,8 +66,7 @@ def objection(leaf: Leaf) -> str:
             "Something without routes is mounted here, such as static files: write a Rule if its "
             "answers are the same for all"
         )
-    module = str(getattr(innermost(endpoint), "__module__", "") or "")
-    if module.partition(".")[0] in _FRAMEWORKS:
+    if is_of_framework(endpoint):
         return "It is a page of the framework's own"
     if kind := _streamed(leaf):
         return f"It answers by a {kind}"

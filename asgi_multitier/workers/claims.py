@@ -33,11 +33,14 @@ class Claim:
         number: The number.
         path: The file that is locked.
         lock: Its descriptor.
+
+    Attributes:
+        number, path: As above.
     """
 
     def __init__(self, number: int, path: Path, lock: int) -> None:
         self.number = number
-        self._path = path
+        self.path = path
         self._lock: int | None = lock
         self._pid = os.getpid()
         _held.add(self)
@@ -47,9 +50,9 @@ class Claim:
         lock, self._lock = self._lock, None
         if lock is None:
             return
-        if self._pid == os.getpid() and _is_there(self._path, lock):
+        if self._pid == os.getpid() and _is_there(self.path, lock):
             with suppress(OSError):
-                self._path.unlink()  # before it is unlocked: who locks it then finds it gone
+                self.path.unlink()  # before it is unlocked: who locks it then finds it gone
         # In a forked process this closes a copy: the parent's holds the lock.
         os.close(lock)
 
@@ -65,13 +68,13 @@ def claim(directory: Path) -> Claim:
     """
     for number in range(MOST):
         path = directory / f"{number}.lock"
-        lock = _locked(path)
+        lock = locked(path)
         if lock is not None:
             return Claim(number, path, lock)
     raise OSError(f"{MOST} workers have a number already")
 
 
-def _locked(path: Path) -> int | None:
+def locked(path: Path) -> int | None:
     """A descriptor of the locked file; None if another process has locked it."""
     while True:
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

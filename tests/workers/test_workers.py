@@ -676,7 +676,7 @@ def test_a_forked_process_takes_a_number_of_its_own() -> None:
         child.end()
         after = names(await one.ask_all("who"))
         # As if it were killed: its number is free although its idle child is alive.
-        (held,) = [held for held in claims._held if held._path == place() / "0.lock"]
+        (held,) = [held for held in claims._held if held.path == place() / "0.lock"]
         lock, held._lock = held._lock, None
         assert lock is not None
         os.close(lock)

@@ -1,18 +1,16 @@
 """`asgi-multitier routes`: an application's routes, and what is odd about them; no server."""
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable
 
-from ...explain.explanation import Effect
 from ...explain.findings import Finding, Level
-from ...explain.routes import RouteShown, RoutesReport
+from ...explain.routes import RoutesReport
+from ...explain.table import HEAD, row_of
 from ...manager.routes import routes_of
 from ..application import add_application, application_of
 from ..command import Command
 from ..exits import Exit
 from ..output import Output, Style
 
-_HEAD = ("ROUTE", "METHODS", "CACHED", "KEY ADDS", "TAGS", "DROPPED BY", "DROPS")
 _STYLES: dict[Level, Style] = {
     Level.ERROR: "red",
     Level.WARNING: "yellow",
@@ -35,36 +33,9 @@ async def _run(given: Namespace, output: Output) -> Exit:
 
 
 def _show(report: RoutesReport, output: Output) -> None:
-    output.table(_HEAD, map(_row, report.routes))
+    output.table(HEAD, map(row_of, report.routes))
     for finding in report.findings:
         _tell(finding, output)
-
-
-def _row(route: RouteShown) -> tuple[object, ...]:
-    return (
-        route.route,
-        ",".join(route.methods) or "*",
-        _cached(route),
-        _listed(route.key),
-        _listed(route.tags),
-        _listed(dict.fromkeys(effect.by.removeprefix("route ") for effect in route.dropped_by)),
-        _listed(map(_named, route.drops)),
-    )
-
-
-def _cached(route: RouteShown) -> str:
-    if not route.cached:
-        return "-"
-    lifetime = "by its fields" if route.lifetime is None else f"{route.lifetime:,.0f} s"
-    return f"{lifetime}, in shadow" if route.shadow else lifetime
-
-
-def _named(effect: Effect) -> str:
-    return effect.text if effect.kind == "tag" else f"{effect.kind} {effect.text}"
-
-
-def _listed(texts: Iterable[str]) -> str:
-    return ", ".join(texts) or "-"
 
 
 def _tell(finding: Finding, output: Output) -> None:
