@@ -39,7 +39,8 @@ def document(
 
     Args:
         app: The application with a `CacheMiddleware` added, or that middleware around it.
-        not_modified, if_none_match: As for `CacheManager.document`.
+        not_modified: As for `CacheManager.document`.
+        if_none_match: The same.
 
     Raises:
         ConfigError: If there is no application with an OpenAPI document.

@@ -141,7 +141,7 @@ class RedisTier:
             items: Value, seconds to live and birth by key.
 
         Returns:
-            Whether each was stored. Correctness does not depend on it: readers check what they
+            Whether each was stored. Correctness does not depend on it, as readers check what they
             find.
         """
         names = [self._prefix + key for key in items]

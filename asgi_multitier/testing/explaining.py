@@ -14,7 +14,8 @@ def explain(client: Any, method: str, url: str, *, reveal: bool = True, **option
 
     Args:
         client: A test client of httpx or Starlette.
-        method, url: The request.
+        method: The method of the request.
+        url: Its URL, as the client would take it.
         reveal: Whether paths, names and tags are shown with their values.
         **options: What the client's `build_request` takes, such as `headers`; and `run_callables`
             and `shared`.

@@ -91,7 +91,7 @@ class ResizingTier(Protocol):
         """Account so many bytes for a slot that the tier holds, and set its `size`.
 
         Returns:
-            False if this very slot is not held (any more), or there is no room: nothing has changed
+            False if this very slot is not held (any more), or there is no room; nothing has changed
             then, but that other slots may have left to make room.
         """
 

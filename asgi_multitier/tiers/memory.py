@@ -86,8 +86,9 @@ class MemoryTier:
         clock: The clock of the entries' times, in seconds.
 
     Attributes:
-        find, holdable: See `FindingTier`. With `max_idle` or `cache` the tier must see each use, so
-            slots are not to be held.
+        find: See `FindingTier`.
+        holdable: The same. With `max_idle` or `cache` the tier must see each use, so slots are not
+            to be held.
 
     Raises:
         ConfigError: If a bound is not above 0, `keep` is another word, or `cache` is no such cache.
@@ -143,8 +144,8 @@ class MemoryTier:
         """Keep the slot under its entry's key, replacing any other, which hands on its uses.
 
         Returns:
-            False if it was refused: see `MemoryStatistics.refused`. What the key held before is
-            removed even then: it is outdated.
+            False if it was refused, see `MemoryStatistics.refused`. What the key held before is
+            removed even then, as it is outdated.
         """
         key = slot.entry.key
         now = self._clock()
