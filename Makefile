@@ -80,7 +80,7 @@ uvicorn: $(STAMP)
 
 oldest: $(STAMP)
 	$(BIN)/python -m tests.oldest -q -m "not soak" $(BESIDE) $(FIRST) $(SECOND) \
-		tests/redis tests/tiers tests/frameworks tests/uvicorn
+		tests/redis tests/tiers tests/compat tests/uvicorn
 
 dashboards: $(STAMP)
 	$(BIN)/python -m dashboards

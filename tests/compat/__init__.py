@@ -1,0 +1,1 @@
+"""What the package is tried with: frameworks, servers, back ends and Pythons, by one table."""

@@ -1,0 +1,16 @@
+"""The served shops."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.compat.sites import Sites
+from tests.servers import ValkeyServer
+
+
+@pytest.fixture(scope="module")
+def sites(tmp_path_factory: pytest.TempPathFactory, valkey: ValkeyServer) -> Iterator[Sites]:
+    """Shops over one server; the last one ends with the file."""
+    made = Sites(tmp_path_factory.mktemp("c"), valkey.url)
+    yield made
+    made.close()
