@@ -8,13 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-import pytest
-
 from asgi_multitier.cli.exits import Exit
-from asgi_multitier.cli.main import main
 from tests.patience import wait_for
 from tests.servers import free_port
-from tests.tutorial import curl
+from tests.tutorial import commands, curl
 from tests.tutorial.likeness import alike, has
 from tests.tutorial.page import Block
 from tests.tutorial.terminal import Server, output
@@ -117,10 +114,11 @@ class Reader:
         if line.startswith("echo "):
             subprocess.run(line, shell=True, cwd=self.place, check=True)
             return ""
+        if line.startswith("asgi-multitier invalidate "):
+            return commands.run(shlex.split(line)[1:], self.environment)[1]
         return output(line, self.place, self.environment)
 
     def _settle(self) -> None:
         """Wait until all workers have seen the edit, as a person's next command comes later."""
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("XDG_RUNTIME_DIR", self.environment["XDG_RUNTIME_DIR"])
-            wait_for(lambda: main(shlex.split("invalidate --tag edits --wait 10")) == Exit.OK)
+        words = shlex.split("invalidate --tag edits --wait 10")
+        wait_for(lambda: commands.run(words, self.environment)[0] == Exit.OK)
