@@ -8,8 +8,8 @@ from ..policy.reasons import Reason
 DOCS = page("reference/cache-status.md")
 
 _USERS = page("reference/strategies.md#requests-that-identify-a-user")
-_OPTIONS = page("reference/strategies.md#options")
-_SETTINGS = page("reference/strategies.md#settings-of-the-process")
+_OPTIONS = page("reference/options.md#options-of-a-route")
+_SETTINGS = page("reference/options.md#settings-of-the-process")
 _STORED = page("concepts/http-caching.md#what-is-stored-under-from_origin")
 _USED = page("concepts/http-caching.md#how-stored-responses-are-used")
 _BODIES = page("guides/bodies.md")
