@@ -28,6 +28,7 @@ from ..routing import Resolved, RouteTable
 from .admission import Failures, Refused, admit, is_for_guard
 from .asked import Asked, ask
 from .auditing import auditor_of
+from .debugging import class_of
 from .exchange import Exchange
 from .explaining import Explainer
 from .framework import FILL_KEY, single_callable
@@ -99,12 +100,12 @@ class CacheMiddleware:
         self._own_client = OwnClient(self, self._lifespan, self._planning)
         self._failures = Failures(self.app, self.manager)
         questions = Questions(self._planning, self._meet, self._bypass, self._failures)
-        self._unsafe = UnsafeMethods(
-            self._run, self._lifespan, self._planning, questions, self._request, self._secret
-        )
-        life, run = self._lifespan, self._unsafe.runner
-        shadow = Shadow(self._planning, life, run, self._request, self._secret)
+        life, ask, secret = self._lifespan, self._request, self._secret
+        self._unsafe = UnsafeMethods(self._run, life, self._planning, questions, ask, secret)
+        run = self._unsafe.runner
+        shadow = Shadow(self._planning, life, run, ask, secret)
         self._passing = Passing(self._planning, run, shadow)
+        self.__class__ = class_of(self)
 
     def over(self, manager: CacheManager) -> "CacheMiddleware":
         """Another one around the same application, with the same rules."""

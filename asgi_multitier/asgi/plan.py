@@ -260,7 +260,8 @@ def plan_for(
     whole = not (policy.vary or policy.cookies or policy.vary_by or policy.when)
     framed = scope.get("http_version") in _FRAMED
     prompt = framed and not callable(policy.enabled)
-    is_prompt = prompt and _is_prompt(policy)
+    # In debug mode each request goes the way on which it is noted where it looks.
+    is_prompt = prompt and not config.debug and _is_prompt(policy)
     asks = policy.vary_by
     key = keys.primary_key(
         scheme=scheme,

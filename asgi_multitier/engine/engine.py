@@ -15,6 +15,7 @@ from .fleet import LeaseServer
 from .flights import Flights
 from .formats import Format
 from .mutations import Mutations
+from .noting import NotingStack
 from .placed import Placed
 from .sampling import Doors, Sampler
 from .stack import TierStack
@@ -76,7 +77,8 @@ class Engine:
         self.wall = wall
         self.events = Events(clock, wall)
         tier, where = local
-        self.stack = TierStack(
+        kind = NotingStack if config.debug else TierStack
+        self.stack: TierStack = kind(
             tier,
             [Placed(below, place, self.events, config, clock) for below, place in shared],
             log,

@@ -42,9 +42,10 @@ def greet(manager: "CacheManager", table: RouteTable, app: Any) -> None:
         say(logs, line)
     if debug:
         logger.warning(_DEBUG, manager.namespace)
-        report = text_of(report_of(table, layers_around(app)))
-        sys.stderr.write(f"{report}\n")
-        sys.stderr.flush()
+        report = report_of(table, layers_around(app))
+        if report.routes:
+            sys.stderr.write(f"{text_of(report)}\n")
+            sys.stderr.flush()
 
 
 def line_of(manager: "CacheManager", table: RouteTable) -> str:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from .._types import Headers
 
 _EXCHANGE = frozenset(
-    b"b3 baggage cf-ray client-ip sentry-trace server-timing traceresponse tracestate"
+    b"b3 baggage cache-debug cf-ray client-ip sentry-trace server-timing traceresponse tracestate"
     b" uber-trace-id x-activity-id x-amz-apigw-id x-amz-cf-id x-amz-id-2 x-amzn-requestid"
     b" x-amzn-trace-id x-azure-ref x-client-ip x-cloud-trace-context x-debug-token"
     b" x-debug-token-link x-duration x-elapsed x-forwarded-for x-latency x-msedge-ref x-real-ip"
