@@ -47,6 +47,15 @@ async def test_example_hits_after_a_miss(shop: httpx.AsyncClient) -> None:
     assert re.fullmatch(r"asgi-multitier; hit; ttl=\d+; detail=l1", second.headers["cache-status"])
 
 
+async def test_example_hits_with_cookies_of_analytics(shop: httpx.AsyncClient) -> None:
+    """As browsers send them on a real site."""
+    await shop.get("/products/1")
+
+    second = await shop.get("/products/1", headers={"cookie": "_ga=GA1.1.1234; _fbp=fb.1.9"})
+
+    assert "; hit;" in second.headers["cache-status"]
+
+
 async def test_example_drops_what_it_names(shop: httpx.AsyncClient) -> None:
     """After the PUT the new amount is served at once."""
     await shop.get("/products/1")
