@@ -87,8 +87,7 @@ class MemoryTier:
 
     Attributes:
         find: See `FindingTier`.
-        holdable: The same. With `max_idle` or `cache` the tier must see each use, so slots are not
-            to be held.
+        holdable: The same; not with `max_idle` or `cache`, where the tier must see each use.
 
     Raises:
         ConfigError: If a bound is not above 0, `keep` is another word, or `cache` is no such cache.
