@@ -136,8 +136,8 @@ class Lifespan:
         events = manager.engine.events
         if (outer := scope.get(SCOPE_KEY, manager)) is not manager:
             events.within_another(manager, outer)
-        if table.unreadable:
-            events.routes_unreadable(table.unreadable)
+        if unread := table.unread():
+            events.routes_unreadable(unread)
         if stray := table.stray():
             events.annotations_stray(stray)
         # A router around the application has chosen it for the request.

@@ -217,8 +217,11 @@ class Plans:
 
     def confirms(self, plan: Plan, scope: Scope) -> bool:
         """Whether the router chose what was predicted; if not, the routes may be out of date."""
-        endpoint = scope.get("endpoint")
+        ran = self.table.ran(scope)
+        endpoint = None if ran is None else ran.endpoint
         if self.table.confirms(plan.resolved, endpoint):
+            if self.table.generation != self._generation:
+                self._routes_changed()
             return True
         forgotten = self.table.mistaken(plan.resolved.route, endpoint)
         events = self.manager.engine.events

@@ -314,7 +314,7 @@ class Mutation:
         if status >= 500 and resolved.invalidations is None:
             return ()  # RFC 9111 §4.4: a failure changes nothing, as far as URLs are concerned
         if not 200 <= status < 300 and not table.answers(
-            resolved, self._scope.get("endpoint"), proven=sends_on(status)
+            resolved, self._scope, proven=sends_on(status)
         ):
             return ()
         if table.misses(resolved, self._scope):

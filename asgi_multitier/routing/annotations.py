@@ -184,13 +184,15 @@ def annotations_of(endpoint: object, method: str = "GET") -> Annotations:
         method: The request's method. Of an endpoint class, those on the method itself count
             before those on the class.
     """
-    if isinstance(endpoint, type):
-        handler = getattr(endpoint, method.lower(), None)
+    # Django and Quart make a function of a class of views.
+    kind = endpoint if isinstance(endpoint, type) else getattr(endpoint, "view_class", None)
+    if isinstance(kind, type):
+        handler = getattr(kind, method.lower(), None)
         if handler is None and method == "HEAD":
-            handler = getattr(endpoint, "get", None)
+            handler = getattr(kind, "get", None)
         if handler is not None and (found := _search(handler)) is not None:
             return found
-    found = _search(endpoint)
+    found = _search(endpoint) or (_search(kind) if isinstance(kind, type) else None)
     if found is None and not isinstance(endpoint, type):
         found = _search(getattr(type(endpoint), "__call__", None))  # noqa: B004 - its annotations
     return found or NO_ANNOTATIONS
@@ -214,6 +216,12 @@ def stray(carried: set[int], packages: set[str]) -> list[str]:
         if not is_carried and module.partition(".")[0] in packages:
             found.append(f"{module}.{_name(target)}")
     return sorted(found)
+
+
+def are_unclaimed() -> bool:
+    """Whether anything is marked that was found at no route yet, outside of this package."""
+    own = __name__.partition(".")[0]
+    return any(not str(getattr(t, "__module__", "")).startswith(own) for t in list(_marked))
 
 
 def _own(target: Any) -> Iterator[Annotations]:

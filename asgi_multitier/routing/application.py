@@ -7,8 +7,9 @@ from typing import Any
 from .._types import Scope
 from ..selectors import Selector
 from . import selection
-from .annotations import RouteName
-from .foreign import routed, unreadable
+from .annotations import RouteName, are_unclaimed
+from .foreign import routed, unread_framework, unreadable
+from .frameworks import Ran, framework_of
 from .layers import attribute
 from .overrides import override_ids
 from .reading import build, containers
@@ -33,6 +34,8 @@ class ApplicationRoutes:
         "__weakref__",
         "_app",
         "_containers",
+        "_framework",
+        "_given",
         "_mistakes",
         "_seen",
         "_tree",
@@ -46,31 +49,68 @@ class ApplicationRoutes:
         Args:
             app: An ASGI application, or one that wraps it in `.app` again and again.
         """
-        self._app = routed(app)
-        self.unreadable = "" if self._app is not None else unreadable(app)
+        self._given = app
+        self._framework = framework_of(app)
+        self._app = None if self._framework is not None else routed(app)
+        self.unreadable = "" if self._knows else unreadable(app)
         self._tree: Tree | None = None
         self._containers: list[Any] = []
-        self._seen: list[tuple[int, ...]] = []
+        self._seen: list[object] = []
         self._mistakes: Counter[tuple[str, str]] = Counter()
         self.generation = 0
 
     @property
+    def _knows(self) -> bool:
+        """Whether an application with routes is known."""
+        return self._app is not None or self._framework is not None
+
+    @property
     def app(self) -> Any:
-        """The application with routes; None where none is known."""
+        """The application with routes like Starlette's; None where none is known."""
         return self._app
 
     @property
     def tree(self) -> Tree:
         """The routes; without any where no application is known."""
         if self._tree is None:
-            self._tree = Tree() if self._app is None else build(self._app)
+            self._tree = self._read()
             self._containers = [] if self._app is None else containers(self._app)
-            self._seen = _fingerprint(self._containers)
+            self._seen = self._fingerprint()
         return self._tree
+
+    def _read(self) -> Tree:
+        """The routes as they are now."""
+        if self._framework is None:
+            return Tree() if self._app is None else build(self._app)
+        tree = self._framework.tree()
+        if tree is None:
+            self.unreadable = type(self._framework.app).__qualname__
+        return tree or Tree()
+
+    def _fingerprint(self) -> list[object]:
+        """Changes when a route is added or removed, or a dependency is overridden."""
+        if self._framework is None:
+            return [*_fingerprint(self._containers)]
+        try:
+            return [self._framework.version()]
+        except Exception:  # noqa: BLE001  # the framework's own; its routes cannot be read either
+            return []
+
+    def ran(self, scope: Scope) -> Ran | None:
+        """What the router has chosen; None if it has chosen nothing, or that cannot be seen.
+
+        Args:
+            scope: The request's, after the application answered or raised.
+        """
+        if self._framework is not None:
+            return self._framework.ran(scope)
+        endpoint = scope.get("endpoint")
+        return None if endpoint is None else Ran(endpoint, scope.get("path_params") or EMPTY)
 
     def part(self, app: object) -> Tree | None:
         """The routes of one application: of this one, or of one that is mounted below; or None."""
-        return self.tree if routed(app) is self._app else self.tree.of(app)
+        own = self._app is not None and routed(app) is self._app
+        return self.tree if own else self.tree.of(app)
 
     @property
     def router(self) -> Any:
@@ -96,14 +136,23 @@ class ApplicationRoutes:
             Whether an application with routes is known now.
         """
         root_path = scope.get("root_path", "")
-        if self._app is None and scope.get("app_root_path", root_path) == root_path:
+        if not self._knows and scope.get("app_root_path", root_path) == root_path:
             self._app = routed(scope.get("app"))
             if self._app is None:
                 self.unreadable = self.unreadable or unreadable(scope.get("app"))
             else:
                 self.unreadable = ""
                 self.clear()
-        return self._app is not None
+        return self._knows
+
+    def unread(self) -> str:
+        """The class of an application whose routes cannot be read, so that marks have no effect.
+
+        "" where its routes are read, or it shows none and nothing is marked.
+        """
+        if self.unreadable or self._knows:
+            return self.unreadable
+        return unread_framework(self._given) if are_unclaimed() else ""
 
     def clear(self) -> None:
         """Forget the routes; they are read again when they are next needed."""
@@ -112,7 +161,7 @@ class ApplicationRoutes:
 
     def refresh(self) -> bool:
         """Clear if routes were added or removed; returns whether they were."""
-        if self._tree is None or _fingerprint(self._containers) == self._seen:
+        if self._tree is None or self._fingerprint() == self._seen:
             return False
         self._mistakes.clear()
         self.clear()

@@ -218,6 +218,11 @@ def _reading_annotations(leaf: Leaf) -> list[Annotations]:
 
 
 def _check_policy(leaf: Leaf, policy: Policy) -> None:
+    if leaf.framework and policy.guarded:
+        raise ConfigError(
+            f"{leaf}: guarded= works with routes of Starlette and FastAPI; expected vary_by= with "
+            "a callable that returns the user or tenant of a request"
+        )
     known = set(leaf.path_params) | set(leaf.declared) | set(policy.query or ())
     arguments = arguments_of(leaf.endpoint) if policy.guarded else set[str]()
     if isinstance(policy.vary_by, Template):

@@ -1,7 +1,7 @@
 """The routes of an application of any framework, read so that no exception of its own gets out.
 
-Only routes that Starlette's router could use (with `matches`) can be read. An application with any
-others, such as Litestar's or Lilya's, has no readable routes.
+Only routes that Starlette's router could use (with `matches`) can be read here; `frameworks` asks
+the routers of some others. Any other application, such as one of Lilya, has no readable routes.
 """
 
 import sys
@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from .layers import attribute, layers_of
+
+_SHOW_NONE = frozenset(("a2wsgi", "asgiref", "blacksheep", "channels", "falcon", "sanic"))
+"""Packages of frameworks and adapters of which applications show no routes at all."""
 
 
 def routes_of(app: object) -> list[Any] | None:
@@ -40,6 +43,14 @@ def unreadable(app: object) -> str:
     """The name of the application's class if it has routes that cannot be read; else ""."""
     for layer in layers_of(app):
         if _has_routes(layer) and routes_of(layer) is None:
+            return type(layer).__qualname__
+    return ""
+
+
+def unread_framework(app: object) -> str:
+    """The name of the application's class if it is one of those that show no routes; else ""."""
+    for layer in layers_of(app):
+        if any(base.__module__.partition(".")[0] in _SHOW_NONE for base in type(layer).__mro__):
             return type(layer).__qualname__
     return ""
 

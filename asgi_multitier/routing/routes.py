@@ -39,6 +39,7 @@ class Leaf:
         opaque: Whether the route's own code decides which requests it takes.
         head: The text with which each path begins that it takes, as its own router sees the path;
             "" where that is not known.
+        framework: Whether a framework's own kind of router matches it; see `frameworks`.
     """
 
     matcher: Any
@@ -53,6 +54,7 @@ class Leaf:
     needs: tuple[Need, ...] = ()
     opaque: bool = False
     head: str = ""
+    framework: bool = False
 
     @property
     def template(self) -> str:
@@ -81,10 +83,12 @@ class Tree:
     Attributes:
         children: Its routes, in the router's order.
         root_path: The application's own root path, which replaces the scope's; "" if it has none.
+        chooser: Says what a router of another kind will choose; None to ask the routes.
     """
 
     children: tuple["RouteNode", ...] = ()
     root_path: str = ""
+    chooser: "Callable[[dict[str, Any]], Prediction] | None" = None
     _heads: Heads = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -183,6 +187,8 @@ class Prediction:
 
 def predict(tree: Tree, scope: dict[str, Any]) -> Prediction:
     """What the router will choose: the first full match, else the first partial one."""
+    if tree.chooser is not None:
+        return tree.chooser(scope)
     if tree.root_path:
         scope["root_path"] = tree.root_path
     partial = Prediction()

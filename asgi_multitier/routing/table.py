@@ -16,7 +16,12 @@ from ..events import UNROUTED
 from ..policy.invalidation import is_safe
 from ..selectors import Selector, alias_tag
 from . import selection
-from .annotations import NO_ANNOTATIONS, Annotations, annotations_of, says_change
+from .annotations import (
+    NO_ANNOTATIONS,
+    Annotations,
+    annotations_of,
+    says_change,
+)
 from .application import ApplicationRoutes
 from .checks import check, leaf_annotations, stray_annotations
 from .foreign import routed
@@ -76,7 +81,7 @@ class RouteTable(ApplicationRoutes):
 
         Each is named once in a process, and none where the routes are not known.
         """
-        return stray_annotations(self.tree.leaves()) if self._app is not None else []
+        return stray_annotations(self.tree.leaves()) if self._knows else []
 
     # Before the application runs.
 
@@ -186,11 +191,15 @@ class RouteTable(ApplicationRoutes):
 
         Args:
             resolved: What was predicted.
-            endpoint: `scope["endpoint"]` after the application ran; None if there is none, as where
+            endpoint: What ran (`ran`), after the application ran; None if there is none, as where
                 a middleware answered, which proves nothing.
         """
-        if endpoint is None or self._app is None or resolved.reason in _UNPREDICTED:
+        if endpoint is None or not self._knows or resolved.reason in _UNPREDICTED:
             return True
+        if resolved.leaf is None and self._framework is not None:
+            # Which route it has was not sure: rules decide, as they do where no routes are known.
+            self.refresh()  # or it was added since
+            return not annotations_of(endpoint).never
         if resolved.endpoint is not endpoint and routed(endpoint) is not None:
             # A mount on the way: what the application behind it chose, if anything, is not said.
             return True
@@ -206,12 +215,15 @@ class RouteTable(ApplicationRoutes):
             resolved: What was predicted.
             scope: The request's, after the application answered or raised.
         """
-        endpoint = scope.get("endpoint")
-        if endpoint is None or endpoint == resolved.endpoint or routed(endpoint) is not None:
+        ran = self.ran(scope)
+        if ran is None:
+            return resolved
+        endpoint = ran.endpoint
+        if endpoint == resolved.endpoint or routed(endpoint) is not None:
             return resolved
         leaves = (leaf for leaf in self.tree.leaves() if leaf.endpoint == endpoint)
         leaf = next(leaves, None)
-        params = scope.get("path_params") or EMPTY
+        params = ran.path_params
         return replace(
             resolved,
             invalidations=annotations_of(endpoint, scope["method"]).invalidations,
@@ -232,7 +244,7 @@ class RouteTable(ApplicationRoutes):
         So it is where a layer inside of the cache gives the router a scope of its own with another
         path: the endpoint stands in that one.
         """
-        if scope.get("endpoint") is not None or resolved.leaf is not None:
+        if self.ran(scope) is not None or resolved.leaf is not None:
             return False
         return any(
             annotations.invalidations is not None
@@ -240,7 +252,7 @@ class RouteTable(ApplicationRoutes):
             for annotations in leaf_annotations(leaf)
         )
 
-    def answers(self, resolved: Resolved, endpoint: object, *, proven: bool) -> bool:
+    def answers(self, resolved: Resolved, scope: Scope, *, proven: bool) -> bool:
         """Whether an endpoint had the request, and not only a router or a middleware before it.
 
         Where a middleware has given the application another scope, the router's choice cannot be
@@ -248,10 +260,11 @@ class RouteTable(ApplicationRoutes):
 
         Args:
             resolved: What was predicted.
-            endpoint: `scope["endpoint"]` after the application answered or raised.
+            scope: The request's, after the application answered or raised.
             proven: Whether nothing but the router's own choice counts.
         """
-        if endpoint is not None and routed(endpoint) is None:
+        ran = self.ran(scope)
+        if ran is not None and routed(ran.endpoint) is None:
             return True
         if self._app is None:
             return not proven

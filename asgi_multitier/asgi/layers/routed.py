@@ -81,14 +81,15 @@ def is_looked_at() -> bool:
 
 
 def routed_of(resolved: Resolved, router: Any) -> Routed | None:
-    """What a router would leave; None if no route is known that it would choose.
+    """What a router would leave; None if no route is known that it would choose, or its
+    framework leaves nothing of that in a scope.
 
     Args:
         resolved: The route that was predicted.
         router: The application's.
     """
     leaf = resolved.leaf
-    if leaf is None or leaf.endpoint is None:
+    if leaf is None or leaf.endpoint is None or leaf.framework:
         return None
     # Where FastAPI puts an object in a route's place, it leaves the one that was written.
     return leaf.endpoint, getattr(leaf.matcher, "original_route", leaf.matcher), router

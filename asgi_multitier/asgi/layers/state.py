@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any, Self
 
 from ..._types import Scope
+from ...routing.frameworks import RAN_KEY
 from ...routing.guarded import GUARDED_KEY
 from ..framework import FILL_KEY, SCOPE_KEY, SHADOW_KEY
 
@@ -40,7 +41,7 @@ _COMMON = frozenset(
         # Of frameworks, and of tools that observe them.
         *("app", "router", "route", "endpoint", "path_params", "app_root_path", "route_handler"),
         *("litestar_app", "lilya", "datadog"),
-        *(SCOPE_KEY, FILL_KEY, SHADOW_KEY, GUARDED_KEY),
+        *(SCOPE_KEY, FILL_KEY, SHADOW_KEY, GUARDED_KEY, RAN_KEY),
     )
 )
 """Names in a scope that do not depend on the user, or that are checked elsewhere."""

@@ -1,0 +1,103 @@
+"""Litestar: handlers, controllers and routers, as its router has registered them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ..annotations import NO_ANNOTATIONS, annotations_of
+from ..globs import takes
+from ..layers import attribute
+from ..routes import Leaf, Prediction
+from ..security import Need
+from .framework import UNKNOWN, Framework, Ran, found, leaf_of, module
+
+
+class Litestar(Framework):
+    """One `Litestar` application.
+
+    Its router leaves the handler in the scope, so what ran is seen at each run.
+    """
+
+    @classmethod
+    def reads(cls, app: Any) -> bool:
+        """Whether its router can be asked."""
+        return callable(attribute(attribute(app, "asgi_router"), "handle_routing"))
+
+    def leaves(self) -> Sequence[Leaf]:
+        """One for each path and handler."""
+        self._by_handler: dict[int, list[Leaf]] = {}
+        leaves = []
+        for route in self.app.routes:
+            for handler, methods in _handlers(route):
+                leaf = _leaf(route, handler, methods)
+                self._by_handler.setdefault(id(handler), []).append(leaf)
+                leaves.append(leaf)
+        return leaves
+
+    def version(self) -> object:
+        """The number of routes: they are added by `register` alone."""
+        return len(self.app.routes)
+
+    def choose(self, scope: Mapping[str, Any]) -> Prediction:
+        """As `ASGIRouter.__call__` does it, by the same function of the router."""
+        path, root_path = scope["path"], scope.get("root_path", "")
+        if root_path:
+            path = path.split(root_path, maxsplit=1)[-1]
+        path = module("litestar.utils").normalize_path(path)
+        routed = self.app.asgi_router.handle_routing(path=path, method=scope["method"])
+        handler, params = routed[1], routed[3]
+        if attribute(handler, "is_mount"):
+            return UNKNOWN
+        leaves = self._by_handler.get(id(handler), [])
+        if len(leaves) > 1:  # a handler may have several paths
+            leaves = [leaf for leaf in leaves if takes(leaf.path, path)]
+        fitting = [leaf for leaf in leaves if params.keys() == set(leaf.path_params)]
+        return found(fitting[0] if len(fitting) == 1 else None, params)
+
+    def ran(self, scope: Mapping[str, Any]) -> Ran | None:
+        """What `ASGIRouter.__call__` has put into the scope."""
+        handler = scope.get("route_handler")
+        if handler is None:
+            return None
+        return Ran(_endpoint(handler), scope.get("path_params") or {})
+
+
+def _handlers(route: Any) -> Iterator[tuple[Any, frozenset[str]]]:
+    """The handlers of a path, with their methods; none for websockets and mounted applications.
+
+    That which Litestar itself makes for OPTIONS is left out.
+    """
+    by_method: dict[str, tuple[Any, ...]] = attribute(route, "route_handler_map") or {}
+    handlers = {id(each[0]): each[0] for each in by_method.values()}
+    for key, handler in handlers.items():
+        methods = frozenset(m for m, each in by_method.items() if id(each[0]) == key)
+        if methods != {"OPTIONS"}:
+            yield handler, methods
+
+
+def _leaf(route: Any, handler: Any, methods: frozenset[str]) -> Leaf:
+    return leaf_of(
+        route,
+        _endpoint(handler),
+        route.path,
+        methods=methods,
+        path_params=tuple(route.path_parameters),
+        name=attribute(handler, "name") or "",
+        needs=tuple(_guards(handler)),
+    )
+
+
+def _endpoint(handler: Any) -> Any:
+    """What carries the marks: the handler, where it was decorated itself, else its function."""
+    function = attribute(handler, "fn")
+    if function is None or annotations_of(handler) != NO_ANNOTATIONS:
+        return handler
+    return function
+
+
+def _guards(handler: Any) -> Iterator[Need]:
+    """The guards of a handler and of the layers around it: a hit runs none of them."""
+    resolve = attribute(handler, "resolve_guards")
+    for guard in resolve() if callable(resolve) else ():
+        function = attribute(guard, "func") or guard  # Litestar makes each one async
+        name = getattr(function, "__qualname__", type(function).__qualname__)
+        yield Need(f"the guard {name}", "unknown", name, credential=True)
