@@ -7,6 +7,7 @@ import platform
 import shutil
 import signal
 import sys
+from pathlib import Path
 
 from . import (
     audit,
@@ -22,6 +23,7 @@ from . import (
     stampede,
     visibility,
 )
+from .behaviour import report as behaviour
 from .options import Options, Part, UsageError
 
 PARTS: dict[str, Part] = {
@@ -37,6 +39,7 @@ PARTS: dict[str, Part] = {
     "propagation": propagation.main,
     "visibility": visibility.main,
     "shadow": shadow.main,
+    "behaviour": behaviour.main,
 }
 
 
@@ -48,6 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, help="rounds of each row")
     parser.add_argument("--seconds", type=int, help="length of a round of http and mix")
     parser.add_argument("--full", action="store_true", help="the largest sizes as well")
+    parser.add_argument("--environments", type=Path, help="where --peers installs, to keep it")
     parser.add_argument("--peers", action="store_true", help="install and measure other caches too")
     given = parser.parse_args(arguments)
     unknown = [part for part in given.parts if part not in PARTS]
@@ -60,6 +64,7 @@ def main(arguments: list[str] | None = None) -> None:
         seconds=given.seconds,
         full=given.full,
         peers=given.peers,
+        environments=given.environments,
     )
     today = datetime.datetime.now(datetime.UTC).date()
     print(f"{today}, {os.cpu_count()} cores, Python {platform.python_version()}")

@@ -259,7 +259,7 @@ def main(options: Options) -> list[str]:
     rows = with_bases([ROWS[name] for name in options.chosen(ROWS)])
     with contextlib.ExitStack() as stack:
         redis = stack.enter_context(Valkey())
-        peers = stack.enter_context(environments(options.peers))
+        peers = stack.enter_context(environments(options.peers, options.environments))
         site = Site(redis.url, peers)
         start = cache(lambda name: stack.enter_context(SERVERS[name](site)))
         site.bare = start("bare")

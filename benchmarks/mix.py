@@ -181,7 +181,7 @@ def _cells(found: list[dict[str, float]], alone: list[dict[str, float]]) -> list
 def main(options: Options) -> list[str]:
     """Measure, and return the lines of the report."""
     alone = "no cache"
-    with environments(options.peers) as peers:
+    with environments(options.peers, options.environments) as peers:
         made: dict[str, Making] = {
             alone: lambda: serving("benchmarks.apps:uncached"),
             "memory": lambda: serving("benchmarks.apps:l1"),

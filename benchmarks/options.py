@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 
@@ -20,6 +21,8 @@ class Options:
         seconds: Length of a round that lasts a given time; None for the benchmark's own.
         full: Whether the largest sizes are measured as well, where they take minutes.
         peers: Whether other caches for Python are installed for the run, and measured.
+        environments: Where they are installed, and kept for later runs; None for a folder that is
+            removed after the run.
     """
 
     cases: tuple[str, ...] | None = None
@@ -27,6 +30,7 @@ class Options:
     seconds: int | None = None
     full: bool = False
     peers: bool = False
+    environments: Path | None = None
 
     def chosen(self, names: Iterable[str]) -> list[str]:
         """The names that are asked for, in their own order.

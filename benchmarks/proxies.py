@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import re
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +39,7 @@ http {{
       proxy_cache bench;
       proxy_cache_valid 200 {lifetime};
       proxy_cache_lock on;
-      proxy_cache_use_stale updating;
+      proxy_cache_use_stale updating error timeout http_500;
       proxy_cache_background_update on;
       add_header X-Cache $upstream_cache_status;
     }}
@@ -56,7 +58,9 @@ backend default {{ .host = "127.0.0.1"; .port = "{behind}"; }}
 sub vcl_recv {{
   if (req.url == "/runs") {{ return (pass); }}
 }}
-sub vcl_backend_response {{ set beresp.ttl = {lifetime}; }}
+sub vcl_backend_response {{
+  if (beresp.status == 200 && !beresp.http.Cache-Control) {{ set beresp.ttl = {lifetime}; }}
+}}
 sub vcl_deliver {{
   if (obj.hits > 0) {{ set resp.http.X-Cache = "HIT"; }} else {{ set resp.http.X-Cache = "MISS"; }}
 }}
@@ -73,6 +77,18 @@ def _program(name: str) -> str:
     if found is None:
         raise MissingError(f"{name} is not installed")
     return found
+
+
+def version(name: str) -> str:
+    """The version of one of both that is installed.
+
+    Raises:
+        MissingError: If it is not.
+    """
+    flag = {"nginx": "-v", "varnishd": "-V"}[name]
+    told = subprocess.run([_program(name), flag], capture_output=True, text=True, check=True)
+    found = re.search(r"\d+(\.\d+)+", told.stdout + told.stderr)
+    return found[0] if found else ""
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ connections alone cost on this machine.
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
@@ -17,25 +16,10 @@ from .origin import SLOW
 from .peers.environment import PEERS, Environments, environments
 from .proxies import nginx, varnish
 from .servers import MissingError, Server, ask, serving
+from .storm import storm
 
 CALLERS = 500
 ROUNDS = 3
-
-
-async def _call(server: Server, path: str) -> float:
-    begun = time.perf_counter()
-    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
-    answer = await reader.read()
-    writer.close()
-    if b" 200 " not in answer[:16]:
-        raise RuntimeError(answer[:200])
-    return time.perf_counter() - begun
-
-
-async def _storm(servers: list[Server], path: str) -> list[float]:
-    calls = [_call(servers[number % len(servers)], path) for number in range(CALLERS)]
-    return sorted(await asyncio.gather(*calls))
 
 
 @contextlib.contextmanager
@@ -75,7 +59,10 @@ def _measure(made: AbstractContextManager[list[Server]], rounds: int) -> list[st
         runs, waits = [], []
         for number in range(rounds):
             before = _runs(servers)
-            took = asyncio.run(_storm(servers, f"/slow/{number}"))
+            calls = asyncio.run(storm(servers, f"/slow/{number}", CALLERS))
+            if not all(call.answered for call in calls):
+                raise RuntimeError(f"/slow/{number} is answered by errors")
+            took = sorted(call.seconds for call in calls)
             runs.append(_runs(servers) - before)
             waits.append(took[int(len(took) * 0.99)] * 1000)
     low, high = Spread(tuple(waits)).ends
@@ -91,7 +78,7 @@ def _runs(servers: list[Server]) -> int:
 
 def main(options: Options) -> list[str]:
     """Measure, and return the lines of the report."""
-    with environments(options.peers) as peers:
+    with environments(options.peers, options.environments) as peers:
         made = {
             "no cache": _uncached(),
             "one worker": _workers(1),

@@ -56,6 +56,11 @@ class Valkey:
         """The exit code of its process; None while it runs."""
         return self._process.poll()
 
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return self._process.pid
+
     def start(self) -> None:
         """Start it, empty, and return when it answers."""
         log = Path(self._folder, "log")

@@ -1,10 +1,10 @@
-"""Virtual environments for the other caches, made for one run and removed after it."""
+"""Virtual environments for the other caches, made for one run or kept by the user."""
 
 import contextlib
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ class Peer:
     """Another cache.
 
     Attributes:
-        app: The function that makes its application, a module of this folder.
+        app: The module of this folder whose `app` makes its application.
         requirements: What is installed for it, besides uvicorn.
     """
 
@@ -49,13 +49,13 @@ class Environments:
 
     @contextlib.contextmanager
     def serving(self, name: str, *, core: int | None = MEASURED) -> Iterator[Server]:
-        """A server for one of `PEERS`.
+        """A server for one of `PEERS`, without a shared tier.
 
         Raises:
             MissingError: If it cannot be installed, or does not answer.
         """
         with contextlib.ExitStack() as stack:
-            python = self._python(name)
+            python = self.python(name, PEERS[name].requirements)
             try:
                 app = f"benchmarks.peers.{PEERS[name].app}:app"
                 server = stack.enter_context(serving(app, python=python, core=core, quiet=True))
@@ -65,8 +65,16 @@ class Environments:
                 raise MissingError("does not work") from None
             yield server
 
-    def _python(self, name: str) -> str:
-        """The interpreter of its environment, which is made if need be."""
+    def python(self, name: str, requirements: Iterable[str]) -> str:
+        """The interpreter of an environment, which is made if need be.
+
+        Args:
+            name: The name of its folder.
+            requirements: What is installed in it, besides uvicorn.
+
+        Raises:
+            MissingError: If it cannot be installed, or the user does not want it.
+        """
         if self._folder is None:
             raise MissingError("needs `--peers`")
         python = self._folder / name / "bin" / "python"
@@ -74,7 +82,7 @@ class Environments:
             try:
                 _run(sys.executable, "-m", "venv", str(self._folder / name))
                 install = "-m", "pip", "install", "--quiet", "uvicorn[standard]"
-                _run(str(python), *install, *PEERS[name].requirements)
+                _run(str(python), *install, *requirements)
             except RuntimeError as error:
                 print(error, file=sys.stderr)
                 raise MissingError("cannot be installed") from None
@@ -82,12 +90,16 @@ class Environments:
 
 
 @contextlib.contextmanager
-def environments(asked: bool) -> Iterator[Environments]:
-    """The environments of a run, removed at its end.
+def environments(asked: bool, kept: Path | None = None) -> Iterator[Environments]:
+    """The environments of a run, removed at its end unless they are kept.
 
     Args:
         asked: Whether the user wants them.
+        kept: Where they are made and kept for later runs; None for a folder of this run.
     """
+    if asked and kept is not None:
+        yield Environments(kept.absolute())
+        return
     if not asked:
         yield Environments(None)
         return

@@ -1,0 +1,1 @@
+"""What caches do, asked of each with the same requests over HTTP."""
