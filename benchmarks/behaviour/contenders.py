@@ -43,7 +43,7 @@ US = "asgi-multitier"
 
 DECORATORS = {
     "fastapi-cache2": Contender(
-        app="fastapi_cache2", requirements=("fastapi-cache2", "fastapi", "redis")
+        app="fastapi_cache2", requirements=("fastapi-cache2[redis]", "fastapi")
     ),
     "cashews": Contender(app="cashews_both", requirements=("cashews[redis]", "fastapi")),
     "aiocache": Contender(app="aiocache_both", requirements=("aiocache[redis]", "fastapi")),

@@ -9,11 +9,14 @@ import asyncio
 import inspect
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from django.conf import settings
+from django.utils.functional import empty
 
 from asgi_multitier import CacheManager, CacheMiddleware
 from tests.docs.pages import GUIDES, NAMES
@@ -85,6 +88,15 @@ async def close(names: dict[str, Any]) -> None:
             await value.close()
 
 
+@pytest.fixture
+def django_as_in_a_new_process() -> Iterator[None]:
+    """A guide may configure Django, which a process can do once."""
+    kept, settings._wrapped = settings._wrapped, empty
+    yield
+    settings._wrapped = kept
+
+
+@pytest.mark.usefixtures("django_as_in_a_new_process")
 @pytest.mark.parametrize("guide", GUIDES, ids=NAMES)
 async def test_code_of_the_guide_runs(
     guide: Path, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch, namespace: str
