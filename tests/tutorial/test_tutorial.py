@@ -38,7 +38,6 @@ def reader(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Reader]:
         yield reader
 
 
-@pytest.mark.timeout(240)
 def test_each_step_shows_what_the_page_shows(reader: Reader) -> None:
     """From the first file to the test that fails, with every output that the page has."""
     for block in blocks(PAGE):
