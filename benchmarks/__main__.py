@@ -16,6 +16,7 @@ from . import (
     guarded,
     hit,
     http,
+    loading,
     memory,
     mix,
     propagation,
@@ -40,6 +41,7 @@ PARTS: dict[str, Part] = {
     "visibility": visibility.main,
     "shadow": shadow.main,
     "behaviour": behaviour.main,
+    "loading": loading.main,
 }
 
 

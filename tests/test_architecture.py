@@ -19,7 +19,7 @@ pytestmark = pytest.mark.no_cover  # it reads the package and runs nothing of it
 ROOT = Path(asgi_multitier.__file__).parent
 
 WINGS = (
-    ("_about", "_types", "errors"),
+    ("_about", "_loading", "_types", "errors"),
     ("tracing",),
     ("events",),
     ("breaker", "compression", "entry", "selectors", "serializers", "strategy", "streams"),

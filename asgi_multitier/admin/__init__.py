@@ -6,7 +6,3 @@
 `entries`, `invalidating`, `overview`, `settings`, `warming`, `watching`; `others` asks the other
 workers of this machine.
 """
-
-from .application import AdminApplication
-
-__all__ = ["AdminApplication"]

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 import orjson
 
+from .._loading import loaded
 from .._types import ASGIApp, Message, Receive, Scope
 from ..workers import Workers
 from .others import EACH, QUESTION
@@ -49,6 +50,7 @@ class Inside:
     async def _asked(self, asked: dict[str, Any]) -> dict[str, Any] | None:
         if asked.get("worker") not in (EACH, self._cache.workers.number):
             return None
+        await loaded("asgi_multitier.admin.application")
         query, body = asked.get("query"), asked.get("body")
         status, value = await self.ask(
             "POST" if asked.get("method") == "POST" else "GET",

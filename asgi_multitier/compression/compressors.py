@@ -18,23 +18,19 @@ _GZIP_WRAPPER = 16 + zlib.MAX_WBITS
 
 
 def _installed(name: str) -> Any:
-    """The module of this name; None if the extra `compression` is not installed."""
+    """The module of this name, loaded at its first use; None without the extra `compression`."""
     try:
         return import_module(name)
     except ImportError:
         return None
 
 
-_zstandard = _installed("zstandard")
-_brotli = _installed("brotli")
-
-
 def _zstd(content: bytes) -> bytes:
-    return bytes(_zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(content))
+    return bytes(_installed("zstandard").ZstdCompressor(level=_ZSTD_LEVEL).compress(content))
 
 
 def _br(content: bytes) -> bytes:
-    return bytes(_brotli.compress(content, quality=_BROTLI_QUALITY))
+    return bytes(_installed("brotli").compress(content, quality=_BROTLI_QUALITY))
 
 
 def _gzip(content: bytes) -> bytes:
@@ -63,12 +59,9 @@ def check_codings(codings: Sequence[bytes], *, option: str, where: str) -> None:
     Raises:
         ConfigError: If there are any.
     """
-    packages = {b"zstd": ("zstandard", _zstandard), b"br": ("brotli", _brotli)}
-    missing = [
-        packages[coding][0]
-        for coding in codings
-        if coding in packages and packages[coding][1] is None
-    ]
+    packages = {b"zstd": "zstandard", b"br": "brotli"}
+    needed = [packages[coding] for coding in codings if coding in packages]
+    missing = [package for package in needed if _installed(package) is None]
     if missing:
         raise ConfigError(
             f"{where}: {option} needs {' and '.join(missing)}, not installed here; install "

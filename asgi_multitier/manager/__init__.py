@@ -8,7 +8,8 @@
 - `functions`: decorated functions. `function_keys`: keys and tags from their arguments.
 - `values`: where values lie in the tiers. `keys`: their keys and tags, checked. `computing`: get or
   compute.
-- `backends`: what the tiers, the log and the streams are made of.
+- `backends`: what the tiers, the log and the streams are made of; `over_redis` and `over_sqlite`
+  make those on a server and in a file, and are loaded where there is one.
 - `home`: the event loop that a cache lives in.
 - `naming`: the namespace. `identity`: what names an application.
 """

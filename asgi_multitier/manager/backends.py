@@ -1,32 +1,33 @@
 """The back ends of a manager: which tiers, which log, which streams, and what they share.
 
-Nothing is opened here; each is made at its first use, over one link to Redis.
+Nothing is opened here; each is made at its first use, over one link to Redis. What Redis and SQLite
+need is loaded when a manager is made that uses them, and never by others.
 """
 
 import os
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._types import Clock
 from ..coherence.local import LocalLog
 from ..coherence.log import InvalidationLog
 from ..coherence.nearby import NearLog
 from ..coherence.nearby import namespaces as nearby_namespaces
-from ..coherence.sqlite import SQLiteLog
-from ..coherence.sqlite import namespaces as sqlite_namespaces
 from ..config.invalidation import InvalidationConfig
 from ..config.process import DEFAULT_REDIS_URL, CacheConfig
 from ..engine.engine import Tier
 from ..errors import BackendError, ConfigError
-from ..redis import Leases, Link, RedisLog, RedisStreams, RedisTier, StreamStore, connect
-from ..redis import namespaces as redis_namespaces
 from ..streams import Streams
 from ..tiers.base import LocalTier, SharedTier, TierConfig
 from ..tiers.memory import MemoryTier
 from ..tiers.null import NullTier
-from ..tiers.sqlite import SQLiteTier
+
+if TYPE_CHECKING:
+    from ..redis import Leases, Link
+    from .over_redis import OverRedis
+    from .over_sqlite import OverSQLite
 
 _WHERE = "CacheManager"
 
@@ -83,7 +84,8 @@ class Backends:
         self._config = given.config
         self._tiers = sorted(given.tiers, key=lambda pair: pair[1].level)
         self._streams = given.streams
-        self._link: Link | None = None
+        self._redis: OverRedis | None = None
+        self._sqlite: OverSQLite | None = None
         self._leases: Leases | None = None
         _check_places(self._tiers)
         audited = given.invalidation.enable_audit_stream
@@ -93,9 +95,11 @@ class Backends:
         streams = given.streams
         if streams is not None and not isinstance(streams, Streams):
             raise ConfigError.of("streams", streams, "an object with all of Streams", where=_WHERE)
-        if self.has_redis:
+        if given.sqlite is not None:
+            self._sqlite = _over_sqlite(given.sqlite)
+        elif self.has_redis:
             # Connects nothing: an address that is wrong is refused at once.
-            self.link()
+            self._redis = _over_redis(given)
 
     @property
     def has_redis(self) -> bool:
@@ -131,12 +135,10 @@ class Backends:
         """Whether the workers of this machine may find each other."""
         return self._given.nearby
 
-    def link(self) -> Link:
-        """The connections to Redis, which all parts share."""
-        if self._link is None:
-            target = self._given.redis if self._given.redis is not None else self._config.redis_url
-            self._link = connect(target, timeout=self._config.redis_timeout)
-        return self._link
+    def link(self) -> "Link":
+        """The connections to Redis, which all parts share; only where Redis is used."""
+        assert self._redis is not None  # noqa: S101  # whoever asks knows that it is
+        return self._redis.link
 
     def local(self) -> tuple[LocalTier, TierConfig]:
         """The tier in this process, and its place."""
@@ -152,11 +154,8 @@ class Backends:
         given = [(tier, place) for tier, place in self._tiers if isinstance(tier, SharedTier)]
         if given:
             return given
-        if self._given.sqlite is not None:
-            return [(SQLiteTier(self._given.sqlite, namespace=namespace), TierConfig.l2())]
-        if self.has_redis:
-            return [(RedisTier(self.link(), namespace=namespace), TierConfig.l2())]
-        return []
+        place = self._sqlite or self._redis
+        return [] if place is None else [(place.tier(namespace), TierConfig.l2())]
 
     def log(self, namespace: str, *, named: bool) -> InvalidationLog:
         """The invalidation log.
@@ -169,37 +168,26 @@ class Backends:
         clock, maxlen = given.clock, config.maxlen
         if given.log is not None:
             return given.log
-        if given.sqlite is not None:
-            path = given.sqlite
-            return SQLiteLog(path, namespace=namespace, maxlen=maxlen, secret=secret, clock=clock)
+        if self._sqlite is not None:
+            return self._sqlite.log(namespace, maxlen=maxlen, secret=secret, clock=clock)
         if named and self._may_be_near and not config.enable_audit_stream:
-            far: StreamStore | None = None
-            if self.has_redis:
-                link = self.link()
-                far = StreamStore(link, namespace, config, flush_on_failover=True, clock=clock)
+            far = None if self._redis is None else self._redis.far(namespace)
             return NearLog(namespace=namespace, maxlen=maxlen, secret=secret, far=far, clock=clock)
-        if not self.has_redis:
+        if self._redis is None:
             return LocalLog(clock)
-        return RedisLog(
-            self.link(),
-            namespace=namespace,
-            config=config,
-            secret=secret,
-            # Deliberate: the default address may well have no server behind it. Until one was seen
-            # there, this process is alone, and what it holds counts as valid.
-            optional=self.uses_default,
-            clock=clock,
-        )
+        # Deliberate: the default address may well have no server behind it. Until one was seen
+        # there, this process is alone, and what it holds counts as valid.
+        return self._redis.log(namespace, optional=self.uses_default)
 
     @property
     def _may_be_near(self) -> bool:
         """Whether the workers of this machine find each other without a server."""
         return self._given.nearby and (not self.has_redis or self.uses_default)
 
-    def leases(self, namespace: str) -> Leases | None:
+    def leases(self, namespace: str) -> "Leases | None":
         """Leases across instances; None without Redis."""
-        if self._leases is None and self.has_redis:
-            self._leases = Leases(self.link(), namespace=namespace)
+        if self._leases is None and self._redis is not None:
+            self._leases = self._redis.leases(namespace)
         return self._leases
 
     def streams(self, namespace: str) -> Streams:
@@ -209,17 +197,17 @@ class Backends:
             ConfigError: If there is no Redis.
         """
         if self._streams is None:
-            if not self.has_redis:
+            if self._redis is None:
                 raise ConfigError.of(
                     "streams", None, "Streams of your own, or a Redis address", where=_WHERE
                 )
-            self._streams = RedisStreams(self.link(), namespace=namespace)
+            self._streams = self._redis.streams(namespace)
         return self._streams
 
     async def leave(self) -> None:
         """Release the connections of this event loop, if the cache lives in another one."""
-        if self._link is not None:
-            await self._link.close()
+        if self._redis is not None:
+            await self._redis.link.close()
 
     async def namespaces(self) -> set[str]:
         """The applications that can be seen where this manager looks for its log.
@@ -229,13 +217,13 @@ class Backends:
         """
         if self._given.log is not None:
             return set()
-        if self._given.sqlite is not None:
-            return await sqlite_namespaces(self._given.sqlite)
+        if self._sqlite is not None:
+            return await self._sqlite.namespaces()
         near = nearby_namespaces() if self._may_be_near else set()
-        if not self.has_redis:
+        if self._redis is None:
             return near
         try:
-            return near | await redis_namespaces(self.link(), self._given.invalidation.channel)
+            return near | await self._redis.namespaces()
         except BackendError:
             if self.uses_default:
                 return near
@@ -244,12 +232,24 @@ class Backends:
     async def close(self) -> None:
         """Release all but the tiers and the log. May be called twice."""
         async with AsyncExitStack() as ends:  # one that cannot be closed keeps no other open
-            if self._link is not None:
-                ends.push_async_callback(self._link.close)
+            if self._redis is not None:
+                ends.push_async_callback(self._redis.link.close)
             if self._streams is not None:
                 ends.push_async_callback(self._streams.close)
             if self._leases is not None:
                 ends.push_async_callback(self._leases.close)
+
+
+def _over_redis(given: Given) -> "OverRedis":
+    from .over_redis import OverRedis
+
+    return OverRedis(given.redis, given.config, given.invalidation, given.clock)
+
+
+def _over_sqlite(path: str | os.PathLike[str]) -> "OverSQLite":
+    from .over_sqlite import OverSQLite
+
+    return OverSQLite(path)
 
 
 def _check_places(tiers: Sequence[tuple[Tier, TierConfig]]) -> None:

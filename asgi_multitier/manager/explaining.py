@@ -3,17 +3,19 @@
 import asyncio
 from collections.abc import Callable
 from functools import cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from .._about import page
-from ..explain.explanation import Explanation, Verdict
-from ..explain.question import HeadersOption, Question, question_of
-from ..explain.routes import RoutesReport
-from ..explain.sentences import UNBOUND, UNBOUND_REMEDY
+from .._loading import loaded
 from ..routing import RouteTable
 from .home import at_home
 from .lifecycle import Lifecycle
 from .listeners import Held
+
+if TYPE_CHECKING:
+    from ..explain.explanation import Explanation
+    from ..explain.question import HeadersOption, Question
+    from ..explain.routes import RoutesReport
 
 
 class Explains(Protocol):
@@ -23,10 +25,10 @@ class Explains(Protocol):
     def mount(self) -> str | None:
         """The root path of all that the application is asked for; None for any."""
 
-    async def explain(self, question: Question) -> Explanation:
+    async def explain(self, question: "Question") -> "Explanation":
         """What would become of a request."""
 
-    def reading(self) -> Callable[[], RoutesReport]:
+    def reading(self) -> "Callable[[], RoutesReport]":
         """What makes the report of the application's routes as they are now, in any thread."""
 
 
@@ -52,21 +54,20 @@ class Explaining(Lifecycle):
         """
         self._explainers.add(explainer)
 
-    def routes(self) -> RoutesReport:
+    def routes(self) -> "RoutesReport":
         """The routes of the application: what is cached, what drops it, and what is odd about them.
 
         It is found out by annotations and rules alone. Of several applications with this cache, all
         are told, one after the other; where none has begun, there are no routes.
         """
-        return RoutesReport.of_all([read() for read in self._readings()])
+        return _all_of(self._readings())
 
     @at_home
-    async def read_routes(self) -> RoutesReport:
+    async def read_routes(self) -> "RoutesReport":
         """As `routes`, in a thread: with thousands of routes that takes half a second."""
-        readings = self._readings()
-        return await asyncio.to_thread(lambda: RoutesReport.of_all([read() for read in readings]))
+        return await asyncio.to_thread(_all_of, self._readings())
 
-    def _readings(self) -> list[Callable[[], RoutesReport]]:
+    def _readings(self) -> "list[Callable[[], RoutesReport]]":
         """What makes the report of each application, the first first."""
         return [explainer.reading() for explainer in reversed(self._explainers.alive())]
 
@@ -75,13 +76,13 @@ class Explaining(Lifecycle):
         self,
         method: str = "GET",
         url: str = "/",
-        headers: HeadersOption = None,
+        headers: "HeadersOption" = None,
         *,
         body: bytes | None = None,
         run_callables: bool = False,
         shared: bool = False,
         reveal: bool = False,
-    ) -> Explanation:
+    ) -> "Explanation":
         """What would become of a request, and why.
 
         The application does not run, nothing is counted, and no entry is used, moved or removed.
@@ -104,6 +105,11 @@ class Explaining(Lifecycle):
         Raises:
             ConfigError: If the method, the URL or a field line is not allowed.
         """
+        await loaded("asgi_multitier.explain.question")
+        from ..explain.explanation import Explanation, Verdict
+        from ..explain.question import question_of
+        from ..explain.sentences import UNBOUND, UNBOUND_REMEDY
+
         question = question_of(
             method,
             url,
@@ -131,3 +137,10 @@ class Explaining(Lifecycle):
             if not mount or path == mount or path.startswith(f"{mount}/"):
                 return explainer
         return None
+
+
+def _all_of(readings: "list[Callable[[], RoutesReport]]") -> "RoutesReport":
+    """The report of all applications."""
+    from ..explain.routes import RoutesReport  # for those who look, and lints
+
+    return RoutesReport.of_all([read() for read in readings])

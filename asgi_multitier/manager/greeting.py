@@ -6,12 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..events.log_lines import logger
 from ..events.start_lines import say, shown_by
-from ..explain.routes import report_of
-from ..explain.summary import summary_of
-from ..explain.table import text_of
 from ..routing import RouteTable
 from ..workers.first import is_first
-from .routes import layers_around
 
 if TYPE_CHECKING:
     from .manager import CacheManager
@@ -42,6 +38,10 @@ def greet(manager: "CacheManager", table: RouteTable, app: Any) -> None:
         say(logs, line)
     if debug:
         logger.warning(_DEBUG, manager.namespace)
+        from ..explain.routes import report_of
+        from ..explain.table import text_of
+        from .routes import layers_around
+
         report = report_of(table, layers_around(app))
         if report.routes:
             sys.stderr.write(f"{text_of(report)}\n")
@@ -50,6 +50,8 @@ def greet(manager: "CacheManager", table: RouteTable, app: Any) -> None:
 
 def line_of(manager: "CacheManager", table: RouteTable) -> str:
     """The line: name, tiers, and what becomes of the routes."""
+    from ..explain.summary import summary_of  # not where nothing is shown
+
     stack = manager.engine.stack
     names = [_named(stack.local), *(_named(placed.tier) for placed in stack.shared)]
     found = summary_of(table)

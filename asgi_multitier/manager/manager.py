@@ -1,20 +1,22 @@
 """CacheManager: the cache of a process, for the middleware and for use by hand."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import ParamSpec, TypeVar, Unpack
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, Unpack
 
-from ..admin import AdminApplication, switching
+from ..admin import switching
 from ..admin.inside import Inside
-from ..admin.rights import Authorize
 from ..config.values import ComputeOptions
 from ..errors import ConfigError
 from ..routing import RouteTable
 from ..strategy import CacheStrategy, Lifetime
-from .documenting import document
 from .functions import CachedFunction
 from .identity.loading import caches_of, load
 from .operations import Operations
 from .sync import SyncCache
+
+if TYPE_CHECKING:
+    from ..admin.application import AdminApplication
+    from ..admin.rights import Authorize
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -81,11 +83,11 @@ class CacheManager(Operations):
         token: str | None = None,
         viewer_token: str | None = None,
         hosts: Iterable[str] | None = None,
-        authorize: Authorize | None = None,
+        authorize: "Authorize | None" = None,
         *,
         redact: bool = True,
         read_only: bool = False,
-    ) -> AdminApplication:
+    ) -> "AdminApplication":
         """An ASGI application for operators: `app.mount("/_cache", cache.admin(token=...))`.
 
         It lists what this process holds, tells what happens, and drops entries by hand, in JSON.
@@ -106,6 +108,8 @@ class CacheManager(Operations):
         Raises:
             ConfigError: If a token is too short, both are the same, or another argument is wrong.
         """
+        from ..admin.application import AdminApplication  # for those caches alone that have one
+
         operator = self.config.admin_token if token is None else token
         return AdminApplication(
             self,
@@ -136,6 +140,8 @@ class CacheManager(Operations):
         Raises:
             ConfigError: If there is no application with an OpenAPI document.
         """
+        from .documenting import document  # for those caches alone that are documented
+
         document(app, self.tables, not_modified=not_modified, if_none_match=if_none_match)
 
     def _begun(self) -> None:

@@ -4,18 +4,20 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from .._loading import loaded
 from ..errors import ConfigError
 from ..events import Tally
-from ..shadow import Ledger, Observation
-from ..shadow.joined import CacheReport, Scope, Teller, cache_report, part_json
-from ..shadow.outcomes import outcome_of
-from ..shadow.reading import Part, read_part
 from ..workers import Answer
 from .home import at_home
 from .lifecycle import Lifecycle
 from .listeners import Listeners
+
+if TYPE_CHECKING:
+    from ..shadow import Ledger, Observation
+    from ..shadow.joined import CacheReport, Scope, Teller
+    from ..shadow.reading import Part
 
 QUESTION = "report"
 """What workers are asked; with `clear`, they begin again."""
@@ -29,17 +31,19 @@ _SCOPES = ("process", "host")
 class Reporting(Lifecycle):
     """Reports. See `CacheManager`."""
 
-    _made_ledger: Ledger | None = None
+    _made_ledger: "Ledger | None" = None
     _observed_since = 0.0
     _has_shadow_rules = False
     _analysis: "asyncio.Task[Part] | None" = None
 
     @property
-    def ledger(self) -> Ledger:
+    def ledger(self) -> "Ledger":
         """What was observed here. It belongs to the event loop that the cache lives in."""
         return self._made_ledger or self._once("_made_ledger", self._make_ledger)
 
-    def _make_ledger(self) -> Ledger:
+    def _make_ledger(self) -> "Ledger":
+        from ..shadow import Ledger
+
         self._observed_since = self._clock()
         self.on_renewal(self._begin_again)
         return Ledger(self.config.shadow_bytes // 2)  # the other half: entries as they would be
@@ -59,13 +63,15 @@ class Reporting(Lifecycle):
         """
         self._before_reports.add(tell)
 
-    def observed(self, one: Observation, tally: Tally) -> None:
+    def observed(self, one: "Observation", tally: Tally) -> None:
         """Note a request that the application has answered, and what the cache would have done.
 
         Args:
             one: The request.
             tally: Where the requests of its route are counted.
         """
+        from ..shadow.outcomes import outcome_of  # whoever has observed has loaded it
+
         tally.shadow[outcome_of(one)] += 1
         self.ledger.observed(one)
 
@@ -74,7 +80,7 @@ class Reporting(Lifecycle):
         self.workers.answers(QUESTION, self._report_to_others)
 
     @at_home
-    async def report(self, *, scope: Scope = "process", clear: bool = False) -> CacheReport:
+    async def report(self, *, scope: "Scope" = "process", clear: bool = False) -> "CacheReport":
         """What shadow mode and audits have found: figures, wrong answers and causes, by route.
 
         Causes are found in a thread. `.as_json()` of it is ready for JSON.
@@ -97,14 +103,16 @@ class Reporting(Lifecycle):
         )
         return await asyncio.to_thread(self._joined, scope, own, others)
 
-    def _joined(self, scope: Scope, own: Part, others: Iterable[Answer]) -> CacheReport:
+    def _joined(self, scope: "Scope", own: "Part", others: Iterable[Answer]) -> "CacheReport":
         """What all have found. With many routes it takes a while, so it may run in a thread."""
+        from ..shadow.joined import Teller, cache_report
+
         told = [(Teller(worker=self.workers.number, pid=own.pid), own), *map(_told, others)]
         told.sort(key=lambda pair: -1 if pair[0].worker is None else pair[0].worker)
         parts = [part for _, part in told if part is not None]
         return cache_report(self.namespace, scope, parts, [teller for teller, _ in told])
 
-    async def _report_here(self, *, clear: bool) -> Part:
+    async def _report_here(self, *, clear: bool) -> "Part":
         """What was found here. Those who ask while causes are found get the same answer."""
         running = self._analysis
         if clear or running is None or running.get_loop() is not asyncio.get_running_loop():
@@ -118,7 +126,10 @@ class Reporting(Lifecycle):
         if self._analysis is ended:
             self._analysis = None
 
-    async def _analysed(self, *, clear: bool) -> Part:
+    async def _analysed(self, *, clear: bool) -> "Part":
+        await loaded("asgi_multitier.shadow.joined")
+        from ..shadow.reading import Part
+
         pending = sum(await asyncio.gather(*self._before_reports.call()))
         snapshot, seconds = self.ledger.snapshot(), self._clock() - self._observed_since
         policies = {one.route: one.policy for one in snapshot.routes if one.policy is not None}
@@ -140,11 +151,17 @@ class Reporting(Lifecycle):
 
     async def _report_to_others(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
         """What another worker of this machine is told."""
-        return part_json(await self._report_here(clear=asked.get("clear") is True))
+        own = await self._report_here(clear=asked.get("clear") is True)
+        from ..shadow.joined import part_json
+
+        return part_json(own)
 
 
-def _told(answer: Answer) -> tuple[Teller, Part | None]:
+def _told(answer: Answer) -> "tuple[Teller, Part | None]":
     """What another worker has told; one of another release may tell something else."""
+    from ..shadow.joined import Teller
+    from ..shadow.reading import read_part
+
     part = read_part(answer.value)
     missing = "" if part is not None else answer.missing or "failed"
     pid = None if part is None else part.pid

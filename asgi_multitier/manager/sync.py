@@ -8,7 +8,6 @@ from ..coherence.log import InvalidationStats
 from ..config.process import Mode
 from ..config.values import ComputeOptions
 from ..events import CacheStats, TierStats
-from ..explain.routes import RoutesReport
 from ..metrics import Metrics
 from ..strategy import CacheStrategy, Lifetime
 from .functions import SyncCachedFunction
@@ -18,6 +17,8 @@ from .threads import Runner, in_thread
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
+
+    from ..explain.routes import RoutesReport
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -175,7 +176,7 @@ class SyncCache(Runner):
         """See `CacheManager.stats`."""
         return self._cache.stats()
 
-    def routes(self) -> RoutesReport:
+    def routes(self) -> "RoutesReport":
         """See `CacheManager.routes`."""
         return self._cache.routes()
 

@@ -31,9 +31,10 @@ Reading returns a reason, not an exception: these bytes come from outside.
 """
 
 import re
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from hashlib import blake2b
 from hmac import compare_digest
+from importlib import import_module
 from struct import Struct
 from typing import Any, Final
 from zlib import crc32
@@ -43,12 +44,6 @@ import msgspec
 from ..entry import Born, Entry
 from ..errors import ConfigError, SerializationError
 from .metadata import READ, VERSIONED, Unreadable, metadata_of, payload_of, rebuilt, split_entry
-
-zstandard: Any
-try:
-    import zstandard
-except ImportError:  # the extra `compression` is not installed
-    zstandard = None
 
 MAGIC: Final = b"amt1"
 FORMAT: Final = 2
@@ -85,6 +80,15 @@ _GENERATION = re.compile("[0-9a-f]{32}")
 _new_mac = partial(blake2b, digest_size=_MAC_SIZE, person=b"asgi-multitier")
 
 
+@cache
+def _zstandard() -> Any:
+    """The package, loaded at its first use; None if the extra `compression` is not installed."""
+    try:
+        return import_module("zstandard")
+    except ImportError:
+        return None
+
+
 def check_compression(compress_over: object) -> None:
     """Check at start-up that `encode` accepts this setting.
 
@@ -95,7 +99,7 @@ def check_compression(compress_over: object) -> None:
         return
     if isinstance(compress_over, bool) or not isinstance(compress_over, int) or compress_over < 0:
         raise ConfigError.of("compress_over", compress_over, "a number of bytes, or None")
-    if zstandard is None:
+    if _zstandard() is None:
         raise ConfigError(_NO_ZSTD)
 
 
@@ -242,7 +246,7 @@ def _head(entry: Entry, flags: int, metadata_size: int, body_size: int) -> bytes
 
 
 def _compressed(body: bytes) -> bytes:
-    if zstandard is None:
+    if (zstandard := _zstandard()) is None:
         raise ConfigError(_NO_ZSTD)
     # A new one each time, deliberate: one cannot be shared by two threads, and it costs 2 us.
     return bytes(zstandard.ZstdCompressor(level=_LEVEL).compress(body))
@@ -270,7 +274,7 @@ def _sum(*parts: bytes | memoryview) -> bytes:
 
 def _inflated(body: bytes, size: int) -> bytes | Unreadable:
     """The body decompressed, if it has exactly that size; nothing larger is ever allocated."""
-    if zstandard is None:
+    if (zstandard := _zstandard()) is None:
         return Unreadable.COMPRESSION
     try:
         if zstandard.frame_content_size(body) != size:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks import audit, eviction, growth, guarded, hit, shadow, visibility
+from benchmarks import audit, eviction, growth, guarded, hit, loading, shadow, visibility
 from benchmarks.__main__ import main
 from benchmarks.options import Options, Spread, UsageError, table
 from benchmarks.traces import TRACES
@@ -55,6 +55,16 @@ async def test_audits_runs() -> None:
     for bench in benches:
         assert bench.manager.stats().l1_hits == audit.ENTRIES + audit.HITS
         assert bench.manager.stats().misses == audit.ENTRIES
+
+
+def test_loading_runs() -> None:
+    """One round of each program after one that does not count; each ends well."""
+    lines = loading.main(Options(rounds=1))
+
+    assert len(lines) == 2 + len(loading.PROGRAMS)
+    assert [line.split("|")[1].strip() for line in lines[2:]] == [
+        text for text, _ in loading.PROGRAMS.values()
+    ]
 
 
 async def test_guarded_runs() -> None:

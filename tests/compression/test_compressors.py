@@ -1,5 +1,6 @@
 """Compressors, and what is said where their package is missing."""
 
+import sys
 import zlib
 
 import brotli
@@ -29,8 +30,8 @@ def test_what_is_compressed_comes_back(coding: bytes, body: bytes) -> None:
 @pytest.fixture
 def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """As without the extra `compression`."""
-    monkeypatch.setattr(compressors, "_zstandard", None)
-    monkeypatch.setattr(compressors, "_brotli", None)
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    monkeypatch.setitem(sys.modules, "brotli", None)
 
 
 @pytest.mark.usefixtures("nothing_installed")

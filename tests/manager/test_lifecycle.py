@@ -60,7 +60,7 @@ def test_contradictions_are_refused_by_name(arguments: dict[str, Any], message: 
 
 def test_compression_without_its_library_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the manager is made, not at the first write."""
-    monkeypatch.setattr(codec_module, "zstandard", None)
+    monkeypatch.setattr(codec_module, "_zstandard", lambda: None)
     with pytest.raises(ConfigError, match=r"install asgi-multitier\[compression\]"):
         CacheManager(redis_url=None, compress_over=0)
 

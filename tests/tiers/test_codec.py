@@ -528,7 +528,7 @@ def test_broken_frame_is_refused() -> None:
 def test_without_zstandard_compressed_entries_are_misses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Others may compress; who cannot read it asks the origin. To write it is refused by name."""
     data = written(compress_over=0)
-    monkeypatch.setattr(codec, "zstandard", None)
+    monkeypatch.setattr(codec, "_zstandard", lambda: None)
 
     assert read(data) is Unreadable.COMPRESSION
     for write in (lambda: written(compress_over=0), lambda: check_compression(0)):

@@ -137,8 +137,3 @@ class Auditor:
         """Whether nothing that is known has dropped it, and all that is told is known."""
         index = self._engine.index
         return index.settled and index.permits(entry)
-
-
-def auditor_of(plans: Plans) -> Auditor | None:
-    """What audits hits, where the process is to."""
-    return None if plans.manager.config.audit is None else Auditor(plans)

@@ -4,17 +4,24 @@ import asyncio
 from asyncio.events import _get_running_loop as loop_here
 from collections.abc import Callable
 from contextvars import Context
-from typing import TypeAlias
+from importlib import import_module
+from typing import TYPE_CHECKING, TypeAlias
 
+from ..._loading import loaded
 from ..._types import ASGIApp, Receive, Scope, Send
 from ...policy.reasons import Reason
 from ..framework import SHADOW_KEY
 from ..lifespan import Lifespan, give_state
 from ..plan import Plan
 from ..plans import Plans
-from .exchange import Exchange
-from .meeting import RequestFor
-from .observer import Observer
+
+if TYPE_CHECKING:
+    from .exchange import Exchange
+    from .meeting import RequestFor
+    from .observer import Observer
+
+_OBSERVER = "asgi_multitier.asgi.shadowing.observer"
+"""What observes is loaded where something is observed, and in a thread once requests come."""
 
 Runner: TypeAlias = Callable[[Plan, Scope, bytes | None], ASGIApp]
 """Gives what runs the application for a request, by its plan, its scope and its content."""
@@ -36,7 +43,7 @@ class Shadow:
         plans: Plans,
         lifespan: Lifespan,
         runner: Runner,
-        request_for: RequestFor,
+        request_for: "RequestFor",
         secret: bytes | None,
     ) -> None:
         self._plans = plans
@@ -46,6 +53,8 @@ class Shadow:
         self._secret = secret
         self._observer: Observer | None = None
         self._is_told = False
+        if plans.manager.config.mode == "shadow":
+            import_module(_OBSERVER)
 
     async def __call__(self, plan: Plan, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -55,6 +64,8 @@ class Shadow:
         run = self._runner(plan, scope, b"")
         if manager.loop is None and loop_here() is not None:
             await self._start()
+        if loop_here() is not None:
+            await loaded(_OBSERVER)
         observer = None if plan.resolved.inert else self._present()
         exchange = None
         if observer is not None and observer.takes(plan):
@@ -83,13 +94,15 @@ class Shadow:
         Context().run(self._plans.manager.spawn, self._lifespan.start(), "asgi-multitier start")
         await asyncio.sleep(0)  # it has begun to live here after that
 
-    def _present(self) -> Observer | None:
+    def _present(self) -> "Observer | None":
         """What observes; None if the cache does not live in this event loop."""
         manager = self._plans.manager
         if manager.home.place is not loop_here():
             return None
         observer = self._observer
         if observer is None or observer.engine is not manager.engine:
+            from .observer import Observer
+
             if not self._is_told:
                 self._is_told = True
                 manager.on_close(self._close)
@@ -102,10 +115,12 @@ class Shadow:
             await self._observer.close()
 
     @staticmethod
-    async def _begun(observer: Observer, plan: Plan, scope: Scope, send: Send) -> Exchange | None:
+    async def _begun(
+        observer: "Observer", plan: Plan, scope: Scope, send: Send
+    ) -> "Exchange | None":
         """The exchange that a request begins; None if it is not observed."""
-        outer = scope.get(SHADOW_KEY)
-        if isinstance(outer, Exchange):
+        outer: Exchange | None = scope.get(SHADOW_KEY)
+        if outer is not None:
             # The same cache stands outside as well: of both, the one with a rule observes.
             if outer.plan.beneath is None:
                 return None
@@ -117,7 +132,7 @@ class Shadow:
             return None
 
     @staticmethod
-    def _end(observer: Observer, exchange: Exchange, scope: Scope, *, confirmed: bool) -> None:
+    def _end(observer: "Observer", exchange: "Exchange", scope: Scope, *, confirmed: bool) -> None:
         if exchange.replaced:
             return
         try:

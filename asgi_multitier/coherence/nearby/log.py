@@ -18,7 +18,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..._types import Clock
 from ...entry import Born
@@ -29,9 +29,11 @@ from ..beats import BeatStore
 from ..log import LogListener, Operation, Update
 from ..records import RecordCodec
 from ..shared import SharedLog, cancel_all
-from ..sqlite import TableStore
 from ..store import LogReader, LogStore
 from .peers import CHANGED, FOLLOWING, HELLO, LOST, MOVED, Peers
+
+if TYPE_CHECKING:
+    from ..sqlite import TableStore
 
 logger = logging.getLogger("asgi_multitier")
 
@@ -313,6 +315,8 @@ class NearLog(SharedLog):
             else:
                 await self._follow()
             return
+        from ..sqlite import TableStore  # one worker alone needs none
+
         logger.info("%s: another worker has started; following a common log", self._namespace)
         self._table = TableStore(
             path, self._namespace, self._maxlen, poll=_POLL, durable=False, max_bytes=_BYTES

@@ -397,7 +397,7 @@ async def _one(scenario: Scenario, seed: int, patch: Any) -> list[str]:
     def table(path: Path, *_: object, poll: float, **__: object) -> SimulatedTable:
         return SimulatedTable(world, world.sockets[path.parent.name], path, poll)
 
-    patch.setattr("asgi_multitier.coherence.nearby.log.TableStore", table)
+    patch.setattr("asgi_multitier.coherence.sqlite.TableStore", table)
     await scenario(world, workers)
     for worker in workers:
         worker.kill()
