@@ -62,6 +62,11 @@ CacheStrategy.DEFAULT = CacheStrategy("DEFAULT", 300.0)
 Lifetime: TypeAlias = CacheStrategy | float | timedelta
 """The accepted forms of a lifetime; plain numbers are seconds."""
 
+_FORMS = (
+    "a CacheStrategy such as CacheStrategy.SHORT_TERM, a number of seconds such as 60, or a "
+    "timedelta"
+)
+
 
 def seconds_of(value: object, *, option: str, where: str = "", zero: bool = False) -> float:
     """The seconds of a strategy, number or `timedelta`.
@@ -83,9 +88,7 @@ def seconds_of(value: object, *, option: str, where: str = "", zero: bool = Fals
     elif isinstance(value, int | float) and not isinstance(value, bool):
         seconds = float(value)
     else:
-        raise ConfigError.of(
-            option, value, "a CacheStrategy, a number of seconds or a timedelta", where=where
-        )
+        raise ConfigError.of(option, value, _FORMS, where=where)
     low_enough = math.isfinite(seconds) and seconds <= MAX_SECONDS
     if not low_enough or seconds < 0 or (seconds == 0 and not zero):
         bound = "0 or more" if zero else "more than 0"

@@ -26,6 +26,7 @@ from ..policy.request import Field, FieldLines, scan
 from ..policy.request_content import without_framing
 from ..routing import Resolved, RouteTable
 from .admission import Failures, Refused, admit, is_for_guard
+from .arguments import NamedOptions, check_arguments
 from .asked import Asked, ask
 from .auditing import auditor_of
 from .debugging import class_of
@@ -55,7 +56,7 @@ from .unsafe import UnsafeMethods
 _how = itemgetter(*HOW)
 
 
-class CacheMiddleware:
+class CacheMiddleware(NamedOptions):
     """Caches whole responses of any ASGI application.
 
     Args:
@@ -69,8 +70,7 @@ class CacheMiddleware:
         warm: See `CacheConfig.warm`; for the manager that None makes.
 
     Raises:
-        ConfigError: If an argument is of the wrong kind; at start-up, if an annotation or rule is
-            wrong or unsafe.
+        ConfigError: If an argument is wrong; at start-up, if an annotation or rule is.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class CacheMiddleware:
         read_your_writes: bool = False,
         warm: str | None = None,
     ) -> None:
-        _check_arguments(cache, rules, default, warm)
+        check_arguments(cache, rules, default, warm)
         self.app = single_callable(app)
         self.manager = _manager(warm) if cache is None else cache
         self._secret = _signing_secret(self.manager) if read_your_writes else None
@@ -317,25 +317,3 @@ def _signing_secret(manager: CacheManager) -> bytes:
 
 def _manager(warm: str | None) -> CacheManager:
     return CacheManager() if warm is None else CacheManager(warm=warm)
-
-
-def _check_arguments(cache: object, rules: object, default: object, warm: object) -> None:
-    where = "CacheMiddleware"
-    if cache is not None and warm is not None:
-        allowed = f"None where there is a manager; write CacheManager(warm={warm!r})"
-        raise ConfigError.of("warm", warm, allowed, where=where)
-    if cache is not None and not isinstance(cache, CacheManager):
-        raise ConfigError.of("cache", cache, "a CacheManager or None", where=where)
-    if isinstance(rules, str | bytes) or not isinstance(rules, Sequence):
-        raise ConfigError.of("rules", rules, "a list of Rule", where=where)
-    for rule in rules:
-        if not isinstance(rule, Rule):
-            raise ConfigError.of("rules", rule, "a list of Rule", where=where)
-    if default is not None and not isinstance(default, Policy):
-        raise ConfigError.of("default", default, "a Policy or None", where=where)
-    if default is not None and default.body:
-        allowed = "a Policy without body=, which is for single routes: @cached or a Rule"
-        raise ConfigError.of("default", default, allowed, where=where)
-    if default is not None and default.guarded:
-        allowed = "a Policy without guarded=, which only @cached on an endpoint can have"
-        raise ConfigError.of("default", default, allowed, where=where)

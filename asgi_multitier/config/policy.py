@@ -245,6 +245,11 @@ class Policy:
             object.__setattr__(self, name, value)
         object.__setattr__(self, "terms", _terms_of(self))
 
+    def __repr__(self) -> str:
+        given = [name for name in _DEFAULTS if getattr(self, name) != _DEFAULTS[name]]
+        told = "".join(f", {name}={getattr(self, name)!r}" for name in given)
+        return f"Policy({self.lifetime!r}{told})"
+
     @classmethod
     def from_origin(cls, **options: Unpack[PolicyOptions]) -> "Policy":
         """Let each response's own headers decide (RFC 9111).

@@ -340,7 +340,8 @@ def _check_secret(secret: object) -> None:
     """The message does not show the value."""
     if secret is not None and not (isinstance(secret, bytes) and len(secret) >= _MIN_SECRET):
         raise ConfigError(
-            f"CacheConfig: secret is not allowed; expected at least {_MIN_SECRET} bytes"
+            f"CacheConfig: secret is not allowed; expected at least {_MIN_SECRET} bytes, the same "
+            "on all instances: a bytes object, made once with secrets.token_bytes(32)"
         )
 
 
@@ -389,4 +390,5 @@ def _typed(option: str, text: str, place: str) -> Any:
     try:
         return int(text) if option in _COUNTS else float(text)
     except ValueError:
-        raise ConfigError.of(option, text, "a number", where=place) from None
+        kind = "a whole number" if option in _COUNTS else "a number of seconds"
+        raise ConfigError.of(option, text, f"{kind}, without a unit", where=place) from None

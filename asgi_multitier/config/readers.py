@@ -35,9 +35,40 @@ def refuse_unknown(given: Iterable[str], known: Iterable[str], *, where: str) ->
     names = sorted(known)
     for name in given:
         if name not in names:
-            close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-            hint = f"did you mean {close[0]}?" if close else f"one of {', '.join(names)}"
-            raise ConfigError(f"{where}: {name} is not an option; {hint}")
+            raise ConfigError(f"{where}: {name} is not an option; {_hint(name, names)}")
+
+
+def _hint(name: str, names: list[str]) -> str:
+    """What to write instead of an unknown option."""
+    meant = _ELSEWHERE.get(name, "")
+    if meant in names:
+        return f"did you mean {meant}?"
+    if name in _LIFETIMES and "jitter" in names:
+        return (
+            "a lifetime is given without a name: @cached(60), Rule('/products/*', 60), or as the "
+            "last argument of set(key, value, 60) and get_or_compute(key, compute, 60)"
+        )
+    if name in _KEYS and "vary_by" in names:
+        return (
+            "the key is the whole URL; query= names the parameters that count, and vary=, cookies= "
+            "and vary_by= add what else the response depends on"
+        )
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return f"did you mean {close[0]}?" if close else f"one of {', '.join(names)}"
+
+
+_ELSEWHERE = dict.fromkeys(("url", "uri", "dsn", "host", "redis_uri", "redis_dsn"), "redis_url") | {
+    "prefix": "namespace",
+    "key_prefix": "namespace",
+    "ignore_query": "query",
+    "etag": "client_cache",
+    "max_size": "l1_bytes",
+    "maxsize": "l1_entries",
+}
+"""Options by the names that they have in other libraries."""
+
+_LIFETIMES = frozenset(("ttl", "expire", "expires", "expiration", "timeout", "max_age", "seconds"))
+_KEYS = frozenset(("key_builder", "key_func", "cache_key", "make_key"))
 
 
 def read_optional_seconds(value: object, option: str, where: str) -> float | None:

@@ -20,7 +20,8 @@ def check_url(url: object) -> None:
     if scheme not in ("redis", "rediss", "unix"):
         raise ConfigError(
             f"CacheConfig: redis_url with scheme {scheme!r} is not allowed; "
-            "expected redis://, rediss://, unix:// or None"
+            "expected redis://, rediss:// or unix://, such as redis://127.0.0.1:6379; or None for "
+            "no server (in the environment, REDIS_URL=none)"
         )
 
 

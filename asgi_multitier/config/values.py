@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from types import CoroutineType
 from typing import Any, Literal, TypedDict
 
 from ..errors import ConfigError
@@ -58,6 +59,20 @@ def compute_policy(strategy: Lifetime, where: str, options: Mapping[str, Any]) -
     validator_of(options, where)
     # Policies are remembered; a validator is often a function made for one call.
     return _policy(strategy, where, {k: v for k, v in options.items() if k != "validator"})
+
+
+def check_compute(compute: object) -> None:
+    """Refuse what cannot be called where a function is to be given.
+
+    Raises:
+        ConfigError: If it cannot.
+    """
+    if callable(compute):
+        return
+    if isinstance(compute, CoroutineType):
+        compute.close()  # it would warn that it was not awaited
+    allowed = "a function that makes the value, without parentheses: load, or lambda: load(1)"
+    raise ConfigError.of("compute", compute, allowed, where="CacheManager")
 
 
 def validator_of(options: Mapping[str, Any], where: str) -> Callable[[], Any] | None:

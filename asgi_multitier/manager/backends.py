@@ -261,8 +261,11 @@ def _check_places(tiers: Sequence[tuple[Tier, TierConfig]]) -> None:
         # A shared tier that can tell its length has a local tier's methods as well.
         shared = isinstance(tier, SharedTier)
         if place.level == 1 and (shared or not isinstance(tier, LocalTier)):
-            allowed = "a LocalTier such as MemoryTier at level 1"
-            raise ConfigError.of("tier", tier, allowed, where=_WHERE)
+            allowed = (
+                "a LocalTier such as MemoryTier at level 1; an address of Redis goes to "
+                "redis_url=, and an application to CacheMiddleware(app, CacheManager())"
+            )
+            raise ConfigError.of("l1", tier, allowed, where=_WHERE)
         if place.level > 1 and not shared:
             allowed = f"a SharedTier such as RedisTier at level {place.level}"
             raise ConfigError.of("tier", tier, allowed, where=_WHERE)

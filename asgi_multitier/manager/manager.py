@@ -73,6 +73,8 @@ class CacheManager(Operations):
                 an option is not allowed.
         """
 
+        _check_template(key)
+
         def decorate(function: Callable[P, Awaitable[T]]) -> CachedFunction[P, T]:
             return CachedFunction(self, function, key, strategy, tags, options)
 
@@ -176,3 +178,10 @@ class CacheManager(Operations):
                 return manager
         allowed = "an application with a CacheMiddleware"
         raise ConfigError.of("target", target, allowed, where="CacheManager.of")
+
+
+def _check_template(key: object) -> None:
+    """Refuse `@cache.cached` without parentheses, where the function stands in the key's place."""
+    if not isinstance(key, str):
+        allowed = "a template, such as @cache.cached('user:{id}')"
+        raise ConfigError.of("key", key, allowed, where="CacheManager.cached")

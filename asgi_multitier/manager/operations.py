@@ -11,7 +11,14 @@ from typing import Any, TypeVar, Unpack, overload
 
 from ..coherence.repeats import note_kept
 from ..config.policy import Policy
-from ..config.values import ComputeOptions, StoreOptions, compute_policy, store_policy, validator_of
+from ..config.values import (
+    ComputeOptions,
+    StoreOptions,
+    check_compute,
+    compute_policy,
+    store_policy,
+    validator_of,
+)
 from ..policy.reasons import Reason
 from ..strategy import CacheStrategy, Lifetime
 from .computing import ComputeCall, Computing
@@ -256,6 +263,7 @@ class Operations(Invalidation, Readings):
     ) -> Any:
         """The value of a key. A `type_` of None means plain objects."""
         serializer = self.serializer
+        check_compute(compute)
         if self.home.is_elsewhere:
             compute = self.home.carrying(compute)
             validator = validator and self.home.carrying(validator)

@@ -14,7 +14,7 @@ from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
 from inspect import ismethod
-from typing import Any, TypeVar, Unpack, overload
+from typing import Any, Never, TypeVar, Unpack, overload
 from weakref import WeakSet
 
 from ..config.policy import Names, Policy, PolicyOptions, TextsOption, policy_of
@@ -97,7 +97,7 @@ def cached(
 
 
 def invalidates(
-    *,
+    *given: Never,
     tags: TextsOption = (),
     paths: TextsOption = (),
     routes: RouteName | Iterable[RouteName] = (),
@@ -108,6 +108,7 @@ def invalidates(
     """Name what a successful unsafe request of an endpoint invalidates besides its own URL.
 
     Args:
+        *given: Nothing: each kind of name has an option.
         tags: Templates of tags, or callables taking the request.
         paths: The same for paths, with all their query strings, as the outermost cached application
             sees them: in a mounted one, after the mount's path.
@@ -126,6 +127,8 @@ def invalidates(
     Raises:
         ConfigError: If nothing is named, or an option is wrong.
     """
+
+    _refuse_unnamed(given)
 
     def mark(endpoint: Endpoint) -> Endpoint:
         where = f"@invalidates on {_name(endpoint)}"
@@ -148,6 +151,13 @@ def invalidates(
         return marked
 
     return mark
+
+
+def _refuse_unnamed(given: tuple[object, ...]) -> None:
+    """Refuse `@invalidates` without parentheses, and texts without the name of an option."""
+    if given:
+        what = "@invalidates" if callable(given[0]) else f"@invalidates({given[0]!r})"
+        raise ConfigError(f"{what}: expected a name, such as @invalidates(tags=['product:{{id}}'])")
 
 
 @overload

@@ -18,9 +18,9 @@ from .selection import routes_named
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY")
 
 _WAYS_OUT = (
-    "a hit runs no authentication; expected public=True if all users may get the same response, "
-    "vary= or cookies= with what separates the users ({remedy}), "
-    "or vary_by= with a callable that returns the user or tenant"
+    "a hit runs no authentication; expected guarded=True, with which it runs on hits too; or what "
+    "separates the users: vary= or cookies= ({remedy}), or vary_by= with a callable that returns "
+    "the user or tenant; public=True only if everyone may get the response, without a login too"
 )
 
 
@@ -281,11 +281,16 @@ def _check_texts(
             raise ConfigError.of(
                 option,
                 template.text,
-                f"places among {', '.join(sorted(known | arguments)) or 'none'}; a query parameter "
+                f"places among {_shown(known | arguments)}; a query parameter "
                 "that the endpoint does not declare must be in query=, anything else needs a "
                 "callable",
                 where=str(leaf),
             )
+
+
+def _shown(names: set[str]) -> str:
+    """Places as a template has them."""
+    return ", ".join(f"{{{name}}}" for name in sorted(names)) or "none"
 
 
 def _check_one_name(leaf: Leaf, key: Texts) -> None:

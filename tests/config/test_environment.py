@@ -91,7 +91,7 @@ class TestResolve:
             ),
             pytest.param(
                 {"ASGI_MULTITIER_L1_BYTES": "64MB"},
-                ["environment", "l1_bytes='64MB'", "a number"],
+                ["environment", "l1_bytes='64MB'", "a whole number"],
                 id="not-a-number",
             ),
         ],

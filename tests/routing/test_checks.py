@@ -320,7 +320,7 @@ def test_an_allow_list_that_lets_requests_be_answered_passes(
 @pytest.mark.parametrize(
     ("mark", "words"),
     [
-        pytest.param(cached(60, tags="{idd}"), ["tags='{idd}'", "id, lang"], id="tag"),
+        pytest.param(cached(60, tags="{idd}"), ["tags='{idd}'", "{id}, {lang}"], id="tag"),
         pytest.param(cached(60, key="{idd}"), ["key='{idd}'"], id="key"),
         pytest.param(invalidates(tags="{idd}"), ["tags='{idd}'"], id="invalidates-tag"),
         pytest.param(invalidates(paths="/{idd}"), ["paths='/{idd}'"], id="invalidates-path"),

@@ -48,8 +48,9 @@ _GREETING = 1.0
 """Seconds that a new worker waits for the others to answer that they follow the common log."""
 
 _NO_SERVER = (
-    "%s: no server yet; until %s answers, responses are kept in memory and invalidations reach "
-    "the workers of this machine only"
+    "%s: no server answers at %s yet: until it does, responses are kept in memory, and "
+    "invalidations reach the workers of this machine only; if there is to be none, set "
+    "REDIS_URL=none or redis_url=None"
 )
 _ISOLATED = (
     "%s: workers on this machine do not receive each other's invalidations (%s): with several "
@@ -131,7 +132,8 @@ class NearLog(SharedLog):
         if self._far is not None and self._reach is not _Reach.FAR:
             if not self._warned:
                 self._warned = True
-                logger.warning(_NO_SERVER, self._namespace, self._far.name)
+                place = self._far.name.rpartition(" at ")[2]
+                logger.warning(_NO_SERVER, self._namespace, place)
             self._seeking = asyncio.create_task(
                 self._seek(), name="asgi-multitier log search", context=background()
             )
