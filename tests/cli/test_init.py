@@ -371,3 +371,31 @@ def test_what_is_no_application(
     """It says what is expected."""
     assert main(["init", target]) == Exit.USAGE
     assert expected in capsys.readouterr().err
+
+
+LITESTAR = """
+from litestar import Litestar, Request, get, put
+
+@get("/products/{id:int}", sync_to_thread=False)
+def product(request: Request) -> dict[str, int]:
+    return {"id": request.path_params["id"]}
+
+@put("/products/{id:int}", sync_to_thread=False)
+def change() -> None: ...
+
+app = Litestar([product, change], logging_config=None, openapi_config=None)
+"""
+
+
+def test_routes_of_another_framework_are_proposed_too(
+    write_module: Callable[[str, str], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where an application takes no middleware, the cache is put around it."""
+    pytest.importorskip("litestar")
+    write_module("init_litestar", LITESTAR)
+    assert main(["init", "init_litestar:app"]) == Exit.OK
+    lines = capsys.readouterr().out.splitlines()
+
+    assert "app = CacheMiddleware(app)" in lines
+    assert '@invalidates(tags=["product:{id}"])' in lines
+    assert '@cached(CacheStrategy.REAL_TIME, tags=["product:{id}"], shadow=True)' in lines

@@ -124,10 +124,10 @@ def django(counts: Counts) -> Any:
     @method_decorator(cached(60, tags=TAGS), name="get")
     @method_decorator(invalidates(tags=TAGS), name="put")
     class Product(View):
-        async def get(self, request: HttpRequest, id: int) -> HttpResponse:  # noqa: A002
+        def get(self, request: HttpRequest, id: int) -> HttpResponse:  # noqa: A002
             return HttpResponse(counts.up(f"product {id}"))
 
-        async def put(self, request: HttpRequest, id: int) -> HttpResponse:  # noqa: A002
+        def put(self, request: HttpRequest, id: int) -> HttpResponse:  # noqa: A002
             return HttpResponse(counts.up("change"))
 
     @cached(60, tags=["all"])

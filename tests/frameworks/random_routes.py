@@ -94,9 +94,6 @@ def litestar(routes: Sequence[Route]) -> Made:
             method.__qualname__ = endpoint.__qualname__
             return method
 
-        async def plain(request: Request[Any, Any, Any], endpoint: Any = endpoint) -> None:
-            raise NotImplementedError
-
         def alone(endpoint: Any = endpoint) -> Any:
             async def function(request: Request[Any, Any, Any]) -> None:
                 await endpoint(request)

@@ -48,7 +48,7 @@ def test_what_is_chosen_is_what_runs(name: str) -> None:
         random_routes.configured()
     tried = 0
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
     @given(ROUTES, REQUESTS)
     def compare(routes: list[Route], requests: list[tuple[str, str]]) -> None:
         nonlocal tried

@@ -20,7 +20,8 @@ _HOW = (
 
 
 async def _run(given: Namespace, output: Output) -> Exit:
-    found = proposals_of(application_of(given, "init"))
+    app = application_of(given, "init")
+    found = proposals_of(app)
     output.json(found.as_json())
     proposed = [route for route in found.routes if route.annotation]
     left = [route for route in found.routes if not route.annotation]
@@ -31,7 +32,7 @@ async def _run(given: Namespace, output: Output) -> Exit:
             output.line((line, "dim"))
         output.line((_IMPORTS, "green"))
         if not found.has_cache:
-            output.line((f"{_name(given)}.add_middleware(CacheMiddleware)", "green"))
+            output.line((_installed(app, _name(given)), "green"))
         for route in proposed:
             _propose(route, output)
     if left:
@@ -40,6 +41,14 @@ async def _run(given: Namespace, output: Output) -> Exit:
         for route in left:
             output.line(f"# {route.route}: {route.why}")
     return Exit.OK
+
+
+def _installed(app: object, name: str) -> str:
+    """How the cache gets around the application."""
+    adds = callable(getattr(app, "add_middleware", None))
+    return (
+        f"{name}.add_middleware(CacheMiddleware)" if adds else f"{name} = CacheMiddleware({name})"
+    )
 
 
 def _name(given: Namespace) -> str:

@@ -52,7 +52,7 @@ class Quart(Framework):
             return UNKNOWN  # whether that is the scheme's own port is not known here
         path = scope["path"]
         if root_path:
-            path = module("quart.asgi")._normalise_path(path, root_path)
+            path = _below(path, root_path)
         request = SimpleNamespace(
             method=scope["method"],
             scheme="http",
@@ -69,7 +69,7 @@ class Quart(Framework):
     def _listen(self) -> None:
         """Let the application tell what it has chosen, from here on."""
         if not self._connected:
-            module("quart.signals").request_started.connect(_tell, sender=self.app)
+            module("quart.signals").request_started.connect(_tell, self.app, weak=False)
             self._connected = True
 
 
@@ -80,6 +80,14 @@ async def _tell(app: Any, **_: Any) -> None:
     if rule is not None and request.routing_exception is None:
         view = app.view_functions.get(rule.endpoint)
         request.scope[RAN_KEY] = Ran(view, dict(request.view_args or {}))
+
+
+def _below(path: str, root_path: str) -> str:
+    """The path without the root path, as Quart takes it off; a space where it is not below it."""
+    normalise = attribute(module("quart.asgi"), "_normalise_path")
+    if normalise is not None:
+        return str(normalise(path, root_path))
+    return path.partition(root_path)[2] or " "  # until 0.20
 
 
 def _leaf(rule: Any, view: Any) -> Leaf:
