@@ -15,6 +15,27 @@ def blocks() -> list[str]:
     return re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
 
 
+BROWSER = {
+    "accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8",
+    "accept-encoding": "gzip, deflate, br, zstd",
+    "accept-language": "fi-FI,fi;q=0.9,en;q=0.8",
+    "cache-control": "max-age=0",
+    "cookie": "_ga=GA1.1.1234; _gid=GA1.1.5678; _fbp=fb.1.9; _hjSessionUser_1=x; theme=dark",
+    "priority": "u=0, i",
+    "referer": "http://shop.test/",
+    "sec-ch-ua": '"Chromium";v="142", "Not_A Brand";v="99"',
+    "sec-ch-ua-mobile": "?0",
+    "sec-ch-ua-platform": '"Linux"',
+    "sec-fetch-dest": "document",
+    "sec-fetch-mode": "navigate",
+    "sec-fetch-site": "same-origin",
+    "sec-fetch-user": "?1",
+    "upgrade-insecure-requests": "1",
+    "user-agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/142.0.0.0",
+}
+"""What a browser sends when a page is loaded again, on a site with analytics."""
+
+
 @pytest.fixture
 async def shop(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A client of the application that README shows."""
@@ -47,11 +68,11 @@ async def test_example_hits_after_a_miss(shop: httpx.AsyncClient) -> None:
     assert re.fullmatch(r"asgi-multitier; hit; ttl=\d+; detail=l1", second.headers["cache-status"])
 
 
-async def test_example_hits_with_cookies_of_analytics(shop: httpx.AsyncClient) -> None:
-    """As browsers send them on a real site."""
+async def test_example_hits_in_a_browser(shop: httpx.AsyncClient) -> None:
+    """With cookies of scripts and all else, also where another client was first."""
     await shop.get("/products/1")
 
-    second = await shop.get("/products/1", headers={"cookie": "_ga=GA1.1.1234; _fbp=fb.1.9"})
+    second = await shop.get("/products/1", headers=BROWSER)
 
     assert "; hit;" in second.headers["cache-status"]
 
