@@ -19,8 +19,10 @@ SECOND := tests/policy tests/config tests/routing tests/http tests/engine tests/
 	--ignore=tests/manager/identity/test_layouts.py \
 	--ignore=tests/manager/test_event_loops.py --ignore=tests/manager/test_models.py
 
+comma := ,
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test check check-first check-second lint bench load soak compatibility uvicorn oldest dashboards docs clean
+.PHONY: help demo test check check-first check-second lint bench load soak compat uvicorn oldest dashboards docs clean
 
 help:
 	@echo "make demo   two instances over an embedded server, and a page to try what they promise"
@@ -30,7 +32,7 @@ help:
 	@echo "make bench  the figures in benchmarks/README.md, measured again"
 	@echo "make load   the same load on the demo with the cache and without it, and a table of both"
 	@echo "make soak   the long runs"
-	@echo "make compatibility   the tests of routes on the newest FastAPI of each minor"
+	@echo "make compat   versions of frameworks, servers, Redis and Python; ONLY=litestar,redis selects"
 	@echo "make uvicorn   the protocols for uvicorn on its versions, and its own tests on them"
 	@echo "make dashboards   the board and the rules for alerts, made again"
 	@echo "make docs   the documentation site, in site/; fails on what does not resolve"
@@ -72,8 +74,8 @@ load: $(STAMP)
 soak: $(STAMP)
 	$(BIN)/python -m pytest -m soak --timeout=0 -s
 
-compatibility: $(STAMP)
-	$(BIN)/python -m tests.compatibility
+compat: $(STAMP)
+	$(BIN)/python -m tests.compat $(subst $(comma), ,$(ONLY))
 
 uvicorn: $(STAMP)
 	$(BIN)/python -m tests.uvicorn.supported
@@ -90,4 +92,4 @@ docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
 clean:
-	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) .environments site .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

