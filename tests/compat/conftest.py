@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.compat.sites import Sites
-from tests.servers import ValkeyServer
+pytest.register_assert_rewrite("tests.compat.expectations")
+
+from tests.compat.sites import Sites  # noqa: E402
+from tests.servers import ValkeyServer  # noqa: E402
 
 
 @pytest.fixture(scope="module")

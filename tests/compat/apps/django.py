@@ -1,4 +1,4 @@
-"""Django as an ASGI application, with rules, and the middleware around it."""
+"""Django as an ASGI application, with annotations and rules, and the middleware around it."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -16,7 +16,7 @@ from django.http import (
 )
 from django.urls import path
 
-from asgi_multitier import CacheManager
+from asgi_multitier import CacheManager, cached, invalidates
 from tests.compat import shop
 
 PACKAGES = ("django",)
@@ -28,10 +28,16 @@ LACKS = {
 }
 
 
+@cached(60, tags=["items", "item:{number}"])
 def item(request: HttpRequest, number: int) -> HttpResponse:
     if request.method == "PUT":
         return JsonResponse({"changed": number})
     return JsonResponse(shop.item(number), headers={"x-own": "1"})
+
+
+@invalidates(tags=["{tag}"])
+async def drop(request: HttpRequest, tag: str) -> HttpResponse:
+    return JsonResponse({"dropped": tag})
 
 
 async def slow(request: HttpRequest) -> HttpResponse:
@@ -74,38 +80,23 @@ async def echo(request: HttpRequest) -> HttpResponse:
     return HttpResponse(request.body)
 
 
+urlpatterns = (
+    path("items/<int:number>", item),
+    path("tags/<tag>", drop),
+    path("slow", slow),
+    path("cookie", cookie),
+    path("stream", stream),
+    path("file", file),
+    path("error", error),
+    path("missing/<int:number>", missing),
+    path("echo", echo),
+)
+
+
 def build(cache: CacheManager | None = None) -> ASGIHandler:
     """The application without a cache."""
-
-    async def drop(request: HttpRequest, tag: str) -> HttpResponse:
-        return JsonResponse(await shop.drop(cache, tag))
-
-    class Urls:
-        urlpatterns = (
-            path("items/<int:number>", item),
-            path("tags/<tag>", drop),
-            path("slow", slow),
-            path("cookie", cookie),
-            path("stream", stream),
-            path("file", file),
-            path("error", error),
-            path("missing/<int:number>", missing),
-            path("echo", echo),
-        )
-
     if not settings.configured:
-        settings.configure(
-            ROOT_URLCONF=None,
-            SECRET_KEY="x",
-            ALLOWED_HOSTS=["*"],
-            MIDDLEWARE=[],
-            LOGGING_CONFIG=None,
-        )
+        settings.configure(SECRET_KEY="x", ALLOWED_HOSTS=["*"], MIDDLEWARE=[], LOGGING_CONFIG=None)
         django.setup()
-
-    class Handler(ASGIHandler):
-        async def get_response_async(self, request: HttpRequest) -> Any:
-            request.urlconf = Urls  # type: ignore[attr-defined]
-            return await super().get_response_async(request)
-
-    return Handler()
+    settings.ROOT_URLCONF = __name__
+    return ASGIHandler()

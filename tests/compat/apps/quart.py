@@ -1,11 +1,11 @@
-"""Quart, with rules, and the middleware in the place that Quart has for one."""
+"""Quart, with annotations and rules, and the middleware in the place that Quart has for one."""
 
 from collections.abc import AsyncIterator
 from typing import Any
 
 from quart import Quart, Response, abort, jsonify, request, send_file, websocket
 
-from asgi_multitier import CacheManager, CacheMiddleware
+from asgi_multitier import CacheManager, CacheMiddleware, cached, invalidates
 from tests.compat import shop
 
 PACKAGES = ("quart",)
@@ -25,6 +25,7 @@ def build(cache: CacheManager | None = None) -> Quart:
         shop.note("closed")
 
     @app.get("/items/<int:number>")
+    @cached(60, tags=["items", "item:{number}"])
     async def item(number: int) -> Response:
         response = jsonify(shop.item(number))
         response.headers["x-own"] = "1"
@@ -35,8 +36,9 @@ def build(cache: CacheManager | None = None) -> Quart:
         return jsonify(changed=number)
 
     @app.put("/tags/<tag>")
+    @invalidates(tags=["{tag}"])
     async def drop(tag: str) -> Response:
-        return jsonify(await shop.drop(cache, tag))
+        return jsonify(dropped=tag)
 
     @app.get("/slow")
     async def slow() -> Response:
