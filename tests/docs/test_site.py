@@ -3,10 +3,14 @@
 import os
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from mimetypes import guess_type
 from pathlib import Path
 
 import pytest
+from playwright.async_api import Page, Route
 
+from tests.browsers import collect_complaints, needs_a_browser, running_browser
 from website.links import OutsideError, outside
 from website.offline import MERMAID, from_elsewhere
 
@@ -80,6 +84,64 @@ def test_links_that_nothing_loads_are_left_alone(tmp_path: Path) -> None:
     )
 
     assert list(from_elsewhere(tmp_path)) == []
+
+
+HOST = "http://docs.test/"
+PICTURED = sorted(
+    str(page.relative_to(ROOT / "docs").with_suffix(""))
+    for page in (ROOT / "docs").rglob("*.md")
+    if "```mermaid" in page.read_text()
+)
+
+
+@pytest.fixture
+async def page(site: Path) -> AsyncIterator[Page]:
+    """A page of a telephone's width, in a browser that reaches the site and nothing else."""
+    asked: list[str] = []
+    complaints: list[str] = []
+
+    async def answer(route: Route) -> None:
+        url = route.request.url.partition("#")[0]
+        asked.append(url)
+        if not url.startswith(HOST):
+            await route.abort()
+            return
+        path = site / url.removeprefix(HOST)
+        path = path / "index.html" if path.is_dir() else path
+        await route.fulfill(path=path, content_type=guess_type(path)[0] or "text/plain")
+
+    async with running_browser() as browser:
+        page = await browser.new_page(viewport={"width": 390, "height": 800})
+        collect_complaints(page, complaints)
+        await page.route("**", answer)
+        yield page
+    assert [url for url in asked if not url.startswith(HOST)] == []
+    assert complaints == []
+
+
+@needs_a_browser
+async def test_pictures_are_drawn(page: Page) -> None:
+    """On each page that has some, without anything from another host."""
+    for name in PICTURED:
+        text = (ROOT / "docs" / f"{name}.md").read_text()
+        await page.goto(HOST + ("" if name == "index" else f"{name}/"))
+        await page.wait_for_function(
+            "count => document.querySelectorAll('div.mermaid').length === count",
+            arg=text.count("```mermaid"),
+        )
+        for picture in await page.locator("div.mermaid").all():
+            box = await picture.bounding_box()
+            assert box is not None
+            assert box["height"] > 60, name
+
+
+@needs_a_browser
+async def test_pages_fit_a_telephone(page: Page) -> None:
+    """Wide tables and code scroll by themselves, and the page does not."""
+    for name in ("", "tutorial/", "reference/options/", "reference/manager/"):
+        await page.goto(HOST + name)
+        width: int = await page.evaluate("document.documentElement.scrollWidth")
+        assert width <= 390, name
 
 
 WRONG = {
