@@ -18,7 +18,7 @@ stock = {1: 5, 2: 7}
 
 
 @app.get("/products/{id}")
-@cached(CacheStrategy.SHORT_TERM, tags=["product:{id}"])
+@cached(CacheStrategy.SHORT_TERM, tags=["product:{id}"], ignore_cookies=True)
 async def product(id: int, cache: CacheDep) -> dict[str, Any]:  # noqa: A002
     supplier = await cache.get_or_compute("supplier", find_supplier, CacheStrategy.LONG_TERM)
     return {"id": id, "stock": stock[id], "supplier": supplier}
