@@ -151,9 +151,9 @@ class CacheConfig:
             where the log is, for `CacheManager.instances()`.
         instance_url: Where this process's admin application is reached, such as
             `"http://10.0.0.7:8000/_cache"`, to be shown there; None if it is not.
-        debug: For development, never for production: every client may control the cache by its
-            `Cache-Control` (RFC 9111 §5.2.1), so that a browser's hard reload reaches the
-            application.
+        debug: For development, never for production: a table of the routes at start, `Cache-Debug`
+            on each answer, and every client may control the cache by its `Cache-Control` (RFC 9111
+            §5.2.1), so that a browser's reload reaches the application.
         admin_token: The token of operators for `CacheManager.admin`, at least 32 visible ASCII
             characters; None for none.
 

@@ -96,8 +96,9 @@ def _against(endpoint: Any) -> str:
 
 
 def _is_mounted(leaf: Leaf) -> bool:
-    """Whether what is there has neither methods nor an endpoint."""
-    return leaf.methods is None and attribute(leaf.matcher, "endpoint") is None
+    """Whether another application is there, of which neither methods nor routes are known."""
+    passes_on = attribute(leaf.matcher, "app") is not None
+    return leaf.methods is None and passes_on and attribute(leaf.matcher, "endpoint") is None
 
 
 def _streamed(leaf: Leaf) -> str:
