@@ -56,6 +56,7 @@ class Deployed:
         given = {"REDIS_URL": redis.url, "ASGI_MULTITIER_SECRET": SECRET}
         # Workers of one test do not meet those of another, which would separate the tests here.
         kept = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+        given["ASGI_MULTITIER_REDIS_TIMEOUT"] = "30"  # see `slow_machine`
         self.environment = {**kept, **settings, **given, "XDG_RUNTIME_DIR": runtime}
         self._place = place
         self._log = place / "log"

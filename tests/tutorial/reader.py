@@ -12,7 +12,7 @@ from asgi_multitier.cli.exits import Exit
 from tests.patience import wait_for
 from tests.servers import free_port
 from tests.tutorial import commands, curl
-from tests.tutorial.likeness import alike, has
+from tests.tutorial.likeness import alike, has, without_slowness
 from tests.tutorial.page import Block
 from tests.tutorial.terminal import Server, output
 
@@ -35,6 +35,7 @@ class Reader:
         self.environment = {
             **{name: value for name, value in os.environ.items() if "REDIS_URL" not in name},
             "XDG_RUNTIME_DIR": runtime,
+            "ASGI_MULTITIER_REDIS_TIMEOUT": "30",  # see `slow_machine`
             # Of the plugins in this environment, the reader's has one.
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             "PYTEST_PLUGINS": "pytest_asgi_multitier",
@@ -101,7 +102,7 @@ class Reader:
         """
         self.leave()
         self.server = Server(f"{line} --port {self.port}", self.place, self.environment)
-        said = self.server.wait()
+        said = without_slowness(self.server.wait())
         assert not shown or sorted(alike(said)) == sorted(alike(shown))
 
     def run(self, line: str) -> str:
