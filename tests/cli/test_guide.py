@@ -7,6 +7,7 @@ from asgi_multitier.cli.commands import COMMANDS
 from asgi_multitier.cli.exits import Exit
 from asgi_multitier.cli.main import parser_of
 from tests.cli.test_real import WAYS
+from website.command_options import written_again
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "reference" / "command-line.md").read_text()
@@ -19,6 +20,11 @@ def test_each_command_is_named() -> None:
     named = {words.split()[0] for words in re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)}
 
     assert named == {command.name for command in COMMANDS}
+
+
+def test_table_of_options_is_that_of_the_parser() -> None:
+    """Where it is not, `python -m website.command_options` writes it again."""
+    assert written_again(PAGE) == PAGE
 
 
 def test_each_exit_code_is_named() -> None:
