@@ -2,7 +2,9 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+STAMP := $(VENV)/.installed-dev
+# The demo needs a few packages, and the rest takes a minute or more.
+DEMO := $(VENV)/.installed-demo
 
 # Each process that a test starts would compile the package again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -22,7 +24,7 @@ SECOND := tests/policy tests/config tests/routing tests/http tests/engine tests/
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check check-first check-second lint bench load soak compat uvicorn oldest dashboards docs clean
+.PHONY: help demo test check check-first check-second lint bench load soak compat uvicorn oldest constraints dashboards docs clean
 
 help:
 	@echo "make demo   two instances over an embedded server, and a page to try what they promise"
@@ -36,15 +38,16 @@ help:
 	@echo "make uvicorn   the protocols for uvicorn on its versions, and its own tests on them"
 	@echo "make dashboards   the board and the rules for alerts, made again"
 	@echo "make docs   the documentation site, in site/; fails on what does not resolve"
+	@echo "make constraints   exact versions of all packages of the tests, in constraints.txt"
 	@echo "make oldest   the tests in process, of Redis and of tiers on the oldest packages"
 
-$(STAMP): pyproject.toml
+$(VENV)/.installed-%: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	@$(BIN)/python -m pip install --quiet --editable . --group dev
+	@$(BIN)/python -m pip install --quiet --editable . --group $*
 	@touch $@
 
-demo: $(STAMP)
+demo: $(DEMO)
 	$(BIN)/python -m demo_app.fleet
 
 test: $(STAMP)
@@ -79,6 +82,9 @@ compat: $(STAMP)
 
 uvicorn: $(STAMP)
 	$(BIN)/python -m tests.uvicorn.supported
+
+constraints: $(STAMP)
+	$(BIN)/python -m tests.constraints
 
 oldest: $(STAMP)
 	$(BIN)/python -m tests.oldest -q -m "not soak" $(BESIDE) $(FIRST) $(SECOND) \
