@@ -15,8 +15,11 @@ from tests.docs.pages import rows
 pytestmark = pytest.mark.no_cover  # it asks other processes
 
 PAGE = "project/comparison"
-TIMED = {"a streamed response"}
-"""The answer depends on how fast the machine is."""
+TIMED = {
+    "a streamed response",
+    "runs of a 500 ms endpoint for 500 callers, two processes",
+}
+"""The answer depends on how fast the machine is: where it is too slow, a lease is not waited for."""
 
 HEADINGS = {"decorators": "Decorators", "middlewares": "Middlewares", "proxies": "Proxies"}
 
@@ -63,6 +66,10 @@ def test_two_processes_answer_what_the_page_says(tmp_path: Path) -> None:
     """While what they share hangs and is killed."""
     told = answers("decorators")
     with together(CONTENDERS[US], sys.executable, tmp_path) as pair:
-        found = {question: ask(pair) for question, ask in two_processes.QUESTIONS.items()}
+        found = {
+            question: ask(pair)
+            for question, ask in two_processes.QUESTIONS.items()
+            if question not in TIMED
+        }
 
     assert found == {question: told[question] for question in found}
