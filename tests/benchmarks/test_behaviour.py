@@ -19,7 +19,7 @@ TIMED = {
     "a streamed response",
     "runs of a 500 ms endpoint for 500 callers, two processes",
 }
-"""The answer depends on how fast the machine is: where it is too slow, a lease is not waited for."""
+"""The answer depends on the machine: where it is too slow, a lease is not waited for."""
 
 HEADINGS = {"decorators": "Decorators", "middlewares": "Middlewares", "proxies": "Proxies"}
 
