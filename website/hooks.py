@@ -10,7 +10,7 @@ from mkdocs.structure.pages import Page
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # mkdocs loads this file alone
 
-from website.links import OutsideError, outside
+from website.links import OutsideError, for_the_site, outside
 from website.offline import bundle, from_elsewhere
 
 
@@ -21,7 +21,7 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, **_: An
         PluginError: If one names nothing there.
     """
     try:
-        return outside(markdown, page.file.src_uri, str(config.repo_url).rstrip("/"))
+        return outside(for_the_site(markdown), page.file.src_uri, str(config.repo_url).rstrip("/"))
     except OutsideError as error:
         raise PluginError(str(error)) from error
 

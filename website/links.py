@@ -10,7 +10,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 _LINK = re.compile(r"(?P<open>\]\()(?P<target>\.\./[^)#\s]*)(?P<anchor>#[^)\s]*)?(?P<close>\))")
+_ON_GITHUB = re.compile(r"^\*On GitHub .*\*\n\n?", re.MULTILINE)
 _FENCE = re.compile(r"^ *(```|~~~)")
+
+
+def for_the_site(markdown: str) -> str:
+    """The page without what it tells a reader on GitHub, where docstrings are not shown."""
+    return _ON_GITHUB.sub("", markdown)
 
 
 class OutsideError(Exception):

@@ -9,7 +9,9 @@ import pytest
 import asgi_multitier
 import pytest_asgi_multitier
 from asgi_multitier import CacheManager, fastapi, serializers, streams, testing
+from asgi_multitier._about import page
 from tests.docs.pages import DOCS
+from website.links import for_the_site
 
 REFERENCE = "\n".join(page.read_text() for page in sorted((DOCS / "reference").glob("*.md")))
 DESCRIBED = re.findall(r"^::: (\S+)$", REFERENCE, re.MULTILINE)
@@ -96,3 +98,14 @@ def test_every_call_of_the_manager_is_described() -> None:
     assert described <= names
     assert described & BETWEEN_WINGS == set()
     assert names >= BETWEEN_WINGS, "need not be listed any more"
+
+
+def test_a_page_that_github_does_not_show_says_where_it_is_shown() -> None:
+    """The sentence names its own address, and the site leaves it out."""
+    for path in sorted((DOCS / "reference").glob("*.md")):
+        text = path.read_text()
+        place = f"[the site]({page(f'reference/{path.name}')})"
+        said = f"*On GitHub this page has names alone; {place} describes them.*\n"
+
+        assert text.count(said) == (1 if "\n::: " in text else 0), path.name
+        assert "On GitHub" not in for_the_site(text)
