@@ -29,8 +29,8 @@ comma := ,
 help:
 	@echo "make demo   two instances over an embedded server, and a page to try what they promise"
 	@echo "make test   all tests, with a real server from a wheel"
-	@echo "make check  ruff, mypy, and the tests that need no other process"
-	@echo "make lint   ruff and mypy"
+	@echo "make check  ruff, mypy, pyright, and the tests that need no other process"
+	@echo "make lint   ruff, mypy and pyright"
 	@echo "make bench  the figures in benchmarks/README.md, measured again"
 	@echo "make load   the same load on the demo with the cache and without it, and a table of both"
 	@echo "make soak   the long runs"
@@ -67,6 +67,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

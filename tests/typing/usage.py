@@ -1,10 +1,29 @@
-"""Checked by mypy, never run. A comment `# E: code` says which error a line must have."""
+"""Checked by mypy and pyright, never run.
+
+A comment `# E: code` says which error of mypy a line must have; pyright must refuse the line too.
+With `# M: code` pyright takes it: it finds a type that fits both arguments.
+"""
 
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import assert_type
 
-from asgi_multitier import CacheBuilder, CacheManager, CacheMiddleware, Rule, WarmReport, cached
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+from asgi_multitier import (
+    CacheBuilder,
+    CacheManager,
+    CacheMiddleware,
+    CacheStrategy,
+    Policy,
+    RedisTier,
+    Rule,
+    WarmReport,
+    cached,
+    invalidates,
+    no_cache,
+)
 
 
 @dataclass
@@ -32,7 +51,7 @@ async def values(cache: CacheManager) -> None:
     assert_type(await cache.get_or_compute("k", load, validator=read), User)
     await cache.get_or_compute("k", load, validator=1)  # E: call-overload
     await cache.get_or_compute("k", load, coalesec=True)  # E: call-overload
-    await cache.get_or_compute_typed("k", User, read)  # E: arg-type
+    await cache.get_or_compute_typed("k", User, read)  # M: arg-type
     await cache.set("k", 1, jiter=0.1)  # E: call-arg
     await cache.set("k", 1, "60")  # E: arg-type
 
@@ -94,3 +113,43 @@ def middleware() -> None:
     Rule("/x/*", 60, pubic=True)  # E: call-arg
     cached(60, vary=["accept-language"])
     cached(60, varry=["x"])  # E: call-arg
+    cached("60")  # E: arg-type
+    invalidates(tags=["a:{id}"], paths=["/a/{id}"])
+    invalidates(tag=["a:{id}"])  # E: call-arg
+    Policy(60, stale_if_error=timedelta(hours=1)).but(where="here", vary=["accept"])
+    Policy(60, stale_if_eror=1)  # E: call-arg
+    Policy.from_origin(max_age=1)  # E: call-arg
+
+
+def added() -> None:
+    """Starlette's own types carry the parameters of the middleware."""
+    app = FastAPI(middleware=[Middleware(CacheMiddleware, CacheManager(), rules=[Rule("/", 1)])])
+    app.add_middleware(CacheMiddleware)
+    app.add_middleware(CacheMiddleware, CacheManager(redis_url=None), rules=[Rule("/x/*", 60)])
+    app.add_middleware(CacheMiddleware, CacheManager(l2=RedisTier()), warm="top:200")
+    app.add_middleware(CacheMiddleware, ruls=[])  # E: call-arg
+    app.add_middleware(CacheMiddleware, rules=60)  # E: arg-type
+    Middleware(CacheMiddleware, default=60)  # E: arg-type
+
+
+@cached(CacheStrategy.SHORT_TERM, tags=["user:{number}"])
+async def endpoint(number: int) -> User:
+    return User(number)
+
+
+@invalidates(tags=["user:{number}"])
+def change(number: int) -> User:
+    return User(number)
+
+
+@no_cache
+async def plain(number: int) -> int:
+    return number
+
+
+async def annotated() -> None:
+    """Annotations leave a function's type as it is."""
+    assert_type(await endpoint(1), User)
+    assert_type(change(1), User)
+    assert_type(await plain(1), int)
+    await endpoint("1")  # E: arg-type
