@@ -112,6 +112,7 @@ async def page(site: Path) -> AsyncIterator[Page]:
 
     async with running_browser() as browser:
         page = await browser.new_page(viewport={"width": 390, "height": 800})
+        page.set_default_timeout(120_000)
         collect_complaints(page, complaints)
         await page.route("**", answer)
         yield page
