@@ -42,7 +42,8 @@ def proposals_of(app: Any) -> Initial:
         kind = table.unreadable or type(app).__qualname__
         raise ConfigError(
             f"init: the routes of {kind} are of an unknown kind, or there are none; expected an "
-            "application of FastAPI, Starlette, Litestar, Quart or Django, or write rules by hand: "
+            "application of FastAPI, Starlette, Litestar, Quart, Django or Falcon, or write rules "
+            "by hand: "
             "CacheMiddleware(app, rules=[Rule('/products/*', 10, shadow=True)])"
         )
     return initial(table, has_cache=found is not None)

@@ -12,7 +12,7 @@
 - `reading`: makes the tree; it uses `foreign` (the routes of any application), `overrides`
   (replaced dependencies), `parameters` (declared parameters), `security` (what a route reads
   besides its URL) and `wire` (under which names).
-- `frameworks`: routes of Litestar, Quart and Django, chosen by their own routers.
+- `frameworks`: routes of Litestar, Quart, Django and Falcon, chosen by their own routers.
 - `globs`: what a rule's glob and a route's template have in common.
 - `layers`: attributes and wrapped applications, read without exceptions.
 """

@@ -10,7 +10,7 @@ from typing import Any
 
 from .layers import attribute, layers_of
 
-_SHOW_NONE = frozenset(("a2wsgi", "asgiref", "blacksheep", "channels", "falcon", "sanic"))
+_SHOW_NONE = frozenset(("a2wsgi", "asgiref", "blacksheep", "channels", "sanic"))
 """Packages of frameworks and adapters of which applications show no routes at all."""
 
 

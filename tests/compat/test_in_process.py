@@ -212,7 +212,7 @@ async def test_a_rule_caches_what_is_asked_by_post(framework: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "framework", [name for name in frameworks() if name in ("lilya", "falcon", "blacksheep")]
+    "framework", [name for name in frameworks() if name in ("lilya", "blacksheep")]
 )
 async def test_routes_of_another_kind_are_said_once(
     framework: str, monkeypatch: pytest.MonkeyPatch

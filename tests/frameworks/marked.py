@@ -156,6 +156,51 @@ def django(counts: Counts) -> Any:
     return rooted(patterns, ASGIHandler)
 
 
+def falcon(counts: Counts) -> Any:
+    import falcon
+    import falcon.asgi
+
+    class Product:
+        @cached(60, tags=TAGS)
+        async def on_get(self, req: Any, resp: Any, id: int) -> None:  # noqa: A002
+            resp.text = counts.up(f"product {id}")
+
+        @invalidates(tags=TAGS)
+        async def on_put(self, req: Any, resp: Any, id: int) -> None:  # noqa: A002
+            resp.text = counts.up("change")
+
+    class All:
+        @cached(60, tags=["all"])
+        async def on_get_all(self, req: Any, resp: Any) -> None:
+            resp.text = counts.up("all")
+
+        @invalidates(tags=["all"])
+        async def on_put_all(self, req: Any, resp: Any) -> None:
+            resp.text = counts.up("renew")
+
+    class Never:
+        @no_cache
+        async def on_get(self, req: Any, resp: Any) -> None:
+            resp.text = counts.up("never")
+
+    class Plain:
+        async def on_get(self, req: Any, resp: Any) -> None:
+            resp.text = counts.up("plain")
+
+    class Order:
+        @invalidates(tags=TAGS, routes=["/all/products"])
+        async def on_post(self, req: Any, resp: Any, id: int) -> None:  # noqa: A002
+            resp.text = counts.up("order")
+
+    app = falcon.asgi.App()
+    app.add_route("/products/{id:int}", Product())
+    app.add_route("/all/products", All(), suffix="all")
+    app.add_route("/never", Never())
+    app.add_route("/plain", Plain())
+    app.add_route("/orders/{id:int}", Order())
+    return app
+
+
 SHOPS: dict[str, Callable[[Counts], Any]] = {
-    made.__name__: made for made in (litestar, quart, django)
+    made.__name__: made for made in (litestar, quart, django, falcon)
 }

@@ -203,6 +203,30 @@ def django(routes: Sequence[Route]) -> Made:
     return Made(rooted(patterns, ASGIHandler), ran)
 
 
+def falcon(routes: Sequence[Route]) -> Made:
+    import falcon.asgi
+
+    ran: list[tuple[int, dict[str, str]]] = []
+    app = falcon.asgi.App()
+
+    def place(kind: str, name: str) -> str:
+        return "{" + (name if kind == "str" else f"{name}:{kind}") + "}"
+
+    for number, one in enumerate(routes):
+        kind = type("Resource", (), {})
+        for method in one.methods:
+
+            async def respond(
+                self: Any, req: Any, resp: Any, *, number: int = number, **params: Any
+            ) -> None:
+                ran.append((number, {name: str(value) for name, value in params.items()}))
+
+            respond.__qualname__ = f"endpoint_{number}"
+            setattr(kind, f"on_{method.lower()}", respond)
+        app.add_route(f"/{one.path(place)}", kind())
+    return Made(app, ran)
+
+
 def rooted(patterns: Sequence[Any], kind: Callable[[], Any]) -> Any:
     """An application of Django with these patterns as its root URL configuration."""
     from django.conf import settings

@@ -90,6 +90,10 @@ async def test_head_is_answered_as_the_framework_answers_it(shop: Any, client: C
 
 async def test_below_a_root_path_and_in_a_mount(shop: Any, counts: Counts) -> None:
     """The cache may stand inside the mount; around it, the mounted routes have rules alone."""
+    alone = Client(Starlette(routes=[Mount("/sub", app=shop)]))
+    if (await alone.get("/sub/products/1")).status == 404:
+        pytest.skip("the framework takes no root path off")
+    counts.clear()
     manager = memory()
     inside = Starlette(routes=[Mount("/sub", app=CacheMiddleware(shop, manager))])
     async with manager:

@@ -30,16 +30,16 @@ async def differences(made: Made, requests: Sequence[tuple[str, str]]) -> list[A
     for method, path in requests:
         chosen, params = predicted(table, method, path)
         made.ran.clear()
-        await client.request(method, path, [("host", "shop")])
+        reply = await client.request(method, path, [("host", "shop")])
         ran, ran_params = made.ran[-1] if made.ran else (None, {})
-        if ran is None and chosen is not None and method in ("HEAD", "OPTIONS", "PUT", "POST"):
-            continue  # a class of views that has no function for the method answers 405 itself
+        if ran is None and (reply.status == 405 or method == "OPTIONS"):
+            continue  # a class of views answers itself where it has no function for the method
         if (chosen, params if chosen is not None else {}) != (ran, ran_params):
             found.append(((method, path), (chosen, params), (ran, ran_params)))
     return found
 
 
-@pytest.mark.parametrize("name", ["litestar", "quart", "django"])
+@pytest.mark.parametrize("name", ["litestar", "quart", "django", "falcon"])
 def test_what_is_chosen_is_what_runs(name: str) -> None:
     """Also with the same parameters; where nothing runs, nothing is chosen."""
     pytest.importorskip(name)
@@ -48,7 +48,9 @@ def test_what_is_chosen_is_what_runs(name: str) -> None:
         random_routes.configured()
     tried = 0
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    )
     @given(ROUTES, REQUESTS)
     def compare(routes: list[Route], requests: list[tuple[str, str]]) -> None:
         nonlocal tried

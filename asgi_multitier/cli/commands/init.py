@@ -45,7 +45,8 @@ async def _run(given: Namespace, output: Output) -> Exit:
 
 def _installed(app: object, name: str) -> str:
     """How the cache gets around the application."""
-    adds = callable(getattr(app, "add_middleware", None))
+    # Falcon has an `add_middleware` as well, for components of another kind.
+    adds = isinstance(getattr(app, "user_middleware", None), list)
     return (
         f"{name}.add_middleware(CacheMiddleware)" if adds else f"{name} = CacheMiddleware({name})"
     )

@@ -1,8 +1,8 @@
 """Routes of frameworks that have a router of their own kind.
 
 - `framework`: what is asked of each.
-- `litestar`, `quart`, `django`: one file for each. None imports its framework: an application of
-  that is there brings all that is needed.
+- `litestar`, `quart`, `django`, `falcon`: one file for each. None imports its framework: an
+  application of it brings all that is needed.
 
 Which route a request has is never found out here in another way than the framework's: its own
 router is asked. Where the router's answer depends on what is not known before the application runs,
@@ -16,6 +16,7 @@ from typing import Any
 from ..foreign import routes_of
 from ..layers import attribute, layers_of
 from .django import Django
+from .falcon import Falcon
 from .framework import RAN_KEY, Framework, Ran
 from .litestar import Litestar
 from .quart import Quart
@@ -26,6 +27,7 @@ _KINDS: dict[tuple[str, str], Callable[[Any], Framework]] = {
     ("litestar", "Litestar"): Litestar,
     ("quart", "Quart"): Quart,
     ("django", "ASGIHandler"): Django,
+    ("falcon", "App"): Falcon,
 }
 """By the package and the name of the application's class, or of one that it is derived from."""
 
