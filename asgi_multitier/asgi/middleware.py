@@ -84,10 +84,10 @@ class CacheMiddleware(NamedOptions):
         warm: str | None = None,
     ) -> None:
         check_arguments(cache, rules, default, warm)
-        self.app = single_callable(app)
-        self.manager = _manager(warm) if cache is None else cache
+        self.app: ASGIApp = single_callable(app)
+        self.manager: CacheManager = _manager(warm) if cache is None else cache
         self._secret = _signing_secret(self.manager) if read_your_writes else None
-        self.table = RouteTable(app, rules=rules, default=default)
+        self.table: RouteTable = RouteTable(app, rules=rules, default=default)
         self._home = self.manager.home
         self._lifespan = Lifespan(self, self.app, self.manager, self.table, self._on_bound)
         self._planning = Plans(self.manager, self.table, positions=self._secret is not None)
@@ -96,7 +96,7 @@ class CacheMiddleware(NamedOptions):
         self._looking = Looking()
         self._hits = Hits(self.manager, self._planning)
         self._auditor = auditor_of(self._planning)
-        self.in_front = InFront(self._planning, self._hits)
+        self.in_front: InFront = InFront(self._planning, self._hits)
         self._own_client = OwnClient(self, self._lifespan, self._planning)
         self._failures = Failures(self.app, self.manager)
         questions = Questions(self._planning, self._meet, self._bypass, self._failures)

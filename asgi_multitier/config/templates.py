@@ -61,8 +61,9 @@ class Template:
             raise ConfigError.of(
                 option, text, "plain {name} placeholders; write {{ and }} for braces", where=where
             )
-        self.text = text
-        self.fields = tuple(dict.fromkeys(name for _, name, _, _ in pieces if name))
+        self.text: str = text
+        names = dict.fromkeys(name for _, name, _, _ in pieces if name)
+        self.fields: tuple[str, ...] = tuple(names)
         self._parts = tuple((literal, name) for literal, name, _, _ in pieces)
 
     def render(self, values: Mapping[str, str]) -> str:

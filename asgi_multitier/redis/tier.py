@@ -57,8 +57,8 @@ class RedisTier:
         name: str = "redis",
     ) -> None:
         self.name = name
-        self.namespace = check_namespace(namespace)
-        self.link = connect(target)
+        self.namespace: str = check_namespace(namespace)
+        self.link: Link = connect(target)
         self._owns_link = not isinstance(target, Link)
         self._prefix = f"{self.namespace}:e:"
         # By the key, whose hash is known where it was asked for before.

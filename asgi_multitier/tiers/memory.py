@@ -103,7 +103,7 @@ class MemoryTier:
         cache: SlotCache | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
-        self.name = "memory"
+        self.name: str = "memory"
         self._slots: dict[str, Slot] = {}
         self._own = None if cache is None else OwnCache(cache, self._slots)
         self._max_bytes = _checked_bytes(max_bytes, self._own)
@@ -118,7 +118,7 @@ class MemoryTier:
         self._uses = None if max_idle is None else LastUses(max_idle)
         self._evictions: dict[Cause, int] = dict.fromkeys(_CAUSES, 0)
         self._refused = 0
-        self.holdable = max_idle is None and cache is None
+        self.holdable: bool = max_idle is None and cache is None
         self.find: Callable[[str], Slot | None] = (
             self._slots.get if self.holdable else self._find_told
         )

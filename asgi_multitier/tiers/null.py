@@ -19,10 +19,10 @@ class NullLocalTier:
     __slots__ = ("find", "holdable", "name")
 
     def __init__(self) -> None:
-        self.name = "null"
+        self.name: str = "null"
         nothing: dict[str, Slot] = {}
         self.find: Callable[[str], Slot | None] = nothing.get
-        self.holdable = False
+        self.holdable: bool = False
 
     def on_clear(self, listener: Callable[[], None]) -> None:
         """Nothing that a reader holds becomes invalid."""
@@ -59,7 +59,7 @@ class NullTier:
     __slots__ = ("name",)
 
     def __init__(self) -> None:
-        self.name = "null"
+        self.name: str = "null"
 
     async def get(self, key: str) -> Held | None:  # noqa: ARG002
         """None."""
