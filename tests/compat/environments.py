@@ -121,24 +121,28 @@ def _asked(python: Path | str) -> str:
 
 
 class Environment:
-    """The environment of one Python.
+    """The environment of one Python, which is made when something is installed into it.
 
     Args:
         python: The interpreter's path.
 
-    Raises:
-        UnavailableError: If the package or its tools do not install there.
+    Attributes:
+        version: Its version; `t` at the end where it has no global lock.
+        python: The interpreter of the environment.
     """
 
     def __init__(self, python: str) -> None:
         self.version = _asked(python)
         self._place = PLACE / self.version
         self.python = str(self._place / "bin" / "python")
+        self._interpreter = python
+
+    def _make(self) -> None:
         stamp = self._place / ".made"
         if not stamp.exists() or stamp.read_text() != _fingerprint():
             print(f"an environment for Python {self.version}", flush=True)
             shutil.rmtree(self._place, ignore_errors=True)
-            subprocess.run([python, "-m", "venv", str(self._place)], check=True)
+            subprocess.run([self._interpreter, "-m", "venv", str(self._place)], check=True)
             self._install("--upgrade", "pip>=25.1")
             needed = [str(bounds()[name]) for name in TOOLS]
             self._install("--editable", f"{ROOT}[{EXTRAS}]", *needed)
@@ -157,8 +161,9 @@ class Environment:
         """Where these packages are, with what they need; they are installed if they are not there.
 
         Raises:
-            UnavailableError: If they do not install.
+            UnavailableError: If they do not install, or the package and its tools do not.
         """
+        self._make()
         name = "+".join(packages) if len(packages) < 4 else packages[0] + "+more"
         digest = hashlib.blake2b(" ".join(packages).encode(), digest_size=4).hexdigest()
         place = self._place / "versions" / f"{name}-{digest}".replace("==", "-")

