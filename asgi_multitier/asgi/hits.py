@@ -7,10 +7,15 @@ remembered here, within bounds. Whether what lies under a key may be sent is dec
 request: by the log's view, the lifetime, and the representations that the URL has now.
 """
 
+import sys
 from asyncio.events import _get_running_loop as loop_here
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from threading import get_ident
+from typing import Final
 
 from .._types import Header, Scope
+from ..coherence.index import Index
+from ..engine.encodings import Encodings
 from ..engine.engine import Engine
 from ..entry import MAX_USES, Slot, Variants
 from ..manager.manager import CacheManager
@@ -20,6 +25,7 @@ from ..policy.request import Field
 from ..tiers.base import finder, is_holdable
 from .asked import Asked
 from .first_hit import first_selected
+from .hands import Hands
 from .instead import part_of, unchanged
 from .kept_plan import KeptPlan
 from .layers import is_known
@@ -34,7 +40,21 @@ from .selecting import selecting
 from .selections import Selections
 from .way import Way, way_of
 
+_KNOWS_LOOP = sys.version_info >= (3, 12)
+"""Whether Python says at once which loop runs here. Python 3.11 asks the system for the number of
+the process each time, which takes a tenth of a hit."""
+
 _CONDITION, _RANGE = Field.CONDITION, Field.RANGE
+
+
+class _Never:
+    """In place of the index: no slot has this view."""
+
+    __slots__ = ()
+    view: Final = -3
+
+
+_NEVER: Final = _Never()
 
 
 class Hits:
@@ -45,22 +65,12 @@ class Hits:
         planning: The plans of targets.
 
     Attributes:
-        find: Looks a key up in the first tier; at times that of `engine.sampling`.
         selections: What is known of requests that are not plain.
     """
 
     __slots__ = (
-        "__weakref__",
-        "_clock",
-        "_encodings",
-        "_holdable",
-        "_home",
-        "_index",
-        "_layouts",
-        "_peek",
-        "_remembered",
-        "_table",
-        "find",
+        *("__weakref__", "_clock", "_encodings", "_find", "_hands", "_held_at", "_holdable"),
+        *("_home", "_index", "_layouts", "_own_find", "_peek", "_remembered", "_table"),
         "selections",
     )
 
@@ -71,21 +81,36 @@ class Hits:
         self._table = planning.table
         self.selections = Selections(config.l1_entries, config.l1_bytes, self._layouts)
         self._remembered = self.selections.remembered
+        self._hands = Hands(config.l1_bytes // 16)
         planning.on_forget(self._forget)
 
     def take(self, engine: Engine) -> None:
         """Look into this engine's tier from here on. Called when the cache has its name."""
         self._forget()
         self._index = engine.index
-        self.find = finder(engine.stack.local)
-        engine.doors.take(self)
         self._holdable = is_holdable(engine.stack.local)
+        self._own_find = finder(engine.stack.local)
+        self.find = self._own_find
+        engine.doors.take(self)
         self._peek = engine.stack.peek
         self._clock = engine.clock
         self._encodings = engine.encodings
 
+    @property
+    def find(self) -> Callable[[str], Slot | None]:
+        """Looks a key up in the first tier; while `engine.sampling` watches, that shows it hits."""
+        return self._find
+
+    @find.setter
+    def find(self, find: Callable[[str], Slot | None]) -> None:
+        self._find = find
+        # What is in hands counts only where the tier need not see a use, and nothing else does.
+        in_hands = self._holdable and find is self._own_find
+        self._held_at: Index | _Never = self._index if in_hands else _NEVER
+
     def _forget(self) -> None:
         """What was made of plans no longer holds."""
+        self._hands.clear()
         self._remembered.clear()
         self._layouts.forget_ways()
 
@@ -101,7 +126,14 @@ class Hits:
             asked: What `vary_by` has returned, where the rule has one.
         """
         common = plan.common
-        if not common.prompt or self._home.place is not loop_here():
+        # A function is read before it is called: Python is slow to call it as if it was a method.
+        home = self._home
+        runs = home.runs
+        if not common.prompt or (
+            loop_here() is not home.place
+            if _KNOWS_LOOP
+            else get_ident() != home.thread or not runs()
+        ):
             return None
         if (
             # Where a layer names the user; written out, as it is faster than a set.
@@ -110,27 +142,27 @@ class Hits:
             and is_known(scope)
         ):
             return None
-        now = self._clock()
+        clock = self._clock
+        now = clock()
         try:
             way: Way = layout.ways[common]
         except KeyError:
             way = way_of(common, layout, self._layouts)
         is_plain, codings = layout.whole, None
-        if way.by_target:
-            key = plan.key
-        elif way.by_coding:
-            return self._by_coding(plan, layout, scope, now)
-        else:
+        holder: KeptPlan | Selected = plan
+        if not way.by_target:
+            if way.by_coding:
+                return self._by_coding(plan, layout, scope, now)
             selected = self._selects(plan, layout, way, scope, asked, now)
             if selected is None:
                 return None
-            key, codings = selected.key, selected.codings
+            holder, codings = selected, selected.codings
             is_plain = is_plain and not codings
-        slot = self.find(key)
-        if slot is None:
-            return None
-        if slot.view != self._index.view and (slot := self._peek(key)) is None:
-            return None
+        slot = holder.slot
+        if slot is None or slot.view != self._held_at.view:
+            slot = self._take(holder)
+            if slot is None:
+                return None
         replay = slot.replay
         if replay is None:
             replay = _prepared(slot, plan, layout, scope)
@@ -141,7 +173,7 @@ class Hits:
             if now >= replay.due and not replay.renew(now):
                 return None
         elif codings:
-            sent = self._in_coding(slot, replay, codings, plan, layout, scope, now)
+            sent = _in_coding(self._encodings, slot, replay, codings, plan, layout, scope, now)
         else:
             sent = _chosen(slot, replay, layout, scope, now)
         if sent is not None:
@@ -154,9 +186,11 @@ class Hits:
         self, plan: KeptPlan, layout: Layout, scope: Scope, now: float
     ) -> Prepared | None:
         """As `ready`, where the target has one response, in several content codings."""
-        slot = self._valid(plan.key)
-        if slot is None:
-            return None
+        slot = plan.slot
+        if slot is None or slot.view != self._held_at.view:
+            slot = self._take(plan)
+            if slot is None:
+                return None
         accepts = None
         for name, value in scope["headers"]:
             if name == ACCEPT_ENCODING:
@@ -174,40 +208,24 @@ class Hits:
             replay = _prepared(slot, plan, layout, scope)
             if replay is None:
                 return None
-            sent = self._in_coding(slot, replay, codings, plan, layout, scope, now)
+            sent = _in_coding(self._encodings, slot, replay, codings, plan, layout, scope, now)
         if sent is not None:
             if slot.uses < MAX_USES:
                 slot.uses += 1
             plan.common.tally.local += 1
         return sent
 
-    def _in_coding(
-        self,
-        slot: Slot,
-        replay: Replay,
-        codings: tuple[bytes, ...],
-        plan: KeptPlan,
-        layout: Layout,
-        scope: Scope,
-        now: float,
-    ) -> Prepared | None:
-        """What a request gets that accepts these content codings, the preferred one first."""
-        if _RANGE in layout.fields:
-            return _chosen(slot, replay, layout, scope, now)  # of the content without a coding
-        made = self._encodings.find(slot, codings, plan.common.terms)
-        if made is None:
-            if _CONDITION in layout.fields:
-                return _chosen(slot, replay, layout, scope, now)
-            return replay if replay.renew(now) else None
-        encoded = encoded_replay(made, replay)
-        if _CONDITION not in layout.fields:
-            return encoded if encoded.renew(now) else None
-        own = _chosen(slot, replay, layout, scope, now) if IDENTITY in codings else None
-        return _chosen(slot, encoded, layout, scope, now) or own
+    def _take(self, holder: KeptPlan | Selected) -> Slot | None:
+        """What is stored for a holder, if it is valid; a hit of it that follows has it at hand."""
+        slot = self._valid(holder.key)
+        # Much is asked for once or twice: what is prepared to be sent again is not.
+        if slot is not None and slot.replay is not None and self._held_at is not _NEVER:
+            self._hands.take(holder, slot)
+        return slot
 
     def _valid(self, key: str) -> Slot | None:
         """What is stored under a key, if the log has not invalidated it."""
-        slot = self.find(key)
+        slot = self._find(key)
         if slot is None or slot.view == self._index.view:
             return slot
         # Something was invalidated since it was used last: whether this was, the index says.
@@ -231,7 +249,8 @@ class Hits:
             if partition is None:
                 return None
         headers = scope["headers"]
-        lines = None if way.take is None else way.take(headers)
+        take = way.take
+        lines = None if take is None else take(headers)
         selected: Selected | None
         if last is not None and last.lines == lines and last.partition == partition:
             selected = last.selected
@@ -288,6 +307,31 @@ class Hits:
         if marker.uses < MAX_USES:
             marker.uses += 1
         return True
+
+
+def _in_coding(
+    encodings: Encodings,
+    slot: Slot,
+    replay: Replay,
+    codings: tuple[bytes, ...],
+    plan: KeptPlan,
+    layout: Layout,
+    scope: Scope,
+    now: float,
+) -> Prepared | None:
+    """What a request gets that accepts these content codings, the preferred one first."""
+    if _RANGE in layout.fields:
+        return _chosen(slot, replay, layout, scope, now)  # of the content without a coding
+    made = encodings.find(slot, codings, plan.common.terms)
+    if made is None:
+        if _CONDITION in layout.fields:
+            return _chosen(slot, replay, layout, scope, now)
+        return replay if replay.renew(now) else None
+    encoded = encoded_replay(made, replay)
+    if _CONDITION not in layout.fields:
+        return encoded if encoded.renew(now) else None
+    own = _chosen(slot, replay, layout, scope, now) if IDENTITY in codings else None
+    return _chosen(slot, encoded, layout, scope, now) or own
 
 
 def _chosen(

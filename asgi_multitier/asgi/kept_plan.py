@@ -17,6 +17,7 @@ from weakref import ref
 import msgspec
 
 from .._types import Scope
+from ..entry import Slot
 from ..events import Tally
 from ..policy.negotiation import Accepting
 from ..policy.reasons import Reason
@@ -92,6 +93,7 @@ class KeptPlan(msgspec.Struct, eq=False, gc=False):
         key: The primary key: see `Plan`.
         path: The scope's path.
         cut: Bytes of the raw path and of the question mark, where a query follows; else 0.
+        slot: What lies under its key, as a hit found it last; see `hands`.
         origin: See `Plan`.
         params: The value of the path parameter; of several, all as a tuple.
         special: The query, the canonical texts of the parameters and the alias, where they are not
@@ -104,6 +106,7 @@ class KeptPlan(msgspec.Struct, eq=False, gc=False):
     common: Common
     path: str
     cut: int
+    slot: Slot | None
     key: str
     last: Last | None
     stored: bool
@@ -257,6 +260,7 @@ class Kinds:
             common=kind.common,
             path=scope["path"],
             cut=len(scope.get("raw_path") or b"") + 1 if scope.get("query_string") else 0,
+            slot=None,
             key=plan.key,
             last=None,
             stored=False,

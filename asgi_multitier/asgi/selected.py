@@ -21,6 +21,7 @@ class Selected:
             `Request.accepts`.
         marker: The marker as it was found last; None where the tier must see each use. It counts
             while its view is the index's: one that was replaced has another.
+        slot: What lies under the key, as a hit found it last; see `hands`.
     """
 
     key: str
@@ -28,6 +29,7 @@ class Selected:
     fields: tuple[bytes, ...] = ()
     codings: tuple[bytes, ...] = ()
     marker: Slot | None = None
+    slot: Slot | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,6 +9,7 @@ becomes the home.
 import asyncio
 import os
 import threading
+import weakref
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
 from functools import partial, update_wrapper
@@ -24,6 +25,25 @@ _CHECK_INTERVAL = 0.05
 """Seconds after which a call checks whether the loop that it waits for still runs."""
 
 _NOWHERE = object()
+
+_NO_THREAD = -1
+
+
+def _never() -> bool:
+    return False
+
+
+_homes: "weakref.WeakSet[Home]" = weakref.WeakSet()
+
+
+def _forked() -> None:
+    """In a forked process the loop of a cache does not run, whatever it says, nor its thread."""
+    for home in _homes:
+        home.thread = _NO_THREAD
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 _BEGIN_TIMEOUT = 1.0
 """Seconds that a call waits to begin in the other loop, which something may block: perhaps the very
@@ -47,18 +67,23 @@ class Home:
             the running loop, which is None under an event loop that is not asyncio's.
         guest: A loop that runs only for this cache, as that of `CacheManager.sync`. It makes room
             for any other.
+        thread, runs: The thread of that loop, and whether it runs: asked faster than which loop
+            runs here, with Python 3.11. No thread has the number of a cache that does not run.
         yields: Whether every loop makes room for another while nothing runs in it: in tests.
     """
 
     def __init__(self) -> None:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.place: object = _NOWHERE
+        self.thread = _NO_THREAD
+        self.runs: Callable[[], bool] = _never
         self.guest: asyncio.AbstractEventLoop | None = None
         self.yields = False
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._last: asyncio.AbstractEventLoop | None = None
         self._watch: asyncio.Task[None] | None = None
+        _homes.add(self)
 
     @property
     def is_elsewhere(self) -> bool:
@@ -75,6 +100,7 @@ class Home:
             if self.is_elsewhere:
                 return False
             self.loop = self.place = here
+            self.thread, self.runs = threading.get_ident(), here.is_running
             self._pid = os.getpid()
         self._watch = asyncio.create_task(
             self._watch_end(here), name="asgi-multitier home", context=Context()
@@ -118,6 +144,7 @@ class Home:
 
     def _vacate(self) -> None:
         self.loop, self.place = None, _NOWHERE
+        self.thread, self.runs = _NO_THREAD, _never
 
     async def run(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run a call where the cache lives, and wait for it.
