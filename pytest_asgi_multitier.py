@@ -59,7 +59,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name the markers."""
+    """Name the markers; nothing has been asked yet, also where a process runs tests twice."""
+    run.compared.clear()
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
 

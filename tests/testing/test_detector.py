@@ -2,6 +2,7 @@
 
 import pytest
 
+import pytest_asgi_multitier as plugin
 from tests.testing.support import run
 
 pytest_plugins = ["pytester"]
@@ -191,3 +192,13 @@ def test_left_out():
     result = run(pytester, test, "--cache-detect", app=APP)
     result.assert_outcomes(passed=1, failed=3)
     result.stdout.fnmatch_lines(["cache detector: routes asked twice: /prices/{id}"])
+
+
+def test_a_run_says_nothing_of_the_one_before(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runs in one process, as `pytest.main` makes them, share the plugin."""
+    monkeypatch.setattr(plugin.run, "compared", {"/of/another/run"})
+    result = run(pytester, "def test_nothing(): ...", "--cache-detect", app=APP)
+
+    result.stdout.fnmatch_lines(["cache detector: routes asked twice: none; *"])
