@@ -80,7 +80,7 @@ def test_locust_counts_and_finds_nothing_wrong(fleet: Fleet) -> None:
 def test_locust_fails_where_versions_go_backwards(capsys: pytest.CaptureFixture[str]) -> None:
     """A server whose versions decrease is detected, and locust's own tables are shown."""
     with backwards_server() as address:
-        code, result = locust((address,), 2)
+        code, result = locust((address,), 4)
 
     assert code == 1
     assert result["stale"] > 0
