@@ -122,6 +122,15 @@ class Visit:
         self.heard.set()
 
 
+class Answered(Visit):
+    """A request after whose whole answer the server says that it is over, as servers do."""
+
+    async def send(self, message: Message) -> None:
+        await super().send(message)
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            self._gone.set()
+
+
 def scope_of(
     method: str,
     target: str,

@@ -157,6 +157,7 @@ class Capture:
                 await self._release(Reason.NOT_UNDERSTOOD, message)
         elif self._state not in (_State.DONE, _State.DISCARD):
             await self.forward(message)
+        self._inbound.heed(message)
         no_client = self._client is None or self._client.gone
         if (self._abandoned or (self.streaming and no_client)) and message.get("more_body"):
             raise ClientGone("no client waits for the rest of this response, and it is not stored")

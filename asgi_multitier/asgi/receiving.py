@@ -23,7 +23,7 @@ class ReceiveSide:
     """The application's `receive` in a run: the whole content, then blocks until disconnect.
 
     That the client has left is not said while other clients may want the response, only once the
-    run serves its client alone, or is over.
+    run serves its client alone, or its response is whole, or it is over.
 
     Args:
         client: The client that the response is for; None for a background refresh.
@@ -39,8 +39,17 @@ class ReceiveSide:
         self._released = asyncio.Event()
 
     def release(self) -> None:
-        """The run serves its client alone, or is over."""
+        """The run serves its client alone, or its response is whole, or it is over."""
         self._released.set()
+
+    def heed(self, message: Message) -> None:
+        """Note what the application has sent: with its last message the response is whole.
+
+        Servers say then that the client is gone, and an application may wait for that before it
+        returns.
+        """
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            self.release()
 
     async def receive(self) -> Message:
         """The next message for the application."""

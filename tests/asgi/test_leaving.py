@@ -5,9 +5,11 @@ import gc
 
 import pytest
 
+from asgi_multitier import Rule
 from asgi_multitier._types import Message, Receive, Scope, Send
 from tests.asgi.support import gathered
-from tests.support import Origin, Reply, Visit, caching, pass_time, respond, settled
+from tests.patience import PATIENCE
+from tests.support import Answered, Origin, Reply, Visit, caching, pass_time, respond, settled
 
 
 @pytest.mark.parametrize("leaves", ["cancelled", "disconnected"])
@@ -201,3 +203,27 @@ async def test_who_waits_in_vain_is_answered_from_the_start(end: str) -> None:
 
         assert (await waiter).body == (await first).body == b"own"
         assert heard == ["http.request"] * 2
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_an_application_may_wait_for_the_end_before_it_returns(method: str) -> None:
+    """With a whole response its client counts as gone: fills and refreshes end."""
+    returned = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await respond(send, b"x" * (len(returned) + 1))
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        returned.append(scope["method"])
+
+    rules = [Rule("*", 10, stale_while_revalidate=60)]
+    async with asyncio.timeout(PATIENCE), caching(app, rules) as cache:
+        visit = Answered()
+        await cache.client.request(method, "/x", visit=visit)
+        await settled()
+        assert (len(returned), len(cache.manager.engine.flights)) == (1, 0)
+        cache.clock.advance(11)
+        assert (await cache.get("/x")).body == b"x"
+        await settled()
+        assert (len(returned), len(cache.manager.engine.flights)) == (2, 0)
+        assert (await cache.get("/x")).body == b"xx"

@@ -39,7 +39,7 @@ TOOLS = (
     "pydantic",
     "openapi-spec-validator",
 )
-"""What the tests need, by its name in the group `dev`."""
+"""What the tests need, by its name in `pyproject.toml`."""
 
 EXTRAS = "uvicorn,compression,memcached,prometheus,otel,testing"
 """All extras without a framework."""
@@ -52,7 +52,10 @@ class UnavailableError(Exception):
 def bounds() -> dict[str, Requirement]:
     """What `pyproject.toml` says of each package, by name."""
     read = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    groups = (*read["project"]["optional-dependencies"].values(), read["dependency-groups"]["dev"])
+    groups = (
+        *read["project"]["optional-dependencies"].values(),
+        *read["dependency-groups"].values(),
+    )
     named = (text for group in groups for text in group if isinstance(text, str))
     texts = [*read["project"]["dependencies"], *named]
     return {made.name.lower(): made for made in map(Requirement, texts) if made.specifier}

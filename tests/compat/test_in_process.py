@@ -13,7 +13,7 @@ from asgi_multitier import CacheManager, CacheMiddleware, Rule, cached
 from tests.compat import shop
 from tests.compat.catalogue import alone, lacking
 from tests.compat.rows import frameworks
-from tests.support import Client, Reply, Visit, scope_of
+from tests.support import Answered, Client, Reply, scope_of
 
 TARGETS = [
     ("GET", "/items/1"),
@@ -40,15 +40,6 @@ ADDED = {b"cache-status", b"cache-control", b"age", b"date", b"etag", b"content-
 """Fields that the cache may add to a response of a route that it keeps."""
 
 Seen = tuple[int, list[tuple[bytes, bytes]], bytes, str]
-
-
-class Exchange(Visit):
-    """A request, with or without a body; after the whole answer the server says that it is over."""
-
-    async def send(self, message: Any) -> None:
-        await super().send(message)
-        if message["type"] == "http.response.body" and not message.get("more_body"):
-            self._gone.set()
 
 
 @asynccontextmanager
@@ -97,7 +88,7 @@ async def asked(client: Client, method: str, target: str) -> Reply:
 async def exchanged(client: Client, method: str, target: str) -> tuple[Reply, str]:
     """What a server gets from the application: messages, and the exception that it raises."""
     body = b"sent" if method in ("POST", "PUT") else b""
-    visit = Exchange(body=body)
+    visit = Answered(body=body)
     lines = [("content-type", "text/plain"), ("content-length", "4")] if body else []
     raised = ""
     try:
@@ -194,7 +185,7 @@ async def test_below_a_root_path_a_rule_goes_by_the_path_of_the_application(fram
     rules = [Rule("/items/*", 60)]
     app = mounted(CacheMiddleware(alone(framework), memory(), rules=rules))
     async with living(app) as client:
-        first, again = [await client.get("/sub/items/1") for _ in range(2)]
+        first, again = [await asked(client, "GET", "/sub/items/1") for _ in range(2)]
 
     assert (first.status, first.stored, again.hit) == (200, True, True)
     assert again.body == first.body

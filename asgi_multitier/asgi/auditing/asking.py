@@ -114,11 +114,16 @@ async def ask(engine: Engine, request: Request, asking: Asking, key: str) -> Non
         key: The key of what has answered the client: a run for it does not wait for itself.
     """
     scope, side = scope_of(engine, request), ReceiveSide(None, request.content or b"")
+
+    async def send(message: Message) -> None:
+        await asking.send(message)
+        side.heed(message)
+
     # What it has answered until it fails decides: a server has sent that by then.
     try:
         async with asyncio.timeout(request.plan.policy.hard_timeout or LIMIT):
             with engine.flights.running_for(key):
-                await request.app(scope, side.receive, asking.send)
+                await request.app(scope, side.receive, send)
     except BaseException as error:
         if _ends_the_audit(error):
             raise

@@ -22,7 +22,8 @@ from asgi_multitier._types import Receive, Scope, Send
 from asgi_multitier.entry import StoredResponse
 from tests.asgi.auditing.support import RIGHT, RULES, WRONG, Page, auditing, over
 from tests.http.test_shared_tiers import DictTier
-from tests.support import Cache, Client, Visit, respond, scope_of, settled
+from tests.patience import PATIENCE
+from tests.support import Answered, Cache, Client, Visit, respond, scope_of, settled
 
 CLIENT = [
     ("cookie", "user=anne; theme=dark"),
@@ -471,6 +472,24 @@ async def test_what_it_leaves_behind_learns_that_it_is_over() -> None:
         told = await asyncio.gather(*listeners)
 
     assert told == ["http.disconnect"] * 2
+
+
+async def test_an_application_may_wait_for_the_end_before_it_returns() -> None:
+    """Its client counts as gone when the answer is whole, as servers say it."""
+    returned = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await respond(send, b"x")
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        returned.append(scope["path"])
+
+    async with asyncio.timeout(PATIENCE), auditing(app) as cache:
+        await cache.client.request("GET", "/a", visit=Answered())
+        assert (await cache.get("/a")).hit
+        assert await over(cache) == {RIGHT: 1}
+
+    assert returned == ["/a", "/a"]
 
 
 async def test_an_answer_in_many_pieces_does_not_hold_the_event_loop() -> None:

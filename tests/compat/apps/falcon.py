@@ -11,6 +11,7 @@ from tests.compat import shop
 
 PACKAGES = ("falcon",)
 LACKS = {
+    "HEAD": "it refuses HEAD where a responder takes GET, with the cache as without",
     "its own ranges": "its responses have no ranges, except those of static routes",
     "root path": "it does not take the root path off the path",
 }
