@@ -3,9 +3,10 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+
+import msgspec
 
 from .._types import Headers, Message, Send
 
@@ -28,8 +29,7 @@ GUARDS: Headers = (
 """In each answer: nothing keeps it, frames it, guesses its type or learns where it came from."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """One answer.
 
     Attributes:

@@ -4,9 +4,10 @@ Its field lines can keep it out, and so can the callables of its rule, `when` an
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any
+
+import msgspec
 
 from .._types import ASGIApp, Receive, Scope, Send
 from ..config.policy import Policy
@@ -85,8 +86,7 @@ def is_for_guard(plan: Plan, found: FieldLines) -> bool:
 _VALIDATES = frozenset((Field.CONDITION,))
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True):
     """A request that does not meet the cache.
 
     Attributes:

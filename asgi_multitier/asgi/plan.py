@@ -10,6 +10,8 @@ from functools import partial
 from inspect import iscoroutinefunction as is_async
 from typing import Any, TypeAlias
 
+import msgspec
+
 from .._types import Scope
 from ..config.policy import Policy
 from ..config.process import CacheConfig
@@ -117,8 +119,7 @@ class Plan:
     positions: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Ruled:
+class Ruled(msgspec.Struct, frozen=True):
     """What holds for all targets of a rule: made once, so that their plans share it.
 
     Attributes:

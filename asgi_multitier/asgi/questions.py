@@ -10,8 +10,9 @@ import asyncio
 from asyncio.events import _get_running_loop as loop_here
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TypeAlias
+
+from msgspec.structs import replace
 
 from .._types import Receive, Scope, Send
 from ..config.policy import When

@@ -4,7 +4,8 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+
+import msgspec
 
 from .._types import Message, Receive
 from ..policy.reasons import Reason
@@ -100,8 +101,7 @@ async def opened(receive: Receive) -> tuple[Receive, bool]:
     return resumed(receive, [first]), has_body
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """What was read of a request's content.
 
     Attributes:

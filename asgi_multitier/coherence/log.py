@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
+import msgspec
+
 from ..entry import Born
 from ..events import Durations
 from ..selectors import Selector
@@ -22,8 +24,7 @@ TRUST = 3.0
 """Seconds without being up to date, after which the log is not trusted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(msgspec.Struct, frozen=True):
     """A new value of a key, which travels in the log to the L1 of other nodes.
 
     Attributes:
@@ -39,8 +40,7 @@ class Update:
     tags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(msgspec.Struct, frozen=True):
     """An invalidation that this node has begun: already in force here, not yet in the log.
 
     Attributes:

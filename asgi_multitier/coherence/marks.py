@@ -7,9 +7,10 @@ there are few: the oldest is shortened to its literal head, or united with the o
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from sys import getsizeof
 from typing import TypeVar
+
+import msgspec
 
 from ..entry import Born
 from ..selectors import LONG, Selector, aliased, glob_matches, shortened
@@ -33,8 +34,7 @@ Name = TypeVar("Name", str, tuple[str, str])
 """The key of a table: a glob's pattern, or a kind and a text."""
 
 
-@dataclass(slots=True, eq=False)
-class Mark:
+class Mark(msgspec.Struct, eq=False):
     """The moments at which a selector last came into force.
 
     Attributes:

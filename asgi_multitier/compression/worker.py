@@ -15,8 +15,9 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
+
+import msgspec
 
 from .compressors import compressed
 
@@ -31,8 +32,7 @@ Land: TypeAlias = Callable[[bytes | Exception], None]
 """Takes the encoded content in the event loop, or why it could not be made."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Job:
+class _Job(msgspec.Struct, frozen=True, eq=False):
     content: bytes
     coding: bytes
     land: Land

@@ -4,10 +4,12 @@ import os
 import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypedDict, Unpack, cast, get_args
+
+import msgspec
 
 from ..errors import ConfigError
 from ..policy.credentials import Credentials, folded
@@ -255,7 +257,7 @@ class CacheConfig:
         """The terms of a policy, within this process's bounds."""
         partitioned = is_personal(policy, self.credentials)
         compresses = bool(policy.compress_personal or policy.guarded) or not partitioned
-        return replace(
+        return msgspec.structs.replace(
             policy.terms,
             partitioned=partitioned,
             codings=policy.compress if compresses else (),

@@ -5,9 +5,11 @@ stands in if the run fails or takes too long, and how it is counted.
 """
 
 import asyncio
-from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Generic, TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 from ..config.policy import Policy
 from ..entry import Entry, Slot
@@ -23,8 +25,7 @@ MAX_LOOKS = 4
 """Times that a caller looks in the tiers; the last time it takes what an invalidation overtook."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lead(Generic[R]):
+class Lead(msgspec.Struct, Generic[R], frozen=True):
     """The caller is to open a run: see `Caller.open`.
 
     Attributes:
@@ -36,8 +37,7 @@ class Lead(Generic[R]):
     alone: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class StandIn:
+class StandIn(msgspec.Struct, frozen=True):
     """A stale entry answers the caller in place of the origin.
 
     Attributes:

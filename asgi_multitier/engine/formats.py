@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from .._types import Clock
 from ..entry import Entry
@@ -11,8 +12,7 @@ from ..tiers.codec import decode, encode
 from ..tiers.metadata import Unreadable
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Format:
+class Format(msgspec.Struct, frozen=True, kw_only=True):
     """How entries are written, and which are read.
 
     Attributes:

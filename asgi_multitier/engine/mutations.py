@@ -10,9 +10,10 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import Final
 from weakref import WeakMethod
+
+import msgspec
 
 from .._types import Clock
 from ..selectors import Selector
@@ -21,8 +22,7 @@ MAX_SELECTORS: Final = 1_000
 """Selectors of one mutation that are noted; more of them are in force all the same."""
 
 
-@dataclass(slots=True, eq=False)
-class UnderWay:
+class UnderWay(msgspec.Struct, eq=False):
     """One mutation.
 
     Attributes:
@@ -45,9 +45,9 @@ class UnderWay:
     status: int = 0
     changes: bool = True
     elsewhere: bool = False
-    selectors: dict[Selector, None] = field(default_factory=dict)
-    _waiting: list["tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]"] = field(
-        default_factory=list, repr=False
+    selectors: dict[Selector, None] = msgspec.field(default_factory=dict)
+    _waiting: list["tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]"] = msgspec.field(
+        default_factory=list
     )
 
     @property

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
+
+import msgspec
 
 from ..entry import Entry, Slot, Variants
 from ..policy.debug_field import Look
@@ -19,8 +20,7 @@ _MOST = 32
 """Looks that are noted for one request."""
 
 
-@dataclass(slots=True)
-class Noted:
+class Noted(msgspec.Struct):
     """What one request has looked for.
 
     Attributes:
@@ -31,7 +31,7 @@ class Noted:
 
     key: str = ""
     entry: Entry | None = None
-    looks: list[Look] = field(default_factory=list)
+    looks: list[Look] = msgspec.field(default_factory=list)
 
     def note(self, key: str, level: int, entry: Entry | None, took: float, now: float) -> None:
         """Add a look; a second one that finds nothing in the same tier says nothing new."""

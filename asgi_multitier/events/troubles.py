@@ -3,8 +3,9 @@
 import asyncio
 from contextlib import suppress
 from contextvars import Context
-from dataclasses import dataclass
 from typing import TypeAlias
+
+import msgspec
 
 from .log_lines import logger
 
@@ -18,8 +19,7 @@ Trouble: TypeAlias = tuple[str, str]
 """What goes wrong, and of which route."""
 
 
-@dataclass(slots=True)
-class _Count:
+class _Count(msgspec.Struct):
     """How often it came: in all, and since the last line."""
 
     total: int = 1

@@ -7,8 +7,9 @@ need is loaded when a manager is made that uses them, and never by others.
 import os
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from .._types import Clock
 from ..coherence.local import LocalLog
@@ -32,8 +33,7 @@ if TYPE_CHECKING:
 _WHERE = "CacheManager"
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(msgspec.Struct, frozen=True):
     """What a manager was made with.
 
     Attributes:

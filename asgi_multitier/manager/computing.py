@@ -6,9 +6,10 @@ wait for them, is the engine's, for responses and values alike; here the origin 
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
+
+import msgspec
 
 from ..config.policy import Policy
 from ..engine.caller import MAX_LOOKS, Caller, Lead, StandIn, Step
@@ -23,8 +24,7 @@ from .home import result_of
 from .values import MISSING, Reader, Values, Writer, value_entry
 
 
-@dataclass(frozen=True, slots=True)
-class ComputeCall:
+class ComputeCall(msgspec.Struct, frozen=True):
     """One call for a value that may have to be computed.
 
     Attributes:
@@ -46,8 +46,7 @@ class ComputeCall:
     validator: Callable[[], Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """What a run brings.
 
     Attributes:

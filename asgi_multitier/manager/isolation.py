@@ -17,6 +17,8 @@ from typing import Any, Protocol
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
+import msgspec
+
 from .._types import Clock
 from ..coherence.log import InvalidationLog
 from ..config.process import CacheConfig, Mode
@@ -55,7 +57,7 @@ class Cache(Protocol):
 def alone(given: Given, log: InvalidationLog | None = None, redis: Any = None) -> Backends:
     """The tier in this process alone, with a log or a server of the tests', or a local log."""
     audit = given.invalidation.enable_audit_stream and redis is not None
-    own = replace(
+    own = msgspec.structs.replace(
         given,
         config=replace(given.config, redis_url=None),
         tiers=[pair for pair in given.tiers if not isinstance(pair[0], SharedTier)],
@@ -75,11 +77,11 @@ def _named(given: Given, *, redis: bool) -> Backends:
     config = given.config if redis else replace(given.config, redis_url=None)
     audit = given.invalidation.enable_audit_stream and kept
     invalidation = replace(given.invalidation, enable_audit_stream=audit)
-    return Backends(replace(given, config=config, invalidation=invalidation, nearby=False))
+    own = msgspec.structs.replace(given, config=config, invalidation=invalidation, nearby=False)
+    return Backends(own)
 
 
-@dataclass(slots=True)
-class _Known:
+class _Known(msgspec.Struct):
     """What is known of one cache.
 
     Attributes:

@@ -7,10 +7,11 @@ counts only when it is well-formed. So a malformed lifetime is a lifetime of 0, 
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import http_sf
+import msgspec
+from msgspec.structs import replace
 
 from .._types import Headers
 from . import headers as fields
@@ -19,8 +20,7 @@ MAX_DELTA = 2**31
 """Seconds: larger numbers mean this one (RFC 9111 §1.2.2)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CacheControl:
+class CacheControl(msgspec.Struct, frozen=True, kw_only=True):
     """The directives of one message. Times are seconds; None where a directive is absent.
 
     Attributes:

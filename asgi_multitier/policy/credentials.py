@@ -8,8 +8,9 @@ browsers and proxies send with every request, and those that a setting names.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
+
+import msgspec
 
 
 def _words(*lines: str) -> frozenset[str]:
@@ -136,8 +137,7 @@ def folded(name: bytes) -> bytes:
     return name.lower().replace(b"_", b"-")
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(msgspec.Struct, frozen=True):
     """The rule, with the names that a setting adds or excludes.
 
     Attributes:

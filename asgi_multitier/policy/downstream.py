@@ -8,7 +8,8 @@ fields of the application.
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from .._types import Headers
 from . import headers as fields

@@ -1,9 +1,10 @@
 """Single byte ranges (RFC 9110 §14), out of a whole representation or a stored part of one."""
 
 import re
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, NamedTuple
+
+import msgspec
 
 from .._types import Headers
 from . import headers as fields
@@ -40,8 +41,7 @@ class Span(NamedTuple):
     last: int
 
 
-@dataclass(frozen=True, slots=True)
-class ContentRange:
+class ContentRange(msgspec.Struct, frozen=True):
     """The place of a part in its representation (RFC 9110 §14.4).
 
     Attributes:

@@ -3,8 +3,9 @@
 Only its own client gets a response unless `judge` returned a `Store` for it.
 """
 
-from dataclasses import dataclass
 from hashlib import blake2b
+
+import msgspec
 
 from .._types import Headers
 from . import headers as fields
@@ -28,8 +29,7 @@ KEEP_AT_MOST = 86400.0
 """Seconds: between them, what can be validated is kept stale as long as it was fresh."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Store:
+class Store(msgspec.Struct, frozen=True, kw_only=True):
     """How a response may be stored and used. Times are seconds.
 
     Attributes:

@@ -1,10 +1,9 @@
 """What a rule says about storing and reuse, as plain values: all that `policy` knows of it."""
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """The terms on which a response may be stored and used again.
 
     With a `lifetime` the annotation decides how long a response is kept here; without one the

@@ -12,10 +12,11 @@ import functools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from copy import copy
-from dataclasses import dataclass
 from inspect import ismethod
 from typing import Any, Never, TypeVar, Unpack, overload
 from weakref import WeakSet
+
+import msgspec
 
 from ..config.policy import Names, Policy, PolicyOptions, TextsOption, policy_of
 from ..config.readers import read_codes
@@ -38,8 +39,7 @@ Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 RouteName = str | Callable[..., Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Annotations:
+class Annotations(msgspec.Struct, frozen=True):
     """What the decorators say about an endpoint.
 
     Attributes:

@@ -9,8 +9,10 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
+
+import msgspec
 
 from ..config.rules import Invalidations
 from ..config.templates import Template
@@ -19,8 +21,7 @@ from .arguments import Missing, is_of_argument, text_value
 from .endpoints import Call, around
 
 
-@dataclass(slots=True, eq=False)
-class Changes:
+class Changes(msgspec.Struct, eq=False):
     """What the arguments of one request's endpoint say.
 
     Attributes:
@@ -28,7 +29,7 @@ class Changes:
         error: Why a name has none, if one has none.
     """
 
-    values: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    values: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     error: Missing | None = None
 
     def read(self, names: Sequence[str], call: Call, *, last: bool) -> None:

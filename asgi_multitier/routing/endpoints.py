@@ -11,10 +11,11 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from inspect import Parameter, Signature
 from typing import Any, get_type_hints
 from weakref import WeakKeyDictionary
+
+import msgspec
 
 from ..errors import ConfigError
 
@@ -29,8 +30,7 @@ _around: "WeakKeyDictionary[Any, Callable[..., Any]]" = WeakKeyDictionary()
 decorator with `functools.wraps` would take that over, and look like one of them."""
 
 
-@dataclass(slots=True)
-class Call:
+class Call(msgspec.Struct):
     """One call of an endpoint by its framework.
 
     Attributes:

@@ -10,7 +10,6 @@ import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import Enum
@@ -18,9 +17,10 @@ from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 from uuid import UUID
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+
+class Parameter(msgspec.Struct, frozen=True):
     """A declared parameter, which a template may name.
 
     Attributes:

@@ -2,8 +2,9 @@
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from .foreign import flat, front_ends, routed, routes_of
 from .heads import head_of
@@ -45,8 +46,7 @@ def _collect(app: Any, found: list[Any], depth: int) -> None:
             _collect(inner, found, depth + 1)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(msgspec.Struct, frozen=True):
     """Where in the tree a list of routes stands."""
 
     path: str = ""

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
+import msgspec
+
 from .heads import Heads
 from .parameters import Parameter
 from .security import Need
@@ -21,8 +23,7 @@ _FULL = 2
 _PARTIAL = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(msgspec.Struct, frozen=True):
     """A route that answers requests.
 
     Attributes:
@@ -50,7 +51,7 @@ class Leaf:
     name: str = ""
     methods: frozenset[str] | None = None
     path_params: tuple[str, ...] = ()
-    declared: Mapping[str, Parameter] = field(default_factory=dict)
+    declared: Mapping[str, Parameter] = msgspec.field(default_factory=dict)
     needs: tuple[Need, ...] = ()
     opaque: bool = False
     head: str = ""
@@ -144,8 +145,7 @@ class Tree:
         return list(dict.fromkeys([text, *(route_path(text, root) for root in roots)]))
 
 
-@dataclass(frozen=True, slots=True)
-class Branch:
+class Branch(msgspec.Struct, frozen=True):
     """A mount or a host: a route that passes requests on.
 
     Attributes:
@@ -168,8 +168,7 @@ class Branch:
 RouteNode: TypeAlias = Leaf | Branch
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(msgspec.Struct, frozen=True):
     """What the router will do with a request.
 
     Attributes:
@@ -181,7 +180,7 @@ class Prediction:
 
     leaf: Leaf | None = None
     full: bool = False
-    path_params: Mapping[str, Any] = field(default_factory=dict)
+    path_params: Mapping[str, Any] = msgspec.field(default_factory=dict)
     certain: bool = True
 
 

@@ -4,8 +4,9 @@ import functools
 import inspect
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 from ..config.policy import Policy
 from ..policy.credentials import folded, identifies_user
@@ -15,8 +16,7 @@ Place = Literal["header", "cookie", "query", "unknown", "all", "value"]
 _PLACES: tuple[Place, ...] = ("header", "cookie", "query")
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(msgspec.Struct, frozen=True):
     """One thing that a route reads from the request, such as a credential.
 
     Attributes:

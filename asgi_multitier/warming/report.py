@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from ..policy.reasons import Reason
 from ..policy.status_field import CacheStatus
 from .targets import Target
@@ -56,8 +58,7 @@ class WarmPart:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """What a warm-up sees of a response.
 
     Attributes:

@@ -1,9 +1,10 @@
 """What a warm-up asks for: targets as users write them, checked before the first is asked."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
+
+import msgspec
 
 from .._types import Headers
 from ..errors import ConfigError
@@ -37,8 +38,7 @@ class Origin(NamedTuple):
     proxied: Headers = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """One GET of a warm-up.
 
     Attributes:

@@ -1,8 +1,7 @@
 """Storing under an annotation, which decides the lifetime; the stricter field still counts."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from asgi_multitier.policy.reasons import Reason
 from asgi_multitier.policy.storing import (

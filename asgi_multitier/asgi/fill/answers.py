@@ -1,21 +1,20 @@
 """What the members of a flight get: an entry, or that they are to ask alone, or to look again."""
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+import msgspec
 
 from ...entry import Entry, Slot
 from ...policy.reasons import Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True):
     """An entry, for every request whose key and variant it has."""
 
     slot: Slot
 
 
-@dataclass(frozen=True, slots=True)
-class StaleStored:
+class StaleStored(msgspec.Struct, frozen=True):
     """The origin failed, and a stale entry stands in.
 
     Attributes:
@@ -27,20 +26,17 @@ class StaleStored:
     status: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Passed:
+class Passed(msgspec.Struct, frozen=True):
     """The response is the leader's own; the other requests ask alone."""
 
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Personal:
+class Personal(msgspec.Struct, frozen=True):
     """The response is to the leader's own credentials; look again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Overtaken:
+class Overtaken(msgspec.Struct, frozen=True):
     """The response was invalidated during the run; look again.
 
     Attributes:
@@ -50,8 +46,7 @@ class Overtaken:
     entry: Entry
 
 
-@dataclass(frozen=True, slots=True)
-class HeadAnswer:
+class HeadAnswer(msgspec.Struct, frozen=True):
     """The application's answer to a HEAD: for waiting HEADs, and not stored.
 
     Attributes:

@@ -1,7 +1,8 @@
 """What the application is asked: with what is stored for the request, and what its key covers."""
 
-from dataclasses import dataclass
 from enum import Enum, auto
+
+import msgspec
 
 from ..._types import Headers, Scope
 from ...coherence.index import Index
@@ -15,8 +16,7 @@ from ...policy.validation import DIRECTIVES, unconditional, validators
 from ..request import Request
 
 
-@dataclass(frozen=True, slots=True)
-class StoredCandidates:
+class StoredCandidates(msgspec.Struct, frozen=True):
     """What is stored for a request and does not answer it by itself.
 
     Attributes:
@@ -50,8 +50,7 @@ class Asks(Enum):
     """Of a stored part (RFC 9111 §3.4)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True):
     """What the application is asked.
 
     Attributes:

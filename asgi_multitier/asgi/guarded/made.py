@@ -3,9 +3,10 @@
 import inspect
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from ..._types import Header
 from ...policy.headers import merged
@@ -18,8 +19,7 @@ dependencies set are not merged to it. FastAPI does so, and a hit does as a miss
 _TEMPLATES = "starlette.templating"
 
 
-@dataclass(slots=True)
-class Made:
+class Made(msgspec.Struct):
     """The response of an endpoint, taken where it was made: inside every layer.
 
     Attributes:
@@ -39,8 +39,7 @@ class Made:
     joins: bool = False
 
 
-@dataclass(slots=True)
-class Shown:
+class Shown(msgspec.Struct):
     """A whole response, as the framework was given it.
 
     Attributes:

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TypeVar
+
+import msgspec
 
 from .flight import Flight
 from .waiting_list import WaitExpired
@@ -16,8 +17,7 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(msgspec.Struct, frozen=True):
     """How long a caller waits; soft and hard times count from when this is made.
 
     Attributes:
@@ -30,7 +30,7 @@ class Patience:
     lead: float | None = None
     soft: float | None = None
     hard: float | None = None
-    began: float = field(default_factory=_now)
+    began: float = msgspec.field(default_factory=_now)
 
     async def wait(
         self, flight: Flight[R], stand_in: Callable[[], S | None], *, opened: bool = False

@@ -6,8 +6,9 @@ Cormode and others, ICDE 2009).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
+
+import msgspec
 
 T = TypeVar("T")
 
@@ -20,8 +21,7 @@ HALF_LIFE: Final = 60.0
 _HEAVIEST = 2.0**40
 
 
-@dataclass(slots=True)
-class _Count(Generic[T]):
+class _Count(msgspec.Struct, Generic[T]):
     """Of one key: the most that it can be, by how much that may be too much, and the last seen."""
 
     most: float

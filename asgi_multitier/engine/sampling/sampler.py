@@ -8,9 +8,10 @@ is as likely to be seen as any other, and keys come up in proportion to their hi
 import asyncio
 from collections.abc import Callable, Mapping
 from contextvars import Context
-from dataclasses import dataclass
 from random import Random
 from typing import Protocol
+
+import msgspec
 
 from ..._types import Clock
 from ...entry import Entry, Slot, StoredResponse, Variants
@@ -41,8 +42,7 @@ class Reader(Protocol):
     told: Callable[[Slot], None] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(msgspec.Struct, frozen=True):
     """What was seen of a key.
 
     Attributes:
