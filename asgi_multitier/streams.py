@@ -22,7 +22,7 @@ class StreamEntry(Mapping[str, str]):
     __slots__ = ("_last", "fields", "id")
 
     def __init__(self, id: str, fields: Iterable[tuple[str, str]]) -> None:  # noqa: A002 (its name)
-        self.id = id
+        self.id: str = id
         self.fields = tuple(fields)
         self._last = dict(self.fields)
 

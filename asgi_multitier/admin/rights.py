@@ -57,7 +57,7 @@ class Rights:
         self._authorize = authorize
         self._hosts = hosts
         self._broken = broken
-        self.failures = Failures(clock)
+        self.failures: Failures = Failures(clock)
 
     @property
     def exist(self) -> bool:

@@ -28,7 +28,7 @@ class Shown:
     __slots__ = ("everything",)
 
     def __init__(self, *, everything: bool) -> None:
-        self.everything = everything
+        self.everything: bool = everything
 
     @staticmethod
     def key(key: str) -> str:

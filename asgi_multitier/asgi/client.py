@@ -18,8 +18,8 @@ class Client:
     __slots__ = ("left", "receive", "send")
 
     def __init__(self, receive: Receive, send: Send) -> None:
-        self.receive = receive
-        self.send = send
+        self.receive: Receive = receive
+        self.send: Send = send
         self.left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property

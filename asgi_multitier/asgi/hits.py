@@ -79,7 +79,7 @@ class Hits:
         self._home = manager.home
         self._layouts = planning.layouts
         self._table = planning.table
-        self.selections = Selections(config.l1_entries, config.l1_bytes, self._layouts)
+        self.selections: Selections = Selections(config.l1_entries, config.l1_bytes, self._layouts)
         self._remembered = self.selections.remembered
         self._hands = Hands(config.l1_bytes // 16)
         planning.on_forget(self._forget)

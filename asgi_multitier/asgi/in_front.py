@@ -30,10 +30,10 @@ class Found:
     __slots__ = ("generation", "layout", "plan", "scope")
 
     def __init__(self, plan: KeptPlan, layout: Layout, scope: Scope, generation: int) -> None:
-        self.plan = plan
-        self.layout = layout
-        self.scope = scope
-        self.generation = generation
+        self.plan: KeptPlan = plan
+        self.layout: Layout = layout
+        self.scope: Scope = scope
+        self.generation: int = generation
 
 
 class InFront:

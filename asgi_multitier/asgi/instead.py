@@ -39,7 +39,7 @@ class Instead(Prepared, eq=False, gc=False):
         second = int(now - created + HAIR)
         member = HIT_LINES[replay.level][replay.lifetime - second]
         if self.aged:
-            self.lines = (*self.headers, AGE_LINES[second], member)
+            self.lines: Headers = (*self.headers, AGE_LINES[second], member)
         else:
             self.lines = (*self.headers, member)
         due = created + (second + 1 - HAIR)

@@ -159,7 +159,7 @@ class Kind:
         self._routed = routed_of(plan.resolved, router)
         self._plan = replace(plan, key="", query=None, resolved=replace(usual, texts={}, alias=()))
         self._fields, self._resolved = _fields_of(self._plan), _fields_of(self._plan.resolved)
-        self.common = Common(
+        self.common: Common = Common(
             kind=ref(self),
             routed=self._routed is not None,
             reason=plan.reason,

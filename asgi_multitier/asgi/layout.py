@@ -53,17 +53,17 @@ class Layout:
         # A scan of lines that have their own places as values.
         host, found = scan([(name, b"%d" % place) for place, name in enumerate(names)], watch)
         found = found or {}
-        self.names = names
-        self.host = _place(host)
-        self.places = tuple(
+        self.names: tuple[bytes, ...] = names
+        self.host: int | None = _place(host)
+        self.places: Final = tuple(
             (field, tuple(int(place) for _, place in lines)) for field, lines in found.items()
         )
-        self.fields = frozenset(found)
-        self.whole = CHOICES.isdisjoint(found)
-        self.tag = _place(tag_asked_for(found))
-        self.range = _place(range_asked_for(found))
+        self.fields: Final = frozenset(found)
+        self.whole: bool = CHOICES.isdisjoint(found)
+        self.tag: int | None = _place(tag_asked_for(found))
+        self.range: int | None = _place(range_asked_for(found))
         self.ways: dict[object, Any] = {}
-        self.size = _LAYOUT_BYTES + sum(_NAME_BYTES + len(name) for name in names)
+        self.size: int = _LAYOUT_BYTES + sum(_NAME_BYTES + len(name) for name in names)
 
     def found(self, headers: Sequence[Header]) -> FieldLines | None:
         """What a scan of a request's lines finds, which have these names."""
@@ -99,7 +99,7 @@ class Layouts:
 
     def __init__(self, watch: Watch) -> None:
         self.last: tuple[list[Header] | None, bytes | None, Layout | None] = _NOTHING
-        self.none = Layout((), watch)
+        self.none: Layout = Layout((), watch)
         self._watch = watch
         self._known: dict[tuple[bytes, ...], Layout] = {}
         self._bytes = 0

@@ -50,7 +50,7 @@ class Lifespan:
         self._started_in: object = None
         self._outermost: ASGIApp | None = app
         self.common: Mapping[str, Any] = {}
-        self.dates = False
+        self.dates: bool = False
 
     async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Start the manager when the application has started, close it when that has stopped."""

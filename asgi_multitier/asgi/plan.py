@@ -150,7 +150,7 @@ class RuledMemory:
     __slots__ = ("_known", "_origins", "positions")
 
     def __init__(self, *, positions: bool = False) -> None:
-        self.positions = positions
+        self.positions: bool = positions
         self._known: dict[int, Ruled] = {}
         self._origins: dict[tuple[str, bytes], tuple[str, bytes]] = {}
 

@@ -52,18 +52,18 @@ class Plans:
         self.manager = manager
         self.table = table
         self._generation = table.generation
-        self.watch = Watch(manager.config.credentials)
-        self.layouts = Layouts(self.watch)
+        self.watch: Watch = Watch(manager.config.credentials)
+        self.layouts: Layouts = Layouts(self.watch)
         self._ruled = RuledMemory(positions=positions)
         self.asked: Sample | None = None
         self.origins: deque[Origin] = deque(maxlen=_MOST_ORIGINS)
         # Targets that the first tier has no room for need no plan kept: half its bytes hold about
         # as many plans as it holds entries.
         config = manager.config
-        self.remembered = KeptPlans(2 * config.l1_entries, config.l1_bytes // 2)
+        self.remembered: KeptPlans = KeptPlans(2 * config.l1_entries, config.l1_bytes // 2)
         self._kinds = Kinds(self.forget, table)
         self._on_forget: Callable[[], None] | None = None
-        self.generation = 0
+        self.generation: int = 0
 
     def on_forget(self, call: Callable[[], None]) -> None:
         """Call this whenever all plans are forgotten: what was made of them no longer holds."""

@@ -174,7 +174,7 @@ class Replay(Prepared, eq=False, gc=False):
             return False
         created = self.created
         second = int(now - created + HAIR)  # as `whole_seconds`: a call less for many hits
-        self.lines = (
+        self.lines: Headers = (
             *self.headers,
             AGE_LINES[second],
             HIT_LINES[self.level][self.lifetime - second],

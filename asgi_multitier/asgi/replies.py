@@ -34,7 +34,7 @@ class Replies:
     def __init__(self, engine: Engine, request: Request) -> None:
         self._engine = engine
         self._request = request
-        self.forward = Forward.URI_MISS
+        self.forward: Forward = Forward.URI_MISS
         self.detail: Reason | None = None
 
     # From the tiers.

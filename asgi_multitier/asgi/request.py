@@ -111,7 +111,7 @@ class Request:
         self.scope = scope
         self.found = found
         self.plan = plan
-        self.plain = plan.whole and plan.plain.issuperset(found)
+        self.plain: bool = plan.whole and plan.plain.issuperset(found)
         self.partition: bytes | None = None
         self.primary = ""
         self.slot: Slot | None = None

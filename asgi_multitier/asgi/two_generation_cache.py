@@ -24,7 +24,7 @@ class TwoGenerationCache(Generic[K, V]):
     def __init__(self, max_entries: int, max_bytes: int, size_of: Callable[[K], int]) -> None:
         self._young: dict[K, V] = {}
         self._old: dict[K, V] = {}
-        self.young = self._young
+        self.young: dict[K, V] = self._young
         self._bytes = 0
         self._max_entries = max_entries // 2
         self._max_bytes = max_bytes // 2

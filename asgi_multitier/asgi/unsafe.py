@@ -221,7 +221,7 @@ class Mutation:
         self._content = content
         self._changes = Changes()
         scheme = scope.get("scheme", "http")
-        self.target = Target(scheme, keys.host_of(host, scheme) or b"", *raw_target(scope))
+        self.target: Target = Target(scheme, keys.host_of(host, scheme) or b"", *raw_target(scope))
 
     async def run(
         self, app: ASGIApp, receive: Receive, send: Send, begin: Begin, member: bytes | None

@@ -41,16 +41,18 @@ class Way:
 
     def __init__(self, common: Common, layout: Layout) -> None:
         nothing_selects = common.not_selecting.issuperset(layout.fields)
-        self.by_target = common.alone and nothing_selects
-        self.by_coding = common.by_coding and nothing_selects
+        self.by_target: bool = common.alone and nothing_selects
+        self.by_coding: bool = common.by_coding and nothing_selects
         parts = _parts(common, layout)
-        self.at_once = parts is not None
+        self.at_once: bool = parts is not None
         self.parts: tuple[Part, ...] = parts or ()
+        self.place: int
+        self.read: Read | None
         self.place, _, self.read = self.parts[0] if len(self.parts) == 1 else (0, None, None)
         self.take: Callable[[Sequence[Header]], Any] | None = (
             itemgetter(*[place for place, _, _ in self.parts]) if parts else None
         )
-        self.size = 400 + 150 * len(self.parts)
+        self.size: int = 400 + 150 * len(self.parts)
 
 
 def _parts(common: Common, layout: Layout) -> tuple[Part, ...] | None:

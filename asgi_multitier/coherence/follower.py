@@ -96,8 +96,8 @@ class Follower:
         wall: Clock = time.time,
     ) -> None:
         self.index = index
-        self.node = token_hex(8)
-        self.epoch = 0
+        self.node: str = token_hex(8)
+        self.epoch: int = 0
         self.last: str | None = None
         self.listener: LogListener | None = None
         self.asked: Callable[[], None] | None = None

@@ -76,13 +76,13 @@ class Index:
         untrusted_age: float = UNTRUSTED_AGE,
         clock: Clock = time.monotonic,
     ) -> None:
-        self.view = 0
-        self.settled = True
-        self.gen = ""
-        self.seq = 0
-        self.fence = 0
+        self.view: int = 0
+        self.settled: bool = True
+        self.gen: str = ""
+        self.seq: int = 0
+        self.fence: int = 0
         self._born = Born(self.gen, self.seq, self.fence)
-        self.marks = Marks(max_selectors, max_bytes, max_globs)
+        self.marks: Marks = Marks(max_selectors, max_bytes, max_globs)
         self._pending: dict[Selector, None] = {}
         self._untrusted_age = untrusted_age
         self._clock = clock

@@ -20,7 +20,7 @@ class LocalLog:
     """
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
-        self.index = Index(clock=clock)
+        self.index: Index = Index(clock=clock)
         self._follower = Follower(self.index, later=call_later, clock=clock)
         self._follower.be_alone()
 

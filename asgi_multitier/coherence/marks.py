@@ -99,9 +99,9 @@ class Marks:
     def __init__(self, max_selectors: int, max_bytes: int, max_globs: int) -> None:
         self.exact: OrderedDict[tuple[str, str], Mark] = OrderedDict()
         self.globs: OrderedDict[str, Mark] = OrderedDict()
-        self.floor = 0
-        self.fence_floor = 0
-        self.forgotten = 0
+        self.floor: int = 0
+        self.fence_floor: int = 0
+        self.forgotten: int = 0
         self._literals: tuple[str, ...] | None = None
         self._heads = 0
         self._bytes = 0

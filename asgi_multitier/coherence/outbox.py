@@ -18,7 +18,7 @@ from .log import TRUST, Operation
 from .records import RecordCodec
 from .store import LogStore
 
-logger = logging.getLogger("asgi_multitier")
+logger: logging.Logger = logging.getLogger("asgi_multitier")
 
 COMMIT = 0.25
 """Seconds that a record may take; a commit is one record, unless it brings many values."""
@@ -62,8 +62,8 @@ class Outbox:
         self._breaker = CircuitBreaker()
         self._woken = asyncio.Event()
         self._waiting_since: float | None = None
-        self.failure = ""
-        self.durations = Histogram(ROUND_TRIP_BOUNDS)
+        self.failure: str = ""
+        self.durations: Histogram = Histogram(ROUND_TRIP_BOUNDS)
 
     def prepare(self) -> None:
         """Move to the running event loop."""

@@ -25,7 +25,7 @@ from .records import RecordCodec
 from .store import LogStore
 from .tail import Tail
 
-logger = logging.getLogger("asgi_multitier")
+logger: logging.Logger = logging.getLogger("asgi_multitier")
 
 _START = 2.0
 
@@ -53,9 +53,9 @@ class SharedLog:
         optional: bool = False,
         clock: Clock = time.monotonic,
     ) -> None:
-        self.index = Index(clock=clock)
+        self.index: Index = Index(clock=clock)
         self.index.distrust()
-        self.clock_offset = 0.0
+        self.clock_offset: float = 0.0
         self._store = store
         self._follower = Follower(self.index, later=call_later, clock=clock, wall=self._wall)
         self._outbox = Outbox(store, self._follower, codec, clock=clock, sent=self._sent)

@@ -158,13 +158,13 @@ class TableStore:
         self.namespace = namespace
         self.poll = poll
         prepare = partial(_prepare, durable=durable)
-        self.worker = SQLiteWorker(path, _LOCKED, "log reader", prepare=prepare)
+        self.worker: SQLiteWorker = SQLiteWorker(path, _LOCKED, "log reader", prepare=prepare)
         self._writer = SQLiteWorker(path, _LOCKED, "log writer", prepare=prepare)
-        self.beats = TableBeats(self._writer, namespace, durable=durable)
+        self.beats: TableBeats = TableBeats(self._writer, namespace, durable=durable)
         self._maxlen = maxlen
         self._max_bytes = MAX_BYTES if max_bytes is None else max_bytes
         self._reader: TableReader | None = None
-        self.own_gen = ""
+        self.own_gen: str = ""
 
     @property
     def name(self) -> str:

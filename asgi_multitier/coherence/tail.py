@@ -19,7 +19,7 @@ from .outbox import MAX_PAUSE, PAUSE, Outbox
 from .records import Body, Record, RecordCodec
 from .store import Facts, LogReader, LogStore, StoredRecord
 
-logger = logging.getLogger("asgi_multitier")
+logger: logging.Logger = logging.getLogger("asgi_multitier")
 
 _REPORT_EVERY = 1.0
 """Seconds between two lines about unreadable records: a flood of them must not fill a disk."""
@@ -53,9 +53,9 @@ class Tail:
         optional: bool,
         clock: Clock,
     ) -> None:
-        self.tried = asyncio.Event()
-        self.trust = Trust(follower.index, store.name, clock)
-        self.waiters = PositionWaiters(follower.index)
+        self.tried: asyncio.Event = asyncio.Event()
+        self.trust: Trust = Trust(follower.index, store.name, clock)
+        self.waiters: PositionWaiters = PositionWaiters(follower.index)
         self._store = store
         self._follower = follower
         self._index = follower.index

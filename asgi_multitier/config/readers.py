@@ -7,7 +7,7 @@ import difflib
 import inspect
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from .._about import page
 from ..compression import CODINGS, check_codings
@@ -232,9 +232,9 @@ def _boolean_or(word: str) -> Callable[[Any, str, str], Any]:
     return read
 
 
-read_guarded = _boolean_or("shared")
-read_body = _boolean_or("json")
-read_coalesce = _boolean_or("fleet")
+read_guarded: Final = _boolean_or("shared")
+read_body: Final = _boolean_or("json")
+read_coalesce: Final = _boolean_or("fleet")
 
 
 def read_bytes(value: object, option: str, where: str) -> int:

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from itertools import count
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 from .._types import Clock
 from ..events import MANAGER, Events
@@ -46,7 +46,7 @@ class Audits:
         self._events = events
         self._left_out: set[str] = {MANAGER}
         self.tasks: set[asyncio.Task[None]] = set()
-        self.numbers = count(_FIRST)
+        self.numbers: Final = count(_FIRST)
         self.noted = False
         self._picker: Picker | None = None
         if rate is not None:

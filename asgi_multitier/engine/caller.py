@@ -81,13 +81,13 @@ class Caller(Generic[R]):
     def __init__(
         self, engine: Engine, policy: Policy, tally: Tally, name: str, route: str = MANAGER
     ) -> None:
-        self.route = route
+        self.route: str = route
         lead = policy.coalesce_timeout or engine.config.coalesce_timeout
         self._engine = engine
         self._policy = policy
         self._tally = tally
         self._name = name
-        self.patience = Patience(lead, policy.soft_timeout, policy.hard_timeout)
+        self.patience: Patience = Patience(lead, policy.soft_timeout, policy.hard_timeout)
         self.stale: Slot | None = None
 
     def join_or_lead(self, key: str) -> "Lead[R] | Flight[R] | StandIn | Step":

@@ -52,7 +52,7 @@ class Encodings:
     ) -> None:
         self._local = local if isinstance(local, ResizingTier) else None
         self._events = events
-        self.compressor = Compressor() if compressor is None else compressor
+        self.compressor: Compressor = Compressor() if compressor is None else compressor
 
     def find(self, slot: Slot, codings: Sequence[bytes], terms: Terms) -> InCoding | None:
         """The content in the first of these codings in which it is there; None for no coding.

@@ -5,6 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._types import Clock
+from ..coherence.index import Index
 from ..coherence.log import InvalidationLog
 from ..config.process import CacheConfig
 from ..events import Events
@@ -71,11 +72,11 @@ class Engine:
     ) -> None:
         self.config = config
         self.log = log
-        self.index = log.index
+        self.index: Index = log.index
         self.leases = leases
         self.clock = clock
         self.wall = wall
-        self.events = Events(clock, wall)
+        self.events: Events = Events(clock, wall)
         tier, where = local
         kind = NotingStack if config.debug else TierStack
         self.stack: TierStack = kind(
@@ -95,12 +96,14 @@ class Engine:
             local_scale=where.ttl_scale,
             again_bytes=config.l1_bytes // _AGAIN_SHARE,
         )
-        self.doors = Doors()
-        self.sampler = Sampler(self.doors, self.stack, clock)
-        self.audits = Audits(config.audit, config.audit_runs, self.events, self.doors, clock)
-        self.mutations = Mutations(clock)
+        self.doors: Doors = Doors()
+        self.sampler: Sampler = Sampler(self.doors, self.stack, clock)
+        self.audits: Audits = Audits(
+            config.audit, config.audit_runs, self.events, self.doors, clock
+        )
+        self.mutations: Mutations = Mutations(clock)
         self.stack.on_dropped = partial(self.mutations.dropped, elsewhere=True)
-        self.encodings = Encodings(tier, self.events)
+        self.encodings: Encodings = Encodings(tier, self.events)
         self.flights: Flights[Any] = Flights(
             log.index,
             max_flights=config.max_flights,

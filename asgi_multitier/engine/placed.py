@@ -60,14 +60,14 @@ class Placed:
         self._sharded = tier if isinstance(tier, ShardedTier) else None
         limits = (bounds.breaker_failures, bounds.breaker_reset)
         servers = () if self._sharded is None else (self._sharded.servers,)
-        self.breakers = Breakers(*limits, *servers)
+        self.breakers: Breakers = Breakers(*limits, *servers)
         self.hits = 0
         self.promotions = 0
-        self.writes = 0
+        self.writes: int = 0
         self.failures: Counter[str] = Counter()
         self._durations: dict[str, Histogram] = {}
         self.unreadable: Counter[str] = Counter()
-        self.last_error = ""
+        self.last_error: str = ""
 
     def __repr__(self) -> str:
         return f"<L{self.config.level} {self.tier.name}, breaker {self.state(0.0).value}>"

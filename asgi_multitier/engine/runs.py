@@ -61,9 +61,9 @@ class Run(Generic[R]):
     def __init__(self, engine: Engine, flight: Flight[R], policy: Policy, tally: Tally) -> None:
         self._engine = engine
         self._tally = tally
-        self.flight = flight
+        self.flight: Flight[R] = flight
         self._policy = policy
-        self.publisher = Publisher(engine.stack)
+        self.publisher: Publisher = Publisher(engine.stack)
 
     async def answer(self, origin: Origin[R], *, fleet: bool = True) -> R | None:
         """Answer the flight for callers that wait.

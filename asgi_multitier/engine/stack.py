@@ -10,7 +10,7 @@ Reads and writes of one tick of the event loop go to a shared tier in one round 
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from msgspec.structs import replace
 
@@ -77,7 +77,7 @@ class TierStack:
         again_bytes: int = _AGAIN_BYTES,
     ) -> None:
         self.local = local
-        self.shared = tuple(shared)
+        self.shared: tuple[Placed, ...] = tuple(shared)
         self._log = log
         self._index = log.index
         self._events = events
@@ -86,14 +86,14 @@ class TierStack:
         self._held = 0
         self._keeps = not isinstance(local, NullLocalTier)
         self._admission = Admission(log, form, self._promote, self._forget_ahead)
-        self.objection = self._admission.objection
+        self.objection: Final = self._admission.objection
         for placed in filter(self._stays, self.shared):
             self._admission.compare(placed, again_bytes)
         self._clock = form.clock
         self._begin_reads()
         self._writes = Writes(self.shared, log, events, self.spawn, form=form)
         self.tasks: set[asyncio.Task[Any]] = set()
-        self.find = finder(local)
+        self.find: Callable[[str], Slot | None] = finder(local)
         self.told: Callable[[Slot], None] | None = None
         self.on_dropped: Callable[[Sequence[Selector]], None] | None = None
         if isinstance(local, FindingTier):
@@ -108,7 +108,7 @@ class TierStack:
         self._reads = Reads(
             self.shared, self._admission.admitted, self.spawn, self._clock, self._events
         )
-        self.ask = self._reads.ask
+        self.ask: Callable[[str], asyncio.Future[Found | None]] = self._reads.ask
 
     def peek(self, key: str) -> Slot | None:
         """The local slot whose entry is valid by the log; it may be past its lifetime.

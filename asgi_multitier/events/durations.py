@@ -53,9 +53,9 @@ class Histogram:
     __slots__ = ("bounds", "counts", "seconds")
 
     def __init__(self, bounds: Sequence[float] = BOUNDS) -> None:
-        self.bounds = tuple(bounds)
-        self.counts = [0] * (len(self.bounds) + 1)
-        self.seconds = 0.0
+        self.bounds: tuple[float, ...] = tuple(bounds)
+        self.counts: list[int] = [0] * (len(self.bounds) + 1)
+        self.seconds: float = 0.0
 
     def add(self, seconds: float) -> None:
         """Count one."""

@@ -122,8 +122,8 @@ class Live:
     """
 
     def __init__(self, clock: Seconds = time.monotonic, wall: Seconds = time.time) -> None:
-        self.on = False
-        self.last = 0
+        self.on: bool = False
+        self.last: int = 0
         self._clock = clock
         self._wall = wall
         self._kept: deque[Event] = deque(maxlen=MAX_KEPT)

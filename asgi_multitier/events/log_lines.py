@@ -4,7 +4,7 @@ import logging
 import re
 import traceback
 
-logger = logging.getLogger("asgi_multitier")
+logger: logging.Logger = logging.getLogger("asgi_multitier")
 
 MAX_LINE = 4_000
 """Characters of one message, and of one exception's text, that are written."""

@@ -28,7 +28,7 @@ class Told(Counters):
 
     def __init__(self, clock: Callable[[], float], wall: Callable[[], float]) -> None:
         super().__init__()
-        self.live = Live(clock, wall)
+        self.live: Live = Live(clock, wall)
         self._troubles = Troubles()
         self.traces: Traces | None = None
 

@@ -211,7 +211,7 @@ class Changes:
 
     def __init__(self, tree: Tree) -> None:
         leaves = [leaf for leaf in tree.leaves() if changing(leaf)]
-        self.all = tuple(
+        self.all: tuple[Change, ...] = tuple(
             Change(number, leaf, str(leaf), invalidations_of(leaf))
             for number, leaf in enumerate(leaves)
         )

@@ -47,11 +47,11 @@ class FunctionKeys:
             ConfigError: If a template is wrong, or the key is another function's.
         """
         self.function = _unwrapped(function)
-        self.where = f"cached({name_of(function)})"
+        self.where: str = f"cached({name_of(function)})"
         if not inspect.isfunction(self.function):
             allowed = "a function; write one around another callable"
             raise ConfigError.of("function", name_of(function), allowed, where=self.where)
-        self.template = Template(key, option="key", where=self.where)
+        self.template: Template = Template(key, option="key", where=self.where)
         if isinstance(tags, str):
             raise ConfigError.of("tags", tags, "a list of templates", where=self.where)
         self._tags = tuple(Template(tag, option="tags", where=self.where) for tag in tags)

@@ -75,7 +75,7 @@ class Home:
     def __init__(self) -> None:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.place: object = _NOWHERE
-        self.thread = _NO_THREAD
+        self.thread: int = _NO_THREAD
         self.runs: Callable[[], bool] = _never
         self.guest: asyncio.AbstractEventLoop | None = None
         self.yields = False

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from asyncio.events import _get_running_loop as loop_here
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
@@ -32,7 +32,7 @@ from .listeners import Listeners
 from .naming import Namespace
 from .settings import in_places, refuse_both, settings_of
 
-logger = logging.getLogger("asgi_multitier")
+logger: logging.Logger = logging.getLogger("asgi_multitier")
 
 T = TypeVar("T")
 
@@ -77,10 +77,14 @@ class Lifecycle:
         isolated = isolation.current
         if isolated is not None:
             clock, wall = isolated.clocks(clock, wall)
+        self.config: CacheConfig
+        self.origins: Mapping[str, str]
         self.config, self.origins = settings_of(config, settings)
         self.serializer: Serializer = serializer if serializer is not None else JsonSerializer()
-        self.invalidation = invalidation if invalidation is not None else InvalidationConfig()
-        self.home = Home()
+        self.invalidation: InvalidationConfig = (
+            invalidation if invalidation is not None else InvalidationConfig()
+        )
+        self.home: Home = Home()
         self._making = threading.RLock()
         given = Given(
             self.config, pairs, log, redis, sqlite, streams, self.invalidation, clock, compress_over
@@ -88,7 +92,7 @@ class Lifecycle:
         self._backends = Backends(given)
         self._compress_over = compress_over
         self._clock, self._wall = clock, wall
-        self.workers = Workers(lambda: self.namespace, self._worker_failed)
+        self.workers: Workers = Workers(lambda: self.namespace, self._worker_failed)
         answer_workers(self)
         self._name = Namespace(self.config.namespace, self._backends)
         self._mode = self.config.mode

@@ -14,7 +14,7 @@ from .identity.application import describe
 from .identity.loading import application_of
 from .identity.names import local_name, name_of_its_own
 
-logger = logging.getLogger("asgi_multitier")
+logger: logging.Logger = logging.getLogger("asgi_multitier")
 
 _SAYS_NOTHING = (
     "CacheManager: namespace=None is not allowed for title {title!r} and module {module!r}, which "
@@ -57,7 +57,7 @@ class Namespace:
 
     def __init__(self, given: str | None, backends: Backends) -> None:
         self.text = given
-        self.is_named = given is not None
+        self.is_named: bool = given is not None
         self.table: RouteTable | None = None
         self.has_values = False
         self._backends = backends

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, Unpack, overload
 
 from ..coherence.log import InvalidationStats
 from ..config.process import Mode
@@ -76,13 +76,13 @@ class SyncCache(Runner):
 
     # Values.
 
-    get = _blocking(Operations.get)
-    get_typed = _blocking(Operations.get_typed)
-    get_many = _blocking(Operations.get_many)
-    set = _blocking(Operations.set)
-    set_many = _blocking(Operations.set_many)
-    update = _blocking(Operations.update)
-    set_with_broadcast = _blocking(Operations.set_with_broadcast)
+    get: Final = _blocking(Operations.get)
+    get_typed: Final = _blocking(Operations.get_typed)
+    get_many: Final = _blocking(Operations.get_many)
+    set: Final = _blocking(Operations.set)
+    set_many: Final = _blocking(Operations.set_many)
+    update: Final = _blocking(Operations.update)
+    set_with_broadcast: Final = _blocking(Operations.set_with_broadcast)
 
     @overload
     def get_or_compute(
@@ -151,26 +151,26 @@ class SyncCache(Runner):
 
     # Invalidation.
 
-    invalidate = _blocking(Operations.invalidate)
-    invalidate_many = _blocking(Operations.invalidate_many)
-    invalidate_tags = _blocking(Operations.invalidate_tags)
-    invalidate_pattern = _blocking(Operations.invalidate_pattern)
-    invalidate_path = _blocking(Operations.invalidate_path)
-    invalidate_route = _blocking(Operations.invalidate_route)
-    clear = _blocking(Operations.clear)
+    invalidate: Final = _blocking(Operations.invalidate)
+    invalidate_many: Final = _blocking(Operations.invalidate_many)
+    invalidate_tags: Final = _blocking(Operations.invalidate_tags)
+    invalidate_pattern: Final = _blocking(Operations.invalidate_pattern)
+    invalidate_path: Final = _blocking(Operations.invalidate_path)
+    invalidate_route: Final = _blocking(Operations.invalidate_route)
+    clear: Final = _blocking(Operations.clear)
 
     # Warm-up.
 
-    warm = _blocking(Operations.warm)
+    warm: Final = _blocking(Operations.warm)
 
     # Readings.
 
-    health = _blocking(Operations.health)
-    health_check = _blocking(Operations.health_check)
-    explain = _blocking(Operations.explain)
-    instances = _blocking(Operations.instances)
-    seen = _blocking(Operations.seen)
-    report = _blocking(Operations.report)
+    health: Final = _blocking(Operations.health)
+    health_check: Final = _blocking(Operations.health_check)
+    explain: Final = _blocking(Operations.explain)
+    instances: Final = _blocking(Operations.instances)
+    seen: Final = _blocking(Operations.seen)
+    report: Final = _blocking(Operations.report)
 
     def stats(self) -> CacheStats:
         """See `CacheManager.stats`."""

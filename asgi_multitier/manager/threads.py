@@ -23,7 +23,7 @@ from .operations import Operations
 
 T = TypeVar("T")
 
-logger = logging.getLogger("asgi_multitier")
+logger: logging.Logger = logging.getLogger("asgi_multitier")
 
 _CHECK_INTERVAL = 1.0
 """Seconds after which a call checks whether the loop that it waits for still runs."""

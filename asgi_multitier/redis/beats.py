@@ -34,7 +34,7 @@ class StreamBeats:
     source: Literal["redis", "sqlite"] = "redis"
 
     def __init__(self, link: Link, namespace: str) -> None:
-        self.key = f"{{{namespace}}}:nodes"
+        self.key: str = f"{{{namespace}}}:nodes"
         self._link = link
         self._renewed_at = 0.0
 

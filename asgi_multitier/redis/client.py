@@ -65,9 +65,9 @@ class Lane:
     def __init__(
         self, client: RedisClient, connections: int, shared: Multiplexed | None = None
     ) -> None:
-        self.client = client
-        self.shared = shared
-        self.turns = asyncio.Semaphore(connections)
+        self.client: RedisClient = client
+        self.shared: Multiplexed | None = shared
+        self.turns: asyncio.Semaphore = asyncio.Semaphore(connections)
         self._connections = connections
         # A node's semaphore lives as long as a caller uses it.
         self._of_nodes: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
@@ -119,13 +119,13 @@ class Link:
         connections: int = CONNECTIONS,
     ) -> None:
         recipe = recipe_of(target)
-        self._patience = recipe.patience
-        self.timeout = self.within(timeout)
-        self._connections = connections
-        self.name, self._build, self.cluster = recipe.name, recipe.build, recipe.cluster
-        self.multiplexes = recipe.multiplexes
+        self._patience, self._build = recipe.patience, recipe.build
+        self.timeout: float = self.within(timeout)
+        self.name: str = recipe.name
+        self.cluster: bool = recipe.cluster
+        self.multiplexes: bool = recipe.multiplexes
         self._lanes: WeakKeyDictionary[asyncio.AbstractEventLoop, Lane] = WeakKeyDictionary()
-        self._pid = os.getpid()
+        self._connections, self._pid = connections, os.getpid()
 
     def __repr__(self) -> str:
         return f"<Link {self.name}>"

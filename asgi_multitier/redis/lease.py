@@ -22,7 +22,7 @@ from .recipe import UrlOrClient
 from .scripts import CLAIM, RELEASE, RENEW, Script
 from .streams import end_of, read_after
 
-logger = logging.getLogger("asgi_multitier")
+logger: logging.Logger = logging.getLogger("asgi_multitier")
 
 TTL = 3.0
 """Seconds after which the lease of a dead holder expires."""
@@ -67,11 +67,11 @@ class Claim:
         *,
         asks: bool = False,
     ) -> None:
-        self.key = key
-        self.won = False
-        self.held = False
-        self.holder = ""
-        self.ends = 0.0
+        self.key: str = key
+        self.won: bool = False
+        self.held: bool = False
+        self.holder: str = ""
+        self.ends: float = 0.0
         self._asks = asks
         self._leases = leases
         self._token = token
@@ -119,7 +119,7 @@ class Leases:
         namespace: str = "asgi-multitier",
         ttl: float = TTL,
     ) -> None:
-        self.link = connect(target)
+        self.link: Link = connect(target)
         self.ttl = ttl
         self._owns_link = not isinstance(target, Link)
         self._prefix = f"{{{check_namespace(namespace)}}}:lease:"

@@ -94,7 +94,7 @@ class Audit:
     """
 
     def __init__(self, link: Link, stream: str, maxlen: int) -> None:
-        self.errors = 0
+        self.errors: int = 0
         self._link = link
         self._stream = stream
         self._maxlen = maxlen

@@ -25,7 +25,7 @@ from .recipe import RedisClient
 from .scripts import APPEND, ATTACH, CHECK
 from .tier import scanned
 
-logger = logging.getLogger("asgi_multitier")
+logger: logging.Logger = logging.getLogger("asgi_multitier")
 
 KEEP = 7 * 24 * 3600
 """Seconds that the log is kept after its last use, on the server."""
@@ -82,14 +82,14 @@ class StreamStore:
     ) -> None:
         self.link = link
         self.namespace = namespace
-        self.stream = f"{{{namespace}}}:{config.channel}"
-        self.control = f"{self.stream}:ctl"
+        self.stream: str = f"{{{namespace}}}:{config.channel}"
+        self.control: str = f"{self.stream}:ctl"
         self._keys = (self.control, self.stream)
-        self.beats = StreamBeats(link, namespace)
+        self.beats: StreamBeats = StreamBeats(link, namespace)
         self._maxlen = config.maxlen
         self._flush_on_failover = flush_on_failover
         self._clock = clock
-        self.own_gen = ""
+        self.own_gen: str = ""
         self._renewed = -float("inf")
         self._permissions_checked = False
 

@@ -34,7 +34,7 @@ class RedisStreams:
     def __init__(
         self, target: "UrlOrClient | Link | None" = None, *, namespace: str = "asgi-multitier"
     ) -> None:
-        self.link = connect(target)
+        self.link: Link = connect(target)
         self._owns_link = not isinstance(target, Link)
         self._prefix = f"{check_namespace(namespace)}:s:"
 

@@ -52,12 +52,12 @@ class ApplicationRoutes:
         self._given = app
         self._framework = framework_of(app)
         self._app = None if self._framework is not None else routed(app)
-        self.unreadable = "" if self._knows else unreadable(app)
+        self.unreadable: str = "" if self._knows else unreadable(app)
         self._tree: Tree | None = None
         self._containers: list[Any] = []
         self._seen: list[object] = []
         self._mistakes: Counter[tuple[str, str]] = Counter()
-        self.generation = 0
+        self.generation: int = 0
 
     @property
     def _knows(self) -> bool:

@@ -25,7 +25,7 @@ class Coin:
     def __init__(self, yes: float, no: float) -> None:
         """Begin with what is expected: counts of events and of their absence, as if seen."""
         self._yes, self._no = yes, no
-        self.cost = 0.0
+        self.cost: float = 0.0
 
     def tell(self, *, happened: bool) -> None:
         """Add one event, or its absence."""

@@ -28,7 +28,7 @@ class Edits:
         """
         self._limit = limit // _SHARE
         self._routes: dict[str, deque[tuple[Edit, int]]] = {}
-        self.bytes = 0
+        self.bytes: int = 0
 
     def add(self, edit: Edit) -> None:
         """Keep a mutation; the oldest of the route that has most are given up for it."""

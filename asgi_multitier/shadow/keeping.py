@@ -46,8 +46,8 @@ class Kept:
     def __init__(self, key: str, path: str, lifetimes: int) -> None:
         self.path, self.tags, self.size = path, frozenset[str](), 0
         self.records: list[Record] = []
-        self.bytes = _KEY + len(key) + len(path)
-        self.filled = [float("-inf")] * lifetimes
+        self.bytes: int = _KEY + len(key) + len(path)
+        self.filled: list[float] = [float("-inf")] * lifetimes
 
     def tagged(self, tags: frozenset[str]) -> int:
         """Keep the tags of its newest entry; return by how many bytes this has grown."""

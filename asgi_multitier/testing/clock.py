@@ -16,7 +16,7 @@ class FakeClock:
     __slots__ = ("now",)
 
     def __init__(self, now: float = 1_000.0) -> None:
-        self.now = now
+        self.now: float = now
 
     def __call__(self) -> float:
         return self.now

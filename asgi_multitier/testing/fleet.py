@@ -72,7 +72,7 @@ class Instance(_Connections):
         self.number = number
         self.app = app
         self.manager = manager
-        self.nodes = (node,)
+        self.nodes: Sequence[Node] = (node,)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, as a server of this instance would."""
@@ -88,7 +88,7 @@ class Fleet(_Connections):
     def __init__(self, instances: Sequence[Instance], wire: Wire) -> None:
         self._instances = tuple(instances)
         self._wire = wire
-        self.nodes = [node for one in instances for node in one.nodes]
+        self.nodes: Sequence[Node] = [node for one in instances for node in one.nodes]
 
     def __getitem__(self, number: int) -> Instance:
         return self._instances[number]

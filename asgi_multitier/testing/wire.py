@@ -40,9 +40,9 @@ class Wire:
     """The records of one log."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock: threading.Lock = threading.Lock()
         self.nodes: list[Node] = []
-        self.gen = token_hex(16)
+        self.gen: str = token_hex(16)
         self.records: list[StoredRecord] = []
         self._positions: dict[str, int] = {}
 
@@ -98,12 +98,12 @@ class Node:
 
     def __init__(self, wire: Wire, name: str, clock: Clock) -> None:
         self.name = name
-        self.fault = Fault.NONE
-        self.delay = 0.0
+        self.fault: Fault = Fault.NONE
+        self.delay: float = 0.0
         self._wire = wire
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken = asyncio.Event()
-        self.log = FleetLog(self, clock)
+        self.log: FleetLog = FleetLog(self, clock)
         wire.nodes.append(self)
 
     def __repr__(self) -> str:

@@ -20,7 +20,7 @@ class Leaving:
     __slots__ = ("_parts", "_slots", "bytes")
 
     def __init__(self) -> None:
-        self.bytes = 0
+        self.bytes: int = 0
         self._slots: deque[list[Slot]] = deque()
         self._parts: deque[Part] = deque()
 

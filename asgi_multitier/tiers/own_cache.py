@@ -37,7 +37,7 @@ class OwnCache:
             raise ConfigError.of("cache", cache, allowed, where="MemoryTier")
         self._cache = cache
         self._slots = slots
-        self.sized = cache.getsizeof is not Cache.getsizeof
+        self.sized: bool = cache.getsizeof is not Cache.getsizeof
 
     @property
     def maxsize(self) -> float:

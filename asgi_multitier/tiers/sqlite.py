@@ -16,6 +16,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from .._types import Clock
@@ -114,7 +115,7 @@ class SQLiteTier:
         clock: Clock = time.time,
         name: str = "sqlite",
     ) -> None:
-        self.path = check_file(path, where="SQLiteTier")
+        self.path: Path = check_file(path, where="SQLiteTier")
         if max_bytes < 1:
             raise ConfigError.of("max_bytes", max_bytes, "a number from 1", where="SQLiteTier")
         if not timeout > 0:

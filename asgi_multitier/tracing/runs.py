@@ -81,11 +81,11 @@ class RunTrace:
     ) -> None:
         self._span = span
         self._asker = asker
-        self.lost = lost
-        self.failed = failed
-        self.inside = inside
+        self.lost: Lost = lost
+        self.failed: Failed = failed
+        self.inside: Context = inside
         self.span_context: SpanContext = span.get_span_context()
-        self.recording = span.is_recording()
+        self.recording: bool = span.is_recording()
 
     @property
     def traceparent(self) -> str:

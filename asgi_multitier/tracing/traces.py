@@ -75,10 +75,10 @@ class Traces:
     def __init__(
         self, tracer: Tracer, namespace: str, failed: Failed, *, round_trips: bool
     ) -> None:
-        self.round_trips = round_trips
+        self.round_trips: bool = round_trips
         self._tracer = tracer
         self._namespace = namespace
-        self.failed = failed
+        self.failed: Failed = failed
 
     # Runs of an origin.
 

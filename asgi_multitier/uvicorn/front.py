@@ -43,7 +43,7 @@ class Front:
         self._root_path: str | None = None
         self._origins: dict[tuple[str, bool], tuple[str, bool]] = {}
         self.cache: CacheMiddleware | None = None
-        self.requests = Requests(0)
+        self.requests: Requests = Requests(0)
         self._heads = Heads(0)
         self.defaults: Sequence[Header] | None = None
         self.lines: Sequence[Header] = ()

@@ -37,7 +37,7 @@ class Heads:
         self._texts: dict[int, tuple[Sequence[Header], int, int, bytes]] = {}
         self._defaults: Sequence[Header] | None = None
         self._own: bytes | None = None
-        self.size = 0
+        self.size: int = 0
 
     def head_of(self, prepared: Prepared, defaults: Sequence[Header]) -> bytes | None:
         """The status line and the field lines, with the empty line after them.

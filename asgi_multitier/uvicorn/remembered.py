@@ -52,7 +52,7 @@ class Known:
         client: tuple[str, int] | None,
         scope: Scope,
     ) -> None:
-        self.found = found
+        self.found: Found = found
         self.origin = origin
         self.client = client
         self.method: str = scope["method"]
@@ -61,7 +61,7 @@ class Known:
         self.lines: Sequence[Header] | None = None
         self.defaults: Sequence[Header] | None = None
         self.head: bytes | None = None
-        self.size = 0
+        self.size: int = 0
 
 
 class Requests:

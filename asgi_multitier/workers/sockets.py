@@ -44,10 +44,10 @@ class Listener:
 
     def __init__(self, namespace: str) -> None:
         directory, claimed = _claimed(namespace)
-        self.number = claimed.number
+        self.number: int = claimed.number
         self._path = directory / f"{self.number}.sock"
         try:
-            self.socket = _bound(self._path)
+            self.socket: socket.socket = _bound(self._path)
             self._made = os.lstat(self._path)
         except OSError:
             claimed.release()

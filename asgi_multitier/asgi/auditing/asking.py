@@ -64,7 +64,7 @@ class Asking:
         self._ended = False
         self.status = 0
         self.headers: Headers = ()
-        self.too_long = False
+        self.too_long: bool = False
 
     async def send(self, message: Message) -> None:
         """Take one message of the application.

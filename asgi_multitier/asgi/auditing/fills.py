@@ -52,7 +52,7 @@ class Fills:
     def __init__(self, limit: int = BYTES) -> None:
         self._limit = limit
         self._fills: OrderedDict[str, Fill] = OrderedDict()
-        self.size = 0
+        self.size: int = 0
 
     def __len__(self) -> int:
         return len(self._fills)

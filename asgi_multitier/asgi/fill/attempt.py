@@ -86,10 +86,10 @@ class Attempt(ResponseHandler):
         self._asked_at = engine.wall()
         self._messages: list[Message] = []
         self.deadline: asyncio.Timeout | None = None
-        self.again = False
-        self.outcome = Outcome.MISS
+        self.again: bool = False
+        self.outcome: Outcome = Outcome.MISS
         self.declined: Reason | None = None
-        self.sent_304 = False
+        self.sent_304: bool = False
 
     # Called by the capture.
 
@@ -122,7 +122,7 @@ class Attempt(ResponseHandler):
         verdict = objection or self._keeping.judge(status, headers, self._asked_at)
         if isinstance(verdict, Store) and self._wants_part and content_length(headers) is not None:
             # It is short, or it is declined: the client gets what it asked for out of the whole.
-            self.holds_back = True
+            self.holds_back: bool = True
         return verdict
 
     def _objection(self) -> Reason | None:

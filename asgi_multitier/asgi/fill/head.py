@@ -60,7 +60,9 @@ class Head:
         self._keeping = Keeping(engine, request, own, marker)
         for_all = Run(engine, shared or flight, policy, tally)
         self._sharing = Keeping(engine, request, for_all, marker)
-        self.scope = request.scope if shared is None else self._outside.watch(self._for_all())
+        self.scope: Scope = (
+            request.scope if shared is None else self._outside.watch(self._for_all())
+        )
 
     def _for_all(self) -> Scope:
         """The request with what its key covers: its answer is for others too."""

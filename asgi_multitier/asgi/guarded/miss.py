@@ -118,8 +118,8 @@ class Miss:
         self._key = key
         self._plan = request.plan
         self._policy = request.plan.policy
-        self.origin = EndpointOrigin(engine.config.max_entry, engine.events.traces)
-        self.sink = Sink()
+        self.origin: EndpointOrigin = EndpointOrigin(engine.config.max_entry, engine.events.traces)
+        self.sink: Sink = Sink()
         self._own_request = GuardedRequest(request, self.origin, key, born, labels)
         story = Exchange(engine, self._own_request, _never, self.sink)
         self.task = asyncio.create_task(story.run(), name="asgi-multitier guarded")

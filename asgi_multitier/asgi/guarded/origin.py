@@ -50,7 +50,7 @@ class EndpointOrigin:
         loop = asyncio.get_running_loop()
         self.wanted: asyncio.Future[None] = loop.create_future()
         self.watched: EndpointScope | None = None
-        self.doubtful = False
+        self.doubtful: bool = False
         self._refused = False
         self._answer: asyncio.Future[tuple[int, list[Header], bytes | None]] = loop.create_future()
         self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue()

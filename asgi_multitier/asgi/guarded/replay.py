@@ -57,17 +57,17 @@ class GuardedReplay:
 
     def __init__(self, entry: Entry, response: StoredResponse) -> None:
         never = entry.always_validate or response.status == PARTIAL
-        self.until = -math.inf if never else min(entry.fresh_until, entry.refresh_at)
-        self.created = entry.created
-        self.status = response.status
-        self.body = response.body
-        self.given = without(response.headers, {OWN_FIELDS})
-        self.joins = len(self.given) == len(response.headers)
+        self.until: float = -math.inf if never else min(entry.fresh_until, entry.refresh_at)
+        self.created: float = entry.created
+        self.status: int = response.status
+        self.body: bytes = response.body
+        self.given: Headers = without(response.headers, {OWN_FIELDS})
+        self.joins: bool = len(self.given) == len(response.headers)
         if self.joins:
             self.given = response.headers  # not held twice
         self.told: StoredResponse | None = None
         self.tag: bytes | None = None
-        self.encodable = False
+        self.encodable: bool = False
         self._ends: Headers = ()
         self._unchanged: Headers | None = None
         self._sent: list[Header] = []

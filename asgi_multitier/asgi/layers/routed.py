@@ -32,7 +32,7 @@ class Looking:
     __slots__ = ("found",)
 
     def __init__(self) -> None:
-        self.found = False
+        self.found: bool = False
 
     def look(self) -> bool:
         """Look, for all requests that follow; called by what has led to one that is no hit."""

@@ -64,7 +64,7 @@ class Noted(dict[str, Any]):
     def __init__(self, shared: MutableMapping[str, Any]) -> None:
         super().__init__(shared)
         self.shared = shared
-        self.read = False
+        self.read: bool = False
         self._written: set[object] = set()
 
     def _matters(self, key: Any) -> bool:

@@ -29,7 +29,7 @@ class Budget:
         self._now = now
         self._left = AHEAD
         self._chosen = _WHOLE
-        self.passed = 0
+        self.passed: int = 0
 
     @property
     def share(self) -> float:

@@ -97,34 +97,37 @@ class Exchange:
     def __init__(
         self, plan: Plan, scope: Scope, send: Send, content: Content, clock: Any, asked_at: float
     ) -> None:
-        self.plan = plan
+        self.plan: Plan = plan
         self.scope = {**scope, "headers": [*scope["headers"]]}  # applications edit theirs
         self._send = send
         self._clock = clock
-        self.content = content
+        self.content: Content = content
         self.began: float = clock()
-        self.asked_at = asked_at
+        self.asked_at: float = asked_at
         self.request: Request | None = None
         self.outside: Outside | None = None
         self.would: str = ""
-        self.key = plan.key
+        self.key: str = plan.key
         self.slot: Slot | None = None
-        self.renews = False
+        self.renews: bool = False
         self.marker: Variants | None = None
         self.seed: Entry | None = None
         self.leader: Exchange | None = None
-        self.comparable = True
+        self.comparable: bool = True
         self.status = 0
         self.headers: Any = ()
         self.ended = 0.0
         self.flaw: Reason | None = None
-        self.has_body = False
+        self.has_body: bool = False
         self.objection: Reason | None = None
-        self.valid = self.lasted = False
+        self.valid: bool = False
+        self.lasted: bool = False
         self.mutations: list[UnderWay] = []
         self.answer: Answer | None = None
-        self.number = 0
-        self.judged = self.kept = self.replaced = False
+        self.number: int = 0
+        self.judged: bool = False
+        self.kept: bool = False
+        self.replaced: bool = False
         self.entry: Entry | None = None
 
     async def send(self, message: Message) -> None:

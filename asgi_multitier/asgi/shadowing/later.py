@@ -45,7 +45,7 @@ class Later(Generic[T]):
         self._waiting: deque[T] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._handle: asyncio.Handle | None = None
-        self.refused = 0
+        self.refused: int = 0
 
     def __len__(self) -> int:
         return len(self._waiting)

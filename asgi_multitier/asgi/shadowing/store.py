@@ -129,7 +129,9 @@ class Store:
     def __init__(self, engine: Engine, max_bytes: int) -> None:
         self._tier = NamedTier(max_bytes, engine)
         events = Events(engine.clock, engine.wall)  # nothing here is counted as done
-        self.stack = TierStack(self._tier, (), engine.log, events, form=engine.stack.form)
+        self.stack: TierStack = TierStack(
+            self._tier, (), engine.log, events, form=engine.stack.form
+        )
         self._clock = engine.clock
         self._max_variants = engine.config.max_variants
 

@@ -45,7 +45,7 @@ class Verdicts:
 
     def __init__(self) -> None:
         self._waiting: list[_Waiting] = []
-        self.given_up = 0
+        self.given_up: int = 0
 
     def __len__(self) -> int:
         return len(self._waiting)

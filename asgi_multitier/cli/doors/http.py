@@ -47,8 +47,8 @@ class HttpDoor:
                 "--url is not allowed; expected http://host:port/_cache or https://...",
                 "a token goes into ASGI_MULTITIER_ADMIN_TOKEN or --token-file, never into the URL",
             )
-        self.name = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
-        self.is_plain = parts.scheme == "http" and host not in _LOCAL
+        self.name: str = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+        self.is_plain: bool = parts.scheme == "http" and host not in _LOCAL
         self._secure = parts.scheme == "https"
         self._host, self._port = host, port
         self._base = parts.path.rstrip("/")

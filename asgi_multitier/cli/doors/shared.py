@@ -33,7 +33,7 @@ class SharedDoor:
     """
 
     def __init__(self, url: str, namespace: str) -> None:
-        self.cache = CacheManager(
+        self.cache: CacheManager = CacheManager(
             redis_url=url,
             namespace=namespace,
             heartbeat=False,
@@ -43,7 +43,7 @@ class SharedDoor:
             redis_timeout=_TIMEOUT,
         )
         self._link = connect(url, timeout=_TIMEOUT)
-        self.name = f"namespace {namespace} at {self._link.name}"
+        self.name: str = f"namespace {namespace} at {self._link.name}"
         self._inside = Inside(self.cache)
 
     async def ask(

@@ -30,7 +30,7 @@ class WorkersDoor:
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
-        self.name = f"workers of {namespace} on this machine"
+        self.name: str = f"workers of {namespace} on this machine"
         self._workers = Workers(lambda: namespace, lambda what, error: None)  # noqa: ARG005
         self._number: int | None = None
 

@@ -35,7 +35,7 @@ from .peers import CHANGED, FOLLOWING, HELLO, LOST, MOVED, Peers
 if TYPE_CHECKING:
     from ..sqlite import TableStore
 
-logger = logging.getLogger("asgi_multitier")
+logger: logging.Logger = logging.getLogger("asgi_multitier")
 
 _BYTES = 4 * 1024 * 1024
 """Bytes of records kept. Each record wakes the workers, so few lag behind; and the directory is

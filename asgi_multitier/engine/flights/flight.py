@@ -37,18 +37,18 @@ class Flight(Generic[R]):
     """
 
     def __init__(self, seed: Entry, view: int, after: "Flight[R] | None" = None) -> None:
-        self.seed = seed
-        self.view = view
+        self.seed: Entry = seed
+        self.view: int = view
         follows = after is not None and not after.waiting_list.answered
         self.waiting_list: WaitingList[R] = (
             after.waiting_list if after is not None and follows else WaitingList()
         )
         self.task: asyncio.Task[None] | None = None
         self.led = False
-        self.begun = False
+        self.begun: bool = False
         self.streams = False
         self.superseded = False
-        self.answered = False
+        self.answered: bool = False
         self.reported = False
         self.trace: RunTrace | None = None
         self._opener: Member | None = None

@@ -59,10 +59,10 @@ class WaitingList(Generic[R]):
     """
 
     def __init__(self) -> None:
-        self.answered = False
-        self.runs = 0
-        self.opened = 0
-        self.openers = 0
+        self.answered: bool = False
+        self.runs: int = 0
+        self.opened: int = 0
+        self.openers: int = 0
         self._began = -math.inf
         self._patience = math.inf
         self._members: dict[Member, float] = {}

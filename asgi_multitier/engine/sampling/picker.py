@@ -83,8 +83,8 @@ class Picker:
         self._under_way = 0
         self._due = 0
         self._pass = 0
-        self.armed = False
-        self.skipped = 0
+        self.armed: bool = False
+        self.skipped: int = 0
 
     # When.
 

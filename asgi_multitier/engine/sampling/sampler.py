@@ -68,7 +68,9 @@ class Shapes:
     __slots__ = ("ages", "left", "sizes")
 
     def __init__(self) -> None:
-        self.ages, self.left, self.sizes = Histogram(TIMES), Histogram(TIMES), Histogram(SIZES)
+        self.ages: Histogram = Histogram(TIMES)
+        self.left: Histogram = Histogram(TIMES)
+        self.sizes: Histogram = Histogram(SIZES)
 
 
 class Sampler:

@@ -16,7 +16,7 @@ class Routes:
     """
 
     def __init__(self) -> None:
-        self.total = no_route()
+        self.total: Counted = no_route()
         self.shown: list[dict[str, Any]] = []
 
     def add(self, name: str, counts: Sequence[Counted]) -> None:
