@@ -54,27 +54,42 @@ class Hands:
 
     def take(self, holder: Holder, slot: Slot) -> None:
         """Let a holder hold a slot from here on, if there is room."""
-        held, size = self._held, slot.size  # plans may be forgotten in another thread meanwhile
+        held, size = self._held, slot.size
         holder.slot = None
-        for _ in range(min(_TIDIED, len(held))):
-            self._tidy(held)
-        if size * _LARGEST > self._max_bytes:
-            return
-        if self._bytes + size > self._max_bytes:
-            self._tries = (self._tries + 1) % _TRIES
-            if self._tries:
+        try:
+            if not self._has_room(held, size):
                 return
-            while held and self._bytes + size > self._max_bytes:
-                self._bytes -= _let_go(held)
+        except IndexError:  # another thread lets all go at this moment
+            return
         held.append((holder, slot, size))
         self._bytes += size
         holder.slot = slot
+        if held is not self._held:  # that thread may have been here before this was held
+            holder.slot = None
 
     def clear(self) -> None:
-        """Let everything go."""
+        """Let everything go. In another thread it is to be done once more in the holders' own."""
         held, self._held, self._bytes = self._held, deque(), 0
         while held:
             _let_go(held)
+
+    def _has_room(self, held: Held, size: int) -> bool:
+        """Whether so many bytes may be held; others are let go for them, in vain held ones first.
+
+        Raises:
+            IndexError: If another thread has let all go meanwhile.
+        """
+        for _ in range(min(_TIDIED, len(held))):
+            self._tidy(held)
+        if size * _LARGEST > self._max_bytes:
+            return False
+        if self._bytes + size > self._max_bytes:
+            self._tries = (self._tries + 1) % _TRIES
+            if self._tries:
+                return False
+            while held and self._bytes + size > self._max_bytes:
+                self._bytes -= _let_go(held)
+        return True
 
     def _tidy(self, held: Held) -> None:
         """Let the first go if it holds its slot in vain, else make it the last."""

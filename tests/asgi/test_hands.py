@@ -1,6 +1,7 @@
 """Slots in the hands of plans: what was in the tier is known by its view, and bytes are bounded."""
 
 import random
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,35 @@ class Hand:
     """A holder."""
 
     slot: Slot | None = None
+
+
+class Interrupted:
+    """A holder at whose slot another thread comes in: it is looked at or set, and all is let go.
+
+    Args:
+        hands: What another thread clears.
+        looks: How often the slot is looked at or set before that.
+    """
+
+    def __init__(self, hands: Hands, looks: int) -> None:
+        self._hands, self._looks = hands, looks
+        self._slot: Slot | None = None
+
+    @property
+    def slot(self) -> Slot | None:
+        """The slot in its hand."""
+        self._come_in()
+        return self._slot
+
+    @slot.setter
+    def slot(self, slot: Slot | None) -> None:
+        self._slot = slot
+        self._come_in()
+
+    def _come_in(self) -> None:
+        self._looks -= 1
+        if self._looks == 0:
+            self._hands.clear()
 
 
 def slot_of(size: int) -> Slot:
@@ -188,8 +218,69 @@ def test_where_more_is_hot_than_hands_hold_they_seldom_exchange_it() -> None:
     holders = [Hand() for _ in range(64)]
     for holder in holders:
         hands.take(holder, slot_of(10))
-    others = [Hand() for _ in range(32)]
+    others = [Hand() for _ in range(64)]
     for other in others:
         hands.take(other, slot_of(10))
-    assert sum(other.slot is not None for other in others) == 2
-    assert sum(holder.slot is None for holder in holders) == 2
+    assert sum(other.slot is not None for other in others) == 4
+    assert sum(holder.slot is None for holder in holders) == 4
+
+
+@pytest.mark.parametrize("looks", range(1, 5))
+@pytest.mark.parametrize("gone", [False, True])
+def test_another_thread_may_let_all_go_at_any_moment(looks: int, gone: bool) -> None:
+    """While slots are taken and tidied: no request fails of it, and no hand of before is full."""
+    hands = Hands(640)
+    interrupted = Interrupted(hands, looks)
+    slot = slot_of(10)
+    hands.take(interrupted, slot)
+    if gone:
+        slot.view = LEFT
+    others = [Hand() for _ in range(3)]
+    for other in others:
+        hands.take(other, slot_of(10))
+    hands.clear()
+    assert interrupted.slot is None
+    assert [other.slot for other in others] == [None] * 3
+    assert hands._bytes == len(hands) == 0
+
+
+def test_a_slot_that_is_taken_while_all_is_let_go_is_in_no_hand() -> None:
+    """Also when that other thread has been there just before."""
+
+    class Late(deque[Any]):
+        def append(self, each: Any) -> None:
+            hands.clear()
+            super().append(each)
+
+    hands, hand = Hands(640), Hand()
+    hands._held = Late()
+    hands.take(hand, slot_of(10))
+    assert hand.slot is None
+
+
+def test_room_that_another_thread_makes_is_made_once() -> None:
+    """All is let go while the first is, so that the place of another can be taken."""
+
+    class Emptied(deque[Any]):
+        def popleft(self) -> Any:
+            self.clear()
+            return super().popleft()
+
+    hands, hand = Hands(640), Hand()
+    hands._held = Emptied()
+    for _ in range(64):
+        hands.take(Hand(), slot_of(10))
+    for _ in range(16):
+        hands.take(hand, slot_of(10))
+    assert hand.slot is None
+
+
+def test_a_slot_of_a_sixty_fourth_is_held_and_no_larger_one() -> None:
+    """Of larger ones few would fit; and the slots that are held may take all there is."""
+    hands, hands_full = Hands(640), [Hand() for _ in range(64)]
+    large = Hand()
+    hands.take(large, slot_of(11))
+    for hand in hands_full:
+        hands.take(hand, slot_of(10))
+    assert large.slot is None
+    assert all(hand.slot is not None for hand in hands_full)
