@@ -87,7 +87,7 @@ class Hands:
             self._tries = (self._tries + 1) % _TRIES
             if self._tries:
                 return False
-            while held and self._bytes + size > self._max_bytes:
+            while self._bytes + size > self._max_bytes:
                 self._bytes -= _let_go(held)
         return True
 

@@ -200,6 +200,18 @@ def test_a_slot_that_has_left_is_let_go_as_others_are_taken() -> None:
     assert all(hand.slot is None for hand in gone)
 
 
+def test_with_each_slot_that_is_taken_two_hands_are_looked_at() -> None:
+    """The second is let go, if it holds its slot in vain, also where the first is not."""
+    hands, first, second = Hands(1_000_000), Hand(), Hand()
+    for hand in (first, second):
+        hands.take(hand, slot_of(10))
+    assert second.slot is not None
+    second.slot.view = LEFT
+    hands.take(Hand(), slot_of(10))
+    assert first.slot is not None
+    assert second.slot is None
+
+
 def test_who_takes_another_slot_keeps_that() -> None:
     """When what it held before is let go."""
     hands, hand = Hands(1_000_000), Hand()

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Header
 from openapi_spec_validator import validate
 
 from asgi_multitier import CacheMiddleware, Policy, Rule, cached, invalidates
@@ -204,6 +204,23 @@ def test_what_the_application_says_itself_stays() -> None:
     assert responses["200"]["headers"].keys() == {"etag", "Cache-Status", "Age"}
     assert responses["200"]["headers"]["etag"]["description"] == "own"
     assert "headers" not in responses["404"]
+
+
+def test_a_parameter_of_the_applications_own_is_not_said_again() -> None:
+    """In any letter case, as those of a document name header fields."""
+    app = FastAPI()
+
+    @app.get("/own")
+    @cached(300)
+    def plain(if_none_match: Annotated[str | None, Header()] = None) -> str:
+        return ""
+
+    app.add_middleware(CacheMiddleware)
+    document(app, if_none_match=True)
+    found = app.openapi()
+
+    named = [each["name"] for each in operation(found, "GET", "/own")["parameters"]]
+    assert named == ["if-none-match"]
 
 
 def test_stored_errors_are_described_too() -> None:
