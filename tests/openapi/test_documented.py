@@ -185,7 +185,7 @@ def test_what_only_observes_is_not_cached() -> None:
 def test_what_the_application_says_itself_stays() -> None:
     """Its own 304, fields (in any letter case), components and parameters."""
     app = FastAPI()
-    own = {
+    own: dict[int | str, dict[str, Any]] = {
         200: {"headers": {"etag": {"description": "own", "schema": {"type": "string"}}}},
         304: {"description": "own"},
         404: {"$ref": "#/components/responses/None"},
