@@ -1,4 +1,4 @@
-"""What a FastAPI route reads besides its URL: a hit runs no dependency, so it checks none of it."""
+"""What a route declares to read besides its URL: a hit runs no dependency, so none is checked."""
 
 import functools
 import inspect
@@ -134,15 +134,35 @@ def _own(dependant: Any) -> Iterator[Need]:
 def _declared(dependant: Any) -> Iterator[Need]:
     """The headers and cookies that the function itself declares."""
     for name in names_read(dependant.header_params, headers=True):
-        yield Need(f"the header {name}", "header", name.lower(), _is_credential(name))
+        yield header_need(name)
     for name in names_read(dependant.cookie_params, headers=False):
-        yield Need(f"the cookie {name}", "cookie", name, _is_credential(name))
+        yield cookie_need(name)
     for field in dependant.header_params:
         if reads_all(field):
-            yield Need(f"all headers ({field.name})", "all", "")
+            yield all_headers_need(field.name)
     for field in dependant.cookie_params:
         if reads_all(field):
-            yield Need(f"all cookies ({field.name})", "header", "cookie")
+            yield all_cookies_need(field.name)
+
+
+def header_need(name: str) -> Need:
+    """A header that a route declares."""
+    return Need(f"the header {name}", "header", name.lower(), _is_credential(name))
+
+
+def cookie_need(name: str) -> Need:
+    """A cookie that a route declares."""
+    return Need(f"the cookie {name}", "cookie", name, _is_credential(name))
+
+
+def all_headers_need(argument: str) -> Need:
+    """Every header, in an argument of this name."""
+    return Need(f"all headers ({argument})", "all", "")
+
+
+def all_cookies_need(argument: str) -> Need:
+    """Every cookie, in an argument of this name."""
+    return Need(f"all cookies ({argument})", "header", "cookie")
 
 
 def _is_credential(name: str) -> bool:

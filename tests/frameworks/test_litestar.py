@@ -1,6 +1,6 @@
 """What is particular to Litestar: guards, several paths, mounted applications, layers."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
@@ -18,6 +18,14 @@ litestar = pytest.importorskip("litestar")
 def app(*handlers: Any, **options: Any) -> Any:
     """An application without its own documentation."""
     return litestar.Litestar(list(handlers), logging_config=None, openapi_config=None, **options)
+
+
+def parameter(kind: str, name: str) -> Any:
+    """What declares a header or a cookie; newer versions have a class for each."""
+    from litestar import params
+
+    made = getattr(params, f"{kind.title()}Parameter", None)
+    return params.Parameter(**{kind: name}) if made is None else made(name=name)
 
 
 @pytest.mark.parametrize("place", ["handler", "router", "application"])
@@ -41,6 +49,45 @@ def test_a_guarded_route_is_refused(place: str) -> None:
     with pytest.raises(ConfigError, match=r"Rule\('/r/\*'\).* depends on the guard"):
         RouteTable(made, rules=[Rule("/r/*", 60, override=True)]).check()
     assert RouteTable(made, default=Policy(60)).resolve("GET", "/r/a").policy is None
+
+
+@pytest.mark.filterwarnings("ignore:.*Inferred dependency", "ignore:.*[Rr]eserved")
+@pytest.mark.parametrize("through", ["handler", "dependency"])
+def test_a_route_that_declares_a_header_or_a_cookie_is_refused(through: str) -> None:
+    """One client's copy would be another's; named in `vary=` or `cookies=`, it is cached."""
+    from litestar.di import Provide
+
+    def header(it: Annotated[str, parameter("header", "X-Currency")]) -> str:
+        return it
+
+    def cookie(it: Annotated[str, parameter("cookie", "currency")]) -> str:
+        return it
+
+    def headers(headers: dict[str, str]) -> str:
+        return str(headers)
+
+    def cookies(cookies: dict[str, str]) -> str:
+        return str(cookies)
+
+    for reads, keyed, what in (
+        (header, {"vary": ["x-currency"]}, "the header X-Currency"),
+        (cookie, {"cookies": ["currency"]}, "the cookie currency"),
+        (headers, {"public": True}, r"all headers \(headers\)"),
+        (cookies, {"vary": ["cookie"]}, r"all cookies \(cookies\)"),
+    ):
+
+        def given(made: str) -> str:
+            return made
+
+        below = {"made": Provide(reads, sync_to_thread=False)} if through == "dependency" else {}
+        get = litestar.get("/a", sync_to_thread=False, dependencies=below)
+        made = app(get(given if below else reads))
+        rules = [Rule("/a", 60, **keyed)]
+
+        with pytest.raises(ConfigError, match=f"depends on {what}"):
+            RouteTable(made, rules=[Rule("/a", 60)]).check()
+        RouteTable(made, rules=rules).check()
+        assert RouteTable(made, rules=rules).resolve("GET", "/a").reason == "rule"
 
 
 def test_a_guarded_route_that_separates_users_is_cached() -> None:
@@ -110,6 +157,27 @@ async def test_a_mounted_application_has_rules_alone() -> None:
     assert [reply.hit for reply in replies["/m/x"]] == [False, False]
     assert [reply.hit for reply in replies["/m/kept"]] == [False, True]
     assert again[0].body == again[1].body == (await Client(made).get("/m/inner")).body
+
+
+def test_a_handler_that_is_registered_later_at_a_path_with_another_is_seen() -> None:
+    """The number of paths stays the same then; handlers that were there stay known, too."""
+
+    @litestar.put("/a", sync_to_thread=False)
+    def change() -> None: ...
+
+    @litestar.get("/a", sync_to_thread=False)
+    @cached(60)
+    def late() -> str:
+        return ""
+
+    made = app(change)
+    table = RouteTable(made)
+    assert table.resolve("GET", "/a").leaf is None
+
+    made.register(late)
+
+    assert table.resolve("GET", "/a").reason == "annotation"
+    assert table.resolve("PUT", "/a").route == "/a"
 
 
 async def test_routes_that_are_registered_later_are_seen() -> None:

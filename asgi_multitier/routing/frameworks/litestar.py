@@ -7,7 +7,7 @@ from ..annotations import NO_ANNOTATIONS, annotations_of
 from ..globs import takes
 from ..layers import attribute
 from ..routes import Leaf, Prediction
-from ..security import Need
+from ..security import Need, all_cookies_need, all_headers_need, cookie_need, header_need
 from .framework import UNKNOWN, Framework, Ran, found, leaf_of, module
 
 
@@ -27,15 +27,18 @@ class Litestar(Framework):
         self._by_handler: dict[int, list[Leaf]] = {}
         leaves = []
         for route in self.app.routes:
-            for handler, methods in _handlers(route):
-                leaf = _leaf(route, handler, methods)
+            for handler, methods, arguments in _handlers(route):
+                leaf = _leaf(route, handler, methods, arguments)
                 self._by_handler.setdefault(id(handler), []).append(leaf)
                 leaves.append(leaf)
         return leaves
 
     def version(self) -> object:
-        """The number of routes: they are added by `register` alone."""
-        return len(self.app.routes)
+        """Its routes: `register` adds one, or replaces that of a path which gets a handler more.
+
+        Those that were read are held by their leaves, so no other object has their identities.
+        """
+        return tuple(map(id, self.app.routes))
 
     def choose(self, scope: Mapping[str, Any]) -> Prediction:
         """As `ASGIRouter.__call__` does it, by the same function of the router."""
@@ -61,20 +64,22 @@ class Litestar(Framework):
         return Ran(_endpoint(handler), scope.get("path_params") or {})
 
 
-def _handlers(route: Any) -> Iterator[tuple[Any, frozenset[str]]]:
-    """The handlers of a path, with their methods; none for websockets and mounted applications.
+def _handlers(route: Any) -> Iterator[tuple[Any, frozenset[str], Any]]:
+    """The handlers of a path, with their methods and Litestar's description of the arguments.
+
+    There are none for websockets and mounted applications.
 
     That which Litestar itself makes for OPTIONS is left out.
     """
     by_method: dict[str, tuple[Any, ...]] = attribute(route, "route_handler_map") or {}
-    handlers = {id(each[0]): each[0] for each in by_method.values()}
-    for key, handler in handlers.items():
+    handlers = {id(each[0]): each for each in by_method.values()}
+    for key, (handler, arguments) in handlers.items():
         methods = frozenset(m for m, each in by_method.items() if id(each[0]) == key)
         if methods != {"OPTIONS"}:
-            yield handler, methods
+            yield handler, methods, arguments
 
 
-def _leaf(route: Any, handler: Any, methods: frozenset[str]) -> Leaf:
+def _leaf(route: Any, handler: Any, methods: frozenset[str], arguments: Any) -> Leaf:
     return leaf_of(
         route,
         _endpoint(handler),
@@ -82,7 +87,7 @@ def _leaf(route: Any, handler: Any, methods: frozenset[str]) -> Leaf:
         methods=methods,
         path_params=tuple(route.path_parameters),
         name=attribute(handler, "name") or "",
-        needs=tuple(_guards(handler)),
+        needs=tuple(dict.fromkeys((*_guards(handler), *_declared(arguments)))),
     )
 
 
@@ -101,3 +106,15 @@ def _guards(handler: Any) -> Iterator[Need]:
         function = attribute(guard, "func") or guard  # Litestar makes each one async
         name = getattr(function, "__qualname__", type(function).__qualname__)
         yield Need(f"the guard {name}", "unknown", name, credential=True)
+
+
+def _declared(arguments: Any) -> Iterator[Need]:
+    """The headers and cookies that a handler and its dependencies declare as arguments."""
+    for parameter in arguments.expected_header_params:
+        yield header_need(parameter.field_alias)
+    for parameter in arguments.expected_cookie_params:
+        yield cookie_need(parameter.field_alias)
+    if "headers" in arguments.expected_reserved_kwargs:
+        yield all_headers_need("headers")
+    if "cookies" in arguments.expected_reserved_kwargs:
+        yield all_cookies_need("cookies")
