@@ -9,6 +9,7 @@ from ..config.process import Settings
 from ..config.rules import Rule
 from ..errors import ConfigError
 from ..manager.manager import CacheManager
+from .refusing import refuse
 
 _WHERE: Final = "CacheMiddleware"
 
@@ -31,10 +32,14 @@ class NamedOptions:
 
         def __new__(cls, *_: Any, **given: Any) -> Self:
             """An object of the subclass; see there."""
+            made = super().__new__(cls)
             parameters = inspect.signature(cls.__init__).parameters
             if not any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
-                _refuse_unknown(given, [name for name in parameters if name not in _OWN])
-            return super().__new__(cls)
+                try:
+                    _refuse_unknown(given, [name for name in parameters if name not in _OWN])
+                except ConfigError as error:
+                    refuse(made, error)
+            return made
 
 
 _OWN: Final = ("self", "app")

@@ -47,6 +47,7 @@ from .plans import Plans
 from .questions import Questions
 from .read_your_writes import PATIENCE, take_position
 from .receiving import opened
+from .refusing import refusing
 from .request import Request
 from .request_key import request_key, visible
 from .shadowing import Shadow
@@ -73,6 +74,7 @@ class CacheMiddleware(NamedOptions):
         ConfigError: If an argument is wrong; at start-up, if an annotation or rule is.
     """
 
+    @refusing
     def __init__(
         self,
         app: ASGIApp,

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Self
+from typing import Any, Self
 
 import pytest
 import trio
@@ -393,3 +393,32 @@ async def test_close_and_serve_again() -> None:
     assert manager.running
     await manager.close()
     await manager.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "words"),
+    [
+        ("localhost:6379", {}, ["redis_url", "localhost", "redis://"]),
+        ("http://127.0.0.1:6379", {}, ["redis_url", "http", "redis://"]),
+        ("none", {"rules": "*"}, ["rules"]),
+        ("none", {"default": 60}, ["default"]),
+        ("none", {"ruls": []}, ["ruls", "rules"]),
+        ("none", {"read_your_writes": True}, ["read_your_writes", "secret"]),
+    ],
+)
+async def test_wrong_settings_of_a_layer_that_the_framework_makes_stop_the_server(
+    url: str, options: dict[str, Any], words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It makes the layer at the first message; a server takes errors there for "no lifespan"."""
+    monkeypatch.setenv("REDIS_URL", url)
+    monkeypatch.delenv("ASGI_MULTITIER_REDIS_URL", raising=False)
+    app = Starlette(routes=[Route("/x", lambda request: PlainTextResponse("x"))])
+    app.add_middleware(CacheMiddleware, **options)
+    async with Lifespan(app) as lifespan:
+        (message,) = lifespan.sent
+        assert message["type"] == "lifespan.startup.failed"
+        for word in words:
+            assert word in message["message"]
+
+    with pytest.raises(ConfigError, match=words[0]):
+        await Client(app).get("/x")
