@@ -71,7 +71,7 @@ class CacheMiddleware(NamedOptions):
         warm: See `CacheConfig.warm`; for the manager that None makes.
 
     Raises:
-        ConfigError: If an argument is wrong; at start-up, if an annotation or rule is.
+        ConfigError: If an argument or rule is wrong: at once, or when the server starts.
     """
 
     @refusing

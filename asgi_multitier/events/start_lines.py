@@ -1,6 +1,6 @@
 """What is said at start, where it is seen.
 
-Without a configuration Python shows only warnings of a library, so that whoever starts a server for
+Without a configuration Python shows only warnings of a library, so that who starts a server for
 the first time would not see a line at INFO. Servers configure loggers of their own that show
 theirs: where nothing is configured for the package's logger, its line is written there.
 """

@@ -137,7 +137,7 @@ class Backends:
 
     def link(self) -> "Link":
         """The connections to Redis, which all parts share; only where Redis is used."""
-        assert self._redis is not None  # noqa: S101  # whoever asks knows that it is
+        assert self._redis is not None  # noqa: S101  # who asks knows that it is
         return self._redis.link
 
     def local(self) -> tuple[LocalTier, TierConfig]:

@@ -70,7 +70,7 @@ class Reporting(Lifecycle):
             one: The request.
             tally: Where the requests of its route are counted.
         """
-        from ..shadow.outcomes import outcome_of  # whoever has observed has loaded it
+        from ..shadow.outcomes import outcome_of  # who has observed has loaded it
 
         tally.shadow[outcome_of(one)] += 1
         self.ledger.observed(one)

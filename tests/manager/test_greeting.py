@@ -141,7 +141,7 @@ def test_an_application_of_an_unknown_kind(caplog: pytest.LogCaptureFixture) -> 
 
 @contextmanager
 def no_handlers() -> Iterator[None]:
-    """As in a process in which nobody has configured logging."""
+    """As in a process in which logging is not configured."""
     root, saved = logging.getLogger(), logging.getLogger().handlers
     root.handlers = []
     try:

@@ -1,4 +1,4 @@
-"""The tutorial is correct: whoever types what it says sees what it shows."""
+"""The tutorial is correct: who types what it says sees what it shows."""
 
 import re
 import socket
