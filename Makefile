@@ -21,8 +21,6 @@ SECOND := tests/policy tests/config tests/routing tests/http tests/engine tests/
 	--ignore=tests/manager/identity/test_layouts.py \
 	--ignore=tests/manager/test_event_loops.py --ignore=tests/manager/test_models.py
 
-comma := ,
-
 .DEFAULT_GOAL := help
 .PHONY: help demo test check check-first check-second lint bench load soak compat uvicorn oldest constraints dashboards docs clean
 
@@ -79,7 +77,7 @@ soak: $(STAMP)
 	$(BIN)/python -m pytest -m soak --timeout=0 -s
 
 compat: $(STAMP)
-	$(BIN)/python -m tests.compat $(subst $(comma), ,$(ONLY))
+	$(BIN)/python -m tests.compat $(ONLY)
 
 uvicorn: $(STAMP)
 	$(BIN)/python -m tests.uvicorn.supported

@@ -18,11 +18,13 @@ from .selection import routes_named
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY")
 
 _WAYS_OUT = (
-    "a hit runs no authentication; expected guarded=True, with which it runs on hits too; or what "
-    "separates the users: vary= or cookies= ({remedy}), or vary_by= with a callable that returns "
-    "the user or tenant; public=True only if everyone may get the response, without a login too"
+    "a hit runs no authentication; expected {guarded}what separates the users: vary= or cookies= "
+    "({remedy}), or vary_by= with a callable that returns the user or tenant; public=True only if "
+    "everyone may get the response, without a login too"
 )
 
+_BY_A_GUARD = "guarded=True, with which it runs on hits too; or "
+"""The first way out, where the framework knows guarded routes."""
 
 _GUARDED_WAYS_OUT = (
     "guarded=True says that the endpoint takes nothing from its guard; expected vary_by= with what "
@@ -242,7 +244,8 @@ def _check_policy(leaf: Leaf, policy: Policy) -> None:
         ways_out = _GUARDED_WAYS_OUT.format(name=taken[0])
         raise ConfigError(f"{leaf} is cached and depends on {', '.join(missing)}: {ways_out}")
     if missing:
-        ways_out = _WAYS_OUT.format(remedy=remedy(policy, leaf.needs))
+        guarded = "" if leaf.framework else _BY_A_GUARD
+        ways_out = _WAYS_OUT.format(guarded=guarded, remedy=remedy(policy, leaf.needs))
         raise ConfigError(f"{leaf} is cached and depends on {', '.join(missing)}: {ways_out}")
 
 

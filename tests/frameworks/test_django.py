@@ -1,5 +1,6 @@
 """What is particular to Django: URL configurations, languages, classes of views, patterns."""
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from types import ModuleType
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from asgi_multitier import CacheMiddleware, ConfigError, Policy, cached
+from asgi_multitier import CacheMiddleware, ConfigError, Policy, Rule, cached
 from asgi_multitier.routing import RouteTable
 from asgi_multitier.routing.frameworks.django_patterns import part_of
 
@@ -105,7 +106,11 @@ def test_patterns_of_a_language_have_rules_alone(settings: Any) -> None:
 
 def test_a_view_that_requires_a_user_is_refused() -> None:
     """A hit would not ask who it is."""
-    from django.contrib.auth.decorators import login_required
+    from django.contrib.auth.decorators import (
+        login_required,
+        permission_required,
+        user_passes_test,
+    )
     from django.urls import path
     from django.views import View
 
@@ -116,12 +121,172 @@ def test_a_view_that_requires_a_user_is_refused() -> None:
         @cached(60)
         def get(self, request: Any) -> Any: ...
 
-    with pytest.raises(ConfigError, match="a hit runs no authentication"):
-        RouteTable(app(path("a", Mine.as_view()))).check()
-    decorated = login_required(cached(60)(view("a")))
-    if hasattr(decorated, "login_url"):  # from Django 5.1 on
+    for refused in (
+        Mine.as_view(),
+        login_required(cached(60)(view("a"))),
+        cached(60)(login_required(view("a"))),
+        permission_required("shop.see")(cached(60)(view("a"))),
+        user_passes_test(lambda user: user.is_active)(cached(60)(view("a"))),
+    ):
         with pytest.raises(ConfigError, match="a hit runs no authentication"):
-            RouteTable(app(path("a", decorated))).check()
+            RouteTable(app(path("a", refused))).check()
+
+
+def required(*names: str, also: tuple[str, ...] = ()) -> Any:
+    """A class of views of which these functions require a user."""
+    from django.contrib.auth.decorators import login_required, permission_required
+    from django.utils.decorators import method_decorator
+    from django.views import View
+
+    class Views(View):
+        @cached(60)
+        async def get(self, request: Any, **_: Any) -> Any: ...
+        async def put(self, request: Any, **_: Any) -> Any: ...
+
+    for name in also:
+        setattr(Views, name, Views.get)
+    for name in names:
+        Views = method_decorator(login_required, name=name)(Views)
+        Views = method_decorator(permission_required("shop.see"), name=name)(Views)
+    return Views
+
+
+@pytest.mark.parametrize("name", ["get", "dispatch"])
+def test_a_method_that_requires_a_user_is_refused(name: str) -> None:
+    """By `method_decorator`; by a rule it is refused as well, and the default leaves it out."""
+    from django.urls import path
+
+    made = app(path("a/<int:id>", required(name).as_view()))
+    rules = [Rule("/a/*", 60, override=True)]
+
+    with pytest.raises(ConfigError, match="a hit runs no authentication"):
+        RouteTable(made).check()
+    with pytest.raises(ConfigError, match="and a hit runs no authentication"):
+        RouteTable(made, rules=rules).check()
+    for method in ("GET", "HEAD"):
+        assert RouteTable(made, default=Policy(60)).resolve(method, "/a/1").reason == "security"
+
+
+def test_a_class_whose_dispatch_is_its_own_and_requires_a_user_is_refused() -> None:
+    """Which methods it takes is not known; so any of its functions may run."""
+    from django.urls import path
+
+    class Own(required("put")):  # type: ignore[misc]
+        def dispatch(self, *args: Any, **kwargs: Any) -> Any: ...
+
+    with pytest.raises(ConfigError, match="a hit runs no authentication"):
+        RouteTable(app(path("a", Own.as_view()))).check()
+
+
+def test_a_method_beside_one_that_requires_a_user_is_cached() -> None:
+    """Who may change something says nothing of who may read it."""
+    from django.urls import path
+
+    made = app(path("a/<int:id>", required("put").as_view(), name="a"))
+    table = RouteTable(made)
+    table.check()
+    found = {method: table.resolve(method, "/a/1") for method in ("GET", "HEAD", "PUT", "POST")}
+
+    assert found["GET"].reason == found["HEAD"].reason == "annotation"
+    assert {one.route for name, one in found.items() if name != "POST"} == {"/a/{id}"}
+    assert {len(leaf.needs) for leaf in table.tree.leaves()} == {0, 1}
+    assert len({str(each) for each in table.selectors_of("a", {"id": 1})}) == 1
+
+
+def test_a_head_of_its_own_counts_for_itself() -> None:
+    """Django asks `head` and not `get`, where there is one."""
+    from django.urls import path
+
+    table = RouteTable(app(path("a", required("get", also=("head",)).as_view())))
+    needs = {method: leaf.needs for leaf in table.tree.leaves() for method in leaf.methods or ()}
+
+    assert (bool(needs["GET"]), bool(needs["HEAD"])) == (True, False)
+
+
+@pytest.mark.parametrize("derived", [False, True])
+def test_behind_a_middleware_that_requires_a_user_all_is_refused(
+    settings: Any, derived: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Except views that say that they need none, as `login_not_required` says it."""
+    from django.contrib.auth.decorators import login_not_required
+    from django.urls import path
+    from django.utils.deprecation import MiddlewareMixin
+
+    class LoginRequiredMiddleware(MiddlewareMixin):  # type: ignore[misc]
+        """As Django's own, which wants its models."""
+
+        def process_view(self, *_: Any) -> None: ...
+
+    class Mine(LoginRequiredMiddleware):
+        pass
+
+    module: Any = ModuleType("requiring")
+    module.Requiring = Mine if derived else LoginRequiredMiddleware
+    monkeypatch.setitem(sys.modules, "requiring", module)
+    settings.MIDDLEWARE = ["requiring.Requiring"]
+    made = app(
+        path("a", cached(60)(view("a"))),
+        path("b", login_not_required(cached(60)(view("b")))),
+    )
+
+    with pytest.raises(ConfigError, match=r"route .*/a .*a hit runs no authentication"):
+        RouteTable(made).check()
+    table = RouteTable(made)
+    reasons = [table.resolve("GET", path).reason for path in ("/a", "/b")]
+    assert reasons == ["security", "annotation"]
+
+
+REAL = """
+import django
+from django.conf import settings
+from django.http import HttpResponse
+from django.urls import path
+
+settings.configure(
+    SECRET_KEY="x",
+    INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth"],
+    SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
+    MIDDLEWARE=[
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+        "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    ],
+)
+django.setup()
+
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.mixins import PermissionRequiredMixin
+from django.core.asgi import get_asgi_application
+from django.utils.decorators import method_decorator
+from django.views import View
+
+from asgi_multitier import Policy
+from asgi_multitier.routing import RouteTable
+
+class Free(View):
+    def get(self, request): ...
+
+class Permitted(PermissionRequiredMixin, Free):
+    permission_required = "auth.see"
+
+views = [
+    Free.as_view(),
+    login_not_required(Free.as_view()),
+    method_decorator(login_not_required, name="dispatch")(type("Open", (Free,), {})).as_view(),
+    login_not_required(Permitted.as_view()),
+]
+settings.ROOT_URLCONF = tuple(path(str(number), view) for number, view in enumerate(views))
+table = RouteTable(get_asgi_application(), default=Policy(60))
+print(*(table.resolve("GET", f"/{number}").reason for number in range(4)))
+"""
+
+
+def test_the_middleware_and_the_mixins_of_django_itself() -> None:
+    """They want Django's models, which only a process of its own can set up."""
+    command = [sys.executable, "-c", REAL]
+    run = subprocess.run(command, check=True, capture_output=True, text=True)
+
+    assert run.stdout.split() == ["security", "default", "default", "security"]
 
 
 def test_the_methods_of_a_class_of_views() -> None:

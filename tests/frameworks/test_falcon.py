@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from asgi_multitier import CacheMiddleware, cached
+from asgi_multitier import CacheMiddleware, ConfigError, Rule, cached
 from asgi_multitier.routing import RouteTable
 
 from .support import logging_as_before, memory, served
@@ -49,21 +49,123 @@ async def test_another_resource_than_expected_is_not_stored() -> None:
     assert [(reply.hit, reply.body) for reply in replies] == [(False, b"other")] * 2
 
 
-async def test_a_hook_above_the_mark() -> None:
-    """Falcon's hooks are decorators; the mark is found below them."""
+async def asking(*_: Any) -> None:
+    """A hook that may read who asks."""
 
-    async def hook(*_: Any) -> None: ...
+
+async def asking_too(*_: Any) -> None:
+    """Another."""
+
+
+def above() -> Any:
+    """A mark, and a hook above it."""
 
     class Hooked:
-        @falcon.before(hook)
+        @falcon.before(asking)
         @cached(60)
-        async def on_get(self, req: Any, resp: Any) -> None:
-            resp.text = "hooked"
+        async def on_get(self, req: Any, resp: Any) -> None: ...
+
+    return Hooked()
+
+
+def below() -> Any:
+    """A hook, and one that runs afterwards around it, below a mark."""
+
+    class Hooked:
+        @cached(60)
+        @falcon.after(asking_too)
+        @falcon.before(asking)
+        async def on_get(self, req: Any, resp: Any) -> None: ...
+
+    return Hooked()
+
+
+def of_class() -> Any:
+    """A hook of all responders."""
+
+    @falcon.before(asking)
+    class Hooked:
+        @cached(60)
+        async def on_get(self, req: Any, resp: Any) -> None: ...
+
+    return Hooked()
+
+
+def of_base() -> Any:
+    """A hook of an inherited responder."""
+
+    class Hooked(type(of_class())):  # type: ignore[misc]
+        pass
+
+    return Hooked()
+
+
+@pytest.mark.parametrize("hooked", [above, below, of_class, of_base])
+def test_a_responder_with_a_hook_before_it_is_refused(hooked: Any) -> None:
+    """A hit runs no hook, and what the hook reads may select the response, or refuse it."""
+    app = asgi.App()
+    app.add_route("/hooked", hooked())
+
+    with pytest.raises(ConfigError, match="the hook asking: a hit runs no authentication"):
+        RouteTable(app).check()
+    with pytest.raises(ConfigError, match="depends on the hook asking, and a hit runs no"):
+        RouteTable(app, rules=[Rule("/hooked", 60, override=True)]).check()
+    found = RouteTable(app).resolve("GET", "/hooked")
+    assert (found.policy, found.reason) == (None, "security")
+
+
+def test_a_hook_without_a_name_is_refused_too() -> None:
+    """An object that can be called."""
+
+    class Asking:
+        async def __call__(self, *_: Any) -> None: ...
+
+    class Hooked:
+        @falcon.before(Asking())
+        @cached(60)
+        async def on_get(self, req: Any, resp: Any) -> None: ...
 
     app = asgi.App()
     app.add_route("/hooked", Hooked())
+
+    with pytest.raises(ConfigError, match=r"the hook .*Asking: a hit .*; expected what separates"):
+        RouteTable(app).check()
+
+
+async def test_a_hook_that_takes_nothing_from_the_user_is_allowed() -> None:
+    """With `public=True`, or `vary_by=`; a hook after the responder runs when it does."""
+
+    class Hooked:
+        @falcon.before(asking)
+        @cached(60, public=True)
+        async def on_get(self, req: Any, resp: Any) -> None: ...
+
+        @falcon.after(asking)
+        @cached(60)
+        async def on_get_after(self, req: Any, resp: Any) -> None: ...
+
+        @falcon.before(asking)
+        async def on_put_after(self, req: Any, resp: Any) -> None: ...
+
+    app = asgi.App()
+    app.add_route("/public", Hooked())
+    app.add_route("/after", Hooked(), suffix="after")
     async with served(CacheMiddleware(app, memory())) as client:
-        assert [(await client.get("/hooked")).hit for _ in range(2)] == [False, True]
+        for path in ("/public", "/after"):
+            assert [(await client.get(path)).hit for _ in range(2)] == [False, True]
+
+
+async def test_many_tables_add_one_component() -> None:
+    """Each of them knows what ran, and the application does not grow."""
+    app = asgi.App()
+    app.add_route("/a/{id:int}", Marked())
+    before = len(app._unprepared_middleware)
+    caches = [CacheMiddleware(app, memory()) for _ in range(3)]
+    for cache in caches:
+        async with served(cache) as client:
+            assert [(await client.get("/a/1")).hit for _ in range(2)] == [False, True]
+
+    assert len(app._unprepared_middleware) == before + 1
 
 
 async def test_a_slash_at_the_end_counts_as_the_application_says() -> None:

@@ -51,6 +51,46 @@ def test_a_guarded_route_is_refused(place: str) -> None:
     assert RouteTable(made, default=Policy(60)).resolve("GET", "/r/a").policy is None
 
 
+@pytest.mark.parametrize("place", ["handler", "controller", "router"])
+def test_a_route_behind_a_before_request_function_is_refused(place: str) -> None:
+    """It may read who asks, and answer by itself; a hit does not run it."""
+
+    def asking(request: Any) -> None: ...
+
+    before = {"before_request": asking}
+
+    class All(litestar.Controller):  # type: ignore[misc,name-defined]
+        before_request = asking if place == "controller" else None
+
+        @litestar.get("/a", sync_to_thread=False, **(before if place == "handler" else {}))
+        @cached(60)
+        def mine(self) -> str:
+            return ""
+
+    made = app(
+        litestar.Router("/r", route_handlers=[All], **(before if place == "router" else {})),
+        before_request=lambda request: None,
+    )
+
+    with pytest.raises(ConfigError, match=r"before_request function .*asking: a hit runs no"):
+        RouteTable(made).check()
+    assert RouteTable(made).resolve("GET", "/r/a").reason == "security"
+
+
+def test_a_before_request_function_of_the_application_is_like_a_middleware() -> None:
+    """It stands before all routes, and the usual protection holds."""
+
+    @litestar.get("/a", sync_to_thread=False)
+    @cached(60)
+    def mine() -> str:
+        return ""
+
+    table = RouteTable(app(mine, before_request=lambda request: None))
+    table.check()
+
+    assert table.resolve("GET", "/a").reason == "annotation"
+
+
 @pytest.mark.filterwarnings("ignore:.*Inferred dependency", "ignore:.*[Rr]eserved")
 @pytest.mark.parametrize("through", ["handler", "dependency"])
 def test_a_route_that_declares_a_header_or_a_cookie_is_refused(through: str) -> None:

@@ -1,10 +1,19 @@
 """What is particular to Quart: its own door, classes of views, hosts, functions before a view."""
 
+from functools import wraps
 from typing import Any
 
 import pytest
 
-from asgi_multitier import CacheMiddleware, ConfigError, Policy, cached, invalidates, no_cache
+from asgi_multitier import (
+    CacheMiddleware,
+    ConfigError,
+    Policy,
+    Rule,
+    cached,
+    invalidates,
+    no_cache,
+)
 from asgi_multitier.routing import RouteTable
 from tests.support import Client
 
@@ -166,3 +175,109 @@ async def test_what_a_view_says_of_its_arguments_is_dropped() -> None:
 
 async def _numbered(id: int) -> str:  # noqa: A002
     return str(id)
+
+
+def refuse_or_not() -> None:
+    """Runs before each view of a blueprint."""
+
+
+def nested(before: str, **options: Any) -> Any:
+    """An application with a blueprint in another; one of them, or all, has such a function."""
+    outer = quart.Blueprint("outer", __name__, url_prefix="/outer")
+    inner = quart.Blueprint("inner", __name__, url_prefix="/inner")
+    other = quart.Blueprint("outer_too", __name__, url_prefix="/other")
+    app = quart.Quart("shop")
+    inner.add_url_rule("/a", "a", cached(60, **options)(_view("a")))
+    app.add_url_rule("/a", "a", cached(60)(_view("a")))
+    {"outer": outer, "inner": inner, "other": other, "app": app}[before].before_request(
+        refuse_or_not
+    )
+    outer.register_blueprint(inner)
+    app.register_blueprint(outer)
+    app.register_blueprint(other)
+    return app
+
+
+@pytest.mark.parametrize("before", ["outer", "inner"])
+def test_a_route_behind_a_function_of_its_blueprint_is_refused(before: str) -> None:
+    """A hit would not run it; the error says what to write."""
+    app = nested(before)
+    match = "the before_request function refuse_or_not: a hit runs no authentication"
+
+    with pytest.raises(ConfigError, match=match):
+        RouteTable(app).check()
+    with pytest.raises(ConfigError, match=r"Rule\('/outer/\*'\).* depends on the before_request"):
+        RouteTable(app, rules=[Rule("/outer/*", 60, override=True)]).check()
+    assert RouteTable(app).resolve("GET", "/outer/inner/a").reason == "security"
+    assert RouteTable(app).resolve("GET", "/a").reason == "annotation"
+
+
+def test_functions_before_other_routes_or_before_all_refuse_nothing() -> None:
+    """Those of the application itself are like a middleware; and there is `public=True`."""
+    for app in (nested("other"), nested("app"), nested("inner", public=True)):
+        RouteTable(app).check()
+        assert RouteTable(app).resolve("GET", "/outer/inner/a").reason == "annotation"
+
+
+def test_a_function_that_is_added_later_is_seen() -> None:
+    """A blueprint's list may grow until the first request."""
+    app = nested("other")
+    table = RouteTable(app)
+    assert table.resolve("GET", "/outer/inner/a").reason == "annotation"
+    app.before_request_funcs["outer"].append(refuse_or_not)
+
+    assert table.resolve("GET", "/outer/inner/a").reason == "security"
+
+
+def of_users(function: Any) -> Any:
+    """A decorator as packages for users have it; `functools.wraps` leaves its globals."""
+    made: dict[str, Any] = {"__name__": "quart_auth.globals", "wraps": wraps, "function": function}
+    text = "@wraps(function)\nasync def wrapper(*args, **kwargs): return await function(**kwargs)"
+    exec(text, made)
+    return made["wrapper"]
+
+
+def test_a_decorator_that_asks_for_the_user_is_seen() -> None:
+    """Around a view, among the decorators of a class, around one of its methods."""
+
+    class Methods(views.MethodView):  # type: ignore[misc,name-defined]
+        @cached(60)
+        @of_users
+        async def get(self) -> str: ...
+
+    class Change(views.MethodView):  # type: ignore[misc,name-defined]
+        @cached(60)
+        async def get(self) -> str: ...
+
+        @of_users
+        async def put(self) -> str: ...
+
+    class Decorated(views.View):  # type: ignore[misc,name-defined]
+        decorators = (cached(60), of_users)
+
+        async def dispatch_request(self) -> str: ...
+
+    class Inside(views.View):  # type: ignore[misc,name-defined]
+        @cached(60)
+        @of_users
+        async def dispatch_request(self) -> str: ...
+
+    for view in (
+        of_users(cached(60)(_view("a"))),
+        cached(60)(of_users(_view("a"))),
+        Methods.as_view("a"),
+        Decorated.as_view("a"),
+        cached(60)(Inside).as_view("a"),
+    ):
+        app = quart.Quart("shop")
+        app.add_url_rule("/a", "a", view_func=view)
+        with pytest.raises(ConfigError, match=r"decorator of quart_auth around .*: a hit runs no"):
+            RouteTable(app).check()
+        for method in ("GET", "HEAD"):
+            assert RouteTable(app).resolve(method, "/a").reason == "security"
+    app = quart.Quart("shop")
+    app.add_url_rule("/a", view_func=Change.as_view("a"))
+    table = RouteTable(app)
+    table.check()
+    assert [table.resolve(method, "/a").reason for method in ("GET", "HEAD")] == ["annotation"] * 2
+    assert table.resolve("PUT", "/a").route == table.resolve("GET", "/a").route == "/a"

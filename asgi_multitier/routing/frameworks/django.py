@@ -12,7 +12,8 @@ from ..layers import attribute
 from ..routes import Leaf, Prediction
 from ..security import Need
 from .django_patterns import part_of
-from .framework import RAN_KEY, UNKNOWN, Framework, Ran, found, leaf_of, module
+from .django_users import needs_of, requires_login
+from .framework import RAN_KEY, UNKNOWN, Framework, Ran, apart, found, leaf_of, module
 
 
 class _Place(NamedTuple):
@@ -44,10 +45,14 @@ class Django(Framework):
         return isinstance(attribute(app, "_view_middleware"), list)
 
     def leaves(self) -> Sequence[Leaf]:
-        """One for each pattern that does not depend on the language."""
-        self._by_chain: dict[tuple[int, ...], Leaf] = {}
+        """One for each pattern that does not depend on the language.
+
+        More than one where the methods of a class of views differ in what they need.
+        """
+        self._by_chain: dict[tuple[int, ...], list[Leaf]] = {}
+        self._login = requires_login(self.app._view_middleware)
         self._read(self._resolver().url_patterns, _Place())
-        return tuple(self._by_chain.values())
+        return [leaf for leaves in self._by_chain.values() for leaf in leaves]
 
     def version(self) -> object:
         """Patterns do not change while a process runs, unless a test overrides settings."""
@@ -72,7 +77,9 @@ class Django(Framework):
                 # What led to it: the last that it has tried.
                 chain = (pattern, *match.tried[-1]) if match.tried else (pattern,)
                 own = {n: v for n, v in match.kwargs.items() if n not in match.extra_kwargs}
-                return found(self._by_chain.get(tuple(map(id, chain))), own)
+                leaves = self._by_chain.get(tuple(map(id, chain)), ())
+                method = frozenset((scope["method"],))
+                return found(next((leaf for leaf in leaves if leaf.takes(method)), None), own)
         return UNKNOWN
 
     def _resolver(self) -> Any:
@@ -94,7 +101,26 @@ class Django(Framework):
             if view is None:
                 self._read(pattern.url_patterns, below)
             else:
-                self._by_chain[below.chain] = _leaf(pattern, view, below)
+                self._by_chain[below.chain] = [*self._leaves(pattern, view, below)]
+
+    def _leaves(self, pattern: Any, view: Any, place: _Place) -> Iterator[Leaf]:
+        """The routes of a pattern."""
+        methods = _methods(attribute(view, "view_class"))
+        groups: dict[tuple[Need, ...], frozenset[str] | None] = {}
+        if methods is None:
+            groups[tuple(needs_of(view, None, login=self._login))] = None
+        else:
+            groups |= apart(methods, lambda method: needs_of(view, method, login=self._login))
+        for needs, taken in groups.items():
+            yield leaf_of(
+                pattern,
+                view,
+                place.path,
+                methods=taken,
+                path_params=place.params,
+                name=place.name + (attribute(pattern, "name") or ""),
+                needs=needs,
+            )
 
 
 async def _tell(request: Any, view: Any, _: Any, kwargs: Any) -> None:
@@ -120,19 +146,6 @@ def _namespace(pattern: Any) -> str:
     return f"{name}:" if name else ""
 
 
-def _leaf(pattern: Any, view: Any, place: _Place) -> Leaf:
-    methods = _methods(attribute(view, "view_class"))
-    return leaf_of(
-        pattern,
-        view,
-        place.path,
-        methods=methods,
-        path_params=place.params,
-        name=place.name + (attribute(pattern, "name") or ""),
-        needs=tuple(_needs(view)),
-    )
-
-
 def _methods(kind: Any) -> frozenset[str] | None:
     """The methods for which a view class has functions; of a function they are not known.
 
@@ -143,12 +156,3 @@ def _methods(kind: Any) -> frozenset[str] | None:
         return None
     own = {name.upper() for name in kind.http_method_names if hasattr(kind, name)}
     return frozenset({*own, "HEAD"} if "GET" in own else own)
-
-
-def _needs(view: Any) -> Iterator[Need]:
-    """What checks the user before a view, as far as it can be seen: a hit does not run it."""
-    kind = attribute(view, "view_class")
-    mixed = any(base.__name__ == "AccessMixin" for base in getattr(kind, "__mro__", ()))
-    if mixed or hasattr(view, "login_url"):
-        name = getattr(view, "__qualname__", type(view).__qualname__)
-        yield Need(f"the user that {name} requires", "unknown", name, credential=True)

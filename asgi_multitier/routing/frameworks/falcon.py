@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+from ..endpoints import enclosed
 from ..layers import attribute
 from ..routes import Leaf, Prediction
-from .framework import RAN_KEY, UNKNOWN, Framework, Ran, found, leaf_of
+from ..security import Need
+from .framework import RAN_KEY, UNKNOWN, Framework, Ran, around_it, checked_by, found, leaf_of
 
 _PLACE = re.compile(r"\{(?P<name>[A-Za-z_]\w*)(?::(?P<converter>\w+)(?:\([^}]*\))?)?\}")
 """A place of a URI template: `{name}`, `{name:int}`, `{name:int(2)}`."""
@@ -17,11 +19,9 @@ _WITHIN_SEGMENT = frozenset((None, "int", "float", "uuid", "dt"))
 class Falcon(Framework):
     """One `falcon.asgi.App`.
 
-    What ran is told by a component that is added to its middleware: Falcon calls it when it has
-    found the resource, after all that may change the path.
+    What ran is told by a component that is added to its middleware, once for each application:
+    Falcon calls it when it has found the resource, after all that may change the path.
     """
-
-    _added = False
 
     @classmethod
     def reads(cls, app: Any) -> bool:
@@ -33,6 +33,7 @@ class Falcon(Framework):
             and type(router).__module__.startswith("falcon.")
             and callable(attribute(app, "_router_search"))
             and callable(attribute(app, "add_middleware"))
+            and isinstance(attribute(app, "_unprepared_middleware"), list)
         )
 
     def leaves(self) -> Sequence[Leaf]:
@@ -52,9 +53,8 @@ class Falcon(Framework):
 
     def choose(self, scope: Mapping[str, Any]) -> Prediction:
         """As `App._get_responder` does it, by the application's router."""
-        if not self._added:
-            self.app.add_middleware(_Telling(self))
-            self._added = True
+        if not any(isinstance(each, _Telling) for each in self.app._unprepared_middleware):
+            self.app.add_middleware(_Telling())
         path = scope["path"] or "/"
         if self.app.req_options.strip_url_path_trailing_slash and path != "/":
             path = path.removesuffix("/")
@@ -63,10 +63,13 @@ class Falcon(Framework):
             return UNKNOWN
         return found(self._by_responder.get((routed[3], scope["method"])), routed[2])
 
-    def ran_of(self, template: str, method: str, params: Mapping[str, Any]) -> Ran | None:
+    def ran(self, scope: Mapping[str, Any]) -> Ran | None:
         """What Falcon has chosen, by its template and the method."""
-        leaf = self._by_responder.get((template, method))
-        return None if leaf is None else Ran(leaf.endpoint, dict(params))
+        told = scope.get(RAN_KEY)
+        if not isinstance(told, _Told):
+            return None
+        leaf = self._by_responder.get((told.template, told.method))
+        return None if leaf is None else Ran(leaf.endpoint, told.path_params)
 
     def _nodes(self) -> Iterator[Any]:
         """The nodes of the router that have a resource."""
@@ -78,21 +81,26 @@ class Falcon(Framework):
                 yield node
 
 
-class _Telling:
-    """A component of Falcon's middleware that notes what has a request.
+class _Told(NamedTuple):
+    """What Falcon says of a request when it has found its resource.
 
-    Args:
-        framework: Knows the responders.
+    Attributes:
+        template: The URI template.
+        method: In capitals.
+        path_params: Converted path parameters.
     """
 
-    def __init__(self, framework: Falcon) -> None:
-        self._framework = framework
+    template: str
+    method: str
+    path_params: Mapping[str, Any]
+
+
+class _Telling:
+    """A component of Falcon's middleware that notes what has a request."""
 
     async def process_resource(self, req: Any, _: Any, __: Any, params: Any) -> None:
         """Note it; Falcon calls this before the responder."""
-        ran = self._framework.ran_of(req.uri_template, req.method, params)
-        if ran is not None:
-            req.scope[RAN_KEY] = ran
+        req.scope[RAN_KEY] = _Told(req.uri_template, req.method, dict(params))
 
 
 def _leaf(node: Any, method: str, responder: Any) -> Leaf:
@@ -102,7 +110,21 @@ def _leaf(node: Any, method: str, responder: Any) -> Leaf:
         _PLACE.sub(_place, node.uri_template),
         methods=frozenset((method,)),
         path_params=tuple(place["name"] for place in _PLACE.finditer(node.uri_template)),
+        needs=tuple(_hooks(responder)),
     )
+
+
+def _hooks(responder: Any) -> Iterator[Need]:
+    """The hooks before a responder: a hit runs none of them.
+
+    Those after it run with each response that is stored.
+    """
+    for function in around_it(responder):
+        made_by = attribute(function, "__globals__") or {}
+        if made_by.get("__name__") == "falcon.hooks" and function.__code__.co_name != "do_after":
+            held = enclosed(function)
+            hook = held.get("async_action") or held.get("sync_action") or function
+            yield checked_by("hook", attribute(hook, "__wrapped__") or hook)
 
 
 def _place(place: re.Match[str]) -> str:

@@ -1,15 +1,19 @@
 """What is asked of a framework that has a router of its own kind."""
 
+import functools
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from ..layers import attribute
 from ..routes import EMPTY, Leaf, Prediction, Tree
 from ..security import Need
 
 RAN_KEY: Final = "asgi_multitier.ran"
 """The key of what a router has chosen, in the scope of a framework that does not say it there."""
+
+_MAX_DECORATORS = 100
 
 UNKNOWN: Final = Prediction()
 """No route is known: rules and the default decide."""
@@ -123,6 +127,42 @@ def leaf_of(
 def found(leaf: Leaf | None, path_params: Mapping[str, Any] = EMPTY) -> Prediction:
     """The prediction of a route, if there is one."""
     return UNKNOWN if leaf is None else Prediction(leaf, full=True, path_params=path_params)
+
+
+def around_it(endpoint: Any) -> Iterator[Any]:
+    """An endpoint and what its decorators wrap, from the outside in."""
+    for _ in range(_MAX_DECORATORS):
+        if endpoint is None:
+            return
+        yield endpoint
+        inner = endpoint.func if isinstance(endpoint, functools.partial) else None
+        endpoint = inner or attribute(endpoint, "__wrapped__")
+
+
+def checked_by(kind: str, function: Any) -> Need:
+    """A function that runs before an endpoint, reads what it likes, and may refuse the request.
+
+    Args:
+        kind: What the framework calls it, for messages.
+        function: The function.
+    """
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    return Need(f"the {kind} {name}", "unknown", name, credential=True)
+
+
+def apart(
+    methods: Iterable[str], needs: Callable[[str], Iterable[Need]]
+) -> dict[tuple[Need, ...], frozenset[str]]:
+    """The methods of one place, those with the same needs together.
+
+    Args:
+        methods: In capitals.
+        needs: What a hit would skip of what answers a method.
+    """
+    found: dict[tuple[Need, ...], set[str]] = {}
+    for method in methods:
+        found.setdefault(tuple(dict.fromkeys(needs(method))), set()).add(method)
+    return {each: frozenset(taken) for each, taken in found.items()}
 
 
 def module(name: str) -> Any:

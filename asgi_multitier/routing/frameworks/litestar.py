@@ -8,7 +8,7 @@ from ..globs import takes
 from ..layers import attribute
 from ..routes import Leaf, Prediction
 from ..security import Need, all_cookies_need, all_headers_need, cookie_need, header_need
-from .framework import UNKNOWN, Framework, Ran, found, leaf_of, module
+from .framework import UNKNOWN, Framework, Ran, checked_by, found, leaf_of, module
 
 
 class Litestar(Framework):
@@ -100,12 +100,20 @@ def _endpoint(handler: Any) -> Any:
 
 
 def _guards(handler: Any) -> Iterator[Need]:
-    """The guards of a handler and of the layers around it: a hit runs none of them."""
+    """What runs before a handler, of its own and of the layers around it: a hit runs none of it.
+
+    A `before_request` of the application itself stands before all of its routes, as a middleware
+    does, and is no more seen than that.
+    """
+    # Litestar makes each one async.
     resolve = attribute(handler, "resolve_guards")
     for guard in resolve() if callable(resolve) else ():
-        function = attribute(guard, "func") or guard  # Litestar makes each one async
-        name = getattr(function, "__qualname__", type(function).__qualname__)
-        yield Need(f"the guard {name}", "unknown", name, credential=True)
+        yield checked_by("guard", attribute(guard, "func") or guard)
+    resolve = attribute(handler, "resolve_before_request")
+    before = resolve() if callable(resolve) else None
+    outermost = next(iter(attribute(handler, "ownership_layers") or ()), None)
+    if before is not None and before is not attribute(outermost, "before_request"):
+        yield checked_by("before_request function", attribute(before, "func") or before)
 
 
 def _declared(arguments: Any) -> Iterator[Need]:

@@ -1,18 +1,34 @@
 """Quart: rules of its URL map and its view functions, those of blueprints included."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 from ..layers import attribute
 from ..routes import Leaf, Prediction
-from .framework import RAN_KEY, UNKNOWN, Framework, Ran, found, host_of, leaf_of, module
+from ..security import Need
+from .framework import (
+    RAN_KEY,
+    UNKNOWN,
+    Framework,
+    Ran,
+    apart,
+    around_it,
+    checked_by,
+    found,
+    host_of,
+    leaf_of,
+    module,
+)
 
 _PLACE = re.compile(r"<(?:(?:[a-zA-Z_]\w*)(?:\(.*?\))?:)?(?P<name>[a-zA-Z_]\w*)>")
 """A place of a rule: `<name>`, `<int:name>`, `<any(a, b):name>`."""
 
 _PORTS = (":80", ":443")
+
+_OF_USERS = frozenset(("quart_auth", "quart_jwt_extended", "quart_login", "quart_security"))
+"""Packages whose decorators ask who sends a request."""
 
 
 class Quart(Framework):
@@ -30,18 +46,42 @@ class Quart(Framework):
         return callable(attribute(app, "create_url_adapter")) and signal is not None
 
     def leaves(self) -> Sequence[Leaf]:
-        """One for each rule, except those of websockets."""
-        self._rules = {
-            id(rule): _leaf(rule, self.app.view_functions[rule.endpoint])
-            for rule in self.app.url_map.iter_rules()
-            if not rule.websocket and rule.endpoint in self.app.view_functions
-        }
-        return tuple(self._rules.values())
+        """One for each rule, except those of websockets; more where its methods differ in needs."""
+        self._rules: dict[tuple[int, str], Leaf] = {}
+        leaves = []
+        for rule in self.app.url_map.iter_rules():
+            if rule.websocket or rule.endpoint not in self.app.view_functions:
+                continue
+            for leaf in self._leaves(rule, self.app.view_functions[rule.endpoint]):
+                self._rules |= {(id(rule), method): leaf for method in leaf.methods or ()}
+                leaves.append(leaf)
+        return leaves
+
+    def _leaves(self, rule: Any, view: Any) -> Iterator[Leaf]:
+        """The routes of a rule."""
+        before = (*self._before(rule.endpoint), *_checks(view))
+        kind = attribute(view, "view_class")
+        groups = apart(rule.methods, lambda method: (*before, *_checks_of_method(kind, method)))
+        for needs, methods in groups.items():
+            yield leaf_of(
+                rule,
+                view,
+                _template(rule),
+                methods=methods,
+                path_params=tuple(sorted(rule.arguments)),
+                name=rule.endpoint,
+                host=f"//{rule.host}" if rule.host else "",
+                needs=needs,
+            )
 
     def version(self) -> object:
-        """The rules and the functions; both may be added to until the first request."""
-        views = self.app.view_functions
-        return sum(1 for _ in self.app.url_map.iter_rules()), hash(tuple(map(id, views.values())))
+        """The rules and the functions; all may be added to until the first request."""
+        views, before = self.app.view_functions, self.app.before_request_funcs
+        return (
+            sum(1 for _ in self.app.url_map.iter_rules()),
+            hash(tuple(map(id, views.values()))),
+            sum(map(len, before.values())),
+        )
 
     def choose(self, scope: Mapping[str, Any]) -> Prediction:
         """As a request context does it, by the application's own adapter."""
@@ -64,7 +104,18 @@ class Quart(Framework):
         rule, params = self.app.create_url_adapter(request).match(return_rule=True)
         if rule.provide_automatic_options and scope["method"] == "OPTIONS":
             return UNKNOWN
-        return found(self._rules.get(id(rule)), params)
+        return found(self._rules.get((id(rule), scope["method"])), params)
+
+    def _before(self, endpoint: str) -> Iterator[Need]:
+        """The functions that the blueprints of an endpoint run before it: a hit runs none of them.
+
+        Those of the application itself stand before all of its routes, as a middleware does, and
+        are no more seen than that.
+        """
+        names = endpoint.split(".")[:-1]
+        for end in range(1, len(names) + 1):
+            for function in self.app.before_request_funcs.get(".".join(names[:end]), ()):
+                yield checked_by("before_request function", function)
 
     def _listen(self) -> None:
         """Let the application tell what it has chosen, from here on."""
@@ -90,16 +141,21 @@ def _below(path: str, root_path: str) -> str:
     return path.partition(root_path)[2] or " "  # until 0.20
 
 
-def _leaf(rule: Any, view: Any) -> Leaf:
-    return leaf_of(
-        rule,
-        view,
-        _template(rule),
-        methods=frozenset(rule.methods) if rule.methods else None,
-        path_params=tuple(sorted(rule.arguments)),
-        name=rule.endpoint,
-        host=f"//{rule.host}" if rule.host else "",
-    )
+def _checks(view: Any) -> Iterator[Need]:
+    """The decorators of packages for users around a view, or around a method of a class."""
+    for function in around_it(view):
+        made_by = (attribute(function, "__globals__") or {}).get("__name__", "")
+        if (package := made_by.partition(".")[0]) in _OF_USERS:
+            yield checked_by(f"decorator of {package} around", function)
+
+
+def _checks_of_method(kind: Any, method: str) -> Iterator[Need]:
+    """The same around the functions of a class of views that answer a method."""
+    own = attribute(kind, method.lower())
+    if own is None and method == "HEAD":
+        own = attribute(kind, "get")
+    yield from _checks(own)
+    yield from _checks(attribute(kind, "dispatch_request"))
 
 
 def _template(rule: Any) -> str:
