@@ -1,5 +1,7 @@
 """The application that a command looks at: it is imported, and nothing of it runs."""
 
+import ast
+import inspect
 import os
 import sys
 from argparse import ArgumentParser, Namespace
@@ -40,3 +42,33 @@ def application_of(given: Namespace, where: str) -> Any:
     except Exception as error:
         what = f"the factory raised {type(error).__name__}: {error}"
         raise CommandError(Exit.USAGE, what) from error
+
+
+def made_at(given: Namespace) -> str:
+    """Where the application is made, as it is written for people; "" where that is not seen.
+
+    Args:
+        given: The arguments, of which the module has been imported.
+    """
+    module, _, name = given.app.partition(":")
+    variable = name.partition(".")[0]
+    try:
+        source = inspect.getsource(sys.modules[module])
+        file = inspect.getsourcefile(sys.modules[module]) or ""
+        lines = [node.end_lineno or 0 for node in ast.parse(source).body if _makes(node, variable)]
+    except (KeyError, OSError, TypeError, SyntaxError):
+        return ""
+    return f"{shortened(file)}:{lines[-1]}" if lines else ""
+
+
+def _makes(node: ast.stmt, name: str) -> bool:
+    """Whether a statement of a module gives a name its value: an assignment, or a factory."""
+    if isinstance(node, ast.FunctionDef):
+        return node.name == name
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return any(isinstance(target, ast.Name) and target.id == name for target in targets)
+
+
+def shortened(place: str) -> str:
+    """A place in a file, as short as it can be said from the working directory."""
+    return place.removeprefix(os.path.join(os.path.realpath(os.getcwd()), ""))

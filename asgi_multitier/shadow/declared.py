@@ -4,9 +4,10 @@ Names in code are hints: what a function calls elsewhere is not seen. So what sp
 is enough to leave a route alone, and nothing here is enough to be sure of one.
 """
 
+import dis
 import inspect
 from collections.abc import Iterator
-from types import CodeType
+from types import CodeType, ModuleType
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from ..routing.endpoints import is_of_framework
@@ -34,9 +35,15 @@ _MOMENT: Final = _words(
 
 _RANDOM: Final = _words(
     "random randint randrange choice choices shuffle uuid1 uuid4 token_hex token_urlsafe "
-    "token_bytes urandom now utcnow today time time_ns monotonic perf_counter"
+    "token_bytes urandom now utcnow today time time_ns"
 )
-"""Names in code whose results are never the same twice."""
+"""Names in code whose results are never the same twice. A function that sleeps is none of them."""
+
+_SOURCES: Final = _words("random secrets")
+"""Modules whose functions all give results that are never the same twice."""
+
+_MEASURES: Final = _words("perf_counter perf_counter_ns monotonic monotonic_ns process_time")
+"""Names in code that measure how long something takes: mostly for a log, not for an answer."""
 
 _ACTS: Final = _words(
     "commit save bulk_create add_task enqueue apply_async publish send_message sendmail "
@@ -46,6 +53,14 @@ _ACTS: Final = _words(
 
 _OF_ONE_CLIENT: Final = ("session", "user", "auth", "client", "cookies", "headers", "state")
 """Attributes of a request that a URL does not say."""
+
+_SEPARATED: Final = "write vary_by= with a function that returns what separates the answers"
+
+_REMEDIES: Final = {
+    "cookies": "write @cached with cookies=[...] that has the name of each cookie that it reads",
+    "headers": "write @cached with vary=[...] that has the name of each header that it reads",
+}
+"""What puts that which an endpoint reads into the key: its code does not say all the names."""
 
 _STREAMS: Final = ("StreamingResponse", "EventSourceResponse", "FileResponse", "RedirectResponse")
 
@@ -89,10 +104,15 @@ def _against(endpoint: Any) -> str:
         for name in _OF_ONE_CLIENT:
             if name in names:
                 return (
-                    f"It takes the request, and its code reads {name}: declare what it reads in "
-                    "its signature, by Header() or Cookie(), and it can be a part of the key"
+                    f"It takes the request, and its code reads {name}: "
+                    f"{_REMEDIES.get(name, _SEPARATED)}"
                 )
     return ""
+
+
+def measured(endpoint: Any) -> str:
+    """The name in the code of an endpoint by which it measures a time; "" for none."""
+    return min(names_in(endpoint) & _MEASURES, default="")
 
 
 def _is_mounted(leaf: Leaf) -> bool:
@@ -130,28 +150,65 @@ def _hints(function: Any) -> dict[str, Any]:
 
 
 def names_in(endpoint: Any) -> frozenset[str]:
-    """Names of globals and attributes that the code of an endpoint uses."""
-    code = getattr(_function(endpoint), "__code__", None)
-    return frozenset(_names(code)) if isinstance(code, CodeType) else frozenset()
+    """Names of globals and attributes that an endpoint uses.
+
+    Functions of its own package that it calls by a global name are looked into as well. The name of
+    a module or a class is the place of others: `time.sleep` is `sleep`, and no use of `time`.
+    """
+    found: set[str] = set()
+    waiting, seen = [_function(endpoint)], set[CodeType]()
+    while waiting:
+        function = waiting.pop()
+        code = getattr(function, "__code__", None)
+        if not isinstance(code, CodeType) or code in seen:
+            continue
+        seen.add(code)
+        around = getattr(function, "__globals__", {})
+        for name, is_global in _names(code):
+            given = around.get(name) if is_global else None
+            if not isinstance(given, ModuleType | type):
+                found.add(name)
+            elif isinstance(given, ModuleType) and given.__name__ in _SOURCES:
+                found.add(given.__name__)
+            if inspect.isroutine(given) and _package(given) == _package(function):
+                waiting.append(_function(given))
+    return frozenset(found)
 
 
-def _names(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
+def _package(function: Any) -> str:
+    """The top package of the module in which a function is."""
+    return (getattr(function, "__module__", None) or "").partition(".")[0]
+
+
+_OF_GLOBALS: Final = ("LOAD_GLOBAL", "LOAD_NAME")
+_OF_MODULES: Final = "IMPORT_NAME"
+
+
+def _names(code: CodeType) -> Iterator[tuple[str, bool]]:
+    """Names that code uses, and whether each is a global one."""
+    for step in dis.get_instructions(code):
+        if step.opcode in dis.hasname and (step.opname != _OF_MODULES or step.argval in _SOURCES):
+            yield str(step.argval), step.opname in _OF_GLOBALS
     for inner in code.co_consts:
         if isinstance(inner, CodeType):
             yield from _names(inner)
 
 
 def takes_request(endpoint: Any) -> bool:
-    """Whether the function is given the request itself."""
+    """Whether the function is given the request itself, or uses that of its context."""
     function = _function(endpoint)
     if function is None:
         return False
     hints = _hints(function)
-    names = getattr(getattr(function, "__code__", None), "co_varnames", ())
-    count = getattr(getattr(function, "__code__", None), "co_argcount", 0)
-    return "request" in names[:count] or any(
-        getattr(hint, "__name__", "") in ("Request", "HTTPConnection") for hint in hints.values()
+    code = getattr(function, "__code__", None)
+    taken = code.co_varnames[: code.co_argcount] if isinstance(code, CodeType) else ()
+    return (
+        not {"request", "req"}.isdisjoint(taken)
+        or "request" in names_in(endpoint)
+        or any(
+            getattr(hint, "__name__", "") in ("Request", "HTTPConnection")
+            for hint in hints.values()
+        )
     )
 
 

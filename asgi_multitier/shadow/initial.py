@@ -21,7 +21,7 @@ from ..routing.routes import Leaf
 from ..routing.security import Need, unkeyed
 from ..strategy import CacheStrategy
 from .annotations import Changes, Dropping, cached_text, dropping, plain, tag_of
-from .declared import objection, place_of, separation, takes_request
+from .declared import measured, objection, place_of, separation, takes_request
 from .edits import segments, words
 
 _STRATEGY: Final = CacheStrategy.REAL_TIME
@@ -111,7 +111,8 @@ def _with_changes(read: _Read, leaves: Iterable[Leaf]) -> Proposed:
         for leaf in leaves
         if (methods := changing(leaf)) and _is_about(leaf, read.leaf)
     ]
-    check = f"its data may be {_STRATEGY.seconds:g} s old, as no route is seen to change it"
+    old = f"{_STRATEGY.seconds:g} s"
+    check = f"an answer that is {old} old is good enough: no route is seen to change its data"
     if seen:
         check = f"nothing changes its data but {', '.join(seen)}"
     return replace(read.told, check=(*read.told.check, check))
@@ -165,6 +166,8 @@ def _proposed(leaf: Leaf, label: str) -> _Read:
         check = [f"its answer depends on its URL and {', '.join(_declared(leaf.needs))} alone"]
     if takes_request(leaf.endpoint):
         check.append("what it hands the request to reads nothing but the URL")
+    if by := measured(leaf.endpoint):
+        check.append(f"what it measures by {by} is no part of its answer")
     guards = [one for one in leaf.needs if one.credential or one.place not in ("header", "cookie")]
     why = f"{_STRATEGY.name} is {_STRATEGY.seconds:g} s, to begin with"
     if guards:

@@ -255,7 +255,7 @@ def test_each_route_is_told(
         "nothing changes its data but PUT /products/{number}, POST /products"
         in (told["GET /products/{id}"]["check"])
     )
-    assert "10 s old" in " ".join(told["GET /skins"]["check"])
+    assert "an answer that is 10 s old is good enough" in " ".join(told["GET /skins"]["check"])
 
 
 def pasted(module: str, capsys: pytest.CaptureFixture[str], *, active: bool) -> str:
@@ -337,11 +337,15 @@ def test_what_is_written_for_people(
     lines = out.splitlines()
     at = lines.index(PROPOSED["GET /products/{id}"])
 
-    assert "app.add_middleware(CacheMiddleware)" in lines
+    made = 1 + SHOP.splitlines().index('app = FastAPI(title="Shop")')
+    where = lines.index(f"# Below the line that makes app, which is init_shown.py:{made}:")
+    assert lines[where + 1] == "app.add_middleware(CacheMiddleware)"
     assert any(one.startswith("# GET /products/{id}   init_shown.py:") for one in lines[:at])
     assert all(one.startswith(("#", "@", "app.", "from ")) for one in lines if one)
     assert main(["init", "init_shown:create_app", "--factory"]) == Exit.OK
-    assert capsys.readouterr().out == out
+    end = 3 + len(SHOP.splitlines()) + 1
+    lines[where] = f"# In create_app(), init_shown.py:{end}, before the application is returned:"
+    assert capsys.readouterr().out.splitlines() == lines
 
 
 def test_proposals_are_for_what_is_left(
@@ -396,6 +400,36 @@ def test_routes_of_another_framework_are_proposed_too(
     assert main(["init", "init_litestar:app"]) == Exit.OK
     lines = capsys.readouterr().out.splitlines()
 
-    assert "app = CacheMiddleware(app)" in lines
+    where = lines.index("# At the end of init_litestar.py, after all other lines that use app:")
+    assert lines[where + 1] == "app = CacheMiddleware(app)"
     assert '@invalidates(tags=["product:{id}"])' in lines
     assert '@cached(CacheStrategy.REAL_TIME, tags=["product:{id}"], shadow=True)' in lines
+
+
+@pytest.mark.parametrize(
+    ("text", "attribute"),
+    [
+        (
+            "import fastapi\nglobals()['app'] = fastapi.FastAPI()\n@app.get('/a')\ndef a(): ...",
+            "app",
+        ),
+        (
+            (
+                "import fastapi\nclass App:\n    app = fastapi.FastAPI()\n"
+                "@App.app.get('/a')\ndef a(): ..."
+            ),
+            "App.app",
+        ),
+    ],
+)
+def test_an_application_that_no_line_of_the_module_makes(
+    write_module: Callable[[str, str], str],
+    capsys: pytest.CaptureFixture[str],
+    text: str,
+    attribute: str,
+) -> None:
+    """The line goes below the one that makes it, wherever that is."""
+    name = write_module(f"init_hidden_{len(text)}", text)
+    assert main(["init", f"{name}:{attribute}"]) == Exit.OK
+
+    assert f"# Below the line that makes {attribute}:" in capsys.readouterr().out

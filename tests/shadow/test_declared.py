@@ -1,5 +1,8 @@
 """What the declaration and the code of an endpoint say about caching its answers."""
 
+import datetime
+import random
+import time
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from typing import Any
@@ -10,6 +13,7 @@ import pytest
 from asgi_multitier.routing.routes import Leaf
 from asgi_multitier.routing.security import Need
 from asgi_multitier.shadow.declared import (
+    measured,
     names_in,
     objection,
     place_of,
@@ -108,10 +112,88 @@ def odd(user: "Nowhere") -> None:  # type: ignore[name-defined]  # noqa: F821
     """Have an annotation that cannot be evaluated."""
 
 
+def sleeping() -> int:
+    """Take its time."""
+    time.sleep(1)
+    return 1
+
+
+def sleeping_by_a_local_name() -> int:
+    """Take its time."""
+    import time as clock
+
+    clock.sleep(1)
+    return 1
+
+
+def measuring() -> int:
+    """Measure its time."""
+    return int(time.perf_counter() - time.monotonic()) * 0
+
+
+def of_a_day() -> str:
+    """Use classes that can say what time it is, and do not."""
+    return str(datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)) + str(UUID(int=1))
+
+
+def clock() -> float:
+    """Read the clock."""
+    return time.time()
+
+
+def today() -> str:
+    """Read the clock by a class."""
+    return str(datetime.datetime.now(datetime.UTC))
+
+
+def gambling() -> float:
+    """Use a module that has nothing but what is random."""
+    return random.gauss(0, 1)
+
+
+def helped() -> float:
+    """Call what reads the clock."""
+    return clock()
+
+
+def cookie_of(asked: Request) -> str:
+    """Read a cookie."""
+    return asked.cookies["theme"]  # type: ignore[attr-defined, no-any-return]
+
+
+def with_help(request: Request) -> str:
+    """Hand the request to what reads a cookie."""
+    return cookie_of(request)
+
+
+request = Request()
+
+
+def of_the_context() -> object:
+    """Read a header of the request of its context."""
+    return request.headers  # type: ignore[attr-defined]
+
+
+def by_a_short_name(req: Any) -> object:
+    """Read a cookie."""
+    return req.cookies
+
+
 @pytest.mark.parametrize(
     ("route", "said"),
     [
         (leaf(plain), ""),
+        (leaf(sleeping), ""),
+        (leaf(sleeping_by_a_local_name), ""),
+        (leaf(measuring), ""),
+        (leaf(of_a_day), ""),
+        (leaf(clock), "uses time:"),
+        (leaf(today), "uses now:"),
+        (leaf(gambling), "uses random:"),
+        (leaf(helped), "uses time:"),
+        (leaf(with_help), "cookies=[...]"),
+        (leaf(by_a_short_name), "cookies=[...]"),
+        (leaf(of_the_context), "vary=[...]"),
         (leaf(partial(plain)), ""),
         (leaf(odd), ""),
         (leaf(handed_on), ""),
@@ -120,7 +202,7 @@ def odd(user: "Nowhere") -> None:  # type: ignore[name-defined]  # noqa: F821
         (leaf(plain, path="/x/healthz"), "Below /healthz"),
         (leaf(nested), "uses uuid4"),
         (leaf(Endpoint), "uses random"),
-        (leaf(with_session), "reads session"),
+        (leaf(with_session), "reads session: write vary_by="),
         (leaf(streaming), "generator"),
         (leaf(generating), "generator"),
     ],
@@ -157,3 +239,8 @@ def test_what_is_no_function_has_no_code() -> None:
         assert not takes_request(endpoint)
 
     assert place_of(plain).rpartition(":")[0] == __file__
+
+
+def test_what_measures_is_told() -> None:
+    """It is to be checked, and no reason against a cache."""
+    assert (measured(measuring), measured(clock)) == ("monotonic", "")

@@ -1,11 +1,10 @@
 """`asgi-multitier init`: what could be written at an application's routes; no server, no edits."""
 
-import os
 from argparse import Namespace
 
 from ...manager.routes import proposals_of
 from ...shadow.initial import Proposed
-from ..application import add_application, application_of
+from ..application import add_application, application_of, made_at, shortened
 from ..command import Command
 from ..exits import Exit
 from ..output import Output
@@ -32,6 +31,7 @@ async def _run(given: Namespace, output: Output) -> Exit:
             output.line((line, "dim"))
         output.line((_IMPORTS, "green"))
         if not found.has_cache:
+            output.line((_where(app, given), "dim"))
             output.line((_installed(app, _name(given)), "green"))
         for route in proposed:
             _propose(route, output)
@@ -43,12 +43,31 @@ async def _run(given: Namespace, output: Output) -> Exit:
     return Exit.OK
 
 
+def _where(app: object, given: Namespace) -> str:
+    """Where the next line goes."""
+    place = made_at(given)
+    if given.factory:
+        said = f", {place}" if place else ""
+        return f"# In {given.app.partition(':')[2]}(){said}, before the application is returned:"
+    if not _adds(app):
+        file = f" of {place.rpartition(':')[0]}" if place else ""
+        return f"# At the end{file}, after all other lines that use {_name(given)}:"
+    said = f", which is {place}" if place else ""
+    return f"# Below the line that makes {_name(given)}{said}:"
+
+
+def _adds(app: object) -> bool:
+    """Whether the application takes the cache by its `add_middleware`."""
+    # Falcon has one as well, for components of another kind.
+    return isinstance(getattr(app, "user_middleware", None), list)
+
+
 def _installed(app: object, name: str) -> str:
     """How the cache gets around the application."""
-    # Falcon has an `add_middleware` as well, for components of another kind.
-    adds = isinstance(getattr(app, "user_middleware", None), list)
     return (
-        f"{name}.add_middleware(CacheMiddleware)" if adds else f"{name} = CacheMiddleware({name})"
+        f"{name}.add_middleware(CacheMiddleware)"
+        if _adds(app)
+        else f"{name} = CacheMiddleware({name})"
     )
 
 
@@ -69,10 +88,7 @@ def _propose(route: Proposed, output: Output) -> None:
 
 def _place(route: Proposed) -> str:
     """Where its function is, as short as it can be said from here."""
-    if not route.place:
-        return ""
-    here = os.path.join(os.path.realpath(os.getcwd()), "")
-    return f"   {route.place.removeprefix(here)}"
+    return f"   {shortened(route.place)}" if route.place else ""
 
 
 COMMAND = Command(
