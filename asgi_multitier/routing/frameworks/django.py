@@ -51,7 +51,9 @@ class Django(Framework):
         """
         self._by_chain: dict[tuple[int, ...], list[Leaf]] = {}
         self._login = requires_login(self.app._view_middleware)
-        self._read(self._resolver().url_patterns, _Place())
+        patterns = self._resolver().url_patterns
+        self._of_language = {id(each) for each in patterns if _depends_on_language(each)}
+        self._read(patterns, _Place())
         return [leaf for leaves in self._by_chain.values() for leaf in leaves]
 
     def version(self) -> object:
@@ -67,7 +69,7 @@ class Django(Framework):
         resolver = self._resolver()
         begun = resolver.pattern.match(path)
         for pattern in resolver.url_patterns if begun else ():
-            if _depends_on_language(pattern):
+            if id(pattern) in self._of_language:
                 return UNKNOWN
             try:
                 match = pattern.resolve(begun[0])

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from inspect import ismethod
 from typing import Any, NamedTuple
 
 from ..endpoints import enclosed
@@ -31,6 +32,7 @@ class Falcon(Framework):
             any(base.__module__.startswith("falcon.asgi") for base in type(app).__mro__)
             and isinstance(attribute(router, "_roots"), list)
             and type(router).__module__.startswith("falcon.")
+            and callable(attribute(router, "_find"))
             and callable(attribute(app, "_router_search"))
             and callable(attribute(app, "add_middleware"))
             and isinstance(attribute(app, "_unprepared_middleware"), list)
@@ -48,8 +50,14 @@ class Falcon(Framework):
         return tuple(self._by_responder.values())
 
     def version(self) -> object:
-        """The templates and resources."""
-        return hash(tuple((node.uri_template, id(node.resource)) for node in self._nodes()))
+        """The function into which its router has compiled the routes; another for each change.
+
+        Until the first request there is none: then the templates and resources.
+        """
+        compiled = self.app._router._find
+        if not ismethod(compiled):
+            return compiled
+        return tuple((node.uri_template, id(node.resource)) for node in self._nodes())
 
     def choose(self, scope: Mapping[str, Any]) -> Prediction:
         """As `App._get_responder` does it, by the application's router."""
