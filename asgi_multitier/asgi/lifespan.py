@@ -138,8 +138,11 @@ class Lifespan:
             events.within_another(manager, outer)
         if unread := table.unread():
             events.routes_unreadable(unread)
-        if stray := table.stray():
-            events.annotations_stray(stray)
+        unused, above = table.stray()
+        if unused:
+            events.annotations_stray(unused)
+        if above:
+            events.annotations_stray(above, above=True)
         # A router around the application has chosen it for the request.
         is_mounted = "endpoint" in scope
         self._on_bound(app, str(scope.get("root_path") or "") if is_mounted else None)

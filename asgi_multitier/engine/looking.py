@@ -37,13 +37,18 @@ def look(stack: TierStack, key: str) -> Slot | None:
 
 
 async def look_below(stack: TierStack, key: str) -> list[Seen]:
-    """What each shared tier holds, first to last, as far as it answers."""
+    """What each shared tier holds, first to last, as far as it answers.
+
+    One that has never answered, such as a server at the default address where there is none, is
+    left out: each request goes on without it.
+    """
     seen = []
     for placed in stack.shared:
         try:
             (entry,) = stack.form.read_all((key,), (await placed.look(storage_key(key)),))
         except Exception:  # noqa: BLE001  # a user's back end; it is said that it failed
-            seen.append(Seen(placed, None, FAILED))
+            if placed.has_answered:
+                seen.append(Seen(placed, None, FAILED))
             continue
         if isinstance(entry, Entry):
             seen.append(Seen(placed, entry, stack.objection(entry)))

@@ -68,6 +68,8 @@ class Placed:
         self._durations: dict[str, Histogram] = {}
         self.unreadable: Counter[str] = Counter()
         self.last_error: str = ""
+        self.has_answered = False
+        """Whether any operation has gone well since the start."""
 
     def __repr__(self) -> str:
         return f"<L{self.config.level} {self.tier.name}, breaker {self.state(0.0).value}>"
@@ -192,6 +194,7 @@ class Placed:
             if self.breakers.failed(what, self._clock()):
                 self._events.tier_suspended(self.named(server), operation, self.last_error)
             return None
+        self.has_answered = True
         if self.breakers.succeeded(what):
             self._events.tier_resumed(self.named(server))
         return result

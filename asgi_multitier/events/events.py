@@ -19,6 +19,16 @@ _CONSEQUENCES = {
 }
 """What becomes of a request where a callable has failed; the rest meets no cache."""
 
+_UNUSED = (
+    "no route of this application carries them; mark the endpoint itself, include its router, "
+    "write functools.wraps into the decorators above it, or use CacheManager.cached for functions "
+    "that are no endpoints"
+)
+_ABOVE = (
+    "they stand above the decorator of the route, which calls the function without them; move them "
+    "below it, such as below @app.get"
+)
+
 
 class Events(Told):
     """The counters and log lines of one cache.
@@ -43,16 +53,10 @@ class Events(Told):
             application,
         )
 
-    def annotations_stray(self, names: Sequence[str]) -> None:
-        """Endpoints are marked that no route of the application has."""
-        more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-        logger.warning(
-            "marks such as @cached do nothing on %s%s: no route of this application carries them; "
-            "mark the endpoint itself, include its router, write functools.wraps into the "
-            "decorators above it, or use CacheManager.cached for functions that are no endpoints",
-            ", ".join(names[:10]),
-            more,
-        )
+    def annotations_stray(self, names: Sequence[str], *, above: bool = False) -> None:
+        """Functions are marked that no route of the application has, or has without the mark."""
+        why = _ABOVE if above else _UNUSED
+        logger.warning("marks such as @cached do nothing on %s: %s", _first_ten(names), why)
 
     def within_another(self, manager: object, outer: object) -> None:
         """A cache with another manager stands around this one."""
@@ -267,3 +271,9 @@ class Events(Told):
         """The cache itself broke; the application answers alone."""
         self.failures["internal"] += 1
         logger.error("the cache broke in %s; the application answers alone", where, exc_info=error)
+
+
+def _first_ten(names: Sequence[str]) -> str:
+    """Names in a line that stays readable."""
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return f"{', '.join(names[:10])}{more}"

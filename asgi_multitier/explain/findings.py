@@ -27,6 +27,7 @@ LEVELS: Final = {
     "W4": Level.WARNING,
     "W5": Level.WARNING,
     "W6": Level.WARNING,
+    "W7": Level.WARNING,
     "I1": Level.INFORMATION,
     "I2": Level.INFORMATION,
     "I3": Level.INFORMATION,

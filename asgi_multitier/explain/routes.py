@@ -10,7 +10,7 @@ from ..errors import ConfigError
 from ..policy.invalidation import is_safe
 from ..routing import RouteTable
 from ..routing.annotations import annotations_of
-from ..routing.checks import check, methods_of
+from ..routing.checks import below_their_marks, check, methods_of
 from ..routing.globs import fill_path
 from ..routing.routes import Leaf, Tree
 from .effects import Change, Changes, named_by, target_of
@@ -110,13 +110,31 @@ def _report(table: RouteTable, tree: Tree, layers: Layers) -> RoutesReport:
     try:
         check(tree, *table.given)
     except ConfigError as error:
-        findings.append(Finding.of("E1", "", str(error), "Change what it names"))
+        findings.append(_error(str(error)))
     changes = Changes(tree)
     by_leaf = {id(change.leaf): change for change in changes.all}
     routes = [_route(table, leaf, by_leaf.get(id(leaf)), changes) for leaf in tree.leaves()]
-    findings += [*lint(routes), *order_of(*layers)]
+    findings += [*map(_above, below_their_marks(tree.leaves())), *lint(routes), *order_of(*layers)]
     findings.sort(key=lambda one: (list(Level).index(one.level), one.code))
     return RoutesReport(routes=tuple(map(_shown, routes)), findings=tuple(findings))
+
+
+def _error(message: str) -> Finding:
+    """What keeps the application from starting: messages end with what is expected."""
+    text, _, expected = message.partition("; expected ")
+    remedy = f"Expected {expected}" if expected else "Correct it"
+    return Finding.of("E1", "", text, f"{remedy}. Until then the application does not start")
+
+
+def _above(leaf: Leaf) -> Finding:
+    """A mark that does nothing for a route."""
+    return Finding.of(
+        "W7",
+        str(leaf),
+        "A mark such as @cached stands above the decorator of the route, which calls the function "
+        "without it: it does nothing",
+        "Move it below the decorator of the route, such as below @app.get",
+    )
 
 
 def _route(table: RouteTable, leaf: Leaf, change: Change | None, changes: Changes) -> Route:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from copy import copy
 from inspect import ismethod
-from typing import Any, Never, TypeVar, Unpack, overload
+from typing import Any, NamedTuple, Never, TypeVar, Unpack, overload
 from weakref import WeakSet
 
 import msgspec
@@ -34,6 +34,9 @@ _METHODS = "__asgi_multitier_methods__"
 
 _marked: "WeakSet[Any]" = WeakSet()
 """Functions and classes with annotations that were found at no route yet."""
+
+_above: "WeakSet[Any]" = WeakSet()
+"""Those that stand above the decorator of a route, which calls the function below them."""
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 RouteName = str | Callable[..., Any]
@@ -208,24 +211,61 @@ def annotations_of(endpoint: object, method: str = "GET") -> Annotations:
     return found or NO_ANNOTATIONS
 
 
-def stray(carried: set[int], packages: set[str]) -> list[str]:
-    """The names of annotated objects whose annotations no route has; each is returned once.
+class Stray(NamedTuple):
+    """Annotations that no route has, by the names of the annotated objects.
+
+    Attributes:
+        unused: Those that are at no route.
+        above: Those around a function that a route calls without them.
+    """
+
+    unused: list[str]
+    above: list[str]
+
+
+def stray(carried: set[int], packages: set[str], called: set[int]) -> Stray:
+    """The annotated objects whose annotations no route has; each is returned once.
 
     Args:
         carried: The identities of the annotations that routes have.
         packages: The packages of the application's endpoints; those in others may belong to another
             application.
+        called: The identities of the application's endpoints.
     """
-    found = []
+    unused, above = [], []
     packages = packages - {__name__.partition(".")[0]}  # its own may be mounted or not
     for target in list(_marked):
         is_carried = any(id(annotations) in carried for annotations in _own(target))
         module = getattr(target, "__module__", None) or ""
         if is_carried or module.partition(".")[0] in packages:
             _marked.discard(target)
-        if not is_carried and module.partition(".")[0] in packages:
-            found.append(f"{module}.{_name(target)}")
-    return sorted(found)
+        if is_carried or module.partition(".")[0] not in packages:
+            continue
+        if _is_above(target, called):
+            _above.add(target)
+            above.append(f"{module}.{_name(target)}")
+        else:
+            unused.append(f"{module}.{_name(target)}")
+    return Stray(sorted(unused), sorted(above))
+
+
+def above(carried: set[int], endpoint: object) -> bool:
+    """Whether a mark stands above the decorator of a route that calls this endpoint.
+
+    Args:
+        carried: The identities of the annotations that routes have.
+        endpoint: What the route calls.
+    """
+    return any(
+        _is_above(target, {id(endpoint)}) and not any(id(one) in carried for one in _own(target))
+        for target in (*_marked, *_above)
+    )
+
+
+def _is_above(target: object, called: set[int]) -> bool:
+    """Whether an annotated function was put around what a route calls."""
+    inner = getattr(target, "__wrapped__", None)
+    return inner is not None and (id(inner) in called or _is_above(inner, called))
 
 
 def are_unclaimed() -> bool:

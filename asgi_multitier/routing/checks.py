@@ -7,7 +7,15 @@ from ..config.rules import Invalidations, Rule
 from ..config.templates import Template, Texts
 from ..errors import ConfigError, InvalidationError
 from ..policy.invalidation import is_safe
-from .annotations import NO_ANNOTATIONS, Annotations, annotations_of, says_change, stray
+from .annotations import (
+    NO_ANNOTATIONS,
+    Annotations,
+    Stray,
+    above,
+    annotations_of,
+    says_change,
+    stray,
+)
 from .changed import names_of_arguments
 from .endpoints import arguments_of
 from .globs import covers, fill_glob, may_meet
@@ -73,20 +81,33 @@ def methods_of(leaf: Leaf) -> Iterable[str]:
     return _METHODS
 
 
-def stray_annotations(leaves: Iterable[Leaf]) -> list[str]:
-    """The names of annotated objects, in the packages of these routes' endpoints, that are at no
-    route.
+def stray_annotations(leaves: Iterable[Leaf]) -> Stray:
+    """The annotated objects, in the packages of these routes' endpoints, that are at no route.
 
     They do nothing: those of a helper or a dependency, of an endpoint below a decorator without
-    `functools.wraps`, or of one whose router is not included.
+    `functools.wraps`, of one whose router is not included, or above a route's own decorator.
     """
-    carried: set[int] = set()
+    leaves = list(leaves)
     packages: set[str] = set()
     for leaf in leaves:
-        carried |= {id(annotations_of(leaf.endpoint, method)) for method in methods_of(leaf)}
         module = getattr(leaf.endpoint, "__module__", None)
         packages.add(module.partition(".")[0] if isinstance(module, str) else "")
-    return stray(carried, packages - {"", "fastapi", "starlette"})
+    called = {id(leaf.endpoint) for leaf in leaves}
+    return stray(_carried(leaves), packages - {"", "fastapi", "starlette"}, called)
+
+
+def below_their_marks(leaves: Iterable[Leaf]) -> Iterator[Leaf]:
+    """The routes that call a function without the mark that stands above their decorator."""
+    leaves = list(leaves)
+    carried = _carried(leaves)
+    return (leaf for leaf in leaves if above(carried, leaf.endpoint))
+
+
+def _carried(leaves: Iterable[Leaf]) -> set[int]:
+    """The identities of the annotations that routes have."""
+    return {
+        id(annotations_of(leaf.endpoint, method)) for leaf in leaves for method in methods_of(leaf)
+    }
 
 
 def _check_effect(leaves: Iterable[Leaf], rules: Sequence[Rule]) -> None:

@@ -19,6 +19,7 @@ from . import selection
 from .annotations import (
     NO_ANNOTATIONS,
     Annotations,
+    Stray,
     annotations_of,
     says_change,
 )
@@ -76,12 +77,12 @@ class RouteTable(ApplicationRoutes):
         """
         check(self.tree, self._rules, self._default)
 
-    def stray(self) -> list[str]:
+    def stray(self) -> Stray:
         """What is marked near the application's endpoints and stands at no route of it.
 
         Each is named once in a process, and none where the routes are not known.
         """
-        return stray_annotations(self.tree.leaves()) if self._knows else []
+        return stray_annotations(self.tree.leaves() if self._knows else ())
 
     # Before the application runs.
 

@@ -319,4 +319,4 @@ def test_what_this_package_marks_is_not_looked_for_at_routes() -> None:
     inert(Other)
     app = Starlette(routes=[Mount("/_cache", made().admin(OPERATOR))])
 
-    assert RouteTable(app).stray() == []
+    assert RouteTable(app).stray() == ([], [])

@@ -254,11 +254,23 @@ def test_findings(case: str) -> None:
     assert json.loads(json.dumps(found.as_json())) == found.as_json()
 
 
+def test_an_error_says_what_is_expected() -> None:
+    """As the application does that does not start for it."""
+    app = FastAPI()
+    app.post("/a")(cached(60)(put))
+    app.add_middleware(CacheMiddleware, cache=CacheManager(redis_url=None))
+    (one,) = (each for each in routes_of(app).findings if each.code == "E1")
+
+    assert one.text == "route POST /a (put): @cached does nothing where only POST is taken"
+    assert one.remedy.startswith("Expected a route that takes GET")
+    assert one.remedy.endswith("Until then the application does not start")
+
+
 def test_each_code_is_found_somewhere() -> None:
-    """By the cases above, and by those of the layers below."""
+    """By the cases above, by those of the layers below, and by those of stray marks."""
     seen = {code for _, codes in CASES.values() for code in codes}
 
-    assert seen | {"W6", "I4"} == set(LEVELS)
+    assert seen | {"W6", "W7", "I4"} == set(LEVELS)
 
 
 def test_the_nearest_spelling_is_told() -> None:

@@ -10,6 +10,8 @@ from fastapi import APIRouter, Depends, FastAPI, WebSocket
 from httpx import ASGITransport, AsyncClient
 
 from asgi_multitier import CacheManager, CacheMiddleware, ConfigError, cached, invalidates
+from asgi_multitier.manager.routes import routes_of
+from asgi_multitier.routing import RouteTable
 from asgi_multitier.routing.annotations import annotations_of
 from asgi_multitier.testing import FakeClock
 
@@ -160,3 +162,64 @@ async def test_marks_of_other_packages_are_not_told_of(caplog: pytest.LogCapture
         await asked(wrapped(app), "/")
 
     assert not [r for r in caplog.records if "elsewhere" in r.getMessage()]
+
+
+async def test_marks_above_the_decorator_of_a_route_are_told_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Where the mark is a function around the endpoint: at start once, by the lint each time."""
+    app = FastAPI()
+    app.add_middleware(CacheMiddleware, cache=CacheManager(redis_url=None, clock=FakeClock()))
+
+    @cached(60, guarded="shared", tags=["b"])
+    @app.get("/guarded")
+    async def read() -> int:
+        return 1
+
+    @invalidates(tags=["{item.sku}", "b"])
+    @app.put("/guarded")
+    async def write(item: dict[str, str]) -> int:
+        return 1
+
+    @cached(60)
+    @app.get("/plain")
+    async def plain() -> int:
+        return 1
+
+    @app.get("/below")
+    @cached(60, guarded="shared")
+    async def below() -> int:
+        return 1
+
+    def missed() -> list[str]:
+        return sorted(one.route for one in routes_of(app).findings if one.code == "W7")
+
+    before = missed()
+    with caplog.at_level(logging.WARNING, "asgi_multitier"):
+        await asked(app, "/below")
+    (line,) = [r.getMessage() for r in caplog.records if "marks such as" in r.getMessage()]
+
+    assert [route.rpartition(" ")[0] for route in before] == [
+        "route GET /guarded",
+        "route PUT /guarded",
+    ]
+    assert "<locals>.read, " in line
+    assert "<locals>.write: they stand above the decorator of the route" in line
+    assert "move them below it, such as below @app.get" in line
+    assert missed() == before
+
+
+async def test_a_mark_around_an_endpoint_of_another_route_is_well() -> None:
+    """One function may be at two routes, and be cached at one of them."""
+    app = FastAPI()
+    app.add_middleware(CacheMiddleware, cache=CacheManager(redis_url=None, clock=FakeClock()))
+
+    async def read() -> int:
+        return 1
+
+    app.add_api_route("/plain", read)
+    app.add_api_route("/cached", cached(60, guarded="shared")(read))
+
+    assert routes_of(app).findings == ()
+    await asked(app, "/cached")
+    assert RouteTable(app).stray() == ([], [])

@@ -1,6 +1,6 @@
 """What is seen in the tiers: of this process, of others, of those that fail; and nothing moves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -33,6 +33,16 @@ class Counting(DictTier):
         if self.fails:
             raise BackendError("away")
         return await super().get_many(keys)
+
+
+class Away(Counting):
+    """Takes nothing either, while it fails."""
+
+    async def set_many(self, items: Mapping[str, tuple[bytes, float]]) -> None:
+        """As in any tier."""
+        if self.fails:
+            raise BackendError("away")
+        await super().set_many(items)
 
 
 async def emptied(cache: Cache) -> None:
@@ -117,6 +127,23 @@ async def test_a_shared_tier_may_fail() -> None:
     assert "a shared tier is silent" in found.sentence
     assert found.remedy == ""
     assert stats.failures == {}
+
+
+async def test_a_shared_tier_that_has_never_answered_is_none() -> None:
+    """Such as a server at the default address where there is none: what is not stored is a miss."""
+    tier = Away()
+    tier.fails = True
+    async with caching(Origin(), l2=tier) as cache:
+        await cache.get("/other")
+        await cache.manager.engine.stack.settle()
+        found = await cache.manager.explain("GET", URL, shared=True)
+        tier.fails = False
+        await emptied(cache)
+        tier.fails = True
+        later = await cache.manager.explain("GET", URL, shared=True)
+
+    assert (found.verdict, found.unknown) == ("miss", ())
+    assert (later.verdict, later.unknown) == ("unknown", ("silent",))
 
 
 async def test_what_a_shared_tier_has_may_be_unreadable() -> None:
