@@ -53,12 +53,9 @@ def read_address(url: str) -> ConnectionPool:
         ConfigError: If it is not an address, or has an unknown or invalid option. The message does
             not repeat a password.
     """
-    try:
-        parts = urlsplit(url)
-        if parts.scheme not in _SCHEMES or parts.port == 0:
-            raise ValueError
-    except ValueError:
-        raise ConfigError(f"redis_url is not an address; expected {_FORMS}") from None
+    if objection := _objection(url):
+        raise ConfigError(f"redis_url is not an address: {objection}; expected {_FORMS}")
+    parts = urlsplit(url)
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         _check(parts, name, value)
     database = unquote(parts.path).strip("/")
@@ -68,6 +65,23 @@ def read_address(url: str) -> ConnectionPool:
         return ConnectionPool.from_url(url)
     except ValueError:
         raise ConfigError(f"redis_url is not an address; expected {_FORMS}") from None
+
+
+def _objection(url: str) -> str:
+    """Why a text is no address, without a part of it that may be a password; "" if it is one."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "its host cannot be read"
+    if parts.scheme not in _SCHEMES:
+        return "it does not begin with redis://, rediss:// or unix://"
+    if not url[len(parts.scheme) :].startswith("://"):
+        return f"{parts.scheme}: is not followed by //"
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    return "its port is not a number from 1 to 65535" if port == 0 else ""
 
 
 def place_of(url: str) -> str:

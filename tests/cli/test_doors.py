@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from asgi_multitier import CacheManager
+from asgi_multitier import CacheManager, ConfigError
 from asgi_multitier.cli.doors.choosing import NAMESPACE, choose, token_of
 from asgi_multitier.cli.doors.workers import WorkersDoor
 from asgi_multitier.cli.exits import CommandError, Exit
@@ -243,6 +243,16 @@ async def test_which_way_is_taken(given: Namespace, environ: dict[str, str], nam
     await door.close()
 
     assert door.name == name
+
+
+async def test_a_wrong_address_is_told_before_a_namespace_is_asked_for() -> None:
+    """Of an option and of the environment."""
+    for given, environ in (
+        (options(redis="redis:/x"), {}),
+        (options(), {"REDIS_URL": "redis:/x"}),
+    ):
+        with pytest.raises(ConfigError, match="redis: is not followed by //"):
+            await choose(given, quiet(), environ)
 
 
 async def test_settings_of_a_file(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from redis.credentials import CredentialProvider
 from asgi_multitier import CacheManager, CacheMiddleware, ConfigError, cached, invalidates
 from asgi_multitier.errors import BackendError
 from asgi_multitier.redis import Leases, RedisStreams, RedisTier, connect
+from asgi_multitier.redis.address import read_address
 from tests.redis.support import followed, invalidate
 from tests.servers import ValkeyServer, free_port
 
@@ -298,3 +299,25 @@ async def test_the_address_of_a_clusters_node_is_told_what_to_give_instead(
         with pytest.raises(BackendError, match=r"node of a cluster.*RedisCluster\("):
             await tier.get("k")
         await tier.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("redis:/x", "redis: is not followed by //"),
+        ("unix:/tmp/s", "unix: is not followed by //"),
+        ("redis://u:secret@h:99999/0", "its port is not a number from 1 to 65535"),
+        ("redis://u:secret@h:abc", "its port is not a number from 1 to 65535"),
+        ("redis://u:secret@h:0", "its port is not a number from 1 to 65535"),
+        ("h:6379", "it does not begin with redis://"),
+        ("u:secret@h", "it does not begin with redis://"),
+        ("redis://[::1", "its host cannot be read"),
+    ],
+)
+def test_what_is_wrong_with_an_address_is_told(url: str, said: str) -> None:
+    """Without a password that it has."""
+    with pytest.raises(ConfigError, match=f"^redis_url is not an address: {said}") as caught:
+        read_address(url)
+
+    assert "secret" not in str(caught.value)
+    assert "; expected redis://[user:password@]host[:port][/db]" in str(caught.value)

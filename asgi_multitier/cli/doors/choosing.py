@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from ...config.environment import read_dotenv
+from ...redis.address import read_address
 from ...workers.sockets import applications
 from ..exits import CommandError, Exit
 from ..output import Output
@@ -54,6 +55,7 @@ async def choose(given: Namespace, output: Output, environ: Mapping[str, str]) -
 
     Raises:
         CommandError: If there is none, or options contradict.
+        ConfigError: If the address of the server is none.
     """
     if given.url and given.redis:
         raise CommandError(Exit.USAGE, "--url and --redis cannot both be given")
@@ -70,6 +72,7 @@ async def choose(given: Namespace, output: Output, environ: Mapping[str, str]) -
             return workers
     redis = given.redis or settings.get(REDIS, "")
     if redis and redis != "none":
+        read_address(redis)  # before the namespace is asked for, which would not help
         return SharedDoor(redis, _named(name, redis_given=True))
     of = f"of namespace {name}" if name else "of an application"
     raise CommandError(
