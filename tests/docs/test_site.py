@@ -145,6 +145,19 @@ async def test_pages_fit_a_telephone(page: Page) -> None:
         assert width <= 390, name
 
 
+@needs_a_browser
+async def test_the_meaning_of_each_option_is_seen_on_a_telephone(page: Page) -> None:
+    """The last cell of a row is not to the right of the screen."""
+    await page.goto(f"{HOST}reference/options/")
+    cells = "[...document.querySelectorAll('.md-typeset table td:last-child')]"
+    rights: list[float] = await page.evaluate(
+        f"{cells}.map(cell => cell.getBoundingClientRect().right)"
+    )
+
+    assert len(rights) > 100
+    assert max(rights) <= 390
+
+
 WRONG = {
     "[a](missing.md)": "'missing.md'",
     "[a](other.md#missing)": "'other.md#missing'",

@@ -25,7 +25,7 @@ _GENERIC = (
     "models schema schemas internal external public private admin gateway proxy edge "
     "microservice micro monolith platform system software product prod production staging stage "
     "dev develop development local localhost docker container k deploy deployment release current "
-    "latest live build dist out new old first second final "
+    "latest live build dist out new old first second last final "
     # Names in tutorials.
     "hello world test tests testing testapp example examples sample samples demo demos tutorial "
     "quickstart getting started learn learning todo todos item items user users auth login health "

@@ -104,6 +104,7 @@ GENERIC = (
         for title in (
             *("API", "My API", "FastAPI", "Backend", "App", "Service", "REST API v1.2.0"),
             *("Prediction Service", "ML Inference API", "Chatbot Backend", "Notification Service"),
+            *("First API", "Last API"),
         )
     ),
 )
