@@ -1,16 +1,21 @@
 """In-process cost of a hit, for each usual kind of request, as a ratio to a bare ASGI call.
 
-In each round every case has its turn, in shuffled order. A turn is a few alternations of bare calls
-and hits, the same requests for both, and its ratio is that of the medians.
+Each case has a process of its own, so that its hits find in the processor's caches what hits of its
+own entries have left. In each round every case has its turn, in shuffled order, while the others
+wait. A turn is a few alternations of bare calls and hits, the same requests for both, and its ratio
+is that of the medians.
 """
 
 import asyncio
 import contextlib
 import gc
+import json
 import random
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -217,28 +222,75 @@ class Bench:
         return [self.case.text, *times]
 
 
-async def measure(cases: list[Case], rounds: int, calls: int = CALLS) -> list[list[str]]:
+async def measure(case: Case, turns: Iterable[object], calls: int = CALLS) -> list[str]:
+    """The row of a case.
+
+    What was stored before the first turn is left out of garbage collections.
+
+    Args:
+        case: What is measured.
+        turns: Gives as many as there are rounds, each when it is to begin.
+        calls: See `CALLS`.
+    """
+    bench = Bench(case)
+    async with bench.manager:
+        await bench.fill()
+        gc.freeze()
+        try:
+            for _ in turns:
+                await bench.turn(calls)
+        finally:
+            gc.unfreeze()
+    return bench.row()
+
+
+_DONE = "done"
+"""What a process says when it is ready, and after each turn."""
+
+
+def _asked() -> Iterator[str]:
+    """A turn for each line of the standard input; says that the one before is over."""
+    print(_DONE, flush=True)
+    for line in sys.stdin:
+        yield line
+        print(_DONE, flush=True)
+
+
+def measured(names: Iterable[str], rounds: int) -> list[list[str]]:
     """The rows of the table.
 
-    What was stored before the first round is left out of garbage collections, so that the figures
-    of a case do not depend on the size of the others.
+    Raises:
+        RuntimeError: If a process ends before it was told to.
     """
-    benches = [Bench(case) for case in cases]
-    async with contextlib.AsyncExitStack() as stack:
-        for bench in benches:
-            await stack.enter_async_context(bench.manager)
-            await bench.fill()
-        gc.freeze()
-        stack.callback(gc.unfreeze)
+    command, pipe = [sys.executable, "-m", "benchmarks.hit"], subprocess.PIPE
+    with contextlib.ExitStack() as stack:
+        running: list[subprocess.Popen[str]] = []
+        for name in names:
+            process = subprocess.Popen([*command, name], stdin=pipe, stdout=pipe, text=True)
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            running.append(process)
+        for process in running:
+            _said(process)
         order = random.Random(2)
         for _ in range(rounds):
-            for bench in order.sample(benches, len(benches)):
-                await bench.turn(calls)
-    return [bench.row() for bench in benches]
+            for process in order.sample(running, len(running)):
+                print(file=process.stdin, flush=True)
+                _said(process)
+        return [json.loads(process.communicate()[0]) for process in running]
+
+
+def _said(process: "subprocess.Popen[str]") -> None:
+    """Wait until a process is ready, or its turn over."""
+    if process.stdout is None or process.stdout.readline().strip() != _DONE:
+        raise RuntimeError("a case has ended before its time; its error is above")
 
 
 def main(options: Options) -> list[str]:
     """Measure, and return the lines of the report."""
-    cases = [CASES[name] for name in options.chosen(CASES)]
-    rows = asyncio.run(measure(cases, options.rounds or ROUNDS))
+    rows = measured(options.chosen(CASES), options.rounds or ROUNDS)
     return table(["hit in process", "x bare call", "p10 to p90", "ns above it"], rows)
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(measure(CASES[sys.argv[1]], _asked()))))

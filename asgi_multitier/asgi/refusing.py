@@ -3,7 +3,7 @@
 from asyncio.events import _get_running_loop as loop_here
 from collections.abc import Callable
 from functools import lru_cache, wraps
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from .._types import Receive, Scope, Send
 from ..errors import ConfigError
@@ -25,6 +25,15 @@ class Refusing:
 
     def __init__(self, *_: Any, **__: Any) -> None:
         """Take what there is: the names of options may be wrong, too."""
+
+    @property
+    def manager(self) -> NoReturn:
+        """There is none. Who asks for it reads why.
+
+        Raises:
+            ConfigError: What is wrong.
+        """
+        raise self.complaint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse to start; where a server does not ask, refuse each request and connection."""

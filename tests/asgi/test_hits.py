@@ -168,7 +168,9 @@ class World:
     def __init__(self, hits: Callable[..., Hits]) -> None:
         self.clock = FakeClock()
         self.runs = 0
-        self.manager = CacheManager(redis_url=None, clock=self.clock, namespace="world")
+        self.manager = CacheManager(
+            redis_url=None, clock=self.clock, wall=self.clock, namespace="world"
+        )
         self.middleware = CacheMiddleware(
             self.app, self.manager, rules=RULES, default=Policy.from_origin()
         )

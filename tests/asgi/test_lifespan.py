@@ -260,6 +260,15 @@ def test_wrong_arguments_are_refused_at_once(arguments: dict[str, object]) -> No
         CacheMiddleware(Origin(), **arguments)  # type: ignore[arg-type]
 
 
+async def test_who_asks_a_layer_with_wrong_settings_for_its_manager_reads_what_is_wrong() -> None:
+    """Not that a middleware has no such attribute."""
+    wrong: Any = "*"
+    layer = CacheMiddleware(Origin(), rules=wrong)
+
+    with pytest.raises(ConfigError, match="rules"):
+        _ = layer.manager
+
+
 def test_two_event_loops_one_after_the_other() -> None:
     """As test clients and notebooks do: what was stored is served, and nothing is of the old."""
     manager = memory_only()

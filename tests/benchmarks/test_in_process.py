@@ -21,9 +21,16 @@ async def test_all_requests_of_a_case_are_hits(name: str) -> None:
     """Each request is one, with the status of the case; the benchmark itself raises otherwise."""
     case = replace(hit.CASES[name], entries=SMALL)
 
-    (row,) = await hit.measure([case], 1, calls=10)
+    row = await hit.measure(case, range(1), calls=10)
 
     assert row[0] == case.text
+
+
+def test_each_case_has_a_process_of_its_own() -> None:
+    """Two of them have their turns, and a row each."""
+    rows = hit.measured(["plain", "origin"], 1)
+
+    assert [row[0] for row in rows] == [hit.CASES["plain"].text, hit.CASES["origin"].text]
 
 
 async def test_a_case_that_is_no_hit_is_refused() -> None:
@@ -31,7 +38,7 @@ async def test_a_case_that_is_no_hit_is_refused() -> None:
     case = replace(hit.CASES["plain"], entries=SMALL, options={"when": lambda request: False})
 
     with pytest.raises(RuntimeError, match="no such hit"):
-        await hit.measure([case], 1, calls=10)
+        await hit.measure(case, range(1), calls=10)
 
 
 async def test_requests_without_an_entry_are_counted_as_no_hits() -> None:
@@ -58,12 +65,13 @@ async def test_audits_runs() -> None:
 
 
 def test_loading_runs() -> None:
-    """One round of each program after one that does not count; each ends well."""
-    lines = loading.main(Options(rounds=1))
+    """One round of two programs after one that does not count; each ends well."""
+    names = ("package", "cache")
 
-    assert len(lines) == 2 + len(loading.PROGRAMS)
+    lines = loading.main(Options(rounds=1, cases=names))
+
     assert [line.split("|")[1].strip() for line in lines[2:]] == [
-        text for text, _ in loading.PROGRAMS.values()
+        loading.PROGRAMS[name][0] for name in names
     ]
 
 
