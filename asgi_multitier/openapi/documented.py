@@ -127,8 +127,9 @@ class _Writer:
             policy = None
         cached = None if policy is None else of_cached(policy, self._dropping(leaf, policy))
         named = annotations_of(leaf.endpoint, method).invalidations
-        changes = named is not None and method in changing(leaf)
-        dropped = of_change(named, self._paths_of) if named is not None and changes else None
+        dropped = None
+        if named is not None and method in changing(leaf):
+            dropped = of_change(named, self._paths_of)
         return policy, cached, dropped
 
     def _dropping(self, leaf: Leaf, policy: Policy) -> Iterator[Place]:

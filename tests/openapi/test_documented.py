@@ -100,6 +100,8 @@ def test_answers_of_a_cached_operation_are_described() -> None:
     assert responses["304"] == {"description": "Not Modified", "headers": fields}
     assert "headers" not in responses["422"]
     assert set(found["components"]["headers"]) == set(FIELDS)
+    age = found["components"]["headers"]["Age"]["schema"]  # delta-seconds, RFC 9111 section 1.2.2
+    assert age == {"type": "integer", "minimum": 0}
     for method, path in (("GET", "/never"), ("PUT", "/products/{id}"), ("POST", "/purge")):
         said = operation(found, method, path)
         assert "x-cache" not in said
