@@ -15,7 +15,7 @@ from .support import logging_as_before
 
 __all__ = ["logging_as_before"]
 
-FEW, MANY = 100, 1_000
+FEW, MANY = 50, 500
 
 
 def calls_of(function: Callable[[], Any]) -> int:
