@@ -27,6 +27,7 @@ from ..policy.invalidation import is_safe
 from ..selectors import check_glob
 from ..strategy import CacheStrategy, Lifetime, seconds_of
 from .changed import reporting
+from .endpoints import is_around
 from .guarded import guarded
 
 _ATTRIBUTE = "__asgi_multitier__"
@@ -241,7 +242,7 @@ def stray(carried: set[int], packages: set[str], called: set[int]) -> Stray:
             _marked.discard(target)
         if is_carried or module.partition(".")[0] not in packages:
             continue
-        if _is_above(target, called):
+        if is_around(target, called):
             _above.add(target)
             above.append(f"{module}.{_name(target)}")
         else:
@@ -257,15 +258,9 @@ def above(carried: set[int], endpoint: object) -> bool:
         endpoint: What the route calls.
     """
     return any(
-        _is_above(target, {id(endpoint)}) and not any(id(one) in carried for one in _own(target))
+        is_around(target, {id(endpoint)}) and not any(id(one) in carried for one in _own(target))
         for target in (*_marked, *_above)
     )
-
-
-def _is_above(target: object, called: set[int]) -> bool:
-    """Whether an annotated function was put around what a route calls."""
-    inner = getattr(target, "__wrapped__", None)
-    return inner is not None and (id(inner) in called or _is_above(inner, called))
 
 
 def are_unclaimed() -> bool:

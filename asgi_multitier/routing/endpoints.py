@@ -235,3 +235,18 @@ def _shape(function: Any) -> tuple[str, ...] | None:
     if any(one.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD) for one in parameters):
         return None
     return tuple(one.name for one in parameters)
+
+
+def is_around(function: object, called: set[int]) -> bool:
+    """Whether a function was put around one of these.
+
+    Args:
+        function: What may wrap another, as `functools.wraps` says it.
+        called: Identities of functions.
+    """
+    inner = getattr(function, "__wrapped__", None)
+    try:
+        found = None if inner is None else inspect.unwrap(inner, stop=lambda f: id(f) in called)
+    except ValueError:  # it says that it wraps itself
+        return False
+    return found is not None and id(found) in called

@@ -223,3 +223,20 @@ async def test_a_mark_around_an_endpoint_of_another_route_is_well() -> None:
     assert routes_of(app).findings == ()
     await asked(app, "/cached")
     assert RouteTable(app).stray() == ([], [])
+
+
+async def test_a_marked_function_that_says_it_wraps_itself_is_at_no_route() -> None:
+    """Some decorators and mocks do so; the application starts."""
+    app = FastAPI()
+
+    @app.get("/used")
+    async def used() -> int:
+        return 1
+
+    @cached(60)
+    async def odd() -> int:
+        return 1
+
+    odd.__wrapped__ = odd  # type: ignore[attr-defined]
+
+    assert f"{odd.__module__}.{odd.__qualname__}" in RouteTable(app).stray().unused
